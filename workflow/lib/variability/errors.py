@@ -1,0 +1,29 @@
+"""Errors that are written for the person who has to mend them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class UserError(Exception):
+    """Something the user can mend. The message says what is wrong, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a config: the dotted ``key`` it stands under, and what is wrong and how to mend it."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+
+class ConfigError(UserError):
+    """A config that cannot be run. Carries every problem found, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = list(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        count = len(self.problems)
+        super().__init__(f"the config has {count} problem{'s' if count > 1 else ''}:\n{lines}")
