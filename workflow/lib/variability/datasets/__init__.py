@@ -1,7 +1,7 @@
 """Data sets: one file each. See ``Dataset`` for what a new one must say."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,8 +20,8 @@ class Examples:
     labels: (n,) int64, index into ``class_names``.
     class_names: one name per class, in label order.
     partition: (n,) of str: one of PARTITIONS where the data set ships partitions, "" where the workflow must split.
-    read: index -> uint8 image of shape (height, width) or (height, width, 3). Raises UserError naming the file if it
-        does not decode.
+    read: index -> uint8 image of shape (height, width) or (height, width, 3). Called from several threads. Raises
+        UserError naming the file if it does not decode.
     """
 
     labels: np.ndarray
@@ -48,8 +48,11 @@ class Dataset(ABC):
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
-    def check(self) -> Iterator[Problem]:
-        """Problems with the options beyond their schema; keys relative to ``options``. Quick, offline, torch-free."""
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        """Problems with the options beyond their schema; keys relative to ``options``. Quick, offline, torch-free.
+
+        mirrors: directories where ``download`` will find files before it asks the network.
+        """
         return iter(())
 
     def is_remote(self) -> bool:
@@ -65,7 +68,10 @@ class Dataset(ABC):
         return None
 
     def download(self, folder: Path, fetcher: Any) -> None:
-        """Puts all that ``load`` needs into an empty ``folder``; every byte through the ``fetching.Fetcher``."""
+        """Puts all that ``load`` needs into an empty ``folder``, through the ``fetching.Fetcher`` or from a local file.
+
+        Raises UserError where something cannot be had or is not what was expected.
+        """
         raise NotImplementedError(f"{type(self).__name__} has nothing to download")
 
     @abstractmethod

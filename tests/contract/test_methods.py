@@ -1,0 +1,87 @@
+"""Every method trains the parts it says, in networks of every make, and leaves all else as it was."""
+
+import pytest
+import torch
+
+from variability import networks, registry
+from variability.errors import UserError
+
+# Small members of families that differ in where the head stands and in how they are built. Options make them cheap.
+ARCHITECTURES = {
+    "densenet121": {},
+    "googlenet": {},
+    "mobilenet_v3_small": {},
+    "regnet_y_400mf": {},
+    "resnet18": {},
+    "squeezenet1_1": {},
+    "swin_t": {},
+    "vit_b_32": {"image_size": 32},
+}
+METHODS = {"linear_probe": {}, "partial": {"blocks": 1}, "full": {}}
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def network(request) -> networks.Network:
+    model = {"architecture": request.param, "weights": "none", "options": ARCHITECTURES[request.param]}
+    return registry.find("providers", "torchvision")(model).build(outputs=3, weights=None, seed=0)
+
+
+def trainable(kind: str, network: networks.Network, **options) -> list[str]:
+    return registry.find("methods", kind)(METHODS[kind] | options).trainable(network)
+
+
+def parameters(network: networks.Network, names: list[str]) -> set[str]:
+    return {name for name, _ in network.module.named_parameters()} & networks.trained_tensors(network, names).keys()
+
+
+def test_every_method_is_under_test():
+    assert set(METHODS) == set(registry.names("methods"))
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_a_training_pass_touches_what_trains_and_no_bit_of_the_rest(network, kind):
+    names = trainable(kind, network)
+    networks.freeze(network, names)
+    networks.train_mode(network, names)
+    frozen = networks.frozen_digest(network, names)
+    before = {name: each.clone() for name, each in network.module.named_buffers()}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network.module(torch.randn(2, 3, 32, 32)).sum().backward()
+    reached = {name for name, parameter in network.module.named_parameters() if parameter.grad is not None}
+    network.module.zero_grad()
+    assert reached == parameters(network, names)
+    assert networks.frozen_digest(network, names) == frozen
+    trained = networks.trained_tensors(network, names)
+    counters = [name for name in trained if name.endswith("num_batches_tracked")]
+    assert all(trained[name] == before[name] + 1 for name in counters), "BatchNorm that trains is not in training mode"
+
+
+def test_a_linear_probe_trains_the_head_alone(network):
+    assert parameters(network, trainable("linear_probe", network)) == {
+        f"{network.head}.weight",
+        f"{network.head}.bias",
+    }
+
+
+def test_full_trains_every_parameter(network):
+    assert parameters(network, trainable("full", network)) == set(dict(network.module.named_parameters()))
+
+
+def test_partial_trains_all_from_its_first_block_to_the_output(network):
+    count = 2
+    names = list(dict(network.module.named_parameters()))
+    first = next(at for at, name in enumerate(names) if name.startswith(network.blocks[-count] + "."))
+    assert parameters(network, trainable("partial", network, blocks=count)) == set(names[first:])
+
+
+def test_more_blocks_train_more(network):
+    sizes = [len(parameters(network, trainable("partial", network, blocks=k))) for k in range(1, len(network.blocks))]
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] < len(parameters(network, [""]))
+
+
+def test_partial_with_nothing_left_to_freeze_is_refused(network):
+    there = len(network.blocks)
+    with pytest.raises(UserError, match=f"which has {there} blocks; use at most {there - 1}"):
+        trainable("partial", network, blocks=there)

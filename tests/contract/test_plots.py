@@ -1,0 +1,215 @@
+"""Every figure is drawn from tables alone, the same every time, with room for every word."""
+
+import re
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import jsonschema
+import pytest
+import synthetic_study as synthetic
+
+from variability import registry, style
+from variability.stages.plot import plot
+
+NAMES = registry.names("plots")
+FAILED = {("cnn", "digits", "full", 0), ("cnn", "digits", "full", 1)}
+STUDIES = {
+    "usual": {"models": ("cnn", "cnn-scratch"), "tasks": ("digits", "letter-case"), "failed": FAILED},
+    "one run": {"models": ("cnn",), "tasks": ("digits",), "methods": ("full",), "seeds": (0,)},
+    "all failed": {
+        "models": ("cnn", "vit"),
+        "methods": ("full",),
+        "seeds": (0, 1),
+        "failed": {(model, "digits", "full", seed) for model in ("cnn", "vit") for seed in (0, 1)},
+    },
+    "long names": {
+        "models": tuple(f"a_very_long_architecture_{at}.in21k-pretrained" for at in range(7)),
+        "tasks": tuple(f"a-task-with-a-name-of-some-length-{at}" for at in range(4)),
+        "methods": ("linear_probe", "full", "partial-last-two-blocks"),
+        "seeds": range(2),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {name: synthetic.tables(**study) for name, study in STUDIES.items()}
+
+
+def draw(name, tables, **options):
+    drawer = registry.find("plots", name)(options, "demo")
+    with style.applied():
+        figure = drawer.draw({need: tables[need] for need in (*drawer.NEEDS, *drawer.ANALYSES)})
+        figure.draw_without_rendering()
+    return figure
+
+
+def words(figure):
+    """The texts that are really drawn; ticks beyond the limits of their axis have labels that are not."""
+    from matplotlib.text import Text
+
+    drawn, draw_text = {}, Text.draw
+
+    def record(text, renderer):
+        if text.get_visible() and text.get_text().strip():
+            drawn[id(text)] = text
+        draw_text(text, renderer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "draw", record)
+        figure.draw_without_rendering()
+    return list(drawn.values())
+
+
+@pytest.mark.parametrize("study", [*list(STUDIES)[:-1], pytest.param("long names", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_word_is_cut_off_and_no_two_overlap(name, study, studies):
+    figure = draw(name, studies[study])
+    boxes = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
+    for said, box in boxes:
+        assert box.x0 >= -1 and box.y0 >= -1, said
+        assert box.x1 <= figure.bbox.width + 1 and box.y1 <= figure.bbox.height + 1, said
+    for (one, box), (other, beside) in combinations(boxes, 2):
+        # Line spacing lets neighbouring boxes touch by a pixel or two.
+        across = min(box.x1, beside.x1) - max(box.x0, beside.x0)
+        down = min(box.y1, beside.y1) - max(box.y0, beside.y0)
+        assert across <= 2 or down <= 2, (one, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_tables_make_the_same_bytes(name, studies, tmp_path):
+    drawer = registry.find("plots", name)
+    tables = {}
+    for need in drawer.NEEDS:
+        tables[need] = tmp_path / f"{need}.parquet"
+        studies["usual"][need].to_parquet(tables[need])
+    for need in drawer.ANALYSES:
+        tables[need] = tmp_path / f"{need}.csv"
+        studies["usual"][need].to_csv(tables[need], index=False)
+    files = [(tmp_path / f"{at}.svg", tmp_path / f"{at}.png") for at in range(2)]
+    for svg, png in files:
+        plot(name, tables, {"dpi": 50}, "demo", svg, png)
+    assert files[0][0].read_bytes() == files[1][0].read_bytes()
+    assert files[0][1].read_bytes() == files[1][1].read_bytes()
+    svg = files[0][0].read_text()
+    assert re.search(r"<text[^>]*>[^<]*demo", svg), "text must stay text"
+    assert "<dc:date>" not in svg
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_title_and_note_say_study_n_and_failures(name, studies):
+    figure = draw(name, studies["usual"])
+    everything = " ".join(" ".join(text.get_text().split()) for text in words(figure))
+    assert figure.get_suptitle().startswith("demo: ")
+    assert re.search(r"\bn\b", everything)
+    assert "diverged" in everything
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "runs" in registry.find("plots", name).NEEDS])
+def test_the_title_names_metric_and_split(name, studies):
+    assert "accuracy on the test split" in " ".join(draw(name, studies["usual"]).get_suptitle().split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_title_can_be_replaced(name, studies):
+    assert draw(name, studies["usual"], title="Mine").get_suptitle().strip() == "Mine"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_are_a_schema_whose_defaults_it_accepts(name):
+    for schema in registry.find("plots", name).OPTIONS.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        if "default" in schema:
+            jsonschema.validate(schema["default"], schema)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plot_says_in_the_report_what_it_shows(name):
+    caption = registry.find("plots", name).CAPTION
+    assert 80 <= len(caption) <= 400 and caption.endswith(".")
+
+
+def test_every_seed_is_a_dot(studies):
+    figure = draw("seed_spread", studies["usual"])
+    dots = sum(len(line.get_xdata()) for axes in figure.axes for line in axes.lines if line.get_marker() in ("o", "s"))
+    assert dots == 2 * 2 * 2 * 5 - len(FAILED)
+
+
+def test_every_run_is_a_slope(studies):
+    figure = draw("gain_slopes", studies["usual"])
+    slopes = [line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 0.7]
+    assert len(slopes) == 40
+
+
+@pytest.mark.parametrize("quantity", ["validation_loss", "validation_accuracy", "train_loss"])
+def test_every_run_is_a_curve_and_a_diverged_one_leaves_the_panel_as_it_is(quantity, studies):
+    figure = draw("learning_curves", studies["usual"], quantity=quantity)
+    thin = [
+        line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 0.6 and len(line.get_xdata()) > 2
+    ]
+    assert len(thin) == 40
+    assert all(axes.get_ylim()[1] < 10 for axes in figure.axes)
+
+
+def test_cells_of_the_heat_map_hold_the_numbers_of_the_table(studies):
+    spread = studies["usual"]["spread"]
+    row = spread.query("model == 'cnn' and task == 'digits' and method == 'full' and phase == 'after'")
+    row = row[(row["split"] == "test") & row["primary"]].iloc[0]
+    expected = f"{row['mean']:.3f}\n± {row['sd']:.3f}\nn = 3 (2 diverged)"
+    assert expected in {text.get_text() for text in words(draw("model_task_heatmap", studies["usual"]))}
+
+
+def test_tasks_with_different_metrics_share_no_scale(studies):
+    tables = {}
+    for name, table in studies["usual"].items():
+        if "metric" in table:
+            wanted = table["task"].map({"digits": "accuracy", "letter-case": "nll"})
+            table = table.assign(primary=table["metric"] == wanted)
+        tables[name] = table
+    said = {text.get_text() for text in words(draw("model_task_heatmap", tables))}
+    assert any("within a task" in text for text in said)
+    for name in NAMES:
+        draw(name, tables)
+
+
+def test_a_cell_that_is_not_in_the_study_is_left_blank(studies):
+    tables = {
+        name: table[(table["model"] != "cnn") | (table["task"] != "digits")] for name, table in studies["usual"].items()
+    }
+    for name in NAMES:
+        draw(name, tables)
+
+
+def test_drawing_never_touches_pyplot():
+    names = ", ".join(repr(name) for name in NAMES)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import synthetic_study; from variability import registry, style\n"
+        "tables = synthetic_study.tables()\n"
+        f"for name in ({names},):\n"
+        "    with style.applied(): registry.find('plots', name)({}, 'demo').draw(tables)\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    tests = Path(synthetic.__file__).parent
+    library = Path(sys.modules["variability"].__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code, str(tests)], check=True, env={"PYTHONPATH": str(library)})
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 12])
+def test_looks_differ_in_grey_too(count):
+    looks = style.looks([str(at) for at in range(count)]).values()
+    assert len({(look.marker, look.line) for look in looks}) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("short", "short"),
+        ("resnet18-scratch", "resnet18-\nscratch"),
+        ("digits: full", "digits:\nfull"),
+        ("a" * 14, f"{'a' * 10}\naaaa"),
+    ],
+)
+def test_names_break_after_their_own_punctuation(name, lines):
+    assert style.wrap(name, 10) == lines

@@ -1,0 +1,149 @@
+"""A made-up study whose truth is known, in the tables and files that the workflow's stages exchange."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from variability import registry
+from variability.stages import aggregate
+
+KINDS = {"linear_probe": "linear_probe", "full": "full", "partial": "partial"}
+VERSIONS = {"torch": "2.0", "numpy": "2.0"}
+
+
+def spec(models, tasks, methods, metric="accuracy"):
+    """What ``aggregate`` is told: a model named ``x-scratch`` is the from-scratch control of ``x``."""
+    return {
+        "models": {
+            model: {
+                "provider": "torchvision",
+                "architecture": model.removesuffix("-scratch"),
+                "weights": "none" if model.endswith("-scratch") else "IMAGENET1K_V1",
+                "options": {},
+            }
+            for model in models
+        },
+        "tasks": {task: {"kind": "classification", "metric": metric} for task in tasks},
+        "methods": {method: {"kind": KINDS.get(method, "full")} for method in methods},
+    }
+
+
+def record(model, task, method, seed, failed=False):
+    """A run's ``run.json``."""
+    return {
+        **{"model": model, "task": task, "method": method, "seed": seed},
+        **{"status": "diverged" if failed else "completed", "fail_reason": "loss is NaN" if failed else None},
+        **{"epochs": 8, "best_epoch": 7, "seconds": 1.5 + seed, "peak_memory_mb": 300.0, "energy_j": None},
+        "hardware": {"device": "cpu", "device_name": "a processor"},
+        "versions": VERSIONS,
+        "recipe": {},
+        "recipe_hash": f"recipe of {method}",
+        "streams": {name: seed * 10 + at for at, name in enumerate(("init", "order", "augment", "dropout"))}
+        | {"split": 0},
+        **{"n_train": 100, "n_validation": 50},
+    }
+
+
+def scores(models, tasks, methods, seeds, failed=(), sd=0.01, n_test=200):
+    """Scores of accuracy and nll with known means: ``true_mean`` after fine-tuning, 0.1 before.
+
+    failed: (model, task, method, seed) of the runs that diverged.
+    """
+    rng = np.random.default_rng(0)
+    rows = []
+    for run in product(models, tasks, methods, seeds):
+        for phase, split in product(("before", "after"), ("validation", "test")):
+            lost = phase == "after" and run in failed
+            mean = 0.1 if phase == "before" else true_mean(models, methods, *run[:3])
+            value = np.nan if lost else np.clip(rng.normal(mean, sd), 0.01, 1)
+            count = 0 if lost else n_test
+            rows.append((*run, phase, split, "accuracy", value, count))
+            rows.append((*run, phase, split, "nll", -np.log(value), count))
+    return pd.DataFrame(rows, columns=[*aggregate.KEYS, "phase", "split", "metric", "value", "n_test"])
+
+
+def true_mean(models, methods, model, task, method):
+    """0.9 for the first model and method; 0.02 less for each later model, 0.05 less for each later method."""
+    return 0.9 - 0.02 * list(models).index(model) - 0.05 * list(methods).index(method)
+
+
+def runs(models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"), seeds=range(5), failed=(), **options):
+    """The runs table of such a study, made by the code that makes real ones."""
+    records = [record(*run, failed=run in failed) for run in product(models, tasks, methods, seeds)]
+    table = scores(models, tasks, methods, seeds, failed, **options)
+    return aggregate.runs_table(table, records, **spec(models, tasks, methods))
+
+
+def history(
+    models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"), seeds=range(5), failed=(), epochs=8
+):
+    """Learning curves that fall towards the true mean's loss; a diverged run's end in a loss of 1000 and NaN."""
+    rng = np.random.default_rng(1)
+    parts = []
+    for run in product(models, tasks, methods, seeds):
+        epoch = np.arange(epochs + 1)
+        floor = 2 * (1 - true_mean(models, methods, *run[:3]))
+        loss = floor + (2.3 - floor) * np.exp(-epoch / 2) + rng.normal(0, 0.03, len(epoch))
+        accuracy = 1 - loss / 2.6
+        if run in failed:
+            epoch, loss, accuracy = epoch[:5], np.r_[loss[:3], 1000.0, np.nan], accuracy[:5]
+        part = pd.DataFrame({"epoch": epoch, "train_loss": loss * 0.9, "validation_loss": loss})
+        part = part.assign(validation_accuracy=accuracy, lr=1e-3, seconds=0.5, images_per_second=400.0)
+        keys = dict(zip(aggregate.KEYS, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
+        parts.append(part.assign(**keys))
+    return pd.concat(parts, ignore_index=True).sort_values([*aggregate.KEYS, "epoch"], ignore_index=True)
+
+
+def tables(**options):
+    """Base tables and all analyses of a study, as a plot or the summary gets them."""
+    shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
+    base = {"runs": runs(**options), "history": history(**shape)}
+    analyses = {name: registry.find("analyses", name)({}).table(base) for name in registry.names("analyses")}
+    return base | analyses
+
+
+def predictions(path: Path, model, task, method, seed, classes=3, n=60, failed=False, accuracy=0.8):
+    """Writes what ``predict`` writes for one run: ``accuracy`` of the test examples are right after fine-tuning."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for phase, split in product(("before",) if failed else ("before", "after"), ("validation", "test")):
+        truth = np.arange(n) % classes
+        wrong = np.arange(n) >= round(n * (accuracy if phase == "after" else 1 / classes))
+        predicted = np.where(wrong, (truth + 1) % classes, truth)
+        probabilities = rng.dirichlet(np.ones(classes), n) + 2 * np.eye(classes)[predicted]
+        probabilities = (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+        part = {"model": model, "task": task, "method": method, "seed": seed, "phase": phase, "split": split}
+        part |= {"example_id": np.arange(n), "y_true": truth, "y_pred": predicted, "probabilities": list(probabilities)}
+        parts.append(pd.DataFrame(part))
+    table = pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+
+
+def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("full",), seeds=(0, 1, 2), failed=()):
+    """Writes predictions, run records and histories of a study; returns the manifests of finetune and predict."""
+    classes = ["zero", "one", "two"]
+    manifests = {"finetune": [], "predict": []}
+    curves = history(models, tasks, methods, seeds, failed).set_index(aggregate.KEYS)
+    for cell in product(models, tasks, methods):
+        task_json = folder / "prepare" / cell[1] / "task.json"
+        task_json.parent.mkdir(parents=True, exist_ok=True)
+        task_json.write_text(json.dumps({"kind": "classification", "class_names": classes}))
+        for seed in seeds:
+            lost = (*cell, seed) in failed
+            run = folder.joinpath("finetune", *cell, str(seed))
+            run.mkdir(parents=True)
+            (run / "run.json").write_text(json.dumps(record(*cell, seed, failed=lost)))
+            curve = curves.loc[[(*cell, seed)]].drop(columns="status")
+            curve.to_csv(run / "history.csv", index=False)
+            predictions(folder.joinpath("predict", *cell, f"{seed}.parquet"), *cell, seed, failed=lost)
+        for stage in manifests:
+            manifest = folder.joinpath(stage, *cell, "block-0.json")
+            manifest.write_text(json.dumps({"runs": [{"seed": seed} for seed in seeds]}))
+            manifests[stage].append(manifest)
+    return manifests

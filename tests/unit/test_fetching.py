@@ -1,0 +1,271 @@
+import hashlib
+import logging
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from variability.errors import UserError
+from variability.fetching import Fetcher
+from variability.files import write_json
+
+BODY = bytes(range(256)) * 4000
+OTHER = bytes(reversed(range(256))) * 4000
+
+
+def sha256(content=BODY):
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+class Server:
+    """A web server of one file whose next answers can be made to fail: each fault is used up by one request."""
+
+    def __init__(self):
+        self.body, self.tag, self.ranges = BODY, '"one"', True
+        self.faults, self.requests = [], []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.answer(self)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/data/file.bin"
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def answer(self, request):
+        asked = request.headers.get("Range")
+        self.requests.append(asked)
+        fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, int):
+            request.send_error(fault)
+            return
+        start = 0
+        if asked and self.ranges and request.headers.get("If-Range", self.tag) == self.tag:
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(self.body):
+            request.send_response(416)
+            request.send_header("Content-Range", f"bytes */{len(self.body)}")
+            request.end_headers()
+            return
+        content = self.body[start:]
+        request.send_response(206 if start else 200)
+        if start:
+            request.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
+        if self.tag:
+            request.send_header("ETag", self.tag)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content[: len(content) // 2] if fault == "drop" else content)
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+def fetcher(**given):
+    return Fetcher(**({"retries": 2, "pause": 0.001, "timeout": 5.0, "progress": False} | given))
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_file_is_fetched_whole_and_nothing_else_is_left(server, tmp_path):
+    fetcher().fetch(server.url, tmp_path / "new" / "got.bin", sha256())
+    assert (tmp_path / "new" / "got.bin").read_bytes() == BODY
+    assert left_in(tmp_path) == ["got.bin"]
+
+
+def test_a_dropped_connection_is_resumed_where_it_broke(server, tmp_path):
+    server.faults = ["drop", "drop"]
+    fetcher().fetch(server.url, tmp_path / "got.bin")
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+    half = len(BODY) // 2
+    assert server.requests == [None, f"bytes={half}-", f"bytes={half + half // 2}-"]
+    assert left_in(tmp_path) == ["got.bin"]
+
+
+def test_a_server_without_ranges_sends_the_file_anew(server, tmp_path):
+    server.ranges, server.faults = False, ["drop"]
+    fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+
+
+def test_without_a_tag_or_a_checksum_nothing_is_spliced(server, tmp_path):
+    server.tag, server.faults = None, ["drop"]
+    fetcher().fetch(server.url, tmp_path / "got.bin")
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+    assert server.requests == [None, None]
+
+
+def test_a_file_that_changed_since_the_first_half_is_not_spliced(server, tmp_path):
+    cache = tmp_path / "cache"
+    server.faults = ["drop"]
+    with pytest.raises(UserError, match="the connection ended"):
+        fetcher(retries=0, cache=cache).fetch(server.url, tmp_path / "got.bin")
+    server.body, server.tag = OTHER, '"two"'
+    fetcher(cache=cache).fetch(server.url, tmp_path / "got.bin")
+    assert (tmp_path / "got.bin").read_bytes() == OTHER
+
+
+def test_a_partial_file_outlives_the_job_in_the_cache(server, tmp_path):
+    server.faults = ["drop"]
+    with pytest.raises(UserError, match=f"the connection ended after {len(BODY) // 2} of {len(BODY)} bytes"):
+        fetcher(retries=0, cache=tmp_path / "cache").fetch(server.url, tmp_path / "got" / "got.bin", sha256())
+    assert left_in(tmp_path / "got") == []
+    fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got" / "got.bin", sha256())
+    assert server.requests[1] == f"bytes={len(BODY) // 2}-"
+    assert left_in(tmp_path) == ["got.bin"]
+
+
+@pytest.mark.parametrize("part", [BODY, BODY + b"more", OTHER[:1000]], ids=["complete", "too long", "of another file"])
+def test_a_partial_file_of_any_content_ends_in_the_right_file(server, tmp_path, part):
+    (tmp_path / "got.bin.part").write_bytes(part)
+    write_json(tmp_path / "got.bin.part.json", {"validator": server.tag})
+    fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+    assert left_in(tmp_path) == ["got.bin"]
+
+
+def test_a_server_error_that_passes_is_sat_out(server, tmp_path):
+    server.faults = [500, 503]
+    fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+
+
+def test_a_server_error_that_stays_is_told_with_the_way_round_it(server, tmp_path):
+    server.faults = [503] * 9
+    with pytest.raises(UserError, match="HTTP 503") as raised:
+        fetcher().fetch(server.url, tmp_path / "got.bin")
+    assert all(said in str(raised.value) for said in (server.url, "tried 3 times", "VARIABILITY_MIRROR", "mirrors:"))
+    assert left_in(tmp_path) == []
+
+
+def test_a_missing_file_is_not_asked_for_twice(server, tmp_path):
+    server.faults = [404]
+    with pytest.raises(UserError, match="HTTP 404"):
+        fetcher().fetch(server.url, tmp_path / "got.bin")
+    assert server.requests == [None]
+    assert left_in(tmp_path) == []
+
+
+def test_an_unreachable_host_names_the_address_and_the_mirror(tmp_path, server):
+    server.http.server_close()
+    with pytest.raises(UserError) as raised:
+        fetcher().fetch(server.url, tmp_path / "got.bin")
+    assert server.url in str(raised.value)
+    assert "VARIABILITY_MIRROR" in str(raised.value)
+    assert left_in(tmp_path) == []
+
+
+def test_a_wrong_checksum_leaves_no_file_and_says_both_digests(server, tmp_path):
+    with pytest.raises(UserError) as raised:
+        fetcher().fetch(server.url, tmp_path / "got.bin", sha256(OTHER))
+    assert sha256()[7:] in str(raised.value)
+    assert sha256(OTHER)[7:] in str(raised.value)
+    assert left_in(tmp_path) == []
+
+
+def test_a_file_that_was_there_survives_a_failed_fetch(server, tmp_path):
+    (tmp_path / "got.bin").write_bytes(b"old")
+    with pytest.raises(UserError):
+        fetcher().fetch(server.url, tmp_path / "got.bin", sha256(OTHER))
+    assert (tmp_path / "got.bin").read_bytes() == b"old"
+
+
+def test_a_file_that_is_there_already_is_not_fetched_again(server, tmp_path):
+    (tmp_path / "got.bin").write_bytes(BODY)
+    fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
+    assert server.requests == []
+
+
+def test_the_first_digits_of_a_sha256_suffice(server, tmp_path):
+    fetcher().fetch(server.url, tmp_path / "got.bin", sha256()[:15])
+    with pytest.raises(UserError, match="not the file expected"):
+        fetcher().fetch(server.url, tmp_path / "other.bin", sha256(OTHER)[:15])
+
+
+@pytest.mark.parametrize("text", ["sha256:abc", "md5:0123456789", "sha1:" + "0" * 40, "0" * 64])
+def test_a_checksum_of_no_known_form_is_refused(tmp_path, text):
+    with pytest.raises(UserError, match="checksum"):
+        fetcher().fetch("http://127.0.0.1/file", tmp_path / "got.bin", text)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/file.bin", "data:text/plain,hello", "s3://bucket/file.bin"])
+def test_other_kinds_of_address_are_refused(tmp_path, url):
+    with pytest.raises(UserError, match="only http, https and file"):
+        fetcher().fetch(url, tmp_path / "got.bin")
+
+
+def test_a_mirror_saves_the_network(server, tmp_path):
+    (tmp_path / "mirror" / "deep").mkdir(parents=True)
+    (tmp_path / "mirror" / "deep" / "file.bin").write_bytes(BODY)
+    fetcher(mirrors=[tmp_path / "mirror"]).fetch(server.url, tmp_path / "got.bin", sha256())
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+    assert server.requests == []
+
+
+def test_of_several_mirror_files_of_one_name_the_checksum_decides(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    for name, content in (("a", OTHER), ("b", BODY)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file.bin").write_bytes(content)
+    mirrored = fetcher(mirrors=[tmp_path / "a", tmp_path / "b"])
+    mirrored.fetch(server.url, tmp_path / "got.bin", sha256())
+    assert server.requests == []
+    assert f"{tmp_path / 'a' / 'file.bin'} is not the file wanted" in caplog.text
+    assert mirrored.find("file.bin") is None
+
+
+def test_a_mirror_file_that_is_another_is_passed_over_for_the_network(server, tmp_path):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "file.bin").write_bytes(OTHER)
+    fetcher(mirrors=[tmp_path / "mirror"]).fetch(server.url, tmp_path / "got.bin", sha256())
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+
+
+def test_a_mirror_is_also_searched_by_the_name_given(tmp_path):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "renamed.bin").write_bytes(BODY)
+    mirrored = fetcher(mirrors=[tmp_path / "mirror"])
+    mirrored.fetch("https://nowhere.invalid/file.bin", tmp_path / "got.bin", filename="renamed.bin")
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+
+
+def test_a_file_address_is_copied_and_checked(tmp_path):
+    source = tmp_path / "a file.bin"
+    source.write_bytes(BODY)
+    fetcher().fetch(source.as_uri(), tmp_path / "got.bin", sha256())
+    assert (tmp_path / "got.bin").read_bytes() == BODY
+    with pytest.raises(UserError, match="not the file expected"):
+        fetcher().fetch(source.as_uri(), tmp_path / "other.bin", sha256(OTHER))
+    with pytest.raises(UserError, match="no such file"):
+        fetcher().fetch((tmp_path / "absent").as_uri(), tmp_path / "other.bin")
+    assert left_in(tmp_path) == ["a file.bin", "got.bin"]
+
+
+def test_two_jobs_that_want_one_file_share_its_partial_file_without_mixing(server, tmp_path):
+    def fetch(name):
+        fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / name, sha256())
+
+    threads = [threading.Thread(target=fetch, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert left_in(tmp_path) == ["a", "b", "c", "d"]
+    assert all((tmp_path / name).read_bytes() == BODY for name in "abcd")
+
+
+def test_a_short_download_prints_nothing(server, tmp_path, capfd):
+    fetcher(progress=True).fetch(server.url, tmp_path / "got.bin")
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""

@@ -1,0 +1,146 @@
+import copy
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import tiny_study
+
+from variability import files, recipe, registry
+from variability.errors import UserError
+from variability.stages.finetune import finetune
+from variability.stages.predict import predict
+
+
+@pytest.fixture(autouse=True)
+def tiny_provider(monkeypatch):
+    monkeypatch.setattr(registry, "find", registry.find)
+    tiny_study.install()
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Fine-tunes and predicts below ``tmp_path``; returns the folder of predictions. Keywords change the spec."""
+    prepared = {}
+    code = tmp_path / "code.py"
+    code.write_text("first")
+
+    def run(name="predict", kind="classification", **changes):
+        if kind not in prepared:
+            prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
+        spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
+        fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
+        finetune(spec, prepared[kind], None, None, [], fitted, fitted / "block-0.json")
+        predict(spec, prepared[kind], None, fitted, fitted / "block-0.json", [code], folder, folder / "block-0.json")
+        return folder
+
+    run.code, run.folder = code, tmp_path
+    return run
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+
+
+def test_every_example_of_validation_and_test_is_predicted_before_and_after(study):
+    table = pd.read_parquet(study() / "0.parquet")
+    assert list(table) == [
+        "model",
+        "task",
+        "method",
+        "seed",
+        "phase",
+        "split",
+        "example_id",
+        "y_true",
+        "y_pred",
+        "probabilities",
+    ]
+    assert (table[["model", "task", "method", "seed"]] == ["small", "digits", "everything", 0]).all(axis=None)
+    sizes = table.groupby(["phase", "split"], observed=True).size().to_dict()
+    assert sizes == {
+        (phase, split): n for phase in ("before", "after") for split, n in (("validation", 40), ("test", 60))
+    }
+    _, labels = tiny_study.images_and_labels()
+    assert (table.y_true == labels[1199 - table.example_id]).all()
+    probabilities = np.stack(table.probabilities)
+    assert probabilities.shape == (200, 10) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(1), table.y_pred)
+
+
+def test_predictions_agree_with_what_was_measured_while_training(study):
+    folder = study()
+    table = pd.read_parquet(folder / "0.parquet").query("split == 'validation'")
+    history = pd.read_csv(study.folder / "predict-finetune" / "0" / "history.csv")
+    correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()
+    assert correct["before"] == history.validation_accuracy.iloc[0]
+    assert correct["after"] == history.validation_accuracy.iloc[-1]
+    assert correct["after"] > correct["before"]
+
+
+def test_regression_predicts_values_without_probabilities(study):
+    settings = recipe.resolve(tiny_study.STUDY["recipe"], {"lr": 0.002})
+    table = pd.read_parquet(study(kind="regression", recipe=settings) / "0.parquet")
+    assert table.y_true.dtype == table.y_pred.dtype == np.float64
+    assert table.probabilities.isna().all()
+    assert table.y_pred.nunique() > 50
+
+
+def test_a_diverged_run_has_rows_before_and_none_after(study):
+    folder = study(recipe=recipe.resolve(tiny_study.STUDY["recipe"], {"lr": 1e30, "warmup": 0.0}))
+    assert set(pd.read_parquet(folder / "0.parquet").phase) == {"before"}
+    assert [run["status"] for run in files.read_json(folder / "block-0.json")["runs"]] == ["diverged", "diverged"]
+    assert b'"status": "diverged"' in pq.read_schema(folder / "0.parquet").metadata[b"variability"]
+
+
+def test_what_is_there_is_taken_and_what_changed_is_predicted_again(study):
+    folder = study(seeds=[0, 1])
+    before = times(folder)
+    study(seeds=[0, 1, 2])
+    assert {name: time for name, time in times(folder).items() if name != "2.parquet"} == before
+    study.code.write_text("second")
+    study(seeds=[0, 1, 2])
+    assert all(times(folder)[name] != before[name] for name in before)
+
+
+def test_a_damaged_file_is_predicted_again(study):
+    folder = study()
+    whole = pd.read_parquet(folder / "0.parquet")
+    (folder / "0.parquet").write_bytes((folder / "0.parquet").read_bytes()[:-20])
+    study()
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "0.parquet"), whole)
+
+
+def test_a_run_is_predicted_alike_whatever_block_it_is_in(study):
+    together, apart = study("together", seeds=[1, 0]), study("apart", seeds=[1])
+    pd.testing.assert_frame_equal(pd.read_parquet(together / "1.parquet"), pd.read_parquet(apart / "1.parquet"))
+
+
+def test_equal_runs_make_files_of_equal_bytes(study):
+    folder = study(seeds=[0])
+    first = (folder / "0.parquet").read_bytes()
+    (folder / "0.parquet").unlink()
+    study(seeds=[0])
+    assert (folder / "0.parquet").read_bytes() == first
+
+
+def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_predicted(study, tmp_path):
+    folder = study()
+    task_json, fitted = tmp_path / "classification" / "task.json", tmp_path / "predict-finetune"
+    (fitted / "0" / "checkpoint.safetensors").write_bytes(b"")
+    study.code.write_text("second")
+    before = times(folder)
+    with pytest.raises(UserError, match=r"seed 0: .*checkpoint\.safetensors is missing or is not the file"):
+        predict(
+            tiny_study.STUDY,
+            task_json,
+            None,
+            fitted,
+            fitted / "block-0.json",
+            [study.code],
+            folder,
+            folder / "block-0.json",
+        )
+    assert times(folder)["0.parquet"] == before["0.parquet"]
+    assert times(folder)["1.parquet"] != before["1.parquet"]

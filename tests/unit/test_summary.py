@@ -1,0 +1,98 @@
+"""The summary says what the numbers support, each with its n and estimator, and no more."""
+
+import re
+
+import pytest
+import synthetic_study as synthetic
+
+from variability.summary import summarise
+
+MODELS = ("cnn", "cnn-scratch", "vit")
+
+
+def said(**options):
+    """The summary in one line, and the paragraph of findings alone."""
+    text = summarise(synthetic.tables(**({"models": MODELS} | options)), "demo")
+    return text, " ".join(text.partition("## Findings")[2].split())
+
+
+def test_the_best_model_is_named_with_mean_sd_and_n():
+    _, findings = said()
+    assert re.search(
+        r"On digits the best mean is that of cnn \(full\): 0\.\d{3} ± 0\.\d{3} \(mean ± SD, n = 5\)", findings
+    )
+
+
+def test_a_difference_well_above_the_seeds_noise_is_called_so():
+    _, findings = said(sd=0.001)
+    assert "Welch interval" in findings
+    assert "is larger than seed noise explains" in findings
+
+
+def test_a_difference_within_the_seeds_noise_is_called_so():
+    _, findings = said(sd=0.08)
+    assert "is no larger than seed noise explains" in findings
+
+
+def test_a_single_seed_supports_no_verdict():
+    text, findings = said(seeds=(0,))
+    assert "cannot be said" in findings
+    assert "seed noise explains" not in findings
+    assert "needs 2 runs" in text
+
+
+def test_diverged_runs_are_counted_where_they_are_missing():
+    text, _ = said(failed={("vit", "digits", "full", 1), ("vit", "digits", "full", 3)})
+    assert "30 runs: 28 completed, 2 diverged." in text
+    assert "vit/digits/full: 2" in " ".join(text.split())
+    row = next(line for line in text.splitlines() if line.startswith("| vit") and "| full" in line)
+    assert [field.strip() for field in row.split("|")][3:5] == ["3", "2"]
+
+
+def test_a_model_all_of_whose_runs_diverged_stays_in_the_table():
+    text, findings = said(
+        failed={("cnn", "digits", method, seed) for method in ("full", "linear_probe") for seed in range(5)}
+    )
+    assert re.search(r"\| cnn +\| full +\| 0 \| 5 +\| none", text)
+    assert "best mean is that of cnn-scratch" in findings
+
+
+def test_a_study_all_of_whose_runs_diverged_says_so():
+    failed = {
+        (model, "digits", method, seed) for model in MODELS for method in ("full", "linear_probe") for seed in range(5)
+    }
+    _, findings = said(failed=failed)
+    assert "On digits no run completed." in findings
+
+
+@pytest.mark.parametrize("reference", ["a linear probe", "from-scratch training"])
+def test_gains_over_the_controls_come_with_their_estimator(reference):
+    _, findings = said(sd=0.001)
+    sentence = next(part for part in re.split(r"(?<=\.) ", findings) if reference in part)
+    assert ("paired" if reference == "a linear probe" else "Welch") in sentence
+    assert "n = 5" in sentence
+
+
+def test_for_a_loss_the_lowest_value_is_the_best():
+    tables = synthetic.tables(models=MODELS)
+    for table in tables.values():
+        if "metric" in table:
+            table["primary"] = table["metric"] == "nll"
+    findings = " ".join(summarise(tables, "demo").split())
+    assert "best mean is that of cnn (full): 0.1" in findings
+
+
+def test_columns_are_aligned_for_the_terminal():
+    text, _ = said(tasks=("digits", "letter-case"))
+    for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.M):
+        assert len({len(line) for line in block.splitlines()}) == 1
+
+
+def test_paragraphs_fit_a_terminal():
+    text, _ = said()
+    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 100
+
+
+def test_the_summary_does_with_the_runs_alone():
+    text = summarise({"runs": synthetic.runs()}, "demo")
+    assert text.startswith("# demo") and "20 runs" in text

@@ -1,0 +1,121 @@
+import copy
+
+import pytest
+import yaml
+from support import ROOT
+
+from variability import validation
+from variability.errors import ConfigError
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+GOOD = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
+
+
+def problems(edit, mirrors=()) -> list[str]:
+    config = copy.deepcopy(GOOD)
+    edit(config)
+    try:
+        validation.check(config, SCHEMA, mirrors)
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def put(path, value):
+    def edit(config):
+        *parents, last = path.split("/")
+        for key in parents:
+            config = config[key]
+        config[last] = value
+
+    return edit
+
+
+def test_a_good_config_has_no_problems():
+    assert problems(lambda config: None) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("seedz", [1], "seedz: unknown key; did you mean 'seeds'?"),
+        ("recipe/learning_rate", 0.1, "recipe.learning_rate: unknown key"),
+        ("recipe/epoch", 3, "recipe.epoch: unknown key; did you mean 'epochs'?"),
+        ("recipe/epochs", "ten", "recipe.epochs: 'ten' is not a whole number"),
+        ("recipe/epochs", 0, "recipe.epochs: 0"),
+        ("recipe/optimizer", "admw", "recipe.optimizer: 'admw' is not allowed; did you mean 'adamw'?"),
+        ("recipe/lr", -1, "recipe.lr: -1"),
+        ("study", "a b", "study: 'a b' is not a name that is safe in paths"),
+        ("study", "downloads", "study: 'downloads' is reserved"),
+        ("seeds", [], "seeds: []"),
+        ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
+        ("seeds", [3, 1, 3], "seeds: 3 stands there 2 times"),
+        ("tasks/digits/split/train", "most", "tasks.digits.split.train: 'most' is not allowed"),
+        ("tasks/digits/split/train", 5000, "tasks.digits.split.train: asks for 5000 examples and 1657 are left"),
+        ("tasks/digits/split/train", 0, "tasks.digits.split.train: leaves nothing to train on"),
+        ("tasks/digits/dataset", "digit", "tasks.digits.dataset: unknown dataset 'digit'; did you mean 'digits'?"),
+        ("tasks/digits/options", {"sise": 1}, "tasks.digits.options.sise: unknown key"),
+        ("tasks/digits/metric", "acuracy", "tasks.digits.metric: 'acuracy' is no metric; did you mean 'accuracy'?"),
+        (
+            "tasks/digits/metric",
+            "rmse",
+            "tasks.digits.metric: 'rmse' is a metric of regression, but the task is classification",
+        ),
+        ("models/scratch/architecture", "resnet19", "models.scratch.architecture"),
+        ("models/scratch/weights", "IMAGENET1K_V9", "models.scratch.weights"),
+        ("models/scratch/weights", "gone.safetensors", "models.scratch.weights: no file 'gone.safetensors'"),
+        ("models/scratch/weights", "pretrain:leters", "no pretraining is named 'leters'; did you mean 'letters'?"),
+        (
+            "models/scratch/provider",
+            "torchvison",
+            "models.scratch.provider: unknown provider 'torchvison'; did you mean",
+        ),
+        ("methods/ful", {}, "methods.ful: unknown method 'ful'; did you mean 'full'?"),
+        ("methods/last", {"kind": "partial"}, "methods.last: missing 'blocks'"),
+        ("methods/full", {"blocks": 2}, "methods.full.blocks: unknown key"),
+        (
+            "grid/exclude",
+            [{"model": "scrach"}],
+            "grid.exclude.0.model: 'scrach' matches nothing; did you mean 'scratch'?",
+        ),
+        ("grid/exclude", [{"seed": 9}], "grid.exclude.0.seed: 9 is not among the seeds [0, 1]"),
+        ("grid/exclude", [{"model": "*"}], "grid: include and exclude leave no run"),
+        ("overrides", [{"task": "digit", "recipe": {}}], "overrides.0.task: 'digit' matches nothing"),
+        ("metrics", ["acc"], "metrics.acc: unknown metric 'acc'"),
+        ("analyses", {"spred": {}}, "analyses.spred: unknown analysis 'spred'; did you mean 'spread'?"),
+        ("plots", {"seed_spread": {"colour": 1}}, "plots.seed_spread.colour: unknown key"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_key_and_a_remedy(path, value, message):
+    found = problems(put(path, value))
+    assert any(problem.startswith(message) or message in problem for problem in found), found
+
+
+def test_all_problems_are_reported_at_once():
+    def edit(config):
+        config["seeds"] = [0, 0]
+        config["models"]["scratch"]["weights"] = "pretrain:x"
+        config["tasks"]["digits"]["metric"] = "acc"
+        config["methods"]["ful"] = {}
+
+    assert len(problems(edit)) == 4
+
+
+def test_a_missing_section_is_named():
+    assert problems(lambda config: config.pop("methods")) == ["missing 'methods'"]
+
+
+def test_best_needs_validation_examples():
+    def edit(config):
+        config["recipe"]["checkpoint"] = "best"
+        config["tasks"]["digits"]["split"]["validation"] = 0
+
+    assert problems(edit) == [
+        "tasks.digits.split.validation: is 0, but the recipe's checkpoint: best needs validation examples"
+    ]
+
+
+def test_a_weights_file_is_found_in_a_mirror(tmp_path):
+    (tmp_path / "net.safetensors").touch()
+    edit = put("models/scratch/weights", "net.safetensors")
+    assert problems(edit, [tmp_path]) == []

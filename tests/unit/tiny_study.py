@@ -1,0 +1,84 @@
+"""A study small enough to train in milliseconds: real digits, one convolution, real files."""
+
+import functools
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from variability import files, recipe, registry, seeding
+
+STUDY = {
+    "model": {"name": "small", "provider": "tiny", "architecture": "tiny", "weights": "none", "options": {}},
+    "task": {"name": "digits", "kind": "classification"},
+    "method": {"name": "everything", "kind": "full"},
+    "recipe": recipe.resolve({"epochs": 3, "optimizer": "sgd", "lr": 0.05}),
+    "seeds": [0, 1],
+}
+
+
+@functools.cache
+def images_and_labels():
+    """uint8 (200, 1, 8, 8) and int64 (200,)."""
+    # Read without importing scikit-learn, which takes longer than the tests do.
+    package = Path(importlib.util.find_spec("sklearn").origin).parent
+    table = np.loadtxt(package / "datasets" / "data" / "digits.csv.gz", delimiter=",", max_rows=200)
+    images = (table[:, :-1] * 15.9).astype(np.uint8).reshape(-1, 1, 8, 8)
+    return images, table[:, -1].astype(np.int64)
+
+
+def network(seed=0, outputs=10):
+    """A convolution with BatchNorm, dropout and a head: all that can make two runs differ, in 2 ms a batch."""
+    from torch import nn
+
+    from variability.networks import Network
+
+    with seeding.torch_global(seed, "init"):
+        backbone = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2))
+        head = nn.Linear(6 * 6 * 6, outputs)
+    return Network(nn.Sequential(backbone, head), "1", ["0.0"])
+
+
+class Tiny:
+    """A provider of the above; weights, where given, are those of the backbone's module as a whole."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def preprocess(self, image_size):
+        return {"size": 8, "resize": 8, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
+
+    def build(self, outputs, weights, seed):
+        return network(seed, outputs)
+
+
+def install(provider=Tiny):
+    """Makes ``registry.find`` know the provider ``tiny``; returns the function it replaces."""
+    find = registry.find
+    registry.find = lambda family, name: provider if (family, name) == ("providers", "tiny") else find(family, name)
+    return find
+
+
+def prepare(folder: Path, kind="classification", size=8) -> Path:
+    """Writes a task as ``prepare`` does: 100 examples to train, 40 to validate, 60 to test; returns its task.json."""
+    images, labels = images_and_labels()
+    images = images.repeat(size // 8, axis=2).repeat(size // 8, axis=3)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", images)
+    counts = {"train": 100, "validation": 40, "test": 60}
+    split = [name for name, count in counts.items() for _ in range(count)]
+    table = {"example_id": np.arange(200)[::-1] + 1000, "label": labels, "split": split, "partition": [""] * 200}
+    pq.write_table(pa.table(table), folder / "examples.parquet")
+    about = {
+        "kind": kind,
+        "class_names": [str(digit) for digit in range(10)],
+        "channels": 1,
+        "image_size": size,
+        "counts": counts,
+        "split": counts | {"seed": 0, "resample": False},
+        "sha256": {name.partition(".")[0]: files.sha256(folder / name) for name in ("images.npy", "examples.parquet")},
+    }
+    files.write_json(folder / "task.json", about)
+    return folder / "task.json"

@@ -1,0 +1,82 @@
+"""Every study in the project plans, with as many jobs as its config says."""
+
+import re
+
+import pytest
+from support import ROOT, Checkout
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Checkout:
+    return Checkout.of_project(tmp_path_factory.mktemp("dry") / "project")
+
+
+def counts(checkout: Checkout, *arguments: str, **environ: str) -> dict[str, int]:
+    done = checkout.snakemake("--dry-run", "--quiet", "rules", *arguments, **environ)
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
+
+
+END = {"aggregate": 1, "analyse": 3, "plot": 4, "report": 1, "all": 1}
+
+
+def blocks(count: int) -> dict[str, int]:
+    return {rule: count for rule in ("finetune", "predict", "score")}
+
+
+def without_total(found: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in found.items() if name != "total"}
+
+
+def test_the_embedded_study(checkout):
+    expected = blocks(2 * 2 * 2 + 2 * 2) | END | {"prepare": 3, "pretrain": 2}
+    assert without_total(counts(checkout)) == expected
+
+
+def test_the_founding_study(checkout):
+    expected = blocks(1) | END | {"download": 1, "prepare": 1, "download_weights": 1}
+    assert without_total(counts(checkout, "--configfile", "studies/founding.yaml")) == expected
+
+
+def test_the_vision_study(checkout):
+    expected = blocks(6 * 6 * 3 * 2) | END | {"download": 6, "prepare": 6, "download_weights": 6}
+    assert without_total(counts(checkout, "--configfile", "studies/vision.yaml")) == expected
+
+
+def test_the_mirror_study(checkout, mirror):
+    expected = blocks(4 * 3 * 2) | END | {"download": 3, "prepare": 3, "download_weights": 2}
+    found = counts(checkout, "--configfile", "studies/mirror.yaml", VARIABILITY_MIRROR=str(mirror))
+    assert without_total(found) == expected
+
+
+def test_every_study_in_the_project_has_a_dry_run_here():
+    assert {path.stem for path in (ROOT / "studies").glob("*.yaml")} == {"founding", "vision", "mirror"}
+
+
+def test_a_file_that_names_no_models_is_laid_over_the_embedded_study(checkout):
+    (checkout.folder / "more.yaml").write_text("seeds: [0, 1, 2, 3, 4, 5]\n")
+    assert counts(checkout, "--configfile", "more.yaml")["finetune"] == 24
+
+
+def test_a_bad_config_stops_before_the_first_job(checkout):
+    (checkout.folder / "bad.yaml").write_text("recipe: {epoch: 3}\nseeds: [1, 1]\n")
+    done = checkout.snakemake("--cores", "1", "--configfile", "bad.yaml", check=False)
+    assert done.returncode == 1
+    assert "recipe.epoch: unknown key; did you mean 'epochs'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (checkout.folder / "results/embedded").exists()
+
+
+def test_the_snakefile_is_parsed_without_torch(checkout):
+    """Every job of a cluster parses it anew, and importing torch takes longer than all the rest."""
+    program = (
+        "import sys, atexit; from snakemake.cli import main;"
+        "atexit.register(lambda: print('torch loaded' if 'torch' in sys.modules else 'torch free'));"
+        "main(['--dry-run', '--quiet', 'all'])"
+    )
+    import subprocess
+    import sys as system
+
+    done = subprocess.run([system.executable, "-c", program], cwd=checkout.folder, capture_output=True, text=True)
+    assert "torch free" in done.stdout, done.stdout + done.stderr

@@ -1,0 +1,154 @@
+"""The tiny study, run for real: what it leaves behind, and what happens when something goes wrong on the way."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from support import Checkout
+
+pytestmark = pytest.mark.slow
+
+TINY = "--configfile", "tiny.yaml"
+
+
+def predictions(checkout: Checkout) -> dict[str, object]:
+    folder = checkout.folder / "results/tiny/predict"
+    return {str(path.relative_to(folder)): pq.read_table(path) for path in sorted(folder.rglob("*.parquet"))}
+
+
+def test_every_run_is_in_the_runs_table_before_and_after(finished):
+    runs = pd.read_parquet(finished.folder / "results/tiny/aggregate/runs.parquet")
+    primary = runs[(runs["metric"] == "accuracy") & (runs["split"] == "test")]
+    assert len(primary) == 3 * 2 * 2
+    assert set(primary["phase"]) == {"before", "after"}
+    assert (primary["status"] == "completed").all()
+    assert (primary["n_test"] == 100).all()
+    assert primary["value"].between(0, 1).all()
+
+
+def test_scores_are_those_of_the_predictions(finished):
+    runs = pd.read_parquet(finished.folder / "results/tiny/aggregate/runs.parquet")
+    for row in runs[runs["metric"] == "accuracy"].itertuples():
+        path = finished.folder / f"results/tiny/predict/{row.model}/{row.task}/{row.method}/{row.seed}.parquet"
+        table = pd.read_parquet(path)
+        chosen = table[(table["phase"] == row.phase) & (table["split"] == row.split)]
+        assert row.value == pytest.approx((chosen["y_true"] == chosen["y_pred"]).mean())
+
+
+def test_before_fine_tuning_all_methods_start_from_the_same_network(finished):
+    found = predictions(finished)
+    probe, full = (found[f"pretrained/digits/{method}/1.parquet"].to_pandas() for method in ("linear_probe", "full"))
+    before = [table[table["phase"] == "before"].reset_index()["probabilities"] for table in (probe, full)]
+    assert all((one == other).all() for one, other in zip(*before, strict=True))
+
+
+def test_training_and_test_examples_are_disjoint(finished):
+    examples = pd.read_parquet(finished.folder / "results/tiny/prepare/digits/examples.parquet")
+    assert examples["example_id"].is_unique
+    assert examples["split"].value_counts().to_dict() == {"test": 100, "train": 40, "validation": 40}
+
+
+def test_a_probe_stores_its_head_only(finished):
+    sizes = {
+        method: (finished.folder / f"results/tiny/finetune/pretrained/digits/{method}/0/checkpoint.safetensors").stat()
+        for method in ("linear_probe", "full")
+    }
+    assert sizes["linear_probe"].st_size < sizes["full"].st_size / 20
+
+
+def test_figures_tables_and_report_are_there(finished):
+    results = finished.folder / "results/tiny"
+    for name in ("seed_spread", "gain_slopes", "learning_curves", "model_task_heatmap"):
+        assert (results / f"plot/{name}.svg").stat().st_size > 5000
+        assert (results / f"plot/{name}.png").stat().st_size > 5000
+    for name in ("spread", "intervals", "gain"):
+        table = pd.read_csv(results / f"analyse/{name}.csv")
+        assert {"n", "estimator", "level", "scope"} <= set(table)
+    html = (results / "report/report.html").read_text()
+    assert "seed_spread" in html and "spread.csv" in html
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', html)
+
+
+def test_the_last_word_says_what_was_found(finished):
+    (finished.folder / "results/tiny/report/summary.md").unlink()
+    done = finished.snakemake("--cores", "1", *TINY)
+    summary = (finished.folder / "results/tiny/report/summary.md").read_text()
+    assert summary in done.stderr
+    assert "results/tiny/report/report.html" in done.stderr
+
+
+def test_predictions_are_bit_identical_whatever_the_size_of_blocks(finished, tmp_path):
+    again = Checkout.of_project(tmp_path / "project")
+    again.edit("tiny.yaml", "seeds_per_job: 2", "seeds_per_job: 1")
+    again.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [7, 1, 0]")
+    again.snakemake("--cores", "2", *TINY, "runs")
+    expected, found = predictions(finished), predictions(again)
+    assert set(expected) < set(found)
+    for name, table in expected.items():
+        assert table.equals(found[name]), name
+
+
+def test_a_study_killed_in_training_resumes_to_the_same_predictions(finished, tmp_path):
+    again = Checkout.of_project(tmp_path / "project")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, "runs"]
+    running = subprocess.Popen(
+        command, cwd=again.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 300
+    while not list(again.folder.glob("results/tiny/finetune/*/*/*/*/.state.safetensors")):
+        assert running.poll() is None, "the study ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    again.snakemake("--unlock", *TINY)
+    again.snakemake("--cores", "2", *TINY, "runs")
+    for name, table in predictions(finished).items():
+        assert table.equals(predictions(again)[name]), name
+
+
+def test_a_diverging_run_is_recorded_and_the_study_goes_on(study):
+    study.append("tiny.yaml", "overrides: [{model: scratch, recipe: {optimizer: sgd, lr: 1.0e+30}}]\n")
+    study.snakemake("--cores", "2", *TINY)
+    runs = pd.read_parquet(study.folder / "results/tiny/aggregate/runs.parquet")
+    diverged = runs[runs["status"] == "diverged"]
+    assert set(diverged["model"]) == {"scratch"}
+    assert diverged["fail_reason"].str.contains("epoch 1").all()
+    assert diverged.loc[diverged["phase"] == "after", "value"].isna().all()
+    assert "diverged" in (study.folder / "results/tiny/report/summary.md").read_text()
+
+
+def test_an_image_that_does_not_decode_is_named_and_other_tasks_go_on(study):
+    with zipfile.ZipFile(study.folder / "photos.zip", "w") as archive:
+        for label in ("cat", "dog"):
+            archive.writestr(f"photos/{label}/1.png", b"this is no image")
+    study.append("tiny.yaml", "")
+    study.edit(
+        "tiny.yaml",
+        "tasks:\n",
+        "tasks:\n  photos:\n    dataset: image_folder\n    options: {path: photos.zip}\n    image: {size: 16}\n"
+        "    split: {train: 0.5, validation: 0, test: 0.5}\n",
+    )
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    done = study.snakemake("--cores", "2", "--keep-going", *TINY, "runs", check=False)
+    assert done.returncode == 1
+    assert re.search(r"error: .*photos/(cat|dog)/1\.png", done.stderr), done.stderr[-3000:]
+    assert not (study.folder / "results/tiny/prepare/photos/task.json").exists()
+    assert not (study.folder / "results/tiny/prepare/photos/images.npy").exists()
+    assert (study.folder / "results/tiny/predict/scratch/digits/full/block-0.json").exists()
+
+
+def test_one_damaged_checkpoint_is_repaired_by_training_that_run_alone(study):
+    runs = study.folder / "results/tiny/finetune/scratch/digits/full"
+    intact = (runs / "0/checkpoint.safetensors").stat().st_mtime_ns
+    (runs / "1/checkpoint.safetensors").write_bytes(b"damaged")
+    study.snakemake("--cores", "1", *TINY, "--forcerun", "finetune", "--until", "finetune")
+    assert (runs / "0/checkpoint.safetensors").stat().st_mtime_ns == intact
+    assert (runs / "1/checkpoint.safetensors").stat().st_size > 1000

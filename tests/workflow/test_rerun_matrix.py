@@ -1,0 +1,164 @@
+"""Promise 1: only changed stages rerun. What is edited, and exactly the jobs that follow, by name."""
+
+import os
+from pathlib import Path
+
+import pytest
+from support import Checkout
+
+pytestmark = pytest.mark.slow
+
+LIB = "workflow/lib/variability"
+CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "full")]
+ANALYSES = {f"analyse analysis={name}" for name in ("spread", "intervals", "gain")}
+PLOTS = {f"plot plot={name}" for name in ("seed_spread", "gain_slopes", "learning_curves", "model_task_heatmap")}
+END = {"aggregate", "report"} | ANALYSES | PLOTS
+
+
+def of(rule: str, *models: str, block: int = 0) -> set[str]:
+    cells = [(model, method) for model, method in CELLS if not models or model in models]
+    return {f"{rule} model={model}, task=digits, method={method}, block={block}" for model, method in cells}
+
+
+def from_finetune(*models: str, block: int = 0) -> set[str]:
+    return {job for rule in ("finetune", "predict", "score") for job in of(rule, *models, block=block)} | END
+
+
+def prepare(*tasks: str) -> set[str]:
+    return {f"prepare task={task}" for task in tasks}
+
+
+PRETRAIN = {"pretrain model=pretrained"}
+
+
+def jobs(study: Checkout) -> set[str]:
+    return study.jobs("--configfile", "tiny.yaml")
+
+
+def run_files(study: Checkout) -> dict[Path, int]:
+    """When each file of each run was last written."""
+    runs = (study.folder / "results/tiny").glob("finetune/*/*/*/*/*")
+    return {path.relative_to(study.folder): path.stat().st_mtime_ns for path in runs if not path.name.startswith(".")}
+
+
+def test_nothing_changed(study):
+    assert jobs(study) == set()
+
+
+def test_everything_touched(study):
+    for path in study.folder.rglob("*"):
+        if ".snakemake" not in path.parts and path.is_file():
+            os.utime(path)
+    assert jobs(study) == set()
+
+
+def test_one_model_edited(study):
+    study.edit("tiny.yaml", "weights: none}", "weights: none, recipe: {epochs: 3}}")
+    assert jobs(study) == from_finetune("scratch")
+
+
+def test_a_model_added(study):
+    study.edit("tiny.yaml", "models:\n", "models:\n  other: {architecture: squeezenet1_1, weights: none}\n")
+    study.edit("tiny.yaml", "model: scratch", "model: [scratch, other]")
+    added = {f"{rule} model=other, task=digits, method=full, block=0" for rule in ("finetune", "predict", "score")}
+    assert jobs(study) == added | END
+
+
+def test_a_seed_added_in_a_block_of_its_own(study):
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
+    assert jobs(study) == from_finetune(block=1)
+
+
+def test_a_seed_added_to_a_block_trains_that_seed_and_no_other(study):
+    before = run_files(study)
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 5]")
+    study.edit("tiny.yaml", "seeds_per_job: 2", "seeds_per_job: 3")
+    assert jobs(study) == from_finetune()
+    study.snakemake("--cores", "2", "--configfile", "tiny.yaml", "runs")
+    after = run_files(study)
+    assert {path: after[path] for path in before} == before
+    assert {path.parent.name for path in set(after) - set(before)} == {"5"}
+
+
+def test_a_seed_removed_trains_nothing(study):
+    before = run_files(study)
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    assert jobs(study) == from_finetune()
+    study.snakemake("--cores", "2", "--configfile", "tiny.yaml", "runs")
+    assert run_files(study) == before
+
+
+def test_a_plot_restyled(study):
+    study.append(
+        "tiny.yaml",
+        "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n  learning_curves:\n  model_task_heatmap:\n",
+    )
+    assert jobs(study) == {"plot plot=seed_spread", "report"}
+
+
+def test_a_plots_code_edited(study):
+    study.append(f"{LIB}/plots/gain_slopes.py", "# edited\n")
+    assert jobs(study) == {"plot plot=gain_slopes", "report"}
+
+
+def test_a_metric_edited(study):
+    study.append(f"{LIB}/metrics/f1.py", "# edited\n")
+    assert jobs(study) == of("score") | END
+
+
+def test_a_metric_left_out(study):
+    study.append("tiny.yaml", "metrics: [accuracy, nll]\n")
+    assert jobs(study) == of("score") | END
+
+
+def test_an_analysis_edited(study):
+    study.append(f"{LIB}/analyses/gain.py", "# edited\n")
+    drawn = {"plot plot=gain_slopes"} & jobs(study)
+    assert jobs(study) == {"analyse analysis=gain", "report"} | drawn
+
+
+def test_a_method_edited(study):
+    study.append(f"{LIB}/methods/linear_probe.py", "# edited\n")
+    probe = {job for job in from_finetune() - END if "method=linear_probe" in job}
+    assert jobs(study) == probe | END
+
+
+def test_a_provider_edited(study):
+    study.append(f"{LIB}/providers/torchvision.py", "# edited\n")
+    assert jobs(study) == PRETRAIN | from_finetune()
+
+
+def test_a_data_set_edited(study):
+    study.append(f"{LIB}/datasets/digits.py", "# edited\n")
+    assert jobs(study) == prepare("digits") | from_finetune()
+
+
+def test_a_module_imported_two_levels_down_edited(study):
+    study.append(f"{LIB}/optimisation.py", "# edited\n")
+    assert jobs(study) == PRETRAIN | from_finetune()
+
+
+def test_a_module_that_everything_imports_edited(study):
+    study.append(f"{LIB}/errors.py", "# edited\n")
+    assert jobs(study) == prepare("digits", "letters") | PRETRAIN | from_finetune()
+
+
+def test_a_script_edited(study):
+    study.append("workflow/scripts/score.py", "# edited\n")
+    assert jobs(study) == of("score") | END
+
+
+def test_the_schema_edited(study):
+    study.append("workflow/schemas/config.schema.yaml", "# edited\n")
+    assert jobs(study) == set()
+
+
+def test_the_config_reordered_and_commented(study):
+    text = (study.folder / "tiny.yaml").read_text().replace("recipe: {epochs: 2, batch_size: 20, lr: 0.002}\n", "")
+    (study.folder / "tiny.yaml").write_text("recipe: {lr: 0.002, batch_size: 20, epochs: 2} # same\n" + text)
+    assert jobs(study) == set()
+
+
+def test_a_caption_edited(study):
+    study.append("workflow/report/seed_spread.rst", "\nMore.\n")
+    assert jobs(study) == {"report"}

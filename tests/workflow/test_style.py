@@ -1,0 +1,46 @@
+"""The workflow's own house rules."""
+
+import re
+
+import yaml
+from support import ROOT
+
+
+def test_scripts_only_adapt():
+    for path in (ROOT / "workflow/scripts").glob("*.py"):
+        statements = path.read_text()
+        assert len(statements.splitlines()) <= 25, f"{path.name} does more than call its stage"
+        assert "def " not in statements and "import pandas" not in statements
+
+
+def test_every_stage_has_a_rule_a_script_and_a_module():
+    rules = {
+        rule
+        for path in (ROOT / "workflow/rules").glob("*.smk")
+        for rule in re.findall(r"^rule (\w+):", path.read_text(), re.M)
+    }
+    scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
+    stages = {path.stem for path in (ROOT / "workflow/lib/variability/stages").glob("*.py")} - {"__init__"}
+    assert rules == scripts == stages
+
+
+def test_the_conda_environment_has_the_versions_of_the_lock():
+    lock = (ROOT / "envs/core.lock").read_text()
+    pinned = [
+        entry
+        for entry in yaml.safe_load((ROOT / "envs/core.yaml").read_text())["dependencies"]
+        if isinstance(entry, dict)
+    ]
+    wanted = [
+        line.split("=")[0] for line in (ROOT / "envs/core.in").read_text().splitlines() if line and line[0] != "#"
+    ]
+    assert [entry.partition("==")[0] for entry in pinned[0]["pip"]] == wanted
+    for entry in pinned[0]["pip"]:
+        assert re.search(rf"^{re.escape(entry)}[ ;\\]", lock, re.M), f"{entry} is not in core.lock"
+
+
+def test_locks_are_pinned_by_hash_and_name_no_index():
+    for path in (ROOT / "envs").glob("*.lock"):
+        text = path.read_text()
+        assert "http" not in text and "index-url" not in text
+        assert len(re.findall(r"^\S+==", text, re.M)) <= text.count("--hash=sha256:")

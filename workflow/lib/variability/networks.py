@@ -1,0 +1,160 @@
+"""Networks as the workflow sees them: a module, its fresh head, its blocks, and which of them train.
+
+A part of a network is named by the dotted name of its module, children included; "" is all of it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from variability.errors import UserError
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_NORMALISATIONS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with a fresh head.
+
+    module: (B, 3, H, W) float32 -> (B, outputs).
+    head: dotted name of the head within the module.
+    blocks: dotted names of the backbone's blocks, from input to output, the head excluded.
+    """
+
+    module: nn.Module
+    head: str
+    blocks: list[str]
+
+
+def attach_head(module: nn.Module, outputs: int, generator: torch.Generator) -> Network:
+    """The network that results from replacing a module's head by a fresh one, drawn from ``generator``."""
+    head = replace_head(module, outputs, generator)
+    return Network(module, head, find_blocks(module, head))
+
+
+def find_head(module: nn.Module) -> str:
+    """Dotted name of the layer that gives the outputs: the last ``Linear``, else the last ``Conv2d`` (SqueezeNet).
+
+    Raises UserError if the module has neither.
+    """
+    for kind in (nn.Linear, nn.Conv2d):
+        found = [name for name, child in module.named_modules() if isinstance(child, kind)]
+        if found:
+            return found[-1]
+    raise UserError(f"{type(module).__name__} has no Linear or Conv2d layer whose outputs could be replaced")
+
+
+def replace_head(module: nn.Module, outputs: int, generator: torch.Generator) -> str:
+    """Replaces the head in place by a fresh one with as many outputs as asked for; returns its name.
+
+    Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer: what a fine-tuning script
+    that says ``model.fc = nn.Linear(...)`` gets, so that the spread over init seeds is that of common practice.
+    """
+    name = find_head(module)
+    old = module.get_submodule(name)
+    kwargs = {"bias": old.bias is not None, "dtype": old.weight.dtype, "device": old.weight.device}
+    # skip_init leaves the global generator alone, which the layer's own initialisation would draw from.
+    if isinstance(old, nn.Linear):
+        new = nn.utils.skip_init(nn.Linear, old.in_features, outputs, **kwargs)
+    else:
+        geometry = {"stride": old.stride, "padding": old.padding, "dilation": old.dilation}
+        new = nn.utils.skip_init(nn.Conv2d, old.in_channels, outputs, old.kernel_size, **geometry, **kwargs)
+    bound = new.weight[0].numel() ** -0.5
+    with torch.no_grad():
+        for parameter in new.parameters():
+            fresh = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+            parameter.copy_(fresh)
+    parent, _, child = name.rpartition(".")
+    setattr(module.get_submodule(parent), child, new)
+    return name
+
+
+def find_blocks(module: nn.Module, head: str) -> list[str]:
+    """Dotted names of the backbone's blocks, from input to output.
+
+    A block is a unit (see ``_units``) with parameters that is neither the head nor mere normalisation, which belongs
+    to the block it follows.
+    """
+    return [name for name in _units(module, head) if name != head and _is_block(module.get_submodule(name))]
+
+
+def last_blocks(network: Network, count: int) -> list[str]:
+    """The parts from the ``count``-th last block to the output: blocks, the normalisation between them, the head."""
+    units = _units(network.module, network.head)
+    return units[units.index(network.blocks[-count]) :]
+
+
+def freeze(network: Network, trainable: Iterable[str]) -> None:
+    """Lets gradients reach the named parts and nothing else."""
+    trainable = list(trainable)
+    for name, parameter in network.module.named_parameters():
+        parameter.requires_grad_(_belongs(name, trainable))
+
+
+def train_mode(network: Network, trainable: Iterable[str]) -> None:
+    """Puts the named parts into training mode and all else into eval mode.
+
+    So the running statistics of frozen BatchNorm do not drift and frozen dropout is off.
+    """
+    network.module.eval()
+    for name in trainable:
+        network.module.get_submodule(name).train()
+
+
+def trained_tensors(network: Network, trainable: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Parameters and buffers of the named parts, by their names in the module's state dict; not copied."""
+    trainable = list(trainable)
+    return {name: tensor for name, tensor in network.module.state_dict().items() if _belongs(name, trainable)}
+
+
+def frozen_digest(network: Network, trainable: Iterable[str]) -> str:
+    """SHA-256 of all that is not trained, independent of device and memory layout."""
+    trained = trained_tensors(network, trainable)
+    return tensors_digest({name: each for name, each in network.module.state_dict().items() if name not in trained})
+
+
+def tensors_digest(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and values of tensors, independent of their order, device and layout."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _belongs(name: str, parts: list[str]) -> bool:
+    return any(part == "" or name == part or name.startswith(part + ".") for part in parts)
+
+
+def _units(module: nn.Module, head: str) -> list[str]:
+    """Dotted names of the parts that a network is a chain of, in the order of definition, the head among them.
+
+    Expanded are the root; plain containers (a subclass of ``nn.Sequential`` is a block of its own making); what holds
+    the head; and a child of the root with more than half of the backbone's parameters, which is a container by
+    another name (the Encoder of a vision transformer).
+    """
+    total = _size(module) - _size(module.get_submodule(head))
+
+    def expand(name: str, part: nn.Module) -> Iterator[str]:
+        dominant = name.count(".") == 0 and _size(part) > total / 2 and any(True for _ in part.children())
+        if name == "" or type(part) in _CONTAINERS or head.startswith(name + ".") or (name != head and dominant):
+            for child, below in part.named_children():
+                yield from expand(f"{name}.{child}" if name else child, below)
+        else:
+            yield name
+
+    return list(expand("", module))
+
+
+def _size(part: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in part.parameters())
+
+
+def _is_block(part: nn.Module) -> bool:
+    owners = [child for child in part.modules() if any(True for _ in child.parameters(recurse=False))]
+    return any(not isinstance(child, _NORMALISATIONS) for child in owners)

@@ -1,0 +1,59 @@
+"""The optimizer, and the learning rate as a function of the step alone."""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+# Where one_cycle starts and ends, relative to the peak: torch's defaults, which most published recipes use.
+ONE_CYCLE_START = 1 / 25
+ONE_CYCLE_END = ONE_CYCLE_START / 1e4
+
+
+def make_optimizer(parameters: Iterable["torch.Tensor"], recipe: dict[str, Any]) -> "torch.optim.Optimizer":
+    """SGD, Adam or AdamW over the tensors that train.
+
+    ``weight_decay`` applies to matrices and filters only, not to biases and normalisation (tensors of one dimension):
+    shrinking a scale or an offset does not make a network simpler (He et al., CVPR 2019, section 3.1). ``momentum``
+    is SGD's; Adam and AdamW use betas (0.9, 0.999). With Adam the decay is part of the gradient (L2), with AdamW not.
+    """
+    import torch
+
+    parameters = list(parameters)
+    groups = [
+        {"params": [each for each in parameters if each.ndim > 1], "weight_decay": recipe["weight_decay"]},
+        {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe["optimizer"] == "sgd":
+        return torch.optim.SGD(groups, lr=recipe["lr"], momentum=recipe["momentum"])
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe["optimizer"]](groups, lr=recipe["lr"])
+
+
+def learning_rate(step: int, total: int, recipe: dict[str, Any]) -> float:
+    """Learning rate of a step (counted from 0) of ``total``.
+
+    A pure function, so that resuming needs no scheduler's state. ``warmup`` is the fraction of the steps in which the
+    rate rises: linearly from near 0 before ``constant`` and ``cosine`` (down to 0; Loshchilov and Hutter, ICLR 2017,
+    eq. 5), along a cosine from 1/25 of the peak in ``one_cycle`` (down to 4e-6 of it; torch's OneCycleLR).
+    """
+    peak, schedule = recipe["lr"], recipe["schedule"]
+    if schedule == "one_cycle":
+        # OneCycleLR lets the top fall between two steps, and its last step, not the one after it, is the lowest.
+        top, last = recipe["warmup"] * total - 1, total - 1
+        if step <= top:
+            return _cosine(ONE_CYCLE_START * peak, peak, step / top if top > 0 else 1.0)
+        top = max(top, 0.0)
+        return _cosine(peak, ONE_CYCLE_END * peak, (step - top) / (last - top) if last > top else 0.0)
+    rising = round(recipe["warmup"] * total)
+    if step < rising:
+        return peak * (step + 1) / (rising + 1)
+    if schedule == "constant":
+        return peak
+    return _cosine(peak, 0.0, (step - rising) / (total - rising))
+
+
+def _cosine(start: float, end: float, fraction: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2

@@ -1,0 +1,153 @@
+"""Runs on disk: found again by fingerprint, made one by one under a lock, listed in the manifest of their job."""
+
+import csv
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from variability import device, files, locks, registry
+from variability.errors import UserError
+
+PROGRESS_SECONDS = 10.0
+
+#: Where a run's network lies in its folder.
+CHECKPOINT = "checkpoint.safetensors"
+
+_log = logging.getLogger(__name__)
+
+
+def run_block(
+    seeds: Sequence[int],
+    lock: Callable[[int], Path],
+    find: Callable[[int], dict[str, Any] | None],
+    make: Callable[[int, str], dict[str, Any]],
+    manifest: Path,
+    threads: int,
+) -> None:
+    """Brings every seed of a block about and writes the block's manifest.
+
+    find: the manifest's entry of a seed that is there already, or None; must not need torch. make: makes a seed on a
+    device and returns its entry. lock: the lock file of a seed: a process that outlived its job may still be at work
+    on it, and its result is then waited for.
+
+    One seed that fails stops none of the others. Raises UserError, after all were tried, naming each that failed.
+    """
+    entries = {seed: entry for seed in seeds if (entry := find(seed)) is not None}
+    missing = [seed for seed in seeds if seed not in entries]
+    if entries:
+        _log.info("already there: %s", named(list(entries)))
+    failures: dict[int, str] = {}
+    if missing:
+        with computing(threads) as place:
+            for seed in missing:
+                try:
+                    with locks.held(lock(seed), f"seed {seed} is being made by another process; waiting for it"):
+                        entries[seed] = find(seed) or make(seed, place)
+                except Exception as error:
+                    _log.error("seed %d failed:\n%s", seed, traceback.format_exc())
+                    failures[seed] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                    _release_memory(place)
+    if failures:
+        raise UserError(_explain(failures, len(seeds)))
+    files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
+
+
+@contextmanager
+def computing(threads: int) -> Iterator[str]:
+    """Prepares the process to compute the same bits each time, and yields the device to compute on."""
+    device.configure(threads)
+    with device.lease() as place:
+        yield place
+
+
+def build(model: dict[str, Any], method: dict[str, Any], task, weights: Path | None, seed: int):
+    """The ``Network`` of a run before training, and the names of its parts that its method trains.
+
+    model, method: entries of the config. task: the ``PreparedTask``. weights: None for a random backbone.
+    """
+    network = registry.find("providers", model["provider"])(model).build(outputs(task), weights, seed)
+    options = {key: value for key, value in method.items() if key not in ("name", "kind")}
+    return network, registry.find("methods", method["kind"])(options).trainable(network)
+
+
+def open_task(task_json: Path):
+    """The ``PreparedTask``, its files compared with their checksums, which fingerprints are made of."""
+    from variability.tasks import PreparedTask
+
+    task = PreparedTask.open(task_json)
+    task.verify()
+    return task
+
+
+def outputs(task) -> int:
+    """Units of the head that a ``PreparedTask`` asks for: one per class, or the one of a regression."""
+    return len(task.class_names) if task.kind == "classification" else 1
+
+
+def intact(folder: Path, checksums: Mapping[str, str]) -> bool:
+    """Whether files, {name: sha256}, lie in a folder as they were written."""
+    return all((folder / name).is_file() and files.sha256(folder / name) == sha for name, sha in checksums.items())
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A JSON record, or an empty one where there is none that can be read."""
+    try:
+        record = files.read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Writes the rows of a history as CSV; what is not known is an empty field."""
+    with files.replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def progress(label: str, epochs: int) -> Callable[[dict[str, Any]], None]:
+    """Logs a row of the history at most every ten seconds."""
+    last = time.monotonic()
+
+    def report(row: dict[str, Any]) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PROGRESS_SECONDS:
+            last = time.monotonic()
+            _log.info("%s: epoch %d of %d, %s", label, row["epoch"], epochs, describe(row))
+
+    return report
+
+
+def describe(row: dict[str, Any]) -> str:
+    """The figures of a row of the history in words."""
+    shown = {
+        key: value for key, value in row.items() if key.startswith(("train_", "validation_")) and value is not None
+    }
+    return ", ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in shown.items())
+
+
+def named(seeds: Sequence[int]) -> str:
+    """``seed 3`` or ``seeds 1, 2, 3``."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _explain(failures: dict[int, str], total: int) -> str:
+    reasons: dict[str, list[int]] = {}
+    for seed, reason in failures.items():
+        reasons.setdefault(reason, []).append(seed)
+    lines = [f"  {named(seeds)}: {reason}" for reason, seeds in reasons.items()]
+    kept = "; the others are done and will not be made again" if len(failures) < total else ""
+    return f"{len(failures)} of {total} seeds failed{kept}. The log has the traceback.\n" + "\n".join(lines)
+
+
+def _release_memory(place: str) -> None:
+    # What a run that ran out of memory held must not starve the next.
+    if place.startswith("cuda"):
+        import torch
+
+        torch.cuda.empty_cache()

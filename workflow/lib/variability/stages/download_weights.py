@@ -1,0 +1,50 @@
+"""Brings pretrained weights here: fetched or copied, checked against their architecture, kept as safetensors."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from variability import files, registry
+from variability.errors import UserError
+from variability.mirrors import find_file, missing_file
+from variability.weights import weights_kind
+
+
+def download_weights(
+    model: dict[str, Any], target: Path, manifest: Path, fetcher: Any, mirrors: Sequence[Path] = ()
+) -> None:
+    """Writes the whole pretrained network, its old head included, and a manifest of where it came from.
+
+    model: provider, architecture, options, weights (a named release or a file) and, for a file, perhaps sha256.
+    target: a .safetensors file. manifest: a .json file: ``{sha256, source, architecture, ...}``.
+    Raises UserError if the weights cannot be had, are not the expected bytes, or are of another architecture.
+    """
+    provider = registry.find("providers", model["provider"])(model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".weights-", dir=target.parent) as folder:
+        if weights_kind(model["weights"]) == "file":
+            source, facts = _local(model, mirrors), {"source": model["weights"]}
+        else:
+            source, facts = provider.fetch_weights(fetcher, Path(folder))
+        facts["source_sha256"] = files.sha256(source)
+        tensors = {name: tensor.contiguous() for name, tensor in provider.convert(source).items()}
+    with files.replacing(target) as aside:
+        safetensors.torch.save_file(tensors, aside)
+    named = {key: model[key] for key in ("provider", "architecture", "options", "weights") if key in model}
+    files.write_json(manifest, named | facts | {"sha256": files.sha256(target)})
+
+
+def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:
+    source = find_file(model["weights"], mirrors)
+    if source is None:
+        raise UserError(f"weights of {model['architecture']}: {missing_file(model['weights'], mirrors)}")
+    expected = model.get("sha256")
+    if expected and not files.sha256(source).startswith(expected.lower()):
+        raise UserError(
+            f"{source} has the sha256 {files.sha256(source)}, but the config says {expected}: it is another file or "
+            "damaged; copy it again, or correct sha256"
+        )
+    return source

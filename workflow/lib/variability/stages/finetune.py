@@ -1,0 +1,127 @@
+"""Fine-tunes a block of seeds of one (model, task, method)."""
+
+import functools
+import logging
+from pathlib import Path
+from typing import Any
+
+from variability import files, provenance, registry, runs, seeding
+
+_log = logging.getLogger(__name__)
+
+OUTPUTS = {"checkpoint": runs.CHECKPOINT, "history": "history.csv"}
+STATE = ".state.safetensors"
+
+
+def finetune(
+    spec: dict[str, Any],
+    task_json: Path,
+    weights: Path | None,
+    weights_sha256: str | None,
+    code: list[Path],
+    folder: Path,
+    manifest: Path,
+    threads: int = 1,
+) -> None:
+    """Fine-tunes every seed of ``spec`` that is not there yet, and writes the manifest of the block.
+
+    spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with every key filled in.
+    weights: the whole pretrained network, None for a random backbone. code: the files of the library that the result
+    depends on. folder: each run has a folder of its own in it, named by its seed. threads: CPU threads of one
+    operation, which the last bits of a result depend on.
+
+    A run that is there with the fingerprint it would get is taken as it is; an interrupted one resumes after its last
+    epoch. Raises UserError naming the seeds that failed, after all others are done.
+    """
+    task = files.read_json(task_json)
+    common = {key: spec[key] for key in ("model", "method", "recipe")}
+    common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
+    common |= {"data": task["sha256"], "weights": weights_sha256, "code": provenance.code_digest(code)}
+    common["threads"] = threads
+    opened = functools.cache(functools.partial(runs.open_task, task_json))
+
+    def fingerprint(seed: int) -> str:
+        return files.digest(common | {"seed": seed})
+
+    def find(seed: int) -> dict[str, Any] | None:
+        record = runs.read_record(folder / str(seed) / "run.json")
+        if record.get("fingerprint") != fingerprint(seed):
+            return None
+        checksums = {OUTPUTS[name]: sha for name, sha in record["sha256"].items()}
+        return entry(record) if runs.intact(folder / str(seed), checksums) else None
+
+    def make(seed: int, place: str) -> dict[str, Any]:
+        return entry(_train(spec, opened(), weights, seed, fingerprint(seed), folder / str(seed), place))
+
+    runs.run_block(spec["seeds"], lambda seed: folder / str(seed) / ".lock", find, make, manifest, threads)
+
+
+def entry(record: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says of a run."""
+    return {key: record[key] for key in ("seed", "fingerprint", "status", "sha256")}
+
+
+def _train(
+    spec: dict[str, Any],
+    task,
+    weights: Path | None,
+    seed: int,
+    fingerprint: str,
+    folder: Path,
+    place: str,
+) -> dict[str, Any]:
+    """Trains one run, writes its files, and returns its record."""
+    # Here, because a job whose runs are all there is to end without having loaded torch.
+    from variability import checkpoints, device, training
+    from variability.preprocessing import Preprocess
+
+    recipe = spec["recipe"]
+    label = f"{spec['model']['name']} / {spec['task']['name']} / {spec['method']['name']} / seed {seed}"
+    meter = device.Meter(place)
+    data = training.Data(task.images, task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+    provider = registry.find("providers", spec["model"]["provider"])(spec["model"])
+    network, trainable = runs.build(spec["model"], spec["method"], task, weights, seed)
+    result = training.fit(
+        network,
+        trainable,
+        data,
+        recipe,
+        seed,
+        place,
+        Preprocess.from_dict(provider.preprocess(task.image_size)),
+        folder / STATE,
+        fingerprint,
+        runs.progress(label, recipe["epochs"]),
+    )
+    checkpoints.save_checkpoint(folder / OUTPUTS["checkpoint"], network, trainable, {"fingerprint": fingerprint})
+    runs.write_history(folder / OUTPUTS["history"], result.history)
+    record = {
+        "fingerprint": fingerprint,
+        "model": spec["model"]["name"],
+        "task": spec["task"]["name"],
+        "method": spec["method"]["name"],
+        "seed": seed,
+        "streams": {stream: seeding.integer(seed, stream) for stream in seeding.STREAMS}
+        | {"split": seeding.integer(seed if task.split["resample"] else task.split["seed"], "split")},
+        "status": result.status,
+        "fail_reason": result.fail_reason,
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "seconds": sum(row["seconds"] for row in result.history),
+        "peak_memory_mb": meter.peak_memory_mb(),
+        # A resumed run was measured in part only.
+        "energy_j": None if result.resumed else meter.energy_j(),
+        "hardware": device.hardware(place),
+        "versions": device.versions(),
+        "recipe": recipe,
+        "recipe_hash": files.digest(recipe),
+        "n_train": len(data.train),
+        "n_validation": len(data.validation),
+        "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
+    }
+    # Last: a run is there once its record is.
+    files.write_json(folder / "run.json", record)
+    (folder / STATE).unlink(missing_ok=True)
+    outcome = f"diverged: {result.fail_reason}" if result.fail_reason else runs.describe(result.history[-1])
+    _log.info("%s: %d epochs in %.1f s, %s", label, result.epochs, record["seconds"], outcome)
+    return record

@@ -1,0 +1,90 @@
+"""Trains a network from random weights, to be fine-tuned as a pretrained one."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from variability import files, locks, provenance, registry, runs
+from variability.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+
+def pretrain(
+    model: dict[str, Any],
+    recipe: dict[str, Any],
+    task_json: Path,
+    seed: int,
+    code: list[Path],
+    target: Path,
+    manifest: Path,
+    history: Path,
+    threads: int = 1,
+) -> None:
+    """Trains all of a model's architecture on the pretraining task and writes the whole network to ``target``.
+
+    The manifest says {sha256, source, architecture, task, seed, epochs, validation_loss, validation_accuracy,
+    fingerprint}; history is as of ``finetune``. An interrupted pretraining resumes after its last epoch. Raises
+    UserError if the training diverges: there is nothing that could be fine-tuned.
+    """
+    task = files.read_json(task_json)
+    parts = {"model": model, "recipe": recipe, "seed": seed, "data": task["sha256"], "threads": threads}
+    fingerprint = files.digest(parts | {"code": provenance.code_digest(code)})
+    folder = target.parent
+    with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
+        # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
+        record = runs.read_record(manifest)
+        made = record.get("fingerprint") == fingerprint and history.is_file()
+        if made and runs.intact(folder, {target.name: record["sha256"]}):
+            return
+        with runs.computing(threads) as place:
+            _train(model, recipe, task_json, seed, fingerprint, target, manifest, history, place)
+
+
+def _train(
+    model: dict[str, Any],
+    recipe: dict[str, Any],
+    task_json: Path,
+    seed: int,
+    fingerprint: str,
+    target: Path,
+    manifest: Path,
+    history: Path,
+    place: str,
+) -> None:
+    import safetensors.torch
+
+    from variability import training
+    from variability.preprocessing import Preprocess
+
+    name, state = task_json.parent.name, target.parent / ".state.safetensors"
+    task = runs.open_task(task_json)
+    data = training.Data(task.images, task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+    provider = registry.find("providers", model["provider"])(model)
+    network = provider.build(runs.outputs(task), None, seed)
+    preprocess = Preprocess.from_dict(provider.preprocess(task.image_size))
+    report = runs.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
+    result = training.fit(network, [""], data, recipe, seed, place, preprocess, state, fingerprint, report)
+    if result.status != "completed":
+        raise UserError(
+            f"pretraining {model['architecture']} on {name} diverged: {result.fail_reason}. "
+            f"Lower lr or set clip_norm in the recipe of its pretraining"
+        )
+    tensors = {key: each.cpu().contiguous() for key, each in network.module.state_dict().items()}
+    with files.replacing(target) as aside:
+        safetensors.torch.save_file(tensors, aside)
+    runs.write_history(history, result.history)
+    kept = result.history[result.best_epoch]
+    record = {
+        "fingerprint": fingerprint,
+        "sha256": files.sha256(target),
+        "source": "pretrain",
+        "architecture": model["architecture"],
+        "task": name,
+        "seed": seed,
+        "epochs": result.epochs,
+        **{key: value for key, value in kept.items() if key.startswith("validation_")},
+    }
+    files.write_json(manifest, record)
+    state.unlink(missing_ok=True)
+    _log.info("pretrained %s on %s: %d epochs, %s", model["architecture"], name, result.epochs, runs.describe(kept))

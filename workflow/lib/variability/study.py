@@ -1,0 +1,235 @@
+"""From a config to the runs of a study and to what each stage has to know about them.
+
+A study is models x tasks x methods x seeds, less what ``grid`` leaves out. Every ``*_spec`` is a plain dict with
+sorted keys that holds exactly what its stage's result depends on: Snakemake compares it to decide what to rerun.
+"""
+
+import fnmatch
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from variability import recipe, registry
+from variability.files import digest
+from variability.metrics import scalars
+from variability.weights import weights_kind
+
+ANALYSES = {"spread": {}, "intervals": {}, "gain": {}}
+PLOTS = {"seed_spread": {}, "gain_slopes": {}, "learning_curves": {}, "model_task_heatmap": {}}
+COMPUTE = {"threads": 1, "seeds_per_job": 5, "mem_mb": 4000, "runtime": 240}
+PRIMARY = {"classification": "accuracy", "regression": "rmse"}
+SPLIT = {"train": "all", "validation": 0.1, "test": "shipped", "seed": 0, "resample": False}
+
+Cell = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked config. ``config`` is as the user wrote it, after ``validation.check`` found nothing wrong."""
+
+    config: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.config["study"]
+
+    @cached_property
+    def compute(self) -> dict[str, int]:
+        return COMPUTE | self.config.get("compute", {})
+
+    @cached_property
+    def analyses(self) -> dict[str, dict]:
+        return _with_options(self.config.get("analyses", ANALYSES))
+
+    @cached_property
+    def plots(self) -> dict[str, dict]:
+        return _with_options(self.config.get("plots", PLOTS))
+
+    @cached_property
+    def seeds(self) -> dict[Cell, tuple[int, ...]]:
+        """The study's grid: seeds by (model, task, method), in the order of the config, empty cells left out."""
+        grid = self.config.get("grid", {})
+        include, exclude = grid.get("include"), grid.get("exclude", [])
+        cells = {}
+        for model in self.config["models"]:
+            for task in self.config["tasks"]:
+                for method in self.config["methods"]:
+                    kept = tuple(
+                        seed
+                        for seed in self.config["seeds"]
+                        if (include is None or any(matches(entry, model, task, method, seed) for entry in include))
+                        and not any(matches(entry, model, task, method, seed) for entry in exclude)
+                    )
+                    if kept:
+                        cells[model, task, method] = kept
+        return cells
+
+    @cached_property
+    def blocks(self) -> dict[Cell, list[tuple[int, ...]]]:
+        """Seeds that one job fits, by cell. A new seed at the end of the list changes the last block only."""
+        size = self.compute["seeds_per_job"]
+        return {
+            cell: [seeds[at : at + size] for at in range(0, len(seeds), size)] for cell, seeds in self.seeds.items()
+        }
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Models that have a run, in the order of the config."""
+        return list(dict.fromkeys(model for model, _, _ in self.seeds))
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """Tasks that have a run, in the order of the config."""
+        return list(dict.fromkeys(task for _, task, _ in self.seeds))
+
+    # What each stage has to know --------------------------------------------------------------------------------
+
+    def task_entry(self, name: str) -> dict[str, Any]:
+        """A task's entry with defaults filled in; a pretraining's task goes by the pretraining's name."""
+        entry = self.config["tasks"].get(name) or self.config["pretraining"][name]["task"]
+        return with_task_defaults(entry)
+
+    def dataset_key(self, task: str) -> str:
+        """Names the folder of a downloaded data set, which all tasks with the same data share."""
+        entry = self.task_entry(task)
+        return f"{entry['dataset']}-{digest(entry['options'])[:12]}"
+
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """What ``download`` has to know, by key, over all tasks and pretrainings of the config."""
+        tasks = [*self.config["tasks"], *self.config.get("pretraining", {})]
+        return {
+            self.dataset_key(task): _sorted({key: self.task_entry(task)[key] for key in ("dataset", "options")})
+            for task in tasks
+        }
+
+    def prepare_spec(self, task: str) -> dict[str, Any]:
+        entry = self.task_entry(task)
+        keys = ("dataset", "options", "kind", "image", "split")
+        return _sorted({"name": task} | {key: entry[key] for key in keys})
+
+    def model_entry(self, name: str) -> dict[str, Any]:
+        """A model's entry with defaults filled in, without its recipe."""
+        return with_model_defaults(name, self.config["models"][name])
+
+    def weights_kind(self, model: str) -> str:
+        return weights_kind(self.model_entry(model)["weights"])
+
+    def weights_key(self, model: str) -> str:
+        """Names the files of downloaded or converted weights, which all models with the same backbone share."""
+        backbone = self._backbone(model)
+        return f"{backbone['architecture']}-{digest(backbone)[:12]}"
+
+    def all_weights(self) -> dict[str, dict[str, Any]]:
+        """What ``download_weights`` has to know, by key."""
+        fetched = [model for model in self.config["models"] if self.weights_kind(model) in ("file", "named")]
+        return {self.weights_key(model): self._backbone(model) for model in fetched}
+
+    def pretrain_spec(self, model: str) -> dict[str, Any]:
+        name = self.model_entry(model)["weights"].removeprefix("pretrain:")
+        entry = self.config["pretraining"][name]
+        return _sorted(
+            {
+                "model": self.model_entry(model),
+                "pretraining": name,
+                "seed": entry.get("seed", 0),
+                "recipe": recipe.resolve(entry.get("recipe")),
+            }
+        )
+
+    def pretraining_of(self, model: str) -> str:
+        return self.model_entry(model)["weights"].removeprefix("pretrain:")
+
+    def finetune_spec(self, model: str, task: str, method: str, block: int) -> dict[str, Any]:
+        return _sorted(self.predict_spec(model, task, method, block) | {"recipe": self.recipe(model, task, method)})
+
+    def predict_spec(self, model: str, task: str, method: str, block: int) -> dict[str, Any]:
+        return _sorted(
+            {
+                "model": self.model_entry(model),
+                "task": {"name": task, "kind": self.task_entry(task)["kind"]},
+                "method": self.method_entry(method),
+                "seeds": list(self.blocks[model, task, method][block]),
+            }
+        )
+
+    def method_entry(self, name: str) -> dict[str, Any]:
+        """A method's kind and its own options."""
+        entry = self.config["methods"][name] or {}
+        options = {key: value for key, value in entry.items() if key != "recipe"}
+        return {"name": name, "kind": name} | options
+
+    def recipe(self, model: str, task: str, method: str) -> dict[str, Any]:
+        """A run's recipe: the study's, then the method's, the model's, the task's, then ``overrides`` in order."""
+        config = self.config
+        overrides = [entry for entry in config.get("overrides", []) if matches(entry, model, task, method)]
+        return recipe.resolve(
+            config.get("recipe"),
+            (config["methods"][method] or {}).get("recipe"),
+            config["models"][model].get("recipe"),
+            config["tasks"][task].get("recipe"),
+            *(entry["recipe"] for entry in overrides),
+        )
+
+    def metrics(self, task: str) -> list[str]:
+        """Metric plug-ins computed for a task: those chosen that fit its kind, and the one of its primary metric."""
+        entry = self.task_entry(task)
+        chosen = {*self.config.get("metrics", registry.names("metrics")), registry.name_of(scalars()[entry["metric"]])}
+        return sorted(name for name in chosen if entry["kind"] == registry.find("metrics", name).KIND)
+
+    def aggregate_spec(self) -> dict[str, Any]:
+        """What is known of models and tasks beside their runs, for the columns of the runs table."""
+        keys = ("provider", "architecture", "weights", "options")
+        return _sorted(
+            {
+                "models": {name: {key: self.model_entry(name)[key] for key in keys} for name in self.models},
+                "tasks": {name: {key: self.task_entry(name)[key] for key in ("kind", "metric")} for name in self.tasks},
+                "methods": {name: {"kind": self.method_entry(name)["kind"]} for name in self.config["methods"]},
+            }
+        )
+
+    def _backbone(self, model: str) -> dict[str, Any]:
+        keys = ("provider", "architecture", "options", "weights", "sha256")
+        entry = self.model_entry(model)
+        return _sorted({key: entry[key] for key in keys if key in entry})
+
+
+def with_model_defaults(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """A model's entry with every key, its recipe left out."""
+    defaults = {"name": name, "provider": "torchvision", "weights": "none", "options": {}, "preprocess": {}}
+    return defaults | {key: value for key, value in entry.items() if key != "recipe"}
+
+
+def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
+    """A task's entry with every key, its recipe left out."""
+    kind = entry.get("kind", "classification")
+    return {
+        "dataset": entry["dataset"],
+        "options": entry.get("options", {}),
+        "kind": kind,
+        "metric": entry.get("metric", PRIMARY[kind]),
+        "image": {"size": 32, "color": "rgb"} | entry.get("image", {}),
+        "split": SPLIT | entry.get("split", {}),
+    }
+
+
+def matches(selection: dict[str, Any], model: str, task: str, method: str, seed: int | None = None) -> bool:
+    """Whether a run is meant by a selection (``{model: resnet*, seed: [0, 1]}``); a key left out matches all."""
+    for key, value in (("model", model), ("task", task), ("method", method)):
+        if key in selection and not any(fnmatch.fnmatchcase(value, pattern) for pattern in as_list(selection[key])):
+            return False
+    return seed is None or "seed" not in selection or seed in as_list(selection["seed"])
+
+
+def as_list(value: Any) -> list:
+    """A value that may be written alone or as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def _with_options(entries: dict[str, dict | None]) -> dict[str, dict]:
+    return {name: _sorted(options or {}) for name, options in entries.items()}
+
+
+def _sorted(value: Any) -> Any:
+    """The same plain value with sorted keys at every depth, so that equal values have equal reprs."""
+    return json.loads(json.dumps(value, sort_keys=True))

@@ -1,0 +1,207 @@
+"""The study in one page: a table per task, and a paragraph that says what the numbers support."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from variability import intervals
+
+TABLES = ("runs", "spread", "intervals", "gain")
+WIDTH = 100
+
+
+def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
+    """Markdown that also reads well in a terminal.
+
+    tables: ``runs``, and of the analyses' tables ``spread``, ``intervals`` and ``gain`` those that there are; without
+    ``spread`` there is nothing to tell but the number of runs. Everything is about each task's primary metric on the
+    test split after fine-tuning.
+    """
+    shown = {name: _shown(tables[name]) for name in TABLES if name in tables}
+    sections = [f"# {study}", _runs_sentence(tables["runs"])]
+    findings = []
+    for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
+        of_task = {name: table[table["task"] == task] for name, table in shown.items()}
+        metric = of_task["runs"]["label"].iloc[0]
+        sections += [f"## {task}: {metric}, test split", _table(of_task)]
+        findings += _findings(task, of_task)
+    if findings:
+        caveat = (
+            "Intervals hold the noise of the seeds on these test sets; they are not adjusted for their number, nor for "
+            "picking the best after looking."
+        )
+        sections += ["## Findings", textwrap.fill(" ".join([*findings, caveat]), WIDTH, break_on_hyphens=False)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    kept = table["primary"].astype(bool) & (table["split"] == "test")
+    return table[kept & (table["phase"] == "after")] if "phase" in table else table[kept]
+
+
+def _runs_sentence(runs: pd.DataFrame) -> str:
+    each = runs.drop_duplicates(["model", "task", "method", "seed"])
+    failed = each[each["status"] != "completed"]
+    said = f"{_plural(len(each), 'run')}: {len(each) - len(failed)} completed, {len(failed)} diverged."
+    if len(failed):
+        cells = failed.groupby(["model", "task", "method"], sort=False).size()
+        listed = "; ".join(f"{'/'.join(cell)}: {count}" for cell, count in cells.head(8).items())
+        more = f"; and {len(cells) - 8} more cells" if len(cells) > 8 else ""
+        said += f" Diverged runs are counted, and are in no mean ({listed}{more})."
+    return textwrap.fill(said, WIDTH, break_on_hyphens=False)
+
+
+# Tables -----------------------------------------------------------------------------------------------------------
+
+
+def _table(tables: Mapping[str, pd.DataFrame]) -> str:
+    spread = tables["spread"]
+    header = ["model", "method", "n", "diverged", "mean ± SD"]
+    columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"], _each(spread, _mean_and_sd)]
+    if "intervals" in tables:
+        means = tables["intervals"][tables["intervals"]["target"] == "mean"]
+        header.append(f"{_percent(means)} t interval")
+        columns.append(_lookup(means, spread, lambda row: _ends(row["low"], row["high"])))
+    if "gain" in tables:
+        gains = tables["gain"][tables["gain"]["comparison"] == "before"]
+        header.append(f"gain over untrained head, {_percent(gains)} t")
+        columns.append(_lookup(gains, spread, lambda row: _difference(row) if row["n"] else "none"))
+    return _aligned(header, list(zip(*columns, strict=True)))
+
+
+def _each(table: pd.DataFrame, say) -> list[str]:
+    return [say(row) for _, row in table.iterrows()]
+
+
+def _lookup(table: pd.DataFrame, spread: pd.DataFrame, say) -> list[str]:
+    said = dict(zip(zip(table["model"], table["method"], strict=True), _each(table, say), strict=True))
+    return [said.get(cell, "") for cell in zip(spread["model"], spread["method"], strict=True)]
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+    lines = [list(header), *[[str(value) for value in row] for row in rows]]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(header))]
+    drawn = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    drawn.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(drawn)
+
+
+# Findings ---------------------------------------------------------------------------------------------------------
+
+
+def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Sentences about one task, each with its n and estimator."""
+    higher = bool(tables["runs"]["higher_is_better"].iloc[0])
+    level = tables["spread"]["level"].iloc[0]
+    ranked = tables["spread"].dropna(subset="mean").sort_values("mean", ascending=not higher, kind="stable")
+    if ranked.empty:
+        return [f"On {task} no run completed."]
+    # A model stands for itself at its best method.
+    models = ranked.drop_duplicates("model")
+    found = [_leader(task, models, level), _noise(ranked, models)]
+    if "gain" in tables:
+        found += [
+            _comparison(tables["gain"], "linear_probe", "fine-tuning more than the head", "a linear probe", higher),
+            _comparison(
+                tables["gain"], "from_scratch", "starting from pretrained weights", "from-scratch training", higher
+            ),
+        ]
+    return [sentence for sentence in found if sentence]
+
+
+def _leader(task: str, models: pd.DataFrame, level: float) -> str:
+    best = models.iloc[0]
+    kind = "mean ± SD" if best["n"] > 1 else "a single run"
+    said = f"On {task} the best mean is that of {_name(best)}: {_mean_and_sd(best)} ({kind}, n = {best['n']})"
+    if len(models) == 1:
+        return said + "."
+    other = models.iloc[1]
+    low, high = intervals.welch_interval(*best[["mean", "sd", "n"]], *other[["mean", "sd", "n"]], level)
+    said += f"; next is {_name(other)}: {_mean_and_sd(other)} (n = {other['n']})."
+    if np.isnan(low):
+        return (
+            said + " Whether they differ by more than seed noise cannot be said: that takes two completed runs of each."
+        )
+    verdict = "is no larger than seed noise explains" if low <= 0 <= high else "is larger than seed noise explains"
+    ends = f"{_percent_of(level)} Welch interval {_ends(low, high)}"
+    return said + f" Their difference of {_number(best['mean'] - other['mean'])} ({ends}) {verdict}."
+
+
+def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
+    sds = ranked["sd"].dropna()
+    if sds.empty:
+        return ""
+    typical, counts = sds.median(), ranked.loc[sds.index, "n"]
+    of = f"median of {_plural(len(sds), 'cell')}, {_count(counts)} runs each"
+    said = f"The typical SD between seeds is {_number(typical)} ({of})"
+    if len(models) > 1:
+        gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
+        times = f", {gap / typical:.1f} times as much" if typical > 0 else ""
+        said += f"; the means of the best and the worst of {len(models)} models lie {_number(gap)} apart{times}"
+    return said + "."
+
+
+def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, higher: bool) -> str:
+    rows = gain[(gain["comparison"] == comparison) & (gain["n"] > 0) & gain["gain"].notna()]
+    if rows.empty:
+        return ""
+    estimator, counts = rows["interval"].iloc[0], _count(pd.concat([rows["n"], rows["n_reference"]]))
+    start = f"{what[0].upper()}{what[1:]} changed the mean against {reference}"
+    if len(rows) == 1:
+        row = rows.iloc[0]
+        return f"{start} by {_difference(row)} ({_percent(rows)} {estimator}, {counts}) for {_name(row)}."
+    sign = 1 if higher else -1
+    better = (np.minimum(sign * rows["low"], sign * rows["high"]) > 0).sum()
+    worse = (np.maximum(sign * rows["low"], sign * rows["high"]) < 0).sum()
+    spanned = f"between {_number(rows['gain'].min(), '+')} and {_number(rows['gain'].max(), '+')}"
+    return (
+        f"{start} by {spanned}; the {_percent(rows)} interval excludes 0 for the better in {better} and for the worse "
+        f"in {worse} of {len(rows)} cells ({estimator}, {counts})."
+    )
+
+
+# Words ------------------------------------------------------------------------------------------------------------
+
+
+def _name(row: pd.Series) -> str:
+    return f"{row['model']} ({row['method']})"
+
+
+def _mean_and_sd(row: pd.Series) -> str:
+    if np.isnan(row["mean"]):
+        return "none"
+    return _number(row["mean"]) + (f" ± {_number(row['sd'])}" if not np.isnan(row["sd"]) else "")
+
+
+def _difference(row: pd.Series) -> str:
+    ends = "" if np.isnan(row["low"]) else f" {_ends(row['low'], row['high'])}"
+    return _number(row["gain"], "+") + ends
+
+
+def _ends(low: float, high: float) -> str:
+    return "needs 2 runs" if np.isnan(low) else f"[{_number(low)}, {_number(high)}]"
+
+
+def _number(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign}.4g}"
+
+
+def _percent(table: pd.DataFrame) -> str:
+    return _percent_of(table["level"].iloc[0])
+
+
+def _percent_of(level: float) -> str:
+    return f"{100 * level:g} %"
+
+
+def _count(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

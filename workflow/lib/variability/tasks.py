@@ -1,0 +1,83 @@
+"""A task as ``prepare`` left it: images, labels, and which of them train, validate and test."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from variability import splits
+from variability.errors import UserError
+from variability.files import read_json, sha256
+
+#: The files beside task.json, by the names of their checksums.
+FILES = {"images": "images.npy", "examples": "examples.parquet"}
+
+
+@dataclass(frozen=True)
+class PreparedTask:
+    """Opened lazily: images stay on disk until they are indexed.
+
+    path: its task.json. kind: classification or regression. class_names: in label order. image_size: side in pixels.
+    split: the config's ``split``. counts: examples per split (of the task's own draw, if runs resample).
+    """
+
+    path: Path
+    kind: str
+    class_names: list[str]
+    channels: int
+    image_size: int
+    split: dict[str, Any]
+    counts: dict[str, int]
+    sha256: dict[str, str]
+
+    @classmethod
+    def open(cls, task_json: Path) -> "PreparedTask":
+        """From the file task.json, beside which its data lie."""
+        return cls(path=Path(task_json), **read_json(task_json))
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """uint8 (n, channels, size, size), a read-only memory map."""
+        return np.load(self.path.parent / FILES["images"], mmap_mode="r", allow_pickle=False)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (n,)."""
+        return self._columns["label"]
+
+    @property
+    def example_ids(self) -> np.ndarray:
+        """int64 (n,): positions in the data set as shipped."""
+        return self._columns["example_id"]
+
+    def rows(self, split: str, seed: int) -> np.ndarray:
+        """Row numbers of a split, ascending int64.
+
+        split: train, validation or test. seed: the run's, from which training and validation are drawn if the task
+        resamples; otherwise they are the same for every run.
+        """
+        if split not in ("train", "validation", "test"):
+            raise ValueError(f"unknown split {split!r}")
+        names = self._columns["split"]
+        if self.split["resample"] and split != "test":
+            names = splits.redraw(
+                self.labels, self._columns["partition"], names, self.split, self.class_names, self.example_ids, seed
+            )
+        return np.flatnonzero(names == split)
+
+    def verify(self) -> None:
+        """Compares the files with their checksums; raises UserError naming the first that differs."""
+        for name, file in FILES.items():
+            path = self.path.parent / file
+            if not path.is_file() or sha256(path) != self.sha256[name]:
+                raise UserError(
+                    f"{path} is not the file that was prepared; remove its folder, so that it is made again"
+                )
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        table = pq.read_table(self.path.parent / FILES["examples"])
+        return {name: table[name].to_numpy() for name in table.column_names}

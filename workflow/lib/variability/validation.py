@@ -1,0 +1,235 @@
+"""Checks a config before the first job: the schema, then everything a schema cannot say. All problems at once."""
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from variability import registry, splits
+from variability.errors import ConfigError, Problem
+from variability.metrics import scalar_names, scalars
+from variability.mirrors import find_file, missing_file
+from variability.recipe import resolve
+from variability.study import Study, as_list, with_model_defaults, with_task_defaults
+from variability.weights import weights_kind
+
+
+def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
+    """The study a config describes. Quick, offline and without importing torch.
+
+    Raises ConfigError with every problem found. The cross-checks run once the config has the shape they rely on.
+    """
+    problems = list(_schema_problems(config, schema)) or list(_cross_problems(config, mirrors))
+    if problems:
+        raise ConfigError(problems)
+    return Study(config)
+
+
+# The schema -----------------------------------------------------------------------------------------------------
+
+
+def _schema_problems(value: Any, schema: dict[str, Any], prefix: str = "") -> Iterator[Problem]:
+    errors = Draft202012Validator(schema).iter_errors(value)
+    for error in sorted(errors, key=lambda error: list(map(str, error.absolute_path))):
+        yield from _explain(error, prefix)
+
+
+def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
+    if error.validator == "anyOf" and (closest := best_match(error.context)) and closest.validator != "type":
+        error = closest
+    path = [str(part) for part in error.absolute_path]
+    key = ".".join(part for part in (prefix, *path) if part)
+    shown = _shorten(error.instance)
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = list(error.schema.get("properties", {}))
+        for extra in [name for name in error.instance if name not in known]:
+            yield Problem(f"{key}.{extra}" if key else str(extra), f"unknown key; {registry.suggest(extra, known)}")
+    elif error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        yield Problem(key, f"missing {', '.join(map(repr, missing))}")
+    elif error.validator == "enum":
+        yield Problem(
+            key, f"{shown} is not allowed; {registry.suggest(error.instance, list(map(str, error.validator_value)))}"
+        )
+    elif error.validator == "type":
+        yield Problem(key, f"{shown} is not {_one_of(error.validator_value)}")
+    elif error.validator == "anyOf":
+        allowed = error.schema.get("description") or " or ".join(_describe(one) for one in error.validator_value)
+        yield Problem(key, f"{shown} is not allowed here; expected {allowed}")
+    elif error.validator == "pattern":
+        hint = error.schema.get("description", f"text matching {error.validator_value}")
+        yield Problem(key, f"{shown} is not {hint}: letters, digits, '_', '-' and '.', not starting with a sign")
+    elif error.validator == "not":
+        yield Problem(key, f"{shown} is reserved; choose another name")
+    else:
+        yield Problem(key, f"{shown}: {error.message.removeprefix(repr(error.instance)).strip()}")
+
+
+def _describe(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    return _one_of(schema.get("type", "another value"))
+
+
+def _one_of(types: str | list[str]) -> str:
+    words = {"object": "a mapping", "array": "a list", "string": "text", "null": "null", "boolean": "true or false"}
+    return " or ".join(
+        words.get(one, f"a whole {'number'}" if one == "integer" else f"a {one}") for one in as_list(types)
+    )
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+# What a schema cannot say ---------------------------------------------------------------------------------------
+
+
+def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
+    yield from _duplicate_seeds(config["seeds"])
+    for name, model in config["models"].items():
+        yield from _model_problems(f"models.{name}", with_model_defaults(name, model), config, mirrors)
+    for name, task in config["tasks"].items():
+        yield from _task_problems(f"tasks.{name}", task, mirrors)
+    for name, method in config["methods"].items():
+        yield from _method_problems(f"methods.{name}", name, method or {})
+    for name, entry in config.get("pretraining", {}).items():
+        yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
+        if name in config["tasks"]:
+            yield Problem(f"pretraining.{name}", "a task has this name too; rename one of them")
+    yield from _plugin_problems(config, "metrics", {name: None for name in config.get("metrics", [])})
+    yield from _plugin_problems(config, "analyses", config.get("analyses", {}))
+    yield from _plugin_problems(config, "plots", config.get("plots", {}))
+    yield from _selection_problems(config)
+    yield from _recipe_problems(config)
+
+
+def _duplicate_seeds(seeds: list[int]) -> Iterator[Problem]:
+    for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        yield Problem("seeds", f"{seed} stands there {seeds.count(seed)} times; a repeated seed is not another run")
+
+
+def _model_problems(
+    key: str, model: dict[str, Any], config: dict[str, Any], mirrors: Sequence[Path]
+) -> Iterator[Problem]:
+    kind = weights_kind(model["weights"])
+    if kind == "pretrain":
+        known = list(config.get("pretraining", {}))
+        name = model["weights"].removeprefix("pretrain:")
+        if name not in known:
+            yield Problem(f"{key}.weights", f"no pretraining is named {name!r}; {registry.suggest(name, known)}")
+    if kind == "file" and not find_file(model["weights"], mirrors):
+        yield Problem(f"{key}.weights", missing_file(model["weights"], mirrors))
+    if "sha256" in model and kind != "file":
+        yield Problem(f"{key}.sha256", f"is for weights from a file, but weights is {model['weights']!r}")
+    if model["provider"] not in registry.names("providers"):
+        yield Problem(f"{key}.provider", registry.unknown("providers", model["provider"]))
+        return
+    provider = registry.find("providers", model["provider"])
+    yield from _option_problems(
+        f"{key}.options", model["options"], provider.OPTIONS, (), open_ended=not provider.OPTIONS
+    )
+    yield from _under(key, provider(model).check())
+
+
+def _task_problems(key: str, entry: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
+    task = with_task_defaults(entry)
+    yield from _metric_problems(key, task)
+    if task["dataset"] not in registry.names("datasets"):
+        yield Problem(f"{key}.dataset", registry.unknown("datasets", task["dataset"]))
+        return
+    plugin = registry.find("datasets", task["dataset"])
+    wrong = list(_option_problems(f"{key}.options", task["options"], plugin.OPTIONS, plugin.REQUIRED))
+    yield from wrong
+    if wrong:
+        return
+    dataset = plugin(task["options"])
+    yield from _under(f"{key}.options", dataset.check(mirrors))
+    yield from _split_problems(f"{key}.split", task["split"], dataset.size())
+
+
+def _metric_problems(key: str, task: dict[str, Any]) -> Iterator[Problem]:
+    metric, known = task["metric"], scalar_names(task["kind"])
+    if metric not in known:
+        other = scalars().get(metric)
+        why = f"is a metric of {other.KIND}, but the task is {task['kind']}" if other else "is no metric"
+        yield Problem(f"{key}.metric", f"{metric!r} {why}; {registry.suggest(metric, known)}")
+
+
+def _split_problems(key: str, split: dict[str, Any], size: dict[str, int] | None) -> Iterator[Problem]:
+    if split["test"] == 0:
+        yield Problem(f"{key}.test", "0 examples: nothing could be measured; ask for at least one")
+    if size is not None:
+        yield from _under(key, splits.check(split, size))
+    elif split["train"] == 0:
+        yield Problem(f"{key}.train", "0 examples: nothing could be trained; ask for at least one per class")
+
+
+def _method_problems(key: str, name: str, entry: dict[str, Any]) -> Iterator[Problem]:
+    kind = entry.get("kind", name)
+    if kind not in registry.names("methods"):
+        yield Problem(f"{key}.kind" if "kind" in entry else key, registry.unknown("methods", kind))
+        return
+    options = {option: value for option, value in entry.items() if option not in ("kind", "recipe")}
+    plugin = registry.find("methods", kind)
+    yield from _option_problems(key, options, plugin.OPTIONS, plugin.REQUIRED)
+
+
+def _plugin_problems(config: dict[str, Any], family: str, chosen: dict[str, dict | None]) -> Iterator[Problem]:
+    for name, options in chosen.items():
+        key = f"{family}.{name}"
+        if name not in registry.names(family):
+            yield Problem(key, registry.unknown(family, name))
+        elif options:
+            yield from _option_problems(key, options, registry.find(family, name).OPTIONS, ())
+
+
+def _selection_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    grid = config.get("grid", {})
+    selections = {f"grid.{key}.{at}": entry for key in grid for at, entry in enumerate(grid[key])}
+    selections |= {f"overrides.{at}": entry for at, entry in enumerate(config.get("overrides", []))}
+    found = False
+    for key, selection in selections.items():
+        for part, family in (("model", "models"), ("task", "tasks"), ("method", "methods")):
+            for pattern in as_list(selection.get(part, [])):
+                known = list(config[family])
+                if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
+                    found = True
+                    yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {registry.suggest(pattern, known)}")
+        for seed in as_list(selection.get("seed", [])):
+            if seed not in config["seeds"]:
+                found = True
+                yield Problem(f"{key}.seed", f"{seed} is not among the seeds {config['seeds']}")
+    if not found and not Study(config).seeds:
+        yield Problem("grid", "include and exclude leave no run")
+
+
+def _recipe_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    study = Study(config)
+    recipes = {f"tasks.{task}": (study.task_entry(task), []) for task in study.tasks}
+    for model, task, method in study.seeds:
+        recipes[f"tasks.{task}"][1].append(study.recipe(model, task, method))
+    for name, entry in config.get("pretraining", {}).items():
+        recipes[f"pretraining.{name}.task"] = (study.task_entry(name), [resolve(entry.get("recipe"))])
+    for key, (task, used) in recipes.items():
+        if task["split"]["validation"] != 0:
+            continue
+        for wanting in ("checkpoint: best", "early_stopping"):
+            if any(r["checkpoint"] == "best" if wanting == "checkpoint: best" else r["early_stopping"] for r in used):
+                yield Problem(f"{key}.split.validation", f"is 0, but the recipe's {wanting} needs validation examples")
+
+
+def _option_problems(
+    key: str, options: dict[str, Any], properties: dict[str, dict], required: Iterable[str], open_ended: bool = False
+) -> Iterator[Problem]:
+    schema = {"type": "object", "properties": properties, "required": list(required)}
+    return _schema_problems(options, schema | {"additionalProperties": open_ended}, key)
+
+
+def _under(key: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    for problem in problems:
+        yield Problem(f"{key}.{problem.key}" if problem.key else key, problem.message)

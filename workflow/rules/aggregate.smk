@@ -1,0 +1,21 @@
+# The base tables that every analysis reads.
+
+
+rule aggregate:
+    input:
+        scores=all_blocks("<results>/score/{model}/{task}/{method}/block-{block}.parquet"),
+        runs=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        code=aggregate_code,
+    output:
+        runs="<results>/aggregate/runs.parquet",
+        csv="<results>/aggregate/runs.csv",
+        per_class="<results>/aggregate/per_class.parquet",
+        history="<results>/aggregate/history.parquet",
+    log:
+        "<results>/aggregate/aggregate.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        spec=study.aggregate_spec(),
+    script:
+        "../scripts/aggregate.py"

@@ -1,0 +1,258 @@
+# The checked study, wildcard constraints, and the functions that tell rules their inputs, params and resources.
+import os
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+# Scripts inherit it: jobs import the library from the checkout that planned them.
+sys.path.insert(0, str(ROOT / "workflow" / "lib"))
+
+from variability import provenance, registry, validation
+from variability.device import gpu_count
+from variability.errors import UserError
+from variability.files import sketch
+from variability.mirrors import mirrors_from
+
+try:
+    mirrors = mirrors_from(config.get("mirrors", []), os.environ)
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    study = validation.check(config, schema, mirrors)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+
+
+wildcard_constraints:
+    model=NAME,
+    task=NAME,
+    method=NAME,
+    key=NAME,
+    block=r"\d+",
+    analysis=r"[a-z0-9_]+",
+    plot=r"[a-z0-9_]+",
+
+
+# Code -------------------------------------------------------------------------------------------------------------
+# A rule lists the library files its stage imports, and its script, as inputs. They are given relative to the working
+# directory, so that Snakemake compares them by checksum: a touch reruns nothing, an edit what imports the file.
+
+
+def code_of(stage, *plugins):
+    files = provenance.closure(f"variability.stages.{stage}", *plugins)
+    return [os.path.relpath(path) for path in [*files, ROOT / "workflow" / "scripts" / f"{stage}.py"]]
+
+
+def plugin(family, name):
+    return registry.module_name(family, name)
+
+
+def provider_of(model):
+    return plugin("providers", study.model_entry(model)["provider"])
+
+
+def download_code(wildcards):
+    return code_of("download", plugin("datasets", study.datasets()[wildcards.key]["dataset"]))
+
+
+def prepare_code(wildcards):
+    return code_of("prepare", plugin("datasets", study.task_entry(wildcards.task)["dataset"]))
+
+
+def download_weights_code(wildcards):
+    return code_of("download_weights", plugin("providers", study.all_weights()[wildcards.key]["provider"]))
+
+
+def pretrain_code(wildcards):
+    return code_of("pretrain", provider_of(wildcards.model))
+
+
+def finetune_code(wildcards):
+    method = study.method_entry(wildcards.method)["kind"]
+    return code_of("finetune", provider_of(wildcards.model), plugin("methods", method))
+
+
+def predict_code(wildcards):
+    method = study.method_entry(wildcards.method)["kind"]
+    return code_of("predict", provider_of(wildcards.model), plugin("methods", method))
+
+
+def score_code(wildcards):
+    return code_of("score", *[plugin("metrics", name) for name in study.metrics(wildcards.task)])
+
+
+def aggregate_code(wildcards):
+    names = [name for task in study.tasks for name in study.metrics(task)]
+    return code_of("aggregate", *[plugin("metrics", name) for name in dict.fromkeys(names)])
+
+
+def analyse_code(wildcards):
+    return code_of("analyse", plugin("analyses", wildcards.analysis))
+
+
+def plot_code(wildcards):
+    return code_of("plot", plugin("plots", wildcards.plot))
+
+
+# Inputs -----------------------------------------------------------------------------------------------------------
+# Small manifests say whether something changed; the large files beside them are `ancient`, because Snakemake would
+# compare them by time.
+
+
+def prepare_source(wildcards):
+    key = study.dataset_key(wildcards.task)
+    return f"<downloads>/datasets/{key}/manifest.json" if key in remote_datasets() else []
+
+
+def weights_of(wildcards):
+    folder = {
+        "none": None,
+        "pretrain": f"<results>/pretrain/{wildcards.model}/weights",
+        "file": f"<downloads>/weights/{study.weights_key(wildcards.model)}",
+        "named": f"<downloads>/weights/{study.weights_key(wildcards.model)}",
+    }[study.weights_kind(wildcards.model)]
+    if folder is None:
+        return {}
+    return {"weights_manifest": f"{folder}.json", "weights": ancient(f"{folder}.safetensors")}
+
+
+def pretrain_task(wildcards):
+    return f"<results>/prepare/{study.pretraining_of(wildcards.model)}/task.json"
+
+
+def pretrain_arrays(wildcards):
+    return ancient(arrays(study.pretraining_of(wildcards.model)))
+
+
+def finetune_arrays(wildcards):
+    return ancient(arrays(wildcards.task))
+
+
+def arrays(task):
+    return [f"<results>/prepare/{task}/images.npy", f"<results>/prepare/{task}/examples.parquet"]
+
+
+def report_texts():
+    return [os.path.relpath(path) for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))]
+
+
+def report_code():
+    return code_of("report")
+
+
+def plot_tables(wildcards):
+    return [f"<results>/analyse/{name}.csv" for name in registry.find("plots", wildcards.plot).ANALYSES]
+
+
+# Targets ----------------------------------------------------------------------------------------------------------
+
+
+def remote_datasets():
+    """Keys of the data sets that have to be fetched."""
+    return [
+        key
+        for key, spec in study.datasets().items()
+        if registry.find("datasets", spec["dataset"])(spec["options"]).is_remote()
+    ]
+
+
+def all_downloads():
+    data = [f"<downloads>/datasets/{key}/manifest.json" for key in remote_datasets()]
+    return data + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
+
+
+def all_blocks(pattern):
+    return [
+        pattern.format(model=model, task=task, method=method, block=block)
+        for (model, task, method), blocks in study.blocks.items()
+        for block in range(len(blocks))
+    ]
+
+
+def all_tables():
+    return ["<results>/aggregate/runs.parquet", *[f"<results>/analyse/{name}.csv" for name in study.analyses]]
+
+
+def all_figures():
+    return [f"<results>/plot/{name}.{suffix}" for name in study.plots for suffix in ("svg", "png")]
+
+
+# Params: one plain, sorted dict each, holding what the stage depends on ---------------------------------------------
+
+
+def download_spec(wildcards):
+    spec = study.datasets()[wildcards.key]
+    return spec | {"source": source_sketch(spec)}
+
+
+def source_sketch(spec):
+    """What a data set in a file or folder of the user's looks like: its replacement is a change, a touch is none."""
+    source = registry.find("datasets", spec["dataset"])(spec["options"]).local_source()
+    return sketch(source) if source else None
+
+
+def prepare_spec(wildcards):
+    spec = study.prepare_spec(wildcards.task)
+    return spec | {"source": source_sketch(spec)}
+
+
+def download_weights_spec(wildcards):
+    return study.all_weights()[wildcards.key]
+
+
+def pretrain_spec(wildcards):
+    return study.pretrain_spec(wildcards.model)
+
+
+def finetune_spec(wildcards):
+    return study.finetune_spec(wildcards.model, wildcards.task, wildcards.method, int(wildcards.block))
+
+
+def predict_spec(wildcards):
+    return study.predict_spec(wildcards.model, wildcards.task, wildcards.method, int(wildcards.block))
+
+
+def score_metrics(wildcards):
+    return study.metrics(wildcards.task)
+
+
+def analysis_options(wildcards):
+    return study.analyses[wildcards.analysis]
+
+
+def plot_options(wildcards):
+    return study.plots[wildcards.plot]
+
+
+def analysis_caption(wildcards):
+    return registry.find("analyses", wildcards.analysis).CAPTION
+
+
+def plot_caption(wildcards):
+    return registry.find("plots", wildcards.plot).CAPTION
+
+
+# Resources --------------------------------------------------------------------------------------------------------
+
+
+def gpus(wildcards):
+    """One GPU per training job, wherever there is one.
+
+    A local machine without a GPU trains on the CPU: claiming a GPU there would let `--resources gpu=2` hold all but
+    two cores idle.
+    """
+    elsewhere = workflow.non_local_exec or workflow.remote_exec
+    return 1 if elsewhere or gpu_count() else 0
+
+
+# The last word ----------------------------------------------------------------------------------------------------
+
+
+def say_what_was_found():
+    folder = Path("results", study.name, "report")
+    if (folder / "summary.md").is_file():
+        print(f"\n{(folder / 'summary.md').read_text()}\nReport: {folder / 'report.html'}", file=sys.stderr)

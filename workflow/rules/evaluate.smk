@@ -1,0 +1,44 @@
+# Evaluation, before and after fine-tuning: outputs per example first, metrics from them, so that a new metric never
+# touches a GPU.
+
+
+rule predict:
+    input:
+        unpack(weights_of),
+        task="<results>/prepare/{task}/task.json",
+        arrays=finetune_arrays,
+        runs="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
+        code=predict_code,
+    output:
+        manifest="<results>/predict/{model}/{task}/{method}/block-{block}.json",
+    log:
+        "<results>/predict/{model}/{task}/{method}/block-{block}.log",
+    conda:
+        "../../envs/core.yaml"
+    threads: study.compute["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=study.compute["mem_mb"],
+        runtime=study.compute["runtime"],
+    params:
+        spec=predict_spec,
+        threads=study.compute["threads"],
+    script:
+        "../scripts/predict.py"
+
+
+rule score:
+    input:
+        task="<results>/prepare/{task}/task.json",
+        predictions="<results>/predict/{model}/{task}/{method}/block-{block}.json",
+        code=score_code,
+    output:
+        "<results>/score/{model}/{task}/{method}/block-{block}.parquet",
+    log:
+        "<results>/score/{model}/{task}/{method}/block-{block}.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        metrics=score_metrics,
+    script:
+        "../scripts/score.py"

@@ -1,0 +1,13 @@
+from variability.journal import journal
+
+with journal(snakemake.log[0]):
+    from pathlib import Path
+
+    from variability.stages.aggregate import aggregate
+
+    aggregate(
+        scores=snakemake.input.scores,
+        manifests=snakemake.input.runs,
+        spec=snakemake.params.spec,
+        folder=Path(snakemake.output.runs).parent,
+    )

@@ -1,0 +1,15 @@
+from variability.journal import journal
+
+with journal(snakemake.log[0]):
+    import os
+    from pathlib import Path
+
+    from variability.fetching import Fetcher
+    from variability.mirrors import mirrors_from
+    from variability.stages.download_weights import download_weights
+
+    mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
+    target, manifest = Path(snakemake.output.weights), Path(snakemake.output.manifest)
+    # What an interrupted download has fetched so far waits there for the next job.
+    fetcher = Fetcher(mirrors, cache=manifest.parents[1] / "partial")
+    download_weights(snakemake.params.spec, target, manifest, fetcher, mirrors)

@@ -1,0 +1,9 @@
+from variability.journal import journal
+
+with journal(snakemake.log[0]):
+    from pathlib import Path
+
+    from variability.stages.prepare import prepare
+
+    source = Path(snakemake.input.manifest).parent / "files" if snakemake.input.get("manifest") else None
+    prepare(snakemake.params.spec, source, Path(snakemake.output.task).parent)
