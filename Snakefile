@@ -55,6 +55,11 @@ rule runs:
         all_blocks("<results>/predict/{model}/{task}/{method}/block-{block}.json"),
 
 
+rule summary:
+    input:
+        rules.summarise.output,
+
+
 rule tables:
     input:
         all_tables(),

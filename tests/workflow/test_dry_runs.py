@@ -18,7 +18,7 @@ def counts(checkout: Checkout, *arguments: str, **environ: str) -> dict[str, int
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)}
 
 
-END = {"aggregate": 1, "analyse": 3, "plot": 4, "report": 1, "all": 1}
+END = {"aggregate": 1, "summarise": 1, "analyse": 3, "plot": 4, "report": 1, "all": 1}
 
 
 def blocks(count: int) -> dict[str, int]:

@@ -88,7 +88,7 @@ def test_predictions_are_bit_identical_whatever_the_size_of_blocks(finished, tmp
     again = Checkout.of_project(tmp_path / "project")
     again.edit("tiny.yaml", "seeds_per_job: 2", "seeds_per_job: 1")
     again.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [7, 1, 0]")
-    again.snakemake("--cores", "2", *TINY, "runs")
+    again.snakemake("runs", "--cores", "2", *TINY)
     expected, found = predictions(finished), predictions(again)
     assert set(expected) < set(found)
     for name, table in expected.items():
@@ -97,7 +97,7 @@ def test_predictions_are_bit_identical_whatever_the_size_of_blocks(finished, tmp
 
 def test_a_study_killed_in_training_resumes_to_the_same_predictions(finished, tmp_path):
     again = Checkout.of_project(tmp_path / "project")
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *TINY, "runs"]
+    command = [sys.executable, "-m", "snakemake", "runs", "--cores", "2", *TINY]
     running = subprocess.Popen(
         command, cwd=again.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -109,7 +109,7 @@ def test_a_study_killed_in_training_resumes_to_the_same_predictions(finished, tm
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     again.snakemake("--unlock", *TINY)
-    again.snakemake("--cores", "2", *TINY, "runs")
+    again.snakemake("runs", "--cores", "2", *TINY)
     for name, table in predictions(finished).items():
         assert table.equals(predictions(again)[name]), name
 
@@ -137,7 +137,7 @@ def test_an_image_that_does_not_decode_is_named_and_other_tasks_go_on(study):
         "    split: {train: 0.5, validation: 0, test: 0.5}\n",
     )
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
-    done = study.snakemake("--cores", "2", "--keep-going", *TINY, "runs", check=False)
+    done = study.snakemake("runs", "--cores", "2", "--keep-going", *TINY, check=False)
     assert done.returncode == 1
     assert re.search(r"error: .*photos/(cat|dog)/1\.png", done.stderr), done.stderr[-3000:]
     assert not (study.folder / "results/tiny/prepare/photos/task.json").exists()

@@ -12,7 +12,7 @@ LIB = "workflow/lib/variability"
 CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "full")]
 ANALYSES = {f"analyse analysis={name}" for name in ("spread", "intervals", "gain")}
 PLOTS = {f"plot plot={name}" for name in ("seed_spread", "gain_slopes", "learning_curves", "model_task_heatmap")}
-END = {"aggregate", "report"} | ANALYSES | PLOTS
+END = {"aggregate", "summarise", "report"} | ANALYSES | PLOTS
 
 
 def of(rule: str, *models: str, block: int = 0) -> set[str]:
@@ -74,7 +74,7 @@ def test_a_seed_added_to_a_block_trains_that_seed_and_no_other(study):
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 5]")
     study.edit("tiny.yaml", "seeds_per_job: 2", "seeds_per_job: 3")
     assert jobs(study) == from_finetune()
-    study.snakemake("--cores", "2", "--configfile", "tiny.yaml", "runs")
+    study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
     after = run_files(study)
     assert {path: after[path] for path in before} == before
     assert {path.parent.name for path in set(after) - set(before)} == {"5"}
@@ -84,7 +84,7 @@ def test_a_seed_removed_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
     assert jobs(study) == from_finetune()
-    study.snakemake("--cores", "2", "--configfile", "tiny.yaml", "runs")
+    study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
     assert run_files(study) == before
 
 
@@ -114,7 +114,7 @@ def test_a_metric_left_out(study):
 def test_an_analysis_edited(study):
     study.append(f"{LIB}/analyses/gain.py", "# edited\n")
     drawn = {"plot plot=gain_slopes"} & jobs(study)
-    assert jobs(study) == {"analyse analysis=gain", "report"} | drawn
+    assert jobs(study) == {"analyse analysis=gain", "summarise", "report"} | drawn
 
 
 def test_a_method_edited(study):

@@ -140,6 +140,10 @@ def report_texts():
     return [os.path.relpath(path) for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))]
 
 
+def summarise_code():
+    return code_of("summarise")
+
+
 def report_code():
     return code_of("report")
 

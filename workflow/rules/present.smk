@@ -52,25 +52,48 @@ rule plot:
         "../scripts/plot.py"
 
 
+rule summarise:
+    input:
+        runs="<results>/aggregate/runs.parquet",
+        tables=collect("<results>/analyse/{analysis}.csv", analysis=study.analyses),
+        code=summarise_code(),
+    output:
+        markdown="<results>/report/summary.md",
+        page=report(
+            "<results>/report/summary.html",
+            caption="../report/summary.rst",
+            category="Summary",
+            labels={"page": "what was found"},
+        ),
+    log:
+        "<results>/report/summary.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        study=study.name,
+    script:
+        "../scripts/summarise.py"
+
+
+# Needs Snakemake's records of the run, so it stays on the machine that Snakemake runs on.
 localrules:
     report,
 
 
 rule report:
     input:
-        runs="<results>/aggregate/runs.parquet",
-        tables=collect("<results>/analyse/{analysis}.csv", analysis=study.analyses),
-        figures=all_figures(),
-        captions=report_texts(),
+        rules.summarise.output,
+        all_tables(),
+        all_figures(),
+        texts=report_texts(),
         code=report_code(),
     output:
-        summary="<results>/report/summary.md",
-        html="<results>/report/report.html",
+        "<results>/report/report.html",
     log:
         "<results>/report/report.log",
     conda:
         "../../envs/core.yaml"
     params:
-        study=study.name,
+        targets=["summary", "figures", "tables"],
     script:
         "../scripts/report.py"
