@@ -101,6 +101,22 @@ def test_all_problems_are_reported_at_once():
     assert len(problems(edit)) == 4
 
 
+def test_what_the_schema_refuses_does_not_hide_what_the_cross_checks_find():
+    def edit(config):
+        config["recipe"] = {"epoch": 3, "lr": "fast", "epochs": 0}
+        config["seeds"] = [0, 0, "one"]
+        config["tasks"]["digits"]["dataset"] = "digit"
+
+    assert [problem.partition(":")[0] for problem in problems(edit)] == [
+        "recipe.epoch",
+        "recipe.epochs",
+        "recipe.lr",
+        "seeds.2",
+        "seeds",
+        "tasks.digits.dataset",
+    ]
+
+
 def test_a_missing_section_is_named():
     assert problems(lambda config: config.pop("methods")) == ["missing 'methods'"]
 

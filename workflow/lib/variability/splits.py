@@ -130,7 +130,7 @@ def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], lis
     problems: list[Problem] = []
     for name in sorted(_PLACES, key=lambda name: (split[name] == "all", _PLACES[name])):
         asked = split[name]
-        left = size[name] - sum(counts[other] for other in counts if pools[other] == pools[name])
+        left = max(0, size[name] - sum(counts[other] for other in counts if pools[other] == pools[name]))
         if asked == "all":
             counts[name] = left
             if left < 1:

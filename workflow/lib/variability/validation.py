@@ -1,5 +1,6 @@
 """Checks a config before the first job: the schema, then everything a schema cannot say. All problems at once."""
 
+import copy
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,13 @@ from variability.weights import weights_kind
 def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
     """The study a config describes. Quick, offline and without importing torch.
 
-    Raises ConfigError with every problem found. The cross-checks run once the config has the shape they rely on.
+    Raises ConfigError with every problem found. What has not the shape that the cross-checks rely on is left out of
+    them, as if it had not been said.
     """
-    problems = list(_schema_problems(config, schema)) or list(_cross_problems(config, mirrors))
+    problems = list(_schema_problems(config, schema))
+    sound = _without_errors(config, schema) if problems else config
+    if not any(_schema_problems(sound, schema)):
+        problems += _cross_problems(sound, mirrors)
     if problems:
         raise ConfigError(problems)
     return Study(config)
@@ -32,9 +37,31 @@ def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path
 
 
 def _schema_problems(value: Any, schema: dict[str, Any], prefix: str = "") -> Iterator[Problem]:
-    errors = Draft202012Validator(schema).iter_errors(value)
-    for error in sorted(errors, key=lambda error: list(map(str, error.absolute_path))):
+    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=_place):
         yield from _explain(error, prefix)
+
+
+def _without_errors(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The config without the entries that the schema objects to."""
+    sound = copy.deepcopy(config)
+    # From the back, so that the places of what comes earlier in a list stay as they are.
+    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=_place, reverse=True):
+        holder = sound
+        *parents, last = error.absolute_path or [None]
+        for part in parents:
+            holder = holder[part]
+        if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+            inner = holder if last is None else holder[last]
+            for name in set(inner) - set(error.schema.get("properties", {})):
+                del inner[name]
+        elif last is not None and (isinstance(holder, list) or last in holder):
+            del holder[last]
+    return sound
+
+
+def _place(error: ValidationError) -> list[tuple[bool, Any]]:
+    """Orders errors by where they stand; the places in a list by number."""
+    return [(isinstance(part, str), part) for part in error.absolute_path]
 
 
 def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
