@@ -5,6 +5,10 @@ import re
 import yaml
 from support import ROOT
 
+from variability import registry
+from variability.recipe import DEFAULTS
+from variability.study import COMPUTE
+
 
 def test_scripts_only_adapt():
     for path in (ROOT / "workflow/scripts").glob("*.py"):
@@ -44,3 +48,19 @@ def test_locks_are_pinned_by_hash_and_name_no_index():
         text = path.read_text()
         assert "http" not in text and "index-url" not in text
         assert len(re.findall(r"^\S+==", text, re.M)) <= text.count("--hash=sha256:")
+
+
+def test_the_schema_and_the_docs_know_every_key_of_a_recipe():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    recipe = schema["$defs"]["recipe"]["properties"]
+    assert set(recipe) == set(DEFAULTS)
+    assert set(recipe["augmentation"]["properties"]) == set(DEFAULTS["augmentation"])
+    assert set(schema["properties"]["compute"]["properties"]) == set(COMPUTE)
+    docs = (ROOT / "docs/models.md").read_text()
+    assert all(f"`{key}`" in docs for key in DEFAULTS)
+
+
+def test_the_docs_know_every_data_set_and_method():
+    for family, page in (("datasets", "data.md"), ("methods", "models.md")):
+        text = (ROOT / "docs" / page).read_text()
+        assert all(f"| `{name}` |" in text for name in registry.names(family))
