@@ -18,8 +18,7 @@ help:
 	@echo "make clean                 remove the environment; results stay"
 
 study: .venv/.core
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --no-hooks --quiet host rules
-	@folder=results/$$(sed -n 's/^study: *\([^ #]*\).*/\1/p' $(STUDY))/report && echo && cat $$folder/summary.md && echo && echo "Report: $$folder/report.html"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 
 test: lint
 	$(BIN)/python -m pytest

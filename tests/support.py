@@ -43,6 +43,7 @@ class Checkout:
         file.write_text(text.replace(old, new, 1))
 
     def append(self, path: str, text: str) -> None:
+        assert (self.folder / path).is_file()
         with open(self.folder / path, "a") as file:
             file.write(text)
 

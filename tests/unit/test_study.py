@@ -6,9 +6,12 @@ CONFIG = {
     "study": "s",
     "seeds": [0, 1, 2],
     "models": {"a": {"architecture": "resnet18", "weights": "pretrain:letters"}, "b": {"architecture": "resnet18"}},
-    "tasks": {"digits": {"dataset": "digits"}, "letters2": {"dataset": "glyphs", "options": {"target": "case"}}},
+    "tasks": {
+        "digits": {"dataset": "digits", "image": {"size": 32}},
+        "letters2": {"dataset": "glyphs", "options": {"target": "case"}, "image": {"size": 32}},
+    },
     "methods": {"linear_probe": None, "last": {"kind": "partial", "blocks": 2, "recipe": {"lr": 0.5}}},
-    "pretraining": {"letters": {"task": {"dataset": "glyphs"}, "recipe": {"epochs": 3}}},
+    "pretraining": {"letters": {"task": {"dataset": "glyphs", "image": {"size": 32}}, "recipe": {"epochs": 3}}},
     "compute": {"seeds_per_job": 2},
 }
 
@@ -46,7 +49,7 @@ def test_the_nearer_recipe_wins():
     study = changed(
         recipe={"lr": 0.1, "epochs": 7, "augmentation": {"flip": True}},
         models=CONFIG["models"] | {"a": CONFIG["models"]["a"] | {"recipe": {"augmentation": {"crop": 2}}}},
-        tasks=CONFIG["tasks"] | {"digits": {"dataset": "digits", "recipe": {"epochs": 9}}},
+        tasks=CONFIG["tasks"] | {"digits": CONFIG["tasks"]["digits"] | {"recipe": {"epochs": 9}}},
         overrides=[{"model": "a", "task": "digits", "recipe": {"epochs": 11}}],
     )
     recipe = study.recipe("a", "digits", "last")
@@ -75,7 +78,10 @@ def test_predictions_do_not_depend_on_the_recipe():
 
 
 def test_tasks_with_the_same_data_share_a_download():
-    study = changed(tasks={"x": {"dataset": "glyphs"}, "y": {"dataset": "glyphs", "split": {"train": 5}}})
+    image = {"image": {"size": 32}}
+    study = changed(
+        tasks={"x": image | {"dataset": "glyphs"}, "y": image | {"dataset": "glyphs", "split": {"train": 5}}}
+    )
     assert study.dataset_key("x") == study.dataset_key("y")
 
 
@@ -98,3 +104,8 @@ def test_models_with_the_same_backbone_share_their_weights():
 def test_a_pretraining_has_a_spec_of_its_own():
     spec = Study(CONFIG).pretrain_spec("a")
     assert spec["pretraining"] == "letters" and spec["recipe"]["epochs"] == 3 and spec["seed"] == 0
+
+
+def test_an_analysis_that_a_plot_reads_is_made_though_only_others_are_chosen():
+    study = changed(analyses={"spread": {"level": 0.9}}, plots={"gain_slopes": None})
+    assert study.analyses == {"spread": {"level": 0.9}, "gain": {}}

@@ -68,6 +68,21 @@ def test_a_bad_config_stops_before_the_first_job(checkout):
     assert not (checkout.folder / "results/embedded").exists()
 
 
+def test_a_training_job_claims_a_gpu_only_where_there_is_one(checkout, tmp_path):
+    """Else `--resources gpu=1` would train one run at a time on a machine without a GPU."""
+
+    def claimed(path: str) -> set[str]:
+        done = checkout.snakemake("--dry-run", "--resources", "gpu=1", PATH=path, CUDA_VISIBLE_DEVICES="0")
+        planned = re.findall(r"^rule finetune:\n((?:    .*\n)+)", done.stdout + done.stderr, re.MULTILINE)
+        return {re.search(r"gpu=(\d+)", job)[1] for job in planned}
+
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA H200 (UUID: GPU-0)'\n")
+    program.chmod(0o755)
+    assert claimed("/usr/bin:/bin") == {"0"}
+    assert claimed(f"{tmp_path}:/usr/bin:/bin") == {"1"}
+
+
 def test_the_snakefile_is_parsed_without_torch(checkout):
     """Every job of a cluster parses it anew, and importing torch takes longer than all the rest."""
     program = (

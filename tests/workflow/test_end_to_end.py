@@ -1,5 +1,6 @@
 """The tiny study, run for real: what it leaves behind, and what happens when something goes wrong on the way."""
 
+import io
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ import zipfile
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from PIL import Image
 from support import Checkout
 
 pytestmark = pytest.mark.slow
@@ -125,22 +128,47 @@ def test_a_diverging_run_is_recorded_and_the_study_goes_on(study):
     assert "diverged" in (study.folder / "results/tiny/report/summary.md").read_text()
 
 
-def test_an_image_that_does_not_decode_is_named_and_other_tasks_go_on(study):
-    with zipfile.ZipFile(study.folder / "photos.zip", "w") as archive:
-        for name in ("cat/1", "cat/2", "dog/1", "dog/2"):
-            archive.writestr(f"photos/{name}.png", b"this is no image")
-    study.edit(
-        "tiny.yaml",
-        "tasks:\n",
-        "tasks:\n  photos:\n    dataset: image_folder\n    options: {path: photos.zip}\n    image: {size: 16}\n"
-        "    split: {train: 0.5, validation: 0, test: 0.5}\n",
-    )
-    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+def test_bad_data_is_named_and_other_tasks_go_on(study):
+    """One task for each thing that can be wrong with a file, all in one run."""
+    names = [f"photos/{label}/{number}.png" for label in ("cat", "dog") for number in (1, 2)]
+    image = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(image, "png")
+
+    def archive(name: str, members: list[str], content: bytes) -> None:
+        with zipfile.ZipFile(study.folder / name, "w") as written:
+            for member in members:
+                written.writestr(member, content)
+
+    archive("garbled.zip", names, b"this is no image")
+    archive("escaping.zip", ["../outside.png", *names], image.getvalue())
+    archive("lonely.zip", names[:3], image.getvalue())
+    archive("whole.zip", names, image.getvalue())
+    (study.folder / "truncated.zip").write_bytes((study.folder / "whole.zip").read_bytes()[:300])
+    here = (study.folder / "whole.zip").as_uri()
+    tasks = {
+        "garbled": ({"path": "garbled.zip"}, r"photos/(cat|dog)/[12]\.png"),
+        "escaping": ({"path": "escaping.zip"}, r"\.\./outside\.png"),
+        "truncated": ({"path": "truncated.zip"}, r"truncated|archive"),
+        "lonely": ({"path": "lonely.zip"}, r"'dog'"),
+        "other": ({"url": here, "sha256": "0" * 64}, r"sha256 should be 0000"),
+        "nowhere": (
+            {"url": "http://127.0.0.1:9/a.zip", "sha256": "0" * 64},
+            r"could not fetch .*VARIABILITY_MIRROR",
+        ),
+    }
+    config = yaml.safe_load((study.folder / "tiny.yaml").read_text())
+    config["seeds"] = [0]
+    for task, (options, _) in tasks.items():
+        split = {"train": 0.5, "validation": 0, "test": 0.5}
+        config["tasks"][task] = {"dataset": "image_folder", "options": options, "image": {"size": 16}, "split": split}
+    (study.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
     done = study.snakemake("runs", "--cores", "2", "--keep-going", *TINY, check=False)
     assert done.returncode == 1
-    assert re.search(r"error: .*photos/(cat|dog)/[12]\.png", done.stderr), done.stderr[-3000:]
-    assert not (study.folder / "results/tiny/prepare/photos/task.json").exists()
-    assert not (study.folder / "results/tiny/prepare/photos/images.npy").exists()
+    for task, (_, message) in tasks.items():
+        assert re.search(f"error: .*{message}", done.stderr), f"{task}: {done.stderr[-5000:]}"
+        assert not list((study.folder / f"results/tiny/prepare/{task}").glob("*.[jnp][spa]*"))
+    assert not list((study.folder / "results/downloads/datasets").glob(".*"))
+    assert not (study.folder / "results/downloads/outside.png").exists()
     assert (study.folder / "results/tiny/predict/scratch/digits/full/block-0.json").exists()
 
 

@@ -11,6 +11,7 @@ rule aggregate:
         csv="<results>/aggregate/runs.csv",
         per_class="<results>/aggregate/per_class.parquet",
         history="<results>/aggregate/history.parquet",
+        manifest="<results>/aggregate/manifest.json",
     log:
         "<results>/aggregate/aggregate.log",
     conda:

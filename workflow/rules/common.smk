@@ -1,11 +1,13 @@
 # The checked study, wildcard constraints, and the functions that tell rules their inputs, params and resources.
 import os
 import sys
+import time
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 
+STARTED = time.time()
 ROOT = Path(workflow.basedir)
 # Scripts inherit it: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
@@ -14,7 +16,8 @@ from variability import provenance, registry, validation
 from variability.device import gpu_count
 from variability.errors import UserError
 from variability.files import sketch
-from variability.mirrors import mirrors_from
+from variability.mirrors import find_file, mirrors_from
+from variability.weights import weights_kind
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
@@ -148,6 +151,18 @@ def report_code():
     return code_of("report")
 
 
+def analysis_base(wildcards):
+    return base_tables(registry.find("analyses", wildcards.analysis).NEEDS)
+
+
+def plot_base(wildcards):
+    return base_tables(registry.find("plots", wildcards.plot).NEEDS)
+
+
+def base_tables(names):
+    return ancient([f"<results>/aggregate/{name}.parquet" for name in names])
+
+
 def plot_tables(wildcards):
     return [f"<results>/analyse/{name}.csv" for name in registry.find("plots", wildcards.plot).ANALYSES]
 
@@ -196,6 +211,8 @@ def download_spec(wildcards):
 def source_sketch(spec):
     """What a data set in a file or folder of the user's looks like: its replacement is a change, a touch is none."""
     source = registry.find("datasets", spec["dataset"])(spec["options"]).local_source()
+    if source is None and "path" in spec["options"]:
+        source = find_file(spec["options"]["path"], mirrors)
     return sketch(source) if source else None
 
 
@@ -205,7 +222,9 @@ def prepare_spec(wildcards):
 
 
 def download_weights_spec(wildcards):
-    return study.all_weights()[wildcards.key]
+    spec = study.all_weights()[wildcards.key]
+    source = find_file(spec["weights"], mirrors) if weights_kind(spec["weights"]) == "file" else None
+    return spec | {"source": sketch(source) if source else None}
 
 
 def pretrain_spec(wildcards):
@@ -258,5 +277,5 @@ def gpus(wildcards):
 
 def say_what_was_found():
     folder = Path("results", study.name, "report")
-    if (folder / "summary.md").is_file():
+    if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
         print(f"\n{(folder / 'summary.md').read_text()}\nReport: {folder / 'report.html'}", file=sys.stderr)

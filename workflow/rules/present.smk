@@ -3,9 +3,8 @@
 
 rule analyse:
     input:
-        runs="<results>/aggregate/runs.parquet",
-        per_class="<results>/aggregate/per_class.parquet",
-        history="<results>/aggregate/history.parquet",
+        manifest="<results>/aggregate/manifest.json",
+        tables=analysis_base,
         code=analyse_code,
     output:
         report(
@@ -27,9 +26,8 @@ rule analyse:
 
 rule plot:
     input:
-        runs="<results>/aggregate/runs.parquet",
-        per_class="<results>/aggregate/per_class.parquet",
-        history="<results>/aggregate/history.parquet",
+        manifest="<results>/aggregate/manifest.json",
+        tables=plot_base,
         analyses=plot_tables,
         code=plot_code,
     output:
@@ -54,7 +52,8 @@ rule plot:
 
 rule summarise:
     input:
-        runs="<results>/aggregate/runs.parquet",
+        manifest="<results>/aggregate/manifest.json",
+        runs=ancient("<results>/aggregate/runs.parquet"),
         tables=collect("<results>/analyse/{analysis}.csv", analysis=study.analyses),
         code=summarise_code(),
     output:

@@ -5,5 +5,5 @@ with journal(snakemake.log[0]):
 
     from variability.stages.analyse import analyse
 
-    tables = {name: Path(snakemake.input[name]) for name in ("runs", "per_class", "history")}
+    tables = {Path(table).stem: Path(table) for table in snakemake.input.tables}
     analyse(snakemake.wildcards.analysis, tables, snakemake.params.options, Path(snakemake.output[0]))

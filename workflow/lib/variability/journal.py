@@ -21,10 +21,12 @@ def journal(path: str | Path) -> Iterator[None]:
     """
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
+    warned = logging.getLogger("py.warnings")
     handlers = [logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler(sys.stderr)]
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         logger.addHandler(handler)
+        warned.addHandler(handler)
     logging.captureWarnings(True)
     try:
         yield
@@ -35,6 +37,8 @@ def journal(path: str | Path) -> Iterator[None]:
         logger.error("%s", traceback.format_exc())
         sys.exit(1)
     finally:
+        logging.captureWarnings(False)
         for handler in handlers:
             logger.removeHandler(handler)
+            warned.removeHandler(handler)
             handler.close()

@@ -40,7 +40,10 @@ class Study:
 
     @cached_property
     def analyses(self) -> dict[str, dict]:
-        return _with_options(self.config.get("analyses", ANALYSES))
+        """Analyses by name: the chosen ones, and those whose tables a plot reads."""
+        chosen = _with_options(self.config.get("analyses", ANALYSES))
+        read = [name for plot in self.plots for name in registry.find("plots", plot).ANALYSES]
+        return chosen | {name: {} for name in read if name not in chosen}
 
     @cached_property
     def plots(self) -> dict[str, dict]:
@@ -208,7 +211,7 @@ def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
         "options": entry.get("options", {}),
         "kind": kind,
         "metric": entry.get("metric", PRIMARY[kind]),
-        "image": {"size": 32, "color": "rgb"} | entry.get("image", {}),
+        "image": {"color": "rgb"} | entry["image"],
         "split": SPLIT | entry.get("split", {}),
     }
 

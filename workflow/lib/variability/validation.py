@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from variability import registry, splits
@@ -16,6 +16,14 @@ from variability.mirrors import find_file, missing_file
 from variability.recipe import resolve
 from variability.study import Study, as_list, with_model_defaults, with_task_defaults
 from variability.weights import weights_kind
+
+# JSON takes 1.0 for an integer, and a seed or a batch size must not be a float.
+_Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
@@ -37,7 +45,7 @@ def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path
 
 
 def _schema_problems(value: Any, schema: dict[str, Any], prefix: str = "") -> Iterator[Problem]:
-    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=_place):
+    for error in sorted(_Validator(schema).iter_errors(value), key=_place):
         yield from _explain(error, prefix)
 
 
@@ -45,7 +53,7 @@ def _without_errors(config: dict[str, Any], schema: dict[str, Any]) -> dict[str,
     """The config without the entries that the schema objects to."""
     sound = copy.deepcopy(config)
     # From the back, so that the places of what comes earlier in a list stay as they are.
-    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=_place, reverse=True):
+    for error in sorted(_Validator(schema).iter_errors(config), key=_place, reverse=True):
         holder = sound
         *parents, last = error.absolute_path or [None]
         for part in parents:
@@ -82,7 +90,7 @@ def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
             key, f"{shown} is not allowed; {registry.suggest(error.instance, list(map(str, error.validator_value)))}"
         )
     elif error.validator == "type":
-        yield Problem(key, f"{shown} is not {_one_of(error.validator_value)}")
+        yield Problem(key, f"{shown} is not {_one_of(error.validator_value)}{_written_number(error.instance)}")
     elif error.validator == "anyOf":
         allowed = error.schema.get("description") or " or ".join(_describe(one) for one in error.validator_value)
         yield Problem(key, f"{shown} is not allowed here; expected {allowed}")
@@ -93,6 +101,14 @@ def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
         yield Problem(key, f"{shown} is reserved; choose another name")
     else:
         yield Problem(key, f"{shown}: {error.message.removeprefix(repr(error.instance)).strip()}")
+
+
+def _written_number(value: Any) -> str:
+    """The remedy for a number that YAML 1.1 reads as text, such as 1e-3."""
+    try:
+        return f"; YAML reads it as text, write {float(value)!r}" if isinstance(value, str) else ""
+    except ValueError:
+        return ""
 
 
 def _describe(schema: dict[str, Any]) -> str:
@@ -124,6 +140,7 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
         yield from _task_problems(f"tasks.{name}", task, mirrors)
     for name, method in config["methods"].items():
         yield from _method_problems(f"methods.{name}", name, method or {})
+    yield from _unused_metrics(config)
     for name, entry in config.get("pretraining", {}).items():
         yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
         if name in config["tasks"]:
@@ -176,6 +193,9 @@ def _task_problems(key: str, entry: dict[str, Any], mirrors: Sequence[Path]) -> 
         return
     dataset = plugin(task["options"])
     yield from _under(f"{key}.options", dataset.check(mirrors))
+    if task["kind"] not in plugin.KINDS:
+        kinds = " or ".join(plugin.KINDS)
+        yield Problem(f"{key}.kind", f"{task['kind']!r} does not fit {task['dataset']}, whose targets are for {kinds}")
     yield from _split_problems(f"{key}.split", task["split"], dataset.size())
 
 
@@ -185,6 +205,14 @@ def _metric_problems(key: str, task: dict[str, Any]) -> Iterator[Problem]:
         other = scalars().get(metric)
         why = f"is a metric of {other.KIND}, but the task is {task['kind']}" if other else "is no metric"
         yield Problem(f"{key}.metric", f"{metric!r} {why}; {registry.suggest(metric, known)}")
+
+
+def _unused_metrics(config: dict[str, Any]) -> Iterator[Problem]:
+    kinds = {with_task_defaults(task)["kind"] for task in config["tasks"].values()}
+    for name in config.get("metrics", []):
+        if name in registry.names("metrics") and registry.find("metrics", name).KIND not in kinds:
+            wanted = registry.find("metrics", name).KIND
+            yield Problem(f"metrics.{name}", f"is a metric of {wanted}, and no task is; take it out")
 
 
 def _split_problems(key: str, split: dict[str, Any], size: dict[str, int] | None) -> Iterator[Problem]:

@@ -46,6 +46,9 @@ class Torchvision(Provider):
             own = self.model.get("preprocess", {})
             if problem := self._wrong_size(own["size"]) if "size" in own else None:
                 yield Problem("preprocess.size", problem)
+            if own.get("size", 0) > own.get("resize", own.get("size", 0)):
+                message = f"{own['size']} is cut out of an image of side resize, {own['resize']}, and cannot be larger"
+                yield Problem("preprocess.size", message)
 
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
         release = self._release()
