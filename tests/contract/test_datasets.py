@@ -19,6 +19,7 @@ from variability.datasets import PARTITIONS
 from variability.datasets.torchvision import REFUSED, Torchvision, _load_plain, arguments, classes, fetching_through
 from variability.errors import UserError
 from variability.fetching import Fetcher
+from variability.files import sha256
 from variability.stages.download import download
 from variability.stages.prepare import prepare
 from variability.tasks import PreparedTask
@@ -83,6 +84,7 @@ def test_options_are_a_schema_that_accepts_its_own_defaults(name):
     Draft202012Validator.check_schema({"type": "object", "properties": found.OPTIONS, "required": list(found.REQUIRED)})
     assert set(found.REQUIRED) <= set(found.OPTIONS)
     assert "mirrors" not in found.OPTIONS
+    assert found.KINDS and set(found.KINDS) <= {"classification", "regression"}
     for option, schema in found.OPTIONS.items():
         if "default" in schema:
             Draft202012Validator(schema).validate(schema["default"]), option
@@ -206,10 +208,26 @@ def test_arrays_of_another_layout_are_refused(arrays, changed, said):
     assert str(arrays) in str(raised.value)
 
 
+def test_the_checksum_tells_files_of_one_name_apart_and_without_it_they_are_refused(arrays, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "mirror" / folder).mkdir(parents=True)
+    (tmp_path / "mirror" / "a" / "small.npz").write_bytes(b"another")
+    arrays.rename(tmp_path / "mirror" / "b" / "small.npz")
+    fetcher, wanted = Fetcher([tmp_path / "mirror"]), tmp_path / "mirror" / "b" / "small.npz"
+    plugin("npz", path="small.npz", sha256=sha256(wanted)).download(tmp_path / "got", fetcher)
+    assert sha256(tmp_path / "got" / "data.npz") == sha256(wanted)
+    for name in ("npz", "image_folder"):
+        with pytest.raises(UserError, match=r"different files named 'small\.npz'"):
+            plugin(name, path="small.npz").download(tmp_path / "unsure", fetcher)
+
+
 def test_a_damaged_npz_file_is_refused(arrays):
     arrays.write_bytes(arrays.read_bytes()[:-100])
     with pytest.raises(UserError, match="get it again"):
         plugin("npz", path=str(arrays)).load(None)
+    arrays.rename(arrays.with_name("data.npz"))
+    with pytest.raises(UserError, match=r"data\.npz .*`snakemake --forcerun download`"):
+        plugin("npz", path="small.npz").load(arrays.parent)
 
 
 @pytest.mark.parametrize("name", ["npz", "image_folder"])

@@ -93,6 +93,17 @@ def test_a_file_is_found_by_name_in_a_mirror(tmp_path, shipped):
     assert manifest["source"] == "elsewhere.pth"
 
 
+def test_of_two_mirror_files_of_one_name_the_one_whose_checksum_fits_is_taken(tmp_path, shipped):
+    for folder in ("a", "b"):
+        (tmp_path / "mirror" / folder).mkdir(parents=True)
+    torch.save({"other": torch.zeros(3)}, tmp_path / "mirror" / "a" / "net.pth")
+    shutil.copy(shipped, tmp_path / "mirror" / "b" / "net.pth")
+    _, manifest = bring(tmp_path, "net.pth", mirrors=[tmp_path / "mirror"], sha256=files.sha256(shipped))
+    assert manifest["source_sha256"] == files.sha256(shipped)
+    with pytest.raises(UserError, match=r"weights of squeezenet1_1: .*different files named 'net\.pth'"):
+        bring(tmp_path / "unsure", "net.pth", mirrors=[tmp_path / "mirror"])
+
+
 def test_a_file_that_is_nowhere_is_named(tmp_path):
     with pytest.raises(UserError, match=r"squeezenet1_1: no file 'nowhere\.pth'"):
         bring(tmp_path, "nowhere.pth")
@@ -102,7 +113,7 @@ def test_the_checksum_of_a_local_file_is_held_against_it(tmp_path, shipped):
     digest = hashlib.sha256(shipped.read_bytes()).hexdigest()
     bring(tmp_path, shipped, sha256=digest)
     bring(tmp_path, shipped, sha256=digest[:16].upper())
-    with pytest.raises(UserError, match="the config says 00000000"):
+    with pytest.raises(UserError, match="its sha256 should be 00000000"):
         bring(tmp_path / "wrong", shipped, sha256="0" * 64)
     assert not list(tmp_path.glob("wrong/**/*.*"))
 

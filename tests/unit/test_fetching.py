@@ -1,13 +1,17 @@
+import errno
 import hashlib
 import logging
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from variability import kept
 from variability.errors import UserError
 from variability.fetching import Fetcher
-from variability.files import write_json
+from variability.files import read_json, write_json
+from variability.stages.download import download
 
 BODY = bytes(range(256)) * 4000
 OTHER = bytes(reversed(range(256))) * 4000
@@ -15,6 +19,10 @@ OTHER = bytes(reversed(range(256))) * 4000
 
 def sha256(content=BODY):
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def md5(content=BODY):
+    return "md5:" + hashlib.md5(content).hexdigest()
 
 
 class Server:
@@ -123,7 +131,78 @@ def test_a_partial_file_outlives_the_job_in_the_cache(server, tmp_path):
     assert left_in(tmp_path / "got") == []
     fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got" / "got.bin", sha256())
     assert server.requests[1] == f"bytes={len(BODY) // 2}-"
-    assert left_in(tmp_path) == ["got.bin"]
+    assert (tmp_path / "got" / "got.bin").read_bytes() == BODY
+    assert not list((tmp_path / "cache").glob("*.part*"))
+
+
+@pytest.mark.parametrize("checksum", [sha256(), sha256()[:15], md5(), None], ids=["sha256", "start", "md5", "none"])
+def test_what_was_fetched_once_is_not_asked_for_again_nor_stored_twice(server, tmp_path, checksum):
+    for folder in ("first", "second"):
+        fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / folder / "got.bin", checksum)
+        shutil.rmtree(tmp_path / "first", ignore_errors=True)
+    got = tmp_path / "second" / "got.bin"
+    assert got.read_bytes() == BODY
+    assert len(server.requests) == 1
+    assert any(each.samefile(got) for each in (tmp_path / "cache").iterdir())
+
+
+def test_a_data_set_downloaded_anew_with_its_outputs_gone_asks_no_network(server, tmp_path):
+    options = {"url": server.url, "sha256": sha256().removeprefix("sha256:")}
+    for _ in range(2):
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        manifest = tmp_path / "data" / "manifest.json"
+        download("npz", options, tmp_path / "data" / "files", manifest, fetcher(cache=tmp_path / "cache"))
+        assert read_json(manifest)["files"] == {"data.npz": options["sha256"]}
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("checksum", [sha256(), None], ids=["checked", "unchecked"])
+def test_a_kept_file_that_was_changed_is_fetched_again(server, tmp_path, checksum):
+    fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got.bin", checksum)
+    (tmp_path / "got.bin").write_bytes(b"edited, and with it the file it is linked to")
+    fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "again.bin", checksum)
+    assert (tmp_path / "again.bin").read_bytes() == BODY
+    assert len(server.requests) == 2
+
+
+def test_a_kept_file_does_not_pass_for_one_of_another_checksum_or_address(server, tmp_path):
+    fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got.bin")
+    fetcher(cache=tmp_path / "cache").fetch(server.url + "?other", tmp_path / "got.bin")
+    server.body = OTHER
+    fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got.bin", sha256(OTHER))
+    assert (tmp_path / "got.bin").read_bytes() == OTHER
+    assert len(server.requests) == 3
+
+
+def test_without_hard_links_a_kept_file_is_copied(server, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(kept.os, "link", refuse)
+    for name in ("a.bin", "b.bin"):
+        fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / name, sha256())
+        assert (tmp_path / name).read_bytes() == BODY
+    assert len(server.requests) == 1
+
+
+def test_the_files_kept_longest_make_room(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "ROOM", 2 * len(BODY))
+    for name in "abc":
+        fetcher(cache=tmp_path / "cache").fetch(f"{server.url}?{name}", tmp_path / name)
+    assert len(list((tmp_path / "cache").iterdir())) == 4, "two files, each with its record"
+    for name in "bca":
+        fetcher(cache=tmp_path / "cache").fetch(f"{server.url}?{name}", tmp_path / name)
+    assert len(server.requests) == 4
+
+
+def test_a_job_that_fails_forgets_what_it_could_not_check_and_keeps_the_rest(server, tmp_path):
+    for _ in range(2):
+        with pytest.raises(RuntimeError), fetcher(cache=tmp_path / "cache") as fetching:
+            fetching.fetch(server.url, tmp_path / "checked.bin", sha256())
+            fetching.fetch(server.url, tmp_path / "page.html")
+            raise RuntimeError
+        (tmp_path / "checked.bin").unlink()
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("part", [BODY, BODY + b"more", OTHER[:1000]], ids=["complete", "too long", "of another file"])
@@ -222,7 +301,8 @@ def test_of_several_mirror_files_of_one_name_the_checksum_decides(server, tmp_pa
     mirrored.fetch(server.url, tmp_path / "got.bin", sha256())
     assert server.requests == []
     assert f"{tmp_path / 'a' / 'file.bin'} is not the file wanted" in caplog.text
-    assert mirrored.find("file.bin") is None
+    mirrored.fetch(server.url, tmp_path / "got.bin")
+    assert server.requests == [None], "without a checksum only the address says which is meant"
 
 
 def test_a_mirror_file_that_is_another_is_passed_over_for_the_network(server, tmp_path):
@@ -261,7 +341,7 @@ def test_two_jobs_that_want_one_file_share_its_partial_file_without_mixing(serve
         thread.start()
     for thread in threads:
         thread.join()
-    assert left_in(tmp_path) == ["a", "b", "c", "d"]
+    assert server.requests == [None]
     assert all((tmp_path / name).read_bytes() == BODY for name in "abcd")
 
 

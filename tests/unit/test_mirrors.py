@@ -1,3 +1,4 @@
+import hashlib
 import os
 
 import pytest
@@ -27,3 +28,43 @@ def test_a_file_is_taken_from_its_path_before_a_mirror(tmp_path, monkeypatch):
     assert found == tmp_path / "mirror/deep/net.safetensors"
     assert mirrors.find_file("mirror/deep/net.safetensors", []).is_file()
     assert mirrors.find_file("other.safetensors", [tmp_path / "mirror"]) is None
+
+
+def hold(folder, content, name="net.pth"):
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def test_of_several_files_of_one_name_the_checksum_decides(tmp_path):
+    hold(tmp_path / "a", b"first")
+    wanted = hold(tmp_path / "b" / "deep", b"other")
+    digest = hashlib.sha256(b"other").hexdigest()
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert mirrors.get_file("net.pth", folders, f"sha256:{digest}") == wanted
+    with pytest.raises(UserError, match="not the file expected") as raised:
+        mirrors.get_file("net.pth", folders, "sha256:" + "0" * 64)
+    assert str(wanted) in str(raised.value)
+
+
+def test_different_files_of_one_name_are_refused_without_a_checksum_and_copies_are_not(tmp_path):
+    first = hold(tmp_path / "mirror" / "a", b"first")
+    hold(tmp_path / "mirror" / "b", b"first")
+    assert mirrors.get_file("net.pth", [tmp_path / "mirror"]) == first
+    other = hold(tmp_path / "mirror" / "c", b"other")
+    with pytest.raises(UserError, match="give its sha256") as raised:
+        mirrors.get_file("net.pth", [tmp_path / "mirror"])
+    assert str(first) in str(raised.value) and str(other) in str(raised.value)
+
+
+def test_the_checksum_of_a_file_at_its_path_is_held_against_it(tmp_path):
+    path = hold(tmp_path / "a", b"first")
+    assert mirrors.get_file(str(path), [], "md5:" + hashlib.md5(b"first").hexdigest()) == path
+    with pytest.raises(UserError, match="not the file expected"):
+        mirrors.get_file(str(path), [], "md5:" + "0" * 32)
+
+
+def test_a_name_is_taken_as_it_stands_and_not_as_a_pattern(tmp_path):
+    found = hold(tmp_path / "mirror", b"first", "net[1].pth")
+    assert mirrors.find_file("net[1].pth", [tmp_path / "mirror"]) == found
+    assert mirrors.find_file("*.pth", [tmp_path / "mirror"]) is None

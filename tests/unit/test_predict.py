@@ -10,6 +10,7 @@ from variability import files, recipe, registry
 from variability.errors import UserError
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
+from variability.stages.score import score
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +145,14 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
         )
     assert times(folder)["0.parquet"] == before["0.parquet"]
     assert times(folder)["1.parquet"] != before["1.parquet"]
+
+
+def test_a_task_without_validation_examples_is_predicted_and_scored_on_its_test_examples(tmp_path):
+    task = tiny_study.prepare(tmp_path / "task", validation=0)
+    fitted, folder = tmp_path / "finetune", tmp_path / "predict"
+    finetune(tiny_study.STUDY, task, None, None, [], fitted, fitted / "block-0.json")
+    predict(tiny_study.STUDY, task, None, fitted, fitted / "block-0.json", [], folder, folder / "block-0.json")
+    assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
+    score(folder / "block-0.json", task, ["accuracy"], tmp_path / "scores.parquet")
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}

@@ -2,7 +2,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from variability import images
 from variability.errors import UserError
@@ -142,6 +142,33 @@ def test_an_archive_named_in_the_config_is_found_in_a_mirror_unpacked_and_prepar
     made = PreparedTask.open(tmp_path / "out" / "task.json")
     assert made.class_names == ["left", "right"]
     assert made.counts == {"train": 10, "validation": 4, "test": 6}
+
+
+@pytest.mark.parametrize("gone", [".", "images/wrapped", "images/wrapped/left/3.png"])
+def test_downloaded_files_that_are_gone_are_named_with_the_command_that_fetches_them_again(tmp_path, gone):
+    source = zipped(photos(tmp_path / "photos"), tmp_path / "photos.zip")
+    folder, options = tmp_path / "data" / "files", {"path": str(source)}
+    download("image_folder", options, folder, tmp_path / "data" / "manifest.json", Fetcher())
+    (folder / gone).rename(tmp_path / "elsewhere")
+    with pytest.raises(UserError) as raised:
+        prepare(task("image_folder", options), folder, tmp_path / "out")
+    assert str(folder) in str(raised.value)
+    assert "`snakemake --forcerun download`" in str(raised.value)
+
+
+def test_a_postscript_program_named_like_a_photo_is_not_run(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given, **_: started.append(given))
+    source = photos(tmp_path / "photos")
+    Image.new("RGB", (20, 20)).save(source / "left" / "3.jpg", format="EPS")
+    with pytest.raises(UserError, match=r"3\.jpg does not decode"):
+        prepare(task("image_folder", {"path": str(source)}), None, tmp_path / "out")
+    assert not started
+
+
+def test_a_photo_with_the_suffix_of_another_format_is_read_all_the_same(tmp_path):
+    Image.new("L", (4, 3), 7).save(tmp_path / "photo.jpg", format="PNG")
+    assert (images.read_file(tmp_path / "photo.jpg") == 7).all()
 
 
 def test_a_download_that_fails_leaves_neither_folder_nor_manifest(tmp_path):

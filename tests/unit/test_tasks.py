@@ -72,6 +72,16 @@ def test_an_unknown_split_is_an_error(fixed):
         fixed.rows("valid", 0)
 
 
+@pytest.mark.parametrize("name", ["images.npy", "examples.parquet", "task.json"])
+def test_a_deleted_file_is_named_with_the_command_that_makes_it_again(tmp_path, name):
+    prepared(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError) as raised:
+        PreparedTask.open(tmp_path / "task.json")
+    assert str(tmp_path / name) in str(raised.value)
+    assert "`snakemake --forcerun prepare`" in str(raised.value)
+
+
 def test_a_changed_file_is_noticed_and_named(tmp_path):
     task = prepared(tmp_path)
     task.verify()

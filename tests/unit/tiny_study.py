@@ -61,13 +61,16 @@ def install(provider=Tiny):
     return find
 
 
-def prepare(folder: Path, kind="classification", size=8) -> Path:
-    """Writes a task as ``prepare`` does: 100 examples to train, 40 to validate, 60 to test; returns its task.json."""
+def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
+    """Writes a task as ``prepare`` does: 100 examples to train, 40 to validate, 60 to test; returns its task.json.
+
+    Examples not taken for validation train.
+    """
     images, labels = images_and_labels()
     images = images.repeat(size // 8, axis=2).repeat(size // 8, axis=3)
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", images)
-    counts = {"train": 100, "validation": 40, "test": 60}
+    counts = {"train": 140 - validation, "validation": validation, "test": 60}
     split = [name for name, count in counts.items() for _ in range(count)]
     table = {"example_id": np.arange(200)[::-1] + 1000, "label": labels, "split": split, "partition": [""] * 200}
     pq.write_table(pa.table(table), folder / "examples.parquet")

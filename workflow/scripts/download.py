@@ -10,6 +10,6 @@ with journal(snakemake.log[0]):
 
     spec, manifest = snakemake.params.spec, Path(snakemake.output.manifest)
     mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
-    # What an interrupted download has fetched so far waits there for the next job.
-    fetcher = Fetcher(mirrors, cache=manifest.parents[2] / "partial")
-    download(spec["dataset"], spec["options"], manifest.parent / "files", manifest, fetcher)
+    # Beside this job's outputs, which are deleted before it runs again: what was fetched is kept for the next time.
+    with Fetcher(mirrors, cache=manifest.parents[2] / "cache") as fetcher:
+        download(spec["dataset"], spec["options"], manifest.parent / "files", manifest, fetcher)

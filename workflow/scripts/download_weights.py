@@ -10,6 +10,6 @@ with journal(snakemake.log[0]):
 
     mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
     target, manifest = Path(snakemake.output.weights), Path(snakemake.output.manifest)
-    # What an interrupted download has fetched so far waits there for the next job.
-    fetcher = Fetcher(mirrors, cache=manifest.parents[1] / "partial")
-    download_weights(snakemake.params.spec, target, manifest, fetcher, mirrors)
+    # Beside this job's outputs, which are deleted before it runs again: what was fetched is kept for the next time.
+    with Fetcher(mirrors, cache=manifest.parents[1] / "cache") as fetcher:
+        download_weights(snakemake.params.spec, target, manifest, fetcher, mirrors)

@@ -72,7 +72,7 @@ def _physical_gpus() -> int:
 
 @contextmanager
 def lease() -> Iterator[str]:
-    """Yields the device to compute on: a GPU that no other leaseholder of this user has, ``mps``, or ``cpu``.
+    """Yields the device to compute on: a GPU that no other leaseholder of this user has, or ``cpu``.
 
     Waits until one of the visible GPUs is free; a lease ends with its block or its process, however that dies.
     ``VARIABILITY_DEVICE`` names a device outright, which is then not leased.
@@ -89,7 +89,8 @@ def lease() -> Iterator[str]:
             torch.cuda.set_device(device)
             yield device
     else:
-        yield "mps" if torch.backends.mps.is_available() else "cpu"
+        # Apple's MPS only where it is asked for: what it draws cannot be seeded stream by stream.
+        yield "cpu"
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""Fetches files: from mirror directories first, then from the network; checked, resumed, whole or absent."""
+"""Fetches files: from mirrors, else from what was kept, else from the network; checked, resumed, whole or absent."""
 
 import fcntl
-import hashlib
 import http.client
 import logging
 import os
@@ -13,17 +12,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
+from variability.checksums import Checksum
 from variability.errors import UserError
 from variability.files import read_json, replacing, write_json
-from variability.mirrors import VARIABLE
+from variability.kept import Kept, link
+from variability.mirrors import VARIABLE, Ambiguous, Index
 
 _log = logging.getLogger(__name__)
 
@@ -34,31 +33,6 @@ _MIRROR_HINT = (
     "Without a network, put the file into a directory and name that directory in the environment variable "
     f"{VARIABLE} or under `mirrors:` in the config"
 )
-
-
-@dataclass(frozen=True)
-class Checksum:
-    """An expected digest: ``md5`` or ``sha256``, the latter possibly only its first digits."""
-
-    algorithm: str
-    digits: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Checksum":
-        """From "md5:<32 hex digits>" or "sha256:<8 to 64 hex digits>"; UserError for anything else."""
-        if not re.fullmatch(r"md5:[0-9a-fA-F]{32}|sha256:[0-9a-fA-F]{8,64}", text):
-            raise UserError(f"checksum {text!r} is neither md5:<32 hex digits> nor sha256:<8 to 64 hex digits>")
-        algorithm, _, digits = text.partition(":")
-        return cls(algorithm, digits.lower())
-
-    def of(self, path: Path) -> str:
-        """The digest of a file by this algorithm."""
-        with open(path, "rb") as handle:
-            return hashlib.file_digest(handle, lambda: hashlib.new(self.algorithm, usedforsecurity=False)).hexdigest()
-
-    def matches(self, path: Path) -> bool:
-        """Whether a file has this checksum."""
-        return self.of(path).startswith(self.digits)
 
 
 class _Interrupted(Exception):
@@ -72,10 +46,11 @@ class _Interrupted(Exception):
 class Fetcher:
     """Brings files to this machine.
 
-    mirrors: directories searched by file name and checksum before the network is asked. cache: where partial files
-    wait to be resumed, across jobs; beside the target if None. retries: attempts after the first that may fail in a
-    row without a byte gained, with exponential backoff starting at ``pause`` seconds. timeout: seconds a server may
-    stay silent.
+    mirrors: directories searched by file name and checksum before the network is asked. cache: a folder that keeps
+    what is fetched, so that no later job fetches it again, and partial files until they are resumed; if None, nothing
+    is kept and partial files lie beside the target. retries: attempts after the first that may fail in a row without a
+    byte gained, with exponential backoff starting at ``pause`` seconds. timeout: seconds a server may stay silent. As
+    a context manager it forgets, if the block fails, the files that it had no checksum of.
     """
 
     def __init__(
@@ -88,35 +63,20 @@ class Fetcher:
         pause: float = 1.0,
     ):
         self.mirrors = list(mirrors)
-        self.cache = cache
+        self._index = Index(self.mirrors)
+        self._kept = Kept(cache) if cache else None
         self.retries = retries
         self.timeout = timeout
         self.progress = progress
         self.pause = pause
 
-    @cached_property
-    def _index(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for mirror in self.mirrors:
-            for folder, subfolders, names in os.walk(mirror):
-                subfolders.sort()
-                for name in names:
-                    found.setdefault(name, []).append(Path(folder, name))
-        return found
+    def __enter__(self) -> "Fetcher":
+        return self
 
-    def find(self, name: str, checksum: str | None = None) -> Path | None:
-        """A mirror's file of this name: the one whose checksum is right or, without a checksum, the only one."""
-        candidates = self._index.get(name, [])
-        if checksum is None:
-            if len(candidates) > 1:
-                _log.info("%s is in the mirrors %d times and no checksum says which is meant", name, len(candidates))
-            return candidates[0] if len(candidates) == 1 else None
-        expected = Checksum.parse(checksum)
-        for candidate in candidates:
-            if expected.matches(candidate):
-                return candidate
-            _log.info("%s is not the file wanted: its %s differs", candidate, expected.algorithm)
-        return None
+    def __exit__(self, kind, error, traceback) -> None:
+        # Kept without a checksum, an error page that was sent in place of the file would fail every later job too.
+        if kind is not None and self._kept:
+            self._kept.forget_unchecked()
 
     def fetch(self, url: str, target: Path, checksum: str | None = None, filename: str | None = None) -> None:
         """Puts the file at ``url`` to ``target``.
@@ -135,7 +95,7 @@ class Fetcher:
             return
         name = unquote(parts.path).rstrip("/").rpartition("/")[2]
         for each in dict.fromkeys(each for each in (filename, name) if each):
-            if found := self.find(each, checksum):
+            if found := self._mirrored(each, checksum):
                 _log.info("%s: taken from the mirror file %s", each, found)
                 _copy(found, target)
                 return
@@ -143,29 +103,40 @@ class Fetcher:
             raise UserError(f"cannot fetch {url}: only http, https and file addresses are supported")
         self._download(url, target, expected, filename or name or "file")
 
+    def _mirrored(self, name: str, checksum: str | None) -> Path | None:
+        try:
+            return self._index.find(name, checksum)
+        except Ambiguous as error:
+            _log.info("%s", error)
+            return None
+
     def _take_local(self, url: str, source: Path, target: Path, expected: Checksum | None) -> None:
         if not source.is_file():
             raise UserError(f"cannot fetch {url}: there is no such file")
         if expected and not expected.matches(source):
-            raise _mismatch(url, expected, source)
+            raise expected.mismatch(url, source)
         _copy(source, target)
 
     def _download(self, url: str, target: Path, expected: Checksum | None, name: str) -> None:
-        if self.cache is None:
-            part = target.with_name(target.name + ".part")
-        else:
-            part = self.cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}.part"
+        part = self._kept.part(url, name) if self._kept else target.with_name(target.name + ".part")
         part.parent.mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         with _exclusively(part) as handle:
             try:
+                if self._kept and self._kept.serve(url, expected, target):
+                    _log.info("%s was fetched before and is taken from there", url)
+                    return
                 self._fill(url, handle, part, expected, name)
                 if expected and not expected.matches(part):
-                    error = _mismatch(url, expected, part)
+                    error = expected.mismatch(url, part)
                     handle.truncate(0)
                     raise error
                 os.fsync(handle.fileno())
-                _move(part, target)
+                if self._kept:
+                    link(part, target)
+                    self._kept.keep(url, expected, part)
+                else:
+                    os.replace(part, target)
                 _sidecar(part).unlink(missing_ok=True)
             finally:
                 if part.exists() and part.stat().st_size == 0:
@@ -277,26 +248,9 @@ def _bar(progress: bool, name: str, start: int, total: int | None) -> tqdm:
     )  # fmt: skip
 
 
-def _mismatch(url: str, expected: Checksum, path: Path) -> UserError:
-    got = expected.of(path)[: len(expected.digits)]
-    return UserError(
-        f"{url} is not the file expected: its {expected.algorithm} should be {expected.digits} and is {got}. It was "
-        "not kept. Either it was changed at its source, or the checksum given is that of another file"
-    )
-
-
 def _copy(source: Path, target: Path) -> None:
     with replacing(target) as aside:
         shutil.copyfile(source, aside)
-
-
-def _move(part: Path, target: Path) -> None:
-    """Renames, also where the cache lies on another file system."""
-    try:
-        os.replace(part, target)
-    except OSError:
-        _copy(part, target)
-        part.unlink()
 
 
 def _sidecar(part: Path) -> Path:

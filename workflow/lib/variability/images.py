@@ -10,10 +10,27 @@ from variability.errors import UserError
 _GREY = ("1", "L", "LA", "La")
 
 
+#: Image files by their suffix, and Pillow's name of what they should hold.
+FORMATS = {
+    **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm"), "PPM"),
+    ".png": "PNG",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".webp": "WEBP",
+    ".jp2": "JPEG2000",
+}
+
+
 def read_file(path: Path) -> np.ndarray:
-    """Decodes an image file, see ``to_array``. Raises UserError naming the file if it does not decode."""
+    """Decodes an image file of any of FORMATS, whatever its suffix, see ``to_array``.
+
+    Raises UserError naming the file if it does not decode.
+    """
     try:
-        with Image.open(path) as image:
+        # Pillow tells formats by content, and for some (EPS) it would start another program.
+        with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
             return to_array(image)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} does not decode as an image ({error}); replace the file or take it out") from error

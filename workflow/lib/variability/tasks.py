@@ -14,6 +14,7 @@ from variability.files import read_json, sha256
 
 #: The files beside task.json, by the names of their checksums.
 FILES = {"images": "images.npy", "examples": "examples.parquet"}
+_PREPARE_AGAIN = "run again with `snakemake --forcerun prepare`"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class PreparedTask:
 
     @classmethod
     def open(cls, task_json: Path) -> "PreparedTask":
-        """From the file task.json, beside which its data lie."""
+        """From the file task.json, beside which its data lie. Raises UserError naming the first that is gone."""
+        for path in (Path(task_json), *(Path(task_json).parent / file for file in FILES.values())):
+            if not path.is_file():
+                raise UserError(f"{path} is gone; {_PREPARE_AGAIN}")
         return cls(path=Path(task_json), **read_json(task_json))
 
     @cached_property
@@ -73,9 +77,7 @@ class PreparedTask:
         for name, file in FILES.items():
             path = self.path.parent / file
             if not path.is_file() or sha256(path) != self.sha256[name]:
-                raise UserError(
-                    f"{path} is not the file that was prepared; remove its folder, so that it is made again"
-                )
+                raise UserError(f"{path} is not the file that was prepared; {_PREPARE_AGAIN}")
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:

@@ -184,7 +184,7 @@ class _Run:
             lr = learning_rate((epoch - 1) * len(cut) + at, self.recipe["epochs"] * len(cut), self.recipe)
             losses.append(self._step(epoch, at, rows, lr))
         # Read once an epoch: reading a loss makes the host wait for the GPU.
-        return torch.stack(losses).double().tolist(), [len(rows) for rows in cut], lr
+        return torch.stack(losses).cpu().double().tolist(), [len(rows) for rows in cut], lr
 
     def _step(self, epoch: int, at: int, rows: np.ndarray, lr: float) -> torch.Tensor:
         for group in self.optimizer.param_groups:

@@ -10,6 +10,9 @@ import numpy as np
 
 from variability.errors import Problem
 
+#: What to do where files that ``download`` fetched are gone or damaged.
+FETCH_AGAIN = "run again with `snakemake --forcerun download`"
+
 PARTITIONS = ("train", "validation", "test")
 
 
@@ -44,6 +47,8 @@ class Dataset(ABC):
     OPTIONS: ClassVar[dict[str, dict]] = {}
     #: Options that must be given.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
+    #: Kinds of task that its targets can serve, of "classification" and "regression".
+    KINDS: ClassVar[tuple[str, ...]] = ("classification",)
 
     def __init__(self, options: dict[str, Any]):
         self.options = options

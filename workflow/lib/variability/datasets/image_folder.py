@@ -10,7 +10,7 @@ import numpy as np
 from variability import archives, images
 from variability.datasets import Dataset, Examples
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, missing_file
+from variability.mirrors import find_file, get_file, missing_file
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ _PARTITIONS = {
     "test": "test",
     "testing": "test",
 }
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jp2"}
 _FOLDER = "images"
 
 
@@ -68,10 +67,8 @@ class ImageFolder(Dataset):
         if "url" in self.options:
             fetcher.fetch(self.options["url"], archive, checksum)
         else:
-            found = self.local_source() or fetcher.find(Path(self.options["path"]).name, checksum)
-            if found is None:
-                raise UserError(missing_file(self.options["path"], fetcher.mirrors))
-            fetcher.fetch(found.absolute().as_uri(), archive, checksum)
+            found = get_file(self.options["path"], fetcher.mirrors, checksum)
+            fetcher.fetch(found.absolute().as_uri(), archive)
         archives.extract(archive, folder / _FOLDER)
         archive.unlink()
 
@@ -134,11 +131,11 @@ def _image_files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and not any(_hidden(part) for part in path.relative_to(folder).parts)
     ]
-    found = sorted(path for path in visible if path.suffix.lower() in _SUFFIXES)
+    found = sorted(path for path in visible if path.suffix.lower() in images.FORMATS)
     if len(found) < len(visible):
         _log.info("%s: left out %d files that are no images by their name", folder, len(visible) - len(found))
     if not found:
-        raise UserError(f"{folder} holds no images ({', '.join(sorted(_SUFFIXES))}); fill it or take it out")
+        raise UserError(f"{folder} holds no images ({', '.join(sorted(images.FORMATS))}); fill it or take it out")
     return found
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.datasets import Dataset, Examples
+from variability.datasets import FETCH_AGAIN, Dataset, Examples
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, missing_file
+from variability.mirrors import find_file, get_file, missing_file
 
 _PARTITIONS = {"train": "train", "val": "validation", "test": "test"}
 _FILE = "data.npz"
@@ -55,15 +55,12 @@ class Npz(Dataset):
         if "url" in self.options:
             fetcher.fetch(self.options["url"], folder / _FILE, self._checksum())
             return
-        name = Path(self.options["path"]).name
-        found = fetcher.find(name, self._checksum())
-        if found is None:
-            raise UserError(missing_file(self.options["path"], fetcher.mirrors))
-        fetcher.fetch(found.absolute().as_uri(), folder / _FILE, self._checksum())
+        found = get_file(self.options["path"], fetcher.mirrors, self._checksum())
+        fetcher.fetch(found.absolute().as_uri(), folder / _FILE)
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / _FILE
-        arrays = _read(path)
+        arrays = _read(path, "get it again" if self.local_source() else FETCH_AGAIN)
         shipped = [name for name in _PARTITIONS if f"{name}_images" in arrays]
         if "train" not in shipped:
             raise UserError(f"{path} has no train_images; it holds {', '.join(arrays) or 'nothing'}")
@@ -88,13 +85,13 @@ class Npz(Dataset):
         return names
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path, remedy: str) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as opened:
             wanted = [f"{name}_{what}" for name in _PARTITIONS for what in ("images", "labels")]
             return {name: opened[name] for name in wanted if name in opened}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read as an .npz file of plain arrays ({error}); get it again") from error
+        raise UserError(f"{path} cannot be read as an .npz file of plain arrays ({error}); {remedy}") from error
 
 
 def _part(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

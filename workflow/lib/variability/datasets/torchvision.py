@@ -20,7 +20,7 @@ from urllib.error import URLError
 import numpy as np
 
 from variability import images, registry
-from variability.datasets import Dataset, Examples
+from variability.datasets import FETCH_AGAIN, Dataset, Examples
 from variability.errors import Problem, UserError
 
 _VAL = {"train": {"split": "train"}, "validation": {"split": "val"}, "test": {"split": "test"}}
@@ -170,7 +170,8 @@ class Torchvision(Dataset):
         except UserError:
             raise
         except (ImportError, RuntimeError, ValueError, TypeError, OSError, pickle.UnpicklingError) as error:
-            raise UserError(f"torchvision cannot make {name} with {chosen}: {error}") from error
+            remedy = "" if download else f"; if its files are gone or damaged, {FETCH_AGAIN}"
+            raise UserError(f"torchvision cannot make {name} with {chosen}: {error}{remedy}") from error
 
     def _labels(self, partition: str, part: Any) -> Iterator[int]:
         """Targets as the data set's own indexing gives them; images are opened for it, but not decoded."""
@@ -192,8 +193,8 @@ class Torchvision(Dataset):
             yield
         except (OSError, ValueError, SyntaxError) as error:
             raise UserError(
-                f"{self.options['class']}: image {index} of {partition or 'all'} does not decode ({error}); remove the "
-                "downloaded data set, so that it is fetched again"
+                f"{self.options['class']}: image {index} of {partition or 'all'} does not decode ({error}); "
+                f"{FETCH_AGAIN}"
             ) from error
 
 

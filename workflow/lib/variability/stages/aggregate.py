@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from variability import seeding
 from variability.errors import UserError
-from variability.files import read_json, replacing
+from variability.files import read_json, replacing, sha256, write_json
 from variability.metrics import scalars
 
 KEYS = ["model", "task", "method", "seed"]
@@ -22,7 +22,7 @@ HISTORY = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr"
 
 
 def aggregate(scores: Sequence[Path], manifests: Sequence[Path], spec: Mapping[str, Any], folder: Path) -> None:
-    """Writes ``runs.parquet``, ``runs.csv``, ``per_class.parquet`` and ``history.parquet`` into a folder.
+    """Writes ``runs.parquet``, ``runs.csv``, ``per_class.parquet``, ``history.parquet`` and their ``manifest.json``.
 
     scores: of all blocks. manifests: of all blocks of ``finetune``; each run's ``run.json`` and ``history.csv`` lie in
     a folder named by its seed beside the manifest. spec: ``models`` {name: {provider, architecture, weights,
@@ -39,6 +39,8 @@ def aggregate(scores: Sequence[Path], manifests: Sequence[Path], spec: Mapping[s
         pa.csv.write_csv(_arrow(runs), aside)
     _write_parquet(_sorted(scored[per_class], ["metric", "class", "predicted"]), folder / "per_class.parquet")
     _write_parquet(history_table([run / "history.csv" for run in folders], records), folder / "history.parquet")
+    # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
+    write_json(folder / "manifest.json", {path.name: sha256(path) for path in sorted(folder.glob("*.parquet"))})
 
 
 def runs_table(

@@ -9,7 +9,7 @@ import safetensors.torch
 
 from variability import files, registry
 from variability.errors import UserError
-from variability.mirrors import find_file, missing_file
+from variability.mirrors import get_file
 from variability.weights import weights_kind
 
 
@@ -38,13 +38,8 @@ def download_weights(
 
 
 def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:
-    source = find_file(model["weights"], mirrors)
-    if source is None:
-        raise UserError(f"weights of {model['architecture']}: {missing_file(model['weights'], mirrors)}")
-    expected = model.get("sha256")
-    if expected and not files.sha256(source).startswith(expected.lower()):
-        raise UserError(
-            f"{source} has the sha256 {files.sha256(source)}, but the config says {expected}: it is another file or "
-            "damaged; copy it again, or correct sha256"
-        )
-    return source
+    checksum = f"sha256:{model['sha256']}" if model.get("sha256") else None
+    try:
+        return get_file(model["weights"], mirrors, checksum)
+    except UserError as error:
+        raise UserError(f"weights of {model['architecture']}: {error}") from error

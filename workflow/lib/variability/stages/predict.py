@@ -108,6 +108,8 @@ def _predict(
             checkpoints.load_checkpoint(checkpoint, network, trainable)
         for split in SPLITS:
             rows = task.rows(split, seed)
+            if not len(rows):
+                continue
             said = inference.outputs(network, task.images, rows, preprocess, place)
             columns = _columns(task.kind, said, task.labels[rows])
             parts.append(_table(keys | {"phase": phase, "split": split}, task.example_ids[rows], columns))

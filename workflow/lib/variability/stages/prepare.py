@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from variability import images, registry, splits
-from variability.datasets import Examples
-from variability.files import replacing, sha256, write_json
+from variability.datasets import FETCH_AGAIN, Examples
+from variability.errors import UserError
+from variability.files import read_json, replacing, sha256, write_json
 from variability.tasks import FILES
 
 _log = logging.getLogger(__name__)
@@ -26,16 +27,19 @@ _BLOCK = 256
 def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: int = 4) -> None:
     """Writes images.npy, examples.parquet and task.json to ``target``.
 
-    task: ``{name, dataset, options, kind, image: {size, color}, split}``. folder: what ``download`` filled, or None.
-    threads: images decoded at a time; they do not change the result. Raises UserError where the split cannot be drawn
-    or an image does not decode; task.json, written last, is then not there.
+    task: ``{name, dataset, options, kind, image: {size, color}, split}``. folder: what ``download`` filled, beside its
+    manifest, or None. threads: images decoded at a time; they do not change the result. Raises UserError where a
+    downloaded file is gone, the split cannot be drawn or an image does not decode; task.json, written last, is then
+    not there.
     """
     started = time.perf_counter()
+    (target / "task.json").unlink(missing_ok=True)
+    if folder is not None:
+        _require_downloaded(task["name"], folder)
     examples = registry.find("datasets", task["dataset"])(task["options"]).load(folder)
     drawn = splits.draw(examples.labels, examples.partition, task["split"], examples.class_names)
     kept = splits.stored(drawn, examples.partition, task["split"])
     rows = np.flatnonzero(kept != "")
-    (target / "task.json").unlink(missing_ok=True)
     _write_images(target / "images.npy", examples, rows, task, threads)
     _write_examples(target / "examples.parquet", examples, rows, kept)
     counts = Counter(drawn.tolist())
@@ -54,6 +58,13 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     shown = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test"))
     seconds = time.perf_counter() - started
     _log.info("%s: %s, %d classes, %.1f s", task["name"], shown, len(examples.class_names), seconds)
+
+
+def _require_downloaded(name: str, folder: Path) -> None:
+    """Raises UserError naming the first file that ``download`` left and that is there no longer."""
+    for file in read_json(folder.parent / "manifest.json")["files"]:
+        if not (folder / file).is_file():
+            raise UserError(f"{name}: {folder / file} is gone; {FETCH_AGAIN}")
 
 
 def _write_images(path: Path, examples: Examples, rows: np.ndarray, task: dict[str, Any], threads: int) -> None:
