@@ -41,6 +41,7 @@ def record(model, task, method, seed, failed=False):
         **{"epochs": 8, "best_epoch": 7, "seconds": 1.5 + seed, "peak_memory_mb": 300.0, "energy_j": None},
         "hardware": {"device": "cpu", "device_name": "a processor"},
         "versions": VERSIONS,
+        "preprocess": {"size": 32, "resize": 32},
         "recipe": {},
         "recipe_hash": f"recipe of {method}",
         "streams": {name: seed * 10 + at for at, name in enumerate(("init", "order", "augment", "dropout"))}

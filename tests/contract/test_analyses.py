@@ -244,6 +244,21 @@ def test_options_of_the_architecture_tell_controls_apart(runs):
     assert "from_scratch" not in set(table("gain", other)["comparison"])
 
 
+def test_another_input_size_is_no_control(runs):
+    other = runs.assign(preprocess=runs["preprocess"].mask(runs["model"] == "cnn-scratch", '{"size": 224}'))
+    assert "from_scratch" not in set(table("gain", other)["comparison"])
+
+
+def test_a_control_with_another_recipe_is_said_to_be_one(runs):
+    other = runs.assign(recipe_hash=runs["recipe_hash"].mask(runs["model"] == "cnn-scratch", "slower"))
+    row = one(table("gain", other), model="cnn", method="full", comparison="from_scratch", **TEST)
+    assert "the recipes differ" in row["estimator"]
+    assert (
+        "recipes"
+        not in one(table("gain", runs), model="cnn", method="full", comparison="from_scratch", **TEST)["estimator"]
+    )
+
+
 def test_error_reduction_is_the_share_of_the_distance_to_perfect(runs):
     found = table("gain", runs)
     for metric, perfect in (("accuracy", 1.0), ("nll", 0.0)):

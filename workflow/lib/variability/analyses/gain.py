@@ -20,8 +20,8 @@ class Gain(Analysis):
 
     before: the same run with its untrained head, paired by run. linear_probe: the same model and task fitted as a
     linear probe, paired by seed where all streams are the same. from_scratch: the same provider, architecture,
-    options, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do not pair
-    different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the share of
+    options, preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do
+    not pair different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the share of
     the reference's distance from a perfect value that is gone, from the means.
     """
 
@@ -63,14 +63,18 @@ def _over_scratch(after, level):
     from variability import intervals
     from variability.analyses import _cells
 
-    known = ["provider", "architecture", "model_options", "weights", "higher_is_better", "perfect"]
+    known = [
+        *("provider", "architecture", "model_options", "preprocess", "weights", "recipe_hash"),
+        *("higher_is_better", "perfect"),
+    ]
     facts = after.drop_duplicates(CELL)[[*CELL, *known]]
     cells = _cells.moments(after).merge(facts, on=CELL)
     scratch = cells["weights"] == "none"
-    same = ["provider", "architecture", "model_options", "task", "method", *VALUE]
+    same = ["provider", "architecture", "model_options", "preprocess", "task", "method", *VALUE]
     pairs = cells[~scratch].merge(cells[scratch], on=same, suffixes=SIDES)
     own, other = ([pairs[f"{name}{side}"] for name in ("mean", "sd", "n")] for side in SIDES)
     low, high = intervals.welch_interval(*own, *other, level)
+    recipes = pairs["recipe_hash"] == pairs["recipe_hash_reference"]
     table = pairs.assign(
         comparison="from_scratch",
         reference=pairs["model_reference"],
@@ -78,7 +82,8 @@ def _over_scratch(after, level):
         low=low,
         high=high,
         sd=float("nan"),
-        estimator="difference of means, unpaired: equal seeds do not pair different networks",
+        estimator="difference of means, unpaired: equal seeds do not pair different networks"
+        + recipes.map({True: "", False: "; the recipes differ too"}).astype(str),
         interval="Welch t",
     )
     return _with_error_reduction(table)

@@ -71,7 +71,7 @@ def runs_table(
     table["primary"] = names == table["task"].map({name: task["metric"] for name, task in tasks.items()})
     of_run = [column for column in described if column not in KEYS]
     of_value = ["phase", "split", "metric", "value", "n_test", "primary", "higher_is_better", "perfect", "label"]
-    kinds = ["provider", "architecture", "weights", "model_options", "method_kind"]
+    kinds = ["provider", "architecture", "weights", "model_options", "preprocess", "method_kind"]
     columns = KEYS + kinds + of_value + [column for column in of_run if column not in kinds]
     return _sorted(table[columns], ["metric"])
 
@@ -96,6 +96,7 @@ def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Map
         {key: record[key] for key in KEYS}
         | {key: model[key] for key in ("provider", "architecture", "weights")}
         | {"model_options": json.dumps(model["options"], sort_keys=True)}
+        | {"preprocess": json.dumps(record["preprocess"], sort_keys=True)}
         | {"method_kind": methods[record["method"]]["kind"]}
         | {key: record[key] for key in plain}
         | {"device": f"{hardware['device'].partition(':')[0]}: {hardware['device_name']}"}

@@ -81,6 +81,7 @@ def _train(
     data = training.Data(task.images, task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
     provider = registry.find("providers", spec["model"]["provider"])(spec["model"])
     network, trainable = runs.build(spec["model"], spec["method"], task, weights, seed)
+    preprocess = provider.preprocess(task.image_size)
     result = training.fit(
         network,
         trainable,
@@ -88,7 +89,7 @@ def _train(
         recipe,
         seed,
         place,
-        Preprocess.from_dict(provider.preprocess(task.image_size)),
+        Preprocess.from_dict(preprocess),
         folder / STATE,
         fingerprint,
         runs.progress(label, recipe["epochs"]),
@@ -113,6 +114,7 @@ def _train(
         "energy_j": None if result.resumed else meter.energy_j(),
         "hardware": device.hardware(place),
         "versions": device.versions(),
+        "preprocess": preprocess,
         "recipe": recipe,
         "recipe_hash": files.digest(recipe),
         "n_train": len(data.train),
