@@ -21,8 +21,8 @@ class Gain(Analysis):
     before: the same run with its untrained head, paired by run. linear_probe: the same model and task fitted as a
     linear probe, paired by seed where all streams are the same. from_scratch: the same provider, architecture,
     options, preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do
-    not pair different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the share of
-    the reference's distance from a perfect value that is gone, from the means.
+    not pair different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the
+    share of the reference's distance from a perfect value that is gone, from the means.
     """
 
     CAPTION = (
