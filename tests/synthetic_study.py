@@ -94,9 +94,10 @@ def history(
         if run in failed:
             epoch, loss, accuracy = epoch[:5], np.r_[loss[:3], 1000.0, np.nan], accuracy[:5]
         part = pd.DataFrame({"epoch": epoch, "train_loss": loss * 0.9, "validation_loss": loss})
-        part = part.assign(validation_accuracy=accuracy, lr=1e-3, seconds=0.5, images_per_second=400.0)
+        part = part.assign(validation_accuracy=accuracy, validation_rmse=np.nan)
+        part = part.assign(lr=1e-3, seconds=0.5, images_per_second=400.0)
         keys = dict(zip(aggregate.KEYS, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
-        parts.append(part.assign(**keys))
+        parts.append(part.assign(**keys, kind="classification"))
     return pd.concat(parts, ignore_index=True).sort_values([*aggregate.KEYS, "epoch"], ignore_index=True)
 
 
@@ -140,7 +141,7 @@ def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("fu
             run = folder.joinpath("finetune", *cell, str(seed))
             run.mkdir(parents=True)
             (run / "run.json").write_text(json.dumps(record(*cell, seed, failed=lost)))
-            curve = curves.loc[[(*cell, seed)]].drop(columns="status")
+            curve = curves.loc[[(*cell, seed)]].drop(columns=["status", "kind", "validation_rmse"])
             curve.to_csv(run / "history.csv", index=False)
             predictions(folder.joinpath("predict", *cell, f"{seed}.parquet"), *cell, seed, failed=lost)
         for stage in manifests:

@@ -7,11 +7,13 @@ from itertools import combinations
 from pathlib import Path
 
 import jsonschema
+import numpy as np
+import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
 from variability import registry, style
-from variability.stages.plot import plot
+from variability.stages.plot import plot, read_table
 
 NAMES = registry.names("plots")
 FAILED = {("cnn", "digits", "full", 0), ("cnn", "digits", "full", 1)}
@@ -151,6 +153,40 @@ def test_every_run_is_a_curve_and_a_diverged_one_leaves_the_panel_as_it_is(quant
     ]
     assert len(thin) == 40
     assert all(axes.get_ylim()[1] < 10 for axes in figure.axes)
+
+
+def test_a_loss_bears_the_unit_of_its_tasks_kind(studies):
+    history = studies["usual"]["history"]
+    regression = history.assign(kind="regression", validation_rmse=1 - history["validation_accuracy"])
+    mixed = history.assign(kind=history["kind"].where(history["task"] == "digits", "regression"))
+
+    def said(table, **options):
+        return {
+            " ".join(text.get_text().split()) for text in words(draw("learning_curves", {"history": table}, **options))
+        }
+
+    assert "validation loss (nats per example)" in said(history)
+    of_regression = said(regression)
+    assert "validation loss (mean squared error)" in of_regression
+    assert not any("nats" in text for text in of_regression)
+    assert "validation RMSE (in the target's unit)" in said(regression, quantity="validation_rmse")
+    of_both = said(mixed)
+    assert {"validation loss", "digits (nats per example)", "letter-case (mean squared error)"} <= of_both
+
+
+def test_what_a_task_does_not_measure_is_said_to_be_so(studies):
+    empty = studies["usual"]["history"].assign(validation_loss=float("nan"))
+    said = [text.get_text() for text in words(draw("learning_curves", {"history": empty}))]
+    assert said.count("not measured") == 4
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_is_read_to_the_last_bit(suffix, tmp_path):
+    # A faster parser would miss the last bit of some of them.
+    values = pd.DataFrame({"value": np.random.default_rng(0).lognormal(size=1000, sigma=20)})
+    path = tmp_path / f"table.{suffix}"
+    values.to_csv(path, index=False) if suffix == "csv" else values.to_parquet(path)
+    assert read_table(path)["value"].tolist() == values["value"].tolist()
 
 
 def test_cells_of_the_heat_map_hold_the_numbers_of_the_table(studies):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
+from variability import files
 from variability.errors import UserError
 from variability.stages.aggregate import aggregate
 from variability.stages.score import score
@@ -98,7 +99,9 @@ def test_values_per_class_stand_in_a_table_of_their_own(study):
 
 
 def test_a_run_without_scores_is_refused(study):
-    with pytest.raises(UserError, match=r"a/digits/full/0 has a run\.json but no scores"):
+    with pytest.raises(
+        UserError, match=r"a/digits/full/0 has a run\.json but no scores; remove .* --forcerun finetune"
+    ):
         runs_of((study[0][1:], study[1], study[2]))
 
 
@@ -112,3 +115,44 @@ def test_a_completed_run_without_predictions_is_refused(study):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "completed"}))
     with pytest.raises(UserError, match="b/digits/full/1 completed but lacks predictions"):
         runs_of(study)
+
+
+def test_a_regressions_error_is_in_the_learning_curves_beside_the_accuracy_of_classifications(study):
+    regression = {"kind": "regression", "metric": "accuracy"}
+    for path in study[1][0].parent.glob("*/history.csv"):
+        pd.read_csv(path).rename(columns={"validation_accuracy": "validation_rmse"}).to_csv(path, index=False)
+    before = pd.read_csv(study[1][0].parent / "0" / "history.csv")
+    aggregate(*study[:2], SPEC, study[2])
+    history = pd.read_parquet(study[2] / "history.parquet").query("seed == 0")
+    regressed = history[history["model"] == "a"]
+    assert np.array_equal(regressed["validation_rmse"], before["validation_rmse"])
+    assert regressed["validation_accuracy"].isna().all()
+    classified = history[history["model"] == "b"]
+    assert classified["validation_accuracy"].notna().all() and classified["validation_rmse"].isna().all()
+    assert set(history["kind"]) == {"classification"}
+    aggregate(*study[:2], SPEC | {"tasks": {"digits": regression}}, study[2])
+    assert set(pd.read_parquet(study[2] / "history.parquet")["kind"]) == {"regression"}
+
+
+@pytest.mark.parametrize("file", ["run.json", "history.csv"])
+def test_a_file_of_a_run_that_is_gone_or_damaged_is_named_with_what_mends_it(study, file):
+    path = study[1][0].parent / "1" / file
+    path.write_text('{"half')
+    with pytest.raises(UserError, match=rf"1/{file} cannot be read.*snakemake --forcerun finetune"):
+        runs_of(study)
+    path.unlink()
+    with pytest.raises(UserError, match=rf"1/{file} is gone; run again with `snakemake --forcerun finetune`"):
+        runs_of(study)
+
+
+def test_the_manifest_tells_the_base_tables_apart_by_checksum_and_no_other_file(study):
+    study[2].mkdir()
+    (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")
+    runs_of(study)
+    manifest = files.read_json(study[2] / "manifest.json")
+    tables = ("runs.parquet", "per_class.parquet", "history.parquet")
+    assert manifest == {name: files.sha256(study[2] / name) for name in tables}
+
+
+def test_rows_tell_what_the_network_was_shown(study):
+    assert set(runs_of(study)["preprocess"]) == {'{"resize": 32, "size": 32}'}

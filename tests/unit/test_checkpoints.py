@@ -69,7 +69,7 @@ def test_a_checkpoint_of_another_shape_is_refused_and_loads_nothing(saved, outpu
 def test_a_truncated_checkpoint_is_refused(saved):
     path, _ = saved
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match=r"cannot be read as a checkpoint.*train it again"):
+    with pytest.raises(UserError, match=r"cannot be read as a checkpoint.*snakemake --forcerun finetune"):
         checkpoints.load_checkpoint(path, network(), PARTS)
 
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from variability import device
+from variability import device, seeding
 from variability.errors import UserError
 
 HOLDER = """
@@ -146,6 +147,28 @@ def test_the_environment_names_the_device_outright(monkeypatch):
     monkeypatch.setenv(device.OVERRIDE, "cpu")
     with device.lease() as leased:
         assert leased == "cpu"
+
+
+def test_mps_is_used_where_it_is_asked_for_and_not_because_it_is_there(monkeypatch):
+    monkeypatch.delenv(device.OVERRIDE, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with device.lease() as leased:
+        assert leased == "cpu"
+    monkeypatch.setattr(device, "_usable", lambda name: name)
+    monkeypatch.setenv(device.OVERRIDE, "mps")
+    with device.lease() as leased:
+        assert leased == "mps"
+
+
+def test_the_generator_of_mps_is_seeded_and_left_as_it_was(monkeypatch):
+    states = ["outside"]
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: states[-1])
+    monkeypatch.setattr(torch.mps, "manual_seed", states.append)
+    monkeypatch.setattr(torch.mps, "set_rng_state", states.append)
+    with seeding.torch_global(0, "dropout", 1, 2, device="mps"):
+        assert states[-1] == seeding.integer(0, "dropout", 1, 2)
+    assert states[-1] == "outside"
 
 
 def test_a_device_that_is_not_there_is_named_with_the_variable(monkeypatch):

@@ -8,7 +8,10 @@ import tiny_study
 
 from variability import files, recipe, registry
 from variability.errors import UserError
+from variability.stages.aggregate import aggregate
+from variability.stages.analyse import analyse
 from variability.stages.finetune import finetune
+from variability.stages.plot import plot
 from variability.stages.predict import predict
 from variability.stages.score import score
 
@@ -132,7 +135,9 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     (fitted / "0" / "checkpoint.safetensors").write_bytes(b"")
     study.code.write_text("second")
     before = times(folder)
-    with pytest.raises(UserError, match=r"seed 0: .*checkpoint\.safetensors is missing or is not the file"):
+    with pytest.raises(
+        UserError, match=r"seed 0: .*checkpoint\.safetensors is gone or is not the file.*--forcerun finetune"
+    ):
         predict(
             tiny_study.STUDY,
             task_json,
@@ -147,7 +152,7 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     assert times(folder)["1.parquet"] != before["1.parquet"]
 
 
-def test_a_task_without_validation_examples_is_predicted_and_scored_on_its_test_examples(tmp_path):
+def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
     finetune(tiny_study.STUDY, task, None, None, [], fitted, fitted / "block-0.json")
@@ -156,3 +161,17 @@ def test_a_task_without_validation_examples_is_predicted_and_scored_on_its_test_
     score(folder / "block-0.json", task, ["accuracy"], tmp_path / "scores.parquet")
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}
+    spec = {
+        "models": {"small": tiny_study.STUDY["model"]},
+        "tasks": {"digits": {"kind": "classification", "metric": "accuracy"}},
+        "methods": {"everything": {"kind": "full"}},
+    }
+    aggregate([tmp_path / "scores.parquet"], [fitted / "block-0.json"], spec, tmp_path)
+    tables = {name: tmp_path / f"{name}.parquet" for name in ("runs", "per_class", "history")}
+    assert pd.read_parquet(tables["history"])["validation_loss"].isna().all()
+    for name in registry.names("analyses"):
+        tables[name] = tmp_path / f"{name}.csv"
+        analyse(name, tables, {}, tables[name])
+    for name in registry.names("plots"):
+        plot(name, tables, {"dpi": 50}, "demo", tmp_path / f"{name}.svg", tmp_path / f"{name}.png")
+    assert "not measured" in (tmp_path / "learning_curves.svg").read_text()

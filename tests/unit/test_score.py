@@ -90,6 +90,16 @@ def test_logits_are_not_taken_for_probabilities(files):
         scored(files)
 
 
+def test_predictions_that_are_gone_or_damaged_are_named_with_what_mends_them(files):
+    path = files[0].parent / "2.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"2\.parquet cannot be read.*; remove .*2\.parquet and .*--forcerun predict"):
+        scored(files)
+    path.unlink()
+    with pytest.raises(UserError, match=r"2\.parquet is gone; run again with `snakemake --forcerun predict`"):
+        scored(files)
+
+
 def test_regression_needs_neither_classes_nor_probabilities(files):
     (files[1] / "prepare" / "digits" / "task.json").write_text(json.dumps({"kind": "regression", "class_names": []}))
     for path in files[0].parent.glob("*.parquet"):

@@ -237,6 +237,21 @@ def test_regression_fits_values_by_their_squared_error():
     assert last["validation_rmse"] < first["validation_rmse"] / 2
 
 
+def test_losses_are_made_double_on_the_host_because_mps_has_no_float64(monkeypatch):
+    class OnMps(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            if function is torch.Tensor.double:
+                raise TypeError("MPS has no float64")
+            returned = super().__torch_function__(function, types, args, kwargs or {})
+            return returned.as_subclass(torch.Tensor) if function is torch.Tensor.cpu else returned
+
+    step = training._Run._step
+    monkeypatch.setattr(training._Run, "_step", lambda *args: step(*args).as_subclass(OnMps))
+    _, result = fit(epochs=1)
+    assert result.status == "completed"
+
+
 def test_without_validation_examples_the_last_epoch_is_kept_and_best_is_refused():
     data = digits(validation=0)
     _, result = fit(data=data)

@@ -10,7 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from variability import files
+from variability import files, remedies
 from variability.errors import UserError
 from variability.networks import Network, frozen_digest, tensors_digest, trained_tensors
 
@@ -36,7 +36,7 @@ def load_checkpoint(path: Path, network: Network, trainable: Iterable[str]) -> d
     of another backbone than the network's.
     """
     trainable = list(trainable)
-    again = "; delete the folder of this run to train it again"
+    again = f"; {remedies.again('finetune', Path(path).parent)}"
     try:
         tensors, header = _read(path)
     except (OSError, safetensors.SafetensorError) as error:

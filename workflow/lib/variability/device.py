@@ -89,7 +89,7 @@ def lease() -> Iterator[str]:
             torch.cuda.set_device(device)
             yield device
     else:
-        # Apple's MPS only where it is asked for: what it draws cannot be seeded stream by stream.
+        # Apple's MPS only where it is asked for: nothing promises the same bits again there.
         yield "cpu"
 
 

@@ -7,7 +7,7 @@ stream consumes cannot shift another: a larger head does not change the order of
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
@@ -47,15 +47,28 @@ def torch_global(seed: int, stream: str, *place: int, device=None) -> Iterator[N
     """Seeds torch's global generators inside the block and restores them after it.
 
     For code that accepts no generator (dropout, torchvision's constructors and transforms): the global state is a
-    parameter of the block and never leaks out of it.
+    parameter of the block and never leaks out of it. device: whose generator is seeded beside the CPU's.
     """
     import torch
 
-    devices = [device] if device is not None and torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        state = integer(seed, stream, *place)
+    kind = "cpu" if device is None else torch.device(device).type
+    devices = [device] if kind == "cuda" else []
+    state = integer(seed, stream, *place)
+    with torch.random.fork_rng(devices=devices), _mps_seeded(state) if kind == "mps" else nullcontext():
         torch.default_generator.manual_seed(state)
         for each in devices:
             with torch.cuda.device(each):
                 torch.cuda.manual_seed(state)
         yield
+
+
+@contextmanager
+def _mps_seeded(state: int) -> Iterator[None]:
+    import torch
+
+    outside = torch.mps.get_rng_state()
+    torch.mps.manual_seed(state)
+    try:
+        yield
+    finally:
+        torch.mps.set_rng_state(outside)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from variability import intervals
+from variability import intervals, wording
 
 TABLES = ("runs", "spread", "intervals", "gain")
 WIDTH = 100
@@ -19,7 +19,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     ``spread`` there is nothing to tell but the number of runs. Everything is about each task's primary metric on the
     test split after fine-tuning.
     """
-    shown = {name: _shown(tables[name]) for name in TABLES if name in tables}
+    shown = {name: wording.shown(tables[name]) for name in TABLES if name in tables}
     sections = [f"# {study}", _runs_sentence(tables["runs"])]
     findings = []
     for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
@@ -34,11 +34,6 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
         )
         sections += ["## Findings", textwrap.fill(" ".join([*findings, caveat]), WIDTH, break_on_hyphens=False)]
     return "\n\n".join(sections) + "\n"
-
-
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    kept = table["primary"].astype(bool) & (table["split"] == "test")
-    return table[kept & (table["phase"] == "after")] if "phase" in table else table[kept]
 
 
 def _runs_sentence(runs: pd.DataFrame) -> str:
@@ -127,8 +122,8 @@ def _leader(task: str, models: pd.DataFrame, level: float) -> str:
             said + " Whether they differ by more than seed noise cannot be said: that takes two completed runs of each."
         )
     verdict = "is no larger than seed noise explains" if low <= 0 <= high else "is larger than seed noise explains"
-    ends = f"{_percent_of(level)} Welch interval {_ends(low, high)}"
-    return said + f" Their difference of {_number(best['mean'] - other['mean'])} ({ends}) {verdict}."
+    ends = f"{wording.percent(level)} Welch interval {_ends(low, high)}"
+    return said + f" Their difference of {wording.number(best['mean'] - other['mean'])} ({ends}) {verdict}."
 
 
 def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
@@ -136,12 +131,12 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     if sds.empty:
         return ""
     typical, counts = sds.median(), ranked.loc[sds.index, "n"]
-    of = f"median of {_plural(len(sds), 'cell')}, {_count(counts)} runs each"
-    said = f"The typical SD between seeds is {_number(typical)} ({of})"
+    of = f"median of {_plural(len(sds), 'cell')}, {wording.count(counts)} runs each"
+    said = f"The typical SD between seeds is {wording.number(typical)} ({of})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
         times = f", {gap / typical:.1f} times as much" if typical > 0 else ""
-        said += f"; the means of the best and the worst of {len(models)} models lie {_number(gap)} apart{times}"
+        said += f"; the means of the best and the worst of {len(models)} models lie {wording.number(gap)} apart{times}"
     return said + "."
 
 
@@ -149,7 +144,7 @@ def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, 
     rows = gain[(gain["comparison"] == comparison) & (gain["n"] > 0) & gain["gain"].notna()]
     if rows.empty:
         return ""
-    estimator, counts = rows["interval"].iloc[0], _count(pd.concat([rows["n"], rows["n_reference"]]))
+    estimator, counts = rows["interval"].iloc[0], wording.count(pd.concat([rows["n"], rows["n_reference"]]))
     start = f"{what[0].upper()}{what[1:]} changed the mean against {reference}"
     if len(rows) == 1:
         row = rows.iloc[0]
@@ -157,7 +152,7 @@ def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, 
     sign = 1 if higher else -1
     better = (np.minimum(sign * rows["low"], sign * rows["high"]) > 0).sum()
     worse = (np.maximum(sign * rows["low"], sign * rows["high"]) < 0).sum()
-    spanned = f"between {_number(rows['gain'].min(), '+')} and {_number(rows['gain'].max(), '+')}"
+    spanned = f"between {wording.number(rows['gain'].min(), '+')} and {wording.number(rows['gain'].max(), '+')}"
     return (
         f"{start} by {spanned}; the {_percent(rows)} interval excludes 0 for the better in {better} and for the worse "
         f"in {worse} of {len(rows)} cells ({estimator}, {counts})."
@@ -174,33 +169,20 @@ def _name(row: pd.Series) -> str:
 def _mean_and_sd(row: pd.Series) -> str:
     if np.isnan(row["mean"]):
         return "none"
-    return _number(row["mean"]) + (f" ± {_number(row['sd'])}" if not np.isnan(row["sd"]) else "")
+    return wording.number(row["mean"]) + (f" ± {wording.number(row['sd'])}" if not np.isnan(row["sd"]) else "")
 
 
 def _difference(row: pd.Series) -> str:
     ends = "" if np.isnan(row["low"]) else f" {_ends(row['low'], row['high'])}"
-    return _number(row["gain"], "+") + ends
+    return wording.number(row["gain"], "+") + ends
 
 
 def _ends(low: float, high: float) -> str:
-    return "needs 2 runs" if np.isnan(low) else f"[{_number(low)}, {_number(high)}]"
-
-
-def _number(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign}.4g}"
+    return "needs 2 runs" if np.isnan(low) else f"[{wording.number(low)}, {wording.number(high)}]"
 
 
 def _percent(table: pd.DataFrame) -> str:
-    return _percent_of(table["level"].iloc[0])
-
-
-def _percent_of(level: float) -> str:
-    return f"{100 * level:g} %"
-
-
-def _count(counts: pd.Series) -> str:
-    low, high = int(counts.min()), int(counts.max())
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
+    return wording.percent(table["level"].iloc[0])
 
 
 def _plural(count: int, word: str) -> str:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLIT = "test"
 KEYS = ["model", "task", "method"]
-
-
-def shown(table: pd.DataFrame, phase: str | None = "after") -> pd.DataFrame:
-    """The rows of a table that figures show: each task's primary metric on the test split (after fine-tuning)."""
-    kept = table["primary"].astype(bool) & (table["split"] == SPLIT)
-    return table[kept if phase is None else kept & (table["phase"] == phase)]
 
 
 def names(runs: pd.DataFrame, key: str) -> list[str]:
@@ -29,25 +21,9 @@ def metric_of(runs: pd.DataFrame) -> str:
     return metrics[0] if len(metrics) == 1 else "primary metric"
 
 
-def count(values: Iterable[float]) -> str:
-    """``n = 5`` or ``n = 3 to 5``."""
-    low, high = int(min(values, default=0)), int(max(values, default=0))
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
-
-
 def counted(n: float, failed: float) -> str:
     """``5``, or ``3 (2 diverged)``: no run goes unmentioned."""
     return f"{int(n)} ({int(failed)} diverged)" if failed else f"{int(n)}"
-
-
-def number(value: float, sign: str = "") -> str:
-    """Three decimals, or fewer for large values; sign "+" shows it always."""
-    return f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign}.4g}"
-
-
-def percent(level: float) -> str:
-    """``95 %`` of 0.95."""
-    return f"{100 * level:g} %"
 
 
 def limits(values: pd.Series, ends: pd.Series) -> tuple[float, float]:

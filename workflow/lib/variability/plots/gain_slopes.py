@@ -1,6 +1,6 @@
 """From the untrained head to the fine-tuned network, run by run."""
 
-from variability import style
+from variability import style, wording
 from variability.plots import Plot, _study
 
 
@@ -19,8 +19,8 @@ class GainSlopes(Plot):
     )
 
     def draw(self, tables):
-        runs = _study.shown(tables["runs"], phase=None)
-        gains = _study.shown(tables["gain"], phase=None)
+        runs = wording.shown(tables["runs"], phase=None)
+        gains = wording.shown(tables["gain"], phase=None)
         gains = gains[gains["comparison"] == "before"].set_index(_study.KEYS)
         models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
         looks = style.looks(methods)
@@ -31,11 +31,11 @@ class GainSlopes(Plot):
             height=1.5 + len(tasks) * (0.8 + band * len(models)),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {_study.SPLIT} split, before and after fine-tuning",
+                f"{self.study}: {_study.metric_of(runs)} on the {wording.SPLIT} split, before and after fine-tuning",
             ),
             note="In each band: a run's value before (hollow, above) and after fine-tuning (filled, below); a cross "
             "for a diverged run, which has no value after. Right: mean of the differences within runs, its "
-            f"{_study.percent(gains['level'].max())} t interval, and the number n of runs it rests on.",
+            f"{wording.percent(gains['level'].max())} t interval, and the number n of runs it rests on.",
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")
         for row, task in zip(grid, tasks, strict=True):
@@ -71,9 +71,9 @@ def _slopes(axes, cell, middle, look):
 
 def _words(axes, gain, middle):
     place = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
-    said = _study.number(gain["gain"], "+") if gain["n"] else "no value after"
+    said = wording.number(gain["gain"], "+") if gain["n"] else "no value after"
     if gain["n"] > 1:
-        said += f" [{_study.number(gain['low'], '+')}, {_study.number(gain['high'], '+')}]"
+        said += f" [{wording.number(gain['low'], '+')}, {wording.number(gain['high'], '+')}]"
     axes.text(1.02, middle - 0.03, said, va="bottom", **place)
     count = f"n = {_study.counted(gain['n'], gain['n_failed'])}"
     axes.text(1.02, middle + 0.03, count, va="top", color=style.FAILED if gain["n_failed"] else style.SOFT, **place)

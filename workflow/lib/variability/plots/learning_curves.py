@@ -2,14 +2,17 @@
 
 from typing import ClassVar
 
-from variability import style
+from variability import style, wording
 from variability.plots import Plot, _study
 
-LABELS = {
-    "validation_loss": "validation loss (nats per example)",
-    "validation_accuracy": "validation accuracy (fraction of examples)",
-    "train_loss": "training loss (nats per example)",
+QUANTITIES = {
+    "validation_loss": "validation loss",
+    "validation_accuracy": "validation accuracy",
+    "validation_rmse": "validation RMSE",
+    "train_loss": "training loss",
 }
+UNITS = {"validation_accuracy": "fraction of examples", "validation_rmse": "in the target's unit"}
+LOSS_UNITS = {"classification": "nats per example", "regression": "mean squared error"}
 CROSS = style.Look(style.FAILED, "X", "")
 
 
@@ -26,7 +29,7 @@ class LearningCurves(Plot):
         "is before training. Runs that diverged end in a cross."
     )
     OPTIONS: ClassVar[dict[str, dict]] = Plot.OPTIONS | {
-        "quantity": {"enum": list(LABELS), "default": "validation_loss", "description": "what is drawn by epoch"}
+        "quantity": {"enum": list(QUANTITIES), "default": "validation_loss", "description": "what is drawn by epoch"}
     }
 
     def draw(self, tables):
@@ -43,29 +46,37 @@ class LearningCurves(Plot):
         figure = style.figure(
             width=max(6.5, 1.6 + 2.1 * len(tasks) + 0.8),
             height=1.6 + 1.45 * len(models),
-            title=self.option("title", f"{self.study}: {LABELS[quantity].partition(' (')[0]} by epoch, every seed"),
-            note=f"Thin: one run. Thick: mean of the completed runs ({_study.count(sizes)} in a cell), as far as all "
+            title=self.option("title", f"{self.study}: {QUANTITIES[quantity]} by epoch, every seed"),
+            note=f"Thin: one run. Thick: mean of the completed runs ({wording.count(sizes)} in a cell), as far as all "
             f"of them got. Epoch 0 is before training. {failed} of {len(runs)} runs diverged.",
             legend=legend,
         )
-        figure.supylabel(LABELS[quantity], fontsize=8)
+        units = {task: _unit(quantity, kind) for task, kind in zip(runs["task"], runs["kind"], strict=True)}
+        common = len(set(units.values())) == 1
+        figure.supylabel(QUANTITIES[quantity] + (f" ({units[tasks[0]]})" if common else ""), fontsize=8)
         grid = figure.subplots(len(models), len(tasks), squeeze=False, sharex="col", sharey="col")
         for column, task in enumerate(tasks):
             of_task = history[history["task"] == task]
             kept = of_task["value"].where(of_task["status"] == "completed")
             grid[0, column].set_ylim(*_study.limits(kept, kept))
-            grid[0, column].set_title(style.wrap(task, 22))
+            grid[0, column].set_title(style.wrap(task, 22) + ("" if common else f"\n({units[task]})"))
             grid[-1, column].set_xlabel("epoch")
             grid[-1, column].xaxis.get_major_locator().set_params(integer=True)
             for axes, model in zip(grid[:, column], models, strict=True):
                 for method in methods:
                     cell = of_task[(of_task["model"] == model) & (of_task["method"] == method)]
                     _curves(axes, cell, looks[method])
+                if of_task["value"].isna().all():
+                    axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", fontsize=6.5)
                 _diverged(axes, runs[(runs["model"] == model) & (runs["task"] == task)])
                 axes.yaxis.grid(True, color="#EEEEEE", lw=0.6)
         for axes, model in zip(grid[:, -1], models, strict=True):
             axes.text(1.03, 0.5, style.wrap(model, 18), transform=axes.transAxes, va="center", fontsize=8)
         return figure
+
+
+def _unit(quantity, kind):
+    return UNITS.get(quantity, LOSS_UNITS[kind])
 
 
 def _diverged(axes, runs):

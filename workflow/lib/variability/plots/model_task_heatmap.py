@@ -1,6 +1,6 @@
 """Mean and SD over seeds of every model on every task."""
 
-from variability import style
+from variability import style, wording
 from variability.plots import Plot, _study
 
 CELL = 1.05
@@ -21,8 +21,8 @@ class ModelTaskHeatmap(Plot):
     )
 
     def draw(self, tables):
-        runs = _study.shown(tables["runs"])
-        spread = _study.shown(tables["spread"])
+        runs = wording.shown(tables["runs"])
+        spread = wording.shown(tables["spread"])
         models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
         labels = runs.drop_duplicates("task").set_index("task")["label"]
         common = labels.nunique() == 1
@@ -30,12 +30,12 @@ class ModelTaskHeatmap(Plot):
         beside = len(methods) * len(tasks) <= 9
         rows, columns = (1, len(methods)) if beside else (len(methods), 1)
         cells = spread.set_index(_study.KEYS)
-        what = f"{_study.metric_of(runs)} on the {_study.SPLIT} split"
+        what = f"{_study.metric_of(runs)} on the {wording.SPLIT} split"
         figure = style.figure(
             width=max(6.5, 3.2 + columns * (0.25 + CELL * len(tasks))),
             height=1.6 + rows * (0.75 + 0.5 * len(models)),
             title=self.option("title", f"{self.study}: {what} after fine-tuning, mean ± SD over seeds"),
-            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {_study.count(spread['n'])}, said in the "
+            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {wording.count(spread['n'])}, said in the "
             "cells where it is not the largest. Blank: not in the study.",
         )
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
@@ -77,9 +77,9 @@ def _head(text):
 
 
 def _words(axes, x, y, cell, most, image):
-    lines = [_study.number(cell["mean"])] if cell["n"] else []
+    lines = [wording.number(cell["mean"])] if cell["n"] else []
     if cell["n"] > 1:
-        lines.append(f"± {_study.number(cell['sd'])}")
+        lines.append(f"± {wording.number(cell['sd'])}")
     if cell["n"] < most or cell["n_failed"]:
         lines.append(f"n = {_study.counted(cell['n'], cell['n_failed'])}")
     color = style.FAILED

@@ -1,6 +1,6 @@
 """Every run's value as a dot, with the mean and its interval."""
 
-from variability import style
+from variability import style, wording
 from variability.plots import Plot, _study
 
 COLUMNS = 3
@@ -21,8 +21,8 @@ class SeedSpread(Plot):
     )
 
     def draw(self, tables):
-        runs = _study.shown(tables["runs"])
-        intervals = _study.shown(tables["intervals"])
+        runs = wording.shown(tables["runs"])
+        intervals = wording.shown(tables["intervals"])
         means = intervals[intervals["target"] == "mean"].set_index(_study.KEYS)
         models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
         columns = min(len(tasks), COLUMNS)
@@ -35,9 +35,9 @@ class SeedSpread(Plot):
             height=1.5 + rows * (0.75 + band * len(models)),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {_study.SPLIT} split after fine-tuning, by seed",
+                f"{self.study}: {_study.metric_of(runs)} on the {wording.SPLIT} split after fine-tuning, by seed",
             ),
-            note=f"Dots: runs, one per seed. Tick and bar: mean and its {_study.percent(intervals['level'].max())} t "
+            note=f"Dots: runs, one per seed. Tick and bar: mean and its {wording.percent(intervals['level'].max())} t "
             "interval over the n completed runs; an arrow where it leaves the panel.",
             legend=[style.handle(name, look, linestyle="") for name, look in looks.items()],
         )

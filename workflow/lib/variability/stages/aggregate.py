@@ -1,7 +1,7 @@
 """From the scores and records of all runs to the base tables of the study."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from variability import seeding
+from variability import remedies, seeding
 from variability.errors import UserError
 from variability.files import read_json, replacing, sha256, write_json
 from variability.metrics import scalars
 
 KEYS = ["model", "task", "method", "seed"]
 ORDERS = {"phase": ("before", "after"), "split": ("validation", "test")}
-HISTORY = ("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "images_per_second")
+HISTORY = (
+    *("epoch", "train_loss", "validation_loss", "validation_accuracy", "validation_rmse"),
+    *("lr", "seconds", "images_per_second"),
+)
+TABLES = ("runs.parquet", "per_class.parquet", "history.parquet")
 
 
 def aggregate(scores: Sequence[Path], manifests: Sequence[Path], spec: Mapping[str, Any], folder: Path) -> None:
@@ -26,11 +30,11 @@ def aggregate(scores: Sequence[Path], manifests: Sequence[Path], spec: Mapping[s
 
     scores: of all blocks. manifests: of all blocks of ``finetune``; each run's ``run.json`` and ``history.csv`` lie in
     a folder named by its seed beside the manifest. spec: ``models`` {name: {provider, architecture, weights,
-    options}}, ``tasks`` {name: {metric}}, ``methods`` {name: {kind}}. The bytes do not depend on the order of the
-    files. Raises UserError if scores and records disagree.
+    options}}, ``tasks`` {name: {kind, metric}}, ``methods`` {name: {kind}}. The bytes do not depend on the order of
+    the files. Raises UserError if scores and records disagree, or a run's files are gone or cannot be read.
     """
     folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
-    records = [read_json(run / "run.json") for run in folders]
+    records = [_read(run / "run.json", read_json) for run in folders]
     scored = pa.concat_tables([pq.read_table(path) for path in scores]).to_pandas()
     per_class = scored["class"].notna()
     runs = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **spec)
@@ -38,9 +42,10 @@ def aggregate(scores: Sequence[Path], manifests: Sequence[Path], spec: Mapping[s
     with replacing(folder / "runs.csv") as aside:
         pa.csv.write_csv(_arrow(runs), aside)
     _write_parquet(_sorted(scored[per_class], ["metric", "class", "predicted"]), folder / "per_class.parquet")
-    _write_parquet(history_table([run / "history.csv" for run in folders], records), folder / "history.parquet")
+    histories = [run / "history.csv" for run in folders]
+    _write_parquet(history_table(histories, records, spec["tasks"]), folder / "history.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
-    write_json(folder / "manifest.json", {path.name: sha256(path) for path in sorted(folder.glob("*.parquet"))})
+    write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
 
 
 def runs_table(
@@ -76,17 +81,32 @@ def runs_table(
     return _sorted(table[columns], ["metric"])
 
 
-def history_table(histories: Sequence[Path], records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The learning curves: one row per run and epoch (0 = before training), with the run's status."""
+def history_table(
+    histories: Sequence[Path], records: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
+    """The learning curves: one row per run and epoch (0 = before training), with the run's status and task's kind.
+
+    What a task's kind does not measure (accuracy in regression, RMSE in classification) is missing.
+    """
     if not histories:
-        return pd.DataFrame(columns=[*KEYS, "status", *HISTORY])
+        return pd.DataFrame(columns=[*KEYS, "status", "kind", *HISTORY])
     types = {name: pa.int64() if name == "epoch" else pa.float64() for name in HISTORY}
     convert = pa.csv.ConvertOptions(column_types=types, include_columns=list(HISTORY), include_missing_columns=True)
-    curves = [pa.csv.read_csv(path, convert_options=convert) for path in histories]
+    curves = [_read(path, lambda found: pa.csv.read_csv(found, convert_options=convert)) for path in histories]
     table = pa.concat_tables(curves).to_pandas()
     rows = [curve.num_rows for curve in curves]
     keys = {key: np.repeat([record[key] for record in records], rows) for key in [*KEYS, "status"]}
+    keys["kind"] = np.repeat([tasks[record["task"]]["kind"] for record in records], rows)
     return _sorted(pd.DataFrame(keys).join(table), ["epoch"])
+
+
+def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
+    try:
+        return reader(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is gone; {remedies.again('finetune')}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); {remedies.again('finetune')}") from error
 
 
 def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +133,7 @@ def _joined(facts: Mapping[str, Any]) -> str:
 def _refuse(rows: pd.DataFrame, why: str) -> None:
     if len(rows):
         run = "/".join(str(rows.iloc[0][key]) for key in KEYS)
-        raise UserError(f"run {run} {why}; delete its files under finetune, predict and score and run again")
+        raise UserError(f"run {run} {why}; {remedies.again('finetune', 'its folder under finetune')}")
 
 
 def _sorted(table: pd.DataFrame, last: list[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import files, provenance, registry, runs
+from variability import files, provenance, registry, remedies, runs
 from variability.errors import UserError
 
 SPLITS = ("validation", "test")
@@ -58,7 +58,7 @@ def predict(
         checkpoint = finetune_folder / str(seed) / runs.CHECKPOINT
         if not runs.intact(checkpoint.parent, {checkpoint.name: fitted[seed]["sha256"]["checkpoint"]}):
             raise UserError(
-                f"{checkpoint} is missing or is not the file that finetune wrote; remove {manifest_in} and rerun"
+                f"{checkpoint} is gone or is not the file that finetune wrote; {remedies.again('finetune')}"
             )
         table = _predict(spec, opened(), weights, checkpoint, fitted[seed]["status"], seed, place)
         about = {"fingerprint": fingerprint(seed), "status": fitted[seed]["status"]}

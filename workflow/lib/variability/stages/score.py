@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import registry
+from variability import registry, remedies
 from variability.errors import UserError
 from variability.files import read_json, replacing
 from variability.metrics import Metric
@@ -28,7 +28,7 @@ def score(predictions: Path, task_json: Path, metrics: Sequence[str], target: Pa
     predictions: the block's manifest; the parquet files that ``predict`` wrote, one per run, lie beside it. task_json:
     of the task (kind, class_names). metrics: names of plug-ins. A run that diverged has predictions from before
     fine-tuning only: its rows after it are written with value NaN and n_test 0, so that it is counted. Raises
-    UserError naming the file for predictions that do not fit the task.
+    UserError naming the file for predictions that are gone, cannot be read or do not fit the task.
     """
     task = read_json(task_json)
     plugins = [registry.find("metrics", name)() for name in metrics]
@@ -41,9 +41,9 @@ def score(predictions: Path, task_json: Path, metrics: Sequence[str], target: Pa
 
 
 def _run_rows(path: Path, class_names: Sequence[str], kind: str, plugins: list[Metric]) -> Iterator[tuple]:
-    table = pq.read_table(path)
+    table = _read(path)
     if not table.num_rows:
-        raise UserError(f"{path} holds no predictions, not even from before fine-tuning; delete it and run again")
+        raise UserError(f"{path} holds no predictions, not even from before fine-tuning; {_again(path)}")
     run = tuple(table[key][0].as_py() for key in KEYS)
     phase, split = (np.asarray(table[name].to_pylist()) for name in ("phase", "split"))
     y_true, y_pred = table["y_true"].to_numpy(), table["y_pred"].to_numpy()
@@ -57,6 +57,19 @@ def _run_rows(path: Path, class_names: Sequence[str], kind: str, plugins: list[M
                 continue
             arrays = (y_true[chosen], y_pred[chosen], None if probabilities is None else probabilities[chosen])
             yield from ((*place, *row, int(chosen.sum())) for row in values(plugins, class_names, *arrays))
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is gone; {remedies.again('predict')}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({error}); {_again(path)}") from error
+
+
+def _again(path: Path) -> str:
+    return remedies.again("predict", path)
 
 
 def values(
@@ -80,9 +93,9 @@ def _probabilities(table: pa.Table, classes: int, path: Path) -> np.ndarray:
     column = table["probabilities"].combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     if len(flat) != table.num_rows * classes:
-        raise UserError(f"{path}: probabilities are not those of {classes} classes; predict this task again")
+        raise UserError(f"{path}: probabilities are not those of {classes} classes; {_again(path)}")
     probabilities = flat.reshape(table.num_rows, classes)
     sums = probabilities.sum(axis=1, keepdims=True)
     if not np.allclose(sums, 1, atol=1e-2):
-        raise UserError(f"{path}: probabilities do not sum to 1; predict this task again")
+        raise UserError(f"{path}: probabilities do not sum to 1; {_again(path)}")
     return probabilities / sums

@@ -21,7 +21,7 @@ def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, pa
 
     runs: the runs table. tables: the analyses' tables, named after their analysis.
     """
-    frames = {Path(path).stem: pd.read_csv(path, float_precision="round_trip") for path in tables}
+    frames = {Path(path).stem: pd.read_csv(path) for path in tables}
     text = summary_of(frames | {"runs": pd.read_parquet(runs)}, study)
     write_text(markdown, text)
     write_text(page, _PAGE.format(title=html.escape(study), text=html.escape(text)))
