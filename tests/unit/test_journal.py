@@ -35,3 +35,11 @@ def test_nothing_of_a_journal_outlives_it(tmp_path):
         pass
     logging.getLogger("variability").warning("later")
     assert "later" not in (tmp_path / "job.log").read_text()
+
+
+def test_an_interrupted_job_says_that_nothing_is_lost(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended, journal(tmp_path / "job.log"):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    said = capsys.readouterr().err
+    assert "goes on from there" in said and "Traceback" not in said

@@ -23,6 +23,12 @@ def test_the_best_model_is_named_with_mean_sd_and_n():
     )
 
 
+def test_runs_that_are_all_equal_are_said_to_be_so_and_not_given_an_interval_of_no_width():
+    text, _ = said(sd=0.0)
+    assert "all runs equal" in text
+    assert not re.search(r"\[(0\.\d{3}), \1\]", text.partition("## Findings")[0])
+
+
 def test_a_difference_well_above_the_seeds_noise_is_called_so():
     _, findings = said(sd=0.001)
     assert "Welch interval" in findings

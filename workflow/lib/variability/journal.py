@@ -30,6 +30,9 @@ def journal(path: str | Path) -> Iterator[None]:
     logging.captureWarnings(True)
     try:
         yield
+    except KeyboardInterrupt:
+        logger.error("interrupted; what is done is kept, the same command goes on from there")
+        sys.exit(130)
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)

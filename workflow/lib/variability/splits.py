@@ -164,5 +164,6 @@ def _every_class_trains(names: np.ndarray, labels: np.ndarray, class_names: Sequ
         shown = ", ".join(repr(class_names[label]) for label in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise UserError(
             f"split.train: {trained.sum()} examples leave {len(missing)} of {len(class_names)} classes without any "
-            f"({shown}); ask for at least {len(class_names)}, or take the classes that have too few out of the data"
+            f"({shown}); ask for more, or take out the classes that have too few "
+            "examples for all splits"
         )

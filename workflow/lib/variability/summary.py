@@ -178,6 +178,8 @@ def _difference(row: pd.Series) -> str:
 
 
 def _ends(low: float, high: float) -> str:
+    if low == high:
+        return "all runs equal"
     return "needs 2 runs" if np.isnan(low) else f"[{wording.number(low)}, {wording.number(high)}]"
 
 

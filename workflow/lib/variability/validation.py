@@ -125,7 +125,7 @@ def _one_of(types: str | list[str]) -> str:
 
 
 def _shorten(value: Any) -> str:
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
