@@ -141,7 +141,7 @@ def test_without_resampling_only_rows_in_use_are_stored():
         (UNPARTITIONED, {"train": 0}, ["split.train", "nothing to train on"]),
         (UNPARTITIONED, {"train": 0.001}, ["split.train", "not even one"]),
         (UNPARTITIONED, {"train": 9, "test": "all", "resample": True}, ["split.test", "change from run to run"]),
-        (UNPARTITIONED, {"train": 2}, ["split.train", "'cat'", "at least 3"]),
+        (UNPARTITIONED, {"train": 2}, ["split.train", "'cat'", "too few examples for all splits"]),
     ],
 )
 def test_a_split_that_cannot_be_drawn_says_why_and_what_to_do(partition, asked, said):
