@@ -10,7 +10,7 @@ min_version("9.27")
 
 
 # A study given by --configfile stands alone; what only changes some keys is laid over the embedded study.
-if "models" not in config:
+if "models" not in config and "imports" not in config:
 
     configfile: "config.yaml"
 

@@ -1,6 +1,7 @@
 """A made-up study whose truth is known, in the tables and files that the workflow's stages exchange."""
 
 import json
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import registry
+from variability import registry, resampling
+from variability.predictions import Predictions, RunPredictions
 from variability.stages import aggregate
 
 KINDS = {"linear_probe": "linear_probe", "full": "full", "partial": "partial"}
@@ -25,11 +27,13 @@ def spec(models, tasks, methods, metric="accuracy"):
                 "architecture": model.removesuffix("-scratch"),
                 "weights": "none" if model.endswith("-scratch") else "IMAGENET1K_V1",
                 "options": {},
+                "backbone": model,
+                "seed_pretrain": None,
             }
             for model in models
         },
         "tasks": {task: {"kind": "classification", "metric": metric} for task in tasks},
-        "methods": {method: {"kind": KINDS.get(method, "full")} for method in methods},
+        "methods": {method: {"kind": KINDS.get(method, "full"), "options": {}} for method in methods},
     }
 
 
@@ -38,7 +42,14 @@ def record(model, task, method, seed, failed=False):
     return {
         **{"model": model, "task": task, "method": method, "seed": seed},
         **{"status": "diverged" if failed else "completed", "fail_reason": "loss is NaN" if failed else None},
-        **{"epochs": 8, "best_epoch": 7, "seconds": 1.5 + seed, "peak_memory_mb": 300.0, "energy_j": None},
+        **{
+            "epochs": 8,
+            "best_epoch": 7,
+            "seconds": 1.5 + seed,
+            "peak_memory_mb": 300.0,
+            "energy_j": None,
+            "bytes": 4000,
+        },
         "hardware": {"device": "cpu", "device_name": "a processor"},
         "versions": VERSIONS,
         "preprocess": {"size": 32, "resize": 32},
@@ -63,9 +74,10 @@ def scores(models, tasks, methods, seeds, failed=(), sd=0.01, n_test=200):
             mean = 0.1 if phase == "before" else true_mean(models, methods, *run[:3])
             value = np.nan if lost else np.clip(rng.normal(mean, sd), 0.01, 1)
             count = 0 if lost else n_test
-            rows.append((*run, phase, split, "accuracy", value, count))
-            rows.append((*run, phase, split, "nll", -np.log(value), count))
-    return pd.DataFrame(rows, columns=[*aggregate.KEYS, "phase", "split", "metric", "value", "n_test"])
+            rows.append((*run, phase, split, "accuracy", value, count, None if lost else 0.1))
+            rows.append((*run, phase, split, "nll", -np.log(value), count, None if lost else 0.1))
+    columns = ["phase", "split", "metric", "value", "n_test", "majority"]
+    return pd.DataFrame(rows, columns=[*aggregate.KEYS, *columns]).astype({"majority": float})
 
 
 def true_mean(models, methods, model, task, method):
@@ -101,10 +113,41 @@ def history(
     return pd.concat(parts, ignore_index=True).sort_values([*aggregate.KEYS, "epoch"], ignore_index=True)
 
 
+def base_tables(**options):
+    """All base tables of a study but those per class, as an analysis gets them."""
+    shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
+    return {"runs": runs(**options), "history": history(**shape), "predictions": predicted(**shape)}
+
+
+def predicted(
+    models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"), seeds=range(5), failed=(), n=60, classes=3
+):
+    """Predictions of such a study, made up when they are asked for.
+
+    Examples differ in difficulty, alike for all runs of a task; a run's share of right ones is about its true mean.
+    """
+
+    def source(cell, phase, split, probabilities):
+        model, task, method = cell
+        mean = 1 / classes if phase == "before" else true_mean(models, methods, *cell)
+        difficulty = resampling.generator(0, task, split).random(n)
+        truth = np.arange(n) % classes
+        for seed in seeds:
+            if phase == "after" and (*cell, seed) in failed:
+                continue
+            rng = resampling.generator(seed, *cell, phase, split)
+            wrong = 0.7 * difficulty + 0.3 * rng.random(n) > mean + rng.normal(0, 0.02)
+            said = np.where(wrong, (truth + 1) % classes, truth)
+            shares = rng.dirichlet(np.ones(classes), n) + 2 * np.eye(classes)[said]
+            shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32) if probabilities else None
+            yield RunPredictions(seed, np.arange(n), truth, said, shares)
+
+    return Predictions({cell: partial(source, cell) for cell in product(models, tasks, methods)})
+
+
 def tables(**options):
     """Base tables and all analyses of a study, as a plot or the summary gets them."""
-    shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
-    base = {"runs": runs(**options), "history": history(**shape)}
+    base = base_tables(**options)
     analyses = {name: registry.find("analyses", name)({}).table(base) for name in registry.names("analyses")}
     return base | analyses
 

@@ -5,6 +5,7 @@ rule aggregate:
     input:
         scores=all_blocks("<results>/score/{model}/{task}/{method}/block-{block}.parquet"),
         runs=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        imports=ancient(imported_files()),
         code=aggregate_code,
     output:
         runs="<results>/aggregate/runs.parquet",
@@ -17,6 +18,6 @@ rule aggregate:
     conda:
         "../../envs/core.yaml"
     params:
-        spec=study.aggregate_spec(),
+        spec=aggregate_spec(),
     script:
         "../scripts/aggregate.py"

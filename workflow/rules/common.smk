@@ -106,6 +106,10 @@ def plot_code(wildcards):
 # compare them by time.
 
 
+def imported_files():
+    return [str(find_file(spec["path"], mirrors)) for spec in study.imports.values()]
+
+
 def prepare_source(wildcards):
     key = study.dataset_key(wildcards.task)
     return f"<downloads>/datasets/{key}/manifest.json" if key in remote_datasets() else []
@@ -152,7 +156,18 @@ def report_code():
 
 
 def analysis_base(wildcards):
-    return base_tables(registry.find("analyses", wildcards.analysis).NEEDS)
+    return base_tables([name for name in analysis_tables(wildcards) if name != "predictions"])
+
+
+def analysis_predictions(wildcards):
+    if "predictions" not in analysis_tables(wildcards):
+        return []
+    return all_blocks("<results>/predict/{model}/{task}/{method}/block-{block}.json")
+
+
+def analysis_tables(wildcards):
+    analysis = registry.find("analyses", wildcards.analysis)
+    return [name for name in (*analysis.NEEDS, *analysis.USES) if name in study.base_tables]
 
 
 def plot_base(wildcards):
@@ -201,6 +216,12 @@ def all_figures():
 
 
 # Params: one plain, sorted dict each, holding what the stage depends on ---------------------------------------------
+
+
+def aggregate_spec():
+    spec = study.aggregate_spec()
+    sources = zip(spec["imports"].items(), imported_files())
+    return spec | {"imports": {name: entry | {"source": sketch(Path(path))} for (name, entry), path in sources}}
 
 
 def download_spec(wildcards):

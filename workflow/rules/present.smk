@@ -5,6 +5,7 @@ rule analyse:
     input:
         manifest="<results>/aggregate/manifest.json",
         tables=analysis_base,
+        predictions=analysis_predictions,
         code=analyse_code,
     output:
         report(

@@ -10,4 +10,5 @@ with journal(snakemake.log[0]):
         manifests=snakemake.input.runs,
         spec=snakemake.params.spec,
         folder=Path(snakemake.output.runs).parent,
+        imported=dict(zip(snakemake.params.spec["imports"], snakemake.input.imports, strict=True)),
     )

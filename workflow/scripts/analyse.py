@@ -6,4 +6,5 @@ with journal(snakemake.log[0]):
     from variability.stages.analyse import analyse
 
     tables = {Path(table).stem: Path(table) for table in snakemake.input.tables}
-    analyse(snakemake.wildcards.analysis, tables, snakemake.params.options, Path(snakemake.output[0]))
+    options, predictions = snakemake.params.options, snakemake.input.predictions
+    analyse(snakemake.wildcards.analysis, tables, options, Path(snakemake.output[0]), predictions)

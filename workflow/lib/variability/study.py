@@ -4,19 +4,19 @@ A study is models x tasks x methods x seeds, less what ``grid`` leaves out. Ever
 sorted keys that holds exactly what its stage's result depends on: Snakemake compares it to decide what to rerun.
 """
 
-import fnmatch
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from variability import recipe, registry
 from variability.files import digest
 from variability.metrics import scalars
+from variability.selection import matches, selects
 from variability.weights import weights_kind
 
-ANALYSES = {"spread": {}, "intervals": {}, "gain": {}}
-PLOTS = {"seed_spread": {}, "gain_slopes": {}, "learning_curves": {}, "model_task_heatmap": {}}
+BASE_TABLES = ("runs", "predictions", "per_class", "history")
 COMPUTE = {"threads": 1, "seeds_per_job": 5, "mem_mb": 4000, "runtime": 240}
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
 SPLIT = {"train": "all", "validation": 0.1, "test": "shipped", "seed": 0, "resample": False}
@@ -38,35 +38,47 @@ class Study:
     def compute(self) -> dict[str, int]:
         return COMPUTE | self.config.get("compute", {})
 
+    @property
+    def base_tables(self) -> tuple[str, ...]:
+        """Which base tables the study has: of imported runs nothing is known but their results."""
+        return BASE_TABLES if self.config.get("models") else BASE_TABLES[:1]
+
     @cached_property
     def analyses(self) -> dict[str, dict]:
-        """Analyses by name: the chosen ones, and those whose tables a plot reads."""
-        chosen = _with_options(self.config.get("analyses", ANALYSES))
+        """Analyses by name: the chosen ones (all that the study's tables suffice for), and those that plots read."""
+        chosen = _with_options(self.config.get("analyses", self._defaults("analyses")))
         read = [name for plot in self.plots for name in registry.find("plots", plot).ANALYSES]
         return chosen | {name: {} for name in read if name not in chosen}
 
     @cached_property
     def plots(self) -> dict[str, dict]:
-        return _with_options(self.config.get("plots", PLOTS))
+        return _with_options(self.config.get("plots", self._defaults("plots")))
+
+    def lacking(self, family: str, name: str) -> list[str]:
+        """The base tables that an analysis or plot needs and the study has not."""
+        plugin = registry.find(family, name)
+        needed = [*plugin.NEEDS, *(need for read in getattr(plugin, "ANALYSES", ()) for need in _needs(read))]
+        return sorted({need for need in needed if need not in self.base_tables})
+
+    def _defaults(self, family: str) -> dict[str, None]:
+        chosen = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
+        return {name: None for name in chosen if not self.lacking(family, name)}
+
+    @cached_property
+    def imports(self) -> dict[str, dict[str, Any]]:
+        """What is known of each file of runs from elsewhere, by name."""
+        return _sorted(self.config.get("imports", {}))
 
     @cached_property
     def seeds(self) -> dict[Cell, tuple[int, ...]]:
         """The study's grid: seeds by (model, task, method), in the order of the config, empty cells left out."""
+        axes = [self.config.get(axis, {}) for axis in ("models", "tasks", "methods")]
         grid = self.config.get("grid", {})
-        include, exclude = grid.get("include"), grid.get("exclude", [])
-        cells = {}
-        for model in self.config["models"]:
-            for task in self.config["tasks"]:
-                for method in self.config["methods"]:
-                    kept = tuple(
-                        seed
-                        for seed in self.config["seeds"]
-                        if (include is None or any(matches(entry, model, task, method, seed) for entry in include))
-                        and not any(matches(entry, model, task, method, seed) for entry in exclude)
-                    )
-                    if kept:
-                        cells[model, task, method] = kept
-        return cells
+        cells = {
+            cell: tuple(seed for seed in self.config.get("seeds", []) if selects(grid, *cell, seed))
+            for cell in product(*axes)
+        }
+        return {cell: seeds for cell, seeds in cells.items() if seeds}
 
     @cached_property
     def blocks(self) -> dict[Cell, list[tuple[int, ...]]]:
@@ -100,7 +112,7 @@ class Study:
 
     def datasets(self) -> dict[str, dict[str, Any]]:
         """What ``download`` has to know, by key, over all tasks and pretrainings of the config."""
-        tasks = [*self.config["tasks"], *self.config.get("pretraining", {})]
+        tasks = [*self.config.get("tasks", {}), *self.config.get("pretraining", {})]
         return {
             self.dataset_key(task): _sorted({key: self.task_entry(task)[key] for key in ("dataset", "options")})
             for task in tasks
@@ -125,7 +137,7 @@ class Study:
 
     def all_weights(self) -> dict[str, dict[str, Any]]:
         """What ``download_weights`` has to know, by key."""
-        fetched = [model for model in self.config["models"] if self.weights_kind(model) in ("file", "named")]
+        fetched = [model for model in self.config.get("models", {}) if self.weights_kind(model) in ("file", "named")]
         return {self.weights_key(model): self._backbone(model) for model in fetched}
 
     def pretrain_spec(self, model: str) -> dict[str, Any]:
@@ -183,13 +195,38 @@ class Study:
     def aggregate_spec(self) -> dict[str, Any]:
         """What is known of models and tasks beside their runs, for the columns of the runs table."""
         keys = ("provider", "architecture", "weights", "options")
+        models = {name: {key: self.model_entry(name)[key] for key in keys} for name in self.models}
         return _sorted(
             {
-                "models": {name: {key: self.model_entry(name)[key] for key in keys} for name in self.models},
+                "models": {name: entry | self._pretrained(name) for name, entry in models.items()},
                 "tasks": {name: {key: self.task_entry(name)[key] for key in ("kind", "metric")} for name in self.tasks},
-                "methods": {name: {"kind": self.method_entry(name)["kind"]} for name in self.config["methods"]},
+                "methods": {name: self._method_facts(name) for name in self.config.get("methods", {})},
+                "imports": self.imports,
+                "grid": self.config.get("grid", {}) if self.imports else {},
             }
         )
+
+    def _method_facts(self, name: str) -> dict[str, Any]:
+        entry = self.method_entry(name)
+        return {"kind": entry.pop("kind"), "options": {key: entry[key] for key in entry if key != "name"}}
+
+    def _pretrained(self, model: str) -> dict[str, Any]:
+        """The seed a model was pretrained with here, and the first model that differs from it in nothing else."""
+        if self.weights_kind(model) != "pretrain":
+            return {"backbone": model, "seed_pretrain": None}
+        alike = [
+            name
+            for name in self.models
+            if self._without_pretraining_seed(name) == self._without_pretraining_seed(model)
+        ]
+        return {"backbone": alike[0], "seed_pretrain": self.pretrain_spec(model)["seed"]}
+
+    def _without_pretraining_seed(self, model: str) -> tuple | None:
+        if self.weights_kind(model) != "pretrain":
+            return None
+        entry = {key: value for key, value in self.config["models"][model].items() if key != "weights"}
+        pretraining = self.config["pretraining"][self.pretraining_of(model)]
+        return entry, {key: value for key, value in pretraining.items() if key != "seed"}
 
     def _backbone(self, model: str) -> dict[str, Any]:
         keys = ("provider", "architecture", "options", "weights", "sha256")
@@ -216,17 +253,8 @@ def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def matches(selection: dict[str, Any], model: str, task: str, method: str, seed: int | None = None) -> bool:
-    """Whether a run is meant by a selection (``{model: resnet*, seed: [0, 1]}``); a key left out matches all."""
-    for key, value in (("model", model), ("task", task), ("method", method)):
-        if key in selection and not any(fnmatch.fnmatchcase(value, pattern) for pattern in as_list(selection[key])):
-            return False
-    return seed is None or "seed" not in selection or seed in as_list(selection["seed"])
-
-
-def as_list(value: Any) -> list:
-    """A value that may be written alone or as a list."""
-    return value if isinstance(value, list) else [value]
+def _needs(analysis: str) -> tuple[str, ...]:
+    return registry.find("analyses", analysis).NEEDS
 
 
 def _with_options(entries: dict[str, dict | None]) -> dict[str, dict]:

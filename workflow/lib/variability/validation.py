@@ -9,12 +9,13 @@ from typing import Any
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
-from variability import registry, splits
+from variability import imports, registry, splits
 from variability.errors import ConfigError, Problem
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
 from variability.recipe import resolve
-from variability.study import Study, as_list, with_model_defaults, with_task_defaults
+from variability.selection import as_list
+from variability.study import Study, with_model_defaults, with_task_defaults
 from variability.weights import weights_kind
 
 # JSON takes 1.0 for an integer, and a seed or a batch size must not be a float.
@@ -133,23 +134,39 @@ def _shorten(value: Any) -> str:
 
 
 def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
-    yield from _duplicate_seeds(config["seeds"])
-    for name, model in config["models"].items():
+    yield from _duplicate_seeds(config.get("seeds", []))
+    for name, model in config.get("models", {}).items():
         yield from _model_problems(f"models.{name}", with_model_defaults(name, model), config, mirrors)
-    for name, task in config["tasks"].items():
+    for name, task in config.get("tasks", {}).items():
         yield from _task_problems(f"tasks.{name}", task, mirrors)
-    for name, method in config["methods"].items():
+    for name, method in config.get("methods", {}).items():
         yield from _method_problems(f"methods.{name}", name, method or {})
     yield from _unused_metrics(config)
     for name, entry in config.get("pretraining", {}).items():
         yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
-        if name in config["tasks"]:
+        if name in config.get("tasks", {}):
             yield Problem(f"pretraining.{name}", "a task has this name too; rename one of them")
     yield from _plugin_problems(config, "metrics", {name: None for name in config.get("metrics", [])})
     yield from _plugin_problems(config, "analyses", config.get("analyses", {}))
     yield from _plugin_problems(config, "plots", config.get("plots", {}))
-    yield from _selection_problems(config)
+    for name, entry in config.get("imports", {}).items():
+        yield from _under(f"imports.{name}", _import_problems(entry, mirrors))
+    if config.get("models"):
+        yield from _selection_problems(config)
     yield from _recipe_problems(config)
+
+
+def _import_problems(entry: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
+    path = find_file(entry["path"], mirrors)
+    if path is None:
+        yield Problem("path", missing_file(entry["path"], mirrors))
+        return
+    try:
+        names = imports.header(path)
+    except (OSError, ValueError) as error:
+        yield Problem("path", f"{path} cannot be read: {error}")
+        return
+    yield from imports.check(entry, names)
 
 
 def _duplicate_seeds(seeds: list[int]) -> Iterator[Problem]:
@@ -208,7 +225,7 @@ def _metric_problems(key: str, task: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _unused_metrics(config: dict[str, Any]) -> Iterator[Problem]:
-    kinds = {with_task_defaults(task)["kind"] for task in config["tasks"].values()}
+    kinds = {with_task_defaults(task)["kind"] for task in config.get("tasks", {}).values()}
     for name in config.get("metrics", []):
         if name in registry.names("metrics") and registry.find("metrics", name).KIND not in kinds:
             wanted = registry.find("metrics", name).KIND
@@ -239,8 +256,11 @@ def _plugin_problems(config: dict[str, Any], family: str, chosen: dict[str, dict
         key = f"{family}.{name}"
         if name not in registry.names(family):
             yield Problem(key, registry.unknown(family, name))
-        elif options:
+            continue
+        if options:
             yield from _option_problems(key, options, registry.find(family, name).OPTIONS, ())
+        if family != "metrics" and (lacking := Study(config).lacking(family, name)):
+            yield Problem(key, f"needs {' and '.join(lacking)}, which imported runs do not have; take it out")
 
 
 def _selection_problems(config: dict[str, Any]) -> Iterator[Problem]:
@@ -256,7 +276,7 @@ def _selection_problems(config: dict[str, Any]) -> Iterator[Problem]:
                     found = True
                     yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {registry.suggest(pattern, known)}")
         for seed in as_list(selection.get("seed", [])):
-            if seed not in config["seeds"]:
+            if seed not in config.get("seeds", []):
                 found = True
                 yield Problem(f"{key}.seed", f"{seed} is not among the seeds {config['seeds']}")
     if not found and not Study(config).seeds:

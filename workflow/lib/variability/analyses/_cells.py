@@ -8,6 +8,10 @@ from variability import seeding
 from variability.analyses import CELL, RUN_CELL
 
 
+#: The scope of runs from elsewhere.
+IMPORTED = "varied: the seed as imported; what else varied or was fixed is not recorded"
+
+
 def failed(runs: pd.DataFrame) -> pd.Series:
     """Which rows have no value because the run failed; NaN of a completed run is a metric that is undefined."""
     return runs["value"].isna() & (runs["status"] != "completed")
@@ -33,24 +37,43 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
-def with_scope(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column ``scope``: what varied between the runs of a cell and what was the same in all."""
-    return table.merge(scopes(runs), on=RUN_CELL, how="left", validate="many_to_one")
+def with_scope(table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str] = RUN_CELL) -> pd.DataFrame:
+    """The table with a column ``scope``: what varied between the runs of a cell and what was the same in all.
+
+    by: columns of the table that say which cells a row is about: all of a task, with ``["task"]``.
+    """
+    return table.merge(scopes(runs, by), on=list(by), how="left", validate="many_to_one")
 
 
-def scopes(runs: pd.DataFrame) -> pd.DataFrame:
-    """Model, task, method and their ``scope``, read off the runs: streams, recipe, software and device."""
+def scopes(runs: pd.DataFrame, by: Sequence[str] = RUN_CELL) -> pd.DataFrame:
+    """The columns ``by`` and the ``scope`` of their cells, read off the runs: streams, recipe, software and device.
+
+    A fact varied where it did so within one of the cells; that cells differ from one another is their definition.
+    """
     each = runs.drop_duplicates([*RUN_CELL, "seed"])
     facts = {f"seed_{stream}": stream for stream in seeding.STREAMS}
     facts |= {"recipe_hash": "recipe", "versions": "software", "device": "device"}
-    counts = each.groupby(RUN_CELL, sort=False)[list(facts)].nunique(dropna=False)
-    weights = each.groupby(RUN_CELL, sort=False)["weights"].first()
-    seeds = each.groupby(RUN_CELL, sort=False)["seed"].nunique()
+    cells = each.groupby(RUN_CELL, sort=False)
+    counts = cells[list(facts)].nunique(dropna=False)
+    counts["_pretrained"] = cells["weights"].first() != "none"
+    counts["_runs"] = cells["seed"].nunique()
+    counts["_imported"] = cells["seed_init"].count() == 0
+    most = (
+        counts.reset_index()
+        .assign(_all=True)
+        .groupby(list(by), sort=False)[[*facts, "_pretrained", "_runs", "_imported"]]
+        .max()
+    )
     texts = [
-        _sentence(dict(zip(facts.values(), row, strict=True)), pretrained=kind != "none", runs=n)
-        for row, kind, n in zip(counts.to_numpy(), weights, seeds, strict=True)
+        IMPORTED if imported else _sentence(dict(zip(facts.values(), row, strict=True)), pretrained, runs)
+        for *row, pretrained, runs, imported in most.itertuples(index=False)
     ]
-    return counts.index.to_frame(index=False).assign(scope=texts)
+    return most.index.to_frame(index=False).assign(scope=texts)
+
+
+def scope(runs: pd.DataFrame) -> str:
+    """One sentence for all cells of the runs together."""
+    return scopes(runs, ["_all"])["scope"].iloc[0]
 
 
 def _sentence(counts: dict[str, int], pretrained: bool, runs: int) -> str:

@@ -34,7 +34,7 @@ class Gain(Analysis):
     def table(self, tables):
         from variability.analyses import _cells
 
-        runs, level = tables["runs"], self.options.get("level", LEVEL["default"])
+        runs, level = tables["runs"], self.option("level")
         after = runs[runs["phase"] == "after"]
         parts = [
             _over_before(runs, after, level),

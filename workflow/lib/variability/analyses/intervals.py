@@ -28,7 +28,7 @@ class Intervals(Analysis):
         from variability import intervals
         from variability.analyses import _cells
 
-        runs, level = tables["runs"], self.options.get("level", LEVEL["default"])
+        runs, level = tables["runs"], self.option("level")
         cells = _cells.moments(runs)
         cells["n_test"] = runs.groupby(CELL, sort=False)["n_test"].max().to_numpy()
         moments = cells["mean"], cells["sd"], cells["n"]

@@ -23,7 +23,7 @@ class Spread(Analysis):
         from variability import intervals
         from variability.analyses import _cells
 
-        runs, level = tables["runs"], self.options.get("level", LEVEL["default"])
+        runs, level = tables["runs"], self.option("level")
         spread = _cells.moments(runs)
         spread["sd_low"], spread["sd_high"] = intervals.sd_interval(spread["sd"], spread["n"], level)
         spread = spread.merge(_order_statistics(runs), on=CELL, validate="one_to_one")

@@ -19,6 +19,8 @@ class Plot(ABC):
 
     #: Base tables it reads: "runs", "per_class", "history".
     NEEDS: ClassVar[tuple[str, ...]] = ("runs",)
+    #: Whether it is drawn where the config names no plots.
+    DEFAULT: ClassVar[bool] = True
     #: Analyses whose tables it reads.
     ANALYSES: ClassVar[tuple[str, ...]] = ()
     #: What stands under it in the report: what is drawn, and how it was reckoned.

@@ -1,4 +1,4 @@
-"""From the scores and records of all runs to the base tables of the study."""
+"""From the scores and records of all runs, and from runs made elsewhere, to the base tables of the study."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from variability import remedies, seeding
+from variability import imports, remedies, seeding
 from variability.errors import UserError
 from variability.files import read_json, replacing, sha256, write_json
-from variability.metrics import scalars
+from variability.selection import selects
+from variability.stages.score import SCHEMA
 
 KEYS = ["model", "task", "method", "seed"]
 ORDERS = {"phase": ("before", "after"), "split": ("validation", "test")}
@@ -23,21 +24,54 @@ HISTORY = (
     *("lr", "seconds", "images_per_second"),
 )
 TABLES = ("runs.parquet", "per_class.parquet", "history.parquet")
+#: What the column ``source`` says of runs that this study trained; else it names the import.
+HERE = "trained here"
+KINDS = (
+    *("source", "provider", "architecture", "weights", "backbone", "seed_pretrain", "model_options"),
+    *("preprocess", "method_kind", "method_options"),
+)
+RECORD = (
+    *("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes"),
+    *("device", "versions", "recipe_hash", "n_train", "n_validation"),
+    *(f"seed_{stream}" for stream in seeding.STREAMS),
+)
+VALUE = (
+    *("phase", "split", "metric", "value", "n_test", "majority", "primary", "higher_is_better", "perfect", "label"),
+)
+OF_RUN = [*KEYS, *KINDS, *RECORD]
+#: Columns of the runs table.
+COLUMNS = [*KEYS, *KINDS, *VALUE, *RECORD]
+# Of imported runs whole columns are missing, and an object column of nothing but None has no type of its own.
+TYPES = {"energy_j": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
 
 
-def aggregate(scores: Sequence[Path], manifests: Sequence[Path], spec: Mapping[str, Any], folder: Path) -> None:
+def aggregate(
+    scores: Sequence[Path],
+    manifests: Sequence[Path],
+    spec: Mapping[str, Any],
+    folder: Path,
+    imported: Mapping[str, Path] | None = None,
+) -> None:
     """Writes ``runs.parquet``, ``runs.csv``, ``per_class.parquet``, ``history.parquet`` and their ``manifest.json``.
 
     scores: of all blocks. manifests: of all blocks of ``finetune``; each run's ``run.json`` and ``history.csv`` lie in
     a folder named by its seed beside the manifest. spec: ``models`` {name: {provider, architecture, weights,
-    options}}, ``tasks`` {name: {kind, metric}}, ``methods`` {name: {kind}}. The bytes do not depend on the order of
-    the files. Raises UserError if scores and records disagree, or a run's files are gone or cannot be read.
+    options, backbone, seed_pretrain}}, ``tasks`` {name: {kind, metric}}, ``methods`` {name: {kind, options}},
+    ``imports`` {name: how to read that file, see ``imports.imported_runs``}, ``grid`` which of their runs to keep.
+    imported: {name: file}. The bytes do not depend on the order of the files. Raises UserError if scores and records
+    disagree, a run's files are gone or cannot be read, or an import makes no sense.
     """
     folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
-    records = [_read(run / "run.json", read_json) for run in folders]
-    scored = pa.concat_tables([pq.read_table(path) for path in scores]).to_pandas()
+    records = [_read(run / "run.json", read_json) | {"bytes": _size(run)} for run in folders]
+    scored = pa.concat_tables([SCHEMA.empty_table(), *map(pq.read_table, scores)]).to_pandas()
     per_class = scored["class"].notna()
-    runs = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **spec)
+    here = {key: spec[key] for key in ("models", "tasks", "methods")}
+    own = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **here)
+    others = [
+        imported_table(imports.read(path), spec["imports"][name], name, spec["tasks"], spec["grid"])
+        for name, path in (imported or {}).items()
+    ]
+    runs = combined(own, others)
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as aside:
         pa.csv.write_csv(_arrow(runs), aside)
@@ -61,24 +95,70 @@ def runs_table(
     arguments are those of the spec in ``aggregate``.
     ``perfect`` is the metric's value of a perfect prediction. Values of diverged runs are NaN with n_test 0.
     """
-    described = pd.DataFrame([_describe(record, models, methods) for record in records])
+    described = pd.DataFrame([_describe(record, models, methods) for record in records], columns=OF_RUN)
     table = scores.merge(described, on=KEYS, how="outer", validate="many_to_one", indicator=True)
     for side, what in (("left_only", "scores but no run.json"), ("right_only", "a run.json but no scores")):
         _refuse(table[table["_merge"] == side], f"has {what}")
     diverged = (table["status"] != "completed") & (table["phase"] == "after")
     _refuse(table[(table["n_test"] == 0) & ~diverged], "completed but lacks predictions")
     _refuse(table[(table["n_test"] > 0) & diverged], "diverged but has predictions from after fine-tuning")
+    table = _with_facts(table, imports.facts_of({}))
+    table["primary"] = table["metric"] == table["task"].map({name: task["metric"] for name, task in tasks.items()})
+    # Of a run that diverged there are no predictions; its examples are those of the others.
+    table["majority"] = table.groupby(["task", "split"])["majority"].transform("max")
+    return _sorted(table[COLUMNS], ["metric"])
+
+
+def imported_table(
+    frame: pd.DataFrame,
+    spec: Mapping[str, Any],
+    name: str,
+    tasks: Mapping[str, Mapping[str, Any]],
+    grid: Mapping[str, Any],
+) -> pd.DataFrame:
+    """The runs table of a file of runs made elsewhere; what is not known of them is missing.
+
+    A task's primary metric is the one the study or the import says, else the first of the file's that it has.
+    """
+    table = imports.imported_runs(frame, spec, name)
+    units = table[KEYS].drop_duplicates()
+    wanted = units[[selects(grid, *unit) for unit in units.itertuples(index=False)]]
+    table = table.merge(wanted, on=KEYS, how="inner")
+    table = _with_facts(table, imports.facts_of(spec))
+    said = spec.get("primary", {})
+    chosen = table.drop_duplicates("task").set_index("task")["metric"]
+    for task in chosen.index:
+        given = said if isinstance(said, str) else said.get(task)
+        chosen[task] = tasks[task]["metric"] if task in tasks else given or chosen[task]
+    table["primary"] = table["metric"] == table["task"].map(chosen)
+    for task in chosen.index[~chosen.index.isin(table.loc[table["primary"], "task"])]:
+        raise UserError(f"{name}: no run of task {task} has a value of its primary metric {chosen[task]!r}")
+    table = table.assign(source=name, backbone=table["model"])
+    return _sorted(table.reindex(columns=COLUMNS), ["metric"])
+
+
+def combined(own: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Runs trained here and imported ones, in one table. Raises UserError if two of them are the same run."""
+    parts = [part for part in (own, *others) if len(part)]
+    if len(parts) <= 1:
+        return parts[0] if parts else own
+    table = _sorted(pd.concat([part.astype(TYPES) for part in parts], ignore_index=True), ["metric"])
+    twice = table[table.duplicated([*KEYS, "phase", "split", "metric"], keep=False)]
+    if len(twice):
+        run, sources = "/".join(str(twice.iloc[0][key]) for key in KEYS), " and ".join(twice["source"].unique())
+        raise UserError(f"run {run} comes from {sources}; give one of them another method or model name")
+    return table
+
+
+def _with_facts(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     names = table["metric"]
-    known = scalars()
-    table["label"] = names.map({name: plugin.LABELS[name] for name, plugin in known.items()})
-    table["higher_is_better"] = names.map({name: plugin.HIGHER_IS_BETTER for name, plugin in known.items()})
-    table["perfect"] = names.map({name: plugin.PERFECT for name, plugin in known.items()}).astype(float)
-    table["primary"] = names == table["task"].map({name: task["metric"] for name, task in tasks.items()})
-    of_run = [column for column in described if column not in KEYS]
-    of_value = ["phase", "split", "metric", "value", "n_test", "primary", "higher_is_better", "perfect", "label"]
-    kinds = ["provider", "architecture", "weights", "model_options", "preprocess", "method_kind"]
-    columns = KEYS + kinds + of_value + [column for column in of_run if column not in kinds]
-    return _sorted(table[columns], ["metric"])
+    for fact in ("label", "higher_is_better", "perfect"):
+        table[fact] = names.map({name: known[fact] for name, known in facts.items()})
+    return table.astype({"perfect": float})
+
+
+def _size(run: Path) -> int:
+    return sum(path.stat().st_size for path in run.iterdir() if path.is_file())
 
 
 def history_table(
@@ -111,13 +191,15 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
 
 def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Mapping[str, Any]) -> dict[str, Any]:
     model, hardware, streams = models[record["model"]], record["hardware"], record["streams"]
-    plain = ("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j")
+    method = methods[record["method"]]
+    plain = ("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes")
     return (
         {key: record[key] for key in KEYS}
-        | {key: model[key] for key in ("provider", "architecture", "weights")}
+        | {"source": HERE, "method_kind": method["kind"], "seed_pretrain": model["seed_pretrain"]}
+        | {key: model[key] for key in ("provider", "architecture", "weights", "backbone")}
         | {"model_options": json.dumps(model["options"], sort_keys=True)}
+        | {"method_options": json.dumps(method["options"], sort_keys=True)}
         | {"preprocess": json.dumps(record["preprocess"], sort_keys=True)}
-        | {"method_kind": methods[record["method"]]["kind"]}
         | {key: record[key] for key in plain}
         | {"device": f"{hardware['device'].partition(':')[0]}: {hardware['device_name']}"}
         | {"versions": _joined(record["versions"])}

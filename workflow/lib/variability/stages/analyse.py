@@ -1,6 +1,6 @@
 """Runs one analysis."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +8,25 @@ import pandas as pd
 
 from variability import registry
 from variability.files import replacing
+from variability.predictions import Predictions
 
 
-def analyse(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], csv: Path) -> None:
+def analyse(
+    name: str,
+    tables: Mapping[str, Path],
+    options: Mapping[str, Any],
+    csv: Path,
+    predictions: Sequence[Path] = (),
+) -> None:
     """Writes the table of the analysis ``name``, with floats that read back as they were.
 
-    tables: parquet files of the base tables that it NEEDS.
+    tables: parquet files of the base tables that it NEEDS or USES. predictions: manifests of ``predict``, for the
+    predictions among them.
     """
     analysis = registry.find("analyses", name)(dict(options))
-    table = analysis.table({need: pd.read_parquet(tables[need]) for need in analysis.NEEDS})
+    read = {table: pd.read_parquet(path) for table, path in tables.items()}
+    if predictions:
+        read["predictions"] = Predictions.of(predictions)
+    table = analysis.table(read)
     with replacing(csv) as aside:
         table.to_csv(aside, index=False, lineterminator="\n")

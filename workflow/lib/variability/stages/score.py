@@ -18,7 +18,7 @@ SCHEMA = pa.schema(
     [(key, pa.string()) for key in KEYS[:3]]
     + [("seed", pa.int64())]
     + [(name, pa.string()) for name in ("phase", "split", "metric", "class", "predicted")]
-    + [("value", pa.float64()), ("n_test", pa.int64())]
+    + [("value", pa.float64()), ("n_test", pa.int64()), ("majority", pa.float64())]
 )
 
 
@@ -27,7 +27,8 @@ def score(predictions: Path, task_json: Path, metrics: Sequence[str], target: Pa
 
     predictions: the block's manifest; the parquet files that ``predict`` wrote, one per run, lie beside it. task_json:
     of the task (kind, class_names). metrics: names of plug-ins. A run that diverged has predictions from before
-    fine-tuning only: its rows after it are written with value NaN and n_test 0, so that it is counted. Raises
+    fine-tuning only: its rows after it are written with value NaN and n_test 0, so that it is counted. ``majority`` is
+    the share of the examples' most frequent class, below which nothing was learnt; missing in regression. Raises
     UserError naming the file for predictions that are gone, cannot be read or do not fit the task.
     """
     task = read_json(task_json)
@@ -53,10 +54,12 @@ def _run_rows(path: Path, class_names: Sequence[str], kind: str, plugins: list[M
             chosen = (phase == each_phase) & (split == each_split)
             place = (*run, each_phase, each_split)
             if not chosen.any():
-                yield from ((*place, name, None, None, np.nan, 0) for plugin in plugins for name in plugin.NAMES)
+                yield from ((*place, name, None, None, np.nan, 0, None) for plugin in plugins for name in plugin.NAMES)
                 continue
             arrays = (y_true[chosen], y_pred[chosen], None if probabilities is None else probabilities[chosen])
-            yield from ((*place, *row, int(chosen.sum())) for row in values(plugins, class_names, *arrays))
+            majority = np.bincount(arrays[0]).max() / chosen.sum() if kind == "classification" else None
+            about = (int(chosen.sum()), majority)
+            yield from ((*place, *row, *about) for row in values(plugins, class_names, *arrays))
 
 
 def _read(path: Path) -> pa.Table:

@@ -1,0 +1,147 @@
+"""The predictions table: what every run said about every example, read cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from variability import remedies
+from variability.errors import UserError
+from variability.files import read_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Cell = tuple[str, str, str]
+
+
+class RunPredictions(NamedTuple):
+    """One run on one split: example_ids, y_true and y_pred (examples,), probabilities (examples, classes) or None."""
+
+    seed: int
+    example_ids: np.ndarray
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    probabilities: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Cube:
+    """The completed runs of a cell crossed with the examples they all saw.
+
+    seeds: (runs,); example_ids, y_true: (examples,); y_pred: (runs, examples). y is a class index, or a float in
+    regression.
+    """
+
+    cell: Cell
+    seeds: np.ndarray
+    example_ids: np.ndarray
+    y_true: np.ndarray
+    y_pred: np.ndarray
+
+    @property
+    def is_classification(self) -> bool:
+        return np.issubdtype(self.y_true.dtype, np.integer)
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """(runs, examples): 1 for a wrong class, 0 for the right one; the squared error in regression."""
+        if self.is_classification:
+            return (self.y_pred != self.y_true).astype(float)
+        return np.square(self.y_pred - self.y_true)
+
+
+class Predictions:
+    """The predictions of all runs, by cell; nothing is read before it is asked for, and nothing is kept.
+
+    sources: for every cell, what reads its runs' (phase, split, probabilities?), see ``runs``.
+    """
+
+    def __init__(self, sources: Mapping[Cell, Callable[[str, str, bool], Iterator[RunPredictions]]]):
+        self._sources = dict(sources)
+
+    @classmethod
+    def of(cls, manifests: Sequence[Path]) -> Predictions:
+        """Of the manifests of ``predict``, whose folders are named <model>/<task>/<method>."""
+        files: dict[Cell, list[Path]] = {}
+        for manifest in map(Path, manifests):
+            runs = [manifest.parent / f"{run['seed']}.parquet" for run in read_json(manifest)["runs"]]
+            files.setdefault(manifest.parent.parts[-3:], []).extend(runs)
+        return cls({cell: partial(_runs, paths) for cell, paths in files.items()})
+
+    @property
+    def cells(self) -> list[Cell]:
+        """(model, task, method) of all cells, in the order of the study."""
+        return list(self._sources)
+
+    def cells_of(self, task: str) -> list[Cell]:
+        return [cell for cell in self._sources if cell[1] == task]
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(task for _, task, _ in self._sources))
+
+    def runs(
+        self, cell: Cell, phase: str = "after", split: str = "test", probabilities: bool = True
+    ) -> Iterator[RunPredictions]:
+        """The runs of a cell, one after another; a diverged run has none after fine-tuning and is left out.
+
+        probabilities: whether they are read; they are most of a file. Raises UserError for a file that is gone or
+        cannot be read.
+        """
+        return self._sources[cell](phase, split, probabilities)
+
+    def cube(self, cell: Cell, phase: str = "after", split: str = "test") -> Cube | None:
+        """The completed runs of a cell on the examples of a split; None where no run completed.
+
+        Raises ValueError if the runs did not see the same examples: then seeds and examples are not crossed.
+        """
+        runs = list(self.runs(cell, phase, split, probabilities=False))
+        if not runs:
+            return None
+        first = runs[0]
+        for run in runs[1:]:
+            if not (np.array_equal(run.example_ids, first.example_ids) and np.array_equal(run.y_true, first.y_true)):
+                raise ValueError(f"the runs of {'/'.join(cell)} did not see the same {split} examples")
+        seeds = np.array([run.seed for run in runs])
+        return Cube(cell, seeds, first.example_ids, first.y_true, np.stack([run.y_pred for run in runs]))
+
+
+def _runs(paths: Sequence[Path], phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
+    columns = ["seed", "phase", "split", "example_id", "y_true", "y_pred"]
+    for path in paths:
+        table = _rows(_read(path, columns + ["probabilities"] * probabilities), phase, split)
+        if table.num_rows:
+            ids, y_true, y_pred = (table[name].to_numpy() for name in ("example_id", "y_true", "y_pred"))
+            shares = _matrix(table["probabilities"]) if probabilities else None
+            yield RunPredictions(table["seed"][0].as_py(), ids, y_true, y_pred, shares)
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, columns=columns)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is gone; {remedies.again('predict')}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({error}); {remedies.again('predict', path)}") from error
+
+
+def _rows(table: pa.Table, phase: str, split: str) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return table.filter(pc.and_(pc.equal(table["phase"], phase), pc.equal(table["split"], split)))
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray | None:
+    """(examples, classes) of a column of lists; None in regression, which has no probabilities."""
+    if column.null_count:
+        return None
+    return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)

@@ -1,0 +1,36 @@
+"""Resampling with explicit generators: bootstrap weights, percentile intervals, Monte-Carlo p-values."""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """A generator of its own for what the names say, whatever else is resampled before or after it."""
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    key = np.frombuffer(digest[:16], dtype=">u4").astype(int).tolist()
+    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))
+
+
+def bootstrap_counts(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
+    """(resamples, n): how often each of n units is drawn in a bootstrap sample of size n (Efron 1979)."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
+
+
+def percentile_interval(replicates: ArrayLike, level: float, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The central interval of bootstrap replicates along an axis, NaN where one of them is NaN (Efron 1981).
+
+    It covers too little with few units (75 % of a nominal 95 % at 3, 84 % at 5): not a default for few seeds.
+    """
+    tail = (1 - level) / 2
+    low, high = np.quantile(replicates, [tail, 1 - tail], axis=axis)
+    return low, high
+
+
+def p_value(exceeding: ArrayLike, resamples: int) -> np.ndarray:
+    """Monte-Carlo p-value (b + 1) / (B + 1), never 0 (Davison & Hinkley 1997, eq. 4.11).
+
+    exceeding: number of replicates at least as extreme as what was observed.
+    """
+    return (np.asarray(exceeding) + 1) / (resamples + 1)

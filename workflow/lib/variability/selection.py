@@ -1,0 +1,25 @@
+"""Which runs a selection of the config means (``{model: resnet*, seed: [0, 1]}``)."""
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any
+
+
+def selects(grid: Mapping[str, Any], model: str, task: str, method: str, seed: int) -> bool:
+    """Whether ``grid`` ({include, exclude}: lists of selections) keeps a run."""
+    include, exclude = grid.get("include"), grid.get("exclude", [])
+    kept = include is None or any(matches(entry, model, task, method, seed) for entry in include)
+    return kept and not any(matches(entry, model, task, method, seed) for entry in exclude)
+
+
+def matches(selection: Mapping[str, Any], model: str, task: str, method: str, seed: int | None = None) -> bool:
+    """Whether a run is meant by a selection; a key left out matches all."""
+    for key, value in (("model", model), ("task", task), ("method", method)):
+        if key in selection and not any(fnmatch.fnmatchcase(value, pattern) for pattern in as_list(selection[key])):
+            return False
+    return seed is None or "seed" not in selection or seed in as_list(selection["seed"])
+
+
+def as_list(value: Any) -> list:
+    """A value that may be written alone or as a list."""
+    return value if isinstance(value, list) else [value]
