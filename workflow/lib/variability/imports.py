@@ -55,6 +55,9 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     for role, column in roles.items():
         if column not in names:
             yield Problem(f"columns.{role}", f"the file has no column {column!r}; {registry.suggest(column, names)}")
+    for role, column in roles.items():
+        if column in KEYS and column != role and column in names:
+            yield Problem(f"columns.{role}", f"the column {column!r} holds the {column}s, by its name, not the {role}")
     for key in ("metrics", "seeds"):
         for column in spec.get(key, {}):
             if column not in names:
@@ -208,7 +211,7 @@ def _refuse_duplicates(table, frame, where: str) -> None:
     first = twice.iloc[0]
     same = twice[(twice[unit] == first[unit]).all(axis=1)]
     rows = frame.loc[same.index]
-    differing = [str(column) for column in frame if rows[column].astype(str).nunique() > 1]
+    differing = [str(column) for column in frame if len(set(rows[column].astype(str))) > 1]
     run = ", ".join(f"{key} {first[key]}" for key in unit)
     raise UserError(
         f"{where}: {len(same)} rows are the same run ({run}), {len(twice)} rows in all are such; they differ in "

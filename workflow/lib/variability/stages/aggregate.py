@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from variability import imports, remedies, seeding
+from variability.checksums import Checksum
 from variability.errors import UserError
 from variability.files import read_json, replacing, sha256, write_json
 from variability.selection import selects
@@ -68,7 +69,7 @@ def aggregate(
     here = {key: spec[key] for key in ("models", "tasks", "methods")}
     own = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **here)
     others = [
-        imported_table(imports.read(path), spec["imports"][name], name, spec["tasks"], spec["grid"])
+        imported_table(_import(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"])
         for name, path in (imported or {}).items()
     ]
     runs = combined(own, others)
@@ -148,6 +149,12 @@ def combined(own: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:
         run, sources = "/".join(str(twice.iloc[0][key]) for key in KEYS), " and ".join(twice["source"].unique())
         raise UserError(f"run {run} comes from {sources}; give one of them another method or model name")
     return table
+
+
+def _import(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
+    if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(Path(path)):
+        raise expected.mismatch(str(path), Path(path))
+    return imports.read(path)
 
 
 def _with_facts(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
