@@ -60,6 +60,11 @@ rule summary:
         rules.summarise.output,
 
 
+rule claims:
+    input:
+        rules.claim.output,
+
+
 rule tables:
     input:
         all_tables(),

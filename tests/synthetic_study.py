@@ -10,9 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import registry, resampling
+from variability import registry, resampling, runs_table
 from variability.predictions import Predictions, RunPredictions
-from variability.stages import aggregate
 
 KINDS = {"linear_probe": "linear_probe", "full": "full", "partial": "partial"}
 VERSIONS = {"torch": "2.0", "numpy": "2.0"}
@@ -77,7 +76,7 @@ def scores(models, tasks, methods, seeds, failed=(), sd=0.01, n_test=200):
             rows.append((*run, phase, split, "accuracy", value, count, None if lost else 0.1))
             rows.append((*run, phase, split, "nll", -np.log(value), count, None if lost else 0.1))
     columns = ["phase", "split", "metric", "value", "n_test", "majority"]
-    return pd.DataFrame(rows, columns=[*aggregate.KEYS, *columns]).astype({"majority": float})
+    return pd.DataFrame(rows, columns=[*runs_table.KEYS, *columns]).astype({"majority": float})
 
 
 def true_mean(models, methods, model, task, method):
@@ -89,7 +88,7 @@ def runs(models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"),
     """The runs table of such a study, made by the code that makes real ones."""
     records = [record(*run, failed=run in failed) for run in product(models, tasks, methods, seeds)]
     table = scores(models, tasks, methods, seeds, failed, **options)
-    return aggregate.runs_table(table, records, **spec(models, tasks, methods))
+    return runs_table.runs_table(table, records, **spec(models, tasks, methods))
 
 
 def history(
@@ -108,9 +107,9 @@ def history(
         part = pd.DataFrame({"epoch": epoch, "train_loss": loss * 0.9, "validation_loss": loss})
         part = part.assign(validation_accuracy=accuracy, validation_rmse=np.nan)
         part = part.assign(lr=1e-3, seconds=0.5, images_per_second=400.0)
-        keys = dict(zip(aggregate.KEYS, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
+        keys = dict(zip(runs_table.KEYS, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
         parts.append(part.assign(**keys, kind="classification"))
-    return pd.concat(parts, ignore_index=True).sort_values([*aggregate.KEYS, "epoch"], ignore_index=True)
+    return pd.concat(parts, ignore_index=True).sort_values([*runs_table.KEYS, "epoch"], ignore_index=True)
 
 
 def base_tables(**options):
@@ -128,7 +127,7 @@ def predicted(
     """
 
     def source(cell, phase, split, probabilities):
-        model, task, method = cell
+        task = cell[1]
         mean = 1 / classes if phase == "before" else true_mean(models, methods, *cell)
         difficulty = resampling.generator(0, task, split).random(n)
         truth = np.arange(n) % classes
@@ -149,7 +148,7 @@ def tables(**options):
     """Base tables and all analyses of a study, as a plot or the summary gets them."""
     base = base_tables(**options)
     analyses = {name: registry.find("analyses", name)({}).table(base) for name in registry.names("analyses")}
-    return base | analyses
+    return {name: table for name, table in base.items() if name != "predictions"} | analyses
 
 
 def predictions(path: Path, model, task, method, seed, classes=3, n=60, failed=False, accuracy=0.8):
@@ -174,7 +173,7 @@ def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("fu
     """Writes predictions, run records and histories of a study; returns the manifests of finetune and predict."""
     classes = ["zero", "one", "two"]
     manifests = {"finetune": [], "predict": []}
-    curves = history(models, tasks, methods, seeds, failed).set_index(aggregate.KEYS)
+    curves = history(models, tasks, methods, seeds, failed).set_index(runs_table.KEYS)
     for cell in product(models, tasks, methods):
         task_json = folder / "prepare" / cell[1] / "task.json"
         task_json.parent.mkdir(parents=True, exist_ok=True)

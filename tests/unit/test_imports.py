@@ -8,7 +8,8 @@ import pytest
 
 from variability import imports
 from variability.errors import UserError
-from variability.stages.aggregate import aggregate, imported_table
+from variability.runs_table import imported_table
+from variability.stages.aggregate import aggregate
 
 # As exported by the trackers: their own columns, and what the user logged under the user's names.
 WANDB = """\

@@ -18,6 +18,7 @@ from variability.errors import UserError
 from variability.files import sketch
 from variability.mirrors import find_file, mirrors_from
 from variability.weights import weights_kind
+from variability.wording import SUMMARISED
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
@@ -149,6 +150,19 @@ def report_texts():
 
 def summarise_code():
     return code_of("summarise")
+
+
+def summary_tables():
+    return [f"<results>/analyse/{name}.csv" for name in SUMMARISED if name in study.analyses]
+
+
+def claim_code():
+    return code_of("claim", *[plugin("claims", name) for name in study.claims])
+
+
+def claim_tables():
+    read = [name for claim in study.claims for name in registry.find("claims", claim).ANALYSES]
+    return [f"<results>/analyse/{name}.csv" for name in dict.fromkeys(read)]
 
 
 def report_code():

@@ -51,11 +51,36 @@ rule plot:
         "../scripts/plot.py"
 
 
+rule claim:
+    input:
+        tables=claim_tables(),
+        code=claim_code(),
+    output:
+        csv="<results>/claim/claims.csv",
+        markdown="<results>/claim/claims.md",
+        page=report(
+            "<results>/claim/claims.html",
+            caption="../report/claims.rst",
+            category="Summary",
+            labels={"page": "claims"},
+        ),
+    log:
+        "<results>/claim/claim.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        chosen=study.claims,
+        study=study.name,
+    script:
+        "../scripts/claim.py"
+
+
 rule summarise:
     input:
         manifest="<results>/aggregate/manifest.json",
         runs=ancient("<results>/aggregate/runs.parquet"),
-        tables=collect("<results>/analyse/{analysis}.csv", analysis=study.analyses),
+        tables=summary_tables(),
+        claims="<results>/claim/claims.csv",
         code=summarise_code(),
     output:
         markdown="<results>/report/summary.md",
@@ -83,6 +108,7 @@ localrules:
 rule report:
     input:
         rules.summarise.output,
+        rules.claim.output,
         all_tables(),
         all_figures(),
         texts=report_texts(),
@@ -94,6 +120,6 @@ rule report:
     conda:
         "../../envs/core.yaml"
     params:
-        targets=["summary", "figures", "tables"],
+        targets=["summary", "claims", "figures", "tables"],
     script:
         "../scripts/report.py"

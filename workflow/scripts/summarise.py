@@ -6,4 +6,5 @@ with journal(snakemake.log[0]):
     from variability.stages.summarise import summarise
 
     given, output = snakemake.input, snakemake.output
-    summarise(snakemake.params.study, given.runs, given.tables, Path(output.markdown), Path(output.page))
+    tables = [*given.tables, given.claims]
+    summarise(snakemake.params.study, given.runs, tables, Path(output.markdown), Path(output.page))

@@ -21,6 +21,7 @@ FAMILIES = {
     "metrics": "Metric",
     "analyses": "Analysis",
     "plots": "Plot",
+    "claims": "Claim",
 }
 
 

@@ -45,24 +45,40 @@ class Study:
 
     @cached_property
     def analyses(self) -> dict[str, dict]:
-        """Analyses by name: the chosen ones (all that the study's tables suffice for), and those that plots read."""
-        chosen = _with_options(self.config.get("analyses", self._defaults("analyses")))
-        read = [name for plot in self.plots for name in registry.find("plots", plot).ANALYSES]
-        return chosen | {name: {} for name in read if name not in chosen}
+        """Analyses by name: the chosen ones (else all that the study's tables suffice for), and those that are read.
+
+        Read they are by plots and claims.
+        """
+        readers = [registry.find("plots", name) for name in self.plots]
+        readers += [registry.find("claims", name) for name in self.config.get("claims", {})]
+        read = {name: {} for reader in readers for name in reader.ANALYSES}
+        return read | _with_options(self._chosen("analyses"))
 
     @cached_property
     def plots(self) -> dict[str, dict]:
-        return _with_options(self.config.get("plots", self._defaults("plots")))
+        return _with_options(self._chosen("plots"))
+
+    @cached_property
+    def claims(self) -> dict[str, dict]:
+        """Kinds of claims: the chosen ones, else all that the study's analyses suffice for."""
+        return _with_options(self._chosen("claims"))
 
     def lacking(self, family: str, name: str) -> list[str]:
-        """The base tables that an analysis or plot needs and the study has not."""
+        """The base tables that an analysis, a plot or a claim needs and the study has not."""
         plugin = registry.find(family, name)
-        needed = [*plugin.NEEDS, *(need for read in getattr(plugin, "ANALYSES", ()) for need in _needs(read))]
-        return sorted({need for need in needed if need not in self.base_tables})
+        needed = {*getattr(plugin, "NEEDS", ())}
+        needed |= {need for read in getattr(plugin, "ANALYSES", ()) for need in registry.find("analyses", read).NEEDS}
+        return sorted(needed - set(self.base_tables))
 
-    def _defaults(self, family: str) -> dict[str, None]:
-        chosen = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
-        return {name: None for name in chosen if not self.lacking(family, name)}
+    def _chosen(self, family: str) -> dict[str, dict | None]:
+        if family in self.config:
+            return self.config[family]
+        known = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
+        if family != "analyses" and "analyses" in self.config:
+            # Who chose the analyses wants no others for the sake of figures and claims that nobody asked for.
+            named = set(self.config["analyses"])
+            known = [name for name in known if named >= set(registry.find(family, name).ANALYSES)]
+        return {name: None for name in known if not self.lacking(family, name)}
 
     @cached_property
     def imports(self) -> dict[str, dict[str, Any]]:
@@ -251,10 +267,6 @@ def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
         "image": {"color": "rgb"} | entry["image"],
         "split": SPLIT | entry.get("split", {}),
     }
-
-
-def _needs(analysis: str) -> tuple[str, ...]:
-    return registry.find("analyses", analysis).NEEDS
 
 
 def _with_options(entries: dict[str, dict | None]) -> dict[str, dict]:

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from variability import intervals, wording
+from variability.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
+from variability.runs_table import HERE
 
-TABLES = ("runs", "spread", "intervals", "gain")
+CLAIMS = 3
 WIDTH = 100
 
 
@@ -19,7 +21,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     ``spread`` there is nothing to tell but the number of runs. Everything is about each task's primary metric on the
     test split after fine-tuning.
     """
-    shown = {name: wording.shown(tables[name]) for name in TABLES if name in tables}
+    shown = {name: wording.shown(tables[name]) for name in ("runs", *wording.SUMMARISED) if name in tables}
     sections = [f"# {study}", _runs_sentence(tables["runs"])]
     findings = []
     for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
@@ -33,19 +35,54 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
             "picking the best after looking."
         )
         sections += ["## Findings", textwrap.fill(" ".join([*findings, caveat]), WIDTH, break_on_hyphens=False)]
+    if "claims" in tables and len(tables["claims"]):
+        sections += _claims(tables["claims"])
     return "\n\n".join(sections) + "\n"
 
 
 def _runs_sentence(runs: pd.DataFrame) -> str:
     each = runs.drop_duplicates(["model", "task", "method", "seed"])
     failed = each[each["status"] != "completed"]
-    said = f"{_plural(len(each), 'run')}: {len(each) - len(failed)} completed, {len(failed)} diverged."
+    # Runs from elsewhere fail in ways of their own.
+    word = "diverged" if (failed["status"] == "diverged").all() else "failed"
+    said = f"{_plural(len(each), 'run')}: {len(each) - len(failed)} completed, {len(failed)} {word}."
     if len(failed):
         cells = failed.groupby(["model", "task", "method"], sort=False).size()
         listed = "; ".join(f"{'/'.join(cell)}: {count}" for cell, count in cells.head(8).items())
         more = f"; and {len(cells) - 8} more cells" if len(cells) > 8 else ""
-        said += f" Diverged runs are counted, and are in no mean ({listed}{more})."
+        said += f" {word.capitalize()} runs are counted, and are in no mean ({listed}{more})."
+    seeds = each.groupby(["model", "task", "method"], sort=False).size()
+    if seeds.min() < seeds.max():
+        said += f" The cells have {seeds.min()} to {seeds.max()} runs."
+    if holes := _holes(each):
+        said += f" {_plural(holes, 'combination')} of model, task and method {'is' if holes == 1 else 'are'} not there."
     return textwrap.fill(said, WIDTH, break_on_hyphens=False)
+
+
+def _holes(each: pd.DataFrame) -> int:
+    """Cells missing from imported runs; of its own the study leaves out what its grid says."""
+    others = each[each["source"] != HERE] if "source" in each else each[:0]
+    full = others["model"].nunique() * others["task"].nunique() * others["method"].nunique()
+    return full - len(others.drop_duplicates(["model", "task", "method"]))
+
+
+# Claims -----------------------------------------------------------------------------------------------------------
+
+
+def _claims(claims: pd.DataFrame) -> list[str]:
+    """The strongest claims, and the first that the runs refuse or leave undecided."""
+    counts = ", ".join(f"{(claims['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
+    supported = claims[claims["verdict"] == SUPPORTED].head(CLAIMS)
+    refused = pd.concat([claims[claims["verdict"] == verdict] for verdict in (REFUSED, UNDECIDED)]).head(CLAIMS)
+    sections = [f"## Claims: {counts}"]
+    for head, rows in (("Strongest:", supported), ("Not supported or undecided:", refused)):
+        lines = [_bullet(f"{row['verdict']}: {in_words(row)}") for _, row in rows.iterrows()]
+        sections.append("\n".join([head, "", *(lines or ["- none"])]))
+    return sections
+
+
+def _bullet(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 # Tables -----------------------------------------------------------------------------------------------------------

@@ -149,6 +149,7 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
     yield from _plugin_problems(config, "metrics", {name: None for name in config.get("metrics", [])})
     yield from _plugin_problems(config, "analyses", config.get("analyses", {}))
     yield from _plugin_problems(config, "plots", config.get("plots", {}))
+    yield from _plugin_problems(config, "claims", config.get("claims", {}))
     for name, entry in config.get("imports", {}).items():
         yield from _under(f"imports.{name}", _import_problems(entry, mirrors))
     if config.get("models"):

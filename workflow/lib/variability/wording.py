@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT = "test"
+#: The analyses that the summary speaks of; all others have their tables, figures and claims.
+SUMMARISED = ("spread", "intervals", "gain")
+
+
+_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<title>{title}</title>
+<pre style="font: 14px/1.5 monospace; margin: 1em; white-space: pre-wrap">{text}</pre>
+"""
+
+
+def as_page(text: str, title: str) -> str:
+    """A page of the report that shows a text as it reads in a terminal."""
+    return _PAGE.format(title=html.escape(title), text=html.escape(text))
 
 
 def shown(table: pd.DataFrame, phase: str | None = "after") -> pd.DataFrame:

@@ -1,0 +1,10 @@
+from variability.journal import journal
+
+with journal(snakemake.log[0]):
+    from pathlib import Path
+
+    from variability.stages.claim import claim
+
+    given, output = snakemake.params, snakemake.output
+    tables = {Path(table).stem: Path(table) for table in snakemake.input.tables}
+    claim(given.study, given.chosen, tables, Path(output.csv), Path(output.markdown), Path(output.page))
