@@ -5,15 +5,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import Checkout
+import yaml
+from support import ROOT, Checkout
+
+from variability import registry
+from variability.study import Study
 
 pytestmark = pytest.mark.slow
 
 LIB = "workflow/lib/variability"
 CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "full")]
-ANALYSES = {f"analyse analysis={name}" for name in ("spread", "intervals", "gain")}
-PLOTS = {f"plot plot={name}" for name in ("seed_spread", "gain_slopes", "learning_curves", "model_task_heatmap")}
-END = {"aggregate", "summarise", "report"} | ANALYSES | PLOTS
+STUDY = Study(yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text()))
+ANALYSES = {f"analyse analysis={name}" for name in STUDY.analyses}
+PLOTS = {f"plot plot={name}" for name in STUDY.plots}
+END = {"aggregate", "claim", "summarise", "report"} | ANALYSES | PLOTS
 
 
 def of(rule: str, *models: str, block: int = 0) -> set[str]:
@@ -114,7 +119,21 @@ def test_a_metric_left_out(study):
 
 def test_an_analysis_edited(study):
     study.append(f"{LIB}/analyses/gain.py", "# edited\n")
-    assert jobs(study) == {"analyse analysis=gain", "plot plot=gain_slopes", "summarise", "report"}
+    drawn = {f"plot plot={name}" for name in STUDY.plots if "gain" in registry.find("plots", name).ANALYSES}
+    assert drawn
+    assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | drawn
+
+
+def test_a_claim_edited(study):
+    study.append(f"{LIB}/claims/beats.py", "# edited\n")
+    assert jobs(study) == {"claim", "summarise", "report"}
+
+
+def test_the_level_of_one_analysis_edited(study):
+    study.append("tiny.yaml", "".join(f"{line}\n" for line in ["analyses:", *(f"  {a}:" for a in STUDY.analyses)]))
+    assert jobs(study) == set(), "naming what is the default anyway changes nothing"
+    study.edit("tiny.yaml", "  churn:\n", "  churn: {level: 0.9}\n")
+    assert jobs(study) == {"analyse analysis=churn", "plot plot=churn", "report"}
 
 
 def test_a_method_edited(study):

@@ -28,13 +28,16 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
         of_task = {name: table[table["task"] == task] for name, table in shown.items()}
         metric = of_task["runs"]["label"].iloc[0]
         sections += [f"## {task}: {metric}, test split", _table(of_task)]
-        findings += _findings(task, of_task)
+        findings.append(" ".join(_findings(task, of_task)))
     if findings:
         caveat = (
             "Intervals hold the noise of the seeds on these test sets; they are not adjusted for their number, nor for "
             "picking the best after looking."
         )
-        sections += ["## Findings", textwrap.fill(" ".join([*findings, caveat]), WIDTH, break_on_hyphens=False)]
+        sections += [
+            "## Findings",
+            *(textwrap.fill(text, WIDTH, break_on_hyphens=False) for text in [*findings, caveat]),
+        ]
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
     return "\n\n".join(sections) + "\n"

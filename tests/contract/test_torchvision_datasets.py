@@ -1,0 +1,145 @@
+"""What this project relies on in torchvision's data sets, and how it keeps them from the network and from pickle."""
+
+import importlib
+import inspect
+import io
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from variability.datasets.torchvision import REFUSED, Torchvision, _load_plain, arguments, classes, fetching_through
+from variability.errors import UserError
+
+ACCEPTED = [name for name in classes() if name not in REFUSED]
+
+
+class Recorder:
+    """A fetcher that has nothing."""
+
+    def __init__(self):
+        self.asked = []
+
+    def fetch(self, url, target, checksum=None, filename=None):
+        self.asked.append((url, target, checksum, filename))
+        raise UserError(f"could not fetch {url}")
+
+
+def options_of(name):
+    return {"class": name} | ({"arguments": {"split": "letters"}} if name == "EMNIST" else {})
+
+
+def test_the_source_says_of_torchvision_what_importing_it_does():
+    datasets = importlib.import_module("torchvision.datasets")
+    assert set(classes()) == {name for name in datasets.__all__ if inspect.isclass(getattr(datasets, name, None))}
+    assert set(REFUSED) <= set(classes())
+    for name in ACCEPTED:
+        signature = inspect.signature(getattr(datasets, name)).parameters
+        named = {each for each, parameter in signature.items() if parameter.kind is not parameter.VAR_KEYWORD}
+        assert named <= set(arguments(name)), name
+
+
+def test_the_functions_replaced_in_torchvision_are_there_and_put_back():
+    utils = importlib.import_module("torchvision.datasets.utils")
+    modules = [module for name, module in sys.modules.items() if name.startswith("torchvision.datasets")]
+    original = {name: getattr(utils, name) for name in ("download_url", "download_file_from_google_drive")}
+    assert list(inspect.signature(original["download_url"]).parameters)[:4] == ["url", "root", "filename", "md5"]
+    drive = list(inspect.signature(original["download_file_from_google_drive"]).parameters)
+    assert drive[:4] == ["file_id", "root", "filename", "md5"]
+    with fetching_through(Recorder()):
+        for name, function in original.items():
+            assert not [module.__name__ for module in modules if getattr(module, name, None) is function]
+    assert all(getattr(utils, name) is function for name, function in original.items())
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_every_accepted_data_set_downloads_through_the_fetcher(name, tmp_path, no_network):
+    recorder = Recorder()
+    if name == "PCAM" and importlib.util.find_spec("h5py") is None:
+        assert "needs the package h5py" in problems("torchvision", **options_of(name))[0]
+        return
+    assert problems("torchvision", **options_of(name)) == []
+    with pytest.raises(UserError, match=r"could not fetch https?://"):
+        Torchvision(options_of(name)).download(tmp_path, recorder)
+    assert all(target.is_relative_to(tmp_path) for _, target, _, _ in recorder.asked)
+
+
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if "split" in arguments(name) and name != "EMNIST"])
+def test_no_validation_partition_of_torchvision_is_overlooked(name, tmp_path, no_network):
+    chosen = [which.get("split") for _, which in Torchvision({"class": name})._partitions()]
+    for split in {"train", "trainval", "val", "valid", "test"} - set(chosen):
+        if (name, split) in {("FGVCAircraft", "trainval"), ("CLEVRClassification", "test"), ("Places365", "test")}:
+            continue
+        with pytest.raises(UserError, match=r"cannot make|h5py"):
+            Torchvision({"class": name, "partitions": {"train": {"split": split}}}).download(tmp_path, Recorder())
+
+
+def test_a_data_set_with_two_addresses_tells_of_both(tmp_path, no_network):
+    with pytest.raises(UserError) as raised:
+        Torchvision({"class": "MNIST"}).download(tmp_path, Recorder())
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_classes_of_torchvision_that_do_not_fit_are_refused_with_a_reason():
+    assert "did you mean 'FashionMNIST'?" in problems("torchvision", **{"class": "FasionMNIST"})[0]
+    assert "is for object detection" in problems("torchvision", **{"class": "CocoDetection"})[0]
+    assert "image_folder" in problems("torchvision", **{"class": "ImageNet"})[0]
+    assert "must be told its 'split'" in problems("torchvision", **{"class": "EMNIST"})[0]
+    wrong = problems("torchvision", **{"class": "DTD"}, arguments={"partion": 2})
+    assert "arguments.partion" in wrong[0] and "'partition'" in wrong[0]
+    assert problems("torchvision", **{"class": "MNIST"}, arguments={"root": "elsewhere"})
+
+
+def write_idx(path, array):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+def test_a_class_without_examples_is_left_out(tmp_path):
+    raw = tmp_path / "EMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "test"):
+        # EMNIST numbers its letters from 1; its class 0 is called N/A.
+        write_idx(raw / f"emnist-letters-{part}-images-idx3-ubyte", np.full((26, 28, 28), 9, dtype=np.uint8))
+        write_idx(raw / f"emnist-letters-{part}-labels-idx1-ubyte", np.arange(1, 27, dtype=np.uint8))
+    examples = Torchvision(options_of("EMNIST")).load(tmp_path)
+    assert examples.class_names == list("abcdefghijklmnopqrstuvwxyz")
+    assert examples.labels.tolist() == [*range(26), *range(26)]
+    assert examples.partition.tolist() == ["train"] * 26 + ["test"] * 26
+    assert examples.read(51).shape == (28, 28)
+
+
+def test_files_are_labelled_without_being_decoded_and_a_broken_one_is_told(tmp_path):
+    for label, name in enumerate(("Forest", "River")):
+        (tmp_path / "eurosat" / "2750" / name).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.full((256, 256, 3), 100 * label + number, dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "eurosat" / "2750" / name / f"{number}.jpg")
+    broken = tmp_path / "eurosat" / "2750" / "River" / "1.jpg"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-200])
+    examples = Torchvision({"class": "EuroSAT"}).load(tmp_path)
+    assert examples.labels.tolist() == [0, 0, 1, 1]
+    assert examples.class_names == ["Forest", "River"]
+    assert set(examples.partition) == {""}
+    assert examples.read(2).mean() == pytest.approx(100, abs=2)
+    with pytest.raises(UserError, match="EuroSAT: image 3 of all does not decode"):
+        examples.read(3)
+    broken.write_bytes(whole[:100])
+    with pytest.raises(UserError, match="image 3 of all does not decode"):
+        Torchvision({"class": "EuroSAT"}).load(tmp_path)
+
+
+def test_arrays_are_unpickled_and_nothing_else_is():
+    entry = {"data": np.arange(12, dtype=np.uint8).reshape(3, 4), "labels": [1, 2, 3]}
+    loaded = _load_plain(io.BytesIO(pickle.dumps(entry, protocol=2)), encoding="latin1")
+    assert (loaded["data"] == entry["data"]).all() and loaded["labels"] == [1, 2, 3]
+
+    class Evil:
+        def __reduce__(self):
+            return print, ("this must not be printed",)
+
+    with pytest.raises(pickle.UnpicklingError, match=r"builtin.*\.print"):
+        _load_plain(io.BytesIO(pickle.dumps(Evil(), protocol=2)))
