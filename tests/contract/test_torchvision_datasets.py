@@ -16,6 +16,10 @@ from variability.errors import UserError
 ACCEPTED = [name for name in classes() if name not in REFUSED]
 
 
+def problems(**options):
+    return [str(problem) for problem in Torchvision(options).check(())]
+
+
 class Recorder:
     """A fetcher that has nothing."""
 
@@ -58,9 +62,9 @@ def test_the_functions_replaced_in_torchvision_are_there_and_put_back():
 def test_every_accepted_data_set_downloads_through_the_fetcher(name, tmp_path, no_network):
     recorder = Recorder()
     if name == "PCAM" and importlib.util.find_spec("h5py") is None:
-        assert "needs the package h5py" in problems("torchvision", **options_of(name))[0]
+        assert "needs the package h5py" in problems(**options_of(name))[0]
         return
-    assert problems("torchvision", **options_of(name)) == []
+    assert problems(**options_of(name)) == []
     with pytest.raises(UserError, match=r"could not fetch https?://"):
         Torchvision(options_of(name)).download(tmp_path, recorder)
     assert all(target.is_relative_to(tmp_path) for _, target, _, _ in recorder.asked)
@@ -83,13 +87,13 @@ def test_a_data_set_with_two_addresses_tells_of_both(tmp_path, no_network):
 
 
 def test_classes_of_torchvision_that_do_not_fit_are_refused_with_a_reason():
-    assert "did you mean 'FashionMNIST'?" in problems("torchvision", **{"class": "FasionMNIST"})[0]
-    assert "is for object detection" in problems("torchvision", **{"class": "CocoDetection"})[0]
-    assert "image_folder" in problems("torchvision", **{"class": "ImageNet"})[0]
-    assert "must be told its 'split'" in problems("torchvision", **{"class": "EMNIST"})[0]
-    wrong = problems("torchvision", **{"class": "DTD"}, arguments={"partion": 2})
+    assert "did you mean 'FashionMNIST'?" in problems(**{"class": "FasionMNIST"})[0]
+    assert "is for object detection" in problems(**{"class": "CocoDetection"})[0]
+    assert "image_folder" in problems(**{"class": "ImageNet"})[0]
+    assert "must be told its 'split'" in problems(**{"class": "EMNIST"})[0]
+    wrong = problems(**{"class": "DTD"}, arguments={"partion": 2})
     assert "arguments.partion" in wrong[0] and "'partition'" in wrong[0]
-    assert problems("torchvision", **{"class": "MNIST"}, arguments={"root": "elsewhere"})
+    assert problems(**{"class": "MNIST"}, arguments={"root": "elsewhere"})
 
 
 def write_idx(path, array):
