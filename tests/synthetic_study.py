@@ -32,7 +32,7 @@ def spec(models, tasks, methods, metric="accuracy"):
             for model in models
         },
         "tasks": {task: {"kind": "classification", "metric": metric} for task in tasks},
-        "methods": {method: {"kind": KINDS.get(method, "full"), "options": {}} for method in methods},
+        "methods": {method: {"kind": KINDS.get(method, "full"), "options": {}, "repeats": None} for method in methods},
     }
 
 

@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_study as synthetic
 
 from variability import imports
 from variability.errors import UserError
-from variability.runs_table import imported_table
+from variability.runs_table import HERE, KEYS, combined, imported_table
 from variability.stages.aggregate import aggregate
 
 # As exported by the trackers: their own columns, and what the user logged under the user's names.
@@ -35,6 +36,11 @@ net,run_0,run_1,run_2
 a,0.5,0.6,0.7
 b,0.4,,0.2
 """
+OTHER = {
+    "columns": {"model": "m", "task": "t", "method": "me", "seed": "s"},
+    "metrics": {"accuracy": None},
+    "primary": "accuracy",
+}
 LONG_SPEC = {"columns": {"model": "net", "task": "data", "seed": "rep", "metric": "measure", "value": "score"}}
 WIDE_SPEC = {
     "columns": {"model": "net"},
@@ -219,3 +225,14 @@ def test_the_published_means_of_real_runs(mirror):
     means = runs.query("model == 'mlp' and method == 'tuned'").groupby("task")["value"].agg(["mean", "count"])
     assert means["mean"].round(3).to_dict() == PUBLISHED
     assert (means["count"] == 15).all()
+
+
+def test_imported_runs_stand_beside_those_trained_here():
+    own = synthetic.runs()
+    other = read("m,t,me,s,accuracy\nx,digits,full,0,0.5\nx,digits,full,1,0.6\n", OTHER, {"digits": {"metric": "accuracy"}})
+    both = combined(own, [other])
+    assert list(both) == list(own)
+    assert len(both) == len(own) + 2
+    pd.testing.assert_frame_equal(both[both["source"] == HERE].reset_index(drop=True)[KEYS], own[KEYS])
+    with pytest.raises(UserError, match="comes from trained here and file.csv"):
+        combined(own, [read("m,t,me,s,accuracy\na,digits,full,0,0.5\n", OTHER)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,6 +81,10 @@ class Predictions:
 
     def cells_of(self, task: str) -> list[Cell]:
         return [cell for cell in self._sources if cell[1] == task]
+
+    def without_methods(self, methods: Collection[str]) -> Predictions:
+        """The predictions of all cells but those of some methods."""
+        return Predictions({cell: source for cell, source in self._sources.items() if cell[2] not in methods})
 
     @property
     def tasks(self) -> list[str]:

@@ -16,7 +16,7 @@ ORDERS = {"phase": ("before", "after"), "split": ("validation", "test")}
 HERE = "trained here"
 KINDS = (
     *("source", "provider", "architecture", "weights", "backbone", "seed_pretrain", "model_options"),
-    *("preprocess", "method_kind", "method_options"),
+    *("preprocess", "method_kind", "method_options", "repeats"),
 )
 RECORD = (
     *("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes"),
@@ -101,6 +101,11 @@ def combined(own: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return table
 
 
+def first_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs table without runs made again to see whether they come out the same: they are no further evidence."""
+    return table[table["repeats"].isna()]
+
+
 def in_order(table: pd.DataFrame, last: list[str]) -> pd.DataFrame:
     """The table by run, phase and split, then by the columns ``last``: the order files come in leaves no trace."""
     by = KEYS + [name for name in ORDERS if name in table] + last
@@ -124,7 +129,12 @@ def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Map
     plain = ("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes")
     return (
         {key: record[key] for key in KEYS}
-        | {"source": HERE, "method_kind": method["kind"], "seed_pretrain": model["seed_pretrain"]}
+        | {
+            "source": HERE,
+            "method_kind": method["kind"],
+            "repeats": method["repeats"],
+            "seed_pretrain": model["seed_pretrain"],
+        }
         | {key: model[key] for key in ("provider", "architecture", "weights", "backbone")}
         | {"model_options": json.dumps(model["options"], sort_keys=True)}
         | {"method_options": json.dumps(method["options"], sort_keys=True)}

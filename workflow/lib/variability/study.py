@@ -185,14 +185,19 @@ class Study:
         )
 
     def method_entry(self, name: str) -> dict[str, Any]:
-        """A method's kind and its own options."""
-        entry = self.config["methods"][name] or {}
+        """A method's kind and its own options; of one that repeats another, the other's."""
+        repeated = self.repeated(name)
+        entry = self.config["methods"][repeated] or {}
         options = {key: value for key, value in entry.items() if key != "recipe"}
-        return {"name": name, "kind": name} | options
+        return {"kind": repeated} | options | {"name": name}
+
+    def repeated(self, method: str) -> str:
+        """The method that is fitted under this name: another one, of which every run is made again, or itself."""
+        return (self.config["methods"][method] or {}).get("repeats", method)
 
     def recipe(self, model: str, task: str, method: str) -> dict[str, Any]:
         """A run's recipe: the study's, then the method's, the model's, the task's, then ``overrides`` in order."""
-        config = self.config
+        config, method = self.config, self.repeated(method)
         overrides = [entry for entry in config.get("overrides", []) if matches(entry, model, task, method)]
         return recipe.resolve(
             config.get("recipe"),
@@ -224,7 +229,9 @@ class Study:
 
     def _method_facts(self, name: str) -> dict[str, Any]:
         entry = self.method_entry(name)
-        return {"kind": entry.pop("kind"), "options": {key: entry[key] for key in entry if key != "name"}}
+        options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
+        repeated = self.repeated(name)
+        return {"kind": entry["kind"], "options": options, "repeats": repeated if repeated != name else None}
 
     def _pretrained(self, model: str) -> dict[str, Any]:
         """The seed a model was pretrained with here, and the first model that differs from it in nothing else."""

@@ -140,7 +140,7 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
     for name, task in config.get("tasks", {}).items():
         yield from _task_problems(f"tasks.{name}", task, mirrors)
     for name, method in config.get("methods", {}).items():
-        yield from _method_problems(f"methods.{name}", name, method or {})
+        yield from _method_problems(f"methods.{name}", name, method or {}, config["methods"])
     yield from _unused_metrics(config)
     for name, entry in config.get("pretraining", {}).items():
         yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
@@ -242,7 +242,19 @@ def _split_problems(key: str, split: dict[str, Any], size: dict[str, int] | None
         yield Problem(f"{key}.train", "0 examples: nothing could be trained; ask for at least one per class")
 
 
-def _method_problems(key: str, name: str, entry: dict[str, Any]) -> Iterator[Problem]:
+def _repeat_problems(key: str, entry: dict[str, Any], methods: dict[str, dict | None]) -> Iterator[Problem]:
+    known = [name for name, other in methods.items() if "repeats" not in (other or {})]
+    if entry["repeats"] not in known:
+        hint = registry.suggest(entry["repeats"], known)
+        yield Problem(f"{key}.repeats", f"no method that is not a repeat itself is named {entry['repeats']!r}; {hint}")
+    for extra in set(entry) - {"repeats"}:
+        yield Problem(f"{key}.{extra}", f"a repeat has all from {entry['repeats']!r}; take it out")
+
+
+def _method_problems(key: str, name: str, entry: dict[str, Any], methods: dict[str, dict | None]) -> Iterator[Problem]:
+    if "repeats" in entry:
+        yield from _repeat_problems(key, entry, methods)
+        return
     kind = entry.get("kind", name)
     if kind not in registry.names("methods"):
         yield Problem(f"{key}.kind" if "kind" in entry else key, registry.unknown("methods", kind))

@@ -55,8 +55,10 @@ def aggregate(
     with replacing(folder / "runs.csv") as aside:
         pa.csv.write_csv(_arrow(runs), aside)
     _write_parquet(in_order(scored[per_class], ["metric", "class", "predicted"]), folder / "per_class.parquet")
-    histories = [run / "history.csv" for run in folders]
-    _write_parquet(history_table(histories, records, spec["tasks"]), folder / "history.parquet")
+    again = {name for name, method in spec["methods"].items() if method["repeats"]}
+    first = [(run, record) for run, record in zip(folders, records, strict=True) if record["method"] not in again]
+    curves = history_table([run / "history.csv" for run, _ in first], [record for _, record in first], spec["tasks"])
+    _write_parquet(curves, folder / "history.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
     write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
 

@@ -9,6 +9,7 @@ import pandas as pd
 from variability import registry
 from variability.files import replacing
 from variability.predictions import Predictions
+from variability.runs_table import first_runs
 
 
 def analyse(
@@ -27,6 +28,14 @@ def analyse(
     read = {table: pd.read_parquet(path) for table, path in tables.items()}
     if predictions:
         read["predictions"] = Predictions.of(predictions)
-    table = analysis.table(read)
+    table = analysis.table(read if analysis.REPEATS else _without_repeats(read))
     with replacing(csv) as aside:
         table.to_csv(aside, index=False, lineterminator="\n")
+
+
+def _without_repeats(tables: dict[str, Any]) -> dict[str, Any]:
+    runs = tables["runs"]
+    kept = tables | {"runs": first_runs(runs)}
+    if "predictions" in kept:
+        kept["predictions"] = kept["predictions"].without_methods(set(runs.loc[runs["repeats"].notna(), "method"]))
+    return kept

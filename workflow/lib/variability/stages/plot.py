@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from variability import registry, style
+from variability.runs_table import first_runs
 
 
 def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], study: str, svg: Path, png: Path) -> None:
@@ -17,6 +18,8 @@ def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], stud
     """
     drawer = registry.find("plots", name)(dict(options), study)
     read = {table: read_table(tables[table]) for table in (*drawer.NEEDS, *drawer.ANALYSES)}
+    if "runs" in read:
+        read["runs"] = first_runs(read["runs"])
     with style.applied():
         style.save(drawer.draw(read), svg, png, drawer.option("dpi"))
 
