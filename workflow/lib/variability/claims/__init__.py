@@ -66,7 +66,8 @@ def verdict(effect: float, low: float, high: float, p: float, level: float, marg
 
 def in_words(row: pd.Series) -> str:
     """A claim as one sentence, with effect, interval, adjusted p, n, and what would decide it."""
-    facts = [f"effect {wording.number(row['effect'], '+')}" + (f" {row['unit']}" if _known(row["unit"]) else "")]
+    unit = f" {row['unit']}" if _known(row["unit"]) else ""
+    facts = [f"{wording.number(row['effect'])}{unit}" if unit else f"effect {wording.number(row['effect'], '+')}"]
     if _known(row["low"]):
         ends = f"[{wording.number(row['low'])}, {wording.number(row['high'])}]"
         facts.append(f"{wording.percent(row['level'])} {row['interval']} {ends}")

@@ -1,0 +1,298 @@
+"""Nominal against achieved: how often the intervals hold the truth, and the verdicts cry wolf.
+
+Draws studies whose truth is known, with the library's own functions, and prints two tables in Markdown; the docs hold
+the output of ``python benchmarks/coverage.py --simulations 4000``. A rate p from S simulations has a standard error of
+sqrt(p (1 - p) / S): 0.34 points at 95 % and S = 4,000.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib"))
+
+from variability import comparisons, intervals, iqm, resampling, variance
+from variability.analyses import noise_split
+from variability.predictions import Cube
+
+LEVEL = 0.95
+COUNTS = (3, 5, 10, 20, 30)
+RESAMPLES = 1000
+Row = tuple[str, str, dict[int, float]]
+
+
+# Runs of one cell -------------------------------------------------------------------------------------------------
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Mean 0, SD 1."""
+    return rng.standard_normal(shape)
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Mean 0, SD 1, a long tail to the worse: skewness -1.41, as of accuracies near their ceiling."""
+    return -(rng.gamma(2, size=shape) - 2) / np.sqrt(2)
+
+
+def failing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Mean 0, and one run in ten 10 SD below the others, counted as if it were one of them."""
+    return rng.standard_normal(shape) - 10.0 * (rng.random(shape) < 0.1) + 1.0
+
+
+SHAPES = {"normal": (normal, 1.0), "skewed": (skewed, 1.0), "10 % failing, not told apart": (failing, np.sqrt(10.0))}
+
+
+def of_one_cell(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    for shape, (draw, sd) in SHAPES.items():
+        values = {n: draw(rng, (simulations, n)) for n in COUNTS}
+        more = {n: draw(rng, (simulations,)) for n in COUNTS}
+        moments = {n: (each.mean(1), each.std(1, ddof=1), n) for n, each in values.items()}
+        yield "mean, t", shape, {n: _holds(intervals.t_interval(*moments[n], LEVEL), 0.0) for n in COUNTS}
+        yield "mean, percentile bootstrap", shape, {n: _holds(_bootstrap(rng, values[n]), 0.0) for n in COUNTS}
+        yield (
+            "next run, t prediction",
+            shape,
+            {n: _holds(intervals.prediction_interval(*moments[n], LEVEL), more[n]) for n in COUNTS},
+        )
+        yield "SD, chi-square", shape, {n: _holds(intervals.sd_interval(*moments[n][1:], LEVEL), sd) for n in COUNTS}
+    kept = {n: _told_apart(failing(rng, (simulations, n)) - 1.0) for n in COUNTS}
+    yield (
+        "mean of the others, t",
+        "10 % failing, told apart as in `failures`",
+        {n: _holds(intervals.t_interval(*kept[n], LEVEL), 0.0) for n in COUNTS},
+    )
+
+
+def _told_apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, SD and number of the runs that lie no farther than 5 scaled MAD below the median."""
+    median = np.median(values, axis=1, keepdims=True)
+    mad = np.median(np.abs(values - median), axis=1, keepdims=True)
+    rest = np.where(values >= median - 5 * 1.4826 * mad, values, np.nan)
+    n = (~np.isnan(rest)).sum(axis=1)
+    mean = np.nansum(rest, axis=1) / n
+    sd = np.sqrt(np.nansum(np.square(rest - mean[:, None]), axis=1) / np.maximum(n - 1, 1))
+    return mean, sd, n
+
+
+# Two cells --------------------------------------------------------------------------------------------------------
+
+
+def of_two_cells(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    for shape, (draw, _) in list(SHAPES.items())[:2]:
+        found = {}
+        for n in COUNTS:
+            a, b = draw(rng, (simulations, n)), 2 * draw(rng, (simulations, n))
+            found[n] = _holds(intervals.welch_interval(*_moments(a), *_moments(b), LEVEL), 0.0)
+        yield "difference of means, Welch", f"{shape}, SDs 1 and 2", found
+    found = {}
+    for n in COUNTS:
+        a, b = (
+            each + shared for shared in [normal(rng, (simulations, n))] for each in normal(rng, (2, simulations, n))
+        )
+        found[n] = _holds(intervals.t_interval(*_moments(a - b), LEVEL), 0.0)
+    yield "difference of means, paired t", "normal, half of the variance shared", found
+    for probability, shift in ((0.5, 0.0), (0.75, 0.9539), (0.95, 2.3262)):
+        found = {}
+        for n in COUNTS:
+            a, b = normal(rng, (simulations, n)) + shift, normal(rng, (simulations, n))
+            share, _ = comparisons.superiority(a, b)
+            found[n] = _holds(comparisons.superiority_interval(share, n, n, LEVEL), probability)
+        yield "P(A > B), Newcombe", f"normal, truth {probability:g}", found
+
+
+# Proportions ------------------------------------------------------------------------------------------------------
+
+
+def of_proportions(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    for examples in (100, 1000):
+        for accuracy in (0.5, 0.9, 0.99):
+            right = rng.binomial(examples, accuracy, simulations)
+            covered = _holds(intervals.wilson_interval(right, examples, LEVEL), accuracy)
+            yield "accuracy of one run, Wilson", f"{examples} examples, truth {accuracy:g}", {0: covered}
+    for rate in (0.1, 0.3):
+        found = {n: _wilson(rng, n, rate, simulations) for n in COUNTS}
+        yield "rate of failed runs, Wilson", f"truth {rate:g}", found
+
+
+def _wilson(rng: np.random.Generator, n: int, rate: float, simulations: int) -> float:
+    return _holds(intervals.wilson_interval(rng.binomial(n, rate, simulations), n, LEVEL), rate)
+
+
+# Runs crossed with examples ---------------------------------------------------------------------------------------
+
+
+def of_noise_split(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    simulations = max(simulations // 4, 1)
+    for sd in (0.005, 0.02):
+        found = {}
+        for n in COUNTS[:3]:
+            cells = (noise_split._split(_cube(rng, n, 1000, sd), LEVEL) for _ in range(simulations))
+            ends = np.array([(cell["sd_seed_low"], cell["sd_seed_high"]) for cell in cells])
+            found[n] = _holds((ends[:, 0], ends[:, 1]), sd)
+        yield "SD of the seed apart from test-set noise", f"1,000 examples, accuracy near 0.8, truth {sd:g}", found
+
+
+def _cube(rng: np.random.Generator, runs: int, examples: int, sd: float) -> Cube:
+    """Runs whose accuracy on infinitely many examples has this SD (0.8 on average); examples differ in difficulty."""
+    level = 0.8 + sd * rng.standard_normal(runs)
+    easy = rng.beta(8, 2, examples)
+    # Runs move all examples' probabilities together and leave their mean over examples where it is meant to be.
+    chance = np.clip(easy + (level - 0.8)[:, None], 0, 1)
+    right = rng.random((runs, examples)) < chance
+    return Cube(("m", "t", "f"), np.arange(runs), np.arange(examples), np.zeros(examples, int), (~right).astype(int))
+
+
+def of_components(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Five models x four tasks x n seeds."""
+    names, truth = ["model", "task", "model x task", "seed"], [4.0, 1.0, 0.25, 1.0]
+    held = {name: {} for name in names}
+    simulations = max(simulations // 4, 1)
+    for n in COUNTS[:3]:
+        ends = []
+        for _ in range(simulations):
+            values = 2 * rng.standard_normal((5, 1, 1)) + rng.standard_normal((1, 4, 1))
+            values = values + 0.5 * rng.standard_normal((5, 4, 1)) + rng.standard_normal((5, 4, n))
+            table = variance.anova(values)
+            ends.append([variance.mls_interval(weights, table.ms, table.df, LEVEL) for weights in table.weights])
+        for name, (low, high), true in zip(names, np.transpose(ends, (1, 2, 0)), truth, strict=True):
+            held[name][n] = _holds((low, high), true)
+    for name, found in held.items():
+        yield f"variance component, {name}", "5 models x 4 tasks, variances 4, 1, 0.25, 1", found
+
+
+# Across tasks -----------------------------------------------------------------------------------------------------
+
+
+def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Ten tasks; the seeds' effects correlated by 0.3 over tasks. The truth is 0, for IQM and mean alike."""
+    simulations = max(simulations // 8, 1)
+    ways = {"stratified bootstrap": iqm.stratified, "bootstrap clustered by seed": iqm.clustered}
+    for correlation in (0.0, 0.3):
+        held = {name: {} for name in ways}
+        for n in COUNTS:
+            task, seed = np.repeat(np.arange(10), n), np.tile(np.arange(n), 10)
+            inside = {name: 0 for name in ways}
+            for _ in range(simulations):
+                shared = np.sqrt(correlation) * rng.standard_normal(n)
+                values = np.sqrt(1 - correlation) * rng.standard_normal(10 * n) + shared[seed]
+                pool = iqm.Pool.of(values, task, seed, 10, n)
+                for name, weights in ways.items():
+                    drawn = [iqm.interquartile_mean(pool, iqm.cumulated(w)) for w in weights(pool, rng, RESAMPLES)]
+                    low, high = resampling.percentile_interval(np.concatenate(drawn), LEVEL)
+                    inside[name] += low <= 0 <= high
+            for name, count in inside.items():
+                held[name][n] = count / simulations
+        for name, found in held.items():
+            yield f"IQM over tasks, {name}", f"10 tasks, correlation {correlation:g}", found
+
+
+# False alarms -----------------------------------------------------------------------------------------------------
+
+
+def alarms(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """How often a verdict finds a difference where there is none; nominal 5 %."""
+    for shape, (draw, _) in SHAPES.items():
+        pairs = {n: (draw(rng, (simulations, n)), draw(rng, (simulations, n))) for n in COUNTS}
+        yield (
+            "two cells differ, Welch",
+            shape,
+            _rates(pairs, lambda a, b: comparisons.welch_p(*_moments(a), *_moments(b))),
+        )
+        yield (
+            "two cells differ, permutation",
+            shape,
+            _rates(pairs, lambda a, b: comparisons.permutation(a, b, rng, RESAMPLES).p),
+        )
+        yield (
+            "two cells differ, sign-flip of pairs",
+            shape,
+            _rates(pairs, lambda a, b: comparisons.sign_flip(a - b, rng, RESAMPLES).p),
+        )
+        yield "P(A > B) significant and meaningful (gamma 0.75)", shape, {n: _meaningful(*pairs[n]) for n in COUNTS}
+        yield "any of 15 pairs of 6 cells, Welch", shape, {n: _family(rng, draw, n, simulations, False) for n in COUNTS}
+        yield (
+            "any of 15 pairs of 6 cells, Welch with Holm",
+            shape,
+            {n: _family(rng, draw, n, simulations, True) for n in COUNTS},
+        )
+    found = {}
+    for n in COUNTS[:3]:
+        cells = (noise_split._split(_cube(rng, n, 1000, 0.0), LEVEL)["p"] for _ in range(max(simulations // 4, 1)))
+        found[n] = float(np.mean([p <= 1 - LEVEL for p in cells]))
+    yield "the seed matters beyond the test set, F", "1,000 examples, accuracy near 0.8", found
+    changed = rng.binomial(100, 0.5, simulations)
+    rate = float((comparisons.mcnemar_p(changed, 100 - changed) <= 1 - LEVEL).mean())
+    yield "before and after differ, McNemar", "100 changed examples", {0: rate}
+    for tasks in (3, 5, 10, 20):
+        ranks = np.argsort(np.argsort(rng.random((simulations, tasks, 5)), axis=2), axis=2) + 1.0
+        rate = float(np.mean([comparisons.friedman(each).p <= 1 - LEVEL for each in ranks[: simulations // 2]]))
+        yield "candidates differ over tasks, Iman-Davenport", f"5 candidates, {tasks} tasks", {0: rate}
+
+
+def _rates(pairs: dict[int, tuple], p: Callable) -> dict[int, float]:
+    return {n: float((p(*pair) <= 1 - LEVEL).mean()) for n, pair in pairs.items()}
+
+
+def _meaningful(a: np.ndarray, b: np.ndarray) -> float:
+    ends = comparisons.superiority_interval(comparisons.superiority(a, b)[0], a.shape[1], b.shape[1], LEVEL)
+    return float((comparisons.verdicts(*ends, 0.75) == comparisons.MEANINGFUL).mean())
+
+
+def _family(rng: np.random.Generator, draw: Callable, n: int, simulations: int, adjusted: bool) -> float:
+    cells = draw(rng, (6, simulations, n))
+    pairs = [(i, j) for i in range(6) for j in range(i)]
+    p = np.stack([comparisons.welch_p(*_moments(cells[i]), *_moments(cells[j])) for i, j in pairs])
+    # The smallest of a family is adjusted by its size.
+    return float((p.min(axis=0) * (len(pairs) if adjusted else 1) <= 1 - LEVEL).mean())
+
+
+# Tables -----------------------------------------------------------------------------------------------------------
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    return values.mean(axis=1), values.std(axis=1, ddof=1), values.shape[1]
+
+
+def _bootstrap(rng: np.random.Generator, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    n = values.shape[1]
+    counts = resampling.bootstrap_counts(rng, n, RESAMPLES)
+    return resampling.percentile_interval(values @ counts.T / n, LEVEL, axis=1)
+
+
+def _holds(ends: tuple[np.ndarray, np.ndarray], truth) -> float:
+    return float(((ends[0] <= truth) & (truth <= ends[1])).mean())
+
+
+def _table(rows: Iterator[Row], first: str) -> str:
+    lines = [f"| {first} | drawn from | " + " | ".join(f"n = {n}" for n in COUNTS) + " | any n |"]
+    lines.append("|" + "---|" * (len(COUNTS) + 3))
+    for name, condition, found in rows:
+        cells = [f"{100 * found[n]:.1f}" if n in found else "" for n in (*COUNTS, 0)]
+        lines.append(f"| {name} | {condition} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simulations", type=int, default=4000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    started = time.perf_counter()
+    parts = (of_one_cell, of_two_cells, of_proportions, of_noise_split, of_components, of_tasks)
+    # A stream for each part, so that one can be changed without moving the others.
+    streams = {part: resampling.generator(given.seed, part.__name__) for part in (*parts, alarms)}
+    covered = (row for part in parts for row in part(streams[part], given.simulations))
+    print(f"Coverage in % of intervals at a nominal 95 %, {given.simulations:,} simulations (a quarter of them for the")
+    print("split of noise and the components, an eighth for the IQM); n is the number of seeds.\n")
+    print(_table(covered, "interval"))
+    print(f"\nFalse alarms in % of verdicts at a nominal 5 %, {given.simulations:,} simulations.\n")
+    print(_table(alarms(streams[alarms], given.simulations), "verdict"))
+    print(f"\n{time.perf_counter() - started:.0f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
