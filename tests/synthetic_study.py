@@ -146,7 +146,11 @@ def predicted(
 
 def tables(**options):
     """Base tables and all analyses of a study, as a plot or the summary gets them."""
-    base = base_tables(**options)
+    return analysed(base_tables(**options))
+
+
+def analysed(base):
+    """The base tables that plots and summary read, with all analyses of them."""
     analyses = {name: registry.find("analyses", name)({}).table(base) for name in registry.names("analyses")}
     return {name: table for name, table in base.items() if name != "predictions"} | analyses
 

@@ -229,10 +229,12 @@ def test_the_published_means_of_real_runs(mirror):
 
 def test_imported_runs_stand_beside_those_trained_here():
     own = synthetic.runs()
-    other = read("m,t,me,s,accuracy\nx,digits,full,0,0.5\nx,digits,full,1,0.6\n", OTHER, {"digits": {"metric": "accuracy"}})
+    other = read(
+        "m,t,me,s,accuracy\nx,digits,full,0,0.5\nx,digits,full,1,0.6\n", OTHER, {"digits": {"metric": "accuracy"}}
+    )
     both = combined(own, [other])
     assert list(both) == list(own)
     assert len(both) == len(own) + 2
     pd.testing.assert_frame_equal(both[both["source"] == HERE].reset_index(drop=True)[KEYS], own[KEYS])
-    with pytest.raises(UserError, match="comes from trained here and file.csv"):
+    with pytest.raises(UserError, match=r"comes from trained here and file\.csv"):
         combined(own, [read("m,t,me,s,accuracy\na,digits,full,0,0.5\n", OTHER)])

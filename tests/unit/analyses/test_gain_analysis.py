@@ -1,8 +1,10 @@
 """Gains are paired where runs are pairs, and nowhere else."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic_study as synthetic
+from scipy import stats
 
 from variability import registry
 
@@ -97,3 +99,63 @@ def test_error_reduction_is_the_share_of_the_distance_to_perfect(runs):
         after = abs(perfect - row["mean_reference"] - row["gain"])
         assert row["error_reduction"] == pytest.approx(1 - after / before)
         assert 0 < row["error_reduction"] < 1
+
+
+def changed(**study):
+    tables = {key: value for key, value in synthetic.base_tables(**study).items() if key != "history"}
+    return registry.find("analyses", "gain")({}).table(tables), tables["predictions"]
+
+
+def test_repaired_and_broken_examples_are_counted_run_by_run():
+    found, predictions = changed(models=("vit",), failed=FAILED)
+    row = one(found, model="vit", method="full", comparison="before", **TEST)
+    cell = ("vit", "digits", "full")
+    before, after = (predictions.cube(cell, phase) for phase in ("before", "after"))
+    repaired, broken, p = [], [], []
+    for seed in (0, 2, 4):
+        was = before.losses[list(before.seeds).index(seed)] == 0
+        now = after.losses[list(after.seeds).index(seed)] == 0
+        repaired.append(sum(now & ~was))
+        broken.append(sum(was & ~now))
+        p.append(stats.binomtest(min(repaired[-1], broken[-1]), repaired[-1] + broken[-1]).pvalue)
+    assert (row["repaired"], row["broken"], row["n_examples"]) == (sum(repaired), sum(broken), 60)
+    assert row["repaired_per_run"] == pytest.approx(np.mean(repaired))
+    assert row["broken_per_run"] == pytest.approx(np.mean(broken))
+    assert row["mcnemar_p_median"] == pytest.approx(np.median(p))
+
+
+def test_what_was_repaired_less_what_was_broken_is_the_change_in_accuracy():
+    found, predictions = changed(models=("vit",))
+    row = one(found, model="vit", method="full", comparison="before", **TEST)
+    right = [1 - predictions.cube(("vit", "digits", "full"), phase).losses.mean() for phase in ("before", "after")]
+    gained = (row["repaired_per_run"] - row["broken_per_run"]) / row["n_examples"]
+    assert gained == pytest.approx(right[1] - right[0])
+
+
+def test_examples_are_counted_for_the_untrained_head_on_the_test_split_alone():
+    found, _ = changed(models=MODELS)
+    counted = found["n_examples"].notna()
+    assert (counted == ((found["comparison"] == "before") & (found["split"] == "test"))).all()
+
+
+def test_without_predictions_nothing_is_said_of_examples(runs):
+    found = table("gain", runs)
+    assert found[["repaired", "broken", "mcnemar_p_median", "n_examples"]].isna().all(axis=None)
+
+
+def test_the_rest_of_the_table_does_not_depend_on_predictions(runs):
+    found, _ = changed(models=MODELS, failed=FAILED)
+    without = table("gain", runs)
+    same = [column for column in without if not without[column].isna().all()]
+    pd.testing.assert_frame_equal(found[same], without[same])
+
+
+def test_regression_has_no_right_and_wrong(runs):
+    from variability.predictions import Predictions, RunPredictions
+
+    def numbers(phase, split, probabilities):
+        yield RunPredictions(0, np.arange(3), np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.4]), None)
+
+    cells = {("cnn", "digits", "full"): numbers}
+    found = registry.find("analyses", "gain")({}).table({"runs": runs, "predictions": Predictions(cells)})
+    assert found["repaired"].isna().all()

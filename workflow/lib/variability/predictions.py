@@ -82,9 +82,9 @@ class Predictions:
     def cells_of(self, task: str) -> list[Cell]:
         return [cell for cell in self._sources if cell[1] == task]
 
-    def without_methods(self, methods: Collection[str]) -> Predictions:
-        """The predictions of all cells but those of some methods."""
-        return Predictions({cell: source for cell, source in self._sources.items() if cell[2] not in methods})
+    def only(self, cells: Collection[Cell]) -> Predictions:
+        """The predictions of some cells, in the order they are in here."""
+        return Predictions({cell: source for cell, source in self._sources.items() if cell in cells})
 
     @property
     def tasks(self) -> list[str]:

@@ -14,7 +14,7 @@ from variability import intervals
 
 #: Where the search ends: beyond it, the question is not one of seeds.
 MOST = 10_000
-# Of this many standard errors nothing is left to chance, and the noncentral t is not computed for more.
+# A difference of this many standard errors is seen for certain.
 _CERTAIN = 1e4
 
 
@@ -46,8 +46,8 @@ def power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, n: ArrayLik
         shift = np.where(both > 0, distance / scale * np.sqrt(n), np.where(distance > 0, _CERTAIN, 0))
     shift = np.where(np.isnan(both), np.nan, np.minimum(shift, _CERTAIN))
     critical = special.stdtrit(freedom, 0.5 + level / 2)
-    seen = 1 - special.nctdtr(freedom, shift, critical) + special.nctdtr(freedom, shift, -critical)
-    return np.clip(seen, 0, 1)
+    missed = _noncentral_t(critical, freedom, shift) - _noncentral_t(-critical, freedom, shift)
+    return np.clip(1 - missed, 0, 1)
 
 
 def for_half_width(sd: ArrayLike, half_width: ArrayLike, level: float) -> np.ndarray:
@@ -57,9 +57,7 @@ def for_half_width(sd: ArrayLike, half_width: ArrayLike, level: float) -> np.nda
     return _smallest(lambda n: intervals.t_interval(0.0, sd, n, level)[1] <= half_width, known)
 
 
-def for_power(
-    difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: float
-) -> np.ndarray:
+def for_power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: float) -> np.ndarray:
     """Runs of either model that give the two-sided Welch test the power ``goal`` to see the difference."""
     arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd, sd_other)))
     known = ~np.isnan(sum(arrays))
@@ -76,6 +74,13 @@ def for_probability_of_better(gamma: float, alpha: float, beta: float) -> int:
         raise ValueError(f"gamma must lie above 0.5 and at most at 1, not {gamma}")
     z = special.ndtri(1 - alpha) + special.ndtri(1 - beta)
     return int(min(MOST, max(2, np.ceil(z**2 / (6 * (gamma - 0.5) ** 2)))))
+
+
+def _noncentral_t(t: np.ndarray, freedom: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Its distribution function. SciPy has NaN for some tails below 1e-9, which are 0 here."""
+    below = special.nctdtr(freedom, shift, t)
+    known = ~(np.isnan(t) | np.isnan(freedom) | np.isnan(shift))
+    return np.where(known & np.isnan(below), 0.0, below)
 
 
 def _smallest(enough: Callable[[np.ndarray], np.ndarray], known: np.ndarray) -> np.ndarray:

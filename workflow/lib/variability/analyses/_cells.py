@@ -7,7 +7,6 @@ import pandas as pd
 from variability import seeding
 from variability.analyses import CELL, RUN_CELL
 
-
 #: The scope of runs from elsewhere.
 IMPORTED = "varied: the seed as imported; what else varied or was fixed is not recorded"
 

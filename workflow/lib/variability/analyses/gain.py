@@ -8,10 +8,12 @@ from variability.analyses import CELL, LEVEL, RUN_CELL, Analysis
 VALUE = ["split", "metric"]
 STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 SIDES = ("", "_reference")
+#: What became of single examples, from the predictions.
+CHANGES = ["repaired", "broken", "repaired_per_run", "broken_per_run", "mcnemar_p_median", "n_examples"]
 COLUMNS = [
     *(*RUN_CELL, *VALUE, "primary", "higher_is_better", "comparison", "reference", "gain", "low", "high", "sd"),
     *("n", "n_reference", "n_failed", "n_failed_reference", "mean_reference", "error_reduction"),
-    *("estimator", "interval", "level", "ddof"),
+    *("estimator", "interval", "level", "ddof", *CHANGES),
 ]
 
 
@@ -23,11 +25,20 @@ class Gain(Analysis):
     options, preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do
     not pair different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the
     share of the reference's distance from a perfect value that is gone, from the means.
+
+    Where there are predictions of classes, rows of ``before`` on the test split also say what became of the
+    n_examples examples, whatever the row's metric: repaired (wrong before, right after) and broken (the reverse),
+    summed over the completed runs and as a mean per run. mcnemar_p_median is the median over runs of each run's exact
+    McNemar test (1947). Runs are never pooled into one such test: they share their examples, and counting an example
+    once per run would pass repetition off as evidence.
     """
+
+    USES = ("predictions",)
 
     CAPTION = (
         "What fine-tuning changed, in the metric's own unit and sign: over the untrained head and over a linear "
-        "probe (paired), and over the same architecture from scratch (unpaired, Welch)."
+        "probe (paired), and over the same architecture from scratch (unpaired, Welch). Against the untrained head "
+        "also how many test examples were repaired and how many broken."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
@@ -37,11 +48,12 @@ class Gain(Analysis):
         runs, level = tables["runs"], self.option("level")
         after = runs[runs["phase"] == "after"]
         parts = [
-            _over_before(runs, after, level),
+            _with_changes(_over_before(runs, after, level), tables.get("predictions")),
             _over_probe(after, level),
             _over_scratch(after, level),
         ]
-        return _cells.with_scope(_cells.stacked(parts).assign(level=level, ddof=1)[COLUMNS], runs)
+        table = _cells.stacked(parts).assign(level=level, ddof=1).reindex(columns=COLUMNS)
+        return _cells.with_scope(table, runs)
 
 
 def _over_before(runs, after, level):
@@ -49,6 +61,44 @@ def _over_before(runs, after, level):
     pairs = after.merge(runs[runs["phase"] == "before"], on=keys, suffixes=SIDES)
     pairs["reference"] = "untrained head"
     return _paired(pairs, "before", "mean of differences within runs", level)
+
+
+def _with_changes(table, predictions):
+    import pandas as pd
+
+    from variability import wording
+
+    changes = [_change(cell, predictions) for cell in (predictions.cells if predictions else [])]
+    changes = pd.DataFrame(changes, columns=[*RUN_CELL, *CHANGES]).astype(dict.fromkeys(CHANGES, float))
+    changes = changes.assign(split=wording.SPLIT).astype({name: table[name].dtype for name in [*RUN_CELL, "split"]})
+    return table.merge(changes, on=[*RUN_CELL, "split"], how="left", validate="many_to_one")
+
+
+def _change(cell, predictions):
+    """The CHANGES of one cell, NaN in regression, which has no right and wrong, and without a completed run."""
+    import numpy as np
+
+    from variability import comparisons, wording
+
+    before, after = (
+        {run.seed: run for run in predictions.runs(cell, phase, wording.SPLIT, probabilities=False)}
+        for phase in ("before", "after")
+    )
+    found = dict(zip(RUN_CELL, cell, strict=True))
+    seeds = [seed for seed in after if seed in before and np.issubdtype(after[seed].y_true.dtype, np.integer)]
+    if not seeds:
+        return found
+    was, now = ([runs[seed].y_pred == runs[seed].y_true for seed in seeds] for runs in (before, after))
+    repaired, broken = (
+        np.array([int((~first & then).sum()) for first, then in zip(*pair, strict=True)])
+        for pair in ((was, now), (now, was))
+    )
+    return found | {
+        **{"repaired": repaired.sum(), "broken": broken.sum()},
+        **{"repaired_per_run": repaired.mean(), "broken_per_run": broken.mean()},
+        "mcnemar_p_median": np.median(comparisons.mcnemar_p(repaired, broken)),
+        "n_examples": len(now[0]),
+    }
 
 
 def _over_probe(after, level):

@@ -4,25 +4,31 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.analyses import CELL, LEVEL, Analysis
+from variability.analyses import CELL, LEVEL, RESAMPLES, RUN_CELL, SEED, Analysis
 
 COLUMNS = [*CELL, "primary", "target", "estimate", "low", "high", "n", "n_failed", "n_undefined", "n_test"]
+F1 = "f1_macro"
 
 
 class Intervals(Analysis):
     """Three intervals per cell, told apart by ``target``.
 
     mean: Student's t, of the mean over seeds. next_run: t prediction interval of one more run with a new seed.
-    one_run: Wilson's score interval of a single model's accuracy, which holds the noise of the finite test set and
-    none of the seed's; the model is the one with the median accuracy (the lower of two), not the luckiest. The t
-    intervals rest on the completed runs: where runs fail often, they promise too much (see n_failed).
+    one_run: of a single model's value, which holds the noise of the finite test set and none of the seed's; the model
+    is the one with the median value (the lower of two), not the luckiest. For accuracy, Wilson's score interval. It
+    does not apply to F1, which is no share of examples: for macro F1, and for a primary metric that is another
+    function of the confusion matrix, the percentile interval of a bootstrap over examples (Efron 1981), on the test
+    split after fine-tuning. A bootstrap sample can lack a rare class, which then counts as 0 in the macro average: with
+    few examples of a class the interval lies low. The t intervals rest on the completed runs: where runs fail often,
+    they promise too much (see n_failed).
     """
 
+    USES = ("predictions",)
     CAPTION = (
         "Per cell: where the mean over seeds lies (t), where the next run would fall (t prediction), and what the "
-        "finite test set leaves open about one model's accuracy (Wilson)."
+        "finite test set leaves open about one model's accuracy (Wilson) or F1 (bootstrap over examples)."
     )
-    OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
+    OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
     def table(self, tables):
         from variability import intervals
@@ -42,12 +48,78 @@ class Intervals(Analysis):
         ends = intervals.wilson_interval(np.round(median * accuracy["n_test"]), accuracy["n_test"], level)
         of_median = "accuracy of the run with the median accuracy"
         one_run = _part(accuracy, "one_run", median, ends, of_median, "Wilson").assign(ddof=float("nan"))
-        return _cells.with_scope(_cells.stacked([mean, next_run, one_run]).assign(level=level), runs)
+        others = self._without_wilson(cells, tables.get("predictions"))
+        table = _cells.stacked([mean, next_run, one_run, others]).assign(level=level)
+        table["note"] = _note(table)
+        return _cells.with_scope(table, runs)
+
+    def _without_wilson(self, cells, predictions):
+        """Rows of one run's macro F1 where there are predictions, and of primary metrics other than accuracy."""
+        known = [] if predictions is None else predictions.cells
+        wanted = _wanted(cells, known).assign(**dict.fromkeys(("estimate", "low", "high"), np.nan))
+        for cell, rows in wanted.groupby(RUN_CELL, sort=False):
+            found = self._resampled(predictions, cell, rows["metric"]) if cell in known else {}
+            for at, metric in rows["metric"].items():
+                for column, value in found.get(metric, {}).items():
+                    wanted.loc[at, column] = value
+        interval = np.where(wanted["low"].notna(), "bootstrap over examples", "none")
+        of_median = wanted["metric"] + " of the run with the median " + wanted["metric"]
+        ends = wanted["low"], wanted["high"]
+        return _part(wanted, "one_run", wanted["estimate"], ends, of_median, interval).assign(ddof=float("nan"))
+
+    def _resampled(self, predictions, cell, metrics):
+        """{metric: estimate, ends and number of examples} of those metrics that there are bootstrap intervals of."""
+        from variability.analyses import _confusion
+
+        runs = list(predictions.runs(cell, probabilities=False))
+        known = [metric for metric in metrics if metric in _confusion.METRICS]
+        if not (runs and known):
+            return {}
+        classes = next(iter(predictions.runs(cell))).probabilities.shape[1]
+        given = classes, self.option("resamples"), self.option("level")
+        # The same resamples of examples for all metrics of a cell, where they are of the same run.
+        return {metric: _confusion.of_median_run(metric, runs, self.generator(*cell), *given) for metric in known}
 
 
 def _part(cells, target, estimate, ends, estimator, interval):
     part = cells.assign(target=target, estimate=estimate, low=ends[0], high=ends[1])
     return part[COLUMNS].assign(estimator=estimator, interval=interval, ddof=1.0)
+
+
+def _wanted(cells, known):
+    """Those of the cells' rows that a bootstrap is for; where macro F1 was not scored, of the predictions' own."""
+    import pandas as pd
+
+    from variability import wording
+    from variability.analyses import _cells
+
+    after = cells[(cells["phase"] == "after") & (cells["split"] == wording.SPLIT)]
+    other = after[after["primary"].astype(bool) & ~after["metric"].isin(["accuracy", F1])]
+    here = pd.MultiIndex.from_frame(after[RUN_CELL]).isin(known)
+    scored = after[(after["metric"] == F1) & (here | after["primary"].astype(bool))]
+    # Whatever is classified has an accuracy.
+    told = after[(after["metric"] == "accuracy") & here].assign(metric=F1, primary=False, n_undefined=0)
+    f1 = _cells.stacked([scored, told]).drop_duplicates(RUN_CELL)
+    return _cells.stacked([f1, other])
+
+
+def _note(table):
+    from variability.analyses import _confusion, _notes
+
+    some, of_run = table["n"] > 0, table["target"] == "one_run"
+    counted, without = table["interval"] == "Wilson", table["interval"] == "none"
+    possible = table["metric"].isin(_confusion.METRICS)
+    return _notes.notes(
+        table,
+        {
+            "no completed run": ~some & (table["n_failed"] > 0),
+            "metric undefined": ~some & (table["n_failed"] == 0),
+            "a single run: no spread": (table["n"] == 1) & ~of_run,
+            "number of test examples unknown": some & of_run & counted & table["n_test"].isna(),
+            "no predictions to draw from": some & without & possible,
+            "no bootstrap over examples of this metric": some & without & ~possible,
+        },
+    )
 
 
 def _median_of_accuracy(runs):

@@ -15,10 +15,13 @@ POWER = SD_LEVEL = 0.8
 
 
 def both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The table ``pairwise`` with every pair twice: A against B and B against A, each better when above 0."""
+    """The table ``pairwise`` with every pair twice: A against B and B against A, each better when above 0.
+
+    tests: how many p-values the pair's family has.
+    """
     import pandas as pd
 
-    pairs = pairs.dropna(subset=["mean", "mean_b"])
+    pairs = pairs.assign(tests=pairs.groupby("family")["p"].transform("count")).dropna(subset=["mean", "mean_b"])
     swap = {name: f"{name}_b" for name in SIDE} | {f"{name}_b": name for name in SIDE}
     turned = pairs.rename(columns=swap).assign(difference=-pairs["difference"], low=-pairs["high"], high=-pairs["low"])
     return pd.concat([pairs, turned], ignore_index=True)
@@ -62,10 +65,12 @@ def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
 def more_seeds(row: pd.Series, smallest: float) -> float:
     """Further seeds of each that would show the difference seen, or the smallest one that matters, if that is larger.
 
-    NaN from fewer than two runs, and where the planned number goes beyond what is looked for.
+    At the level that the smallest p-value of the family has to reach (Bonferroni). NaN from fewer than two runs, and
+    where the number goes beyond what is looked for.
     """
     from variability import sample_size
 
     sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
-    needed = float(sample_size.for_power(max(abs(row["difference"]), smallest), *sds, POWER, row["level"]))
+    level = 1 - (1 - row["level"]) / max(row["tests"], 1)
+    needed = float(sample_size.for_power(max(abs(row["difference"]), smallest), *sds, POWER, level))
     return max(needed - min(row["n"], row["n_b"]), 1.0) if needed < sample_size.MOST else float("nan")

@@ -37,5 +37,8 @@ def _without_repeats(tables: dict[str, Any]) -> dict[str, Any]:
     runs = tables["runs"]
     kept = tables | {"runs": first_runs(runs)}
     if "predictions" in kept:
-        kept["predictions"] = kept["predictions"].without_methods(set(runs.loc[runs["repeats"].notna(), "method"]))
+        again = set(runs.loc[runs["repeats"].notna(), "method"])
+        kept["predictions"] = kept["predictions"].only(
+            [cell for cell in kept["predictions"].cells if cell[2] not in again]
+        )
     return kept

@@ -1,0 +1,160 @@
+"""Every claim is a whole sentence with a verdict, whatever the study; and none is made of noise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_study as synthetic
+
+from variability import registry, sample_size
+from variability.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words, verdict
+from variability.stages.claim import as_markdown, claims
+
+NAMES = registry.names("claims")
+READ = sorted({name for claim in NAMES for name in registry.find("claims", claim).ANALYSES})
+STUDIES_OF_NOISE = 100
+EVERY = {(model, "digits", "full", seed) for model in ("a", "b") for seed in range(5)}
+STUDIES = {
+    "usual": {"models": ("cnn", "cnn-scratch", "vit"), "tasks": ("digits", "letter-case")},
+    "a failed run": {"failed": {("a", "digits", "full", 1)}},
+    "one seed": {"seeds": (0,)},
+    "one cell": {"models": ("a",), "methods": ("full",)},
+    "no spread": {"sd": 0.0},
+    "no completed run": {"methods": ("full",), "failed": EVERY},
+}
+
+
+def tables(read=READ, change=lambda runs: runs, **study):
+    base = synthetic.base_tables(**study)
+    base["runs"] = change(base["runs"])
+    return {name: registry.find("analyses", name)({}).table(base) for name in read}
+
+
+@pytest.fixture(scope="module")
+def studies():
+    return {name: tables(**study) for name, study in STUDIES.items()}
+
+
+def findings(name, read, **options):
+    return claims({name: options}, read)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_finding_is_a_whole_sentence_with_a_verdict(name, study, studies):
+    found = findings(name, studies[study])
+    assert list(found) == COLUMNS
+    assert found["verdict"].isin(VERDICTS).all()
+    for _, row in found.iterrows():
+        assert row["sentence"].startswith("On ") and row["sentence"].endswith(".")
+        assert "nan" not in in_words(row) and "inf" not in in_words(row)
+        assert row["task"] in row["sentence"]
+        assert np.isfinite(row["effect"]) and row["n"]
+        assert pd.isna(row["n_more"]) or (row["verdict"] == UNDECIDED and row["n_more"] >= 1)
+    for column in ("estimator", "scope", "interval"):
+        assert found[column].notna().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_usual_study_gives_rise_to_claims(name, studies):
+    assert len(findings(name, studies["usual"]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_supported_by_one_seed(name, studies):
+    assert not (findings(name, studies["one seed"])["verdict"] == SUPPORTED).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_are_a_schema_whose_defaults_it_accepts(name):
+    for schema in registry.find("claims", name).OPTIONS.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(schema["default"], schema)
+
+
+def test_claims_are_known_without_heavy_imports():
+    code = (
+        "import sys; from variability import registry\n"
+        "[registry.find('claims', name) for name in registry.names('claims')]\n"
+        "assert not {'torch', 'sklearn', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules), sys.modules"
+    )
+    library = Path(sys.modules["variability"].__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(library)})
+
+
+@pytest.mark.parametrize(
+    ("effect", "low", "high", "p", "expected"),
+    [
+        (0.1, 0.05, 0.15, 0.001, SUPPORTED),
+        (-0.1, -0.15, -0.05, 0.001, REFUSED),
+        (0.1, 0.01, 0.19, 0.2, UNDECIDED),  # the interval alone would say yes; adjusted for its family it does not
+        (0.001, -0.002, 0.004, 0.5, REFUSED),  # too small to matter, and known to be
+        (0.001, -0.2, 0.2, 0.9, UNDECIDED),
+        (0.1, np.nan, np.nan, np.nan, UNDECIDED),  # one run
+        (0.0, 0.0, 0.0, np.nan, REFUSED),
+    ],
+)
+def test_the_verdict(effect, low, high, p, expected):
+    assert verdict(effect, low, high, p, 0.95, 0.01) == expected
+
+
+def test_the_true_leader_beats_the_others_of_which_it_is_not_the_control(studies):
+    found = findings("beats", studies["usual"]).set_index("sentence")
+    assert set(found.index) == {f"On {task}, cnn (full) beats vit (full)." for task in ("digits", "letter-case")}
+    assert SUPPORTED in set(found["verdict"]) and REFUSED not in set(found["verdict"])
+    # The truth is 0.04 (see synthetic_study.true_mean).
+    assert (found["low"] < 0.04).all() and (found["high"] > 0.04).all()
+
+
+def test_of_a_loss_the_lower_is_better():
+    read = tables(change=lambda runs: runs.assign(primary=runs["metric"] == "nll"), models=("cnn", "vit"))
+    (row,) = findings("beats", read).to_dict("records")
+    assert row["sentence"] == "On digits, cnn (full) beats vit (full)."
+    assert row["effect"] > 0
+
+
+def test_seeds_that_would_decide_are_those_of_the_power_calculation(studies):
+    read = tables(sd=0.03, models=("cnn", "vit"))
+    (row,) = findings("beats", read).to_dict("records")
+    assert row["verdict"] == UNDECIDED
+    pair = read["pairwise"].query("model == 'cnn' and method == 'full' and model_b == 'vit' and method_b == 'full'")
+    (pair,) = pair.to_dict("records")
+    upper = [sample_size.sd_upper(pair[sd], 5, 0.8) for sd in ("sd", "sd_b")]
+    # Six pairs of four candidates are one family.
+    needed = sample_size.for_power(pair["difference"], *upper, 0.8, 1 - 0.05 / 6)
+    assert row["n_more"] == needed - 5
+
+
+def test_the_margin_is_the_users(studies):
+    loose = findings("best_seed_optimism", studies["usual"], margin=0.0)
+    strict = findings("best_seed_optimism", studies["usual"], margin=0.5)
+    assert (loose["verdict"] == SUPPORTED).all() and (strict["verdict"] == REFUSED).all()
+
+
+def test_the_strongest_come_first_and_the_page_counts_them(studies):
+    found = claims({name: {} for name in NAMES}, studies["usual"])
+    assert list(found["verdict"]) == sorted(found["verdict"], key=VERDICTS.index)
+    for _, of_verdict in found.groupby("verdict"):
+        p = of_verdict["p_adjusted"].dropna()
+        assert p.is_monotonic_increasing
+    text = as_markdown(found, "demo")
+    for name in VERDICTS:
+        assert f"## {name.capitalize()} ({(found['verdict'] == name).sum()})" in text
+    assert all(sentence in text for sentence in found["sentence"])
+
+
+@pytest.mark.slow
+def test_of_pure_noise_few_studies_name_a_winner():
+    """Six equal candidates: a false winner in at most 5 % of the studies, within Monte-Carlo error."""
+    wrong = 0
+    rng = np.random.default_rng(0)
+    for _ in range(STUDIES_OF_NOISE):
+        noise = synthetic.runs(models=("a", "b", "c"), tasks=("digits",))
+        noise["value"] = 0.8 + 0.02 * rng.standard_normal(len(noise))
+        read = {name: registry.find("analyses", name)({}).table({"runs": noise}) for name in ("pairwise", "gain")}
+        wrong += (findings("beats", read)["verdict"] == SUPPORTED).any()
+    assert wrong <= STUDIES_OF_NOISE * 0.05 + 3 * np.sqrt(STUDIES_OF_NOISE * 0.05 * 0.95)

@@ -1,0 +1,118 @@
+"""Weights on sorted scores give what drawn-out scores give: SciPy's trimmed mean, and loops over pairs."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from variability import iqm
+
+
+def pool(scores, missing=()):
+    """Of scores (runs, tasks), less those at (run, task)."""
+    rows = [(scores[at], at[1], at[0]) for at in np.ndindex(scores.shape) if at not in missing]
+    return iqm.Pool.of(*zip(*rows, strict=True), scores.shape[1], scores.shape[0])
+
+
+def mean(own, weights):
+    return iqm.interquartile_mean(own, iqm.cumulated(weights))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 1000), st.booleans())
+def test_the_interquartile_mean_is_scipys_where_tasks_have_equally_many_runs(runs, tasks, seed, tied):
+    scores = np.random.default_rng(seed).normal(size=(runs, tasks)).round(0 if tied else 9)
+    own = pool(scores)
+    expected = stats.trim_mean(scores, 0.25, axis=None)
+    assert mean(own, iqm.observed(own))[0] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("runs", [1, 7, 300])
+@pytest.mark.parametrize("draw", [iqm.stratified, iqm.clustered])
+def test_replicates_are_scipys_trimmed_means_of_the_scores_drawn_out(draw, runs):
+    scores = np.random.default_rng(0).normal(size=(runs, 3))
+    own = pool(scores)
+    weights = np.concatenate(list(draw(own, np.random.default_rng(1), 60)))
+    assert weights.shape == (60, 3 * runs)
+    drawn = [np.repeat(own.scores, row.astype(int)) for row in weights]
+    assert mean(own, weights) == pytest.approx([stats.trim_mean(each, 0.25) for each in drawn])
+    assert np.array_equal(weights @ own.membership, np.full((60, 3), runs))
+
+
+def test_a_run_of_a_task_with_fewer_runs_counts_more():
+    # Weights 3/4 for (0, 1) and 3/2 for (10): half a run is cut off below, none of the last.
+    own = iqm.Pool.of([0, 1, 10], [0, 0, 1], [0, 1, 0], 2, 2)
+    assert iqm.observed(own).tolist() == [[0.75, 0.75, 1.5]]
+    assert iqm.task_means(own, iqm.observed(own)).tolist() == [[0.5, 10.0]]
+    eight = iqm.Pool.of([0, 1, 2, 3, 4, 10, 11, 12], [0] * 5 + [1] * 3, [*range(5), *range(3)], 2, 5)
+    # 4/5 each, 4/3 each, two of the eight cut off: 0.8 + 0.8 + 0.4 of a run below, 1.33 + 0.67 above.
+    expected = (0.4 * 2 + 0.8 * 3 + 0.8 * 4 + 4 / 3 * 10 + (8 / 3 - 2) * 11) / 4
+    assert mean(eight, iqm.observed(eight))[0] == pytest.approx(expected)
+
+
+def test_equal_scores_have_exactly_themselves_as_their_mean():
+    own = pool(np.full((5, 3), 0.1), missing={(0, 1)})
+    weights = np.concatenate(list(iqm.clustered(own, np.random.default_rng(0), 50)))
+    assert set(mean(own, weights)) == {0.1}
+    assert set(iqm.task_means(own, weights).ravel()) == {0.1}
+
+
+def test_seeds_are_drawn_whole_where_they_span_tasks():
+    own = pool(np.arange(12.0).reshape(4, 3))
+    weights = np.concatenate(list(iqm.clustered(own, np.random.default_rng(0), 30)))
+    by_seed = weights.reshape(30, 4, 3)  # the scores are sorted by seed
+    assert (by_seed == by_seed[:, :, :1]).all()
+
+
+def test_what_is_missing_does_not_change_the_seeds_drawn():
+    scores = np.arange(40.0).reshape(10, 4)
+    whole, holed = pool(scores), pool(scores, missing={(3, 1), (4, 1), (9, 3)})
+    for one, other in zip(
+        iqm.clustered(whole, np.random.default_rng(5), 60),
+        iqm.clustered(holed, np.random.default_rng(5), 60),
+        strict=True,
+    ):
+        first, second = one[:, whole.task == 0], other[:, holed.task == 0]
+        assert np.allclose(first / first.sum(axis=1, keepdims=True), second / second.sum(axis=1, keepdims=True))
+
+
+def test_a_task_with_one_run_has_it_in_every_replicate():
+    own = pool(np.arange(10.0).reshape(5, 2), missing={(run, 1) for run in range(4)})
+    weights = np.concatenate(list(iqm.clustered(own, np.random.default_rng(0), 200)))
+    assert np.allclose(weights @ own.membership, 3)
+    assert np.allclose(iqm.task_means(own, weights)[:, 1], 9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 1000))
+def test_profiles_and_improvement_are_those_of_loops(runs, tasks, seed):
+    rng = np.random.default_rng(seed)
+    scores, others = rng.integers(0, 4, (runs, tasks)), rng.integers(0, 4, (runs + 2, tasks))
+    own, other = pool(scores.astype(float)), pool(others.astype(float))
+    weights, weights_other = (np.concatenate(list(iqm.stratified(each, rng, 8))) for each in (own, other))
+    thresholds = [-1, 0, 0.5, 2, 3, 5]
+    shares = iqm.profile(own, iqm.cumulated(weights), thresholds)
+    expected = [[(row * (own.scores > at)).sum() / len(row) for at in thresholds] for row in weights]
+    assert shares == pytest.approx(np.array(expected))
+    found = iqm.improvement(own, iqm.cumulated_by_task(own, weights), other, weights_other, iqm.standing(own, other))
+    for replicate, row, row_other in zip(found, weights, weights_other, strict=True):
+        per_task = []
+        for task in range(tasks):
+            mine = np.repeat(own.scores[own.task == task], row[own.task == task].astype(int))
+            theirs = np.repeat(other.scores[other.task == task], row_other[other.task == task].astype(int))
+            test = stats.mannwhitneyu(mine, theirs, method="asymptotic") if np.ptp([*mine, *theirs]) else None
+            per_task.append(0.5 if test is None else test.statistic / (len(mine) * len(theirs)))
+        assert replicate == pytest.approx(np.mean(per_task))
+
+
+def test_draws_are_uniform_within_tasks_of_different_sizes():
+    own = iqm.Pool.of(np.arange(9.0), [0] * 2 + [1] * 7, [0, 1, *range(7)], 2, 7)
+    weights = np.concatenate(list(iqm.stratified(own, np.random.default_rng(0), 20_000)))
+    assert weights.mean(axis=0) == pytest.approx(iqm.observed(own)[0], rel=0.05)
+
+
+@pytest.mark.parametrize(("scores", "task"), [([1.0, np.nan], [0, 1]), ([1.0, 2.0], [0, 0])])
+def test_a_missing_score_and_a_task_without_one_are_refused(scores, task):
+    with pytest.raises(ValueError):
+        iqm.Pool.of(scores, task, [0, 1], 2, 2)

@@ -1,0 +1,41 @@
+"""What analyses of runs crossed with examples share: the metric of a loss, failed runs, p-values of many tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from variability.analyses import RUN_CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from variability.predictions import Cell
+
+#: The mean of a cube's losses is the error (1 - accuracy) in classification and the MSE in regression.
+METRICS = {"classification": "accuracy", "regression": "mse"}
+
+
+def metrics(runs: pd.DataFrame) -> dict[str, str]:
+    """For every task ``accuracy`` or ``mse``, by the kind of the metrics that its runs have."""
+    from variability.metrics import scalars
+
+    plugins = scalars()
+    found = {}
+    for task, metric in runs[["task", "metric"]].drop_duplicates().itertuples(index=False):
+        if metric in plugins:
+            found[task] = METRICS[plugins[metric].KIND]
+    return {task: found.get(task, "accuracy") for task in runs["task"].unique()}
+
+
+def failures(runs: pd.DataFrame) -> dict[Cell, int]:
+    """For every cell how many of its runs failed; none of these has predictions."""
+    each = runs.drop_duplicates([*RUN_CELL, "seed"])
+    failed = (each["status"] != "completed").groupby([each[key] for key in RUN_CELL], sort=True).sum()
+    return {cell: int(count) for cell, count in failed.items()}
+
+
+def holm(p: pd.Series, family: pd.Series) -> pd.Series:
+    """p-values adjusted within each family; a missing one is no test and makes its family no larger."""
+    from variability import comparisons
+
+    return p.astype(float).groupby(family, sort=False).transform(lambda of_family: comparisons.holm(of_family))
