@@ -171,11 +171,12 @@ def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
     """Ten tasks; the seeds' effects correlated by 0.3 over tasks. The truth is 0, for IQM and mean alike."""
     simulations = max(simulations // 8, 1)
     ways = {"stratified bootstrap": iqm.stratified, "bootstrap clustered by seed": iqm.clustered}
+    names = [*ways, "t of the jackknife over seeds"]
     for correlation in (0.0, 0.3):
-        held = {name: {} for name in ways}
+        held = {name: {} for name in names}
         for n in COUNTS:
             task, seed = np.repeat(np.arange(10), n), np.tile(np.arange(n), 10)
-            inside = {name: 0 for name in ways}
+            inside = {name: 0 for name in names}
             for _ in range(simulations):
                 shared = np.sqrt(correlation) * rng.standard_normal(n)
                 values = np.sqrt(1 - correlation) * rng.standard_normal(10 * n) + shared[seed]
@@ -184,6 +185,11 @@ def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
                     drawn = [iqm.interquartile_mean(pool, iqm.cumulated(w)) for w in weights(pool, rng, RESAMPLES)]
                     low, high = resampling.percentile_interval(np.concatenate(drawn), LEVEL)
                     inside[name] += low <= 0 <= high
+                whole, *without = iqm.interquartile_mean(
+                    pool, iqm.cumulated(np.vstack([iqm.observed(pool), iqm.without_seeds(pool)]))
+                )
+                low, high = iqm.jackknife_interval(whole, np.array(without), LEVEL)
+                inside[names[-1]] += low <= 0 <= high
             for name, count in inside.items():
                 held[name][n] = count / simulations
         for name, found in held.items():

@@ -116,3 +116,22 @@ def test_draws_are_uniform_within_tasks_of_different_sizes():
 def test_a_missing_score_and_a_task_without_one_are_refused(scores, task):
     with pytest.raises(ValueError):
         iqm.Pool.of(scores, task, [0, 1], 2, 2)
+
+
+def test_the_jackknife_of_a_mean_is_students_t_interval_of_the_seeds_means():
+    rng = np.random.default_rng(3)
+    values = rng.standard_normal((4, 6))  # tasks, seeds
+    pool = iqm.Pool.of(values.ravel(), np.repeat(np.arange(4), 6), np.tile(np.arange(6), 4), 4, 6)
+    whole, *without = iqm.task_means(pool, np.vstack([iqm.observed(pool), iqm.without_seeds(pool)])).mean(axis=1)
+    expected = stats.t.interval(0.9, 5, values.mean(), stats.sem(values.mean(axis=0)))
+    assert iqm.jackknife_interval(whole, np.array(without), 0.9) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_jackknife_of_the_iqm_leaves_one_seed_out_at_a_time():
+    rng = np.random.default_rng(4)
+    values = rng.standard_normal((4, 5))
+    pool = iqm.Pool.of(values.ravel(), np.repeat(np.arange(4), 5), np.tile(np.arange(5), 4), 4, 5)
+    found = iqm.interquartile_mean(pool, iqm.cumulated(iqm.without_seeds(pool)))
+    # Of 20 runs 16 are left, each of which stands for 20/16 of a run: five are cut off at each end, four of these 16.
+    expected = [stats.trim_mean(np.delete(values, seed, axis=1).ravel(), 0.25) for seed in range(5)]
+    assert found == pytest.approx(expected, rel=1e-12)

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 #: Replicates at a time: few enough for their weights to stay in a processor's cache. Fixed, as draws depend on it.
 ROWS = 25
@@ -96,6 +97,19 @@ def clustered(pool: Pool, rng: np.random.Generator, resamples: int) -> Iterator[
         drawn = _counts(_draws(rng, np.array([pool.seeds]), rows), starts)
         counts = np.take(drawn.astype(float), pool.seed, axis=1)
         yield counts if crossed else _weights(pool, counts, _filled(pool, counts, spare))
+
+
+def without_seeds(pool: Pool) -> np.ndarray:
+    """Weights (seeds, runs) of the runs without one seed each; every seed has a run on every task."""
+    return (pool.seed != np.arange(pool.seeds)[:, None]) * (pool.seeds / (pool.seeds - 1))
+
+
+def jackknife_interval(estimate: float, without: np.ndarray, level: float) -> tuple[float, float]:
+    """Student's t interval from the estimates without each of the n seeds (Tukey 1958), n - 1 degrees of freedom."""
+    n = len(without)
+    error = np.sqrt((n - 1) / n * np.square(without - without.mean()).sum())
+    half = special.stdtrit(n - 1, 0.5 + level / 2) * error
+    return estimate - half, estimate + half
 
 
 def cumulated(weights: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from variability.analyses import LEVEL, RESAMPLES, SEED, Analysis
 KEYS = ["model", "method"]
 STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 AGGREGATES = ("iqm", "mean", "median")
+#: Those of which the jackknife knows the error: of a median it does not (Miller 1974).
+SMOOTH = AGGREGATES[:2]
 WHAT = {
     "iqm": "interquartile mean of all runs on all tasks, each task with equal weight",
     "mean": "mean over tasks of the mean over runs",
@@ -48,6 +50,9 @@ class Robust(Analysis):
     tasks and new seeds. Where a candidate has the same seeds on all tasks they are drawn whole, because equal seeds
     share streams and their runs are alike across tasks; else runs are drawn within each task. Methods of one model
     whose streams are the same are given the same draws. Failed runs are left out: see n_failed.
+
+    IQM and mean of a candidate with at least three seeds, all of them completed on all tasks, have an interval that
+    covers as it should with few of them too: Student's t on the delete-one-seed jackknife (Tukey 1958).
     """
 
     CAPTION = (
@@ -137,7 +142,7 @@ class Robust(Analysis):
             estimate, low, high = (
                 np.where(means, -first, second) for first, second in ((estimate, estimate), (high, low), (low, high))
             )
-        return table.assign(
+        table = table.assign(
             **_said(candidate),
             estimate=estimate,
             low=low,
@@ -145,6 +150,11 @@ class Robust(Analysis):
             interval=_interval(candidate["clustered"]) if candidate["most"] > 1 else "none",
             note=_note(candidate),
         )
+        if candidate["crossed"]:
+            at = table.index[table["quantity"].isin(SMOOTH)]
+            table.loc[at, ["low", "high"]] = _jackknifed(candidate["pool"], sign, self.option("level"))
+            table.loc[at, ["interval", "note"]] = ["t, of the jackknife over seeds", "-"]
+        return table
 
     def _of_pair(self, one, other, replicates):
         import pandas as pd
@@ -213,6 +223,7 @@ def _candidate(key, runs):
         "name": key,
         "pool": pool,
         "iqm": pool and iqm.interquartile_mean(pool, iqm.cumulated(iqm.observed(pool)))[0],
+        "crossed": pool is not None and len(valid) == len(tasks) * len(seeds) and len(seeds) >= 3,
         "clustered": len(runs) == len(tasks) * len(seeds),
         "streams": _streams(key, runs),
         "n": len(valid),
@@ -251,6 +262,21 @@ def _numbers(pool, weights, thresholds):
     heaped, means = iqm.cumulated(weights), iqm.task_means(pool, weights)
     aggregates = [iqm.interquartile_mean(pool, heaped), means.mean(axis=1), np.median(means, axis=1)]
     return np.column_stack([*aggregates, iqm.profile(pool, heaped, thresholds)])
+
+
+def _jackknifed(pool, sign, level):
+    """Ends of the intervals of SMOOTH, in the metric's own sign."""
+    from variability import iqm
+
+    whole, without = iqm.observed(pool), iqm.without_seeds(pool)
+    ends = []
+    for numbers in (
+        lambda weights: iqm.interquartile_mean(pool, iqm.cumulated(weights)),
+        lambda weights: iqm.task_means(pool, weights).mean(axis=1),
+    ):
+        low, high = iqm.jackknife_interval(numbers(whole)[0], numbers(without), level)
+        ends.append((low, high) if sign > 0 else (-high, -low))
+    return ends
 
 
 def _names(pair):

@@ -8,7 +8,7 @@ ROWS = 40
 HOW = (
     "No run of this study was made twice: n = 0 pairs of equal runs.\n"
     "To see what is left when even the seeds are equal, give a method a second name in the config,\n"
-    "for example  methods: {full: {}, full-again: {kind: full}}  (a diverged run makes no pair)."
+    "for example  methods: {full: {}, full-again: {repeats: full}}  (a diverged run makes no pair)."
 )
 
 
