@@ -151,7 +151,10 @@ def tables(**options):
 
 def analysed(base):
     """The base tables that plots and summary read, with all analyses of them."""
-    analyses = {name: registry.find("analyses", name)({}).table(base) for name in registry.names("analyses")}
+    plugins = {name: registry.find("analyses", name) for name in registry.names("analyses")}
+    # Few resamples: what is drawn and said of a table does not depend on their number.
+    options = {name: {"resamples": 200} if "resamples" in plugin.OPTIONS else {} for name, plugin in plugins.items()}
+    analyses = {name: plugin(options[name]).table(base) for name, plugin in plugins.items()}
     return {name: table for name, table in base.items() if name != "predictions"} | analyses
 
 

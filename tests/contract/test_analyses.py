@@ -46,7 +46,10 @@ def usual(studies):
 
 
 def table(name, tables, **options):
-    return registry.find("analyses", name)(options).table(tables)
+    analysis = registry.find("analyses", name)
+    # Few resamples: what is asked here does not depend on their number.
+    few = {"resamples": 200} if "resamples" in analysis.OPTIONS else {}
+    return analysis(few | options).table(tables)
 
 
 def in_order(found):

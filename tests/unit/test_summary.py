@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
@@ -102,3 +103,24 @@ def test_paragraphs_fit_a_terminal():
 def test_the_summary_does_with_the_runs_alone():
     text = summarise({"runs": synthetic.runs()}, "demo")
     assert text.startswith("# demo") and "20 runs" in text
+
+
+def claims_of(*rows):
+    """Claims as the table of them has them: (kind, verdict) in order of strength."""
+    facts = {"task": "digits", "effect": 0.1, "low": 0.05, "high": 0.15, "unit": None, "p_adjusted": 0.01, "n": 5}
+    facts |= {"interval": "Welch t", "level": 0.95, "n_more": float("nan")}
+    named = [{"kind": kind, "verdict": verdict, "sentence": f"On digits, {kind} {at}."} for at, (kind, verdict) in rows]
+    return pd.DataFrame([row | facts for row in named])
+
+
+def test_the_strongest_and_the_refused_claims_are_of_several_kinds():
+    verdicts = ["supported"] * 4 + ["not supported", "undecided", "undecided", "undecided"]
+    kinds = ["beats", "beats", "beats", "gains", "beats", "beats", "gains", "ranks"]
+    tables = synthetic.tables(models=MODELS) | {"claims": claims_of(*enumerate(zip(kinds, verdicts, strict=True)))}
+    text = " ".join(summarise(tables, "demo").split())
+    said = text[text.index("## Claims") :]
+    assert said.startswith("## Claims: 4 supported, 3 undecided, 1 not supported")
+    strongest, others = said.split("Not supported or undecided:")
+    assert [f"{kind} {at}" in strongest for at, kind in enumerate(kinds[:4])] == [True, True, False, True]
+    assert [f"{kind} {at}" in others for at, kind in enumerate(kinds) if at > 3] == [True, False, True, True]
+    assert "adjusted p 0.010" in said and "n = 5" in said

@@ -75,13 +75,19 @@ def _holes(each: pd.DataFrame) -> int:
 def _claims(claims: pd.DataFrame) -> list[str]:
     """The strongest claims, and the first that the runs refuse or leave undecided."""
     counts = ", ".join(f"{(claims['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
-    supported = claims[claims["verdict"] == SUPPORTED].head(CLAIMS)
-    refused = pd.concat([claims[claims["verdict"] == verdict] for verdict in (REFUSED, UNDECIDED)]).head(CLAIMS)
+    supported = _foremost(claims[claims["verdict"] == SUPPORTED])
+    refused = _foremost(pd.concat([claims[claims["verdict"] == verdict] for verdict in (REFUSED, UNDECIDED)]))
     sections = [f"## Claims: {counts}"]
     for head, rows in (("Strongest:", supported), ("Not supported or undecided:", refused)):
         lines = [_bullet(f"{row['verdict']}: {in_words(row)}") for _, row in rows.iterrows()]
         sections.append("\n".join([head, "", *(lines or ["- none"])]))
     return sections
+
+
+def _foremost(claims: pd.DataFrame) -> pd.DataFrame:
+    """The first CLAIMS of them, of as many kinds as there are: three of one kind would say one thing three times."""
+    turn = claims.groupby("kind", sort=False).cumcount()
+    return claims.loc[turn.sort_values(kind="stable").index].head(CLAIMS)
 
 
 def _bullet(text: str) -> str:
