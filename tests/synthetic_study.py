@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from variability import registry, resampling, runs_table
 from variability.predictions import Predictions, RunPredictions
 
+ANALYSES = registry.names("analyses")
 KINDS = {"linear_probe": "linear_probe", "full": "full", "partial": "partial"}
 VERSIONS = {"torch": "2.0", "numpy": "2.0"}
 
@@ -112,6 +113,15 @@ def history(
     return pd.concat(parts, ignore_index=True).sort_values([*runs_table.KEYS, "epoch"], ignore_index=True)
 
 
+def as_imported(runs):
+    """The runs as they would be if they had been made elsewhere: only keys, metric and value are known."""
+    unknown = [column for column in runs if column.startswith("seed_") or column in ("weights", "recipe_hash", "bytes")]
+    unknown += ["architecture", "provider", "preprocess", "model_options", "method_options", "versions", "device"]
+    unknown += ["method_kind", "majority", "n_test", "seconds", "energy_j"]
+    kept = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
+    return runs[kept].assign(source="import", **dict.fromkeys(unknown, np.nan))
+
+
 def base_tables(**options):
     """All base tables of a study but those per class, as an analysis gets them."""
     shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
@@ -144,14 +154,14 @@ def predicted(
     return Predictions({cell: partial(source, cell) for cell in product(models, tasks, methods)})
 
 
-def tables(**options):
-    """Base tables and all analyses of a study, as a plot or the summary gets them."""
-    return analysed(base_tables(**options))
+def tables(only=ANALYSES, **options):
+    """Base tables and analyses of a study, as a plot or the summary gets them."""
+    return analysed(base_tables(**options), only)
 
 
-def analysed(base):
-    """The base tables that plots and summary read, with all analyses of them."""
-    plugins = {name: registry.find("analyses", name) for name in registry.names("analyses")}
+def analysed(base, only=ANALYSES):
+    """The base tables that plots and summary read, with analyses of them."""
+    plugins = {name: registry.find("analyses", name) for name in only}
     # Few resamples: what is drawn and said of a table does not depend on their number.
     options = {name: {"resamples": 200} if "resamples" in plugin.OPTIONS else {} for name, plugin in plugins.items()}
     analyses = {name: plugin(options[name]).table(base) for name, plugin in plugins.items()}

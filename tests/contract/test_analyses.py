@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -41,6 +42,12 @@ def studies():
 
 
 @pytest.fixture(scope="module")
+def answers(studies):
+    """The table of every analysis of every study, made once for all that only look at it."""
+    return cache(lambda name, study: table(name, studies[study]))
+
+
+@pytest.fixture(scope="module")
 def usual(studies):
     return studies["usual"]
 
@@ -60,8 +67,8 @@ def in_order(found):
 
 @pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_row_says_how_it_was_reckoned(name, study, studies):
-    found = table(name, studies[study])
+def test_every_row_says_how_it_was_reckoned(name, study, answers):
+    found = answers(name, study)
     for column in SAID:
         assert found[column].notna().all(), column
         assert not (found[column].astype(str) == "").any(), column
@@ -70,8 +77,8 @@ def test_every_row_says_how_it_was_reckoned(name, study, studies):
 
 @pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("name", NAMES)
-def test_numbers_are_finite_or_missing_and_intervals_are_in_order(name, study, studies):
-    found = table(name, studies[study])
+def test_numbers_are_finite_or_missing_and_intervals_are_in_order(name, study, answers):
+    found = answers(name, study)
     assert not np.isinf(found.select_dtypes("number").to_numpy(dtype=float)).any()
     for low in [column for column in found if column == "low" or column.endswith("_low")]:
         high = low.removesuffix("low") + "high"
@@ -83,9 +90,9 @@ def test_numbers_are_finite_or_missing_and_intervals_are_in_order(name, study, s
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_usual_study_has_an_answer(name, usual):
+def test_the_usual_study_has_an_answer(name, answers):
     if name != "nondeterminism":  # it has no run that was made twice
-        assert len(table(name, usual))
+        assert len(answers(name, "usual"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,24 +100,20 @@ def test_runs_from_elsewhere_of_which_nothing_else_is_known(name):
     analysis = registry.find("analyses", name)
     if set(analysis.NEEDS) != {"runs"}:
         pytest.skip(f"reads {analysis.NEEDS}, which imported runs do not have")
-    runs = synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters"))
-    unknown = [column for column in runs if column.startswith("seed_") or column in ("weights", "recipe_hash", "bytes")]
-    unknown += ["architecture", "provider", "preprocess", "model_options", "method_options", "versions", "device"]
-    runs[[*unknown, "majority", "n_test", "seconds", "energy_j"]] = np.nan
-    runs = runs.assign(source="import").query("phase == 'after' and split == 'test' and metric == 'accuracy'")
+    runs = synthetic.as_imported(synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters")))
     found = table(name, {"runs": runs})
     assert found["scope"].str.contains("import").all()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_second_time_gives_the_same_table_bit_for_bit(name, usual):
-    pd.testing.assert_frame_equal(table(name, usual), table(name, usual), check_exact=True)
+def test_a_second_time_gives_the_same_table_bit_for_bit(name, usual, answers):
+    pd.testing.assert_frame_equal(table(name, usual), answers(name, "usual"), check_exact=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_the_runs_does_not_matter(name, usual):
+def test_the_order_of_the_runs_does_not_matter(name, usual, answers):
     shuffled = usual | {"runs": usual["runs"].sample(frac=1, random_state=0)}
-    expected = in_order(table(name, usual))
+    expected = in_order(answers(name, "usual"))
     pd.testing.assert_frame_equal(in_order(table(name, shuffled)), expected, check_exact=False, rtol=1e-9)
 
 
@@ -134,8 +137,8 @@ def test_resampling_is_seeded_by_the_option(name, usual):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_csv_reads_back_exactly(name, usual, tmp_path):
-    found = table(name, usual)
+def test_the_csv_reads_back_exactly(name, answers, tmp_path):
+    found = answers(name, "usual")
     found.to_csv(tmp_path / "table.csv", index=False)
     read = pd.read_csv(tmp_path / "table.csv")
     for column in found.select_dtypes("float"):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -35,9 +36,28 @@ STUDIES = {
 }
 
 
+class Studies(dict):
+    """Tables of the studies by name, each made when it is first asked for."""
+
+    def __missing__(self, name):
+        return self.setdefault(name, synthetic.tables(**STUDIES[name]))
+
+
 @pytest.fixture(scope="module")
 def studies():
-    return {name: synthetic.tables(**study) for name, study in STUDIES.items()}
+    return Studies()
+
+
+@pytest.fixture(scope="module")
+def drawn(studies):
+    """Every plot of every study, drawn once for all that only look at it; and its words."""
+
+    @cache
+    def drawn(name, study):
+        figure = draw(name, studies[study])
+        return figure, words(figure)
+
+    return drawn
 
 
 def draw(name, tables, **options):
@@ -67,9 +87,9 @@ def words(figure):
 
 @pytest.mark.parametrize("study", [*list(STUDIES)[:-1], pytest.param("long names", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_word_is_cut_off_and_no_two_overlap(name, study, studies):
-    figure = draw(name, studies[study])
-    boxes = [(text.get_text(), text.get_window_extent()) for text in words(figure)]
+def test_no_word_is_cut_off_and_no_two_overlap(name, study, drawn):
+    figure, texts = drawn(name, study)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
     for said, box in boxes:
         assert box.x0 >= -1 and box.y0 >= -1, said
         assert box.x1 <= figure.bbox.width + 1 and box.y1 <= figure.bbox.height + 1, said
@@ -80,6 +100,7 @@ def test_no_word_is_cut_off_and_no_two_overlap(name, study, studies):
         assert across <= 2 or down <= 2, (one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_tables_make_the_same_bytes(name, studies, tmp_path):
     drawer = registry.find("plots", name)
@@ -101,22 +122,25 @@ def test_the_same_tables_make_the_same_bytes(name, studies, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_title_and_note_say_study_n_and_failures(name, studies):
-    figure = draw(name, studies["usual"])
-    everything = " ".join(" ".join(text.get_text().split()) for text in words(figure))
+def test_title_and_note_say_study_n_and_failures(name, drawn):
+    figure, texts = drawn(name, "usual")
+    everything = " ".join(" ".join(text.get_text().split()) for text in texts)
     assert figure.get_suptitle().startswith("demo: ")
     assert re.search(r"\bn\b", everything)
     assert "diverged" in everything
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "runs" in registry.find("plots", name).NEEDS])
-def test_the_title_names_metric_and_split(name, studies):
-    assert "accuracy on the test split" in " ".join(draw(name, studies["usual"]).get_suptitle().split())
+def test_the_title_names_metric_and_split(name, drawn):
+    assert "accuracy on the test split" in " ".join(drawn(name, "usual")[0].get_suptitle().split())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_title_can_be_replaced(name, studies):
-    assert draw(name, studies["usual"], title="Mine").get_suptitle().strip() == "Mine"
+    drawer = registry.find("plots", name)({"title": "Mine"}, "demo")
+    with style.applied():
+        figure = drawer.draw({need: studies["one run"][need] for need in (*drawer.NEEDS, *drawer.ANALYSES)})
+    assert figure.get_suptitle().strip() == "Mine"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,6 +155,32 @@ def test_options_are_a_schema_whose_defaults_it_accepts(name):
 def test_a_plot_says_in_the_report_what_it_shows(name):
     caption = registry.find("plots", name).CAPTION
     assert 80 <= len(caption) <= 400 and caption.endswith(".")
+
+
+READS_RUNS = [
+    name
+    for name in NAMES
+    if all(
+        set(plugin.NEEDS) <= {"runs"}
+        for plugin in [
+            registry.find("plots", name),
+            *(registry.find("analyses", read) for read in registry.find("plots", name).ANALYSES),
+        ]
+    )
+]
+
+
+@pytest.mark.parametrize("name", READS_RUNS)
+def test_imported_runs_are_drawn_or_the_figure_says_why_not(name, imported):
+    figure = draw(name, imported)
+    assert any(axes.has_data() or axes.texts for axes in figure.axes)
+
+
+@pytest.fixture(scope="module")
+def imported():
+    analyses = {name for plot in READS_RUNS for name in registry.find("plots", plot).ANALYSES}
+    base = synthetic.base_tables(models=("cnn", "vit"), tasks=("digits", "letters"))
+    return synthetic.analysed({"runs": synthetic.as_imported(base["runs"])}, sorted(analyses))
 
 
 def test_every_seed_is_a_dot(studies):
@@ -220,6 +270,7 @@ def test_a_cell_that_is_not_in_the_study_is_left_blank(studies):
         draw(name, tables)
 
 
+@pytest.mark.slow
 def test_drawing_never_touches_pyplot():
     names = ", ".join(repr(name) for name in NAMES)
     code = (

@@ -154,7 +154,7 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
 
 def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
-    fitted, folder = tmp_path / "finetune", tmp_path / "predict"
+    fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
     finetune(tiny_study.STUDY, task, None, None, [], fitted, fitted / "block-0.json")
     predict(tiny_study.STUDY, task, None, fitted, fitted / "block-0.json", [], folder, folder / "block-0.json")
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
@@ -162,16 +162,19 @@ def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}
     spec = {
-        "models": {"small": tiny_study.STUDY["model"]},
+        "models": {"small": tiny_study.STUDY["model"] | {"backbone": "small", "seed_pretrain": None}},
         "tasks": {"digits": {"kind": "classification", "metric": "accuracy"}},
-        "methods": {"everything": {"kind": "full"}},
+        "methods": {"everything": {"kind": "full", "options": {}, "repeats": None}},
+        "imports": {},
+        "grid": {},
     }
     aggregate([tmp_path / "scores.parquet"], [fitted / "block-0.json"], spec, tmp_path)
     tables = {name: tmp_path / f"{name}.parquet" for name in ("runs", "per_class", "history")}
     assert pd.read_parquet(tables["history"])["validation_loss"].isna().all()
     for name in registry.names("analyses"):
         tables[name] = tmp_path / f"{name}.csv"
-        analyse(name, tables, {}, tables[name])
+        wanted = {*registry.find("analyses", name).NEEDS, *registry.find("analyses", name).USES} - {"predictions"}
+        analyse(name, {table: tables[table] for table in wanted}, {}, tables[name], [folder / "block-0.json"])
     for name in registry.names("plots"):
         plot(name, tables, {"dpi": 50}, "demo", tmp_path / f"{name}.svg", tmp_path / f"{name}.png")
     assert "not measured" in (tmp_path / "learning_curves.svg").read_text()

@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
+from variability import registry
 from variability.summary import summarise
+from variability.wording import SUMMARISED
 
 MODELS = ("cnn", "cnn-scratch", "vit")
 
 
 def said(**options):
     """The summary in one line, and the paragraph of findings alone."""
-    text = summarise(synthetic.tables(**({"models": MODELS} | options)), "demo")
+    text = summarise(synthetic.tables(SUMMARISED, **({"models": MODELS} | options)), "demo")
     return text, " ".join(text.partition("## Findings")[2].split())
 
 
@@ -81,7 +83,7 @@ def test_gains_over_the_controls_come_with_their_estimator(reference):
 
 
 def test_for_a_loss_the_lowest_value_is_the_best():
-    tables = synthetic.tables(models=MODELS)
+    tables = synthetic.tables(SUMMARISED, models=MODELS)
     for table in tables.values():
         if "metric" in table:
             table["primary"] = table["metric"] == "nll"
@@ -116,7 +118,9 @@ def claims_of(*rows):
 def test_the_strongest_and_the_refused_claims_are_of_several_kinds():
     verdicts = ["supported"] * 4 + ["not supported", "undecided", "undecided", "undecided"]
     kinds = ["beats", "beats", "beats", "gains", "beats", "beats", "gains", "ranks"]
-    tables = synthetic.tables(models=MODELS) | {"claims": claims_of(*enumerate(zip(kinds, verdicts, strict=True)))}
+    tables = synthetic.tables(SUMMARISED, models=MODELS) | {
+        "claims": claims_of(*enumerate(zip(kinds, verdicts, strict=True)))
+    }
     text = " ".join(summarise(tables, "demo").split())
     said = text[text.index("## Claims") :]
     assert said.startswith("## Claims: 4 supported, 3 undecided, 1 not supported")
@@ -124,3 +128,13 @@ def test_the_strongest_and_the_refused_claims_are_of_several_kinds():
     assert [f"{kind} {at}" in strongest for at, kind in enumerate(kinds[:4])] == [True, True, False, True]
     assert [f"{kind} {at}" in others for at, kind in enumerate(kinds) if at > 3] == [True, False, True, True]
     assert "adjusted p 0.010" in said and "n = 5" in said
+
+
+def test_runs_of_which_nothing_is_known_from_before_have_no_column_for_it():
+    base = synthetic.base_tables(models=MODELS)
+    runs = base["runs"].query("phase == 'after'").assign(source="elsewhere")
+    runs = runs[~((runs["model"] == MODELS[0]) & (runs["method"] == "full") & (runs["seed"] > 2))]
+    tables = {name: registry.find("analyses", name)({}).table({"runs": runs}) for name in ("spread", "gain")}
+    text = " ".join(summarise(tables | {"runs": runs}, "demo").split())
+    assert "untrained head" not in text
+    assert "The cells have 3 to 5 runs." in text

@@ -222,6 +222,7 @@ def test_what_does_not_vary_apart_is_left_out():
     assert found.variances == pytest.approx([0.5])
 
 
+@pytest.mark.slow
 def test_adjusted_estimates_are_right_on_average():
     rng = np.random.default_rng(0)
     truth = np.array([1, 0.5, 0.2, 0.1])

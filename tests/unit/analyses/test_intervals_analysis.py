@@ -78,6 +78,7 @@ def test_values_from_the_confusion_matrix_are_those_of_the_metrics(seed, n, metr
     assert found == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_of_f1_is_one_of_examples():
     run = said(0)
     row = of_cell([run], resamples=4000)

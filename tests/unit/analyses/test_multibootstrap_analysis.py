@@ -161,6 +161,7 @@ def noisy(rng, runs, examples, mean, sd):
     return seeds(rng.random((runs, examples)) < np.clip(mean + rng.normal(0, sd, (runs, 1)), 0, 1))
 
 
+@pytest.mark.slow
 def test_with_very_many_examples_and_seeds_it_is_welchs_interval():
     rng = np.random.default_rng(4)
     cells = {("a", "full"): noisy(rng, 60, 4000, 0.30, 0.03), ("b", "full"): noisy(rng, 40, 4000, 0.28, 0.05)}

@@ -107,8 +107,10 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
         columns.append(_lookup(means, spread, lambda row: _ends(row["low"], row["high"])))
     if "gain" in tables:
         gains = tables["gain"][tables["gain"]["comparison"] == "before"]
-        header.append(f"gain over untrained head, {_percent(gains)} t")
-        columns.append(_lookup(gains, spread, lambda row: _difference(row) if row["n"] else "none"))
+        # Of imported runs nobody knows what their networks said before.
+        if len(gains):
+            header.append(f"gain over untrained head, {_percent(gains)} t")
+            columns.append(_lookup(gains, spread, lambda row: _difference(row) if row["n"] else "none"))
     return _aligned(header, list(zip(*columns, strict=True)))
 
 

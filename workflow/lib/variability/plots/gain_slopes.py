@@ -1,7 +1,7 @@
 """From the untrained head to the fine-tuned network, run by run."""
 
 from variability import style, wording
-from variability.plots import Plot, _study
+from variability.plots import Plot, _panels, _study
 
 
 class GainSlopes(Plot):
@@ -23,16 +23,17 @@ class GainSlopes(Plot):
         gains = wording.shown(tables["gain"], phase=None)
         gains = gains[gains["comparison"] == "before"].set_index(_study.KEYS)
         models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        title = f"{self.study}: {_study.metric_of(runs)} on the {wording.SPLIT} split, before and after fine-tuning"
+        if gains.empty:
+            figure = style.figure(6.5, 2.0, self.option("title", title), "Imported runs begin after fine-tuning.")
+            return _panels.nothing(figure, "of no run is the value before fine-tuning known")
         looks = style.looks(methods)
         labels = [style.wrap(model, 28) for model in models]
         band = max(0.4, 0.13 * max(label.count("\n") + 2 for label in labels))
         figure = style.figure(
             width=max(6.5, 1.9 + 4.1 * len(methods)),
             height=1.5 + len(tasks) * (0.8 + band * len(models)),
-            title=self.option(
-                "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {wording.SPLIT} split, before and after fine-tuning",
-            ),
+            title=self.option("title", title),
             note="In each band: a run's value before (hollow, above) and after fine-tuning (filled, below); a cross "
             "for a diverged run, which has no value after. Right: mean of the differences within runs, its "
             f"{wording.percent(gains['level'].max())} t interval, and the number n of runs it rests on.",
