@@ -36,6 +36,11 @@ STUDIES = {
 }
 
 
+#: Those that find most of what is wrong with a new analysis.
+FIRST = ("usual", "one run", "no spread", "a cell without a completed run", "no completed run")
+EACH = [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in STUDIES]
+
+
 @pytest.fixture(scope="module")
 def studies():
     return {name: synthetic.base_tables(**study) for name, study in STUDIES.items()}
@@ -65,7 +70,7 @@ def in_order(found):
     return found.sort_values(keys, ignore_index=True, key=lambda column: column.astype(str), kind="stable")
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", EACH)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_row_says_how_it_was_reckoned(name, study, answers):
     found = answers(name, study)
@@ -75,7 +80,7 @@ def test_every_row_says_how_it_was_reckoned(name, study, answers):
     assert "ddof" in found
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", EACH)
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_finite_or_missing_and_intervals_are_in_order(name, study, answers):
     found = answers(name, study)

@@ -85,7 +85,9 @@ def words(figure):
     return list(drawn.values())
 
 
-@pytest.mark.parametrize("study", [*list(STUDIES)[:-1], pytest.param("long names", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "study", ["usual", *(pytest.param(each, marks=pytest.mark.slow) for each in list(STUDIES)[1:])]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_word_is_cut_off_and_no_two_overlap(name, study, drawn):
     figure, texts = drawn(name, study)
@@ -170,6 +172,7 @@ READS_RUNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READS_RUNS)
 def test_imported_runs_are_drawn_or_the_figure_says_why_not(name, imported):
     figure = draw(name, imported)
@@ -247,6 +250,7 @@ def test_cells_of_the_heat_map_hold_the_numbers_of_the_table(studies):
     assert expected in {text.get_text() for text in words(draw("model_task_heatmap", studies["usual"]))}
 
 
+@pytest.mark.slow
 def test_tasks_with_different_metrics_share_no_scale(studies):
     tables = {}
     for name, table in studies["usual"].items():
@@ -260,6 +264,7 @@ def test_tasks_with_different_metrics_share_no_scale(studies):
         draw(name, tables)
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_not_in_the_study_is_left_blank(studies):
     base = synthetic.base_tables(**STUDIES["usual"])
     kept = {cell for cell in base["predictions"].cells if cell[:2] != ("cnn", "digits")}

@@ -226,6 +226,7 @@ def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
         finetune(tiny_study.STUDY, task_json, None, None, [], tmp_path / "runs", tmp_path / "manifest.json")
 
 
+@pytest.mark.slow
 def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, task_json, tmp_path):
     script = """
         import os, signal, sys

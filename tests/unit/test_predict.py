@@ -152,6 +152,7 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     assert times(folder)["1.parquet"] != before["1.parquet"]
 
 
+@pytest.mark.slow
 def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"

@@ -109,6 +109,7 @@ def test_a_fit_stopped_after_any_epoch_resumes_to_the_same_bits(tmp_path, settin
         assert result.best_epoch < result.epochs - 1, "the case needs a best epoch that only the state remembers"
 
 
+@pytest.mark.slow
 def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_path):
     script = """
         import os, signal, sys

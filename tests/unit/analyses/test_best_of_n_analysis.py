@@ -63,6 +63,7 @@ def test_three_runs_by_hand():
     assert np.isnan(last["sd_best"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=2, max_size=5), st.booleans())
 def test_all_draws_are_counted(pairs, higher):

@@ -116,6 +116,7 @@ def test_an_undefined_metric_is_no_failure():
     assert (row["n_runs"], row["n_undefined"], row["n_failed_any"]) == (2, 1, 0)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 5))
 def test_no_run_counts_twice_and_none_is_lost(values, lost):

@@ -100,6 +100,7 @@ def test_the_estimator_of_jordan_is_the_component_of_the_analysis_of_variance(lo
     assert row["sd_seed"] == pytest.approx(np.sqrt(max(jordan, 0)), abs=1e-6)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(errors=matrices(st.floats(-100, 100, width=16)))
 def test_squared_errors_are_split_too(errors):
