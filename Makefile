@@ -23,11 +23,14 @@ help:
 study: .venv/.core
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 
+# Two workers: a file's tests share fixtures that take long to make.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: lint
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "not slow"
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

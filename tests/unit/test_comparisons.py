@@ -203,12 +203,6 @@ def test_the_share_of_pairs_has_the_exact_interval(hits, n):
     assert comparisons.share_interval(hits / n, n, 0.95) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_noether_asks_for_29_runs():
-    # Bouthillier et al. (2021): gamma 0.75, alpha = beta = 0.05
-    assert comparisons.noether_n(0.75, 0.05, 0.05) == 29
-    assert comparisons.noether_n(0.6, 0.05, 0.05) > 150
-
-
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [

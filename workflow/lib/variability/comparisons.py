@@ -7,7 +7,7 @@ difference of means is their statistic.
 
 from functools import lru_cache
 from itertools import combinations
-from math import ceil, comb
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -203,14 +203,6 @@ def _boundary(within, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
         held = within(middle)
         inside, outside = np.where(held, middle, inside), np.where(held, outside, middle)
     return outside
-
-
-def noether_n(gamma: float, alpha: float, beta: float) -> int:
-    """Runs of each candidate that find P(A > B) = gamma with power 1 - beta at level alpha (Noether 1987).
-
-    As Bouthillier et al. (2021) use it: one-sided, equally many runs of both.
-    """
-    return ceil(((special.ndtri(1 - alpha) - special.ndtri(beta)) / (np.sqrt(6) * (gamma - 0.5))) ** 2)
 
 
 def verdicts(low: ArrayLike, high: ArrayLike, gamma: float) -> np.ndarray:

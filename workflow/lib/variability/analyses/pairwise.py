@@ -80,7 +80,7 @@ class Pairwise(Analysis):
         return _cells.with_scope(_cells.stacked(parts), runs, by=["task"])[COLUMNS]
 
     def _of_task(self, task, runs):
-        from variability import comparisons
+        from variability import comparisons, sample_size
         from variability.analyses import _pairing
 
         cells = _pairing.cells_of(runs, self.option("paired"))
@@ -105,7 +105,7 @@ class Pairwise(Analysis):
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
             family=f"task {task}: {table['p'].count()} pairs of candidates",
             gamma=gamma,
-            noether_n=comparisons.noether_n(gamma, 1 - level, 1 - level),
+            noether_n=sample_size.for_probability_of_better(gamma, 1 - level, 1 - level),
             level=level,
             ddof=1,
             seed_resampling=self.option("seed"),

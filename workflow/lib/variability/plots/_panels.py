@@ -66,6 +66,7 @@ def bands(figure: Figure, runs: pd.DataFrame, tasks: Sequence[str], models: Sequ
         axes.set_yticks(range(len(models)), [_label(model) for model in models])
         axes.set_ylim(len(models) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
+        axes.locator_params(axis="x", nbins=5)
         axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
         axes.set_axisbelow(True)
     return found

@@ -15,7 +15,7 @@ class Robust(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("robust",)
     CAPTION = (
-        "Above: interquartile mean, mean and median over all shared tasks with bootstrap intervals, and the "
+        "Above: interquartile mean, mean and median over all shared tasks with intervals, and the "
         "probability that a run of the candidate on top beats one of this row. Below: share of runs better than a "
         "threshold, with intervals."
     )
@@ -65,10 +65,14 @@ def _name(row):
 
 
 def _note(table, ranked, drawn):
-    level, interval = wording.percent(table["level"].max()), ranked["interval"].iloc[0]
+    level = wording.percent(table["level"].max())
+    known = table[table["interval"] != "none"]
+    aggregates = known[known["quantity"].isin(["iqm", "mean"])]["interval"].drop_duplicates()
+    others = known[known["quantity"].isin(["median", "profile"])]["interval"].drop_duplicates()
     said = (
-        f"Bars and bands: {level} {interval}, likely too narrow below 10 runs a task"
-        if interval != "none"
+        f"IQM and mean: {level} {' or '.join(aggregates)}. All else: {level} {' or '.join(others)}, likely too narrow "
+        "below 10 runs a task"
+        if len(known)
         else "No interval: one run on each task"
     )
     said += ". n: completed runs on all tasks together (diverged ones in brackets)"
