@@ -38,7 +38,7 @@ def without_total(found: dict[str, int]) -> dict[str, int]:
 
 
 def test_the_embedded_study(checkout):
-    expected = blocks(2 * 2 * 2 + 2 * 2) | end("config.yaml") | {"prepare": 3, "pretrain": 2}
+    expected = blocks(2 * 2 * 2 + 2 * 2 + 1) | end("config.yaml") | {"prepare": 3, "pretrain": 2}
     assert without_total(counts(checkout)) == expected
 
 
@@ -69,7 +69,7 @@ def test_every_study_in_the_project_has_a_dry_run_here():
 
 def test_a_file_that_names_no_models_is_laid_over_the_embedded_study(checkout):
     (checkout.folder / "more.yaml").write_text("seeds: [0, 1, 2, 3, 4, 5]\n")
-    assert counts(checkout, "--configfile", "more.yaml")["finetune"] == 24
+    assert counts(checkout, "--configfile", "more.yaml")["finetune"] == 2 * 12 + 1
 
 
 def test_a_bad_config_stops_before_the_first_job(checkout):
