@@ -143,3 +143,18 @@ def test_a_weights_file_is_found_in_a_mirror(tmp_path):
     (tmp_path / "net.safetensors").touch()
     edit = put("models/scratch/weights", "net.safetensors")
     assert problems(edit, [tmp_path]) == []
+
+
+@pytest.mark.parametrize(("part", "key"), [("models", "architecture"), ("tasks", "dataset")])
+def test_a_misspelt_required_key_is_told_in_words(part, key):
+    def misspell(config):
+        entry = next(iter(config[part].values()))
+        entry[f"{key}x"] = entry.pop(key)
+
+    said = problems(misspell)
+    assert any(f"{key}x: unknown key; did you mean '{key}'" in problem for problem in said), said
+
+
+def test_a_repeat_of_nothing_is_told_in_words():
+    said = problems(lambda config: config["methods"].update(again={"repeats": "ful"}))
+    assert any(problem.startswith("methods.again.repeats") for problem in said), said

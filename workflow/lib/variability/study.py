@@ -193,7 +193,8 @@ class Study:
 
     def repeated(self, method: str) -> str:
         """The method that is fitted under this name: another one, of which every run is made again, or itself."""
-        return (self.config["methods"][method] or {}).get("repeats", method)
+        named = (self.config["methods"][method] or {}).get("repeats", method)
+        return named if named in self.config["methods"] else method
 
     def recipe(self, model: str, task: str, method: str) -> dict[str, Any]:
         """A run's recipe: the study's, then the method's, the model's, the task's, then ``overrides`` in order."""

@@ -58,14 +58,24 @@ def _without_errors(config: dict[str, Any], schema: dict[str, Any]) -> dict[str,
         holder = sound
         *parents, last = error.absolute_path or [None]
         for part in parents:
+            if isinstance(holder, Mapping) and part not in holder:
+                break
             holder = holder[part]
-        if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-            inner = holder if last is None else holder[last]
-            for name in set(inner) - set(error.schema.get("properties", {})):
-                del inner[name]
-        elif last is not None and (isinstance(holder, list) or last in holder):
-            del holder[last]
+        else:
+            _take_out(error, holder, last)
     return sound
+
+
+def _take_out(error: ValidationError, holder: Any, last: str | int | None) -> None:
+    """Removes what an error objects to from the part of the config that holds it; another error may have done so."""
+    if last is not None and isinstance(holder, Mapping) and last not in holder:
+        return
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        inner = holder if last is None else holder[last]
+        for name in set(inner) - set(error.schema.get("properties", {})):
+            del inner[name]
+    elif last is not None:
+        del holder[last]
 
 
 def _place(error: ValidationError) -> list[tuple[bool, Any]]:

@@ -19,6 +19,8 @@ class Plot(ABC):
 
     #: Base tables it reads: "runs", "per_class", "history".
     NEEDS: ClassVar[tuple[str, ...]] = ("runs",)
+    #: Whether it shows runs that repeat others, too.
+    REPEATS: ClassVar[bool] = False
     #: Whether it is drawn where the config names no plots.
     DEFAULT: ClassVar[bool] = True
     #: Analyses whose tables it reads.

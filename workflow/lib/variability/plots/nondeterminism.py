@@ -16,6 +16,7 @@ class Nondeterminism(Plot):
     """One panel per task, one row per two names of the same runs, one dot per seed."""
 
     NEEDS = ("runs",)
+    REPEATS = True
     ANALYSES = ("nondeterminism",)
     CAPTION = (
         "Difference of the primary metric on the test split between two runs that agree in seeds, recipe and data and "

@@ -18,7 +18,7 @@ def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], stud
     """
     drawer = registry.find("plots", name)(dict(options), study)
     read = {table: read_table(tables[table]) for table in (*drawer.NEEDS, *drawer.ANALYSES)}
-    if "runs" in read:
+    if "runs" in read and not drawer.REPEATS:
         read["runs"] = first_runs(read["runs"])
     with style.applied():
         style.save(drawer.draw(read), svg, png, drawer.option("dpi"))
