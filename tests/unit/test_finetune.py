@@ -14,7 +14,7 @@ import safetensors.numpy
 import tiny_study
 import torch
 
-from variability import checkpoints, files, locks, recipe, registry, seeding
+from variability import checkpoints, files, locks, networks, recipe, registry, seeding
 from variability.errors import UserError
 from variability.stages.finetune import finetune
 
@@ -42,7 +42,7 @@ def study(tmp_path, task_json):
     def run(name="runs", weights_sha256=None, threads=1, **changes):
         folder = tmp_path / name
         spec = copy.deepcopy(tiny_study.STUDY) | changes
-        finetune(spec, task_json, None, weights_sha256, [code], folder, folder / "block-0.json", threads)
+        finetune(spec, task_json, None, weights_sha256, None, [code], folder, folder / "block-0.json", threads)
         return folder
 
     run.code = code
@@ -102,7 +102,9 @@ def test_a_run_leaves_a_checkpoint_a_history_and_a_record(study, task_json):
     ]
     network = tiny_study.network(0)
     untrained = network.module[1].weight.clone()
-    checkpoints.load_checkpoint(folder / "0" / "checkpoint.safetensors", network, [""])
+    checkpoints.load_checkpoint(
+        folder / "0" / "checkpoint.safetensors", network, [""], networks.frozen_digest(network, [""])
+    )
     assert not torch.equal(network.module[1].weight, untrained)
 
 
@@ -223,7 +225,7 @@ def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
     images = task_json.parent / "images.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
     with pytest.raises(UserError, match=r"images\.npy is not the file that was prepared"):
-        finetune(tiny_study.STUDY, task_json, None, None, [], tmp_path / "runs", tmp_path / "manifest.json")
+        finetune(tiny_study.STUDY, task_json, None, None, None, [], tmp_path / "runs", tmp_path / "manifest.json")
 
 
 @pytest.mark.slow
@@ -245,7 +247,7 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
         torch.optim.SGD.step = count
         from variability.stages.finetune import finetune
         task_json, code, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, [code], folder, folder / "block-0.json")
+        finetune(tiny_study.STUDY, task_json, None, None, None, [code], folder, folder / "block-0.json")
     """
     folder = tmp_path / "killed"
     arguments = [str(Path(__file__).parent), str(task_json), str(study.code), str(folder)]
@@ -305,7 +307,7 @@ def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
         import tiny_study
         from variability.stages.finetune import finetune
         task_json, code, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, [code], folder, folder / "block-0.json")
+        finetune(tiny_study.STUDY, task_json, None, None, None, [code], folder, folder / "block-0.json")
         sys.exit("torch" in sys.modules)
     """
     arguments = [str(Path(__file__).parent), str(task_json), str(study.code), str(folder)]

@@ -34,8 +34,10 @@ def study(tmp_path):
             prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
         spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
-        finetune(spec, prepared[kind], None, None, [], fitted, fitted / "block-0.json")
-        predict(spec, prepared[kind], None, fitted, fitted / "block-0.json", [code], folder, folder / "block-0.json")
+        finetune(spec, prepared[kind], None, None, None, [], fitted, fitted / "block-0.json")
+        predict(
+            spec, prepared[kind], None, None, fitted, fitted / "block-0.json", [code], folder, folder / "block-0.json"
+        )
         return folder
 
     run.code, run.folder = code, tmp_path
@@ -142,6 +144,7 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
             tiny_study.STUDY,
             task_json,
             None,
+            None,
             fitted,
             fitted / "block-0.json",
             [study.code],
@@ -156,8 +159,8 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
 def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
-    finetune(tiny_study.STUDY, task, None, None, [], fitted, fitted / "block-0.json")
-    predict(tiny_study.STUDY, task, None, fitted, fitted / "block-0.json", [], folder, folder / "block-0.json")
+    finetune(tiny_study.STUDY, task, None, None, None, [], fitted, fitted / "block-0.json")
+    predict(tiny_study.STUDY, task, None, None, fitted, fitted / "block-0.json", [], folder, folder / "block-0.json")
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
     score(folder / "block-0.json", task, ["accuracy"], tmp_path / "scores.parquet")
     scores = pd.read_parquet(tmp_path / "scores.parquet")

@@ -54,7 +54,7 @@ def test_the_nearer_recipe_wins():
     )
     recipe = study.recipe("a", "digits", "last")
     assert (recipe["lr"], recipe["epochs"]) == (0.5, 11)
-    assert recipe["augmentation"] == {"flip": True, "crop": 2, "randaugment": None}
+    assert recipe["augmentation"] == {"flip": True, "crop": 2, "randaugment": None, "views": 0}
     assert study.recipe("b", "digits", "linear_probe")["epochs"] == 9
     assert study.recipe("b", "letters2", "linear_probe")["epochs"] == 7
 

@@ -36,6 +36,7 @@ wildcard_constraints:
     task=NAME,
     method=NAME,
     key=NAME,
+    features=NAME,
     block=r"\d+",
     analysis=r"[a-z0-9_]+",
     plot=r"[a-z0-9_]+",
@@ -47,8 +48,7 @@ wildcard_constraints:
 
 
 def code_of(stage, *plugins):
-    files = provenance.closure(f"variability.stages.{stage}", *plugins)
-    return [os.path.relpath(path) for path in [*files, ROOT / "workflow" / "scripts" / f"{stage}.py"]]
+    return [os.path.relpath(path) for path in provenance.stage_files(stage, *plugins)]
 
 
 def plugin(family, name):
@@ -73,6 +73,11 @@ def download_weights_code(wildcards):
 
 def pretrain_code(wildcards):
     return code_of("pretrain", provider_of(wildcards.model))
+
+
+def features_code(wildcards):
+    method = features_spec(wildcards)["method"]
+    return code_of("features", provider_of(wildcards.model), *([plugin("methods", method["kind"])] if method else []))
 
 
 def finetune_code(wildcards):
@@ -128,6 +133,23 @@ def weights_of(wildcards):
     return {"weights_manifest": f"{folder}.json", "weights": ancient(f"{folder}.safetensors")}
 
 
+def finetune_features(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return stored_features(wildcards, study.features_of(*cell))
+
+
+def predict_features(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return stored_features(wildcards, study.features_before(*cell))
+
+
+def stored_features(wildcards, name):
+    if name is None:
+        return []
+    folder = f"<results>/features/{wildcards.model}/{wildcards.task}/{name}"
+    return [f"{folder}/features.json", ancient(f"{folder}/activations.npy")]
+
+
 def pretrain_task(wildcards):
     return f"<results>/prepare/{study.pretraining_of(wildcards.model)}/task.json"
 
@@ -136,7 +158,7 @@ def pretrain_arrays(wildcards):
     return ancient(arrays(study.pretraining_of(wildcards.model)))
 
 
-def finetune_arrays(wildcards):
+def task_arrays(wildcards):
     return ancient(arrays(wildcards.task))
 
 
@@ -264,6 +286,10 @@ def download_weights_spec(wildcards):
 
 def pretrain_spec(wildcards):
     return study.pretrain_spec(wildcards.model)
+
+
+def features_spec(wildcards):
+    return study.features[wildcards.model, wildcards.task, wildcards.features]
 
 
 def finetune_spec(wildcards):

@@ -6,7 +6,8 @@ rule predict:
     input:
         unpack(weights_of),
         task="<results>/prepare/{task}/task.json",
-        arrays=finetune_arrays,
+        arrays=task_arrays,
+        features=predict_features,
         runs="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
         code=predict_code,
     output:

@@ -5,16 +5,7 @@ with journal(snakemake.log[0]):
 
     from variability.stages.predict import predict
 
-    weights, runs = snakemake.input.get("weights"), Path(snakemake.input.runs)
-    manifest = Path(snakemake.output.manifest)
-    predict(
-        snakemake.params.spec,
-        task_json=Path(snakemake.input.task),
-        weights=Path(weights) if weights else None,
-        finetune_folder=runs.parent,
-        manifest_in=runs,
-        code=snakemake.input.code,
-        folder=manifest.parent,
-        manifest=manifest,
-        threads=snakemake.params.threads,
-    )
+    given, spec, threads = snakemake.input, snakemake.params.spec, snakemake.params.threads
+    task, weights, runs, manifest = Path(given.task), given.get("weights"), Path(given.runs), Path(snakemake.output[0])
+    features = Path(given.features[0]) if given.features else None
+    predict(spec, task, weights, features, runs.parent, runs, given.code, manifest.parent, manifest, threads)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+SCRIPTS = PACKAGE.parents[1] / "scripts"
 
 
 def closure(*modules: str) -> list[Path]:
@@ -29,6 +30,11 @@ def closure(*modules: str) -> list[Path]:
             seen.add(path)
             todo.extend(_imports(path))
     return sorted(seen)
+
+
+def stage_files(stage: str, *plugins: str) -> list[Path]:
+    """What the result of a stage with some plug-ins depends on: its closure and theirs, and its script."""
+    return [*closure(f"variability.stages.{stage}", *plugins), SCRIPTS / f"{stage}.py"]
 
 
 def code_digest(files: Iterable[str | Path]) -> str:

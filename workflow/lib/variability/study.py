@@ -10,14 +10,14 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from variability import recipe, registry
+from variability import methods, recipe, registry
 from variability.files import digest
 from variability.metrics import scalars
 from variability.selection import matches, selects
 from variability.weights import weights_kind
 
 BASE_TABLES = ("runs", "predictions", "per_class", "history")
-COMPUTE = {"threads": 1, "seeds_per_job": 5, "mem_mb": 4000, "runtime": 240}
+COMPUTE = {"threads": 1, "seeds_per_job": "auto", "mem_mb": 4000, "runtime": 240, "features_gb": 20}
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
 SPLIT = {"train": "all", "validation": 0.1, "test": "shipped", "seed": 0, "resample": False}
 
@@ -99,10 +99,18 @@ class Study:
     @cached_property
     def blocks(self) -> dict[Cell, list[tuple[int, ...]]]:
         """Seeds that one job fits, by cell. A new seed at the end of the list changes the last block only."""
-        size = self.compute["seeds_per_job"]
+        sizes = {method: self._seeds_per_job(method) for method in self.config.get("methods", {})}
         return {
-            cell: [seeds[at : at + size] for at in range(0, len(seeds), size)] for cell, seeds in self.seeds.items()
+            cell: [seeds[at : at + sizes[cell[2]]] for at in range(0, len(seeds), sizes[cell[2]])]
+            for cell, seeds in self.seeds.items()
         }
+
+    def _seeds_per_job(self, method: str) -> int:
+        asked = self.compute["seeds_per_job"]
+        return self._method(method).SEEDS_PER_JOB if asked == "auto" else asked
+
+    def _method(self, name: str) -> methods.Method:
+        return methods.plugin(self.method_entry(name))
 
     @cached_property
     def models(self) -> list[str]:
@@ -181,6 +189,52 @@ class Study:
                 "task": {"name": task, "kind": self.task_entry(task)["kind"]},
                 "method": self.method_entry(method),
                 "seeds": list(self.blocks[model, task, method][block]),
+            }
+        )
+
+    def features_of(self, model: str, task: str, method: str) -> str | None:
+        """Names the stored activations that the runs of a cell train on; None where there are none to share.
+
+        That is where nothing is frozen, every seed has a backbone of its own, or each epoch asks for new augmentations.
+        """
+        frozen, settings = self._method(method).frozen(), self.recipe(model, task, method)
+        augments = recipe.augments(settings["augmentation"])
+        if frozen is None or self.weights_kind(model) == "none" or (augments and not settings["augmentation"]["views"]):
+            return None
+        parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
+        return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augments else []))
+
+    def features_before(self, model: str, task: str, method: str) -> str | None:
+        """Names the stored activations that give a cell's predictions before training; None where there are none."""
+        own = self.features_of(model, task, method)
+        if own is None and self._method(method).frozen() is None and self.weights_kind(model) != "none":
+            return methods.BACKBONE
+        return own
+
+    @cached_property
+    def features(self) -> dict[Cell, dict[str, Any]]:
+        """What ``features`` has to know, by model, task and the name of the stored activations."""
+        found = {}
+        for cell in self.seeds:
+            model, task, method = cell
+            if own := self.features_of(*cell):
+                settings = self.recipe(*cell)
+                # Any network has a backbone, so its features are not the method's.
+                entry = None if self._method(method).frozen() == methods.BACKBONE else self.method_entry(method)
+                found[model, task, own] = self._features_spec(model, entry, settings)
+            elif before := self.features_before(*cell):
+                found[model, task, before] = self._features_spec(model, None, recipe.DEFAULTS)
+        return found
+
+    def _features_spec(self, model: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
+        augmentation = settings["augmentation"]
+        return _sorted(
+            {
+                "model": self.model_entry(model),
+                "method": method and {key: value for key, value in method.items() if key != "name"},
+                "precision": settings["precision"],
+                "augmentation": augmentation if recipe.augments(augmentation) else recipe.DEFAULTS["augmentation"],
+                "limit_gb": self.compute["features_gb"],
             }
         )
 

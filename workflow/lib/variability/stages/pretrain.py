@@ -53,18 +53,23 @@ def _train(
     place: str,
 ) -> None:
     import safetensors.torch
+    import torch
 
     from variability import training
+    from variability.inputs import Feed, Images, resident
     from variability.preprocessing import Preprocess
 
     name, state = task_json.parent.name, target.parent / ".state.safetensors"
     task = runs.open_task(task_json)
-    data = training.Data(task.images, task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+    data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
     provider = registry.find("providers", model["provider"])(model)
-    network = provider.build(runs.outputs(task), None, seed)
+    network = provider.build(task.outputs, None, seed)
+    network.module.to(place, memory_format=torch.channels_last)
     preprocess = Preprocess.from_dict(provider.preprocess(task.image_size))
+    images = Images(resident(task.images, place), preprocess, place, recipe["augmentation"])
+    feed = Feed(network.module, images)
     report = runs.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
-    result = training.fit(network, [""], data, recipe, seed, place, preprocess, state, fingerprint, report)
+    result = training.fit(network, [""], feed, data, recipe, seed, place, state, fingerprint, report)
     if result.status != "completed":
         raise UserError(
             f"pretraining {model['architecture']} on {name} diverged: {result.fail_reason}. "
