@@ -2,6 +2,7 @@
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -43,12 +44,15 @@ wildcard_constraints:
 
 
 # Code -------------------------------------------------------------------------------------------------------------
-# A rule lists the library files its stage imports, and its script, as inputs. They are given relative to the working
-# directory, so that Snakemake compares them by checksum: a touch reruns nothing, an edit what imports the file.
+# A rule's ``input: code`` lists the library files its stage imports, and its script, with their checksums. Snakemake
+# compares so small a file by content: a touch of the code reruns nothing, an edit what imports the edited file.
+
+CODE = Path("results", "code")
 
 
+@cache
 def code_of(stage, *plugins):
-    return [os.path.relpath(path) for path in provenance.stage_files(stage, *plugins)]
+    return str(provenance.write_listing(CODE, stage, *plugins))
 
 
 def plugin(family, name):
@@ -166,6 +170,11 @@ def arrays(task):
     return [f"<results>/prepare/{task}/images.npy", f"<results>/prepare/{task}/examples.parquet"]
 
 
+def cell_predictions(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return blocks_of(cell, "<results>/predict/{model}/{task}/{method}/block-{block}.json")
+
+
 def report_texts():
     return [os.path.relpath(path) for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))]
 
@@ -235,12 +244,18 @@ def all_downloads():
     return data + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
 
 
+def all_cells(pattern):
+    return [pattern.format(model=model, task=task, method=method) for model, task, method in study.blocks]
+
+
 def all_blocks(pattern):
-    return [
-        pattern.format(model=model, task=task, method=method, block=block)
-        for (model, task, method), blocks in study.blocks.items()
-        for block in range(len(blocks))
-    ]
+    return [path for cell in study.blocks for path in blocks_of(cell, pattern)]
+
+
+def blocks_of(cell, pattern):
+    model, task, method = cell
+    blocks = range(len(study.blocks[cell]))
+    return [pattern.format(model=model, task=task, method=method, block=block) for block in blocks]
 
 
 def all_tables():

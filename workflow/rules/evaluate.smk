@@ -31,12 +31,12 @@ rule predict:
 rule score:
     input:
         task="<results>/prepare/{task}/task.json",
-        predictions="<results>/predict/{model}/{task}/{method}/block-{block}.json",
+        predictions=cell_predictions,
         code=score_code,
     output:
-        "<results>/score/{model}/{task}/{method}/block-{block}.parquet",
+        "<results>/score/{model}/{task}/{method}.parquet",
     log:
-        "<results>/score/{model}/{task}/{method}/block-{block}.log",
+        "<results>/score/{model}/{task}/{method}.log",
     conda:
         "../../envs/core.yaml"
     params:

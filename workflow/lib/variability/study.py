@@ -18,6 +18,8 @@ from variability.weights import weights_kind
 
 BASE_TABLES = ("runs", "predictions", "per_class", "history")
 COMPUTE = {"threads": 1, "seeds_per_job": "auto", "mem_mb": 4000, "runtime": 240, "features_gb": 20}
+#: Jobs that the seeds of a cell are spread over at most, where the config leaves it open: planning a job takes 2 ms.
+MAX_BLOCKS = 10
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
 SPLIT = {"train": "all", "validation": 0.1, "test": "shipped", "seed": 0, "resample": False}
 
@@ -98,7 +100,10 @@ class Study:
 
     @cached_property
     def blocks(self) -> dict[Cell, list[tuple[int, ...]]]:
-        """Seeds that one job fits, by cell. A new seed at the end of the list changes the last block only."""
+        """Seeds that one job fits, by cell. A new seed at the end of the list changes the last block only.
+
+        Where the size is left to each method, that holds until there are so many seeds that the blocks double.
+        """
         sizes = {method: self._seeds_per_job(method) for method in self.config.get("methods", {})}
         return {
             cell: [seeds[at : at + sizes[cell[2]]] for at in range(0, len(seeds), sizes[cell[2]])]
@@ -107,7 +112,12 @@ class Study:
 
     def _seeds_per_job(self, method: str) -> int:
         asked = self.compute["seeds_per_job"]
-        return self._method(method).SEEDS_PER_JOB if asked == "auto" else asked
+        if asked != "auto":
+            return asked
+        size = self._method(method).SEEDS_PER_JOB
+        while size * MAX_BLOCKS < len(self.config["seeds"]):
+            size *= 2
+        return size
 
     def _method(self, name: str) -> methods.Method:
         return methods.plugin(self.method_entry(name))

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, provenance, runs, seeding
+from variability import files, runs, seeding
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def finetune(
     weights: Path | None,
     weights_sha256: str | None,
     features: Path | None,
-    code: list[Path],
+    code: str,
     folder: Path,
     manifest: Path,
     threads: int = 1,
@@ -28,8 +28,8 @@ def finetune(
 
     spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with every key filled in.
     weights: the whole pretrained network, None for a random backbone. features: manifest of the activations that the
-    trained part starts from, None where each run computes them. code: the files of the library that the result
-    depends on. folder: each run has a folder of its own in it, named by its seed. threads: CPU threads of one
+    trained part starts from, None where each run computes them. code: digest of the code that the result depends
+    on. folder: each run has a folder of its own in it, named by its seed. threads: CPU threads of one
     operation, which the last bits of a result depend on.
 
     A run that is there with the fingerprint it would get is taken as it is; an interrupted one resumes after its last
@@ -38,7 +38,7 @@ def finetune(
     task = files.read_json(task_json)
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= {"data": task["sha256"], "weights": weights_sha256, "code": provenance.code_digest(code)}
+    common |= {"data": task["sha256"], "weights": weights_sha256, "code": code}
     common |= {"threads": threads, "features": files.sha256(features) if features else None}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 

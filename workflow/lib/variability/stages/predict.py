@@ -26,7 +26,7 @@ def predict(
     features: Path | None,
     finetune_folder: Path,
     manifest_in: Path,
-    code: list[Path],
+    code: str,
     folder: Path,
     manifest: Path | None,
     threads: int = 1,
@@ -44,7 +44,7 @@ def predict(
     """
     task = files.read_json(task_json)
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = {"data": task["sha256"], "code": provenance.code_digest(code), "threads": threads}
+    common = {"data": task["sha256"], "code": code, "threads": threads}
     common |= {"features": files.sha256(features) if features else None}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
@@ -91,7 +91,7 @@ def predict_ahead(
     there.
     """
     plugins = registry.module_name("providers", spec["model"]["provider"]), methods.module(spec["method"])
-    code = provenance.stage_files("predict", *plugins)
+    code = provenance.code_digest("predict", *plugins)
     fitted = manifest_in.parent
     folder = fitted.parents[3] / "predict" / fitted.relative_to(fitted.parents[2])
     try:

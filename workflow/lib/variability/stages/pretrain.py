@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, locks, provenance, registry, runs
+from variability import files, locks, registry, runs
 from variability.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ def pretrain(
     recipe: dict[str, Any],
     task_json: Path,
     seed: int,
-    code: list[Path],
+    code: str,
     target: Path,
     manifest: Path,
     history: Path,
@@ -29,7 +29,7 @@ def pretrain(
     """
     task = files.read_json(task_json)
     parts = {"model": model, "recipe": recipe, "seed": seed, "data": task["sha256"], "threads": threads}
-    fingerprint = files.digest(parts | {"code": provenance.code_digest(code)})
+    fingerprint = files.digest(parts | {"code": code})
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
