@@ -1,4 +1,5 @@
 import copy
+import re
 
 import pytest
 import yaml
@@ -42,15 +43,44 @@ def test_a_good_config_has_no_problems():
         ("recipe/learning_rate", 0.1, "recipe.learning_rate: unknown key"),
         ("recipe/epoch", 3, "recipe.epoch: unknown key; did you mean 'epochs'?"),
         ("recipe/epochs", "ten", "recipe.epochs: 'ten' is not a whole number"),
-        ("recipe/epochs", 0, "recipe.epochs: 0"),
+        ("recipe/epochs", 0, "recipe.epochs: 0 is too small; the least is 1"),
         ("recipe/lr", "1e-3", "recipe.lr: '1e-3' is not a number; YAML reads it as text, write 0.001"),
         ("recipe/batch_size", 32.0, "recipe.batch_size: 32.0 is not a whole number"),
         ("recipe/optimizer", "admw", "recipe.optimizer: 'admw' is not allowed; did you mean 'adamw'?"),
-        ("recipe/lr", -1, "recipe.lr: -1"),
+        ("recipe/lr", -1, "recipe.lr: -1 is too small; it must be above 0"),
+        ("recipe/momentum", 1, "recipe.momentum: 1 is too large; it must be below 1"),
+        ("tasks/digits/image/size", 5000, "tasks.digits.image.size: 5000 is too large; the most is 1024"),
+        (
+            "recipe/augmentation",
+            {"randaugment": {"num_ops": 1}},
+            "recipe.augmentation.randaugment: missing 'magnitude'",
+        ),
         ("study", "a b", "study: 'a b' is not a name that is safe in paths"),
         ("study", "downloads", "study: 'downloads' is reserved"),
         ("study", "line\n", "study: 'line\\n' is not a name"),
-        ("seeds", [], "seeds: []"),
+        ("seeds", [], "seeds: [] is empty; at least 1 must be there"),
+        (
+            "overrides",
+            [{"recipe": {}}],
+            "overrides.0: {'recipe': {}} has 1 entry; at least 2 must be there, of model, task",
+        ),
+        (
+            "models/scratch/preprocess",
+            {"mean": [0.5] * 4},
+            "preprocess.mean: [0.5, 0.5, 0.5, 0.5] has 4 entries; at most 3",
+        ),
+        ("models/scratch/sha256", "abc", "models.scratch.sha256: 'abc' is not the file's SHA-256: 64 digits"),
+        (
+            "pretraining/letters/task/options",
+            {"letters": "a1"},
+            "options.letters: 'a1' is not text of the letters a to z",
+        ),
+        ("grid/exclude", [{"model": []}], "grid.exclude.0.model: [] is empty; at least 1 must be there"),
+        (
+            "tasks/digits/split/train",
+            -1,
+            "split.train: -1 is not allowed here; expected a number of examples, a fraction",
+        ),
         ("seeds", [1.0], "seeds.0: 1.0 is not a whole number"),
         ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
         ("seeds", [3, 1, 3], "seeds: 3 stands there 2 times"),
@@ -92,6 +122,17 @@ def test_a_good_config_has_no_problems():
         ("metrics", ["acc"], "metrics.acc: unknown metric 'acc'"),
         ("analyses", {"spred": {}}, "analyses.spred: unknown analysis 'spred'; did you mean 'spread'?"),
         ("plots", {"seed_spread": {"colour": 1}}, "plots.seed_spread.colour: unknown key"),
+        ("plots", ["seed_sprad"], "plots.seed_sprad: unknown plot 'seed_sprad'; did you mean 'seed_spread'?"),
+        ("plots", [{"seed_spread": {"dpi": 5}}], "plots.seed_spread.dpi: 5 is too small; the least is 50"),
+        ("plots", {"seed_spread": True}, "plots.seed_spread: True is not allowed here; expected options, nothing"),
+        (
+            "plots",
+            [{"gain_slopes": {}, "cost": {}}],
+            "plots.0: {'gain_slopes': {}, 'cost': {}} has 2 entries; at most 1",
+        ),
+        ("plots", "cost", "plots: 'cost' is not allowed here; expected a list of those that are wanted, or a mapping"),
+        ("claims", ["beats", {"beats": {"margin": 0}}], "claims.beats: stands there 2 times"),
+        ("analyses", {"nondeterminism": None}, "analyses.nondeterminism: needs runs made twice (see `repeats`)"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key_and_a_remedy(path, value, message):
@@ -158,3 +199,16 @@ def test_a_misspelt_required_key_is_told_in_words(part, key):
 def test_a_repeat_of_nothing_is_told_in_words():
     said = problems(lambda config: config["methods"].update(again={"repeats": "ful"}))
     assert any(problem.startswith("methods.again.repeats") for problem in said), said
+
+
+def test_what_is_switched_off_need_not_be_possible():
+    assert problems(put("plots", {"nondeterminism": False})) == []
+
+
+def test_no_message_is_the_schema_checkers_own():
+    """Its sentences speak of schemas ("is not valid under any of the given schemas"), not of configs."""
+    values = [None, True, -1, 1.5, "x y", [], [None], {}, {"x": None}, {"": {}}, [{"x": {}, "y": {}}]]
+    for key in SCHEMA["properties"]:
+        for value in values:
+            for said in problems(put(key, value)):
+                assert not re.search(r"schema|non-empty|does not match|is not of type|propert|expected$", said), said
