@@ -1,11 +1,13 @@
 import copy
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
 from support import ROOT
 
-from variability import validation
+from variability import import_checks, validation
 from variability.errors import ConfigError
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -212,3 +214,74 @@ def test_no_message_is_the_schema_checkers_own():
         for value in values:
             for said in problems(put(key, value)):
                 assert not re.search(r"schema|non-empty|does not match|is not of type|propert|expected$", said), said
+
+
+ROWS = "m,s,acc\na,0,0.5\na,1,0.6\nb,0,0.7\nb,1,0.8\n"
+
+
+def imported(tmp_path, text=ROWS, **keys) -> list[str]:
+    """Problems of a study of nothing but a file with this text."""
+    (tmp_path / "runs.csv").write_text(text)
+    entry = {"path": "runs.csv", "columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
+    entry |= keys.pop("entry", {})
+    try:
+        validation.check({"study": "s", "imports": {"own": entry}} | keys, SCHEMA, [tmp_path])
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "message"),
+    [
+        (ROWS + "a,1,0.9\n", {}, "runs.csv: 1 of 4 runs stand there more than once"),
+        (ROWS + "c,0,high\n", {}, "runs.csv, row 6: the value 'high' is no number"),
+        (ROWS + "c,0,90\n", {}, "runs.csv, row 6: 90 in column 'acc' is better than a perfect accuracy"),
+        (ROWS, {"sha256": "0" * 64}, "its sha256 should be 000"),
+        (ROWS + "c,0,1,2,3\n", {}, "runs.csv cannot be read: "),
+        ("m,s,acc\n", {}, "runs.csv holds no runs"),
+    ],
+)
+def test_what_is_wrong_in_an_imported_file_is_said_before_the_first_job(text, entry, message, tmp_path):
+    (found,) = imported(tmp_path, text, entry=entry)
+    assert found.startswith("imports.own.path: ") and message in found
+
+
+def test_a_file_too_large_to_be_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(import_checks, "LARGEST", 10)
+    assert imported(tmp_path, ROWS + "c,0,high\n", grid={"exclude": [{"model": "z"}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"model": "bb"}, "grid.exclude.0.model: 'bb' matches nothing; did you mean 'b'?"),
+        ({"task": "x*"}, "grid.exclude.0.task: 'x*' matches nothing; known: task"),
+        ({"seed": [1, 7]}, "grid.exclude.0.seed: 7 is not among the seeds [0, 1]"),
+        ({"model": "*"}, "grid: include and exclude leave no run"),
+    ],
+)
+def test_a_selection_that_matches_no_imported_run_is_named(selection, message, tmp_path):
+    assert imported(tmp_path, grid={"exclude": [{"seed": 0}, selection]}) == [message.replace(".0.", ".1.")]
+
+
+def test_a_run_that_is_imported_and_trained_is_said_before_it_is_trained(tmp_path):
+    keys = {key: copy.deepcopy(GOOD[key]) for key in ("seeds", "models", "tasks", "methods", "pretraining")}
+    entry = {"constants": {"task": "digits", "method": "full"}}
+    text = ROWS.replace("a,", "scratch,")
+    (said,) = imported(tmp_path, text, entry=entry, **keys)
+    assert said.startswith("imports.own: 2 of its runs are there twice: scratch/digits/full/0 is trained here too")
+    only = {"exclude": [{"model": "scratch"}]}
+    assert imported(tmp_path, text, entry=entry, grid=only, **keys) == []
+
+
+def test_pandas_is_loaded_for_imported_files_alone():
+    """The check runs at every start, and on a cluster before every job."""
+    code = (
+        "import sys, yaml; from variability import import_checks, validation\n"
+        "study = validation.check(*[yaml.safe_load(open(path)) for path in sys.argv[1:]])\n"
+        "study.analyses, study.plots, study.claims\n"
+        "assert not {'torch', 'sklearn', 'pandas', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)"
+    )
+    files = [str(ROOT / "config.yaml"), str(ROOT / "workflow/schemas/config.schema.yaml")]
+    subprocess.run([sys.executable, "-c", code, *files], check=True, env={"PYTHONPATH": str(ROOT / "workflow" / "lib")})

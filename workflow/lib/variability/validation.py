@@ -2,18 +2,20 @@
 
 import fnmatch
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from variability import choice, config_schema, imports, registry, splits
-from variability.errors import ConfigError, Problem
+from variability import choice, config_schema, import_checks, registry, splits
+from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
 from variability.recipe import resolve
-from variability.selection import as_list
+from variability.selection import as_list, selects
 from variability.study import Study, with_model_defaults, with_task_defaults
 from variability.weights import weights_kind
+
+FAMILIES = ("models", "tasks", "methods")
 
 
 def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
@@ -52,24 +54,35 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
             yield Problem(f"metrics.{name}", registry.unknown("metrics", name))
     for family in ("analyses", "plots", "claims"):
         yield from _plugin_problems(config, family)
+    imported: dict[str, set[import_checks.Run] | None] = {}
     for name, entry in config.get("imports", {}).items():
-        yield from _under(f"imports.{name}", _import_problems(entry, mirrors))
-    if config.get("models"):
-        yield from _selection_problems(config)
+        problems, imported[name] = _import_problems(config, entry, mirrors)
+        yield from _under(f"imports.{name}", problems)
+    yield from _override_problems(config)
+    # Where a file could not be read nobody knows what it holds.
+    if None not in imported.values():
+        yield from _grid_problems(config, imported)
     yield from _recipe_problems(config)
 
 
-def _import_problems(entry: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
+def _import_problems(
+    config: dict[str, Any], entry: dict[str, Any], mirrors: Sequence[Path]
+) -> tuple[list[Problem], set[import_checks.Run] | None]:
+    """What is wrong with an import, and the runs of its file: None if they are not known before the first job."""
     path = find_file(entry["path"], mirrors)
     if path is None:
-        yield Problem("path", missing_file(entry["path"], mirrors))
-        return
+        return [Problem("path", missing_file(entry["path"], mirrors))], None
     try:
-        names = imports.header(path)
+        names = import_checks.header(path)
     except (OSError, ValueError) as error:
-        yield Problem("path", f"{path} cannot be read: {error}")
-        return
-    yield from imports.check(entry, names)
+        return [Problem("path", f"{path} cannot be read: {error}")], None
+    if problems := list(import_checks.check(entry, names)):
+        return problems, None
+    tasks = {name: {"metric": with_task_defaults(task)["metric"]} for name, task in config.get("tasks", {}).items()}
+    try:
+        return [], import_checks.runs(path, entry, tasks, config.get("grid", {}))
+    except UserError as error:
+        return [Problem("path", str(error))], None
 
 
 def _duplicate_seeds(seeds: list[int]) -> Iterator[Problem]:
@@ -182,24 +195,41 @@ def _plugin_problems(config: dict[str, Any], family: str) -> Iterator[Problem]:
             yield Problem(key, f"needs {' and '.join(lacking)}, of which the study has none; take it out")
 
 
-def _selection_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    grid = config.get("grid", {})
+def _override_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    for at, entry in enumerate(config.get("overrides", [])):
+        yield from _unmatched(f"overrides.{at}", entry, [list(config.get(family, {})) for family in FAMILIES], [])
+
+
+def _grid_problems(config: dict[str, Any], imported: Mapping[str, set[import_checks.Run]]) -> Iterator[Problem]:
+    """Selections that match nothing of what is trained or imported, and runs that are there twice."""
+    grid, runs = config.get("grid", {}), [run for of_file in imported.values() for run in of_file]
+    axes = [sorted({*config.get(family, {}), *(run[at] for run in runs)}) for at, family in enumerate(FAMILIES)]
+    seeds = sorted({*config.get("seeds", []), *(run[3] for run in runs)})
     selections = {f"grid.{key}.{at}": entry for key in grid for at, entry in enumerate(grid[key])}
-    selections |= {f"overrides.{at}": entry for at, entry in enumerate(config.get("overrides", []))}
-    found = False
-    for key, selection in selections.items():
-        for part, family in (("model", "models"), ("task", "tasks"), ("method", "methods")):
-            for pattern in as_list(selection.get(part, [])):
-                known = list(config[family])
-                if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
-                    found = True
-                    yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {registry.suggest(pattern, known)}")
-        for seed in as_list(selection.get("seed", [])):
-            if seed not in config.get("seeds", []):
-                found = True
-                yield Problem(f"{key}.seed", f"{seed} is not among the seeds {config['seeds']}")
-    if not found and not Study(config).seeds:
+    problems = [problem for key, entry in selections.items() for problem in _unmatched(key, entry, axes, seeds)]
+    yield from problems
+    trained = {(*cell, seed) for cell, of_cell in Study(config).seeds.items() for seed in of_cell}
+    sources = [("is trained here", trained)]
+    for name, of_file in imported.items():
+        chosen = {run for run in of_file if selects(grid, *run)}
+        for where, others in sources:
+            if both := chosen & others:
+                run = "/".join(map(str, min(both)))
+                said = f"{len(both)} of its runs are there twice: {run} {where} too"
+                yield Problem(f"imports.{name}", f"{said}; give one of them another method or model name")
+        sources.append((f"comes from {name!r}", chosen))
+    if not problems and not any(of_source for _, of_source in sources):
         yield Problem("grid", "include and exclude leave no run")
+
+
+def _unmatched(key: str, selection: dict[str, Any], axes: Sequence[list[str]], seeds: list[int]) -> Iterator[Problem]:
+    for part, known in zip(("model", "task", "method"), axes, strict=True):
+        for pattern in as_list(selection.get(part, [])):
+            if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
+                yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {registry.suggest(pattern, known)}")
+    for seed in as_list(selection.get("seed", [])):
+        if seed not in seeds:
+            yield Problem(f"{key}.seed", f"{seed} is not among the seeds {seeds}")
 
 
 def _recipe_problems(config: dict[str, Any]) -> Iterator[Problem]:
