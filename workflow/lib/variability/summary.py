@@ -2,27 +2,32 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from variability import intervals, wording
 from variability.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
-from variability.runs_table import HERE
+from variability.runs_table import HERE, KEYS, first_runs
 
 CLAIMS = 3
 WIDTH = 100
+#: Cells that a sentence names, the first of all it is about.
+NAMED = 8
+CELL = KEYS[:3]
 
 
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """Markdown that also reads well in a terminal.
 
-    tables: ``runs``, and of the analyses' tables ``spread``, ``intervals`` and ``gain`` those that there are; without
-    ``spread`` there is nothing to tell but the number of runs. Everything is about each task's primary metric on the
-    test split after fine-tuning.
+    tables: ``runs``, those made again included, and of the analyses' tables ``spread``, ``intervals`` and ``gain``
+    those that there are; without ``spread`` there is nothing to tell but the number of runs. Everything is about each
+    task's primary metric on the test split after fine-tuning.
     """
-    shown = {name: wording.shown(tables[name]) for name in ("runs", *wording.SUMMARISED) if name in tables}
     sections = [f"# {study}", _runs_sentence(tables["runs"])]
+    tables = {**tables, "runs": first_runs(tables["runs"])}
+    shown = {name: wording.shown(tables[name]) for name in ("runs", *wording.SUMMARISED) if name in tables}
     findings = []
     for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
         of_task = {name: table[table["task"] == task] for name, table in shown.items()}
@@ -44,29 +49,71 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
 
 
 def _runs_sentence(runs: pd.DataFrame) -> str:
-    each = runs.drop_duplicates(["model", "task", "method", "seed"])
+    """How many runs there are, and what became of those that are in no mean."""
+    first = first_runs(runs)
+    each = first.drop_duplicates(KEYS)
     failed = each[each["status"] != "completed"]
-    # Runs from elsewhere fail in ways of their own.
-    word = "diverged" if (failed["status"] == "diverged").all() else "failed"
-    said = f"{_plural(len(each), 'run')}: {len(each) - len(failed)} completed, {len(failed)} {word}."
+    others = failed[failed["status"] != "diverged"]
+    counts = [f"{len(each) - len(failed)} completed"]
+    if len(failed) > len(others) or _trained_here(each):
+        counts.append(f"{len(failed) - len(others)} diverged")
+    if not _trained_here(each):
+        counts.append(f"{len(others)} failed{_reasons(others)}")
+    said = [f"{_plural(len(each), 'run')}: {', '.join(counts)}."]
     if len(failed):
-        cells = failed.groupby(["model", "task", "method"], sort=False).size()
-        listed = "; ".join(f"{'/'.join(cell)}: {count}" for cell, count in cells.head(8).items())
-        more = f"; and {len(cells) - 8} more cells" if len(cells) > 8 else ""
-        said += f" {word.capitalize()} runs are counted, and are in no mean ({listed}{more})."
-    seeds = each.groupby(["model", "task", "method"], sort=False).size()
+        word = "Failed" if len(others) else "Diverged"
+        said.append(f"{word} runs are counted, and are in no mean ({_by_cell(failed)}).")
+    shown = wording.shown(first)
+    undefined = shown[shown["value"].isna() & (shown["status"] == "completed")]
+    if count := len(undefined):
+        said.append(
+            f"{_plural(count, 'completed run')} {'has' if count == 1 else 'have'} no value of the primary metric "
+            f"(undefined), and {'is' if count == 1 else 'are'} in no mean either ({_by_cell(undefined)})."
+        )
+    seeds = each.groupby(CELL, sort=False).size()
     if seeds.min() < seeds.max():
-        said += f" The cells have {seeds.min()} to {seeds.max()} runs."
+        said.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
     if holes := _holes(each):
-        said += f" {_plural(holes, 'combination')} of model, task and method {'is' if holes == 1 else 'are'} not there."
-    return textwrap.fill(said, WIDTH, break_on_hyphens=False)
+        verb = "is" if len(holes) == 1 else "are"
+        said.append(
+            f"{_plural(len(holes), 'combination')} of model, task and method {verb} not there ({_listed(holes)})."
+        )
+    again = runs[runs["repeats"].notna()].drop_duplicates(KEYS)
+    if len(again):
+        verb = "was" if len(again) == 1 else "were"
+        said.append(
+            f"{_plural(len(again), 'further run')} {verb} made to see whether the same seed gives the same result "
+            f"({_by_cell(again)}), and {verb} left out of all else."
+        )
+    return textwrap.fill(" ".join(said), WIDTH, break_on_hyphens=False)
 
 
-def _holes(each: pd.DataFrame) -> int:
+def _trained_here(runs: pd.DataFrame) -> bool:
+    """Whether all runs are the study's own, which fail by diverging; those from elsewhere have ways of their own."""
+    return bool((runs["source"] == HERE).all())
+
+
+def _reasons(failed: pd.DataFrame) -> str:
+    counts = failed["fail_reason"].value_counts()
+    return f" ({', '.join(f'{count} {reason}' for reason, count in counts.items())})" if len(counts) else ""
+
+
+def _by_cell(runs: pd.DataFrame) -> str:
+    counts = runs.groupby(CELL, sort=False).size()
+    return _listed([f"{'/'.join(cell)}: {count}" for cell, count in counts.items()])
+
+
+def _listed(cells: Sequence[str]) -> str:
+    more = len(cells) - NAMED
+    return "; ".join([*cells[:NAMED], *([f"and {_plural(more, 'more cell')}"] if more > 0 else [])])
+
+
+def _holes(each: pd.DataFrame) -> list[str]:
     """Cells missing from imported runs; of its own the study leaves out what its grid says."""
-    others = each[each["source"] != HERE] if "source" in each else each[:0]
-    full = others["model"].nunique() * others["task"].nunique() * others["method"].nunique()
-    return full - len(others.drop_duplicates(["model", "task", "method"]))
+    others = each[each["source"] != HERE]
+    there = set(others[CELL].itertuples(index=False, name=None))
+    full = product(*(dict.fromkeys(others[key]) for key in CELL))
+    return ["/".join(cell) for cell in full if cell not in there]
 
 
 # Claims -----------------------------------------------------------------------------------------------------------
@@ -99,8 +146,13 @@ def _bullet(text: str) -> str:
 
 def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     spread = tables["spread"]
-    header = ["model", "method", "n", "diverged", "mean ± SD"]
-    columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"], _each(spread, _mean_and_sd)]
+    header = ["model", "method", "n", "diverged" if _trained_here(tables["runs"]) else "failed"]
+    columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"]]
+    if spread["n_undefined"].any():
+        header.append("undefined")
+        columns.append(spread["n_undefined"])
+    header.append("mean ± SD")
+    columns.append(_each(spread, _mean_and_sd))
     if "intervals" in tables:
         means = tables["intervals"][tables["intervals"]["target"] == "mean"]
         header.append(f"{_percent(means)} t interval")

@@ -22,8 +22,11 @@ def metric_of(runs: pd.DataFrame) -> str:
 
 
 def counted(n: float, failed: float) -> str:
-    """``5``, or ``3 (2 diverged)``: no run goes unmentioned."""
-    return f"{int(n)} ({int(failed)} diverged)" if failed else f"{int(n)}"
+    """``5``, or ``3 (2 failed)``: no run goes unmentioned.
+
+    Failed and not diverged: runs from elsewhere may have crashed.
+    """
+    return f"{int(n)} ({int(failed)} failed)" if failed else f"{int(n)}"
 
 
 def limits(values: pd.Series, ends: pd.Series) -> tuple[float, float]:

@@ -17,7 +17,7 @@ class ModelTaskHeatmap(Plot):
     ANALYSES = ("spread",)
     CAPTION = (
         "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. The "
-        "number of runs stands in the cells where it is not the largest, with that of diverged ones."
+        "number of runs stands in the cells where it is not the largest, with that of failed ones."
     )
 
     def draw(self, tables):
