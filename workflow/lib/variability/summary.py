@@ -2,20 +2,16 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from variability import intervals, wording
+from variability import intervals, run_counts, wording
 from variability.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
-from variability.runs_table import HERE, KEYS, first_runs
+from variability.runs_table import first_runs
 
 CLAIMS = 3
 WIDTH = 100
-#: Cells that a sentence names, the first of all it is about.
-NAMED = 8
-CELL = KEYS[:3]
 
 
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
@@ -25,7 +21,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     those that there are; without ``spread`` there is nothing to tell but the number of runs. Everything is about each
     task's primary metric on the test split after fine-tuning.
     """
-    sections = [f"# {study}", _runs_sentence(tables["runs"])]
+    sections = [f"# {study}", textwrap.fill(run_counts.in_words(tables["runs"]), WIDTH, break_on_hyphens=False)]
     tables = {**tables, "runs": first_runs(tables["runs"])}
     shown = {name: wording.shown(tables[name]) for name in ("runs", *wording.SUMMARISED) if name in tables}
     findings = []
@@ -46,74 +42,6 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
     return "\n\n".join(sections) + "\n"
-
-
-def _runs_sentence(runs: pd.DataFrame) -> str:
-    """How many runs there are, and what became of those that are in no mean."""
-    first = first_runs(runs)
-    each = first.drop_duplicates(KEYS)
-    failed = each[each["status"] != "completed"]
-    others = failed[failed["status"] != "diverged"]
-    counts = [f"{len(each) - len(failed)} completed"]
-    if len(failed) > len(others) or _trained_here(each):
-        counts.append(f"{len(failed) - len(others)} diverged")
-    if not _trained_here(each):
-        counts.append(f"{len(others)} failed{_reasons(others)}")
-    said = [f"{_plural(len(each), 'run')}: {', '.join(counts)}."]
-    if len(failed):
-        word = "Failed" if len(others) else "Diverged"
-        said.append(f"{word} runs are counted, and are in no mean ({_by_cell(failed)}).")
-    shown = wording.shown(first)
-    undefined = shown[shown["value"].isna() & (shown["status"] == "completed")]
-    if count := len(undefined):
-        said.append(
-            f"{_plural(count, 'completed run')} {'has' if count == 1 else 'have'} no value of the primary metric "
-            f"(undefined), and {'is' if count == 1 else 'are'} in no mean either ({_by_cell(undefined)})."
-        )
-    seeds = each.groupby(CELL, sort=False).size()
-    if seeds.min() < seeds.max():
-        said.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
-    if holes := _holes(each):
-        verb = "is" if len(holes) == 1 else "are"
-        said.append(
-            f"{_plural(len(holes), 'combination')} of model, task and method {verb} not there ({_listed(holes)})."
-        )
-    again = runs[runs["repeats"].notna()].drop_duplicates(KEYS)
-    if len(again):
-        verb = "was" if len(again) == 1 else "were"
-        said.append(
-            f"{_plural(len(again), 'further run')} {verb} made to see whether the same seed gives the same result "
-            f"({_by_cell(again)}), and {verb} left out of all else."
-        )
-    return textwrap.fill(" ".join(said), WIDTH, break_on_hyphens=False)
-
-
-def _trained_here(runs: pd.DataFrame) -> bool:
-    """Whether all runs are the study's own, which fail by diverging; those from elsewhere have ways of their own."""
-    return bool((runs["source"] == HERE).all())
-
-
-def _reasons(failed: pd.DataFrame) -> str:
-    counts = failed["fail_reason"].value_counts()
-    return f" ({', '.join(f'{count} {reason}' for reason, count in counts.items())})" if len(counts) else ""
-
-
-def _by_cell(runs: pd.DataFrame) -> str:
-    counts = runs.groupby(CELL, sort=False).size()
-    return _listed([f"{'/'.join(cell)}: {count}" for cell, count in counts.items()])
-
-
-def _listed(cells: Sequence[str]) -> str:
-    more = len(cells) - NAMED
-    return "; ".join([*cells[:NAMED], *([f"and {_plural(more, 'more cell')}"] if more > 0 else [])])
-
-
-def _holes(each: pd.DataFrame) -> list[str]:
-    """Cells missing from imported runs; of its own the study leaves out what its grid says."""
-    others = each[each["source"] != HERE]
-    there = set(others[CELL].itertuples(index=False, name=None))
-    full = product(*(dict.fromkeys(others[key]) for key in CELL))
-    return ["/".join(cell) for cell in full if cell not in there]
 
 
 # Claims -----------------------------------------------------------------------------------------------------------
@@ -146,7 +74,7 @@ def _bullet(text: str) -> str:
 
 def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     spread = tables["spread"]
-    header = ["model", "method", "n", "diverged" if _trained_here(tables["runs"]) else "failed"]
+    header = ["model", "method", "n", "diverged" if run_counts.trained_here(tables["runs"]) else "failed"]
     columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"]]
     if spread["n_undefined"].any():
         header.append("undefined")
@@ -231,7 +159,7 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     if sds.empty:
         return ""
     typical, counts = sds.median(), ranked.loc[sds.index, "n"]
-    of = f"median of {_plural(len(sds), 'cell')}, {wording.count(counts)} runs each"
+    of = f"median of {wording.plural(len(sds), 'cell')}, {wording.count(counts)} runs each"
     said = f"The typical SD between seeds is {wording.number(typical)} ({of})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
@@ -285,7 +213,3 @@ def _ends(low: float, high: float) -> str:
 
 def _percent(table: pd.DataFrame) -> str:
     return wording.percent(table["level"].iloc[0])
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

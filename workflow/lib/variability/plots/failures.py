@@ -26,8 +26,8 @@ class Failures(Plot):
     ANALYSES = ("failures",)
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning. Crosses did not complete, stars are no better "
-        "than guessing, diamonds lie far below the median (the tick is the limit). To the right: the rate of failed runs "
-        "with its Wilson interval."
+        "than guessing, diamonds lie far below the median (the tick is the limit). To the right: the rate of failed "
+        "runs with its Wilson interval."
     )
 
     def draw(self, tables):
