@@ -275,6 +275,20 @@ def test_a_run_that_is_imported_and_trained_is_said_before_it_is_trained(tmp_pat
     assert imported(tmp_path, text, entry=entry, grid=only, **keys) == []
 
 
+@pytest.mark.parametrize(("metric", "count"), [("nll", 0), ("accuracy", 1)])
+def test_two_files_may_hold_different_metrics_of_a_run_and_not_the_same_one(metric, count, tmp_path):
+    (tmp_path / "more.csv").write_text(ROWS.replace("acc", metric))
+    (tmp_path / "runs.csv").write_text(ROWS)
+    both = {"columns": {"model": "m", "seed": "s"}}
+    files = {
+        "own": both | {"path": "runs.csv", "metrics": {"acc": {"metric": "accuracy"}}},
+        "more": both | {"path": "more.csv", "metrics": {metric: None}},
+    }
+    found = problems(lambda config: (config.clear(), config.update(study="s", imports=files)), [tmp_path])
+    twice = "imports.more: 4 of its runs are there twice: a/task/fine-tuned/0 comes from 'own' too"
+    assert [problem.partition(";")[0] for problem in found] == [twice] * count
+
+
 def test_pandas_is_loaded_for_imported_files_alone():
     """The check runs at every start, and on a cluster before every job."""
     code = (

@@ -3,17 +3,27 @@
 import csv
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from variability import imports, registry
 from variability.errors import Problem
 from variability.imports import DEFAULTS, KEYS, ROLES, is_long, roles_of
 
-Run = tuple[str, str, str, int]
+VALUE = ("phase", "split", "metric")
 
 #: Bytes of a file that is read before the first job. The check runs at every start; a larger file is told of by the job
 #: that reads it.
 LARGEST = 10_000_000
+
+
+class Found(NamedTuple):
+    """What is in a file: all runs (model, task, method, seed), and the values (run, phase, split, metric) of the study.
+
+    The study's are those that its grid selects.
+    """
+
+    runs: set[tuple[str, str, str, int]]
+    values: set[tuple[str, str, str, int, str, str, str]]
 
 
 def header(path: Path) -> list[str]:
@@ -60,10 +70,10 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     yield from _metric_problems(spec, long)
 
 
-def runs(
+def found(
     path: Path, spec: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]], grid: Mapping[str, Any]
-) -> set[Run] | None:
-    """All runs of a file, whose description is sound; None of a file that is too large to be read before the first job.
+) -> Found | None:
+    """What is in a file whose description is sound; None of one that is too large to be read before the first job.
 
     tasks, grid: those of the study, as in the spec of ``aggregate``. Raises UserError for what that job would refuse.
     """
@@ -72,9 +82,9 @@ def runs(
     # The job's own code, so that it has nothing to add. It takes pandas, which only studies with imports pay for.
     from variability import runs_table
 
-    found = imports.imported_runs(imports.load(path, spec), spec, path.name)
-    runs_table.of_study(found, spec, path.name, tasks, grid)
-    return set(found[KEYS].itertuples(index=False, name=None))
+    every = imports.imported_runs(imports.load(path, spec), spec, path.name)
+    chosen = runs_table.of_study(every, spec, path.name, tasks, grid)
+    return Found(*(set(rows.itertuples(index=False, name=None)) for rows in (every[KEYS], chosen[[*KEYS, *VALUE]])))
 
 
 def _metric_problems(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
 from variability.recipe import resolve
-from variability.selection import as_list, selects
+from variability.selection import as_list
 from variability.study import Study, with_model_defaults, with_task_defaults
 from variability.weights import weights_kind
 
@@ -54,7 +54,7 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
             yield Problem(f"metrics.{name}", registry.unknown("metrics", name))
     for family in ("analyses", "plots", "claims"):
         yield from _plugin_problems(config, family)
-    imported: dict[str, set[import_checks.Run] | None] = {}
+    imported: dict[str, import_checks.Found | None] = {}
     for name, entry in config.get("imports", {}).items():
         problems, imported[name] = _import_problems(config, entry, mirrors)
         yield from _under(f"imports.{name}", problems)
@@ -67,8 +67,8 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
 
 def _import_problems(
     config: dict[str, Any], entry: dict[str, Any], mirrors: Sequence[Path]
-) -> tuple[list[Problem], set[import_checks.Run] | None]:
-    """What is wrong with an import, and the runs of its file: None if they are not known before the first job."""
+) -> tuple[list[Problem], import_checks.Found | None]:
+    """What is wrong with an import, and what is in its file: None if that is not known before the first job."""
     path = find_file(entry["path"], mirrors)
     if path is None:
         return [Problem("path", missing_file(entry["path"], mirrors))], None
@@ -80,7 +80,7 @@ def _import_problems(
         return problems, None
     tasks = {name: {"metric": with_task_defaults(task)["metric"]} for name, task in config.get("tasks", {}).items()}
     try:
-        return [], import_checks.runs(path, entry, tasks, config.get("grid", {}))
+        return [], import_checks.found(path, entry, tasks, config.get("grid", {}))
     except UserError as error:
         return [Problem("path", str(error))], None
 
@@ -200,26 +200,28 @@ def _override_problems(config: dict[str, Any]) -> Iterator[Problem]:
         yield from _unmatched(f"overrides.{at}", entry, [list(config.get(family, {})) for family in FAMILIES], [])
 
 
-def _grid_problems(config: dict[str, Any], imported: Mapping[str, set[import_checks.Run]]) -> Iterator[Problem]:
-    """Selections that match nothing of what is trained or imported, and runs that are there twice."""
-    grid, runs = config.get("grid", {}), [run for of_file in imported.values() for run in of_file]
+def _grid_problems(config: dict[str, Any], imported: Mapping[str, import_checks.Found]) -> Iterator[Problem]:
+    """Selections that match nothing of what is trained or imported, and results that come from two places."""
+    grid, runs = config.get("grid", {}), {run for found in imported.values() for run in found.runs}
     axes = [sorted({*config.get(family, {}), *(run[at] for run in runs)}) for at, family in enumerate(FAMILIES)]
     seeds = sorted({*config.get("seeds", []), *(run[3] for run in runs)})
     selections = {f"grid.{key}.{at}": entry for key in grid for at, entry in enumerate(grid[key])}
     problems = [problem for key, entry in selections.items() for problem in _unmatched(key, entry, axes, seeds)]
     yield from problems
     trained = {(*cell, seed) for cell, of_cell in Study(config).seeds.items() for seed in of_cell}
-    sources = [("is trained here", trained)]
-    for name, of_file in imported.items():
-        chosen = {run for run in of_file if selects(grid, *run)}
-        for where, others in sources:
-            if both := chosen & others:
-                run = "/".join(map(str, min(both)))
-                said = f"{len(both)} of its runs are there twice: {run} {where} too"
-                yield Problem(f"imports.{name}", f"{said}; give one of them another method or model name")
-        sources.append((f"comes from {name!r}", chosen))
-    if not problems and not any(of_source for _, of_source in sources):
+    if not problems and not trained and not any(found.values for found in imported.values()):
         yield Problem("grid", "include and exclude leave no run")
+    elsewhere: dict[tuple, str] = {}
+    for name, found in imported.items():
+        twice = {value[:4]: f"comes from {elsewhere[value]!r}" for value in found.values if value in elsewhere}
+        twice |= {
+            value[:4]: "is trained here" for value in found.values if value[:4] in trained and value[6] in scalars()
+        }
+        elsewhere |= dict.fromkeys(found.values, name)
+        if twice:
+            first = min(twice)
+            said = f"{len(twice)} of its runs are there twice: {'/'.join(map(str, first))} {twice[first]} too"
+            yield Problem(f"imports.{name}", f"{said}; give one of them another method or model name")
 
 
 def _unmatched(key: str, selection: dict[str, Any], axes: Sequence[list[str]], seeds: list[int]) -> Iterator[Problem]:
