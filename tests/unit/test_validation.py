@@ -47,6 +47,8 @@ def test_a_good_config_has_no_problems():
         ("recipe/epochs", "ten", "recipe.epochs: 'ten' is not a whole number"),
         ("recipe/epochs", 0, "recipe.epochs: 0 is too small; the least is 1"),
         ("recipe/lr", "1e-3", "recipe.lr: '1e-3' is not a number; YAML reads it as text, write 0.001"),
+        ("recipe/lr", "1e-7", "recipe.lr: '1e-7' is not a number; YAML reads it as text, write 1.0e-07"),
+        ("recipe/epochs", "1e2", "recipe.epochs: '1e2' is not a whole number; YAML reads it as text, write 100"),
         ("recipe/batch_size", 32.0, "recipe.batch_size: 32.0 is not a whole number"),
         ("recipe/optimizer", "admw", "recipe.optimizer: 'admw' is not allowed; did you mean 'adamw'?"),
         ("recipe/lr", -1, "recipe.lr: -1 is too small; it must be above 0"),

@@ -1,6 +1,7 @@
 """What a config's schema objects to, in sentences for the person who wrote the config."""
 
 import copy
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -101,7 +102,7 @@ def _sentence(error: ValidationError) -> str:
         case "enum":
             return f"{shown} is not allowed; {registry.suggest(instance, list(map(str, wanted)))}"
         case "type":
-            return f"{shown} is not {_one_of(wanted)}{_written_number(instance)}"
+            return f"{shown} is not {_one_of(wanted)}{_written_number(instance, wanted)}"
         case "anyOf":
             return f"{shown} is not allowed here; expected {hint or ' or '.join(_describe(one) for one in wanted)}"
         case "pattern":
@@ -133,12 +134,20 @@ def _counted(error: ValidationError) -> str:
     return f"{has}; at least {wanted} must be there" + (f", of {', '.join(known)}" if known else "")
 
 
-def _written_number(value: Any) -> str:
+def _written_number(value: Any, types: str | list[str]) -> str:
     """The remedy for a number that YAML 1.1 reads as text, such as 1e-3."""
     try:
-        return f"; YAML reads it as text, write {float(value)!r}" if isinstance(value, str) else ""
+        number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return ""
+    if not math.isfinite(number):
+        return ""
+    whole = "integer" in as_list(types) and number.is_integer()
+    written = str(int(number)) if whole else repr(number)
+    if "e" in written and "." not in written:
+        # As Python writes it, YAML would read it as text again.
+        written = written.replace("e", ".0e")
+    return f"; YAML reads it as text, write {written}"
 
 
 def _describe(schema: Mapping[str, Any]) -> str:
