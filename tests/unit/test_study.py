@@ -163,6 +163,8 @@ def test_a_figure_of_what_the_study_does_not_have_is_not_asked_for():
     assert "nondeterminism" in changed(models={"x": CONFIG["models"]["a"], "y": CONFIG["models"]["a"]}).plots
     apart = {"exclude": [{"method": "full", "seed": [0, 1]}, {"method": "full-again", "seed": 2}]}
     assert "nondeterminism" not in changed(methods=AGAIN, grid=apart).plots
+    assert not {"best_of_n", "noise_split", "seeds_needed"} & set(changed(seeds=[0]).plots)
+    assert {"best_of_n", "noise_split", "seeds_needed"} <= set(changed(seeds=[0, 1]).plots)
     one = changed(models={"b": CONFIG["models"]["b"]}, methods={"full": {}})
     assert not {"across_tasks", "ranks", "pairwise", "multibootstrap"} & set(one.plots)
     assert "best_seed_optimism" in one.claims, "what it reads says something of one candidate, too"

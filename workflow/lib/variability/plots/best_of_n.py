@@ -16,6 +16,7 @@ class BestOfN(Plot):
     """
 
     NEEDS = ("runs",)
+    PRESUMES = ("seeds",)
     ANALYSES = ("best_of_n",)
     CAPTION = (
         "Expected primary test metric of the best of n runs: picked by its validation value (line, SD band) and picked "

@@ -16,6 +16,7 @@ class SeedsNeeded(Plot):
     """
 
     NEEDS = ("runs",)
+    PRESUMES = ("seeds",)
     ANALYSES = ("seeds_needed",)
     CAPTION = (
         "Power to see a given difference between two models against the number of completed runs per model: from the "
