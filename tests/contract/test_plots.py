@@ -195,6 +195,17 @@ def imported():
     return synthetic.analysed({"runs": runs}, sorted(analyses))
 
 
+@pytest.mark.parametrize("name", ["seed_spread", "intervals", "model_task_heatmap"])
+def test_runs_without_a_value_are_counted_with_the_reason(name, studies):
+    runs = studies["usual"]["runs"].copy()
+    hit = (runs["phase"] == "after") & (runs["task"] == "digits") & (runs["method"] == "full") & (runs["seed"] == 4)
+    runs["value"] = runs["value"].mask(hit)
+    tables = synthetic.analysed({"runs": runs}, ["spread", "intervals"])
+    said = [" ".join(text.get_text().split()) for text in words(draw(name, tables))]
+    for counts in ("2 (2 failed, 1 undefined)", "4 (1 undefined)"):
+        assert sum(text.endswith(counts) for text in said) == 1, said
+
+
 def hollow(figure):
     return [line for axes in figure.axes for line in axes.lines if line.get_markerfacecolor() == "white"]
 

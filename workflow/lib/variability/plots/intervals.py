@@ -109,5 +109,5 @@ def _line(axes, cell, targets, middle, half, look):
         axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **drawn)
     failed = (cell["status"] != "completed").sum()
     where = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    said = _study.counted(len(values), failed)
+    said = _study.counted(len(values), failed, len(cell) - len(values) - failed)
     axes.text(1.02, middle, said, color=style.FAILED if failed else style.SOFT, **where)

@@ -94,6 +94,7 @@ def _interval(axes, mean, middle):
 
 def _count(axes, cell, middle):
     failed = (cell["status"] != "completed").sum()
-    said = _study.counted(cell["value"].count(), failed)
+    values = cell["value"].count()
+    said = _study.counted(values, failed, len(cell) - values - failed)
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
     axes.text(1.02, middle, said, color=style.FAILED if failed else style.SOFT, **place)
