@@ -135,6 +135,16 @@ def test_the_margin_is_the_users(studies):
     assert (loose["verdict"] == SUPPORTED).all() and (strict["verdict"] == REFUSED).all()
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(1.0, 1.0, SUPPORTED), (0.6, 1.0, UNDECIDED), (0.2, 0.85, UNDECIDED), (0.2, 0.79, REFUSED)],
+)
+def test_a_stable_ranking_is_decided_by_the_interval_of_its_agreement(low, high, expected, studies):
+    ranks = studies["usual"]["ranks"].assign(kendall_tau=0.7, kendall_tau_low=low, kendall_tau_high=high)
+    found = findings("stable_ranking", {"ranks": ranks})
+    assert set(found.loc[found["sentence"].str.endswith("is stable."), "verdict"]) == {expected}
+
+
 def test_the_strongest_come_first_and_the_page_counts_them(studies):
     found = claims({name: {} for name in NAMES}, studies["usual"])
     assert list(found["verdict"]) == sorted(found["verdict"], key=VERDICTS.index)

@@ -10,13 +10,12 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from variability import methods, recipe, registry
+from variability import choice, holdings, methods, recipe, registry
 from variability.files import digest
 from variability.metrics import scalars
 from variability.selection import matches, selects
 from variability.weights import weights_kind
 
-BASE_TABLES = ("runs", "predictions", "per_class", "history")
 COMPUTE = {"threads": 1, "seeds_per_job": "auto", "mem_mb": 4000, "runtime": 240, "features_gb": 20}
 #: Jobs that the seeds of a cell are spread over at most, where the config leaves it open: planning a job takes 2 ms.
 MAX_BLOCKS = 10
@@ -42,45 +41,47 @@ class Study:
 
     @property
     def base_tables(self) -> tuple[str, ...]:
-        """Which base tables the study has: of imported runs nothing is known but their results."""
-        return BASE_TABLES if self.config.get("models") else BASE_TABLES[:1]
+        """Which base tables the study has."""
+        return holdings.base_tables(self)
 
     @cached_property
     def analyses(self) -> dict[str, dict]:
-        """Analyses by name: the chosen ones (else all that the study's tables suffice for), and those that are read.
-
-        Read they are by plots and claims.
-        """
+        """Options of the analyses by name: of those that are chosen, and of those that figures and claims read."""
         readers = [registry.find("plots", name) for name in self.plots]
-        readers += [registry.find("claims", name) for name in self.config.get("claims", {})]
-        read = {name: {} for reader in readers for name in reader.ANALYSES}
-        return read | _with_options(self._chosen("analyses"))
+        readers += [registry.find("claims", name) for name in self.claims]
+        return _sorted({name: {} for reader in readers for name in reader.ANALYSES} | self._chosen("analyses"))
 
     @cached_property
     def plots(self) -> dict[str, dict]:
-        return _with_options(self._chosen("plots"))
+        return self._chosen("plots")
 
     @cached_property
     def claims(self) -> dict[str, dict]:
-        """Kinds of claims: the chosen ones, else all that the study's analyses suffice for."""
-        return _with_options(self._chosen("claims"))
+        return self._chosen("claims")
 
     def lacking(self, family: str, name: str) -> list[str]:
-        """The base tables that an analysis, a plot or a claim needs and the study has not."""
+        """What an analysis, a plot or a claim needs and the study has not, in words."""
         plugin = registry.find(family, name)
-        needed = {*getattr(plugin, "NEEDS", ())}
-        needed |= {need for read in getattr(plugin, "ANALYSES", ()) for need in registry.find("analyses", read).NEEDS}
-        return sorted(needed - set(self.base_tables))
+        parts = [plugin, *(registry.find("analyses", read) for read in getattr(plugin, "ANALYSES", ()))]
+        needed = {need for part in parts for need in (*getattr(part, "NEEDS", ()), *getattr(part, "PRESUMES", ()))}
+        return [holdings.WORDS.get(need, need) for need in sorted(needed - self._holdings)]
 
-    def _chosen(self, family: str) -> dict[str, dict | None]:
-        if family in self.config:
-            return self.config[family]
-        known = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
-        if family != "analyses" and "analyses" in self.config:
-            # Who chose the analyses wants no others for the sake of figures and claims that nobody asked for.
-            named = set(self.config["analyses"])
-            known = [name for name in known if named >= set(registry.find(family, name).ANALYSES)]
-        return {name: None for name in known if not self.lacking(family, name)}
+    @cached_property
+    def _holdings(self) -> frozenset[str]:
+        return holdings.holdings(self)
+
+    def _chosen(self, family: str) -> dict[str, dict]:
+        """Options by name. Where the config does not list them: all of which the study has what they need.
+
+        Of figures and claims only those whose analyses are chosen: who switches an analysis off wants it for nothing.
+        """
+        usual = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
+        if family != "analyses":
+            made = set(self._chosen("analyses"))
+            usual = [name for name in usual if made >= set(registry.find(family, name).ANALYSES)]
+        return _sorted(
+            choice.chosen(self.config.get(family), [name for name in usual if not self.lacking(family, name)])
+        )
 
     @cached_property
     def imports(self) -> dict[str, dict[str, Any]]:
@@ -339,10 +340,6 @@ def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
         "image": {"color": "rgb"} | entry["image"],
         "split": SPLIT | entry.get("split", {}),
     }
-
-
-def _with_options(entries: dict[str, dict | None]) -> dict[str, dict]:
-    return {name: _sorted(options or {}) for name, options in entries.items()}
 
 
 def _sorted(value: Any) -> Any:

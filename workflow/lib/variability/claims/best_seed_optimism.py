@@ -8,8 +8,8 @@ from variability.claims import MARGIN, REFUSED, SUPPORTED, Claim
 class BestSeedOptimism(Claim):
     """Per task, for the candidate with the best mean: what reporting its best seed on test overstates it by.
 
-    The expectation of the V-statistic at as many runs as there are. It is a property of these runs and carries no
-    interval: the bootstrap of a maximum covers too little (Tang et al. 2020).
+    The expectation of the V-statistic at as many runs as there are, above the margin or not: a cut-off. It is a
+    property of these runs and carries no interval: the bootstrap of a maximum covers too little (Tang et al. 2020).
     """
 
     ANALYSES = ("best_of_n", "pairwise")

@@ -6,10 +6,11 @@ from variability.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
 class StableRanking(Claim):
     """Per task, three sentences about the ranking by means, from the bootstrap of the analysis ``ranks``.
 
-    The leader is the best: supported where it is so in at least ``level`` of the replicates. A second study of this
-    size would rank all candidates alike: supported where Kendall's tau-b of a replicate's ranking with the study's is 1
-    in at least ``level`` of them, refused where it is below TAU on average. One seed of each would name the same
-    winner: refused where more than 1 - level of such studies name another.
+    The leader is the best: supported where it is so in at least ``level`` of the replicates, and never refused. A
+    second study of this size would rank all candidates alike: supported where even the lower end of the interval of
+    Kendall's tau-b between a replicate's ranking and the study's is 1, refused where even the upper end is below TAU.
+    One seed of each would name the same winner: a cut-off on what these runs themselves say, without an interval;
+    refused where more than 1 - level of the studies that could be made of one run each name another.
     """
 
     ANALYSES = ("ranks",)
@@ -32,11 +33,11 @@ class StableRanking(Claim):
         return found
 
     def _alike(self, task, row):
-        tau, low = row["kendall_tau"], row["kendall_tau_low"]
+        low, high = row["kendall_tau_low"], row["kendall_tau_high"]
         return {
             "sentence": f"On {task}, the ranking of all {row['candidates']:g} candidates is stable.",
-            "verdict": SUPPORTED if low >= 1 else REFUSED if tau < self.TAU else UNDECIDED,
-            **{"effect": tau, "low": low, "high": row["kendall_tau_high"], "unit": "of Kendall's tau-b"},
+            "verdict": SUPPORTED if low >= 1 else REFUSED if high < self.TAU else UNDECIDED,
+            **{"effect": row["kendall_tau"], "low": low, "high": high, "unit": "of Kendall's tau-b"},
         }
 
 
