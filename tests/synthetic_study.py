@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import registry, resampling, runs_table
+from variability.files import sha256
 from variability.predictions import Predictions, RunPredictions
 
 ANALYSES = registry.names("analyses")
@@ -203,8 +204,10 @@ def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("fu
             curve = curves.loc[[(*cell, seed)]].drop(columns=["status", "kind", "validation_rmse"])
             curve.to_csv(run / "history.csv", index=False)
             predictions(folder.joinpath("predict", *cell, f"{seed}.parquet"), *cell, seed, failed=lost)
+        checksums = {seed: sha256(folder.joinpath("predict", *cell, f"{seed}.parquet")) for seed in seeds}
+        entries = [{"seed": seed, "sha256": {"predictions": checksums[seed]}} for seed in seeds]
         for stage in manifests:
             manifest = folder.joinpath(stage, *cell, "block-0.json")
-            manifest.write_text(json.dumps({"runs": [{"seed": seed} for seed in seeds]}))
+            manifest.write_text(json.dumps({"runs": entries}))
             manifests[stage].append(manifest)
     return manifests

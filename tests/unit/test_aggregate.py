@@ -22,12 +22,10 @@ OUTPUTS = ("runs.parquet", "runs.csv", "per_class.parquet", "history.parquet")
 def study(tmp_path):
     """Scores and manifests of a study of two models and three seeds, one of whose runs diverged."""
     manifests = synthetic.study_files(tmp_path, failed={FAILED})
-    scores = []
-    for manifest in manifests["predict"]:
-        scores.append(manifest.with_suffix(".scores"))
-        score(
-            [manifest], tmp_path / "prepare/digits/task.json", ["accuracy", "recall", "confusion", "top5"], scores[-1]
-        )
+    scores, metrics = [], ["accuracy", "recall", "confusion", "top5"]
+    for number, manifest in enumerate(manifests["predict"]):
+        scores.append(tmp_path / "score" / str(number) / "scores.json")
+        score([manifest], tmp_path / "prepare/digits/task.json", metrics, "code", scores[-1].parent, scores[-1])
     return scores, manifests["finetune"], tmp_path / "aggregate"
 
 

@@ -155,12 +155,11 @@ def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
     finetune(tiny_study.STUDY, task, None, None, None, "code", fitted, fitted / "block-0.json")
-    predict(
-        tiny_study.STUDY, task, None, None, fitted, fitted / "block-0.json", "code", folder, folder / "block-0.json"
-    )
+    given, manifest = fitted / "block-0.json", folder / "block-0.json"
+    predict(tiny_study.STUDY, task, None, None, fitted, given, "code", folder, manifest)
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
-    score([folder / "block-0.json"], task, ["accuracy"], tmp_path / "scores.parquet")
-    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    score([folder / "block-0.json"], task, ["accuracy"], "code", tmp_path, tmp_path / "scores.json")
+    scores = pd.read_parquet(tmp_path / "small/everything.parquet")
     assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}
     spec = {
         "models": {"small": tiny_study.STUDY["model"] | {"backbone": "small", "seed_pretrain": None}},
@@ -169,7 +168,7 @@ def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from
         "imports": {},
         "grid": {},
     }
-    aggregate([tmp_path / "scores.parquet"], [fitted / "block-0.json"], spec, tmp_path)
+    aggregate([tmp_path / "scores.json"], [fitted / "block-0.json"], spec, tmp_path)
     tables = {name: tmp_path / f"{name}.parquet" for name in ("runs", "per_class", "history")}
     assert pd.read_parquet(tables["history"])["validation_loss"].isna().all()
     for name in registry.names("analyses"):

@@ -1,6 +1,7 @@
 """From predictions to rows of values."""
 
 import json
+import os
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability.errors import UserError
+from variability.files import read_json, sha256
 from variability.stages.score import SCHEMA, score
 
 CELL = ("a", "digits", "full")
@@ -18,10 +20,12 @@ def files(tmp_path):
     return synthetic.study_files(tmp_path, models=("a",), seeds=(0, 1, 2), failed={(*CELL, 1)})["predict"][0], tmp_path
 
 
-def scored(files, metrics=("accuracy", "recall", "confusion", "nll")):
+def scored(files, metrics=("accuracy", "recall", "confusion", "nll"), code="code"):
     manifest, folder = files
-    score([manifest], folder / "prepare" / "digits" / "task.json", metrics, folder / "scores.parquet")
-    return pq.read_table(folder / "scores.parquet")
+    task, target = folder / "prepare" / "digits" / "task.json", folder / "score" / "scores.json"
+    score([manifest], task, metrics, code, target.parent, target)
+    assert read_json(target) == {"tables": {"a/full.parquet": sha256(target.parent / "a/full.parquet")}}
+    return pq.read_table(target.parent / "a/full.parquet").replace_schema_metadata(None)
 
 
 def test_the_table_has_the_agreed_columns(files):
@@ -66,11 +70,31 @@ def test_the_confusion_matrix_counts_every_example(files):
     assert cells["predicted"].notna().all()
 
 
-def test_scoring_twice_makes_the_same_file(files):
+def test_scoring_twice_makes_the_same_file_and_scores_once(files):
     scored(files)
-    first = (files[1] / "scores.parquet").read_bytes()
+    table = files[1] / "score/a/full.parquet"
+    first = table.read_bytes()
+    os.utime(table, (0, 0))
     scored(files)
-    assert (files[1] / "scores.parquet").read_bytes() == first
+    assert table.stat().st_mtime == 0
+    table.unlink()
+    scored(files)
+    assert table.read_bytes() == first
+
+
+def test_other_metrics_other_code_and_other_predictions_are_scored_again(files):
+    scored(files)
+    assert set(scored(files, ["accuracy"])["metric"].to_pylist()) == {"accuracy"}
+    table = files[1] / "score/a/full.parquet"
+    os.utime(table, (0, 0))
+    scored(files, ["accuracy"], code="edited")
+    assert table.stat().st_mtime > 0
+    manifest = read_json(files[0])
+    manifest["runs"][0]["sha256"]["predictions"] = "another"
+    files[0].write_text(json.dumps(manifest))
+    os.utime(table, (0, 0))
+    scored(files, ["accuracy"], code="edited")
+    assert table.stat().st_mtime > 0
 
 
 def test_predictions_of_another_number_of_classes_are_refused(files):

@@ -170,9 +170,10 @@ def arrays(task):
     return [f"<results>/prepare/{task}/images.npy", f"<results>/prepare/{task}/examples.parquet"]
 
 
-def cell_predictions(wildcards):
-    cell = (wildcards.model, wildcards.task, wildcards.method)
-    return blocks_of(cell, "<results>/predict/{model}/{task}/{method}/block-{block}.json")
+def task_predictions(wildcards):
+    cells = [cell for cell in study.blocks if cell[1] == wildcards.task]
+    pattern = "<results>/predict/{model}/{task}/{method}/block-{block}.json"
+    return [path for cell in cells for path in blocks_of(cell, pattern)]
 
 
 def report_texts():
@@ -244,8 +245,8 @@ def all_downloads():
     return data + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
 
 
-def all_cells(pattern):
-    return [pattern.format(model=model, task=task, method=method) for model, task, method in study.blocks]
+def all_scores():
+    return [f"<results>/score/{task}/scores.json" for task in study.tasks]
 
 
 def all_blocks(pattern):

@@ -31,12 +31,12 @@ rule predict:
 rule score:
     input:
         task="<results>/prepare/{task}/task.json",
-        predictions=cell_predictions,
+        predictions=task_predictions,
         code=score_code,
     output:
-        "<results>/score/{model}/{task}/{method}.parquet",
+        "<results>/score/{task}/scores.json",
     log:
-        "<results>/score/{model}/{task}/{method}.log",
+        "<results>/score/{task}/scores.log",
     conda:
         "../../envs/core.yaml"
     params:

@@ -3,11 +3,9 @@ from variability.journal import journal
 with journal(snakemake.log[0]):
     from pathlib import Path
 
+    from variability.files import sha256
     from variability.stages.score import score
 
-    score(
-        [Path(manifest) for manifest in snakemake.input.predictions],
-        task_json=Path(snakemake.input.task),
-        metrics=snakemake.params.metrics,
-        target=Path(snakemake.output[0]),
-    )
+    given, manifest = snakemake.input, Path(snakemake.output[0])
+    predictions, metrics = [Path(block) for block in given.predictions], snakemake.params.metrics
+    score(predictions, Path(given.task), metrics, sha256(given.code), manifest.parent, manifest)

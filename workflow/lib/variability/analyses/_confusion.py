@@ -1,23 +1,11 @@
-"""Metrics that are functions of the confusion matrix, of one set of predictions or of many bootstrap samples of it."""
+"""The bootstrap over examples of metrics that are functions of the confusion matrix."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from variability import resampling
-
-_AVERAGED = {
-    f"{score}_{average}" for score in ("f1", "precision", "recall") for average in ("macro", "micro", "weighted")
-}
-#: Names of the metrics that ``value`` computes, as the plug-ins of these names do.
-METRICS = frozenset({"balanced_accuracy", *_AVERAGED})
-
-
-def margins(y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(classes,) each: right examples, examples of the class, examples predicted to be of it."""
-    right = y_true[y_true == y_pred]
-    hits, true, predicted = (np.bincount(labels, minlength=classes) for labels in (right, y_true, y_pred))
-    return hits, true, predicted
+from variability.margins import margins, value
 
 
 def resampled(
@@ -34,21 +22,6 @@ def resampled(
     of_class = np.eye(classes)
     right = true == predicted
     return drawn[:, right] @ of_class[true[right]], drawn @ of_class[true], drawn @ of_class[predicted]
-
-
-def value(metric: str, hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """One of METRICS from margins (..., classes); a class whose score is 0/0 counts as 0, as in the metrics."""
-    score, _, average = ("recall", "", "present") if metric == "balanced_accuracy" else metric.rpartition("_")
-    total = true.sum(axis=-1)
-    if average == "micro":
-        # Every example has one true and one predicted class, so all three are the share of right ones.
-        return hits.sum(axis=-1) / total
-    parts = {"f1": (2 * hits, true + predicted), "precision": (hits, predicted), "recall": (hits, true)}[score]
-    each = np.divide(*parts, out=np.zeros(hits.shape), where=parts[1] > 0)
-    if average == "macro":
-        return each.mean(axis=-1)
-    weights = true if average == "weighted" else (true > 0).astype(float)
-    return (each * weights).sum(axis=-1) / weights.sum(axis=-1)
 
 
 def of_median_run(

@@ -13,8 +13,8 @@ from variability.errors import UserError
 class Metric(ABC):
     """One or several numbers computed from one run's predictions on one split.
 
-    A plug-in module must import quickly (names are checked before the first job): scikit-learn is imported inside
-    the methods.
+    A plug-in module must import quickly (names are checked before the first job): what takes long is imported inside
+    the methods. So does ``compute``: it is called four times for each of perhaps a hundred thousand runs.
     """
 
     #: Task kind it applies to: "classification" or "regression".

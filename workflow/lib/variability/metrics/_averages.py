@@ -1,29 +1,23 @@
 """What precision, recall and F1 share: three averages over classes and the values per class."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-AVERAGES = ("macro", "micro", "weighted")
+from variability import margins
 
 
 def labels(name: str, title: str) -> dict[str, str]:
     """Axis labels of the averages, as a metric's LABELS."""
-    return {f"{name}_{average}": f"{title}, {average} average (0 to 1)" for average in AVERAGES}
+    return {f"{name}_{average}": f"{title}, {average} average (0 to 1)" for average in margins.AVERAGES}
 
 
-def averaged(name: str, score: Callable, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> dict[str, float]:
-    """The averages of one of scikit-learn's scores over all ``classes`` of the task, absent ones included.
-
-    A class whose score would be 0/0 counts as 0 in the macro average, and carries no weight in the weighted one.
-    """
-    return {
-        f"{name}_{average}": float(score(y_true, y_pred, labels=range(classes), average=average, zero_division=0.0))
-        for average in AVERAGES
-    }
+def averaged(name: str, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> dict[str, float]:
+    """The averages of a score over all ``classes`` of the task, absent ones included."""
+    found = margins.margins(y_true, y_pred, classes)
+    names = [f"{name}_{average}" for average in margins.AVERAGES]
+    return {metric: float(margins.value(metric, *found)) for metric in names}
 
 
-def each(score: Callable, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> dict[tuple[int, ...], float]:
+def each(name: str, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> dict[tuple[int, ...], float]:
     """The score of every class of the task; 0 where it would be 0/0."""
-    values = score(y_true, y_pred, labels=range(classes), average=None, zero_division=0.0)
+    values = margins.each(name, *margins.margins(y_true, y_pred, classes))
     return {(at,): float(value) for at, value in enumerate(values)}

@@ -14,6 +14,4 @@ class Accuracy(Metric):
     PERFECT = 1.0
 
     def compute(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import accuracy_score
-
-        return {"accuracy": float(accuracy_score(y_true, y_pred))}
+        return {"accuracy": float((y_true == y_pred).mean())}

@@ -25,12 +25,14 @@ class Auroc(Metric):
         return {"auroc": float(defined.mean()) if defined.size else np.nan}
 
     def per_class(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import roc_auc_score
-
         classes = probabilities.shape[1]
-        values = {}
-        for at in [1] if classes == 2 else range(classes):
-            belongs = y_true == at
-            defined = belongs.any() and not belongs.all()
-            values[(at,)] = float(roc_auc_score(belongs, probabilities[:, at])) if defined else np.nan
-        return values
+        return {(at,): _area(probabilities[:, at], y_true == at) for at in ([1] if classes == 2 else range(classes))}
+
+
+def _area(scores: np.ndarray, belongs: np.ndarray) -> float:
+    """The share of pairs (one that belongs, one that does not) in the right order (Mann and Whitney 1947)."""
+    others, those = np.sort(scores[~belongs]), scores[belongs]
+    if not len(others) or not len(those):
+        return np.nan
+    below, not_above = (np.searchsorted(others, those, side) for side in ("left", "right"))
+    return float((below + not_above).mean() / 2 / len(others))

@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-import numpy as np
-
+from variability import margins
 from variability.metrics import Metric
 
 
@@ -16,7 +15,5 @@ class BalancedAccuracy(Metric):
     PERFECT = 1.0
 
     def compute(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import recall_score
-
-        value = recall_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0.0)
-        return {"balanced_accuracy": float(value)}
+        found = margins.margins(y_true, y_pred, probabilities.shape[1])
+        return {"balanced_accuracy": float(margins.value("balanced_accuracy", *found))}

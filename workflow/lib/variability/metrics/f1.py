@@ -17,11 +17,7 @@ class F1(Metric):
     PERFECT = 1.0
 
     def compute(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import f1_score
-
-        return _averages.averaged("f1", f1_score, y_true, y_pred, probabilities.shape[1])
+        return _averages.averaged("f1", y_true, y_pred, probabilities.shape[1])
 
     def per_class(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import f1_score
-
-        return _averages.each(f1_score, y_true, y_pred, probabilities.shape[1])
+        return _averages.each("f1", y_true, y_pred, probabilities.shape[1])

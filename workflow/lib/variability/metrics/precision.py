@@ -17,11 +17,7 @@ class Precision(Metric):
     PERFECT = 1.0
 
     def compute(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import precision_score
-
-        return _averages.averaged("precision", precision_score, y_true, y_pred, probabilities.shape[1])
+        return _averages.averaged("precision", y_true, y_pred, probabilities.shape[1])
 
     def per_class(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import precision_score
-
-        return _averages.each(precision_score, y_true, y_pred, probabilities.shape[1])
+        return _averages.each("precision", y_true, y_pred, probabilities.shape[1])

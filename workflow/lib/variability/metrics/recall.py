@@ -17,11 +17,7 @@ class Recall(Metric):
     PERFECT = 1.0
 
     def compute(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import recall_score
-
-        return _averages.averaged("recall", recall_score, y_true, y_pred, probabilities.shape[1])
+        return _averages.averaged("recall", y_true, y_pred, probabilities.shape[1])
 
     def per_class(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import recall_score
-
-        return _averages.each(recall_score, y_true, y_pred, probabilities.shape[1])
+        return _averages.each("recall", y_true, y_pred, probabilities.shape[1])

@@ -32,16 +32,18 @@ def aggregate(
 ) -> None:
     """Writes ``runs.parquet``, ``runs.csv``, ``per_class.parquet``, ``history.parquet`` and their ``manifest.json``.
 
-    scores: of all blocks. manifests: of all blocks of ``finetune``; each run's ``run.json`` and ``history.csv`` lie in
-    a folder named by its seed beside the manifest. spec: ``models`` {name: {provider, architecture, weights,
-    options, backbone, seed_pretrain}}, ``tasks`` {name: {kind, metric}}, ``methods`` {name: {kind, options}},
-    ``imports`` {name: how to read that file, see ``imports.imported_runs``}, ``grid`` which of their runs to keep.
+    scores: manifests of the tables of ``score``, which lie below them. manifests: of all blocks of ``finetune``; each
+    run's ``run.json`` and ``history.csv`` lie in a folder named by its seed beside the manifest. spec: ``models``
+    {name: {provider, architecture, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind, metric}},
+    ``methods`` {name: {kind, options}}, ``imports`` {name: how to read that file, see ``imports.imported_runs``},
+    ``grid`` which of their runs to keep.
     imported: {name: file}. The bytes do not depend on the order of the files. Raises UserError if scores and records
     disagree, a run's files are gone or cannot be read, or an import makes no sense.
     """
     folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
     records = [_read(run / "run.json", read_json) | {"bytes": _size(run)} for run in folders]
-    scored = pa.concat_tables([SCHEMA.empty_table(), *map(pq.read_table, scores)]).to_pandas()
+    tables = [Path(path).parent / name for path in scores for name in read_json(path)["tables"]]
+    scored = pa.concat_tables([SCHEMA.empty_table(), *(_read(path, _scores) for path in tables)]).to_pandas()
     per_class = scored["class"].notna()
     here = {key: spec[key] for key in ("models", "tasks", "methods")}
     own = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **here)
@@ -62,6 +64,10 @@ def aggregate(
     _write_parquet(curves, folder / "history.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
     write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
+
+
+def _scores(path: Path) -> pa.Table:
+    return pq.read_table(path).replace_schema_metadata(None)
 
 
 def _size(run: Path) -> int:

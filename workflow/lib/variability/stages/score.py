@@ -1,5 +1,6 @@
-"""From a cell's predictions to metric values. Needs no accelerator: a new metric never trains anything."""
+"""From a task's predictions to metric values. Needs no accelerator: a new metric never trains anything."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pyarrow.parquet as pq
 
 from variability import registry, remedies
 from variability.errors import UserError
-from variability.files import read_json, replacing
+from variability.files import digest, read_json, replacing, sha256, write_json
 from variability.metrics import Metric
 
 KEYS = ("model", "task", "method", "seed")
 PHASES = ("before", "after")
+METADATA = b"variability"
 SCHEMA = pa.schema(
     [(key, pa.string()) for key in KEYS[:3]]
     + [("seed", pa.int64())]
@@ -22,24 +24,52 @@ SCHEMA = pa.schema(
 )
 
 
-def score(predictions: Sequence[Path], task_json: Path, metrics: Sequence[str], target: Path) -> None:
-    """Writes one table (SCHEMA) with all metrics of all runs of a cell.
+def score(
+    predictions: Sequence[Path], task_json: Path, metrics: Sequence[str], code: str, folder: Path, manifest: Path
+) -> None:
+    """Writes a table (SCHEMA) for each cell of a task, with all metrics of its runs, and the manifest of the tables.
 
-    predictions: the manifests of its blocks; the parquet files that ``predict`` wrote, one per run, lie beside them.
-    task_json: of the task (kind, class_names). metrics: names of plug-ins. A run that diverged has predictions of
-    before fine-tuning only: its rows after it are written with value NaN and n_test 0, so that it is counted. ``majority`` is
-    the share of the examples' most frequent class, below which nothing was learnt; missing in regression. Raises
-    UserError naming the file for predictions that are gone, cannot be read or do not fit the task.
+    predictions: the manifests of ``predict``, in folders named <model>/<task>/<method>; the parquet files, one per run,
+    lie beside them. task_json: of the task (kind, class_names). metrics: names of plug-ins. code: digest of the code
+    that the result depends on. folder: gets <model>/<method>.parquet; a table that is there with the fingerprint it
+    would get is taken as it is. The manifest says {tables: {path relative to folder: sha256}}.
+
+    A run that diverged has predictions of before fine-tuning only: its rows after it are written with value NaN and
+    n_test 0, so that it is counted. ``majority`` is the share of the examples' most frequent class, below which nothing
+    was learnt; missing in regression. Raises UserError naming the file for predictions that are gone, cannot be read or
+    do not fit the task.
     """
     task = read_json(task_json)
-    plugins = [registry.find("metrics", name)() for name in metrics]
-    runs = [(manifest.parent, run["seed"]) for manifest in predictions for run in read_json(manifest)["runs"]]
-    files = [folder / f"{seed}.parquet" for folder, seed in runs]
-    rows = [row for path in files for row in _run_rows(path, task["class_names"], task["kind"], plugins)]
+    cells: dict[Path, list[dict]] = {}
+    for block in predictions:
+        cells.setdefault(block.parent, []).extend(read_json(block)["runs"])
+    tables = {}
+    for cell, runs in cells.items():
+        name = f"{cell.parts[-3]}/{cell.name}.parquet"
+        said = [run["sha256"]["predictions"] for run in runs]
+        fingerprint = digest({"predictions": said, "classes": task["class_names"], "metrics": metrics, "code": code})
+        if _fingerprint(folder / name) != fingerprint:
+            plugins = [registry.find("metrics", metric)() for metric in metrics]
+            files = [cell / f"{run['seed']}.parquet" for run in runs]
+            rows = [row for path in files for row in _run_rows(path, task["class_names"], task["kind"], plugins)]
+            _write(rows, fingerprint, folder / name)
+        tables[name] = sha256(folder / name)
+    write_json(manifest, {"tables": tables})
+
+
+def _fingerprint(table: Path) -> str | None:
+    try:
+        return json.loads((pq.read_schema(table).metadata or {}).get(METADATA, b"null"))
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _write(rows: Sequence[tuple], fingerprint: str, target: Path) -> None:
     columns = zip(*rows, strict=True) if rows else [[] for _ in SCHEMA]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    table = pa.table(arrays, schema=SCHEMA).replace_schema_metadata({METADATA: json.dumps(fingerprint)})
     with replacing(target) as aside:
-        pq.write_table(pa.table(arrays, schema=SCHEMA), aside)
+        pq.write_table(table, aside)
 
 
 def _run_rows(path: Path, class_names: Sequence[str], kind: str, plugins: list[Metric]) -> Iterator[tuple]:
