@@ -129,6 +129,24 @@ def test_seeds_that_would_decide_are_those_of_the_power_calculation(studies):
     assert row["n_more"] == needed - 5
 
 
+def test_pairs_that_would_decide_are_reckoned_from_their_differences():
+    # Both methods follow their seed, so that the SD of each says little about that of their difference.
+    luck = pd.Series([0.0, 0.05, -0.05, 0.1, -0.1])
+    rest = pd.Series([0.01, -0.01, 0.02, -0.02, 0.03])
+
+    def follow(runs):
+        apart = (runs["method"] == "full") * (0.005 + runs["seed"].map(rest))
+        return runs.assign(value=0.8 + runs["seed"].map(luck) + apart)
+
+    read = tables(("pairwise", "gain"), change=follow, models=("a",))
+    (row,) = findings("gain_over_probe", read).to_dict("records")
+    assert row["verdict"] == UNDECIDED
+    (pair,) = read["pairwise"].to_dict("records")
+    upper = sample_size.sd_upper(rest.std(), 5, 0.8)
+    assert row["n_more"] == sample_size.for_paired_power(pair["difference"], upper, 0.8, 0.95) - 5
+    assert row["n_more"] < sample_size.for_power(pair["difference"], pair["sd"], pair["sd_b"], 0.8, 0.95) - 5
+
+
 def test_the_margin_is_the_users(studies):
     loose = findings("best_seed_optimism", studies["usual"], margin=0.0)
     strict = findings("best_seed_optimism", studies["usual"], margin=0.5)

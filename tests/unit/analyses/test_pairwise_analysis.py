@@ -57,6 +57,7 @@ def test_networks_are_compared_unpaired(runs):
     expected = stats.ttest_ind(values(runs, "a", "full"), values(runs, "c", "full"), equal_var=False)
     interval = expected.confidence_interval(0.95)
     assert (row["pairing"], row["interval"]) == ("none", "Welch t")
+    assert np.isnan(row["sd_difference"])
     assert (row["p"], row["low"], row["high"]) == pytest.approx((expected.pvalue, interval.low, interval.high))
     assert (row["p_floor"], row["exact"]) == (2 / 252, "label permutations, all 252")
     share = stats.mannwhitneyu(values(runs, "a", "full"), values(runs, "c", "full")).statistic / 25
@@ -69,6 +70,7 @@ def test_methods_of_one_network_are_compared_in_pairs(runs):
     expected = stats.ttest_rel(own, other)
     assert (row["pairing"], row["n"], row["n_b"]) == ("same network, equal streams", 5, 5)
     assert row["p"] == pytest.approx(expected.pvalue)
+    assert row["sd_difference"] == pytest.approx((own - other).std(ddof=1))
     assert (row["p_exact"], row["p_floor"]) == (0.0625, 0.0625)
     assert row["effect"] == pytest.approx(
         (own.mean() - other.mean()) / np.sqrt((own.var(ddof=1) + other.var(ddof=1)) / 2)
