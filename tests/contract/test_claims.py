@@ -28,7 +28,7 @@ STUDIES = {
 }
 
 
-def tables(read=READ, change=lambda runs: runs, **study):
+def tables(read=(*READ, "spread"), change=lambda runs: runs, **study):
     base = synthetic.base_tables(**study)
     base["runs"] = change(base["runs"])
     return {name: registry.find("analyses", name)({}).table(base) for name in read}
@@ -151,6 +151,14 @@ def test_the_margin_is_the_users(studies):
     loose = findings("best_seed_optimism", studies["usual"], margin=0.0)
     strict = findings("best_seed_optimism", studies["usual"], margin=0.5)
     assert (loose["verdict"] == SUPPORTED).all() and (strict["verdict"] == REFUSED).all()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "nll"])
+def test_the_best_seed_flatters_by_what_it_lies_beyond_the_mean(metric):
+    read = tables(change=lambda runs: runs.assign(primary=runs["metric"] == metric), models=("a",), methods=("full",))
+    (row,) = findings("best_seed_optimism", read).to_dict("records")
+    (spread,) = read["spread"].query("phase == 'after' and split == 'test' and primary").to_dict("records")
+    assert row["effect"] == pytest.approx(spread["max" if metric == "accuracy" else "min"] - spread["mean"])
 
 
 def test_the_strongest_come_first_and_the_page_counts_them(studies):
