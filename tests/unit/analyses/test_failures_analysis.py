@@ -116,6 +116,16 @@ def test_an_undefined_metric_is_no_failure():
     assert (row["n_runs"], row["n_undefined"], row["n_failed_any"]) == (2, 1, 0)
 
 
+def test_a_run_at_chance_has_failed_also_where_its_metric_is_undefined():
+    runs = synthetic.runs(**CELL, seeds=range(4))
+    after, stuck = runs["phase"] == "after", runs["seed"] > 1
+    runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "accuracy"), 0.1)
+    runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "nll"))
+    row = only(table(runs.assign(primary=runs["metric"] == "nll")))
+    assert (row["n"], row["n_undefined"], row["n_chance"], row["n_failed_any"], row["n_runs"]) == (2, 2, 2, 2, 4)
+    assert row["low"] < row["rate"] == 0.5 < row["high"]
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 5))
