@@ -50,6 +50,27 @@ def test_the_sources_a_study_was_made_with_are_found():
     assert of(found, "task", "all tasks")["share"] < 0.02
 
 
+def test_errors_in_the_units_of_their_tasks_are_not_pooled():
+    runs = synthetic.runs(models=("a", "b", "c"), tasks=("houses", "years"))
+    errors = runs.assign(metric=runs["metric"].replace("accuracy", "rmse"), higher_is_better=False, perfect=0.0)
+    errors["value"] = errors["value"] * errors["task"].map({"houses": 0.5, "years": 9.0})
+    found = table(errors)
+    (row,) = found[found["task"] == "all tasks"].to_dict("records")
+    assert "another unit" in row["note"] and np.isnan(row["variance"])
+    assert found.loc[found["task"] == "years", "variance"].notna().any()
+    # A log loss has no unit, and shares have none.
+    losses = runs.assign(primary=runs["metric"] == "nll")
+    for comparable in (runs, losses, runs.assign(metric=runs["metric"].replace("accuracy", "score"))):
+        assert (table(comparable)["task"] == "all tasks").sum() > 1
+
+
+def test_tasks_of_different_metrics_are_not_pooled():
+    runs = synthetic.runs(tasks=("digits", "letters"))
+    mixed = runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters"))
+    (row,) = (found := table(mixed))[found["task"] == "all tasks"].to_dict("records")
+    assert "different primary metrics (accuracy, nll)" in row["note"]
+
+
 def test_a_negative_estimate_is_reported_raw_and_cut():
     found = table(synthetic.runs(models=("a", "b", "c", "d")))
     negative = found[found["variance_raw"] < 0]
