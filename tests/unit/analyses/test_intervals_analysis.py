@@ -51,6 +51,14 @@ def test_one_runs_interval_rests_on_the_test_examples(runs):
     assert set(found.loc[found["target"] == "one_run", "metric"]) == {"accuracy"}
 
 
+def test_runs_that_agree_have_an_interval_without_width_that_says_so(runs):
+    found = table("intervals", runs.assign(value=0.5))
+    of_runs = found[(found["target"] != "one_run") & (found["n"] > 1)]
+    assert (of_runs["low"] == 0.5).all() and (of_runs["high"] == 0.5).all()
+    assert of_runs["note"].str.contains("all runs agree").all()
+    assert not found.loc[found["target"] == "one_run", "note"].fillna("").str.contains("agree").any()
+
+
 def of_cell(runs, metric="f1_macro", study=None, **options):
     """The row of one run's metric, of a cell with these ``RunPredictions``."""
     if study is None:

@@ -59,6 +59,8 @@ def test_spread_finds_the_sd_the_study_was_made_with():
 def test_equal_values_have_an_sd_of_exactly_zero(runs):
     found = table("spread", runs.assign(value=0.1))
     assert (found["sd"] == 0).all()
+    assert found["note"].str.contains("all runs agree").all()
+    assert table("spread", runs.query("seed == 0"))["note"].str.contains("single run").all()
 
 
 def test_an_undefined_metric_is_not_counted_as_a_failure(runs):
