@@ -173,6 +173,48 @@ def test_the_strongest_come_first_and_the_page_counts_them(studies):
     assert all(sentence in text for sentence in found["sentence"])
 
 
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, SUPPORTED),
+        ({"p_adjusted": 0.06}, UNDECIDED),  # p alone would do; adjusted for the cells of its task it does not
+        ({"p_adjusted": 0.06, "sd_seed_high": 0.9}, UNDECIDED),
+        ({"p_adjusted": 0.06, "sd_seed_high": 0.7}, REFUSED),  # 0.49, less than the test set's 0.5
+    ],
+)
+def test_the_seed_matters_by_the_adjusted_p_or_less_than_the_test_set(facts, expected, studies):
+    row = studies["one cell"]["noise_split"].iloc[[0]]
+    known = {"p": 0.01, "p_adjusted": 0.04, "sd_seed": 0.6, "sd_seed_high": 1.0, "variance_test_set": 0.5}
+    (found,) = findings("seed_matters", {"noise_split": row.assign(**(known | facts))}).to_dict("records")
+    assert found["verdict"] == expected
+
+
+def test_the_control_of_a_network_is_what_its_pretraining_is_compared_with(studies):
+    found = findings("pretraining_helps", studies["usual"])
+    names = {(task, method) for task in ("digits", "letter-case") for method in ("full", "linear_probe")}
+    expected = {f"On {task}, pretraining helps cnn ({method}): it beats cnn-scratch." for task, method in names}
+    assert set(found["sentence"]) == expected
+    # The truth is 0.02.
+    assert ((found["low"] < 0.02) & (found["high"] > 0.02)).mean() >= 0.75
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdicts"),
+    [
+        ({}, [SUPPORTED, SUPPORTED, SUPPORTED]),
+        ({"p_best": 0.94}, [UNDECIDED, SUPPORTED, SUPPORTED]),
+        ({"kendall_tau_low": 0.9}, [SUPPORTED, UNDECIDED, SUPPORTED]),
+        ({"kendall_tau_low": 0.5, "kendall_tau": 0.79}, [SUPPORTED, REFUSED, SUPPORTED]),
+        ({"wrong_winner": 0.06}, [SUPPORTED, SUPPORTED, REFUSED]),
+    ],
+)
+def test_a_ranking_is_as_stable_as_its_replicates(facts, verdicts):
+    read = tables(("ranks", "pairwise"), models=("a", "b", "c"), methods=("full",), sd=0.003)
+    read["ranks"] = read["ranks"].assign(**facts)
+    found = registry.find("claims", "stable_ranking")({}).findings(read)
+    assert [each["verdict"] for each in found] == verdicts
+
+
 def test_a_leader_leads_only_if_it_differs_from_every_other_candidate():
     noisy = tables(models=("a", "b", "c"), methods=("full",), sd=0.02)
     for read in (noisy, tables(models=("a", "b", "c"), methods=("full",), sd=0.003)):

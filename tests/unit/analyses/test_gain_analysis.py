@@ -37,6 +37,8 @@ def test_the_gain_over_the_untrained_head_is_paired_by_run(runs):
     differences = wide["after"] - wide["before"]
     assert row["gain"] == pytest.approx(differences.mean())
     assert row["sd"] == pytest.approx(differences.std(ddof=1))
+    ends = stats.t.interval(0.95, 4, differences.mean(), stats.sem(differences))
+    assert (row["low"], row["high"]) == pytest.approx(ends)
 
 
 def test_a_pair_with_a_failed_run_is_left_out_of_both_means(runs):
@@ -64,6 +66,11 @@ def test_the_from_scratch_control_is_compared_unpaired(runs):
     assert row["reference"] == "cnn-scratch"
     assert row["interval"] == "Welch t"
     assert "unpaired" in row["estimator"]
+    kept = runs.query("phase == 'after' and method == 'full' and split == 'test' and metric == 'accuracy'")
+    own, control = (kept.loc[kept["model"] == model, "value"] for model in ("cnn", "cnn-scratch"))
+    ends = stats.ttest_ind(own, control, equal_var=False).confidence_interval(0.95)
+    assert row["gain"] == pytest.approx(own.mean() - control.mean())
+    assert (row["low"], row["high"]) == pytest.approx((ends.low, ends.high))
 
 
 def test_another_architecture_is_no_control(runs):

@@ -6,6 +6,7 @@ import pytest
 import synthetic_study as synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import f1_score
 
 from variability import registry
@@ -40,6 +41,22 @@ def test_the_next_run_is_less_certain_than_the_mean(runs):
     mean, following = one(found, target="mean", **cell), one(found, target="next_run", **cell)
     assert mean["estimate"] == following["estimate"]
     assert following["low"] < mean["low"] < mean["high"] < following["high"]
+
+
+def test_the_ends_are_those_of_the_runs_values():
+    runs = synthetic.runs(models=("a",), methods=("full",), seeds=range(4), sd=0.03)
+    found = table("intervals", runs, level=0.9)
+    values = runs.query("phase == 'after' and split == 'test' and metric == 'accuracy'")["value"].to_numpy()
+    rows = found[(found["phase"] == "after") & (found["split"] == "test") & (found["metric"] == "accuracy")]
+    rows = rows.set_index("target")[["low", "high"]]
+    assert rows.loc["mean"].tolist() == pytest.approx(stats.t.interval(0.9, 3, values.mean(), stats.sem(values)))
+    half = stats.t.ppf(0.95, 3) * values.std(ddof=1) * np.sqrt(1 + 1 / 4)
+    assert rows.loc["next_run"].tolist() == pytest.approx([values.mean() - half, values.mean() + half])
+    # The run with the lower of the two values in the middle, of 200 examples.
+    right = round(np.sort(values)[1] * 200)
+    assert right != round(np.sort(values)[2] * 200)
+    ends = stats.binomtest(right, 200).proportion_ci(0.9, method="wilson")
+    assert rows.loc["one_run"].tolist() == pytest.approx([ends.low, ends.high])
 
 
 def test_one_runs_interval_rests_on_the_test_examples(runs):

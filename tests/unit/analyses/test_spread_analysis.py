@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import synthetic_study as synthetic
+from scipy import stats
 
 from variability import registry
 
@@ -45,7 +46,8 @@ def test_spread_is_numpys(runs):
         "max": values.max(),
     }
     assert {key: row[key] for key in expected} == pytest.approx(expected)
-    assert row["sd_low"] < row["sd"] < row["sd_high"]
+    ends = values.std(ddof=1) * np.sqrt(4 / stats.chi2.ppf([0.975, 0.025], 4))
+    assert row[["sd_low", "sd_high"]].tolist() == pytest.approx(ends.tolist())
 
 
 def test_spread_finds_the_sd_the_study_was_made_with():
