@@ -96,6 +96,7 @@ def test_claims_are_known_without_heavy_imports():
         (0.001, -0.2, 0.2, 0.9, UNDECIDED),
         (0.1, np.nan, np.nan, np.nan, UNDECIDED),  # one run
         (0.0, 0.0, 0.0, np.nan, REFUSED),
+        (0.005, 0.005, 0.005, np.nan, UNDECIDED),  # two runs of each that agree: no spread, and none to be trusted
     ],
 )
 def test_the_verdict(effect, low, high, p, expected):
