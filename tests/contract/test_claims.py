@@ -22,6 +22,7 @@ STUDIES = {
     "usual": {"models": ("cnn", "cnn-scratch", "vit"), "tasks": ("digits", "letter-case")},
     "a failed run": {"failed": {("a", "digits", "full", 1)}},
     "one seed": {"seeds": (0,)},
+    "the later name leads": {"models": ("vit", "cnn"), "sd": 0.02},
     "one cell": {"models": ("a",), "methods": ("full",)},
     "no spread": {"sd": 0.0},
     "no completed run": {"methods": ("full",), "failed": EVERY},
@@ -54,6 +55,7 @@ def test_every_finding_is_a_whole_sentence_with_a_verdict(name, study, studies):
         assert "nan" not in in_words(row) and "inf" not in in_words(row)
         assert row["task"] in row["sentence"]
         assert np.isfinite(row["effect"]) and row["n"]
+        assert pd.isna(row["low"]) or row["low"] <= row["effect"] <= row["high"]
         assert pd.isna(row["n_more"]) or (row["verdict"] == UNDECIDED and row["n_more"] >= 1)
     for column in ("estimator", "scope", "interval"):
         assert found[column].notna().all()
@@ -128,6 +130,29 @@ def test_seeds_that_would_decide_are_those_of_the_power_calculation(studies):
     # Six pairs of four candidates are one family.
     needed = sample_size.for_power(pair["difference"], *upper, 0.8, 1 - 0.05 / 6)
     assert row["n_more"] == needed - 5
+
+
+def test_a_difference_smaller_than_what_matters_is_looked_for_at_that_size():
+    read = tables(sd=0.03, models=("cnn", "vit"), methods=("full",))
+    (pair,), (row,) = (each.to_dict("records") for each in (read["pairwise"], findings("beats", read, margin=0.05)))
+    assert abs(pair["difference"]) < 0.05 and row["verdict"] == UNDECIDED
+    upper = [sample_size.sd_upper(pair[sd], 5, 0.8) for sd in ("sd", "sd_b")]
+    assert row["n_more"] == sample_size.for_power(0.05, *upper, 0.8, 0.95) - 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "margin", "expected"),
+    [
+        ("beats", 0.03, UNDECIDED),  # the upper end of the difference is 0.058
+        ("beats", 0.08, REFUSED),
+        ("best_seed_optimism", 0.01, SUPPORTED),
+        ("best_seed_optimism", 0.08, REFUSED),
+    ],
+)
+def test_in_percent_the_margin_is_a_share_of_the_mean(kind, margin, expected):
+    for change in (lambda runs: runs, lambda runs: runs.assign(value=100 * runs["value"])):
+        read = tables(change=change, models=("cnn", "vit"), methods=("full",), sd=0.03)
+        assert findings(kind, read, margin=margin)["verdict"].tolist() == [expected]
 
 
 def test_pairs_that_would_decide_are_reckoned_from_their_differences():

@@ -167,6 +167,16 @@ def test_crossed_streams_are_told_apart(crossed):
     assert seed["sd"] == pytest.approx(np.sqrt(0.03**2 + 0.01**2 + 0.005**2), rel=0.2)
 
 
+def test_runs_that_share_an_init_tell_less_of_their_cells_means(crossed):
+    shown = wording.shown(crossed).sort_values(["model", "method", "seed"])
+    values = shown["value"].to_numpy().reshape(3, 2, 8, 6)
+    # Inits and orders are each cell's own: nested in model and method.
+    whole = variance.anova(values[..., None], {2: [0, 1], 3: [0, 1]})
+    found = table(crossed)
+    for name, expected in zip(("model", "method", "model x method"), whole.variances, strict=False):
+        assert of(found, name)["variance_raw"] == pytest.approx(expected)
+
+
 def test_a_cell_that_lost_a_run_is_left_out_of_the_streams_components(crossed):
     lost = (crossed["model"] == "a") & (crossed["seed"] == 3) & (crossed["phase"] == "after")
     lost &= crossed["method"] == "full"

@@ -51,6 +51,13 @@ def test_the_results_with_and_without_are_numpys():
     assert row["sd_without"] == pytest.approx(kept.std(ddof=1))
 
 
+def test_a_run_at_chance_is_left_out_though_it_is_no_outlier():
+    values = np.array([0.14, 0.16, 0.15, 0.17])
+    row = only(table(study(values)))
+    assert (row["n_chance"], row["n_outlier"], row["n_without"]) == (1, 0, 3)
+    assert row["mean_without"] == pytest.approx(values[1:].mean())
+
+
 def test_an_outliers_limit_is_five_scaled_mads_below_the_median():
     values = np.array([0.70, 0.74, 0.78, 0.80, 0.83, 0.86, 0.90])
     row = only(table(study(values)))

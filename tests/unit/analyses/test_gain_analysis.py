@@ -139,6 +139,23 @@ def test_what_was_repaired_less_what_was_broken_is_the_change_in_accuracy():
     assert gained == pytest.approx(right[1] - right[0])
 
 
+def test_runs_that_share_their_examples_are_not_pooled_into_one_test(runs):
+    from variability.predictions import Predictions, RunPredictions
+
+    right_first, right_then = [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], [[1, 1, 1, 1], [0, 1, 0, 1], [1, 0, 1, 1]]
+
+    def said(phase, split, probabilities):
+        for seed, right in enumerate(right_first if phase == "before" else right_then):
+            yield RunPredictions(seed, np.arange(4), np.ones(4, dtype=int), np.array(right), None)
+
+    found = registry.find("analyses", "gain")({}).table(
+        {"runs": runs, "predictions": Predictions({("cnn", "digits", "full"): said})}
+    )
+    row = one(found, model="cnn", method="full", comparison="before", **TEST)
+    # Repaired and broken 3 and 0, 1 and 1, 2 and 1: p 0.25, 1 and 1; of all six and two it would be 0.29.
+    assert (row["repaired"], row["broken"], row["mcnemar_p_median"]) == (6, 2, 1)
+
+
 def test_examples_are_counted_for_the_untrained_head_on_the_test_split_alone():
     found, _ = changed(models=MODELS)
     counted = found["n_examples"].notna()

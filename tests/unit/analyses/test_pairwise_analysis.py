@@ -131,6 +131,13 @@ def test_a_loss_is_turned_so_that_more_is_better(runs):
     assert row["probability"] > 0.5 and row["effect"] > 0
 
 
+def test_tied_pairs_count_half():
+    pairs = {"a": np.array([0.3, 0.6, 0.7, 0.8, 0.9]), "b": np.array([0.3, 0.5, 0.6, 0.9, 0.7])}
+    row = table(given(pairs, seed_split=np.tile(np.arange(5), 2))).iloc[0]
+    assert row["probability"] == pytest.approx(3.5 / 5)
+    assert "ties count half" in row["note"]
+
+
 def test_complete_separation_has_an_interval():
     found = table(given({"a": np.arange(5) + 10.0, "b": np.arange(5.0)}))
     row = found.iloc[0]
