@@ -187,6 +187,17 @@ def test_the_best_seed_flatters_by_what_it_lies_beyond_the_mean(metric):
     assert row["effect"] == pytest.approx(spread["max" if metric == "accuracy" else "min"] - spread["mean"])
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(1.0, 1.0, SUPPORTED), (0.6, 1.0, UNDECIDED), (0.2, 0.85, UNDECIDED), (0.2, 0.79, REFUSED)],
+)
+def test_a_stable_ranking_is_decided_by_the_interval_of_its_agreement(low, high, expected, studies):
+    ranks = studies["usual"]["ranks"].assign(kendall_tau=0.7, kendall_tau_low=low, kendall_tau_high=high)
+    pairs = studies["usual"]["pairwise"].assign(p=0.01)
+    found = findings("stable_ranking", {"ranks": ranks, "pairwise": pairs})
+    assert set(found.loc[found["sentence"].str.endswith("is stable."), "verdict"]) == {expected}
+
+
 def test_the_strongest_come_first_and_the_page_counts_them(studies):
     found = claims({name: {} for name in NAMES}, studies["usual"])
     assert list(found["verdict"]) == sorted(found["verdict"], key=VERDICTS.index)
@@ -230,7 +241,7 @@ def test_the_control_of_a_network_is_what_its_pretraining_is_compared_with(studi
         ({}, [SUPPORTED, SUPPORTED, SUPPORTED]),
         ({"p_best": 0.94}, [UNDECIDED, SUPPORTED, SUPPORTED]),
         ({"kendall_tau_low": 0.9}, [SUPPORTED, UNDECIDED, SUPPORTED]),
-        ({"kendall_tau_low": 0.5, "kendall_tau": 0.79}, [SUPPORTED, REFUSED, SUPPORTED]),
+        ({"kendall_tau_low": 0.5, "kendall_tau_high": 0.79}, [SUPPORTED, REFUSED, SUPPORTED]),
         ({"wrong_winner": 0.06}, [SUPPORTED, SUPPORTED, REFUSED]),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from variability import networks, registry
+from variability import methods, networks, prefix, registry
 from variability.errors import UserError
 
 # Small members of families that differ in where the head stands and in how they are built. Options make them cheap.
@@ -79,6 +79,40 @@ def test_more_blocks_train_more(network):
     sizes = [len(parameters(network, trainable("partial", network, blocks=k))) for k in range(1, len(network.blocks))]
     assert sizes == sorted(set(sizes))
     assert sizes[-1] < len(parameters(network, [""]))
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_what_is_frozen_has_a_name_where_something_is(network, kind):
+    method = registry.find("methods", kind)(METHODS[kind])
+    assert (method.frozen() is None) == (method.trainable(network) == [""])
+    assert method.SEEDS_PER_JOB >= 1
+
+
+def test_methods_that_freeze_something_else_name_it_otherwise():
+    names = [registry.find("methods", "partial")({"blocks": count}).frozen() for count in (1, 2)]
+    assert len({methods.BACKBONE, *names}) == 3
+    assert registry.find("methods", "linear_probe")({}).frozen() == methods.BACKBONE
+
+
+@pytest.mark.parametrize("kind", ["linear_probe", "partial"])
+def test_a_network_cut_where_training_begins_gives_the_same_outputs_and_trains_the_same_tensors(network, kind):
+    names = trainable(kind, network)
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    halves = prefix.cut(network, names, images)
+    assert halves is not None
+    networks.freeze(network, names)
+    network.module.eval()
+    whole, activations = network.module(images), halves.prefix(images)
+    assert torch.equal(halves.suffix(activations), whole)
+    assert not activations.requires_grad, "something that trains stands in the prefix"
+    halves.suffix(activations).sum().backward()
+    reached = {name for name, each in network.module.named_parameters() if each.grad is not None}
+    network.module.zero_grad()
+    assert reached == parameters(network, names)
+
+
+def test_nothing_is_cut_off_where_all_trains(network):
+    assert prefix.cut(network, trainable("full", network), torch.zeros(2, 3, 32, 32)) is None
 
 
 def test_partial_with_nothing_left_to_freeze_is_refused(network):

@@ -129,7 +129,7 @@ def test_title_and_note_say_study_n_and_failures(name, drawn):
     everything = " ".join(" ".join(text.get_text().split()) for text in texts)
     assert figure.get_suptitle().startswith("demo: ")
     assert re.search(r"\bn\b", everything)
-    assert "diverged" in everything
+    assert re.search("failed|diverged|not complete", everything)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "runs" in registry.find("plots", name).NEEDS])
@@ -179,11 +179,56 @@ def test_imported_runs_are_drawn_or_the_figure_says_why_not(name, imported):
     assert any(axes.has_data() or axes.texts for axes in figure.axes)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READS_RUNS)
+def test_runs_from_elsewhere_fail_and_do_not_diverge(name, imported):
+    said = [text.get_text() for text in words(draw(name, imported))] + [registry.find("plots", name).CAPTION]
+    assert not [text for text in said if "diverge" in text.lower()]
+
+
 @pytest.fixture(scope="module")
 def imported():
     analyses = {name for plot in READS_RUNS for name in registry.find("plots", plot).ANALYSES}
-    base = synthetic.base_tables(models=("cnn", "vit"), tasks=("digits", "letters"))
-    return synthetic.analysed({"runs": synthetic.as_imported(base["runs"])}, sorted(analyses))
+    base = synthetic.base_tables(models=("cnn", "vit"), tasks=("digits", "letters"), failed=FAILED)
+    runs = synthetic.as_imported(base["runs"])
+    runs["status"] = runs["status"].replace("diverged", "failed")
+    return synthetic.analysed({"runs": runs}, sorted(analyses))
+
+
+@pytest.mark.parametrize("name", ["seed_spread", "intervals", "model_task_heatmap"])
+def test_runs_without_a_value_are_counted_with_the_reason(name, studies):
+    runs = studies["usual"]["runs"].copy()
+    hit = (runs["phase"] == "after") & (runs["task"] == "digits") & (runs["method"] == "full") & (runs["seed"] == 4)
+    runs["value"] = runs["value"].mask(hit)
+    tables = synthetic.analysed({"runs": runs}, ["spread", "intervals"])
+    said = [" ".join(text.get_text().split()) for text in words(draw(name, tables))]
+    for counts in ("2 (2 failed, 1 undefined)", "4 (1 undefined)"):
+        assert sum(text.endswith(counts) for text in said) == 1, said
+
+
+def hollow(figure):
+    return [line for axes in figure.axes for line in axes.lines if line.get_markerfacecolor() == "white"]
+
+
+def test_of_one_run_there_is_no_dot_without_an_interval_and_the_note_says_why(studies, imported):
+    assert len(hollow(draw("intervals", studies["usual"]))) == 8
+    figure = draw("intervals", imported)
+    assert not hollow(figure)
+    said = " ".join(" ".join(text.get_text().split()) for text in words(figure))
+    assert "No interval of one run's test examples: number of test examples unknown." in said
+    assert "Dashed" not in said
+
+
+def test_the_cells_without_an_interval_of_one_run_are_counted(studies):
+    tables = dict(studies["usual"])
+    table = tables["intervals"].copy()
+    hit = (table["target"] == "one_run") & (table["model"] == "cnn") & (table["method"] == "full")
+    table.loc[hit, ["low", "high"]] = np.nan
+    table.loc[hit, "note"] = "number of test examples unknown"
+    figure = draw("intervals", tables | {"intervals": table})
+    assert len(hollow(figure)) == 6
+    said = " ".join(" ".join(text.get_text().split()) for text in words(figure))
+    assert "of its test examples alone (of 2 of 8 cells none: number of test examples unknown)." in said
 
 
 def test_every_seed_is_a_dot(studies):
@@ -246,7 +291,7 @@ def test_cells_of_the_heat_map_hold_the_numbers_of_the_table(studies):
     spread = studies["usual"]["spread"]
     row = spread.query("model == 'cnn' and task == 'digits' and method == 'full' and phase == 'after'")
     row = row[(row["split"] == "test") & row["primary"]].iloc[0]
-    expected = f"{row['mean']:.3f}\n± {row['sd']:.3f}\nn = 3 (2 diverged)"
+    expected = f"{row['mean']:.3f}\n± {row['sd']:.3f}\nn = 3 (2 failed)"
     assert expected in {text.get_text() for text in words(draw("model_task_heatmap", studies["usual"]))}
 
 

@@ -25,7 +25,9 @@ def study(tmp_path):
     scores = []
     for manifest in manifests["predict"]:
         scores.append(manifest.with_suffix(".scores"))
-        score(manifest, tmp_path / "prepare/digits/task.json", ["accuracy", "recall", "confusion", "top5"], scores[-1])
+        score(
+            [manifest], tmp_path / "prepare/digits/task.json", ["accuracy", "recall", "confusion", "top5"], scores[-1]
+        )
     return scores, manifests["finetune"], tmp_path / "aggregate"
 
 

@@ -10,13 +10,18 @@ from variability import checkpoints, networks
 from variability.errors import UserError
 
 PARTS = ["2", "3"]
+META_OF_RUN = {"fingerprint": "abc"}
 
 
 def network(seed: int = 0, outputs: int = 3) -> networks.Network:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    return networks.attach_head(module, outputs, torch.Generator().manual_seed(seed))
+    return networks.attach_head(module, outputs, seed)
+
+
+def digest(of: networks.Network) -> str:
+    return networks.frozen_digest(of, PARTS)
 
 
 def equal(first: dict, second: dict) -> bool:
@@ -33,7 +38,7 @@ def saved(tmp_path):
     trained.module(torch.randn(8, 4, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     optimizer.step()
     path = tmp_path / "checkpoint.safetensors"
-    checkpoints.save_checkpoint(path, trained, PARTS, {"fingerprint": "abc"})
+    checkpoints.save_checkpoint(path, trained, PARTS, META_OF_RUN | {"frozen_sha256": digest(trained)})
     return path, trained
 
 
@@ -41,7 +46,8 @@ def test_a_checkpoint_comes_back_bit_for_bit(saved):
     path, trained = saved
     fresh = network()
     assert not equal(fresh.module.state_dict(), trained.module.state_dict())
-    assert checkpoints.load_checkpoint(path, fresh, PARTS) == {"fingerprint": "abc"}
+    meta = checkpoints.load_checkpoint(path, fresh, PARTS, digest(fresh))
+    assert meta == META_OF_RUN | {"frozen_sha256": digest(fresh)}
     assert equal(fresh.module.state_dict(), trained.module.state_dict())
 
 
@@ -52,8 +58,9 @@ def test_a_checkpoint_holds_only_what_trained(saved):
 
 def test_a_checkpoint_on_another_backbone_is_refused(saved):
     path, _ = saved
+    other = network(seed=1)
     with pytest.raises(UserError, match=r"checkpoint\.safetensors was trained on top of another backbone"):
-        checkpoints.load_checkpoint(path, network(seed=1), PARTS)
+        checkpoints.load_checkpoint(path, other, PARTS, digest(other))
 
 
 @pytest.mark.parametrize(("outputs", "parts"), [(4, PARTS), (3, ["3"]), (3, ["1", *PARTS])])
@@ -62,7 +69,7 @@ def test_a_checkpoint_of_another_shape_is_refused_and_loads_nothing(saved, outpu
     other = network(outputs=outputs)
     before = {name: each.clone() for name, each in other.module.state_dict().items()}
     with pytest.raises(UserError, match=r"does not fit the network.*the first is '"):
-        checkpoints.load_checkpoint(path, other, parts)
+        checkpoints.load_checkpoint(path, other, parts, digest(other))
     assert equal(other.module.state_dict(), before)
 
 
@@ -70,17 +77,17 @@ def test_a_truncated_checkpoint_is_refused(saved):
     path, _ = saved
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"cannot be read as a checkpoint.*snakemake --forcerun finetune"):
-        checkpoints.load_checkpoint(path, network(), PARTS)
+        checkpoints.load_checkpoint(path, network(), PARTS, "")
 
 
 def test_channels_last_weights_come_back_bit_for_bit(tmp_path):
     def convolutional():
-        return networks.attach_head(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2)), 2, torch.Generator())
+        return networks.attach_head(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2)), 2, seed=0)
 
     first, second = convolutional(), convolutional()
     first.module.to(memory_format=torch.channels_last)
-    checkpoints.save_checkpoint(tmp_path / "c.safetensors", first, [""], {})
-    checkpoints.load_checkpoint(tmp_path / "c.safetensors", second, [""])
+    checkpoints.save_checkpoint(tmp_path / "c.safetensors", first, [""], {"frozen_sha256": "0"})
+    checkpoints.load_checkpoint(tmp_path / "c.safetensors", second, [""], "0")
     assert equal(first.module.state_dict(), second.module.state_dict())
 
 

@@ -14,7 +14,7 @@ import safetensors.numpy
 import tiny_study
 import torch
 
-from variability import checkpoints, files, locks, recipe, registry, seeding
+from variability import checkpoints, files, locks, networks, recipe, registry, seeding
 from variability.errors import UserError
 from variability.stages.finetune import finetune
 
@@ -36,16 +36,14 @@ def task_json(tmp_path_factory):
 @pytest.fixture
 def study(tmp_path, task_json):
     """Fine-tunes into ``tmp_path/<name>``; returns that folder. Keywords change the spec or finetune's arguments."""
-    code = tmp_path / "code.py"
-    code.write_text("first")
 
-    def run(name="runs", weights_sha256=None, threads=1, **changes):
+    def run(name="runs", weights_sha256=None, threads=1, code="code", **changes):
         folder = tmp_path / name
         spec = copy.deepcopy(tiny_study.STUDY) | changes
-        finetune(spec, task_json, None, weights_sha256, [code], folder, folder / "block-0.json", threads)
+        finetune(spec, task_json, None, weights_sha256, None, code, folder, folder / "block-0.json", threads)
         return folder
 
-    run.code = code
+    run.folder = tmp_path
     return run
 
 
@@ -102,7 +100,9 @@ def test_a_run_leaves_a_checkpoint_a_history_and_a_record(study, task_json):
     ]
     network = tiny_study.network(0)
     untrained = network.module[1].weight.clone()
-    checkpoints.load_checkpoint(folder / "0" / "checkpoint.safetensors", network, [""])
+    checkpoints.load_checkpoint(
+        folder / "0" / "checkpoint.safetensors", network, [""], networks.frozen_digest(network, [""])
+    )
     assert not torch.equal(network.module[1].weight, untrained)
 
 
@@ -158,14 +158,12 @@ def test_a_run_of_another_spec_is_trained_again(study, change):
     assert files.read_json(folder / "0" / "run.json")["fingerprint"] != before
 
 
-def test_a_run_of_edited_code_is_trained_again_and_one_of_touched_code_is_not(study):
+def test_a_run_of_other_code_is_trained_again(study):
     folder = study(seeds=[0])
     before = times(folder)
-    study.code.touch()
     study(seeds=[0])
     assert times(folder) == before
-    study.code.write_text("second")
-    study(seeds=[0])
+    study(seeds=[0], code="edited")
     assert times(folder) != before
 
 
@@ -202,7 +200,7 @@ def test_one_seed_that_fails_leaves_the_others_and_is_named(study, monkeypatch, 
     with pytest.raises(UserError, match=r"1 of 3 seeds failed.*\n  seed 1: RuntimeError: out of memory"):
         study(seeds=[0, 1, 2])
     assert "Traceback" in caplog.text
-    folder = study.code.parent / "runs"
+    folder = study.folder / "runs"
     assert set(times(folder)) == {"0", "2"}
     assert not (folder / "block-0.json").exists()
     before = times(folder)
@@ -223,7 +221,7 @@ def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
     images = task_json.parent / "images.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
     with pytest.raises(UserError, match=r"images\.npy is not the file that was prepared"):
-        finetune(tiny_study.STUDY, task_json, None, None, [], tmp_path / "runs", tmp_path / "manifest.json")
+        finetune(tiny_study.STUDY, task_json, None, None, None, "code", tmp_path / "runs", tmp_path / "manifest.json")
 
 
 @pytest.mark.slow
@@ -244,11 +242,11 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
         from variability.stages.finetune import finetune
-        task_json, code, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, [code], folder, folder / "block-0.json")
+        task_json, folder = map(Path, sys.argv[2:])
+        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json")
     """
     folder = tmp_path / "killed"
-    arguments = [str(Path(__file__).parent), str(task_json), str(study.code), str(folder)]
+    arguments = [str(Path(__file__).parent), str(task_json), str(folder)]
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(LIBRARY)}, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -304,11 +302,11 @@ def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
         from pathlib import Path
         import tiny_study
         from variability.stages.finetune import finetune
-        task_json, code, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, [code], folder, folder / "block-0.json")
+        task_json, folder = map(Path, sys.argv[2:])
+        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json")
         sys.exit("torch" in sys.modules)
     """
-    arguments = [str(Path(__file__).parent), str(task_json), str(study.code), str(folder)]
+    arguments = [str(Path(__file__).parent), str(task_json), str(folder)]
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     subprocess.run(command, env=os.environ | {"PYTHONPATH": str(LIBRARY)}, check=True)
     assert (folder / "block-0.json").read_bytes() == manifest

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
-from variability import imports
+from variability import import_checks, imports
 from variability.errors import UserError
 from variability.runs_table import HERE, KEYS, combined, imported_table
 from variability.stages.aggregate import aggregate
@@ -98,18 +98,27 @@ def test_one_column_per_seed():
 def test_a_transposed_file_cannot_pass():
     # Seeds in the rows, models in the columns: three models would look like three seeds of one.
     names = ["seed", "a", "b", "c"]
-    problems = list(imports.check(WIDE_SPEC, names))
+    problems = list(import_checks.check(WIDE_SPEC, names))
     assert {problem.key for problem in problems} == {"columns.model", "seeds.run_0", "seeds.run_1", "seeds.run_2"}
     swapped = WIDE_SPEC | {"columns": {"model": "seed"}, "seeds": {"a": 0, "b": 1, "c": 2}}
-    (problem,) = imports.check(swapped, names)
+    (problem,) = import_checks.check(swapped, names)
     assert problem.key == "columns.model" and "holds the seeds" in problem.message
 
 
 def test_rows_that_are_the_same_run_are_refused_and_the_columns_they_differ_in_are_named():
     text = "net,fold,rep,acc\na,0,0,0.5\na,1,0,0.6\na,0,1,0.5\na,1,1,0.7\n"
     spec = {"columns": {"model": "net", "seed": "rep"}, "metrics": {"acc": {"metric": "accuracy"}}}
-    with pytest.raises(UserError, match=r"2 rows are the same run .*seed 0.* 4 rows in all .*differ in fold, acc"):
+    with pytest.raises(UserError, match=r"2 of 2 runs stand .* seed 0.* in rows 2, 3, which differ in fold, acc"):
         read(text, spec)
+
+
+def test_runs_are_counted_and_not_the_rows_of_a_long_table():
+    text = LONG + "a,x,1,accuracy,0.7\na,x,1,nll,1.3\n"
+    with pytest.raises(UserError, match=r"1 of 2 runs stand there more than once, for example .* in rows 3, 6, which"):
+        read(text, LONG_SPEC)
+    text = "m,s,accuracy,nll\na,0,0.1,1\na,,0.2,1\n"
+    with pytest.raises(UserError, match=r"row 3: no seed \(1 such row\)"):
+        read(text, {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None, "nll": None}})
 
 
 def test_seeds_that_are_no_numbers_are_numbered_after_those_that_are():
@@ -125,7 +134,7 @@ def test_seeds_read_as_floats_are_the_integers_they_were():
 
 def test_a_run_without_a_seed_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
-    with pytest.raises(UserError, match=r"row 3: no seed \(1 such rows\)"):
+    with pytest.raises(UserError, match=r"row 3: no seed \(1 such row\)"):
         read("m,s,accuracy\na,0,0.1\na,,0.2\n", spec)
 
 
@@ -133,6 +142,53 @@ def test_a_value_that_is_no_number_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
     with pytest.raises(UserError, match="row 3: the value '91 %' is no number"):
         read("m,s,accuracy\na,0,0.1\na,1,91 %\n", spec)
+
+
+PERCENT = "m,s,acc\na,0,93.1\na,1,0.9\na,2,94.0\n"
+PERCENT_SPEC = {"columns": {"model": "m", "seed": "s"}}
+
+
+def test_a_score_in_percent_is_refused_with_its_column_its_row_and_the_remedy():
+    spec = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy"}}}
+    said = (
+        r"row 2: 93\.1 in column 'acc' is better than a perfect accuracy, which is 1 \(2 of 3 values are\); "
+        r"if it is in percent, `scale: 0\.01` under 'acc' in the import's `metrics`"
+    )
+    with pytest.raises(UserError, match=said):
+        read(PERCENT, spec)
+
+
+def test_the_remedy_works_in_wide_and_in_long_tables():
+    wide = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
+    assert read(PERCENT, wide)["value"].tolist() == pytest.approx([0.931, 0.009, 0.94])
+    long = {"columns": {"model": "m", "seed": "s", "metric": "k", "value": "v"}}
+    text = "m,s,k,v\na,0,acc,93.1\na,0,nll,0.2\na,1,acc,94\na,1,nll,0.3\n"
+    with pytest.raises(UserError, match=r"row 2: 93\.1 in column 'v' .* `scale: 0\.01` under 'accuracy'"):
+        read(text.replace("acc", "accuracy"), long)
+    named = long | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
+    assert list(import_checks.check(named, ["m", "s", "k", "v"])) == []
+    runs = read(text, named)
+    assert runs.set_index(["metric", "seed"])["value"].to_dict() == pytest.approx(
+        {("accuracy", 0): 0.931, ("accuracy", 1): 0.94, ("nll", 0): 0.2, ("nll", 1): 0.3}
+    )
+    seeds = WIDE_SPEC | {"metrics": {"accuracy": {"scale": 0.5}}}
+    assert read(WIDE, seeds)["value"].max() == 0.35
+
+
+def test_a_loss_better_than_perfect_and_a_perfect_value_of_the_users_own():
+    spec = PERCENT_SPEC | {"metrics": {"nll": None}}
+    with pytest.raises(
+        UserError, match=r"row 3: -0\.2 in column 'nll' is better than a perfect nll, which is 0 \(1 of 2"
+    ):
+        read("m,s,nll\na,0,0.1\na,1,-0.2\n", spec)
+    own = {"points": {"higher_is_better": True, "perfect": 10}}
+    with pytest.raises(UserError, match=r"11 in column 'points' .* which is 10"):
+        read("m,s,points\na,0,11\n", PERCENT_SPEC | {"metrics": own})
+
+
+def test_what_is_perfect_up_to_rounding_is_perfect():
+    spec = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy"}}}
+    assert len(read("m,s,acc\na,0,1.0000001\na,1,1\n", spec)) == 2
 
 
 def test_a_score_that_is_nan_is_undefined_and_a_failed_runs_score_is_not_taken():
@@ -177,21 +233,33 @@ def test_the_grid_selects_among_imported_runs_too():
         ({"metrics": {}}, "metrics", "say either which columns hold metrics"),
         ({"primary": "f2"}, "primary", "'f2' is no metric of the file"),
         ({"seeds": {"score": 1}}, "seeds", "take one of them out"),
+        ({"seeds": {"score": 1, "data": 1}}, "seeds", "the columns score and data are both seed 1"),
+        (
+            {"metrics": {"score": {"metric": "accuracy"}, "data": {"metric": "accuracy", "split": "test"}}},
+            "metrics",
+            "the columns score and data are both accuracy test after",
+        ),
+        ({"columns": {"model": "net", "seed": "rep", "value": "score"}}, "metrics", "say either which columns"),
+        (
+            {"seeds": {"score": 1}, "metrics": {"accuracy": {"split": "test"}}},
+            "metrics.accuracy.split",
+            "is for columns of one metric",
+        ),
     ],
 )
 def test_a_wrong_description_is_found_before_the_first_job(change, key, said):
     spec = {"columns": {"model": "net", "seed": "rep"}, "metrics": {"score": {"metric": "accuracy"}}} | change
-    problems = list(imports.check(spec, ["net", "data", "rep", "score"]))
+    problems = list(import_checks.check(spec, ["net", "data", "rep", "score"]))
     assert any(problem.key == key and said in problem.message for problem in problems), problems
 
 
 def test_only_the_header_of_a_file_is_read(tmp_path):
     (tmp_path / "runs.csv").write_text("\ufeffnet,data\na,\xff")
-    assert imports.header(tmp_path / "runs.csv") == ["net", "data"]
+    assert import_checks.header(tmp_path / "runs.csv") == ["net", "data"]
     (tmp_path / "runs.tsv").write_text("net\tdata\n")
-    assert imports.header(tmp_path / "runs.tsv") == ["net", "data"]
+    assert import_checks.header(tmp_path / "runs.tsv") == ["net", "data"]
     pd.DataFrame({"net": ["a"], "data": [1]}).to_parquet(tmp_path / "runs.parquet")
-    assert imports.header(tmp_path / "runs.parquet") == ["net", "data"]
+    assert import_checks.header(tmp_path / "runs.parquet") == ["net", "data"]
 
 
 def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):
@@ -218,7 +286,7 @@ PUBLISHED = {
 
 def test_the_published_means_of_real_runs(mirror):
     """Gorishniy et al., NeurIPS 2021: tuned MLPs, mean of 15 seeds on each of 11 data sets."""
-    frame = imports.read(next(mirror.rglob("per_seed_test_scores.csv")))
+    frame = imports.load(next(mirror.rglob("per_seed_test_scores.csv")), {})
     spec = {"columns": {"model": "algorithm", "task": "dataset", "method": "config", "seed": "run"}}
     spec["metrics"] = {"test_score": {"higher_is_better": True}}
     runs = imported_table(frame, spec, "rtdl", {}, {})

@@ -59,7 +59,7 @@ def tiny() -> nn.Module:
 
 
 def attached(outputs: int = 3, seed: int = 0) -> networks.Network:
-    return networks.attach_head(tiny(), outputs, torch.Generator().manual_seed(seed))
+    return networks.attach_head(tiny(), outputs, seed)
 
 
 def test_normalisation_belongs_to_the_block_it_follows():
@@ -81,24 +81,32 @@ def test_the_size_of_the_head_does_not_change_what_counts_as_a_block():
         assert networks.find_blocks(Root(outputs), "head") == ["stem", "body.first", "body.second"]
 
 
-def test_a_fresh_head_is_drawn_from_its_generator_alone():
+def test_a_fresh_head_is_drawn_from_its_seed_alone():
     first, again, other = (attached(seed=seed).module[7].weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
+def test_a_head_drawn_anew_is_that_of_a_fresh_network_and_nothing_else_changes():
+    network, fresh = attached(seed=0), attached(seed=1)
+    backbone = networks.frozen_digest(network, [network.head])
+    networks.draw_head(network, 1)
+    assert torch.equal(network.module[7].weight, fresh.module[7].weight)
+    assert torch.equal(network.module[7].bias, fresh.module[7].bias)
+    assert networks.frozen_digest(network, [network.head]) == backbone
+
+
 def test_a_fresh_head_leaves_the_global_generator_alone():
     module = tiny()
     before = torch.random.get_rng_state()
-    networks.replace_head(module, 5, torch.Generator())
+    networks.attach_head(module, 5, seed=0)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_a_fresh_head_has_the_spread_of_a_new_pytorch_layer():
-    module = nn.Sequential(nn.Linear(400, 2))
-    networks.replace_head(module, 2000, torch.Generator().manual_seed(0))
+    network = networks.attach_head(nn.Sequential(nn.Linear(400, 2)), 2000, seed=0)
     default = nn.Linear(400, 2000)
-    for fresh, usual in zip(module[0].parameters(), default.parameters(), strict=True):
+    for fresh, usual in zip(network.module[0].parameters(), default.parameters(), strict=True):
         assert fresh.shape == usual.shape
         assert fresh.abs().max() <= 1 / 20
         torch.testing.assert_close(fresh.std(), usual.std(), rtol=0.05, atol=0)
@@ -106,13 +114,13 @@ def test_a_fresh_head_has_the_spread_of_a_new_pytorch_layer():
 
 def test_a_head_without_bias_stays_without_bias():
     module = nn.Sequential(nn.Linear(4, 2, bias=False))
-    networks.replace_head(module, 3, torch.Generator())
+    networks.replace_head(module, 3)
     assert module[0].bias is None
 
 
 def test_a_convolutional_head_keeps_its_geometry():
     module = nn.Sequential(nn.Conv2d(4, 10, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert networks.replace_head(module, 3, torch.Generator()) == "0"
+    assert networks.replace_head(module, 3) == "0"
     assert (module[0].out_channels, module[0].stride, module[0].padding) == (3, (2, 2), (1, 1))
     assert module(torch.zeros(2, 4, 8, 8)).shape == (2, 3)
 

@@ -26,19 +26,18 @@ def tiny_provider(monkeypatch):
 def study(tmp_path):
     """Fine-tunes and predicts below ``tmp_path``; returns the folder of predictions. Keywords change the spec."""
     prepared = {}
-    code = tmp_path / "code.py"
-    code.write_text("first")
 
-    def run(name="predict", kind="classification", **changes):
+    def run(name="predict", kind="classification", code="code", **changes):
         if kind not in prepared:
             prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
         spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
-        finetune(spec, prepared[kind], None, None, [], fitted, fitted / "block-0.json")
-        predict(spec, prepared[kind], None, fitted, fitted / "block-0.json", [code], folder, folder / "block-0.json")
+        finetune(spec, prepared[kind], None, None, None, "code", fitted, fitted / "block-0.json")
+        given, manifest = fitted / "block-0.json", folder / "block-0.json"
+        predict(spec, prepared[kind], None, None, fitted, given, code, folder, manifest)
         return folder
 
-    run.code, run.folder = code, tmp_path
+    run.folder = tmp_path
     return run
 
 
@@ -103,8 +102,7 @@ def test_what_is_there_is_taken_and_what_changed_is_predicted_again(study):
     before = times(folder)
     study(seeds=[0, 1, 2])
     assert {name: time for name, time in times(folder).items() if name != "2.parquet"} == before
-    study.code.write_text("second")
-    study(seeds=[0, 1, 2])
+    study(seeds=[0, 1, 2], code="edited")
     assert all(times(folder)[name] != before[name] for name in before)
 
 
@@ -133,7 +131,6 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     folder = study()
     task_json, fitted = tmp_path / "classification" / "task.json", tmp_path / "predict-finetune"
     (fitted / "0" / "checkpoint.safetensors").write_bytes(b"")
-    study.code.write_text("second")
     before = times(folder)
     with pytest.raises(
         UserError, match=r"seed 0: .*checkpoint\.safetensors is gone or is not the file.*--forcerun finetune"
@@ -142,9 +139,10 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
             tiny_study.STUDY,
             task_json,
             None,
+            None,
             fitted,
             fitted / "block-0.json",
-            [study.code],
+            "edited",
             folder,
             folder / "block-0.json",
         )
@@ -156,10 +154,12 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
 def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
-    finetune(tiny_study.STUDY, task, None, None, [], fitted, fitted / "block-0.json")
-    predict(tiny_study.STUDY, task, None, fitted, fitted / "block-0.json", [], folder, folder / "block-0.json")
+    finetune(tiny_study.STUDY, task, None, None, None, "code", fitted, fitted / "block-0.json")
+    predict(
+        tiny_study.STUDY, task, None, None, fitted, fitted / "block-0.json", "code", folder, folder / "block-0.json"
+    )
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
-    score(folder / "block-0.json", task, ["accuracy"], tmp_path / "scores.parquet")
+    score([folder / "block-0.json"], task, ["accuracy"], tmp_path / "scores.parquet")
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}
     spec = {

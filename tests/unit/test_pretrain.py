@@ -110,8 +110,8 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
     spec = copy.deepcopy(tiny_study.STUDY) | {"model": model, "method": {"name": "probe", "kind": "linear_probe"}}
     spec |= {"seeds": [3], "recipe": recipe.resolve({"epochs": 2, "precision": "bf16", "augmentation": {"crop": 2}})}
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
-    finetune(spec, task_json, weights, sha256, [], fitted, fitted / "block-0.json")
-    predict(spec, task_json, weights, fitted, fitted / "block-0.json", [], folder, folder / "block-0.json")
+    finetune(spec, task_json, weights, sha256, None, "code", fitted, fitted / "block-0.json")
+    predict(spec, task_json, weights, None, fitted, fitted / "block-0.json", "code", folder, folder / "block-0.json")
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")
     history = pd.read_csv(fitted / "3" / "history.csv")
     correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()

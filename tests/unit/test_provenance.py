@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from variability import provenance
+from variability.files import sha256
 
 LIB = Path(provenance.__file__).parent.parent
 STAGES = sorted(path.stem for path in (LIB / "variability/stages").glob("*.py") if path.stem != "__init__")
@@ -40,15 +42,30 @@ def test_a_closure_holds_every_module_of_ours_that_importing_the_stage_loads(sta
     assert {provenance._file(module) for module in modules} <= set(provenance.closure(f"variability.stages.{stage}"))
 
 
-def test_the_digest_of_code_depends_on_contents_alone(tmp_path):
-    (tmp_path / "a.py").write_text("x = 1")
-    (tmp_path / "b.py").write_text("y = 2")
-    both = [tmp_path / "a.py", tmp_path / "b.py"]
-    before = provenance.code_digest(both)
-    (tmp_path / "a.py").touch()
-    assert provenance.code_digest(reversed(both)) == before
-    (tmp_path / "a.py").write_text("x = 3")
-    assert provenance.code_digest(both) != before
+def test_a_listing_names_the_files_of_a_stage_its_plug_ins_and_its_script_with_their_checksums():
+    lines = dict(
+        reversed(line.split("  ")) for line in provenance.listing("score", "variability.metrics.f1").splitlines()
+    )
+    expected = {f"lib/variability/{name}" for name in names("variability.stages.score", "variability.metrics.f1")}
+    assert set(lines) == expected | {"scripts/score.py"}
+    assert lines["lib/variability/metrics/f1.py"] == sha256(provenance.PACKAGE / "metrics/f1.py")
+
+
+def test_a_listing_is_written_only_where_something_changed(tmp_path, monkeypatch):
+    path = provenance.write_listing(tmp_path, "score", "variability.metrics.f1")
+    assert path.name == "score-f1.txt"
+    os.utime(path, (0, 0))
+    assert provenance.write_listing(tmp_path, "score", "variability.metrics.f1") == path
+    assert path.stat().st_mtime == 0
+    monkeypatch.setattr(provenance, "sha256", lambda file: "another")
+    provenance.write_listing(tmp_path, "score", "variability.metrics.f1")
+    assert path.stat().st_mtime > 0 and "another" in path.read_text()
+
+
+def test_listings_of_many_plug_ins_have_names_of_their_own(tmp_path):
+    plugins = [f"variability.metrics.{name}" for name in ("f1", "nll", "ece", "brier", "recall")]
+    all_of_them = provenance.write_listing(tmp_path, "score", *plugins)
+    assert all_of_them != provenance.write_listing(tmp_path, "score", *plugins[:4])
 
 
 def test_an_unknown_module_is_an_error():

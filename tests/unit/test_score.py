@@ -20,7 +20,7 @@ def files(tmp_path):
 
 def scored(files, metrics=("accuracy", "recall", "confusion", "nll")):
     manifest, folder = files
-    score(manifest, folder / "prepare" / "digits" / "task.json", metrics, folder / "scores.parquet")
+    score([manifest], folder / "prepare" / "digits" / "task.json", metrics, folder / "scores.parquet")
     return pq.read_table(folder / "scores.parquet")
 
 

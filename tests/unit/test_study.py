@@ -54,7 +54,7 @@ def test_the_nearer_recipe_wins():
     )
     recipe = study.recipe("a", "digits", "last")
     assert (recipe["lr"], recipe["epochs"]) == (0.5, 11)
-    assert recipe["augmentation"] == {"flip": True, "crop": 2, "randaugment": None}
+    assert recipe["augmentation"] == {"flip": True, "crop": 2, "randaugment": None, "views": 0}
     assert study.recipe("b", "digits", "linear_probe")["epochs"] == 9
     assert study.recipe("b", "letters2", "linear_probe")["epochs"] == 7
 
@@ -106,6 +106,73 @@ def test_a_pretraining_has_a_spec_of_its_own():
     assert spec["pretraining"] == "letters" and spec["recipe"]["epochs"] == 3 and spec["seed"] == 0
 
 
-def test_an_analysis_that_a_plot_reads_is_made_though_only_others_are_chosen():
-    study = changed(analyses={"spread": {"level": 0.9}}, plots={"gain_slopes": None})
-    assert study.analyses == {"spread": {"level": 0.9}, "gain": {}}
+def test_a_list_chooses_and_a_plots_analyses_are_made_with_it():
+    study = changed(analyses=[{"spread": {"level": 0.9}}], plots=["gain_slopes"], claims=[])
+    assert study.analyses == {"gain": {}, "spread": {"level": 0.9}}
+    assert study.plots == {"gain_slopes": {}} and study.claims == {}
+
+
+def test_figures_and_claims_that_nobody_listed_are_those_of_the_listed_analyses():
+    study = changed(analyses=["spread", "ranks"])
+    assert set(study.analyses) == {"spread", "ranks"}
+    assert {"model_task_heatmap", "ranks"} <= set(study.plots) and "intervals" not in study.plots
+    assert set(study.claims) == {"stable_ranking"}
+
+
+def test_a_mapping_sets_options_and_leaves_the_others_on():
+    usual = Study(CONFIG)
+    study = changed(analyses={"ranks": {"seed": 1}}, plots={"cost": {"dpi": 100}, "ranks": None})
+    assert study.analyses == usual.analyses | {"ranks": {"seed": 1}}
+    assert study.plots == usual.plots | {"cost": {"dpi": 100}}
+    assert study.claims == usual.claims
+
+
+def test_false_switches_off_and_takes_with_it_what_reads_it():
+    study = changed(analyses={"ranks": False}, plots={"cost": False})
+    assert "ranks" not in {*study.analyses, *study.plots} and "stable_ranking" not in study.claims
+    assert "cost" in study.analyses and "cost" not in study.plots
+
+
+def test_the_order_in_which_plug_ins_are_named_changes_nothing():
+    names = ["spread", "cost", "gain"]
+    assert repr(changed(analyses=names).analyses) == repr(changed(analyses=names[::-1]).analyses)
+
+
+def test_options_are_laid_over_another_files_and_a_list_replaces_its_list():
+    """As Snakemake merges config files."""
+    from snakemake.utils import update_config
+
+    config = copy.deepcopy(CONFIG) | {"plots": {"cost": {"dpi": 100}, "churn": False}}
+    update_config(config, {"plots": {"cost": {"title": "Mine"}}})
+    assert Study(config).plots["cost"] == {"dpi": 100, "title": "Mine"} and "churn" not in Study(config).plots
+    update_config(config, {"plots": ["ranks"]})
+    assert set(Study(config).plots) == {"ranks"}
+
+
+AGAIN = {"full": {}, "full-again": {"repeats": "full"}}
+IMPORT = {"path": "x.csv", "columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
+
+
+def imported(**keys) -> Study:
+    return Study({"study": "s", "imports": {"x": IMPORT | keys}})
+
+
+def test_a_figure_of_what_the_study_does_not_have_is_not_asked_for():
+    assert "nondeterminism" not in Study(CONFIG).plots
+    assert "nondeterminism" in changed(methods=AGAIN).plots
+    assert "nondeterminism" in changed(models={"x": CONFIG["models"]["a"], "y": CONFIG["models"]["a"]}).plots
+    apart = {"exclude": [{"method": "full", "seed": [0, 1]}, {"method": "full-again", "seed": 2}]}
+    assert "nondeterminism" not in changed(methods=AGAIN, grid=apart).plots
+    assert not {"best_of_n", "noise_split", "seeds_needed"} & set(changed(seeds=[0]).plots)
+    assert {"best_of_n", "noise_split", "seeds_needed"} <= set(changed(seeds=[0, 1]).plots)
+    one = changed(models={"b": CONFIG["models"]["b"]}, methods={"full": {}})
+    assert not {"across_tasks", "ranks", "pairwise", "multibootstrap"} & set(one.plots)
+    assert "best_seed_optimism" in one.claims, "what it reads says something of one candidate, too"
+
+
+def test_a_figure_of_what_an_import_may_hold_is_asked_for():
+    assert not {"gain_slopes", "cost", "across_tasks", "nondeterminism"} & set(imported().plots)
+    assert "cost" in imported(format="wandb").plots
+    assert "cost" in imported(columns=IMPORT["columns"] | {"seconds": "t"}).plots
+    assert "across_tasks" in imported(columns=IMPORT["columns"] | {"task": "t"}).plots
+    assert "gain_slopes" in imported(metrics={"accuracy": None, "old": {"metric": "accuracy", "phase": "before"}}).plots

@@ -58,6 +58,82 @@ def test_diverged_runs_are_counted_where_they_are_missing():
     assert [field.strip() for field in row.split("|")][3:5] == ["3", "2"]
 
 
+def of_imported(change=lambda runs: runs, **study):
+    """The summary of runs from elsewhere, its words in one line; change: what becomes of the runs before."""
+    base = synthetic.base_tables(**({"models": MODELS} | study))
+    runs = change(synthetic.as_imported(base["runs"]))
+    tables = {name: registry.find("analyses", name)({}).table({"runs": runs}) for name in ("spread", "gain")}
+    return summarise(tables | {"runs": runs}, "demo")
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+def test_imported_runs_fail_in_ways_of_their_own():
+    def crash(runs):
+        hit = (runs["model"] == "vit") & (runs["seed"] < 3)
+        reason = runs["seed"].map({0: "reported as crashed", 1: "reported as crashed", 2: "reported as killed"})
+        return runs.assign(
+            status=runs["status"].mask(hit, "failed"),
+            value=runs["value"].mask(hit),
+            fail_reason=reason.where(hit, runs["fail_reason"]),
+        )
+
+    text = of_imported(crash)
+    assert "diverged" not in text.lower()
+    assert "30 runs: 24 completed, 6 failed (4 reported as crashed, 2 reported as killed)." in words(text)
+    assert "Failed runs are counted, and are in no mean (vit/digits/full: 3;" in words(text)
+    assert re.search(r"^\| model +\| method +\| n +\| failed +\| mean", text, re.M)
+    assert "30 completed, 0 failed." in words(of_imported())
+
+
+def test_undefined_scores_are_counted_and_their_cells_named():
+    def undefine(runs):
+        hit = (runs["model"] == "vit") & (runs["method"] == "full") & (runs["seed"] < 2)
+        return runs.assign(value=runs["value"].mask(hit))
+
+    text = of_imported(undefine)
+    said = "2 completed runs have no value of the primary metric (undefined), and are in no mean either"
+    assert f"{said} (vit/digits/full: 2)." in words(text)
+    row = next(line for line in text.splitlines() if line.startswith("| vit") and "| full" in line)
+    assert [field.strip() for field in row.split("|")][3:6] == ["3", "0", "2"]
+    assert "undefined" not in of_imported()
+
+
+def test_missing_cells_are_named():
+    def take_out(runs):
+        return runs[~((runs["model"] == "vit") & (runs["task"] == "letters"))]
+
+    text = words(of_imported(take_out, tasks=("digits", "letters")))
+    said = "2 combinations of model, task and method are not there (vit/letters/*)."
+    assert said in text
+    assert "not there" not in of_imported(tasks=("digits", "letters"))
+    many = words(of_imported(lambda runs: runs[runs["model"] == "cnn"].iloc[:5], tasks=("digits", "letters")))
+    assert "not there" not in many, "one cell is a whole grid"
+
+
+def test_many_missing_cells_are_told_by_what_they_have_in_common():
+    kept = [("m0", "t0", "b"), ("m1", "t0", "a")] + [(f"m{at}", f"t{at}", "a") for at in range(2, 5)]
+
+    def thin(runs):
+        return runs[[cell in kept for cell in zip(runs["model"], runs["task"], runs["method"], strict=True)]]
+
+    names = [[f"{axis}{at}" for at in range(5)] for axis in "mt"]
+    text = words(of_imported(thin, models=names[0], tasks=names[1], methods=("a", "b")))
+    # Of 5 models x 4 tasks x 2 methods; five lacks are of all tasks, and 15 cells remain.
+    assert "35 combinations of model, task and method are not there (m0/*/a; m1/*/b; m2/*/b; m3/*/b; m4/*/b;" in text
+    assert "and 12 more)" in text
+
+
+def test_runs_made_again_are_counted_and_are_in_no_number():
+    tables = synthetic.tables(SUMMARISED, models=MODELS)
+    again = tables["runs"][tables["runs"]["method"] == "full"].assign(method="full-again", repeats="full")
+    text = summarise(tables | {"runs": pd.concat([tables["runs"], again.astype(tables["runs"].dtypes)])}, "demo")
+    assert "30 runs: 30 completed, 0 diverged. 15 further runs were made" in words(text)
+    assert "cnn/digits/full-again: 5; cnn-scratch/digits/full-again: 5; vit/digits/full-again: 5" in words(text)
+
+
 def test_a_model_all_of_whose_runs_diverged_stays_in_the_table():
     text, findings = said(
         failed={("cnn", "digits", method, seed) for method in ("full", "linear_probe") for seed in range(5)}

@@ -14,6 +14,7 @@ from torch import nn
 
 from variability import recipe, training
 from variability.errors import UserError
+from variability.inputs import Feed, Images
 from variability.networks import Network
 
 LIBRARY = Path(training.__file__).parent.parent
@@ -32,9 +33,9 @@ def scale(images):
 
 
 def digits(kind="classification", train=100, validation=40):
-    images, labels = tiny_study.images_and_labels()
+    _, labels = tiny_study.images_and_labels()
     rows = np.arange(200)
-    return training.Data(images, labels, rows[:train], rows[train : train + validation], kind)
+    return training.Data(labels, rows[:train], rows[train : train + validation], kind)
 
 
 def fit(seed=0, trainable=("",), data=None, network=None, **settings):
@@ -43,7 +44,9 @@ def fit(seed=0, trainable=("",), data=None, network=None, **settings):
     chosen = recipe.resolve({"epochs": 3, "batch_size": 32, "optimizer": "sgd", "lr": 0.05}, settings)
     data = data or digits()
     network = network or tiny_study.network(seed, 10 if data.kind == "classification" else 1)
-    return network, training.fit(network, list(trainable), data, chosen, seed, "cpu", scale, **options)
+    images, _ = tiny_study.images_and_labels()
+    feed = Feed(network.module, Images(images, scale, "cpu", chosen["augmentation"]))
+    return network, training.fit(network, list(trainable), feed, data, chosen, seed, "cpu", **options)
 
 
 def tensors(network):

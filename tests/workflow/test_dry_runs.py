@@ -29,8 +29,9 @@ def end(name: str) -> dict[str, int]:
     return found | {name: 1 for name in ("aggregate", "claim", "summarise", "report", "all")}
 
 
-def blocks(count: int) -> dict[str, int]:
-    return {rule: count for rule in ("finetune", "predict", "score")}
+def runs(blocks: int, cells: int, features: int) -> dict[str, int]:
+    counts = {"features": features, "finetune": blocks, "predict": blocks, "score": cells}
+    return {rule: count for rule, count in counts.items() if count}
 
 
 def without_total(found: dict[str, int]) -> dict[str, int]:
@@ -38,22 +39,30 @@ def without_total(found: dict[str, int]) -> dict[str, int]:
 
 
 def test_the_embedded_study(checkout):
-    expected = blocks(2 * 2 * 2 + 2 * 2 + 1) | end("config.yaml") | {"prepare": 3, "pretrain": 2}
+    expected = runs(blocks=8 + 4 + 1, cells=8 + 4 + 1, features=4) | end("config.yaml") | {"prepare": 3, "pretrain": 2}
     assert without_total(counts(checkout)) == expected
 
 
 def test_the_founding_study(checkout):
-    expected = blocks(1) | end("studies/founding.yaml") | {"download": 1, "prepare": 1, "download_weights": 1}
+    expected = runs(1, 1, 1) | end("studies/founding.yaml") | {"download": 1, "prepare": 1, "download_weights": 1}
     assert without_total(counts(checkout, "--configfile", "studies/founding.yaml")) == expected
 
 
 def test_the_vision_study(checkout):
-    expected = blocks(6 * 6 * 3 * 2) | end("studies/vision.yaml") | {"download": 6, "prepare": 6, "download_weights": 6}
+    expected = (
+        runs(6 * 6 * 3 * 2, 6 * 6 * 3, 6 * 6 * 3)
+        | end("studies/vision.yaml")
+        | {"download": 6, "prepare": 6, "download_weights": 6}
+    )
     assert without_total(counts(checkout, "--configfile", "studies/vision.yaml")) == expected
 
 
 def test_the_mirror_study(checkout, mirror):
-    expected = blocks(4 * 3 * 2) | end("studies/mirror.yaml") | {"download": 3, "prepare": 3, "download_weights": 2}
+    expected = (
+        runs(4 * 3 * 2, 4 * 3 * 2, 2 * 3 * 2)
+        | end("studies/mirror.yaml")
+        | {"download": 3, "prepare": 3, "download_weights": 2}
+    )
     found = counts(checkout, "--configfile", "studies/mirror.yaml", VARIABILITY_MIRROR=str(mirror))
     assert without_total(found) == expected
 

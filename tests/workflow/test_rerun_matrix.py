@@ -23,7 +23,8 @@ END = {"aggregate", "claim", "summarise", "report"} | ANALYSES | PLOTS
 
 def of(rule: str, *models: str, block: int = 0) -> set[str]:
     cells = [(model, method) for model, method in CELLS if not models or model in models]
-    return {f"{rule} model={model}, task=digits, method={method}, block={block}" for model, method in cells}
+    blocks = "" if rule == "score" else f", block={block}"
+    return {f"{rule} model={model}, task=digits, method={method}{blocks}" for model, method in cells}
 
 
 def from_finetune(*models: str, block: int = 0) -> set[str]:
@@ -35,6 +36,7 @@ def prepare(*tasks: str) -> set[str]:
 
 
 PRETRAIN = {"pretrain model=pretrained"}
+FEATURES = {"features model=pretrained, task=digits, features=backbone"}
 
 
 def jobs(study: Checkout) -> set[str]:
@@ -66,8 +68,8 @@ def test_one_model_edited(study):
 def test_a_model_added(study):
     study.edit("tiny.yaml", "models:\n", "models:\n  other: {architecture: squeezenet1_1, weights: none}\n")
     study.edit("tiny.yaml", "model: scratch", "model: [scratch, other]")
-    added = {f"{rule} model=other, task=digits, method=full, block=0" for rule in ("finetune", "predict", "score")}
-    assert jobs(study) == added | END
+    added = {f"{rule} model=other, task=digits, method=full, block=0" for rule in ("finetune", "predict")}
+    assert jobs(study) == added | {"score model=other, task=digits, method=full"} | END
 
 
 def test_a_seed_added_in_a_block_of_its_own(study):
@@ -95,10 +97,7 @@ def test_a_seed_removed_trains_nothing(study):
 
 
 def test_a_plot_restyled(study):
-    study.append(
-        "tiny.yaml",
-        "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n  learning_curves:\n  model_task_heatmap:\n",
-    )
+    study.append("tiny.yaml", "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n")
     assert jobs(study) == {"plot plot=seed_spread", "report"}
 
 
@@ -130,7 +129,7 @@ def test_a_claim_edited(study):
 
 
 def test_the_level_of_one_analysis_edited(study):
-    study.append("tiny.yaml", "".join(f"{line}\n" for line in ["analyses:", *(f"  {a}:" for a in STUDY.analyses)]))
+    study.append("tiny.yaml", "analyses:\n  churn:\n")
     assert jobs(study) == set(), "naming what is the default anyway changes nothing"
     study.edit("tiny.yaml", "  churn:\n", "  churn: {level: 0.9}\n")
     assert jobs(study) == {"analyse analysis=churn", "plot plot=churn", "report"}
@@ -144,22 +143,35 @@ def test_a_method_edited(study):
 
 def test_a_provider_edited(study):
     study.append(f"{LIB}/providers/torchvision.py", "# edited\n")
-    assert jobs(study) == PRETRAIN | from_finetune()
+    assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 
 def test_a_data_set_edited(study):
     study.append(f"{LIB}/datasets/digits.py", "# edited\n")
-    assert jobs(study) == prepare("digits") | from_finetune()
+    assert jobs(study) == prepare("digits") | FEATURES | from_finetune()
 
 
 def test_a_module_imported_two_levels_down_edited(study):
     study.append(f"{LIB}/optimisation.py", "# edited\n")
-    assert jobs(study) == PRETRAIN | from_finetune()
+    assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
+
+
+def test_the_cutting_of_networks_edited(study):
+    study.append(f"{LIB}/prefix.py", "# edited\n")
+    assert jobs(study) == FEATURES | from_finetune()
+
+
+def test_what_stored_activations_may_take_changed_trains_nothing(study):
+    before = run_files(study)
+    study.edit("tiny.yaml", "compute: {", "compute: {features_gb: 5, ")
+    assert jobs(study) == FEATURES | from_finetune("pretrained")
+    study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
+    assert run_files(study) == before
 
 
 def test_a_module_that_everything_imports_edited(study):
     study.append(f"{LIB}/errors.py", "# edited\n")
-    assert jobs(study) == prepare("digits", "letters") | PRETRAIN | from_finetune()
+    assert jobs(study) == prepare("digits", "letters") | PRETRAIN | FEATURES | from_finetune()
 
 
 def test_a_script_edited(study):

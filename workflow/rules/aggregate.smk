@@ -3,7 +3,7 @@
 
 rule aggregate:
     input:
-        scores=all_blocks("<results>/score/{model}/{task}/{method}/block-{block}.parquet"),
+        scores=all_cells("<results>/score/{model}/{task}/{method}.parquet"),
         runs=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
         imports=ancient(imported_files()),
         code=aggregate_code,

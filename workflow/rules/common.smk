@@ -2,6 +2,7 @@
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -36,19 +37,22 @@ wildcard_constraints:
     task=NAME,
     method=NAME,
     key=NAME,
+    features=NAME,
     block=r"\d+",
     analysis=r"[a-z0-9_]+",
     plot=r"[a-z0-9_]+",
 
 
 # Code -------------------------------------------------------------------------------------------------------------
-# A rule lists the library files its stage imports, and its script, as inputs. They are given relative to the working
-# directory, so that Snakemake compares them by checksum: a touch reruns nothing, an edit what imports the file.
+# A rule's ``input: code`` lists the library files its stage imports, and its script, with their checksums. Snakemake
+# compares so small a file by content: a touch of the code reruns nothing, an edit what imports the edited file.
+
+CODE = Path("results", "code")
 
 
+@cache
 def code_of(stage, *plugins):
-    files = provenance.closure(f"variability.stages.{stage}", *plugins)
-    return [os.path.relpath(path) for path in [*files, ROOT / "workflow" / "scripts" / f"{stage}.py"]]
+    return str(provenance.write_listing(CODE, stage, *plugins))
 
 
 def plugin(family, name):
@@ -73,6 +77,11 @@ def download_weights_code(wildcards):
 
 def pretrain_code(wildcards):
     return code_of("pretrain", provider_of(wildcards.model))
+
+
+def features_code(wildcards):
+    method = features_spec(wildcards)["method"]
+    return code_of("features", provider_of(wildcards.model), *([plugin("methods", method["kind"])] if method else []))
 
 
 def finetune_code(wildcards):
@@ -128,6 +137,23 @@ def weights_of(wildcards):
     return {"weights_manifest": f"{folder}.json", "weights": ancient(f"{folder}.safetensors")}
 
 
+def finetune_features(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return stored_features(wildcards, study.features_of(*cell))
+
+
+def predict_features(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return stored_features(wildcards, study.features_before(*cell))
+
+
+def stored_features(wildcards, name):
+    if name is None:
+        return []
+    folder = f"<results>/features/{wildcards.model}/{wildcards.task}/{name}"
+    return [f"{folder}/features.json", ancient(f"{folder}/activations.npy")]
+
+
 def pretrain_task(wildcards):
     return f"<results>/prepare/{study.pretraining_of(wildcards.model)}/task.json"
 
@@ -136,12 +162,17 @@ def pretrain_arrays(wildcards):
     return ancient(arrays(study.pretraining_of(wildcards.model)))
 
 
-def finetune_arrays(wildcards):
+def task_arrays(wildcards):
     return ancient(arrays(wildcards.task))
 
 
 def arrays(task):
     return [f"<results>/prepare/{task}/images.npy", f"<results>/prepare/{task}/examples.parquet"]
+
+
+def cell_predictions(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return blocks_of(cell, "<results>/predict/{model}/{task}/{method}/block-{block}.json")
 
 
 def report_texts():
@@ -213,12 +244,18 @@ def all_downloads():
     return data + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
 
 
+def all_cells(pattern):
+    return [pattern.format(model=model, task=task, method=method) for model, task, method in study.blocks]
+
+
 def all_blocks(pattern):
-    return [
-        pattern.format(model=model, task=task, method=method, block=block)
-        for (model, task, method), blocks in study.blocks.items()
-        for block in range(len(blocks))
-    ]
+    return [path for cell in study.blocks for path in blocks_of(cell, pattern)]
+
+
+def blocks_of(cell, pattern):
+    model, task, method = cell
+    blocks = range(len(study.blocks[cell]))
+    return [pattern.format(model=model, task=task, method=method, block=block) for block in blocks]
 
 
 def all_tables():
@@ -264,6 +301,10 @@ def download_weights_spec(wildcards):
 
 def pretrain_spec(wildcards):
     return study.pretrain_spec(wildcards.model)
+
+
+def features_spec(wildcards):
+    return study.features[wildcards.model, wildcards.task, wildcards.features]
 
 
 def finetune_spec(wildcards):

@@ -6,7 +6,8 @@ rule predict:
     input:
         unpack(weights_of),
         task="<results>/prepare/{task}/task.json",
-        arrays=finetune_arrays,
+        arrays=task_arrays,
+        features=predict_features,
         runs="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
         code=predict_code,
     output:
@@ -30,12 +31,12 @@ rule predict:
 rule score:
     input:
         task="<results>/prepare/{task}/task.json",
-        predictions="<results>/predict/{model}/{task}/{method}/block-{block}.json",
+        predictions=cell_predictions,
         code=score_code,
     output:
-        "<results>/score/{model}/{task}/{method}/block-{block}.parquet",
+        "<results>/score/{model}/{task}/{method}.parquet",
     log:
-        "<results>/score/{model}/{task}/{method}/block-{block}.log",
+        "<results>/score/{model}/{task}/{method}.log",
     conda:
         "../../envs/core.yaml"
     params:

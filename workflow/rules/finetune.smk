@@ -1,4 +1,34 @@
-# Fine-tuning. One job fits a block of seeds; each run keeps its files in a folder of its own, and a run that is there
+# What does not train, computed once; then fine-tuning, from there.
+
+
+rule features:
+    input:
+        unpack(weights_of),
+        task="<results>/prepare/{task}/task.json",
+        arrays=task_arrays,
+        code=features_code,
+    output:
+        manifest="<results>/features/{model}/{task}/{features}/features.json",
+        activations="<results>/features/{model}/{task}/{features}/activations.npy",
+    log:
+        "<results>/features/{model}/{task}/{features}/features.log",
+    benchmark:
+        "<results>/features/{model}/{task}/{features}/benchmark.tsv"
+    conda:
+        "../../envs/core.yaml"
+    threads: study.compute["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=study.compute["mem_mb"],
+        runtime=study.compute["runtime"],
+    params:
+        spec=features_spec,
+        threads=study.compute["threads"],
+    script:
+        "../scripts/features.py"
+
+
+# One job fits a block of seeds; each run keeps its files in a folder of its own, and a run that is there
 # already, whole and of the same spec, is taken as it is. See "Seed blocks" in docs/architecture.md.
 
 
@@ -6,7 +36,9 @@ rule finetune:
     input:
         unpack(weights_of),
         task="<results>/prepare/{task}/task.json",
-        arrays=finetune_arrays,
+        arrays=task_arrays,
+        features=finetune_features,
+        features_before=predict_features,
         code=finetune_code,
     output:
         manifest="<results>/finetune/{model}/{task}/{method}/block-{block}.json",

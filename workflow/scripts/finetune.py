@@ -3,18 +3,13 @@ from variability.journal import journal
 with journal(snakemake.log[0]):
     from pathlib import Path
 
-    from variability.files import read_json
+    from variability.files import read_json, sha256
     from variability.stages.finetune import finetune
+    from variability.stages.predict import predict_ahead
 
-    weights, about = snakemake.input.get("weights"), snakemake.input.get("weights_manifest")
-    manifest = Path(snakemake.output.manifest)
-    finetune(
-        snakemake.params.spec,
-        task_json=Path(snakemake.input.task),
-        weights=Path(weights) if weights else None,
-        weights_sha256=read_json(about)["sha256"] if about else None,
-        code=snakemake.input.code,
-        folder=manifest.parent,
-        manifest=manifest,
-        threads=snakemake.params.threads,
-    )
+    given, spec, threads = snakemake.input, snakemake.params.spec, snakemake.params.threads
+    task, weights, manifest = Path(given.task), given.get("weights"), Path(snakemake.output.manifest)
+    weights_sha256 = read_json(given.weights_manifest)["sha256"] if weights else None
+    features, before = (Path(found[0]) if found else None for found in (given.features, given.features_before))
+    finetune(spec, task, weights, weights_sha256, features, sha256(given.code), manifest.parent, manifest, threads)
+    predict_ahead(spec, task, weights, before, manifest, threads)

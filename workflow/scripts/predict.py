@@ -3,18 +3,10 @@ from variability.journal import journal
 with journal(snakemake.log[0]):
     from pathlib import Path
 
+    from variability.files import sha256
     from variability.stages.predict import predict
 
-    weights, runs = snakemake.input.get("weights"), Path(snakemake.input.runs)
-    manifest = Path(snakemake.output.manifest)
-    predict(
-        snakemake.params.spec,
-        task_json=Path(snakemake.input.task),
-        weights=Path(weights) if weights else None,
-        finetune_folder=runs.parent,
-        manifest_in=runs,
-        code=snakemake.input.code,
-        folder=manifest.parent,
-        manifest=manifest,
-        threads=snakemake.params.threads,
-    )
+    given, spec, threads = snakemake.input, snakemake.params.spec, snakemake.params.threads
+    task, weights, runs, manifest = Path(given.task), given.get("weights"), Path(given.runs), Path(snakemake.output[0])
+    features = Path(given.features[0]) if given.features else None
+    predict(spec, task, weights, features, runs.parent, runs, sha256(given.code), manifest.parent, manifest, threads)

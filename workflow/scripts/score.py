@@ -6,7 +6,7 @@ with journal(snakemake.log[0]):
     from variability.stages.score import score
 
     score(
-        Path(snakemake.input.predictions),
+        [Path(manifest) for manifest in snakemake.input.predictions],
         task_json=Path(snakemake.input.task),
         metrics=snakemake.params.metrics,
         target=Path(snakemake.output[0]),

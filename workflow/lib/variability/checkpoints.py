@@ -12,7 +12,7 @@ import torch
 
 from variability import files, remedies
 from variability.errors import UserError
-from variability.networks import Network, frozen_digest, tensors_digest, trained_tensors
+from variability.networks import Network, tensors_digest, trained_tensors
 
 _log = logging.getLogger(__name__)
 
@@ -20,18 +20,19 @@ _HEADER = "variability"
 
 
 def save_checkpoint(path: Path, network: Network, trainable: Iterable[str], meta: dict[str, str]) -> None:
-    """Writes the parts that trained, with a digest of the parts that did not.
+    """Writes the parts that trained.
 
-    meta: facts to keep with it, as strings.
+    meta: facts to keep with it, as strings, ``frozen_sha256`` among them: the ``frozen_digest`` of what did not train.
     """
     trainable = list(trainable)
-    header = meta | {"frozen_sha256": frozen_digest(network, trainable), "trainable": json.dumps(trainable)}
+    header = meta | {"trainable": json.dumps(trainable)}
     _write(path, trained_tensors(network, trainable), header)
 
 
-def load_checkpoint(path: Path, network: Network, trainable: Iterable[str]) -> dict[str, str]:
+def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], frozen_sha256: str) -> dict[str, str]:
     """Loads a checkpoint into a network built as the run's was; returns the ``meta`` it was saved with.
 
+    frozen_sha256: the ``frozen_digest`` of the network.
     Raises UserError if the file cannot be read, holds other tensors than the named parts have, or was trained on top
     of another backbone than the network's.
     """
@@ -48,7 +49,7 @@ def load_checkpoint(path: Path, network: Network, trainable: Iterable[str]) -> d
             f"{path} does not fit the network: {len(differing)} tensors are missing, unexpected or of another shape or "
             f"type, the first is {differing[0]!r}. Its model, method or number of classes has changed{again}"
         )
-    if header.pop("frozen_sha256", None) != frozen_digest(network, trainable):
+    if header.get("frozen_sha256") != frozen_sha256:
         raise UserError(f"{path} was trained on top of another backbone than the network's weights give now{again}")
     header.pop("trainable", None)
     network.module.load_state_dict(tensors, strict=False)
@@ -92,15 +93,21 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Te
 def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], plain: dict[str, Any]) -> None:
     """Restores what ``pack_optimizer`` gave into an optimizer of the same kind over the same parameters."""
     state = {int(index): dict(entries) for index, entries in plain["state"].items()}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
-        state[int(index)][key] = tensor
+        state[int(index)][key] = _laid_out_as(parameters[int(index)], tensor)
     # JSON knows no tuples (betas), and an optimizer's state is to be equal to what it was.
     groups = [
         {key: tuple(each) if isinstance(current.get(key), tuple) else each for key, each in saved.items()}
         for saved, current in zip(plain["param_groups"], optimizer.param_groups, strict=True)
     ]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _laid_out_as(parameter: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """A parameter's moment with its elements where the parameter's are: fused kernels walk both side by side."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 
 def _make(tensors: dict[str, torch.Tensor], name: str) -> tuple[torch.Size, torch.dtype] | None:

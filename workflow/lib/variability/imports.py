@@ -6,15 +6,14 @@ another one would make intervals falsely tiny. What the names do not settle is r
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from variability import registry
-from variability.errors import Problem, UserError
+from variability.checksums import Checksum
+from variability.errors import UserError
 from variability.metrics import scalars
 
 if TYPE_CHECKING:
@@ -36,46 +35,6 @@ COMPLETED = {"", "completed", "complete", "finished", "done", "success", "ok", "
 TIMES = ("start_time", "end_time")
 
 
-def header(path: Path) -> list[str]:
-    """Names of the columns of a CSV (or TSV) or parquet file; reads no more than that."""
-    if Path(path).suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_schema(path).names
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        return next(csv.reader(file, delimiter=_delimiter(path)), [])
-
-
-def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
-    """What is wrong with the description of a file that has columns of these names."""
-    roles = roles_of(spec, names)
-    for role in spec.get("columns", {}):
-        if role not in ROLES:
-            yield Problem(f"columns.{role}", f"unknown; {registry.suggest(role, ROLES)}")
-    for role, column in roles.items():
-        if column not in names:
-            yield Problem(f"columns.{role}", f"the file has no column {column!r}; {registry.suggest(column, names)}")
-    for role, column in roles.items():
-        if column in KEYS and column != role and column in names:
-            yield Problem(f"columns.{role}", f"the column {column!r} holds the {column}s, by its name, not the {role}")
-    for key in ("metrics", "seeds"):
-        for column in spec.get(key, {}):
-            if column not in names:
-                yield Problem(f"{key}.{column}", f"the file has no such column; {registry.suggest(column, names)}")
-    known = {*roles, *spec.get("constants", {}), *DEFAULTS}
-    seeds, metrics = spec.get("seeds", {}), spec.get("metrics", {})
-    for role in ("model", "seed"):
-        if role not in known and not (role == "seed" and seeds):
-            yield Problem("columns", f"nothing says which column holds the {role}; add `{role}: <column>`")
-    if seeds and "seed" in known:
-        yield Problem("seeds", "the seeds stand in columns of their own and in one column; take one of them out")
-    if bool(metrics) == bool("value" in roles or seeds):
-        yield Problem("metrics", "say either which columns hold metrics, or which one column (or seeds) the values")
-    if not metrics and "metric" not in known:
-        yield Problem("columns", "nothing says which metric the values are; add `metric: <column>` or a constant")
-    yield from _metric_problems(spec)
-
-
 def roles_of(spec: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     """The column of every role: those the config names, and those that the tracker's format names always so."""
     usual = {role: column for role, column in FORMATS[spec.get("format", "table")].items() if column in names}
@@ -83,14 +42,20 @@ def roles_of(spec: Mapping[str, Any], names: list[str]) -> dict[str, str]:
     return {role: column for role, column in usual.items() if role not in constants} | dict(spec.get("columns", {}))
 
 
+def is_long(spec: Mapping[str, Any], roles: Mapping[str, str]) -> bool:
+    """Whether one column (or one per seed) holds the values of all metrics, which another column names."""
+    return "value" in roles or bool(spec.get("seeds"))
+
+
 def imported_runs(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> pd.DataFrame:
     """Rows of the runs table: model, task, method, seed, phase, split, metric, value, and what else is known.
 
     frame: the file. spec: ``columns`` {role: column}, ``constants`` {role: value}, ``metrics`` {column: {metric,
-    split, label, higher_is_better, perfect}} or {} where one column holds values, ``seeds`` {column: seed} where every
-    seed has a column, ``primary`` a metric or {task: metric}. where: the file's name, for messages. Runs with a status
-    other than completed, and those without any value, are kept as failed. A metric that a task has no value of at all
-    is not one of that task. Raises UserError for rows that say the same run twice, or values that are no numbers.
+    split, scale, label, higher_is_better, perfect}}, in long tables {name of a metric: {metric, scale, ...}}, ``seeds``
+    {column: seed} where every seed has a column, ``primary`` a metric or {task: metric}. where: the file's name, for
+    messages. Runs with a status other than completed, and those without any value, are kept as failed. A metric that a
+    task has no value of at all is not one of that task. Raises UserError for runs that stand there more than once,
+    values that are no numbers, and scores that are better than perfect.
     """
     import pandas as pd
 
@@ -102,25 +67,33 @@ def imported_runs(frame: pd.DataFrame, spec: Mapping[str, Any], where: str) -> p
     if spec.get("format") == "mlflow" and set(TIMES) <= set(names):
         start, end = (_times(frame[name]) for name in TIMES)
         table["seconds"] = (end - start).dt.total_seconds()
+    metrics = {name: facts or {} for name, facts in spec.get("metrics", {}).items()}
     if spec.get("seeds"):
-        table = _each_column(table, frame, spec["seeds"], "seed", lambda seed: {"seed": seed})
-    elif spec.get("metrics"):
-        facts = {column: facts or {} for column, facts in spec["metrics"].items()}
-        table = _each_column(table, frame, facts, "metric", lambda facts: _place(facts))
+        table = _each_column(table, frame, {column: {"seed": seed} for column, seed in spec["seeds"].items()})
+    elif not is_long(spec, roles):
+        table = _each_column(table, frame, {column: _place(column, facts) for column, facts in metrics.items()})
+    else:
+        table["column"] = roles["value"]
     table["value"] = _numbers(table, "value", where)
     for role in ("seconds", "n_test", "majority", "energy_j"):
         table[role] = _numbers(table, role, where) if role in table else float("nan")
     for key in ("model", "task", "method", "split", "phase", "metric"):
         _refuse_missing(table, key, where)
         table[key] = table[key].astype(str)
+    # By the name that the config knows a metric by: its column's, or in long tables its own.
+    entry = table["metric"] if is_long(spec, roles) else table["column"]
+    table["value"] *= entry.map({name: facts.get("scale", 1) for name, facts in metrics.items()}).fillna(1)
+    if is_long(spec, roles):
+        table["metric"] = table["metric"].replace({name: facts.get("metric", name) for name, facts in metrics.items()})
     table["seed"] = _seeds(table, where)
     status = table["status"].astype(str).str.lower() if "status" in table else pd.Series("", index=table.index)
     table["status"] = status.isin(COMPLETED).map({True: "completed", False: "failed"})
     table["fail_reason"] = ("reported as " + status).where(table["status"] != "completed")
     _refuse_duplicates(table, frame, where)
     table["value"] = table["value"].where(table["status"] == "completed")
+    _refuse_better_than_perfect(table.assign(entry=entry), facts_of(spec), where)
     has_values = table.groupby(["task", "metric", "split"])["value"].transform("count") > 0
-    return table[has_values].reset_index(drop=True)
+    return table[has_values].drop(columns="column").reset_index(drop=True)
 
 
 def facts_of(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -139,28 +112,15 @@ def _known(name: str) -> dict[str, Any]:
     return {"label": plugin.LABELS[name], "higher_is_better": plugin.HIGHER_IS_BETTER, "perfect": plugin.PERFECT}
 
 
-def _metric_problems(spec: Mapping[str, Any]) -> Iterator[Problem]:
-    facts = facts_of(spec)
-    for column, given in (spec.get("metrics") or {}).items():
-        name = (given or {}).get("metric", column)
-        if facts[name]["higher_is_better"] is None:
-            yield Problem(f"metrics.{column}", f"nothing is known of {name!r}; add `higher_is_better: true` or false")
-    primary = spec.get("primary")
-    for name in [primary] if isinstance(primary, str) else (primary or {}).values():
-        if name not in facts:
-            yield Problem("primary", f"{name!r} is no metric of the file; {registry.suggest(name, list(facts))}")
+def _place(column: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"metric": column} | {key: facts[key] for key in ("metric", "split", "phase") if key in facts}
 
 
-def _place(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: facts[key] for key in ("metric", "split", "phase") if key in facts}
-
-
-def _each_column(table, frame, columns: Mapping[str, Any], role: str, say) -> pd.DataFrame:
-    """The table once per column, whose values become ``value``."""
+def _each_column(table, frame, columns: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """The table once per column, whose values become ``value``; columns: what else is to be said of its rows."""
     import pandas as pd
 
-    parts = [table.assign(**({role: column} | say(facts)), value=frame[column]) for column, facts in columns.items()]
-    return pd.concat(parts)
+    return pd.concat([table.assign(**say, column=name, value=frame[name]) for name, say in columns.items()])
 
 
 def _numbers(table, role: str, where: str) -> pd.Series:
@@ -170,17 +130,41 @@ def _numbers(table, role: str, where: str) -> pd.Series:
     wrong = table.loc[values.isna() & table[role].notna(), role].astype(str)
     wrong = wrong[~wrong.str.strip().str.lower().isin({"", "nan", "none", "null"})]
     if len(wrong):
-        raise UserError(f"{where}, row {wrong.index[0] + 2}: the {role} {wrong.iloc[0]!r} is no number")
+        count = wrong.index.nunique()
+        more = f" (one of {count} such rows)" * (count > 1)
+        raise UserError(f"{where}, row {wrong.index[0] + 2}: the {role} {wrong.iloc[0]!r} is no number{more}")
     return values.astype(float)
 
 
 def _refuse_missing(table, key: str, where: str) -> None:
     missing = table.index[table[key].isna()]
     if len(missing):
+        count = missing.nunique()
         raise UserError(
-            f"{where}, row {missing[0] + 2}: no {key} ({len(missing)} such rows); "
+            f"{where}, row {missing[0] + 2}: no {key} ({count} such row{'s' * (count > 1)}); "
             f"name another column, or a constant, for it"
         )
+
+
+def _refuse_better_than_perfect(table, facts: Mapping[str, Mapping[str, Any]], where: str) -> None:
+    known = {name: fact for name, fact in facts.items() if fact["perfect"] is not None}
+    sign = table["metric"].map({name: 1.0 if fact["higher_is_better"] else -1.0 for name, fact in known.items()})
+    perfect = table["metric"].map({name: float(fact["perfect"]) for name, fact in known.items()})
+    # Sums of rounded shares may exceed 1 in their last digits.
+    beyond = table[sign * (table["value"] - perfect) > 1e-6 * perfect.abs().clip(lower=1)]
+    if beyond.empty:
+        return
+    first = beyond.iloc[0]
+    of_metric = table.loc[table["entry"] == first["entry"], "value"]
+    count = int((beyond["entry"] == first["entry"]).sum())
+    best = known[first["metric"]]["perfect"]
+    percent = best == 1 and first["value"] > 1 and of_metric.max() <= 100
+    scale = "percent, `scale: 0.01`" if percent else "another unit or sign, its `scale`"
+    raise UserError(
+        f"{where}, row {first.name + 2}: {first['value']:g} in column {first['column']!r} is better than a perfect "
+        f"{first['metric']}, which is {best:g} ({count} of {of_metric.count()} values are); if it is in {scale} "
+        f"under {first['entry']!r} in the import's `metrics` puts that right"
+    )
 
 
 def _seeds(table, where: str) -> pd.Series:
@@ -209,13 +193,14 @@ def _refuse_duplicates(table, frame, where: str) -> None:
     if twice.empty:
         return
     first = twice.iloc[0]
-    same = twice[(twice[unit] == first[unit]).all(axis=1)]
-    rows = frame.loc[same.index]
+    rows = frame.loc[twice.index[(twice[unit] == first[unit]).all(axis=1)].unique()]
     differing = [str(column) for column in frame if len(set(rows[column].astype(str))) > 1]
     run = ", ".join(f"{key} {first[key]}" for key in unit)
+    listed = ", ".join(str(at + 2) for at in rows.index[:5]) + (", ..." if len(rows) > 5 else "")
     raise UserError(
-        f"{where}: {len(same)} rows are the same run ({run}), {len(twice)} rows in all are such; they differ in "
-        f"{', '.join(differing) or 'nothing'}. Map to seed, task, method or split the column that tells them apart"
+        f"{where}: {len(twice[KEYS].drop_duplicates())} of {len(table[KEYS].drop_duplicates())} runs stand there more "
+        f"than once, for example {run}, in rows {listed}, which differ in {', '.join(differing) or 'nothing'}. "
+        "Map to seed, task, method or split the column that tells them apart"
     )
 
 
@@ -227,14 +212,27 @@ def _times(column: pd.Series) -> pd.Series:
     return pd.to_datetime(numeric, unit="ms", utc=True) if numeric.notna().any() else pd.to_datetime(column, utc=True)
 
 
-def _delimiter(path: Path) -> str:
+def delimiter(path: Path) -> str:
+    """What stands between the values of a text file."""
     return "\t" if Path(path).suffix == ".tsv" else ","
 
 
-def read(path: Path) -> pd.DataFrame:
-    """The file as text columns and numbers, nothing guessed beyond that."""
+def load(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """The file as text columns and numbers, nothing guessed beyond that.
+
+    Raises UserError if it is not the one whose ``sha256`` the spec gives, cannot be read, or has no rows.
+    """
     import pandas as pd
 
-    if Path(path).suffix == ".parquet":
-        return pd.read_parquet(path)
-    return pd.read_csv(path, sep=_delimiter(path), encoding="utf-8-sig", low_memory=False)
+    if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(path):
+        raise expected.mismatch(str(path), path)
+    try:
+        if Path(path).suffix == ".parquet":
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(path, sep=delimiter(path), encoding="utf-8-sig", low_memory=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if frame.empty:
+        raise UserError(f"{path} holds no runs: it has columns, but no row")
+    return frame

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from variability import seeding
 from variability.errors import UserError
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -30,10 +31,27 @@ class Network:
     blocks: list[str]
 
 
-def attach_head(module: nn.Module, outputs: int, generator: torch.Generator) -> Network:
-    """The network that results from replacing a module's head by a fresh one, drawn from ``generator``."""
-    head = replace_head(module, outputs, generator)
-    return Network(module, head, find_blocks(module, head))
+def attach_head(module: nn.Module, outputs: int, seed: int) -> Network:
+    """The network that results from replacing a module's head by a fresh one, drawn from the seed's ``init`` stream."""
+    head = replace_head(module, outputs)
+    network = Network(module, head, find_blocks(module, head))
+    draw_head(network, seed)
+    return network
+
+
+def draw_head(network: Network, seed: int) -> None:
+    """Draws the head anew, in place, from the seed's ``init`` stream.
+
+    Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer: what a fine-tuning script
+    that says ``model.fc = nn.Linear(...)`` gets, so that the spread over init seeds is that of common practice.
+    """
+    # A place of its own in the stream: the head's size cannot shift a random backbone, nor the backbone the head.
+    generator = seeding.torch_generator(seed, "init", 1)
+    layer = network.module.get_submodule(network.head)
+    bound = layer.weight[0].numel() ** -0.5
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
 
 
 def find_head(module: nn.Module) -> str:
@@ -48,12 +66,8 @@ def find_head(module: nn.Module) -> str:
     raise UserError(f"{type(module).__name__} has no Linear or Conv2d layer whose outputs could be replaced")
 
 
-def replace_head(module: nn.Module, outputs: int, generator: torch.Generator) -> str:
-    """Replaces the head in place by a fresh one with as many outputs as asked for; returns its name.
-
-    Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer: what a fine-tuning script
-    that says ``model.fc = nn.Linear(...)`` gets, so that the spread over init seeds is that of common practice.
-    """
+def replace_head(module: nn.Module, outputs: int) -> str:
+    """Replaces the head in place by one with as many outputs as asked for, whose values are undefined; its name."""
     name = find_head(module)
     old = module.get_submodule(name)
     kwargs = {"bias": old.bias is not None, "dtype": old.weight.dtype, "device": old.weight.device}
@@ -63,11 +77,6 @@ def replace_head(module: nn.Module, outputs: int, generator: torch.Generator) ->
     else:
         geometry = {"stride": old.stride, "padding": old.padding, "dilation": old.dilation}
         new = nn.utils.skip_init(nn.Conv2d, old.in_channels, outputs, old.kernel_size, **geometry, **kwargs)
-    bound = new.weight[0].numel() ** -0.5
-    with torch.no_grad():
-        for parameter in new.parameters():
-            fresh = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
-            parameter.copy_(fresh)
     parent, _, child = name.rpartition(".")
     setattr(module.get_submodule(parent), child, new)
     return name
@@ -76,16 +85,36 @@ def replace_head(module: nn.Module, outputs: int, generator: torch.Generator) ->
 def find_blocks(module: nn.Module, head: str) -> list[str]:
     """Dotted names of the backbone's blocks, from input to output.
 
-    A block is a unit (see ``_units``) with parameters that is neither the head nor mere normalisation, which belongs
+    A block is a unit (see ``units``) with parameters that is neither the head nor mere normalisation, which belongs
     to the block it follows.
     """
-    return [name for name in _units(module, head) if name != head and _is_block(module.get_submodule(name))]
+    return [name for name in units(module, head) if name != head and _is_block(module.get_submodule(name))]
+
+
+def units(module: nn.Module, head: str) -> list[str]:
+    """Dotted names of the parts that a network is a chain of, in the order of definition, the head among them.
+
+    Expanded are the root; plain containers (a subclass of ``nn.Sequential`` is a block of its own making); what holds
+    the head; and a child of the root with more than half of the backbone's parameters, which is a container by
+    another name (the Encoder of a vision transformer).
+    """
+    total = _size(module) - _size(module.get_submodule(head))
+
+    def expand(name: str, part: nn.Module) -> Iterator[str]:
+        dominant = name.count(".") == 0 and _size(part) > total / 2 and any(True for _ in part.children())
+        if name == "" or type(part) in _CONTAINERS or head.startswith(name + ".") or (name != head and dominant):
+            for child, below in part.named_children():
+                yield from expand(f"{name}.{child}" if name else child, below)
+        else:
+            yield name
+
+    return list(expand("", module))
 
 
 def last_blocks(network: Network, count: int) -> list[str]:
     """The parts from the ``count``-th last block to the output: blocks, the normalisation between them, the head."""
-    units = _units(network.module, network.head)
-    return units[units.index(network.blocks[-count]) :]
+    chain = units(network.module, network.head)
+    return chain[chain.index(network.blocks[-count]) :]
 
 
 def freeze(network: Network, trainable: Iterable[str]) -> None:
@@ -129,26 +158,6 @@ def tensors_digest(tensors: dict[str, torch.Tensor]) -> str:
 
 def _belongs(name: str, parts: list[str]) -> bool:
     return any(part == "" or name == part or name.startswith(part + ".") for part in parts)
-
-
-def _units(module: nn.Module, head: str) -> list[str]:
-    """Dotted names of the parts that a network is a chain of, in the order of definition, the head among them.
-
-    Expanded are the root; plain containers (a subclass of ``nn.Sequential`` is a block of its own making); what holds
-    the head; and a child of the root with more than half of the backbone's parameters, which is a container by
-    another name (the Encoder of a vision transformer).
-    """
-    total = _size(module) - _size(module.get_submodule(head))
-
-    def expand(name: str, part: nn.Module) -> Iterator[str]:
-        dominant = name.count(".") == 0 and _size(part) > total / 2 and any(True for _ in part.children())
-        if name == "" or type(part) in _CONTAINERS or head.startswith(name + ".") or (name != head and dominant):
-            for child, below in part.named_children():
-                yield from expand(f"{name}.{child}" if name else child, below)
-        else:
-            yield name
-
-    return list(expand("", module))
 
 
 def _size(part: nn.Module) -> int:

@@ -27,9 +27,11 @@ def make_optimizer(parameters: Iterable["torch.Tensor"], recipe: dict[str, Any])
         {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    # One kernel for all tensors of a group: of a small network's step on the CPU, the optimizer is a tenth.
+    common = {"lr": recipe["lr"], "fused": True}
     if recipe["optimizer"] == "sgd":
-        return torch.optim.SGD(groups, lr=recipe["lr"], momentum=recipe["momentum"])
-    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe["optimizer"]](groups, lr=recipe["lr"])
+        return torch.optim.SGD(groups, momentum=recipe["momentum"], **common)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe["optimizer"]](groups, **common)
 
 
 def learning_rate(step: int, total: int, recipe: dict[str, Any]) -> float:

@@ -11,7 +11,7 @@ DEFAULTS: dict[str, Any] = {
     "warmup": 0.1,
     "epochs": 10,
     "batch_size": 32,
-    "augmentation": {"flip": False, "crop": 0, "randaugment": None},
+    "augmentation": {"flip": False, "crop": 0, "randaugment": None, "views": 0},
     "label_smoothing": 0.0,
     "clip_norm": None,
     "precision": "fp32",
@@ -27,3 +27,8 @@ def resolve(*levels: dict[str, Any] | None) -> dict[str, Any]:
         for key, value in (level or {}).items():
             resolved[key] = {**resolved[key], **value} if key == "augmentation" else value
     return resolved
+
+
+def augments(augmentation: dict[str, Any]) -> bool:
+    """Whether a recipe's augmentation changes anything."""
+    return bool(augmentation["flip"] or augmentation["crop"] or augmentation["randaugment"])

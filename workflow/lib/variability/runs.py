@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from variability import device, files, locks, registry
+from variability import device, files, locks
 from variability.errors import UserError
 
 PROGRESS_SECONDS = 10.0
@@ -25,10 +25,10 @@ def run_block(
     lock: Callable[[int], Path],
     find: Callable[[int], dict[str, Any] | None],
     make: Callable[[int, str], dict[str, Any]],
-    manifest: Path,
+    manifest: Path | None,
     threads: int,
 ) -> None:
-    """Brings every seed of a block about and writes the block's manifest.
+    """Brings every seed of a block about and writes the block's manifest, where one is asked for.
 
     find: the manifest's entry of a seed that is there already, or None; must not need torch. make: makes a seed on a
     device and returns its entry. lock: the lock file of a seed: a process that outlived its job may still be at work
@@ -53,7 +53,8 @@ def run_block(
                     _release_memory(place)
     if failures:
         raise UserError(_explain(failures, len(seeds)))
-    files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
+    if manifest is not None:
+        files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
 
 
 @contextmanager
@@ -64,16 +65,6 @@ def computing(threads: int) -> Iterator[str]:
         yield place
 
 
-def build(model: dict[str, Any], method: dict[str, Any], task, weights: Path | None, seed: int):
-    """The ``Network`` of a run before training, and the names of its parts that its method trains.
-
-    model, method: entries of the config. task: the ``PreparedTask``. weights: None for a random backbone.
-    """
-    network = registry.find("providers", model["provider"])(model).build(outputs(task), weights, seed)
-    options = {key: value for key, value in method.items() if key not in ("name", "kind")}
-    return network, registry.find("methods", method["kind"])(options).trainable(network)
-
-
 def open_task(task_json: Path):
     """The ``PreparedTask``, its files compared with their checksums, which fingerprints are made of."""
     from variability.tasks import PreparedTask
@@ -81,11 +72,6 @@ def open_task(task_json: Path):
     task = PreparedTask.open(task_json)
     task.verify()
     return task
-
-
-def outputs(task) -> int:
-    """Units of the head that a ``PreparedTask`` asks for: one per class, or the one of a regression."""
-    return len(task.class_names) if task.kind == "classification" else 1
 
 
 def intact(folder: Path, checksums: Mapping[str, str]) -> bool:

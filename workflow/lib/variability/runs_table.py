@@ -67,11 +67,21 @@ def imported_table(
     tasks: Mapping[str, Mapping[str, Any]],
     grid: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """The runs table of a file of runs made elsewhere; what is not known of them is missing.
+    """The runs table of a file of runs made elsewhere; what is not known of them is missing."""
+    return of_study(imports.imported_runs(frame, spec, name), spec, name, tasks, grid)
+
+
+def of_study(
+    table: pd.DataFrame,
+    spec: Mapping[str, Any],
+    name: str,
+    tasks: Mapping[str, Mapping[str, Any]],
+    grid: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Of the runs of a file, those that the grid selects, with what the study says of their metrics.
 
     A task's primary metric is the one the study or the import says, else the first of the file's that it has.
     """
-    table = imports.imported_runs(frame, spec, name)
     units = table[KEYS].drop_duplicates()
     wanted = units[[selects(grid, *unit) for unit in units.itertuples(index=False)]]
     table = table.merge(wanted, on=KEYS, how="inner")

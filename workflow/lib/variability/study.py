@@ -10,14 +10,15 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from variability import recipe, registry
+from variability import choice, holdings, methods, recipe, registry
 from variability.files import digest
 from variability.metrics import scalars
 from variability.selection import matches, selects
 from variability.weights import weights_kind
 
-BASE_TABLES = ("runs", "predictions", "per_class", "history")
-COMPUTE = {"threads": 1, "seeds_per_job": 5, "mem_mb": 4000, "runtime": 240}
+COMPUTE = {"threads": 1, "seeds_per_job": "auto", "mem_mb": 4000, "runtime": 240, "features_gb": 20}
+#: Jobs that the seeds of a cell are spread over at most, where the config leaves it open: planning a job takes 2 ms.
+MAX_BLOCKS = 10
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
 SPLIT = {"train": "all", "validation": 0.1, "test": "shipped", "seed": 0, "resample": False}
 
@@ -40,45 +41,47 @@ class Study:
 
     @property
     def base_tables(self) -> tuple[str, ...]:
-        """Which base tables the study has: of imported runs nothing is known but their results."""
-        return BASE_TABLES if self.config.get("models") else BASE_TABLES[:1]
+        """Which base tables the study has."""
+        return holdings.base_tables(self)
 
     @cached_property
     def analyses(self) -> dict[str, dict]:
-        """Analyses by name: the chosen ones (else all that the study's tables suffice for), and those that are read.
-
-        Read they are by plots and claims.
-        """
+        """Options of the analyses by name: of those that are chosen, and of those that figures and claims read."""
         readers = [registry.find("plots", name) for name in self.plots]
-        readers += [registry.find("claims", name) for name in self.config.get("claims", {})]
-        read = {name: {} for reader in readers for name in reader.ANALYSES}
-        return read | _with_options(self._chosen("analyses"))
+        readers += [registry.find("claims", name) for name in self.claims]
+        return _sorted({name: {} for reader in readers for name in reader.ANALYSES} | self._chosen("analyses"))
 
     @cached_property
     def plots(self) -> dict[str, dict]:
-        return _with_options(self._chosen("plots"))
+        return self._chosen("plots")
 
     @cached_property
     def claims(self) -> dict[str, dict]:
-        """Kinds of claims: the chosen ones, else all that the study's analyses suffice for."""
-        return _with_options(self._chosen("claims"))
+        return self._chosen("claims")
 
     def lacking(self, family: str, name: str) -> list[str]:
-        """The base tables that an analysis, a plot or a claim needs and the study has not."""
+        """What an analysis, a plot or a claim needs and the study has not, in words."""
         plugin = registry.find(family, name)
-        needed = {*getattr(plugin, "NEEDS", ())}
-        needed |= {need for read in getattr(plugin, "ANALYSES", ()) for need in registry.find("analyses", read).NEEDS}
-        return sorted(needed - set(self.base_tables))
+        parts = [plugin, *(registry.find("analyses", read) for read in getattr(plugin, "ANALYSES", ()))]
+        needed = {need for part in parts for need in (*getattr(part, "NEEDS", ()), *getattr(part, "PRESUMES", ()))}
+        return [holdings.WORDS.get(need, need) for need in sorted(needed - self._holdings)]
 
-    def _chosen(self, family: str) -> dict[str, dict | None]:
-        if family in self.config:
-            return self.config[family]
-        known = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
-        if family != "analyses" and "analyses" in self.config:
-            # Who chose the analyses wants no others for the sake of figures and claims that nobody asked for.
-            named = set(self.config["analyses"])
-            known = [name for name in known if named >= set(registry.find(family, name).ANALYSES)]
-        return {name: None for name in known if not self.lacking(family, name)}
+    @cached_property
+    def _holdings(self) -> frozenset[str]:
+        return holdings.holdings(self)
+
+    def _chosen(self, family: str) -> dict[str, dict]:
+        """Options by name. Where the config does not list them: all of which the study has what they need.
+
+        Of figures and claims only those whose analyses are chosen: who switches an analysis off wants it for nothing.
+        """
+        usual = [name for name in registry.names(family) if registry.find(family, name).DEFAULT]
+        if family != "analyses":
+            made = set(self._chosen("analyses"))
+            usual = [name for name in usual if made >= set(registry.find(family, name).ANALYSES)]
+        return _sorted(
+            choice.chosen(self.config.get(family), [name for name in usual if not self.lacking(family, name)])
+        )
 
     @cached_property
     def imports(self) -> dict[str, dict[str, Any]]:
@@ -98,11 +101,27 @@ class Study:
 
     @cached_property
     def blocks(self) -> dict[Cell, list[tuple[int, ...]]]:
-        """Seeds that one job fits, by cell. A new seed at the end of the list changes the last block only."""
-        size = self.compute["seeds_per_job"]
+        """Seeds that one job fits, by cell. A new seed at the end of the list changes the last block only.
+
+        Where the size is left to each method, that holds until there are so many seeds that the blocks double.
+        """
+        sizes = {method: self._seeds_per_job(method) for method in self.config.get("methods", {})}
         return {
-            cell: [seeds[at : at + size] for at in range(0, len(seeds), size)] for cell, seeds in self.seeds.items()
+            cell: [seeds[at : at + sizes[cell[2]]] for at in range(0, len(seeds), sizes[cell[2]])]
+            for cell, seeds in self.seeds.items()
         }
+
+    def _seeds_per_job(self, method: str) -> int:
+        asked = self.compute["seeds_per_job"]
+        if asked != "auto":
+            return asked
+        size = self._method(method).SEEDS_PER_JOB
+        while size * MAX_BLOCKS < len(self.config["seeds"]):
+            size *= 2
+        return size
+
+    def _method(self, name: str) -> methods.Method:
+        return methods.plugin(self.method_entry(name))
 
     @cached_property
     def models(self) -> list[str]:
@@ -181,6 +200,52 @@ class Study:
                 "task": {"name": task, "kind": self.task_entry(task)["kind"]},
                 "method": self.method_entry(method),
                 "seeds": list(self.blocks[model, task, method][block]),
+            }
+        )
+
+    def features_of(self, model: str, task: str, method: str) -> str | None:
+        """Names the stored activations that the runs of a cell train on; None where there are none to share.
+
+        That is where nothing is frozen, every seed has a backbone of its own, or each epoch asks for new augmentations.
+        """
+        frozen, settings = self._method(method).frozen(), self.recipe(model, task, method)
+        augments = recipe.augments(settings["augmentation"])
+        if frozen is None or self.weights_kind(model) == "none" or (augments and not settings["augmentation"]["views"]):
+            return None
+        parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
+        return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augments else []))
+
+    def features_before(self, model: str, task: str, method: str) -> str | None:
+        """Names the stored activations that give a cell's predictions before training; None where there are none."""
+        own = self.features_of(model, task, method)
+        if own is None and self._method(method).frozen() is None and self.weights_kind(model) != "none":
+            return methods.BACKBONE
+        return own
+
+    @cached_property
+    def features(self) -> dict[Cell, dict[str, Any]]:
+        """What ``features`` has to know, by model, task and the name of the stored activations."""
+        found = {}
+        for cell in self.seeds:
+            model, task, method = cell
+            if own := self.features_of(*cell):
+                settings = self.recipe(*cell)
+                # Any network has a backbone, so its features are not the method's.
+                entry = None if self._method(method).frozen() == methods.BACKBONE else self.method_entry(method)
+                found[model, task, own] = self._features_spec(model, entry, settings)
+            elif before := self.features_before(*cell):
+                found[model, task, before] = self._features_spec(model, None, recipe.DEFAULTS)
+        return found
+
+    def _features_spec(self, model: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
+        augmentation = settings["augmentation"]
+        return _sorted(
+            {
+                "model": self.model_entry(model),
+                "method": method and {key: value for key, value in method.items() if key != "name"},
+                "precision": settings["precision"],
+                "augmentation": augmentation if recipe.augments(augmentation) else recipe.DEFAULTS["augmentation"],
+                "limit_gb": self.compute["features_gb"],
             }
         )
 
@@ -275,10 +340,6 @@ def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
         "image": {"color": "rgb"} | entry["image"],
         "split": SPLIT | entry.get("split", {}),
     }
-
-
-def _with_options(entries: dict[str, dict | None]) -> dict[str, dict]:
-    return {name: _sorted(options or {}) for name, options in entries.items()}
 
 
 def _sorted(value: Any) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from variability import intervals, wording
+from variability import intervals, run_counts, wording
 from variability.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
-from variability.runs_table import HERE
+from variability.runs_table import first_runs
 
 CLAIMS = 3
 WIDTH = 100
@@ -17,12 +17,13 @@ WIDTH = 100
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """Markdown that also reads well in a terminal.
 
-    tables: ``runs``, and of the analyses' tables ``spread``, ``intervals`` and ``gain`` those that there are; without
-    ``spread`` there is nothing to tell but the number of runs. Everything is about each task's primary metric on the
-    test split after fine-tuning.
+    tables: ``runs``, those made again included, and of the analyses' tables ``spread``, ``intervals`` and ``gain``
+    those that there are; without ``spread`` there is nothing to tell but the number of runs. Everything is about each
+    task's primary metric on the test split after fine-tuning.
     """
+    sections = [f"# {study}", textwrap.fill(run_counts.in_words(tables["runs"]), WIDTH, break_on_hyphens=False)]
+    tables = {**tables, "runs": first_runs(tables["runs"])}
     shown = {name: wording.shown(tables[name]) for name in ("runs", *wording.SUMMARISED) if name in tables}
-    sections = [f"# {study}", _runs_sentence(tables["runs"])]
     findings = []
     for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
         of_task = {name: table[table["task"] == task] for name, table in shown.items()}
@@ -41,32 +42,6 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
     return "\n\n".join(sections) + "\n"
-
-
-def _runs_sentence(runs: pd.DataFrame) -> str:
-    each = runs.drop_duplicates(["model", "task", "method", "seed"])
-    failed = each[each["status"] != "completed"]
-    # Runs from elsewhere fail in ways of their own.
-    word = "diverged" if (failed["status"] == "diverged").all() else "failed"
-    said = f"{_plural(len(each), 'run')}: {len(each) - len(failed)} completed, {len(failed)} {word}."
-    if len(failed):
-        cells = failed.groupby(["model", "task", "method"], sort=False).size()
-        listed = "; ".join(f"{'/'.join(cell)}: {count}" for cell, count in cells.head(8).items())
-        more = f"; and {len(cells) - 8} more cells" if len(cells) > 8 else ""
-        said += f" {word.capitalize()} runs are counted, and are in no mean ({listed}{more})."
-    seeds = each.groupby(["model", "task", "method"], sort=False).size()
-    if seeds.min() < seeds.max():
-        said += f" The cells have {seeds.min()} to {seeds.max()} runs."
-    if holes := _holes(each):
-        said += f" {_plural(holes, 'combination')} of model, task and method {'is' if holes == 1 else 'are'} not there."
-    return textwrap.fill(said, WIDTH, break_on_hyphens=False)
-
-
-def _holes(each: pd.DataFrame) -> int:
-    """Cells missing from imported runs; of its own the study leaves out what its grid says."""
-    others = each[each["source"] != HERE] if "source" in each else each[:0]
-    full = others["model"].nunique() * others["task"].nunique() * others["method"].nunique()
-    return full - len(others.drop_duplicates(["model", "task", "method"]))
 
 
 # Claims -----------------------------------------------------------------------------------------------------------
@@ -99,8 +74,13 @@ def _bullet(text: str) -> str:
 
 def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     spread = tables["spread"]
-    header = ["model", "method", "n", "diverged", "mean ± SD"]
-    columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"], _each(spread, _mean_and_sd)]
+    header = ["model", "method", "n", "diverged" if run_counts.trained_here(tables["runs"]) else "failed"]
+    columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"]]
+    if spread["n_undefined"].any():
+        header.append("undefined")
+        columns.append(spread["n_undefined"])
+    header.append("mean ± SD")
+    columns.append(_each(spread, _mean_and_sd))
     if "intervals" in tables:
         means = tables["intervals"][tables["intervals"]["target"] == "mean"]
         header.append(f"{_percent(means)} t interval")
@@ -179,7 +159,7 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     if sds.empty:
         return ""
     typical, counts = sds.median(), ranked.loc[sds.index, "n"]
-    of = f"median of {_plural(len(sds), 'cell')}, {wording.count(counts)} runs each"
+    of = f"median of {wording.plural(len(sds), 'cell')}, {wording.count(counts)} runs each"
     said = f"The typical SD between seeds is {wording.number(typical)} ({of})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
@@ -233,7 +213,3 @@ def _ends(low: float, high: float) -> str:
 
 def _percent(table: pd.DataFrame) -> str:
     return wording.percent(table["level"].iloc[0])
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -72,6 +72,16 @@ class PreparedTask:
             )
         return np.flatnonzero(names == split)
 
+    @property
+    def outputs(self) -> int:
+        """Units of the head that the task asks for: one per class, or the one of a regression."""
+        return len(self.class_names) if self.kind == "classification" else 1
+
+    @property
+    def may_train(self) -> np.ndarray:
+        """(n,) bool: which rows some run trains on."""
+        return ~np.isin(self._columns["split"], ("validation", "test"))
+
     def verify(self) -> None:
         """Compares the files with their checksums; raises UserError naming the first that differs."""
         for name, file in FILES.items():

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from variability import checkpoints, inference, seeding
-from variability.augmentation import augment
+from variability import checkpoints, inference, precision, seeding
 from variability.errors import UserError
+from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
 from variability.optimisation import learning_rate, make_optimizer
 
@@ -30,13 +30,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Data:
-    """Images and targets of a task, and the rows that train and validate.
+    """Targets of a task, and the rows that train and validate.
 
-    images: (n, channels, size, size) uint8, may be a memory map. labels: (n,). train, validation: row indices;
-    validation may be empty. kind: "classification" or "regression".
+    labels: (n,). train, validation: row indices; validation may be empty. kind: "classification" or "regression".
     """
 
-    images: np.ndarray
     labels: np.ndarray
     train: np.ndarray
     validation: np.ndarray
@@ -67,30 +65,28 @@ class FitResult:
 def fit(
     network: Network,
     trainable: list[str],
+    feed: Feed,
     data: Data,
     recipe: dict[str, Any],
     seed: int,
     device: str,
-    preprocess: Callable[[torch.Tensor], torch.Tensor],
     state: Path | None = None,
     fingerprint: str = "",
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> FitResult:
-    """Trains the parts named in ``trainable``, in place, on ``device``.
+    """Trains the parts named in ``trainable``, in place, on ``device``, where the network is.
 
-    state: file that holds, after each epoch, all that resuming needs; one with another ``fingerprint`` is ignored.
-    on_epoch: called with each new row of the history. Raises UserError if the device lacks the recipe's precision, or
-    a recipe that selects by validation loss has no validation examples.
+    feed: what is computed of the network, all of it or what follows its frozen prefix, and from what. state: file that
+    holds, after each epoch, all that resuming needs; one with another ``fingerprint`` is ignored. on_epoch: called with
+    each new row of the history. Raises UserError if the device lacks the recipe's precision, or a recipe that selects
+    by validation loss has no validation examples.
 
     A diverged fit (a loss, or weights, that are not finite; an epoch's mean training loss above 100 times the
     untrained one) ends with the weights of the best epoch (checkpoint: best) or of the last one that was sound.
     """
     _check(recipe, data, device)
     freeze(network, trainable)
-    # On CUDA half precision convolutions are made for this layout; on the CPU it gains little.
-    layout = torch.channels_last if device.startswith("cuda") else torch.preserve_format
-    network.module.to(device, memory_format=layout)
-    run = _Run(network, trainable, data, recipe, seed, device, preprocess)
+    run = _Run(network, trainable, feed, data, recipe, seed, device)
     resumed = state is not None and run.load(state, fingerprint)
     if not resumed:
         run.history.append({"epoch": 0, "train_loss": None, **run.validate(), "lr": None, "seconds": 0.0})
@@ -138,11 +134,11 @@ class _Run:
 
     network: Network
     trainable: list[str]
+    feed: Feed
     data: Data
     recipe: dict[str, Any]
     seed: int
     device: str
-    preprocess: Callable[[torch.Tensor], torch.Tensor]
     history: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
     kept_epoch: int = 0
@@ -180,19 +176,20 @@ class _Run:
         cut = batches(order, self.recipe["batch_size"])
         train_mode(self.network, self.trainable)
         losses = []
-        for at, rows in enumerate(cut):
-            lr = learning_rate((epoch - 1) * len(cut) + at, self.recipe["epochs"] * len(cut), self.recipe)
-            losses.append(self._step(epoch, at, rows, lr))
-        # Read once an epoch: reading a loss makes the host wait for the GPU.
+        # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
+        with seeding.torch_global(self.seed, "dropout", epoch, device=self.device):
+            for at, rows in enumerate(cut):
+                lr = learning_rate((epoch - 1) * len(cut) + at, self.recipe["epochs"] * len(cut), self.recipe)
+                losses.append(self._step(epoch, at, rows, lr))
+        # Read once an epoch, for the same reason.
         return torch.stack(losses).cpu().double().tolist(), [len(rows) for rows in cut], lr
 
     def _step(self, epoch: int, at: int, rows: np.ndarray, lr: float) -> torch.Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        images = inference.batch(self.data.images, rows, self.device)
-        images = self.preprocess(augment(images, self.recipe["augmentation"], self.seed, epoch, at))
-        with seeding.torch_global(self.seed, "dropout", epoch, at, device=self.device), self._autocast():
-            outputs = self.network.module(images)
+        inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
+        with precision.autocast(self.device, self.recipe["precision"]):
+            outputs = self.feed.module(inputs)
         loss = self._loss(outputs.float(), self.data.targets(rows).to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
@@ -205,10 +202,6 @@ class _Run:
         self.scaler.update()
         return loss.detach()
 
-    def _autocast(self) -> torch.autocast:
-        dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.recipe["precision"]]
-        return torch.autocast(self.kind, dtype, enabled=dtype is not None)
-
     def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.data.kind == "classification":
             return functional.cross_entropy(outputs, targets, label_smoothing=self.recipe["label_smoothing"])
@@ -220,7 +213,8 @@ class _Run:
         rows = self.data.validation
         if len(rows) == 0:
             return {"validation_loss": None, measure: None}
-        outputs = inference.outputs(self.network, self.data.images, rows, self.preprocess, self.device).double()
+        self.network.module.eval()
+        outputs = inference.outputs(self.feed.module, self.feed.inputs, rows).double()
         targets = self.data.targets(rows)
         if self.data.kind == "classification":
             loss = functional.cross_entropy(outputs, targets).item()
@@ -305,9 +299,4 @@ def _check(recipe: dict[str, Any], data: Data, device: str) -> None:
             "recipe.checkpoint: best and recipe.early_stopping need validation examples, but the task has none; "
             "give it some (split.validation) or use checkpoint: last without early stopping"
         )
-    precision, kind = recipe["precision"], torch.device(device).type
-    if precision == "fp16" and kind != "cuda":
-        raise UserError(f"recipe.precision: fp16 needs a CUDA device, this run is on {device}; use fp32 or bf16")
-    if precision == "bf16" and kind == "cuda" and not torch.cuda.is_bf16_supported():
-        name = torch.cuda.get_device_name(device)
-        raise UserError(f"recipe.precision: bf16 is not supported by {name}; use fp16 or fp32")
+    precision.require(device, recipe["precision"])

@@ -1,16 +1,13 @@
 """Checks a config before the first job: the schema, then everything a schema cannot say. All problems at once."""
 
-import copy
 import fnmatch
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import ValidationError, best_match
-
-from variability import imports, registry, splits
-from variability.errors import ConfigError, Problem
+from variability import choice, config_schema, import_checks, registry, splits
+from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
 from variability.recipe import resolve
@@ -18,13 +15,7 @@ from variability.selection import as_list
 from variability.study import Study, with_model_defaults, with_task_defaults
 from variability.weights import weights_kind
 
-# JSON takes 1.0 for an integer, and a seed or a batch size must not be a float.
-_Validator = validators.extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    ),
-)
+FAMILIES = ("models", "tasks", "methods")
 
 
 def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
@@ -33,111 +24,13 @@ def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path
     Raises ConfigError with every problem found. What has not the shape that the cross-checks rely on is left out of
     them, as if it had not been said.
     """
-    problems = list(_schema_problems(config, schema))
-    sound = _without_errors(config, schema) if problems else config
-    if not any(_schema_problems(sound, schema)):
+    problems = list(config_schema.problems(config, schema))
+    sound = config_schema.without_errors(config, schema) if problems else config
+    if not any(config_schema.problems(sound, schema)):
         problems += _cross_problems(sound, mirrors)
     if problems:
         raise ConfigError(problems)
     return Study(config)
-
-
-# The schema -----------------------------------------------------------------------------------------------------
-
-
-def _schema_problems(value: Any, schema: dict[str, Any], prefix: str = "") -> Iterator[Problem]:
-    for error in sorted(_Validator(schema).iter_errors(value), key=_place):
-        yield from _explain(error, prefix)
-
-
-def _without_errors(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """The config without the entries that the schema objects to."""
-    sound = copy.deepcopy(config)
-    # From the back, so that the places of what comes earlier in a list stay as they are.
-    for error in sorted(_Validator(schema).iter_errors(config), key=_place, reverse=True):
-        holder = sound
-        *parents, last = error.absolute_path or [None]
-        for part in parents:
-            if isinstance(holder, Mapping) and part not in holder:
-                break
-            holder = holder[part]
-        else:
-            _take_out(error, holder, last)
-    return sound
-
-
-def _take_out(error: ValidationError, holder: Any, last: str | int | None) -> None:
-    """Removes what an error objects to from the part of the config that holds it; another error may have done so."""
-    if last is not None and isinstance(holder, Mapping) and last not in holder:
-        return
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        inner = holder if last is None else holder[last]
-        for name in set(inner) - set(error.schema.get("properties", {})):
-            del inner[name]
-    elif last is not None:
-        del holder[last]
-
-
-def _place(error: ValidationError) -> list[tuple[bool, Any]]:
-    """Orders errors by where they stand; the places in a list by number."""
-    return [(isinstance(part, str), part) for part in error.absolute_path]
-
-
-def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
-    if error.validator == "anyOf" and (closest := best_match(error.context)) and closest.validator != "type":
-        error = closest
-    path = [str(part) for part in error.absolute_path]
-    key = ".".join(part for part in (prefix, *path) if part)
-    shown = _shorten(error.instance)
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        known = list(error.schema.get("properties", {}))
-        for extra in [name for name in error.instance if name not in known]:
-            yield Problem(f"{key}.{extra}" if key else str(extra), f"unknown key; {registry.suggest(extra, known)}")
-    elif error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        yield Problem(key, f"missing {', '.join(map(repr, missing))}")
-    elif error.validator == "enum":
-        yield Problem(
-            key, f"{shown} is not allowed; {registry.suggest(error.instance, list(map(str, error.validator_value)))}"
-        )
-    elif error.validator == "type":
-        yield Problem(key, f"{shown} is not {_one_of(error.validator_value)}{_written_number(error.instance)}")
-    elif error.validator == "anyOf":
-        allowed = error.schema.get("description") or " or ".join(_describe(one) for one in error.validator_value)
-        yield Problem(key, f"{shown} is not allowed here; expected {allowed}")
-    elif error.validator == "pattern":
-        hint = error.schema.get("description", f"text matching {error.validator_value}")
-        yield Problem(key, f"{shown} is not {hint}: letters, digits, '_', '-' and '.', not starting with a sign")
-    elif error.validator == "not":
-        yield Problem(key, f"{shown} is reserved; choose another name")
-    else:
-        yield Problem(key, f"{shown}: {error.message.removeprefix(repr(error.instance)).strip()}")
-
-
-def _written_number(value: Any) -> str:
-    """The remedy for a number that YAML 1.1 reads as text, such as 1e-3."""
-    try:
-        return f"; YAML reads it as text, write {float(value)!r}" if isinstance(value, str) else ""
-    except ValueError:
-        return ""
-
-
-def _describe(schema: dict[str, Any]) -> str:
-    if "enum" in schema:
-        return " or ".join(map(repr, schema["enum"]))
-    return _one_of(schema.get("type", "another value"))
-
-
-def _one_of(types: str | list[str]) -> str:
-    words = {"object": "a mapping", "array": "a list", "string": "text", "null": "null", "boolean": "true or false"}
-    return " or ".join(
-        words.get(one, f"a whole {'number'}" if one == "integer" else f"a {one}") for one in as_list(types)
-    )
-
-
-def _shorten(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 # What a schema cannot say ---------------------------------------------------------------------------------------
@@ -156,28 +49,40 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
         yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
         if name in config.get("tasks", {}):
             yield Problem(f"pretraining.{name}", "a task has this name too; rename one of them")
-    yield from _plugin_problems(config, "metrics", {name: None for name in config.get("metrics", [])})
-    yield from _plugin_problems(config, "analyses", config.get("analyses", {}))
-    yield from _plugin_problems(config, "plots", config.get("plots", {}))
-    yield from _plugin_problems(config, "claims", config.get("claims", {}))
+    for name in config.get("metrics", []):
+        if name not in registry.names("metrics"):
+            yield Problem(f"metrics.{name}", registry.unknown("metrics", name))
+    for family in ("analyses", "plots", "claims"):
+        yield from _plugin_problems(config, family)
+    imported: dict[str, import_checks.Found | None] = {}
     for name, entry in config.get("imports", {}).items():
-        yield from _under(f"imports.{name}", _import_problems(entry, mirrors))
-    if config.get("models"):
-        yield from _selection_problems(config)
+        problems, imported[name] = _import_problems(config, entry, mirrors)
+        yield from _under(f"imports.{name}", problems)
+    yield from _override_problems(config)
+    # Where a file could not be read nobody knows what it holds.
+    if None not in imported.values():
+        yield from _grid_problems(config, imported)
     yield from _recipe_problems(config)
 
 
-def _import_problems(entry: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
+def _import_problems(
+    config: dict[str, Any], entry: dict[str, Any], mirrors: Sequence[Path]
+) -> tuple[list[Problem], import_checks.Found | None]:
+    """What is wrong with an import, and what is in its file: None if that is not known before the first job."""
     path = find_file(entry["path"], mirrors)
     if path is None:
-        yield Problem("path", missing_file(entry["path"], mirrors))
-        return
+        return [Problem("path", missing_file(entry["path"], mirrors))], None
     try:
-        names = imports.header(path)
+        names = import_checks.header(path)
     except (OSError, ValueError) as error:
-        yield Problem("path", f"{path} cannot be read: {error}")
-        return
-    yield from imports.check(entry, names)
+        return [Problem("path", f"{path} cannot be read: {error}")], None
+    if problems := list(import_checks.check(entry, names)):
+        return problems, None
+    tasks = {name: {"metric": with_task_defaults(task)["metric"]} for name, task in config.get("tasks", {}).items()}
+    try:
+        return [], import_checks.found(path, entry, tasks, config.get("grid", {}))
+    except UserError as error:
+        return [Problem("path", str(error))], None
 
 
 def _duplicate_seeds(seeds: list[int]) -> Iterator[Problem]:
@@ -274,36 +179,59 @@ def _method_problems(key: str, name: str, entry: dict[str, Any], methods: dict[s
     yield from _option_problems(key, options, plugin.OPTIONS, plugin.REQUIRED)
 
 
-def _plugin_problems(config: dict[str, Any], family: str, chosen: dict[str, dict | None]) -> Iterator[Problem]:
-    for name, options in chosen.items():
+def _plugin_problems(config: dict[str, Any], family: str) -> Iterator[Problem]:
+    study, named = Study(config), choice.entries(config.get(family, {}))
+    for name, count in Counter(name for name, _ in named).items():
+        if count > 1:
+            yield Problem(f"{family}.{name}", f"stands there {count} times; name it once")
+    for name, options in named:
         key = f"{family}.{name}"
         if name not in registry.names(family):
             yield Problem(key, registry.unknown(family, name))
             continue
         if options:
             yield from _option_problems(key, options, registry.find(family, name).OPTIONS, ())
-        if family != "metrics" and (lacking := Study(config).lacking(family, name)):
-            yield Problem(key, f"needs {' and '.join(lacking)}, which imported runs do not have; take it out")
+        if options is not False and (lacking := study.lacking(family, name)):
+            yield Problem(key, f"needs {' and '.join(lacking)}, of which the study has none; take it out")
 
 
-def _selection_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    grid = config.get("grid", {})
+def _override_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    for at, entry in enumerate(config.get("overrides", [])):
+        yield from _unmatched(f"overrides.{at}", entry, [list(config.get(family, {})) for family in FAMILIES], [])
+
+
+def _grid_problems(config: dict[str, Any], imported: Mapping[str, import_checks.Found]) -> Iterator[Problem]:
+    """Selections that match nothing of what is trained or imported, and results that come from two places."""
+    grid, runs = config.get("grid", {}), {run for found in imported.values() for run in found.runs}
+    axes = [sorted({*config.get(family, {}), *(run[at] for run in runs)}) for at, family in enumerate(FAMILIES)]
+    seeds = sorted({*config.get("seeds", []), *(run[3] for run in runs)})
     selections = {f"grid.{key}.{at}": entry for key in grid for at, entry in enumerate(grid[key])}
-    selections |= {f"overrides.{at}": entry for at, entry in enumerate(config.get("overrides", []))}
-    found = False
-    for key, selection in selections.items():
-        for part, family in (("model", "models"), ("task", "tasks"), ("method", "methods")):
-            for pattern in as_list(selection.get(part, [])):
-                known = list(config[family])
-                if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
-                    found = True
-                    yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {registry.suggest(pattern, known)}")
-        for seed in as_list(selection.get("seed", [])):
-            if seed not in config.get("seeds", []):
-                found = True
-                yield Problem(f"{key}.seed", f"{seed} is not among the seeds {config['seeds']}")
-    if not found and not Study(config).seeds:
+    problems = [problem for key, entry in selections.items() for problem in _unmatched(key, entry, axes, seeds)]
+    yield from problems
+    trained = {(*cell, seed) for cell, of_cell in Study(config).seeds.items() for seed in of_cell}
+    if not problems and not trained and not any(found.values for found in imported.values()):
         yield Problem("grid", "include and exclude leave no run")
+    elsewhere: dict[tuple, str] = {}
+    for name, found in imported.items():
+        twice = {value[:4]: f"comes from {elsewhere[value]!r}" for value in found.values if value in elsewhere}
+        twice |= {
+            value[:4]: "is trained here" for value in found.values if value[:4] in trained and value[6] in scalars()
+        }
+        elsewhere |= dict.fromkeys(found.values, name)
+        if twice:
+            first = min(twice)
+            said = f"{len(twice)} of its runs are there twice: {'/'.join(map(str, first))} {twice[first]} too"
+            yield Problem(f"imports.{name}", f"{said}; give one of them another method or model name")
+
+
+def _unmatched(key: str, selection: dict[str, Any], axes: Sequence[list[str]], seeds: list[int]) -> Iterator[Problem]:
+    for part, known in zip(("model", "task", "method"), axes, strict=True):
+        for pattern in as_list(selection.get(part, [])):
+            if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
+                yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {registry.suggest(pattern, known)}")
+    for seed in as_list(selection.get("seed", [])):
+        if seed not in seeds:
+            yield Problem(f"{key}.seed", f"{seed} is not among the seeds {seeds}")
 
 
 def _recipe_problems(config: dict[str, Any]) -> Iterator[Problem]:
@@ -325,7 +253,7 @@ def _option_problems(
     key: str, options: dict[str, Any], properties: dict[str, dict], required: Iterable[str], open_ended: bool = False
 ) -> Iterator[Problem]:
     schema = {"type": "object", "properties": properties, "required": list(required)}
-    return _schema_problems(options, schema | {"additionalProperties": open_ended}, key)
+    return config_schema.problems(options, schema | {"additionalProperties": open_ended}, key)
 
 
 def _under(key: str, problems: Iterable[Problem]) -> Iterator[Problem]:

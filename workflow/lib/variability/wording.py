@@ -46,3 +46,8 @@ def count(values: Iterable[float]) -> str:
     """``n = 5`` or ``n = 3 to 5``."""
     low, high = int(min(values, default=0)), int(max(values, default=0))
     return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def plural(count: int, word: str) -> str:
+    """``1 run`` or ``2 runs``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"

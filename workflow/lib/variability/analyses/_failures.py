@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RUN = [*RUN_CELL, "seed"]
-REASONS = ["diverged", "chance", "outlier"]
+REASONS = ["incomplete", "chance", "outlier"]
 
 
 def flagged(runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     """The runs of which ``wording.shown`` speaks, with the columns of REASONS and ``chance_limit``.
 
-    limits: per cell the ``outlier_limit`` beyond which a value is an outlier; NaN where none is. A run that diverged
+    limits: per cell the ``outlier_limit`` beyond which a value is an outlier; NaN where none is. An incomplete run
     has no value, and is nothing else. chance_limit is the accuracy up to which a run is at chance, NaN if unknown.
     """
     found = wording.shown(runs).merge(_chance(runs), on=RUN, how="left", validate="many_to_one")
@@ -27,7 +27,7 @@ def flagged(runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     below, above = found["value"] < found["outlier_limit"], found["value"] > found["outlier_limit"]
     higher, lower = (found["higher_is_better"].eq(side).fillna(False).astype(bool) for side in (True, False))
     return found.assign(
-        diverged=found["status"] != "completed",
+        incomplete=found["status"] != "completed",
         chance=found["accuracy"] <= found["chance_limit"],
         outlier=(higher & below) | (lower & above),
     )

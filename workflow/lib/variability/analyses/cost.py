@@ -19,9 +19,9 @@ class Cost(Analysis):
 
     seconds (of fine-tuning; neither pretraining nor prediction), energy_j, peak_memory_mb, bytes (of what a run leaves
     on the disk): mean over the n completed runs of which it is known, with Student's t interval. total is the sum over
-    all runs, diverged ones included; a peak has none.
+    all runs, failed ones included; a peak has none.
 
-    seconds_to_half_width: runs_needed times the seconds per completed run, into which those of diverged runs are
+    seconds_to_half_width: runs_needed times the seconds per completed run, into which those of failed runs are
     reckoned. So many completed runs bring the t interval of the mean metric to +- half_width: points of a metric
     between 0 and 1, else that fraction of the mean. runs_needed rests on the one-sided upper limit of the SD (Browne
     1995), because the SD of a few runs is as often too small as too large.
@@ -30,6 +30,7 @@ class Cost(Analysis):
     (Pareto). It compares estimates: a cell can be on the front by the luck of its seeds.
     """
 
+    PRESUMES = ("seconds",)
     CAPTION = (
         "Per cell: seconds, energy, peak memory and disk space of a run (mean, t interval) and in all, seconds until "
         "the mean metric is known to a half-width, and whether another cell of the task is both faster and better."

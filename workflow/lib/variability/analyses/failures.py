@@ -16,22 +16,22 @@ COLUMNS = [
 class Failures(Analysis):
     """Failed runs of each cell by reason, on the primary metric of the test split after fine-tuning.
 
-    diverged (n_failed): the run did not complete. chance: its accuracy is at most two binomial standard errors of the
-    test set above the share of the most frequent class, which a network that has learnt nothing reaches. outlier: its
-    value is worse than the median of the completed runs by more than ``mads`` scaled MADs (robust z-scores, Iglewicz &
-    Hoaglin 1993) and by more than ``points``: 0.03 of a metric between 0 and 1, or 3 % of the median's size of
-    another. Without the second bar, runs that nearly agree would make outliers of harmless ones; with a MAD of 0 it
-    stands alone. A run counts once in n_failed_any, whatever the number of its reasons; its rate is a share of
-    n_runs, those of which this can be told, with Wilson's (1927) interval for independent runs: a run whose metric is
-    undefined is one of them if its accuracy says whether it stayed at chance.
+    incomplete (n_failed): the run diverged, or was reported as failed. chance: its accuracy is at most two binomial
+    standard errors of the test set above the share of the most frequent class, which a network that has learnt nothing
+    reaches. outlier: its value is worse than the median of the completed runs by more than ``mads`` scaled MADs (robust
+    z-scores, Iglewicz & Hoaglin 1993) and by more than ``points``: 0.03 of a metric between 0 and 1, or 3 % of the
+    median's size of another. Without the second bar, runs that nearly agree would make outliers of harmless ones; with
+    a MAD of 0 it stands alone. A run counts once in n_failed_any, whatever the number of its reasons; its rate is a
+    share of n_runs, those of which this can be told, with Wilson's (1927) interval for independent runs: a run whose
+    metric is undefined is one of them if its accuracy says whether it stayed at chance.
 
     mean and sd are over all n completed runs, mean_without and sd_without over those that neither stayed at chance
     nor lie apart. The latter describe the runs that worked; they are no estimate of what the next run gives.
     """
 
     CAPTION = (
-        "Per cell: runs that diverged, stayed at chance or lie far below the others, the rate of all of them (Wilson "
-        "interval), and the mean and SD over the completed runs with and without the flagged ones."
+        "Per cell: runs that did not complete, stayed at chance or lie far below the others, the rate of all of them "
+        "(Wilson interval), and the mean and SD over the completed runs with and without the flagged ones."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
@@ -97,7 +97,7 @@ def _counts(runs):
 
     reasons = runs[_failures.REASONS]
     # A run whose metric is undefined may have stayed at chance all the same, if it has an accuracy.
-    judged = runs["value"].notna() | runs["diverged"] | (runs["accuracy"].notna() & runs["chance_limit"].notna())
+    judged = runs["value"].notna() | runs["incomplete"] | (runs["accuracy"].notna() & runs["chance_limit"].notna())
     cells = runs.assign(_any=reasons.any(axis=1), _judged=judged).groupby(RUN_CELL, sort=False)
     table = cells.agg(
         n_runs=("_judged", "sum"),

@@ -100,6 +100,7 @@ class Multibootstrap(Analysis):
     """
 
     NEEDS = ("runs", "predictions")
+    PRESUMES = ("candidates",)
     CAPTION = (
         "Differences between all pairs of cells of a task, with seeds and test examples resampled together and, for "
         "backbones pretrained several times, pretraining seeds too. Percentile intervals, too narrow with 5 or "

@@ -36,6 +36,7 @@ class Nondeterminism(Analysis):
 
     USES = ("predictions",)
     REPEATS = True
+    PRESUMES = ("twins",)
     CAPTION = (
         "Runs that were made twice with the same seeds, recipe and data, under different names: whether metrics and "
         "predictions are equal to the bit, the spread between the two, and the share of test examples on which they "

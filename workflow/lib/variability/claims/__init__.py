@@ -35,7 +35,7 @@ class Claim(ABC):
 
     #: Analyses whose tables it reads.
     ANALYSES: ClassVar[tuple[str, ...]]
-    #: Whether it is made where the config names no claims.
+    #: Whether it is made where the config does not list claims.
     DEFAULT: ClassVar[bool] = True
     #: JSON schema of its options in the config.
     OPTIONS: ClassVar[dict[str, dict]] = {}

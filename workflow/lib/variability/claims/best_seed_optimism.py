@@ -8,9 +8,10 @@ from variability.claims import MARGIN, REFUSED, SUPPORTED, Claim
 class BestSeedOptimism(Claim):
     """Per task, for the candidate with the best mean: what reporting its best seed on test overstates it by.
 
-    How far the best of these runs lies from their mean: the U-statistic at as many runs as there are, which is right
-    on average, where the V-statistic is a quarter too low with 5 seeds and would call flattery harmless (Tang et al.
-    2020). It is a property of these runs and carries no interval: the bootstrap of a maximum covers too little.
+    How far the best of these runs lies from their mean, above the margin or not: a cut-off. It is the U-statistic at as
+    many runs as there are, which is right on average, where the V-statistic is a quarter too low with 5 seeds and would
+    call flattery harmless. It is a property of these runs and carries no interval: the bootstrap of a maximum covers
+    too little (Tang et al. 2020).
     """
 
     ANALYSES = ("best_of_n", "pairwise")

@@ -7,15 +7,15 @@ class StableRanking(Claim):
     """Per task, three sentences about the ranking by means, from the analyses ``ranks`` and ``pairwise``.
 
     The leader is the best: supported where it is so in at least ``level`` of the replicates of ``ranks`` and differs
-    from every other candidate by its test of ``pairwise``. The ranking of all is stable: supported where Kendall's
-    tau-b of a replicate's ranking with the study's is 1 in all but the lowest (1 - level) / 2 of them and every two
-    candidates differ by their test, refused where tau is below TAU on average. The replicates alone would be too sure
-    of themselves: of two equal candidates, in 14 % of studies of 5 seeds one is the best in 95 % of the replicates.
-    Where all tests have to reject, the largest p-value needs no adjustment, and a leader that was picked because it
-    leads none either (Gutmann & Maymin 1987).
+    from every other candidate by its test of ``pairwise``, and never refused. A second study of this size would rank
+    all candidates alike: supported where even the lower end of the interval of Kendall's tau-b between a replicate's
+    ranking and the study's is 1 and every two candidates differ by their test, refused where even the upper end is
+    below TAU. The replicates alone would be too sure of themselves: of two equal candidates, in 14 % of studies of 5
+    seeds one is the best in 95 % of the replicates. Where all tests have to reject, the largest p-value needs no
+    adjustment, and a leader that was picked because it leads none either (Gutmann & Maymin 1987).
 
-    Studies of one of these runs of each candidate name the same winner: a count of such studies, refused where more
-    than 1 - level of them name another.
+    One of these seeds of each is enough to name the same winner: a cut-off on what these runs themselves say, without
+    an interval; refused where more than 1 - level of the studies that could be made of one run each name another.
     """
 
     ANALYSES = ("ranks", "pairwise")
@@ -42,12 +42,12 @@ class StableRanking(Claim):
         return found
 
     def _alike(self, task, row, pairs):
-        tau, low, p = row["kendall_tau"], row["kendall_tau_low"], _largest_p(pairs)
+        low, high, p = row["kendall_tau_low"], row["kendall_tau_high"], _largest_p(pairs)
         sure = low >= 1 and p <= 1 - row["level"]
         return {
             "sentence": f"On {task}, the ranking of all {row['candidates']:g} candidates is stable.",
-            "verdict": SUPPORTED if sure else REFUSED if tau < self.TAU else UNDECIDED,
-            **{"effect": tau, "low": low, "high": row["kendall_tau_high"], "unit": "of Kendall's tau-b"},
+            "verdict": SUPPORTED if sure else REFUSED if high < self.TAU else UNDECIDED,
+            **{"effect": row["kendall_tau"], "low": low, "high": high, "unit": "of Kendall's tau-b"},
             **{"p": p, "p_adjusted": p, "family": f"task {task}: all pairs of candidates have to differ"},
         }
 

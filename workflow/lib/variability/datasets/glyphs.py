@@ -63,6 +63,7 @@ class Glyphs(Dataset):
         "letters": {
             "type": "string",
             "pattern": "^[A-Za-z]+$",
+            "title": "text of the letters a to z and A to Z",
             "default": string.ascii_letters,
             "description": "those drawn, upper and lower case apart",
         },

@@ -36,7 +36,12 @@ class ImageFolder(Dataset):
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "a directory, an archive, or an archive's name in a mirror"},
         "url": {"type": "string", "description": "where to fetch an archive; wants sha256"},
-        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "description": "of the archive"},
+        "sha256": {
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{64}$",
+            "title": "a SHA-256: 64 hexadecimal digits",
+            "description": "of the archive",
+        },
     }
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:

@@ -3,6 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from variability import registry
+
+#: What stays frozen where only the head trains: every network has it, whatever its method.
+BACKBONE = "backbone"
+
 
 class Method(ABC):
     """Which parts of a network are fine-tuned. All else is frozen: no gradients, and in eval mode throughout."""
@@ -12,8 +17,16 @@ class Method(ABC):
     #: Options that must be given.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
 
+    #: Seeds that one job fits where the config leaves it open: enough that starting the frameworks is a small part, few
+    #: enough that jobs can run side by side.
+    SEEDS_PER_JOB: ClassVar[int]
+
     def __init__(self, options: dict[str, Any]):
         self.options = options
+
+    @abstractmethod
+    def frozen(self) -> str | None:
+        """Names what stays frozen, as part of a path: methods of one name freeze the same; None where nothing is."""
 
     @abstractmethod
     def trainable(self, network) -> list[str]:
@@ -21,3 +34,14 @@ class Method(ABC):
 
         Raises UserError if the method cannot be applied to this network.
         """
+
+
+def plugin(entry: dict[str, Any]) -> Method:
+    """The method of a config's entry, with its own options."""
+    options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
+    return registry.find("methods", entry["kind"])(options)
+
+
+def module(entry: dict[str, Any]) -> str:
+    """Dotted name of the module of an entry's method."""
+    return registry.module_name("methods", entry["kind"])

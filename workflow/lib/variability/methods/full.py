@@ -1,10 +1,17 @@
 """Full fine-tuning: every part trains."""
 
+from typing import ClassVar
+
 from variability.methods import Method
 
 
 class Full(Method):
     """The whole network trains."""
+
+    SEEDS_PER_JOB: ClassVar[int] = 5
+
+    def frozen(self) -> str | None:
+        return None
 
     def trainable(self, network) -> list[str]:
         return [""]

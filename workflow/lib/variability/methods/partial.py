@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from variability.errors import UserError
-from variability.methods import Method
+from variability.methods import BACKBONE, Method
 
 
 class Partial(Method):
@@ -11,6 +11,11 @@ class Partial(Method):
 
     OPTIONS: ClassVar[dict[str, dict]] = {"blocks": {"type": "integer", "minimum": 1}}
     REQUIRED: ClassVar[tuple[str, ...]] = ("blocks",)
+
+    SEEDS_PER_JOB: ClassVar[int] = 10
+
+    def frozen(self) -> str | None:
+        return f"{BACKBONE}-less-{self.options['blocks']}"
 
     def trainable(self, network) -> list[str]:
         from variability.networks import last_blocks

@@ -21,9 +21,13 @@ def metric_of(runs: pd.DataFrame) -> str:
     return metrics[0] if len(metrics) == 1 else "primary metric"
 
 
-def counted(n: float, failed: float) -> str:
-    """``5``, or ``3 (2 diverged)``: no run goes unmentioned."""
-    return f"{int(n)} ({int(failed)} diverged)" if failed else f"{int(n)}"
+def counted(n: float, failed: float, undefined: float = 0) -> str:
+    """``5``, ``3 (2 failed)`` or ``3 (1 failed, 1 undefined)``: no run goes unmentioned.
+
+    Failed and not diverged: runs from elsewhere may have crashed.
+    """
+    rest = [f"{int(count)} {word}" for count, word in ((failed, "failed"), (undefined, "undefined")) if count]
+    return f"{int(n)} ({', '.join(rest)})" if rest else f"{int(n)}"
 
 
 def limits(values: pd.Series, ends: pd.Series) -> tuple[float, float]:

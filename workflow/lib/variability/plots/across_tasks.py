@@ -75,7 +75,7 @@ def _note(table, ranked):
     said = "n: completed runs over all tasks, one per seed; each task counts once, with the ranks of its means."
     if ranked.empty:
         failed = int(table["n_failed"].sum())
-        return said + (f" {failed} runs diverged." if failed else "")
+        return said + (f" {failed} runs failed." if failed else "")
     first = ranked.iloc[0]
     said += " Small dots: tasks. Diamond: average rank. Bars to the right join what lies less than CD apart."
     said += (

@@ -16,6 +16,7 @@ class BestOfN(Plot):
     """
 
     NEEDS = ("runs",)
+    PRESUMES = ("seeds",)
     ANALYSES = ("best_of_n",)
     CAPTION = (
         "Expected primary test metric of the best of n runs: picked by its validation value (line, SD band) and picked "
@@ -43,7 +44,7 @@ class BestOfN(Plot):
             note="U-statistic: n of a cell's completed runs drawn without replacement; no interval. Line and band: the "
             "run with the best validation value, and its SD over draws. Dotted: the best on test, which nobody can "
             f"pick. Mark at n = 1: mean over runs. {wording.count(curves['n'])} per cell; "
-            f"{failed} of {len(runs)} runs diverged.",
+            f"{failed} of {len(runs)} runs failed.",
             legend=legend,
         )
         if not tasks:

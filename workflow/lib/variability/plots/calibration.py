@@ -55,7 +55,7 @@ class Calibration(Plot):
         return (
             f"Line: share of right predictions in each of {bins} bins of equal width, mean over the n runs; band: "
             "lowest to highest run. ECE: expected calibration error, mean ± SD over runs; biased upwards on small "
-            "test sets. Below: share of examples, mean over runs, lowest to highest. Runs that diverged have no "
+            "test sets. Below: share of examples, mean over runs, lowest to highest. Failed runs have no "
             "predictions."
         )
 

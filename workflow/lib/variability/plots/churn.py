@@ -82,7 +82,7 @@ def _note(table, tasks, cells):
     said = "Numbers: mean over pairs of runs, "
     said += f"{wording.percent(table['level'].max())} t interval by the delete-one-run jackknife (three runs or more), "
     examples = wording.count(table.loc[table["n"] > 0, "n_examples"])
-    said += f"n completed runs (diverged ones in brackets); {examples} examples. "
+    said += f"n completed runs (failed ones in brackets); {examples} examples. "
     said += "Blank: no two completed runs."
     left_out = len(_study.names(table, "task")) - len(tasks)
     if left_out:

@@ -44,7 +44,7 @@ class Components(Plot):
             ),
             note=f"Bars: SD that a source alone would cause; whiskers: {wording.percent(table['level'].max())} "
             f"intervals ({_methods(drawn)}), an arrow where they leave the panel. Right: share of the variance. n: "
-            f"completed runs, diverged ones in brackets.{rest}",
+            f"completed runs, failed ones in brackets.{rest}",
         )
         grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat[len(tasks) :]:

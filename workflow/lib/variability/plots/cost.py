@@ -46,7 +46,7 @@ class Cost(Plot):
             height=1.5 + 0.17 * len(legend) / abreast + 3 * -(-max(len(first), 1) // columns),
             title=self.option("title", f"{self.study}: {metric} on the {wording.SPLIT} split, and what a run takes"),
             note=f"Marks: means over the completed runs of a cell ({wording.count(cells['n'])}); whiskers: ± 1 SD; "
-            f"faint dots: runs. {failed} of {len(every)} runs diverged and have no dot. Front: no other cell is as "
+            f"faint dots: runs. {failed} of {len(every)} runs failed and have no dot. Front: no other cell is as "
             "fast and as good, and better in one; seconds are of fine-tuning."
             + _panels.left_out(first, tasks, "tasks", "the first whose seconds are known"),
             legend=legend,

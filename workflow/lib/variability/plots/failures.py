@@ -7,13 +7,13 @@ from variability.plots import Plot, _panels, _study
 LINE = 0.32
 #: Markers that no method has; where two reasons hold, the first is drawn.
 MARKS = {
-    "diverged": style.Look(style.FAILED, "X", ""),
+    "incomplete": style.Look(style.FAILED, "X", ""),
     "chance": style.Look(style.FAILED, "*", ""),
     "outlier": style.Look(style.FAILED, "d", ""),
 }
-SAID = {"diverged": "diverged (no value: at the edge)", "chance": "at or below chance", "outlier": "outlier"}
+SAID = {"incomplete": "not completed (no value: at the edge)", "chance": "at or below chance", "outlier": "outlier"}
 #: Columns of the table that hold their numbers, and the words for them.
-COUNTS = {"n_failed": "diverged", "n_chance": "at chance", "n_outlier": "outlying"}
+COUNTS = {"n_failed": "not completed", "n_chance": "at chance", "n_outlier": "outlying"}
 
 
 class Failures(Plot):
@@ -25,9 +25,9 @@ class Failures(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("failures",)
     CAPTION = (
-        "Every run's primary metric on the test split after fine-tuning. Crosses diverged, stars are no better than "
-        "guessing, diamonds lie far below the median (the tick is the limit). To the right: the rate of failed runs "
-        "with its Wilson interval."
+        "Every run's primary metric on the test split after fine-tuning. Crosses did not complete, stars are no better "
+        "than guessing, diamonds lie far below the median (the tick is the limit). To the right: the rate of failed "
+        "runs with its Wilson interval."
     )
 
     def draw(self, tables):
@@ -50,7 +50,7 @@ class Failures(Plot):
                 "title", f"{self.study}: {metric} on the {wording.SPLIT} split after fine-tuning, and failed runs"
             ),
             note=f"Right: rate of failed runs, its {_level(found)} Wilson interval, and how many of n runs failed; "
-            f"{int(runs['diverged'].sum())} of {len(runs)} runs diverged. Tick: values beyond it are outliers."
+            f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete. Tick: values beyond it are outliers."
             + _panels.left_out(worst, models, "models", why)
             + _panels.left_out(first, tasks, "tasks", why),
             legend=legend,
@@ -77,7 +77,7 @@ def _dots(axes, cell, middle, height, look):
     left, right = axes.get_xlim()
     worst = right if cell["higher_is_better"].eq(False).any() else left
     cell = cell.assign(_y=_panels.scattered(cell["seed"], middle, height))
-    cell["value"] = cell["value"].mask(cell["diverged"], worst)
+    cell["value"] = cell["value"].mask(cell["incomplete"], worst)
     plain = cell[~cell[_failures.REASONS].any(axis=1)]
     dots = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.3}
     axes.plot(plain["value"], plain["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)

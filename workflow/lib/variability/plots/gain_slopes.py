@@ -12,6 +12,7 @@ class GainSlopes(Plot):
     """
 
     NEEDS = ("runs",)
+    PRESUMES = ("before",)
     ANALYSES = ("gain",)
     CAPTION = (
         "Each run's primary metric on the test split before fine-tuning (untrained head) and after it. To the "
@@ -35,7 +36,7 @@ class GainSlopes(Plot):
             height=1.5 + len(tasks) * (0.8 + band * len(models)),
             title=self.option("title", title),
             note="In each band: a run's value before (hollow, above) and after fine-tuning (filled, below); a cross "
-            "for a diverged run, which has no value after. Right: mean of the differences within runs, its "
+            "for a failed run, which has no value after. Right: mean of the differences within runs, its "
             f"{wording.percent(gains['level'].max())} t interval, and the number n of runs it rests on.",
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")

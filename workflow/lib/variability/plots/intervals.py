@@ -17,8 +17,8 @@ class Intervals(Plot):
     ANALYSES = ("intervals",)
     CAPTION = (
         "Every run's primary metric on the test split as a dot. Grey, thick: t interval of the mean over seeds. Thin: "
-        "t prediction interval, where the next run would fall. Dashed, below: what the finite test set leaves open "
-        "about the median run alone (Wilson, or a bootstrap over examples)."
+        "t prediction interval, where the next run would fall. Dashed, below, where there is one: what the finite test "
+        "set leaves open about the median run alone (Wilson, or a bootstrap over examples)."
     )
 
     def draw(self, tables):
@@ -37,8 +37,7 @@ class Intervals(Plot):
                 "title", f"{self.study}: {metric} on the {wording.SPLIT} split after fine-tuning, and its intervals"
             ),
             note=f"Dots: runs, one per seed. Grey and thin: {_levels(intervals)} t intervals of the mean and of the "
-            "next run, over the n completed runs. Dashed, below: interval of the run with the median value (hollow), "
-            f"{_methods(intervals)}, of its test examples alone. An arrow where an interval leaves the panel."
+            f"next run, over the n completed runs. {_of_one_run(intervals)} Arrows: an interval leaves the panel."
             + _panels.left_out(best, models, "models", "those with the best mean rank")
             + _panels.left_out(first, tasks, "tasks", "the first"),
             legend=[style.handle(name, look, linestyle="") for name, look in looks.items()],
@@ -71,9 +70,17 @@ def _levels(intervals):
     return wording.percent(intervals["level"].max()) if len(intervals) else ""
 
 
-def _methods(intervals):
-    found = intervals.loc[intervals["target"] == "one_run", "interval"]
-    return " or ".join(dict.fromkeys(found[found != "none"])) or "none here"
+def _of_one_run(intervals):
+    """What is drawn of one run's own interval, and of how many cells there is none, and why."""
+    cells = intervals[intervals["target"] == "one_run"]
+    drawn = cells["low"].notna()
+    reasons = "; ".join(dict.fromkeys(cells.loc[~drawn, "note"].dropna())) or "there is no run"
+    if not drawn.any():
+        return f"No interval of one run's test examples: {reasons}."
+    methods = " or ".join(dict.fromkeys(cells.loc[drawn, "interval"]))
+    missing = f" (of {(~drawn).sum()} of {len(cells)} cells none: {reasons})" if not drawn.all() else ""
+    said = f"Dashed, below: interval of the run with the median value (hollow), {methods}, of its test examples alone"
+    return f"{said}{missing}."
 
 
 def _line(axes, cell, targets, middle, half, look):
@@ -94,12 +101,13 @@ def _line(axes, cell, targets, middle, half, look):
         alpha=0.85,
         zorder=4,
     )
-    if "one_run" in targets.index:
+    # Without an interval the median run is a dot that stands above already.
+    if "one_run" in targets.index and targets.loc["one_run", "low"] == targets.loc["one_run", "low"]:
         one_run = targets.loc["one_run"]
         drawn = {"color": look.color, "zorder": 2}
         _panels.bar(axes, one_run["low"], one_run["high"], below, lw=1.1, linestyle=(0, (3, 1.5)), **drawn)
         axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **drawn)
     failed = (cell["status"] != "completed").sum()
     where = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    said = _study.counted(len(values), failed)
+    said = _study.counted(len(values), failed, len(cell) - len(values) - failed)
     axes.text(1.02, middle, said, color=style.FAILED if failed else style.SOFT, **where)

@@ -1,5 +1,7 @@
 """Mean and SD over seeds of every model on every task."""
 
+import textwrap
+
 from variability import style, wording
 from variability.plots import Plot, _study
 
@@ -17,7 +19,7 @@ class ModelTaskHeatmap(Plot):
     ANALYSES = ("spread",)
     CAPTION = (
         "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. The "
-        "number of runs stands in the cells where it is not the largest, with that of diverged ones."
+        "number of runs stands in the cells where it is not the largest, with that of failed ones."
     )
 
     def draw(self, tables):
@@ -81,7 +83,8 @@ def _words(axes, x, y, cell, most, image):
     if cell["n"] > 1:
         lines.append(f"± {wording.number(cell['sd'])}")
     if cell["n"] < most or cell["n_failed"]:
-        lines.append(f"n = {_study.counted(cell['n'], cell['n_failed'])}")
+        counted = _study.counted(cell["n"], cell["n_failed"], cell["n_undefined"])
+        lines.append(textwrap.fill(f"n = {counted}", 18))
     color = style.FAILED
     if cell["n"]:
         red, green, blue, _ = image.cmap(image.norm(cell["shade"]))

@@ -8,7 +8,7 @@ ROWS = 40
 HOW = (
     "No run of this study was made twice: n = 0 pairs of equal runs.\n"
     "To see what is left when even the seeds are equal, give a method a second name in the config,\n"
-    "for example  methods: {full: {}, full-again: {repeats: full}}  (a diverged run makes no pair)."
+    "for example  methods: {full: {}, full-again: {repeats: full}}  (a failed run makes no pair)."
 )
 
 
@@ -42,7 +42,7 @@ class Nondeterminism(Plot):
             height=1.3 + sum(0.75 + band * count for count in counts),
             title=title,
             note="Dots: pairs of runs with equal seeds, the second minus the first. Line: 0, as equal. n: pairs that "
-            f"both completed, those with a diverged run in brackets. SD: of one run, root of half the mean squared "
+            f"both completed, those with a failed run in brackets. SD: of one run, root of half the mean squared "
             f"difference, with its {wording.percent(table['level'].max())} chi-square interval.{rest}",
         )
         grid = figure.subplots(len(tasks), 1, squeeze=False, height_ratios=counts)

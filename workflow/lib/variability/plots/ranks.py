@@ -39,7 +39,7 @@ class Ranks(Plot):
             ),
             note="Percentage of bootstrap replicates (seeds drawn anew) in which a candidate has the rank; ties share. "
             f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
-            f"often a study with one seed per candidate names another. {failed} of {len(runs)} runs diverged.",
+            f"often a study with one seed per candidate names another. {failed} of {len(runs)} runs failed.",
         )
         if not tasks:
             return _empty(figure)

@@ -75,7 +75,7 @@ def _note(table, ranked, drawn):
         if len(known)
         else "No interval: one run on each task"
     )
-    said += ". n: completed runs on all tasks together (diverged ones in brackets)"
+    said += ". n: completed runs on all tasks together (failed ones in brackets)"
     if len(drawn) < len(ranked):
         said += f"; the {len(drawn)} highest interquartile means of {len(ranked)} candidates"
     suites = table["n_candidates"].iloc[0]

@@ -9,7 +9,7 @@ COLUMNS = 3
 class SeedSpread(Plot):
     """One panel per task, one band per model, one line of dots per method.
 
-    To the right of a panel stand the numbers of completed and of diverged runs.
+    To the right of a panel stand the numbers of completed and of failed runs.
     """
 
     NEEDS = ("runs",)
@@ -17,7 +17,7 @@ class SeedSpread(Plot):
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning: one dot per seed. The tick is the mean "
         "over the completed runs, the bar its t interval; to the right stand the numbers of completed and of "
-        "diverged runs."
+        "failed runs."
     )
 
     def draw(self, tables):
@@ -94,6 +94,7 @@ def _interval(axes, mean, middle):
 
 def _count(axes, cell, middle):
     failed = (cell["status"] != "completed").sum()
-    said = _study.counted(cell["value"].count(), failed)
+    values = cell["value"].count()
+    said = _study.counted(values, failed, len(cell) - values - failed)
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
     axes.text(1.02, middle, said, color=style.FAILED if failed else style.SOFT, **place)

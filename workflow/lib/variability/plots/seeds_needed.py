@@ -16,6 +16,7 @@ class SeedsNeeded(Plot):
     """
 
     NEEDS = ("runs",)
+    PRESUMES = ("seeds",)
     ANALYSES = ("seeds_needed",)
     CAPTION = (
         "Power to see a given difference between two models against the number of completed runs per model: from the "
@@ -38,7 +39,7 @@ class SeedsNeeded(Plot):
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
             f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Upright: the study's "
-            f"own n (grey) and the n that P(A > B) takes (dotted). {failed} of {len(runs)} runs diverged.",
+            f"own n (grey) and the n that P(A > B) takes (dotted). {failed} of {len(runs)} runs failed.",
             legend=_legend(table),
         )
         if not tasks:

@@ -80,8 +80,7 @@ class Torchvision(Provider):
         module = self._construct(seed, random=weights is None)
         if weights is not None:
             self._load(module, weights)
-        # A place of its own in the stream: the head's size cannot shift the backbone, nor the backbone the head.
-        return attach_head(module, outputs, seeding.torch_generator(seed, "init", 1))
+        return attach_head(module, outputs, seed)
 
     def _kind(self) -> str:
         return weights_kind(self.model["weights"])
@@ -183,15 +182,13 @@ class Torchvision(Provider):
 
     def _load(self, module, path: Path) -> None:
         """Loads a file of the whole network strictly; the head takes the file's number of outputs."""
-        import torch
-
         from variability.networks import find_head, replace_head
 
         read, versions = read_tensors(path)
         tensors = {_current_name(name): tensor for name, tensor in read.items() if not name.startswith(_AUXILIARY)}
         head = f"{find_head(module)}.weight"
         if head in tensors and tensors[head].shape[1:] == module.get_parameter(head).shape[1:]:
-            replace_head(module, len(tensors[head]), torch.Generator())
+            replace_head(module, len(tensors[head]))
         wanted = module.state_dict()
         reshaped = [
             f"{name} ({_times(tensors[name])}, not {_times(wanted[name])})"

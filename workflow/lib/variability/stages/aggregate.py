@@ -11,7 +11,6 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from variability import imports, remedies
-from variability.checksums import Checksum
 from variability.errors import UserError
 from variability.files import read_json, replacing, sha256, write_json
 from variability.runs_table import KEYS, combined, imported_table, in_order, runs_table
@@ -47,7 +46,9 @@ def aggregate(
     here = {key: spec[key] for key in ("models", "tasks", "methods")}
     own = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **here)
     others = [
-        imported_table(_import(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"])
+        imported_table(
+            imports.load(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"]
+        )
         for name, path in (imported or {}).items()
     ]
     runs = combined(own, others)
@@ -61,12 +62,6 @@ def aggregate(
     _write_parquet(curves, folder / "history.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
     write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
-
-
-def _import(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
-    if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(Path(path)):
-        raise expected.mismatch(str(path), Path(path))
-    return imports.read(path)
 
 
 def _size(run: Path) -> int:

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, provenance, registry, runs, seeding
+from variability import files, runs, seeding
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,8 @@ def finetune(
     task_json: Path,
     weights: Path | None,
     weights_sha256: str | None,
-    code: list[Path],
+    features: Path | None,
+    code: str,
     folder: Path,
     manifest: Path,
     threads: int = 1,
@@ -26,8 +27,9 @@ def finetune(
     """Fine-tunes every seed of ``spec`` that is not there yet, and writes the manifest of the block.
 
     spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with every key filled in.
-    weights: the whole pretrained network, None for a random backbone. code: the files of the library that the result
-    depends on. folder: each run has a folder of its own in it, named by its seed. threads: CPU threads of one
+    weights: the whole pretrained network, None for a random backbone. features: manifest of the activations that the
+    trained part starts from, None where each run computes them. code: digest of the code that the result depends
+    on. folder: each run has a folder of its own in it, named by its seed. threads: CPU threads of one
     operation, which the last bits of a result depend on.
 
     A run that is there with the fingerprint it would get is taken as it is; an interrupted one resumes after its last
@@ -36,9 +38,9 @@ def finetune(
     task = files.read_json(task_json)
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= {"data": task["sha256"], "weights": weights_sha256, "code": provenance.code_digest(code)}
-    common["threads"] = threads
-    opened = functools.cache(functools.partial(runs.open_task, task_json))
+    common |= {"data": task["sha256"], "weights": weights_sha256, "code": code}
+    common |= {"threads": threads, "features": files.sha256(features) if features else None}
+    prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
     def fingerprint(seed: int) -> str:
         return files.digest(common | {"seed": seed})
@@ -51,7 +53,7 @@ def finetune(
         return entry(record) if runs.intact(folder / str(seed), checksums) else None
 
     def make(seed: int, place: str) -> dict[str, Any]:
-        return entry(_train(spec, opened(), weights, seed, fingerprint(seed), folder / str(seed), place))
+        return entry(prepared(place).train(seed, fingerprint(seed), folder / str(seed)))
 
     runs.run_block(spec["seeds"], lambda seed: folder / str(seed) / ".lock", find, make, manifest, threads)
 
@@ -61,69 +63,73 @@ def entry(record: dict[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in ("seed", "fingerprint", "status", "sha256")}
 
 
-def _train(
-    spec: dict[str, Any],
-    task,
-    weights: Path | None,
-    seed: int,
-    fingerprint: str,
-    folder: Path,
-    place: str,
-) -> dict[str, Any]:
-    """Trains one run, writes its files, and returns its record."""
-    # Here, because a job whose runs are all there is to end without having loaded torch.
-    from variability import checkpoints, device, training
-    from variability.preprocessing import Preprocess
+class _Cell:
+    """What the runs of a block have in common, set up once."""
 
-    recipe = spec["recipe"]
-    label = f"{spec['model']['name']} / {spec['task']['name']} / {spec['method']['name']} / seed {seed}"
-    meter = device.Meter(place)
-    data = training.Data(task.images, task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
-    provider = registry.find("providers", spec["model"]["provider"])(spec["model"])
-    network, trainable = runs.build(spec["model"], spec["method"], task, weights, seed)
-    preprocess = provider.preprocess(task.image_size)
-    result = training.fit(
-        network,
-        trainable,
-        data,
-        recipe,
-        seed,
-        place,
-        Preprocess.from_dict(preprocess),
-        folder / STATE,
-        fingerprint,
-        runs.progress(label, recipe["epochs"]),
-    )
-    checkpoints.save_checkpoint(folder / OUTPUTS["checkpoint"], network, trainable, {"fingerprint": fingerprint})
-    runs.write_history(folder / OUTPUTS["history"], result.history)
-    record = {
-        "fingerprint": fingerprint,
-        "model": spec["model"]["name"],
-        "task": spec["task"]["name"],
-        "method": spec["method"]["name"],
-        "seed": seed,
-        "streams": {stream: seeding.integer(seed, stream) for stream in seeding.STREAMS}
-        | {"split": seeding.integer(seed if task.split["resample"] else task.split["seed"], "split")},
-        "status": result.status,
-        "fail_reason": result.fail_reason,
-        "epochs": result.epochs,
-        "best_epoch": result.best_epoch,
-        "seconds": sum(row["seconds"] for row in result.history),
-        "peak_memory_mb": meter.peak_memory_mb(),
-        # A resumed run was measured in part only.
-        "energy_j": None if result.resumed else meter.energy_j(),
-        "hardware": device.hardware(place),
-        "versions": device.versions(),
-        "preprocess": preprocess,
-        "recipe": recipe,
-        "recipe_hash": files.digest(recipe),
-        "n_train": len(data.train),
-        "n_validation": len(data.validation),
-        "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
-    }
-    # Last: a run is there once its record is.
-    files.write_json(folder / "run.json", record)
-    (folder / STATE).unlink(missing_ok=True)
-    outcome = f"diverged: {result.fail_reason}" if result.fail_reason else runs.describe(result.history[-1])
-    _log.info("%s: %d epochs in %.1f s, %s", label, result.epochs, record["seconds"], outcome)
-    return record
+    def __init__(
+        self, spec: dict[str, Any], task_json: Path, weights: Path | None, features_manifest: Path | None, place: str
+    ):
+        # Here, because a job whose runs are all there is to end without having loaded torch.
+        from variability import features
+        from variability.inputs import Images, resident
+        from variability.untrained import Untrained
+
+        self.spec, self.recipe, self.place = spec, spec["recipe"], place
+        self.task = runs.open_task(task_json)
+        self.untrained = Untrained(spec["model"], spec["method"], self.task, weights, place)
+        stored = features.opened(features_manifest, self.task.may_train, place) if features_manifest else None
+        pixels = self.task.images if stored else resident(self.task.images, place)
+        self.stored = stored
+        self.images = Images(pixels, self.untrained.preprocess, place, self.recipe["augmentation"])
+
+    def train(self, seed: int, fingerprint: str, folder: Path) -> dict[str, Any]:
+        """Trains one run, writes its files, and returns its record."""
+        import numpy as np
+
+        from variability import checkpoints, device, features, training
+
+        spec, task = self.spec, self.task
+        label = f"{spec['model']['name']} / {spec['task']['name']} / {spec['method']['name']} / seed {seed}"
+        meter = device.Meter(self.place)
+        data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+        network, trainable = self.untrained.network(seed), self.untrained.trainable
+        rows = np.sort(np.concatenate([data.train, data.validation]))
+        feed = features.feed(self.untrained, self.images, self.stored, rows, self.recipe["precision"])
+        report = runs.progress(label, self.recipe["epochs"])
+        result = training.fit(
+            network, trainable, feed, data, self.recipe, seed, self.place, folder / STATE, fingerprint, report
+        )
+        meta = {"fingerprint": fingerprint, "frozen_sha256": self.untrained.frozen_sha256}
+        checkpoints.save_checkpoint(folder / OUTPUTS["checkpoint"], network, trainable, meta)
+        runs.write_history(folder / OUTPUTS["history"], result.history)
+        record = {
+            "fingerprint": fingerprint,
+            "model": spec["model"]["name"],
+            "task": spec["task"]["name"],
+            "method": spec["method"]["name"],
+            "seed": seed,
+            "streams": {stream: seeding.integer(seed, stream) for stream in seeding.STREAMS}
+            | {"split": seeding.integer(seed if task.split["resample"] else task.split["seed"], "split")},
+            "status": result.status,
+            "fail_reason": result.fail_reason,
+            "epochs": result.epochs,
+            "best_epoch": result.best_epoch,
+            "seconds": sum(row["seconds"] for row in result.history),
+            "peak_memory_mb": meter.peak_memory_mb(),
+            # A resumed run was measured in part only.
+            "energy_j": None if result.resumed else meter.energy_j(),
+            "hardware": device.hardware(self.place),
+            "versions": device.versions(),
+            "preprocess": self.untrained.preprocess_spec,
+            "recipe": self.recipe,
+            "recipe_hash": files.digest(self.recipe),
+            "n_train": len(data.train),
+            "n_validation": len(data.validation),
+            "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
+        }
+        # Last: a run is there once its record is.
+        files.write_json(folder / "run.json", record)
+        (folder / STATE).unlink(missing_ok=True)
+        outcome = f"diverged: {result.fail_reason}" if result.fail_reason else runs.describe(result.history[-1])
+        _log.info("%s: %d epochs in %.1f s, %s", label, result.epochs, record["seconds"], outcome)
+        return record

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import files, provenance, registry, remedies, runs
+from variability import files, methods, provenance, registry, remedies, runs
 from variability.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 SPLITS = ("validation", "test")
 METADATA = b"variability"
@@ -20,26 +23,30 @@ def predict(
     spec: dict[str, Any],
     task_json: Path,
     weights: Path | None,
+    features: Path | None,
     finetune_folder: Path,
     manifest_in: Path,
-    code: list[Path],
+    code: str,
     folder: Path,
-    manifest: Path,
+    manifest: Path | None,
     threads: int = 1,
 ) -> None:
-    """Writes ``<seed>.parquet`` for every run of a manifest, and the manifest of the block.
+    """Writes ``<seed>.parquet`` for every run of a manifest, and the manifest of the block if one is asked for.
 
-    spec: {model, task: {name, kind}, method}, as for ``finetune``. finetune_folder: where the runs lie. manifest_in:
-    which of them, and their checksums. Columns: model, task, method, seed, phase (before, after), split (validation,
-    test), example_id, y_true, y_pred and, in classification, probabilities (one float32 per class). A diverged run
-    has no rows of phase ``after``. Inference is in fp32 whatever the precision of training was.
+    spec: {model, task: {name, kind}, method}, as for ``finetune``. features: manifest of the activations that what the
+    method trains starts from, or, where it trains all, that the head starts from: they give the predictions before
+    training. finetune_folder: where the runs lie. manifest_in: which of them, and their checksums. Columns: model,
+    task, method, seed, phase (before, after), split (validation, test), example_id, y_true, y_pred and, in
+    classification, probabilities (one float32 per class). A diverged run has no rows of phase ``after``. Inference is
+    in fp32 whatever the precision of training was; stored activations are of their own.
 
     Raises UserError naming the seeds that failed, after all others are done.
     """
     task = files.read_json(task_json)
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = {"data": task["sha256"], "code": provenance.code_digest(code), "threads": threads}
-    opened = functools.cache(functools.partial(runs.open_task, task_json))
+    common = {"data": task["sha256"], "code": code, "threads": threads}
+    common |= {"features": files.sha256(features) if features else None}
+    prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
     def fingerprint(seed: int) -> str:
         run = fitted[seed]
@@ -60,7 +67,7 @@ def predict(
             raise UserError(
                 f"{checkpoint} is gone or is not the file that finetune wrote; {remedies.again('finetune')}"
             )
-        table = _predict(spec, opened(), weights, checkpoint, fitted[seed]["status"], seed, place)
+        table = prepared(place).predict(seed, checkpoint, fitted[seed]["status"])
         about = {"fingerprint": fingerprint(seed), "status": fitted[seed]["status"]}
         table = table.replace_schema_metadata({METADATA: json.dumps(about, sort_keys=True)})
         with files.replacing(folder / f"{seed}.parquet") as aside:
@@ -68,6 +75,29 @@ def predict(
         return entry(seed)
 
     runs.run_block(list(fitted), lambda seed: folder / f".{seed}.lock", find, make, manifest, threads)
+
+
+def predict_ahead(
+    spec: dict[str, Any],
+    task_json: Path,
+    weights: Path | None,
+    features: Path | None,
+    manifest_in: Path,
+    threads: int = 1,
+) -> None:
+    """Predicts what ``finetune`` has just trained, in the same process: loading the frameworks again takes longer.
+
+    ``predict`` takes the files as its own if they are what it would write. What fails here fails there, and is said
+    there.
+    """
+    plugins = registry.module_name("providers", spec["model"]["provider"]), methods.module(spec["method"])
+    code = provenance.code_digest("predict", *plugins)
+    fitted = manifest_in.parent
+    folder = fitted.parents[3] / "predict" / fitted.relative_to(fitted.parents[2])
+    try:
+        predict(spec, task_json, weights, features, fitted, manifest_in, code, folder, None, threads)
+    except UserError as error:
+        _log.info("not predicted yet: %s", error)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
@@ -78,42 +108,54 @@ def _metadata(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _predict(
-    spec: dict[str, Any],
-    task,
-    weights: Path | None,
-    checkpoint: Path,
-    status: str,
-    seed: int,
-    place: str,
-) -> pa.Table:
-    """The predictions of one run, as a table."""
-    # Here, because a job whose files are all there is to end without having loaded torch.
-    from variability import checkpoints, inference
-    from variability.preprocessing import Preprocess
+class _Cell:
+    """What the runs of a block have in common, set up once."""
 
-    provider = registry.find("providers", spec["model"]["provider"])(spec["model"])
-    preprocess = Preprocess.from_dict(provider.preprocess(task.image_size))
-    network, trainable = runs.build(spec["model"], spec["method"], task, weights, seed)
-    network.module.to(place)
-    keys = {
-        "model": spec["model"]["name"],
-        "task": spec["task"]["name"],
-        "method": spec["method"]["name"],
-        "seed": seed,
-    }
-    parts = []
-    for phase in ("before", "after") if status == "completed" else ("before",):
-        if phase == "after":
-            checkpoints.load_checkpoint(checkpoint, network, trainable)
-        for split in SPLITS:
-            rows = task.rows(split, seed)
-            if not len(rows):
-                continue
-            said = inference.outputs(network, task.images, rows, preprocess, place)
-            columns = _columns(task.kind, said, task.labels[rows])
-            parts.append(_table(keys | {"phase": phase, "split": split}, task.example_ids[rows], columns))
-    return pa.concat_tables(parts).unify_dictionaries()
+    def __init__(
+        self, spec: dict[str, Any], task_json: Path, weights: Path | None, features_manifest: Path | None, place: str
+    ):
+        # Here, because a job whose files are all there is to end without having loaded torch.
+        from variability import features, recipe
+        from variability.inputs import Images, resident
+        from variability.untrained import Untrained
+
+        self.task = runs.open_task(task_json)
+        self.untrained = Untrained(spec["model"], spec["method"], self.task, weights, place)
+        self.stored = features.opened(features_manifest, self.task.may_train, place) if features_manifest else None
+        pixels = resident(self.task.images, place)
+        self.images = Images(pixels, self.untrained.preprocess, place, recipe.DEFAULTS["augmentation"])
+        self.keys = {name: spec[name]["name"] for name in ("model", "task", "method")}
+
+    def predict(self, seed: int, checkpoint: Path, status: str) -> pa.Table:
+        """The predictions of one run, as a table."""
+        from variability import checkpoints, inference
+
+        task = self.task
+        network, trainable = self.untrained.network(seed), self.untrained.trainable
+        network.module.eval()
+        rows = {split: found for split in SPLITS if len(found := task.rows(split, seed))}
+        feeds = self._feeds(np.sort(np.concatenate(list(rows.values()))))
+        parts = []
+        for phase in ("before", "after") if status == "completed" else ("before",):
+            if phase == "after":
+                checkpoints.load_checkpoint(checkpoint, network, trainable, self.untrained.frozen_sha256)
+            for split, chosen in rows.items():
+                said = inference.outputs(feeds[phase].module, feeds[phase].inputs, chosen)
+                columns = _columns(task.kind, said, task.labels[chosen])
+                keys = self.keys | {"seed": seed, "phase": phase, "split": split}
+                parts.append(_table(keys, task.example_ids[chosen], columns))
+        return pa.concat_tables(parts).unify_dictionaries()
+
+    def _feeds(self, rows: np.ndarray) -> dict[str, Any]:
+        """What to compute before and after training, and from what."""
+        from variability import features
+        from variability.inputs import Feed
+
+        if self.stored is not None and self.untrained.cut is None:
+            before = Feed(self.untrained.head_cut.suffix, self.stored)
+            return {"before": before, "after": Feed(self.untrained.module, self.images)}
+        both = features.feed(self.untrained, self.images, self.stored, rows, "fp32")
+        return {"before": both, "after": both}
 
 
 def _columns(kind: str, outputs, labels: np.ndarray) -> dict[str, pa.Array]:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, locks, provenance, registry, runs
+from variability import files, locks, registry, runs
 from variability.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ def pretrain(
     recipe: dict[str, Any],
     task_json: Path,
     seed: int,
-    code: list[Path],
+    code: str,
     target: Path,
     manifest: Path,
     history: Path,
@@ -29,7 +29,7 @@ def pretrain(
     """
     task = files.read_json(task_json)
     parts = {"model": model, "recipe": recipe, "seed": seed, "data": task["sha256"], "threads": threads}
-    fingerprint = files.digest(parts | {"code": provenance.code_digest(code)})
+    fingerprint = files.digest(parts | {"code": code})
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
@@ -53,18 +53,23 @@ def _train(
     place: str,
 ) -> None:
     import safetensors.torch
+    import torch
 
     from variability import training
+    from variability.inputs import Feed, Images, resident
     from variability.preprocessing import Preprocess
 
     name, state = task_json.parent.name, target.parent / ".state.safetensors"
     task = runs.open_task(task_json)
-    data = training.Data(task.images, task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+    data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
     provider = registry.find("providers", model["provider"])(model)
-    network = provider.build(runs.outputs(task), None, seed)
+    network = provider.build(task.outputs, None, seed)
+    network.module.to(place, memory_format=torch.channels_last)
     preprocess = Preprocess.from_dict(provider.preprocess(task.image_size))
+    images = Images(resident(task.images, place), preprocess, place, recipe["augmentation"])
+    feed = Feed(network.module, images)
     report = runs.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
-    result = training.fit(network, [""], data, recipe, seed, place, preprocess, state, fingerprint, report)
+    result = training.fit(network, [""], feed, data, recipe, seed, place, state, fingerprint, report)
     if result.status != "completed":
         raise UserError(
             f"pretraining {model['architecture']} on {name} diverged: {result.fail_reason}. "

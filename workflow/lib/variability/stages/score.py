@@ -1,4 +1,4 @@
-"""From a block's predictions to metric values. Needs no accelerator: a new metric never trains anything."""
+"""From a cell's predictions to metric values. Needs no accelerator: a new metric never trains anything."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,18 +22,19 @@ SCHEMA = pa.schema(
 )
 
 
-def score(predictions: Path, task_json: Path, metrics: Sequence[str], target: Path) -> None:
-    """Writes one table (SCHEMA) with all metrics of all runs of a block.
+def score(predictions: Sequence[Path], task_json: Path, metrics: Sequence[str], target: Path) -> None:
+    """Writes one table (SCHEMA) with all metrics of all runs of a cell.
 
-    predictions: the block's manifest; the parquet files that ``predict`` wrote, one per run, lie beside it. task_json:
-    of the task (kind, class_names). metrics: names of plug-ins. A run that diverged has predictions from before
-    fine-tuning only: its rows after it are written with value NaN and n_test 0, so that it is counted. ``majority`` is
+    predictions: the manifests of its blocks; the parquet files that ``predict`` wrote, one per run, lie beside them.
+    task_json: of the task (kind, class_names). metrics: names of plug-ins. A run that diverged has predictions of
+    before fine-tuning only: its rows after it are written with value NaN and n_test 0, so that it is counted. ``majority`` is
     the share of the examples' most frequent class, below which nothing was learnt; missing in regression. Raises
     UserError naming the file for predictions that are gone, cannot be read or do not fit the task.
     """
     task = read_json(task_json)
     plugins = [registry.find("metrics", name)() for name in metrics]
-    files = [predictions.parent / f"{run['seed']}.parquet" for run in read_json(predictions)["runs"]]
+    runs = [(manifest.parent, run["seed"]) for manifest in predictions for run in read_json(manifest)["runs"]]
+    files = [folder / f"{seed}.parquet" for folder, seed in runs]
     rows = [row for path in files for row in _run_rows(path, task["class_names"], task["kind"], plugins)]
     columns = zip(*rows, strict=True) if rows else [[] for _ in SCHEMA]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]

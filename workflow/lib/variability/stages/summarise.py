@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 
 from variability.files import write_text
-from variability.runs_table import first_runs
 from variability.summary import summarise as summary_of
 from variability.wording import as_page
 
@@ -17,6 +16,6 @@ def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, pa
     runs: the runs table. tables: those of the analyses and of the claims, named as they are.
     """
     frames = {Path(path).stem: pd.read_csv(path) for path in tables}
-    text = summary_of(frames | {"runs": first_runs(pd.read_parquet(runs))}, study)
+    text = summary_of(frames | {"runs": pd.read_parquet(runs)}, study)
     write_text(markdown, text)
     write_text(page, as_page(text, study))

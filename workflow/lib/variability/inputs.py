@@ -1,0 +1,112 @@
+"""What enters a network, in training and in prediction: stored images, or the activations of its frozen prefix.
+
+Both kinds are cut into batches as whole tensors on the device; nothing is done image by image in Python.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from variability import seeding
+from variability.augmentation import augment
+from variability.recipe import augments
+
+#: Share of a GPU's free memory that a task's images or activations may take to stay there.
+_RESIDENT = 0.4
+
+
+class Inputs(Protocol):
+    """A task's examples as one part of a network takes them; rows are indices into the task's stored examples."""
+
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        """(rows, ...) as they are, on the device."""
+
+    def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
+        """(rows, ...) augmented as a place in the seed's ``augment`` stream says, on the device."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What is computed of a network, all of it or the rest after its frozen prefix, and from what."""
+
+    module: nn.Module
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images for a whole network. images: (n, channels, size, size) uint8, an array or a tensor on the device."""
+
+    images: np.ndarray | torch.Tensor
+    preprocess: Callable[[torch.Tensor], torch.Tensor]
+    device: str
+    augmentation: dict[str, Any]
+
+    @property
+    def augmented(self) -> bool:
+        return augments(self.augmentation)
+
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        return self._ready(_take(self.images, rows, self.device))
+
+    def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
+        stored = _take(self.images, rows, self.device)
+        return self._ready(augment(stored, self.augmentation, seed, epoch, batch))
+
+    def _ready(self, images: torch.Tensor) -> torch.Tensor:
+        # The layout that convolutions compute fastest in, on GPUs and with AVX-512 alike.
+        return self.preprocess(images).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Activations of a frozen prefix, for the rest of the network.
+
+    stored: (m, ...): first those of the images as they are, then ``views`` times those of the rows that may train,
+    augmented. places: (n,) where a row stands among the first. trains: (n,) where it stands within a view.
+    """
+
+    stored: torch.Tensor
+    places: np.ndarray
+    device: str
+    views: int = 0
+    trains: np.ndarray | None = None
+
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        return self._take(self.places[rows])
+
+    def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
+        if not self.views:
+            return self.plain(rows)
+        view = seeding.generator(seed, "augment", epoch, batch).integers(self.views, size=len(rows))
+        first, size = self._sizes()
+        return self._take(first + view * size + self.trains[rows])
+
+    def _take(self, places: np.ndarray) -> torch.Tensor:
+        taken = _take(self.stored, places, self.device)
+        return taken.contiguous(memory_format=torch.channels_last) if taken.ndim == 4 else taken
+
+    def _sizes(self) -> tuple[int, int]:
+        """How many rows stand there as they are, and how many in each view."""
+        first = int(self.places.max()) + 1
+        return first, (len(self.stored) - first) // self.views
+
+
+def resident(array: np.ndarray | torch.Tensor, device: str) -> np.ndarray | torch.Tensor:
+    """The array on a GPU that has room for it, so that batches are cut there; elsewhere itself."""
+    if not device.startswith("cuda"):
+        return array
+    free, _ = torch.cuda.mem_get_info(device)
+    if array.nbytes > _RESIDENT * free:
+        return array
+    return (array if isinstance(array, torch.Tensor) else torch.from_numpy(np.array(array))).to(device)
+
+
+def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: str) -> torch.Tensor:
+    if isinstance(array, torch.Tensor):
+        return array[torch.from_numpy(rows).to(array.device)].to(device)
+    return torch.from_numpy(np.asarray(array[rows])).to(device)

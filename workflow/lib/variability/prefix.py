@@ -1,0 +1,98 @@
+"""The frozen prefix of a network: all that does not depend on what trains, so that it need not be computed twice.
+
+A network is cut where its trained parts begin: ``prefix`` gives, for an image, the same activations in every epoch and
+for every seed that shares the backbone; ``suffix`` turns them into outputs. Both use the network's own modules, so
+that training the suffix trains the network.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from variability.networks import Network, units
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """prefix: (B, 3, H, W) float32 -> (B, ...) activations. suffix: activations -> (B, outputs)."""
+
+    prefix: nn.Module
+    suffix: nn.Module
+
+
+def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cut | None:
+    """Cuts a network where its trained parts begin; None where it cannot be cut, or nothing is frozen before them.
+
+    trainable: names of parts, each a unit of the network or all of it (""). example: a batch of preprocessed images on
+    the network's device, on which the halves are compared with the whole. Only what stands between the units is
+    traced (Reed et al., torch.fx, MLSys 2022), and that in eval mode: the units run as they are.
+    """
+    trainable = list(trainable)
+    if "" in trainable:
+        return None
+    network.module.eval()
+    try:
+        found = _cut(network, set(trainable))
+        if found is not None and not _alike(network.module, found, example):
+            raise ValueError("the halves do not give what the whole gives")
+    except Exception as error:
+        # Tracing runs the network's own code on symbols, and that may raise anything.
+        _log.info("%s is not cut (%s: %s); all of it is computed each time", network.head, type(error).__name__, error)
+        return None
+    return found
+
+
+class _Tracer(fx.Tracer):
+    """Looks into what the units stand in, and no further."""
+
+    def __init__(self, leaves: set[str]):
+        super().__init__()
+        self._leaves = leaves
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return module_qualified_name in self._leaves
+
+
+def _cut(network: Network, trainable: set[str]) -> Cut | None:
+    graph = _Tracer(set(units(network.module, network.head))).trace(network.module)
+    trained: set[fx.Node] = set()
+    for node in graph.nodes:
+        if (node.op == "call_module" and node.target in trainable) or trained.intersection(node.all_input_nodes):
+            trained.add(node)
+    used = {parent for node in trained for parent in node.all_input_nodes} - trained
+    between = [node for node in graph.nodes if node in used and node.op != "get_attr"]
+    if len(between) != 1 or between[0].op == "placeholder":
+        return None
+    return Cut(_before(network.module, graph, between[0]), _after(network.module, graph, between[0], trained))
+
+
+def _before(module: nn.Module, graph: fx.Graph, last: fx.Node) -> fx.GraphModule:
+    needed = {last}
+    for node in reversed(graph.nodes):
+        if node in needed:
+            needed.update(node.all_input_nodes)
+    half, copies = fx.Graph(), {}
+    for node in graph.nodes:
+        if node in needed or node.op == "placeholder":
+            copies[node] = half.node_copy(node, copies.__getitem__)
+    half.output(copies[last])
+    return fx.GraphModule(module, half)
+
+
+def _after(module: nn.Module, graph: fx.Graph, last: fx.Node, trained: set[fx.Node]) -> fx.GraphModule:
+    half = fx.Graph()
+    copies = {last: half.placeholder("activations")}
+    for node in graph.nodes:
+        if (node.op == "get_attr" and trained.intersection(node.users)) or node in trained:
+            copies[node] = half.node_copy(node, copies.__getitem__)
+    return fx.GraphModule(module, half)
+
+
+@torch.inference_mode()
+def _alike(module: nn.Module, halves: Cut, example: torch.Tensor) -> bool:
+    return torch.equal(halves.suffix(halves.prefix(example)), module(example))
