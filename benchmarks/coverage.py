@@ -237,6 +237,23 @@ def alarms(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
         ranks = np.argsort(np.argsort(rng.random((simulations, tasks, 5)), axis=2), axis=2) + 1.0
         rate = float(np.mean([comparisons.friedman(each).p <= 1 - LEVEL for each in ranks[: simulations // 2]]))
         yield "candidates differ over tasks, Iman-Davenport", f"5 candidates, {tasks} tasks", {0: rate}
+    pairs = {n: normal(rng, (2, simulations, n)) for n in COUNTS}
+    alone = {n: _leads(rng, *pair) for n, pair in pairs.items()}
+    yield "one of two is the best, in 95 % of bootstrap replicates", "normal", {n: alone[n].mean() for n in COUNTS}
+    tested = {n: comparisons.welch_p(*_moments(pair[0]), *_moments(pair[1])) <= 1 - LEVEL for n, pair in pairs.items()}
+    both = {n: (alone[n] & tested[n]).mean() for n in COUNTS}
+    yield "one of two is the best, by replicates and Welch", "normal", both
+
+
+def _leads(rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Whether either has the better mean in LEVEL of the replicates, drawn and scaled as in ``ranks``."""
+    replicates = []
+    for values in (a, b):
+        n, mean = values.shape[1], values.mean(axis=1, keepdims=True)
+        drawn = values @ resampling.bootstrap_counts(rng, n, RESAMPLES).T / n
+        replicates.append(mean + np.sqrt(n / (n - 1)) * (drawn - mean))
+    share = (replicates[0] > replicates[1]).mean(axis=1)
+    return np.maximum(share, 1 - share) >= LEVEL
 
 
 def _rates(pairs: dict[int, tuple], p: Callable) -> dict[int, float]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
-from statsmodels.stats.power import TTestIndPower
+from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from variability import sample_size
 
@@ -43,6 +43,15 @@ def test_runs_for_power_are_statsmodels_rounded_up(power, level):
     solve = TTestIndPower().solve_power
     expected = [np.ceil(solve(effect, alpha=1 - level, power=power, ratio=1.0)) for effect in effects]
     assert sample_size.for_power(effects, 1.0, 1.0, power, level).tolist() == expected
+
+
+def test_pairs_for_power_are_statsmodels_rounded_up():
+    effects = np.array([0.1, 0.2, 0.5, 0.8, 1.3, 2.0])
+    expected = [np.ceil(TTestPower().solve_power(effect, alpha=0.01, power=0.8)) for effect in effects]
+    assert sample_size.for_paired_power(effects * 3, 3.0, 0.8, 0.99).tolist() == expected
+    assert sample_size.paired_power(0.6, 1.2, 9, 0.95) == pytest.approx(TTestPower().power(0.5, 9, 0.05))
+    assert sample_size.for_paired_power([1, 0], 0.0, 0.8, 0.95).tolist() == [2, sample_size.MOST]
+    assert np.isnan(sample_size.for_paired_power(1.0, np.nan, 0.8, 0.95))
 
 
 def test_cohens_medium_effect_takes_64_runs_of_either_model():

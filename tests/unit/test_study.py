@@ -113,8 +113,8 @@ def test_a_list_chooses_and_a_plots_analyses_are_made_with_it():
 
 
 def test_figures_and_claims_that_nobody_listed_are_those_of_the_listed_analyses():
-    study = changed(analyses=["spread", "ranks"])
-    assert set(study.analyses) == {"spread", "ranks"}
+    study = changed(analyses=["spread", "ranks", "pairwise"])
+    assert set(study.analyses) == {"spread", "ranks", "pairwise"}
     assert {"model_task_heatmap", "ranks"} <= set(study.plots) and "intervals" not in study.plots
     assert set(study.claims) == {"stable_ranking"}
 

@@ -107,6 +107,15 @@ def test_the_interval_of_one_mean_square_is_chi_square():
     assert ends == pytest.approx(np.square(intervals.sd_interval(np.sqrt(2.0), 8, 0.9)))
 
 
+def test_what_is_not_seen_above_the_noise_is_not_known_to_be_absent():
+    weights, df = np.array([1.0, -1.0]) / 5, np.array([40, 500])
+    at_zero = variance.mls_interval(weights, np.array([1.0, 1.0]), df, 0.95)
+    # Far below its expectation, the formula by itself would end at 0.
+    for ms in (0.4, 0.9, 0.0):
+        assert variance.mls_interval(weights, np.array([ms, 1.0]), df, 0.95) == pytest.approx(at_zero)
+    assert at_zero[0] == 0 < at_zero[1]
+
+
 def test_equal_values_have_variances_of_exactly_zero():
     found = variance.anova(np.full((3, 2, 4), 0.1))
     assert (found.ms == 0).all() and (found.variances == 0).all()

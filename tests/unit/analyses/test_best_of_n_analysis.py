@@ -63,6 +63,15 @@ def test_three_runs_by_hand():
     assert np.isnan(last["sd_best"])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_optimism_is_in_the_metrics_own_sign(sign):
+    test, validation = sign * np.array([0.1, 0.2, 0.3]), sign * np.array([0.9, 0.5, 0.4])
+    last = one(table(runs(test, validation, higher_is_better=sign > 0)), statistic="U", best_of=3)
+    assert last["optimism"] == pytest.approx(sign * 0.1)
+    # Picked for 0.9, 0.3 above the mean there, it lies 0.1 below the mean on test.
+    assert last["optimism_validation"] == pytest.approx(sign * 0.4)
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=2, max_size=5), st.booleans())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import synthetic_study as synthetic
+from scipy import stats
 from sklearn.metrics import log_loss
 
 from variability import registry
@@ -67,6 +68,8 @@ def test_scores_are_those_of_the_metrics_and_of_sklearn():
         assert row["n"] == 4
         assert (row["estimate"], row["sd"]) == pytest.approx((np.mean(values), np.std(values, ddof=1)), rel=1e-6)
         assert (row["min"], row["max"]) == pytest.approx((min(values), max(values)), rel=1e-6)
+        ends = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+        assert (row["low"], row["high"]) == pytest.approx(ends, rel=1e-6)
     losses = [log_loss(each.y_true, each.probabilities) for each in runs]
     assert found.loc["nll", "estimate"] == pytest.approx(np.mean(losses), rel=1e-4)
 

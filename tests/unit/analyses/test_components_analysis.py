@@ -50,6 +50,27 @@ def test_the_sources_a_study_was_made_with_are_found():
     assert of(found, "task", "all tasks")["share"] < 0.02
 
 
+def test_errors_in_the_units_of_their_tasks_are_not_pooled():
+    runs = synthetic.runs(models=("a", "b", "c"), tasks=("houses", "years"))
+    errors = runs.assign(metric=runs["metric"].replace("accuracy", "rmse"), higher_is_better=False, perfect=0.0)
+    errors["value"] = errors["value"] * errors["task"].map({"houses": 0.5, "years": 9.0})
+    found = table(errors)
+    (row,) = found[found["task"] == "all tasks"].to_dict("records")
+    assert "another unit" in row["note"] and np.isnan(row["variance"])
+    assert found.loc[found["task"] == "years", "variance"].notna().any()
+    # A log loss has no unit, and shares have none.
+    losses = runs.assign(primary=runs["metric"] == "nll")
+    for comparable in (runs, losses, runs.assign(metric=runs["metric"].replace("accuracy", "score"))):
+        assert (table(comparable)["task"] == "all tasks").sum() > 1
+
+
+def test_tasks_of_different_metrics_are_not_pooled():
+    runs = synthetic.runs(tasks=("digits", "letters"))
+    mixed = runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters"))
+    (row,) = (found := table(mixed))[found["task"] == "all tasks"].to_dict("records")
+    assert "different primary metrics (accuracy, nll)" in row["note"]
+
+
 def test_a_negative_estimate_is_reported_raw_and_cut():
     found = table(synthetic.runs(models=("a", "b", "c", "d")))
     negative = found[found["variance_raw"] < 0]
@@ -144,6 +165,16 @@ def test_crossed_streams_are_told_apart(crossed):
     parts = found[found["role"] == "stream"]
     assert seed["variance"] == pytest.approx(parts["variance_raw"].sum())
     assert seed["sd"] == pytest.approx(np.sqrt(0.03**2 + 0.01**2 + 0.005**2), rel=0.2)
+
+
+def test_runs_that_share_an_init_tell_less_of_their_cells_means(crossed):
+    shown = wording.shown(crossed).sort_values(["model", "method", "seed"])
+    values = shown["value"].to_numpy().reshape(3, 2, 8, 6)
+    # Inits and orders are each cell's own: nested in model and method.
+    whole = variance.anova(values[..., None], {2: [0, 1], 3: [0, 1]})
+    found = table(crossed)
+    for name, expected in zip(("model", "method", "model x method"), whole.variances, strict=False):
+        assert of(found, name)["variance_raw"] == pytest.approx(expected)
 
 
 def test_a_cell_that_lost_a_run_is_left_out_of_the_streams_components(crossed):

@@ -51,6 +51,13 @@ def test_the_results_with_and_without_are_numpys():
     assert row["sd_without"] == pytest.approx(kept.std(ddof=1))
 
 
+def test_a_run_at_chance_is_left_out_though_it_is_no_outlier():
+    values = np.array([0.14, 0.16, 0.15, 0.17])
+    row = only(table(study(values)))
+    assert (row["n_chance"], row["n_outlier"], row["n_without"]) == (1, 0, 3)
+    assert row["mean_without"] == pytest.approx(values[1:].mean())
+
+
 def test_an_outliers_limit_is_five_scaled_mads_below_the_median():
     values = np.array([0.70, 0.74, 0.78, 0.80, 0.83, 0.86, 0.90])
     row = only(table(study(values)))
@@ -114,6 +121,16 @@ def test_a_cell_without_a_completed_run_has_failed_for_certain_in_what_was_seen(
 def test_an_undefined_metric_is_no_failure():
     row = only(table(study([0.9, np.nan, 0.9])))
     assert (row["n_runs"], row["n_undefined"], row["n_failed_any"]) == (2, 1, 0)
+
+
+def test_a_run_at_chance_has_failed_also_where_its_metric_is_undefined():
+    runs = synthetic.runs(**CELL, seeds=range(4))
+    after, stuck = runs["phase"] == "after", runs["seed"] > 1
+    runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "accuracy"), 0.1)
+    runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "nll"))
+    row = only(table(runs.assign(primary=runs["metric"] == "nll")))
+    assert (row["n"], row["n_undefined"], row["n_chance"], row["n_failed_any"], row["n_runs"]) == (2, 2, 2, 2, 4)
+    assert row["low"] < row["rate"] == 0.5 < row["high"]
 
 
 @pytest.mark.slow

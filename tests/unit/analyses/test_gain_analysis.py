@@ -37,6 +37,8 @@ def test_the_gain_over_the_untrained_head_is_paired_by_run(runs):
     differences = wide["after"] - wide["before"]
     assert row["gain"] == pytest.approx(differences.mean())
     assert row["sd"] == pytest.approx(differences.std(ddof=1))
+    ends = stats.t.interval(0.95, 4, differences.mean(), stats.sem(differences))
+    assert (row["low"], row["high"]) == pytest.approx(ends)
 
 
 def test_a_pair_with_a_failed_run_is_left_out_of_both_means(runs):
@@ -64,6 +66,11 @@ def test_the_from_scratch_control_is_compared_unpaired(runs):
     assert row["reference"] == "cnn-scratch"
     assert row["interval"] == "Welch t"
     assert "unpaired" in row["estimator"]
+    kept = runs.query("phase == 'after' and method == 'full' and split == 'test' and metric == 'accuracy'")
+    own, control = (kept.loc[kept["model"] == model, "value"] for model in ("cnn", "cnn-scratch"))
+    ends = stats.ttest_ind(own, control, equal_var=False).confidence_interval(0.95)
+    assert row["gain"] == pytest.approx(own.mean() - control.mean())
+    assert (row["low"], row["high"]) == pytest.approx((ends.low, ends.high))
 
 
 def test_another_architecture_is_no_control(runs):
@@ -130,6 +137,23 @@ def test_what_was_repaired_less_what_was_broken_is_the_change_in_accuracy():
     right = [1 - predictions.cube(("vit", "digits", "full"), phase).losses.mean() for phase in ("before", "after")]
     gained = (row["repaired_per_run"] - row["broken_per_run"]) / row["n_examples"]
     assert gained == pytest.approx(right[1] - right[0])
+
+
+def test_runs_that_share_their_examples_are_not_pooled_into_one_test(runs):
+    from variability.predictions import Predictions, RunPredictions
+
+    right_first, right_then = [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], [[1, 1, 1, 1], [0, 1, 0, 1], [1, 0, 1, 1]]
+
+    def said(phase, split, probabilities):
+        for seed, right in enumerate(right_first if phase == "before" else right_then):
+            yield RunPredictions(seed, np.arange(4), np.ones(4, dtype=int), np.array(right), None)
+
+    found = registry.find("analyses", "gain")({}).table(
+        {"runs": runs, "predictions": Predictions({("cnn", "digits", "full"): said})}
+    )
+    row = one(found, model="cnn", method="full", comparison="before", **TEST)
+    # Repaired and broken 3 and 0, 1 and 1, 2 and 1: p 0.25, 1 and 1; of all six and two it would be 0.29.
+    assert (row["repaired"], row["broken"], row["mcnemar_p_median"]) == (6, 2, 1)
 
 
 def test_examples_are_counted_for_the_untrained_head_on_the_test_split_alone():

@@ -6,6 +6,7 @@ import pytest
 import synthetic_study as synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import f1_score
 
 from variability import registry
@@ -42,6 +43,22 @@ def test_the_next_run_is_less_certain_than_the_mean(runs):
     assert following["low"] < mean["low"] < mean["high"] < following["high"]
 
 
+def test_the_ends_are_those_of_the_runs_values():
+    runs = synthetic.runs(models=("a",), methods=("full",), seeds=range(4), sd=0.03)
+    found = table("intervals", runs, level=0.9)
+    values = runs.query("phase == 'after' and split == 'test' and metric == 'accuracy'")["value"].to_numpy()
+    rows = found[(found["phase"] == "after") & (found["split"] == "test") & (found["metric"] == "accuracy")]
+    rows = rows.set_index("target")[["low", "high"]]
+    assert rows.loc["mean"].tolist() == pytest.approx(stats.t.interval(0.9, 3, values.mean(), stats.sem(values)))
+    half = stats.t.ppf(0.95, 3) * values.std(ddof=1) * np.sqrt(1 + 1 / 4)
+    assert rows.loc["next_run"].tolist() == pytest.approx([values.mean() - half, values.mean() + half])
+    # The run with the lower of the two values in the middle, of 200 examples.
+    right = round(np.sort(values)[1] * 200)
+    assert right != round(np.sort(values)[2] * 200)
+    ends = stats.binomtest(right, 200).proportion_ci(0.9, method="wilson")
+    assert rows.loc["one_run"].tolist() == pytest.approx([ends.low, ends.high])
+
+
 def test_one_runs_interval_rests_on_the_test_examples(runs):
     found = table("intervals", runs)
     row = one(found, target="one_run", model="cnn", method="full", phase="after", **TEST)
@@ -49,6 +66,14 @@ def test_one_runs_interval_rests_on_the_test_examples(runs):
     # About 2 * 1.96 * sqrt(0.9 * 0.1 / 200)
     assert row["high"] - row["low"] == pytest.approx(0.083, abs=0.01)
     assert set(found.loc[found["target"] == "one_run", "metric"]) == {"accuracy"}
+
+
+def test_runs_that_agree_have_an_interval_without_width_that_says_so(runs):
+    found = table("intervals", runs.assign(value=0.5))
+    of_runs = found[(found["target"] != "one_run") & (found["n"] > 1)]
+    assert (of_runs["low"] == 0.5).all() and (of_runs["high"] == 0.5).all()
+    assert of_runs["note"].str.contains("all runs agree").all()
+    assert not found.loc[found["target"] == "one_run", "note"].fillna("").str.contains("agree").any()
 
 
 def of_cell(runs, metric="f1_macro", study=None, **options):

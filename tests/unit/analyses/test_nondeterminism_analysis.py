@@ -41,6 +41,8 @@ def test_equal_runs_are_equal_to_the_bit():
     assert (found["n_bit_equal"] == 5).all() and (found["sd"] == 0).all()
     assert (found["largest_difference"] == 0).all()
     assert (found["compared"] == "metrics").all()
+    # Of five pairs none: 1 - 0.05^(1/5).
+    assert found["note"].str.contains("leaves up to 45 % of pairs").all()
 
 
 def test_the_spread_is_that_of_one_run():

@@ -57,6 +57,7 @@ def test_networks_are_compared_unpaired(runs):
     expected = stats.ttest_ind(values(runs, "a", "full"), values(runs, "c", "full"), equal_var=False)
     interval = expected.confidence_interval(0.95)
     assert (row["pairing"], row["interval"]) == ("none", "Welch t")
+    assert np.isnan(row["sd_difference"])
     assert (row["p"], row["low"], row["high"]) == pytest.approx((expected.pvalue, interval.low, interval.high))
     assert (row["p_floor"], row["exact"]) == (2 / 252, "label permutations, all 252")
     share = stats.mannwhitneyu(values(runs, "a", "full"), values(runs, "c", "full")).statistic / 25
@@ -69,6 +70,7 @@ def test_methods_of_one_network_are_compared_in_pairs(runs):
     expected = stats.ttest_rel(own, other)
     assert (row["pairing"], row["n"], row["n_b"]) == ("same network, equal streams", 5, 5)
     assert row["p"] == pytest.approx(expected.pvalue)
+    assert row["sd_difference"] == pytest.approx((own - other).std(ddof=1))
     assert (row["p_exact"], row["p_floor"]) == (0.0625, 0.0625)
     assert row["effect"] == pytest.approx(
         (own.mean() - other.mean()) / np.sqrt((own.var(ddof=1) + other.var(ddof=1)) / 2)
@@ -127,6 +129,13 @@ def test_a_loss_is_turned_so_that_more_is_better(runs):
     assert row["difference"] == pytest.approx(-row["difference_raw"])
     assert row["low"] < row["difference"] < row["high"]
     assert row["probability"] > 0.5 and row["effect"] > 0
+
+
+def test_tied_pairs_count_half():
+    pairs = {"a": np.array([0.3, 0.6, 0.7, 0.8, 0.9]), "b": np.array([0.3, 0.5, 0.6, 0.9, 0.7])}
+    row = table(given(pairs, seed_split=np.tile(np.arange(5), 2))).iloc[0]
+    assert row["probability"] == pytest.approx(3.5 / 5)
+    assert "ties count half" in row["note"]
 
 
 def test_complete_separation_has_an_interval():

@@ -49,6 +49,9 @@ def test_the_probability_of_the_first_rank_is_that_over_all_resamplings():
     assert one(found, model="a", rank=1)["probability"] == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(40_000))
     assert one(found, model="b", rank=1)["p_best"] == pytest.approx(1 - expected, abs=0.01)
     assert one(found, model="a", rank=2)["expected_rank"] == pytest.approx(2 - expected, abs=0.01)
+    assert 0.6 < expected < 0.95
+    ends = {level: one(table(runs(values), level=level), model="a", rank=1)[["low", "high"]] for level in (0.9, 0.2)}
+    assert {level: each.tolist() for level, each in ends.items()} == {0.9: [1, 2], 0.2: [1, 1]}
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -57,6 +60,9 @@ def test_the_scaled_bootstrap_has_the_variance_of_the_mean(n):
     analysis = registry.find("analyses", "ranks")({"resamples": 100_000})
     (replicates,) = analysis._one_by_one("task", [ranks.Candidate("a", "full", np.arange(n), values)]).T
     assert replicates.var() == pytest.approx(values.var(ddof=1) / n, rel=0.03)
+    (jointly,) = analysis._jointly("task", [ranks.Candidate("a", "full", np.arange(n), values)]).T
+    assert jointly.var() == pytest.approx(values.var(ddof=1) / n, rel=0.03)
+    assert jointly.mean() == pytest.approx(values.mean(), abs=0.005)
 
 
 def test_every_rank_is_someones_and_everyone_has_a_rank():

@@ -61,6 +61,15 @@ def test_seeds_that_span_the_tasks_are_drawn_whole(runs):
     assert intervals == {"percentile bootstrap, runs within each task"}
 
 
+def test_a_percentile_interval_is_that_of_drawing_whole_seeds(runs):
+    more = synthetic.runs(tasks=TASKS, seeds=range(12), sd=0.05)
+    scores, rng = values(more, "a", "full"), np.random.default_rng(7)
+    drawn = [np.median(scores[rng.integers(0, 12, 12)].mean(axis=0)) for _ in range(4000)]
+    low, high = np.quantile(drawn, [0.1, 0.9])
+    row = one(table(more, resamples=4000, level=0.8), quantity="median", model="a", method="full")
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=0.07 * (high - low))
+
+
 def test_runs_alike_across_tasks_widen_the_interval(runs):
     alike = runs.assign(value=0.5 + 0.05 * runs["seed"] + 0.001 * (runs["task"] == "digits"))
     moved = alike["seed"].where(alike["task"] != "digits", alike["seed"] + 5)

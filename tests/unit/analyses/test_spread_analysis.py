@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import synthetic_study as synthetic
+from scipy import stats
 
 from variability import registry
 
@@ -45,7 +46,8 @@ def test_spread_is_numpys(runs):
         "max": values.max(),
     }
     assert {key: row[key] for key in expected} == pytest.approx(expected)
-    assert row["sd_low"] < row["sd"] < row["sd_high"]
+    ends = values.std(ddof=1) * np.sqrt(4 / stats.chi2.ppf([0.975, 0.025], 4))
+    assert row[["sd_low", "sd_high"]].tolist() == pytest.approx(ends.tolist())
 
 
 def test_spread_finds_the_sd_the_study_was_made_with():
@@ -59,6 +61,8 @@ def test_spread_finds_the_sd_the_study_was_made_with():
 def test_equal_values_have_an_sd_of_exactly_zero(runs):
     found = table("spread", runs.assign(value=0.1))
     assert (found["sd"] == 0).all()
+    assert found["note"].str.contains("all runs agree").all()
+    assert table("spread", runs.query("seed == 0"))["note"].str.contains("single run").all()
 
 
 def test_an_undefined_metric_is_not_counted_as_a_failure(runs):

@@ -40,11 +40,21 @@ def power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, n: ArrayLik
     both = np.hypot(sd, sd_other)
     scale = np.where(both > 0, both, 1)
     shares = np.where(both > 0, (sd / scale) ** 4 + (sd_other / scale) ** 4, 0.5)
-    freedom = (n - 1) / shares
+    return _seen(difference, both, n, (n - 1) / shares, level)
+
+
+def paired_power(difference: ArrayLike, sd: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
+    """Power of the two-sided paired t test of n pairs, whose differences have this SD; else as ``power``."""
+    n = np.asarray(n, dtype=float)
+    return _seen(difference, np.asarray(sd, dtype=float), n, n - 1, level)
+
+
+def _seen(difference: ArrayLike, sd: np.ndarray, n: np.ndarray, freedom: np.ndarray, level: float) -> np.ndarray:
+    """Power of a two-sided t test of a difference whose standard error is sd / sqrt(n)."""
     distance = np.abs(difference)
     with np.errstate(over="ignore"):
-        shift = np.where(both > 0, distance / scale * np.sqrt(n), np.where(distance > 0, _CERTAIN, 0))
-    shift = np.where(np.isnan(both), np.nan, np.minimum(shift, _CERTAIN))
+        shift = np.where(sd > 0, distance / np.where(sd > 0, sd, 1) * np.sqrt(n), np.where(distance > 0, _CERTAIN, 0))
+    shift = np.where(np.isnan(sd), np.nan, np.minimum(shift, _CERTAIN))
     critical = special.stdtrit(freedom, 0.5 + level / 2)
     missed = _noncentral_t(critical, freedom, shift) - _noncentral_t(-critical, freedom, shift)
     return np.clip(1 - missed, 0, 1)
@@ -62,6 +72,12 @@ def for_power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: f
     arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd, sd_other)))
     known = ~np.isnan(sum(arrays))
     return _smallest(lambda n: power(*arrays, n, level) >= goal, known)
+
+
+def for_paired_power(difference: ArrayLike, sd: ArrayLike, goal: float, level: float) -> np.ndarray:
+    """Pairs of runs that give the two-sided paired t test the power ``goal``; sd: of their differences."""
+    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd)))
+    return _smallest(lambda n: paired_power(*arrays, n, level) >= goal, ~np.isnan(sum(arrays)))
 
 
 def for_probability_of_better(gamma: float, alpha: float, beta: float) -> int:

@@ -93,7 +93,9 @@ def mls_interval(weights: np.ndarray, ms: np.ndarray, df: np.ndarray, level: flo
     """Modified-large-sample interval of sum(weights * E[ms]), cut at 0 (Ting, Burdick, Graybill, Jeyaratnam & Lu 1990).
 
     ms: independent mean squares with df degrees of freedom. Of a single mean square it is the chi-square interval; of
-    a sum without differences that of Graybill & Wang (1980). Names as in Burdick & Graybill (1992, sect. 3.3).
+    a sum without differences that of Graybill & Wang (1980). Names as in Burdick & Graybill (1992, sect. 3.3). Where
+    the estimate is below 0 the upper end is held at that of an estimate of 0, or it would sink to 0 with it, as if what
+    cannot be seen above the noise were known not to be there.
     """
     used = weights != 0
     size, df, plus = np.abs(weights * ms)[used], df[used].astype(float), weights[used] > 0
@@ -102,14 +104,21 @@ def mls_interval(weights: np.ndarray, ms: np.ndarray, df: np.ndarray, level: flo
     h = df / special.chdtri(df, 1 - tail) - 1
     estimate = size[plus].sum() - size[~plus].sum()
     below = np.square(np.where(plus, g, h) * size).sum()
-    above = np.square(np.where(plus, h, g) * size).sum()
+    held = np.where(plus, _raised(size, plus), size) if estimate < 0 else size
+    above = np.square(np.where(plus, h, g) * held).sum()
     if plus.any() and not plus.all():
         pairs = np.ix_(plus, ~plus)
         below += _unlike(size, df, g, h, special.fdtri(*np.meshgrid(df, df, indexing="ij"), 1 - tail))[pairs].sum()
-        above += _unlike(size, df, h, g, special.fdtri(*np.meshgrid(df, df, indexing="ij"), tail))[pairs].sum()
+        above += _unlike(held, df, h, g, special.fdtri(*np.meshgrid(df, df, indexing="ij"), tail))[pairs].sum()
         below += _alike(size[plus], df[plus], g[plus], tail)
-        above += _alike(size[~plus], df[~plus], g[~plus], tail)
-    return max(estimate - np.sqrt(max(below, 0)), 0.0), max(estimate + np.sqrt(max(above, 0)), 0.0)
+        above += _alike(held[~plus], df[~plus], g[~plus], tail)
+    return max(estimate - np.sqrt(max(below, 0)), 0.0), max(estimate, 0.0) + np.sqrt(max(above, 0))
+
+
+def _raised(size: np.ndarray, plus: np.ndarray) -> np.ndarray:
+    """The sizes, those that are added raised in proportion to as much as is taken away."""
+    added, taken = size[plus].sum(), size[~plus].sum()
+    return size * taken / added if added > 0 else np.full(size.shape, taken / max(plus.sum(), 1))
 
 
 def _unlike(size: np.ndarray, df: np.ndarray, row: np.ndarray, column: np.ndarray, f: np.ndarray) -> np.ndarray:

@@ -17,6 +17,17 @@ def is_share(runs: pd.DataFrame) -> pd.Series:
     return (values.transform("min") >= 0) & (values.transform("max") <= 1) & (runs["perfect"] != 0)
 
 
+def have_one_unit(runs: pd.DataFrame) -> bool:
+    """Whether values of a metric can be compared across tasks: shares, and metrics of classification, like NLL.
+
+    An error of numbers is in the unit of its task's numbers, and of a metric that is not known nothing is known.
+    """
+    from variability.metrics import scalars
+
+    known = {name for name, plugin in scalars().items() if plugin.KIND == "classification"}
+    return bool(is_share(runs).all() or runs["metric"].isin(known).all())
+
+
 def distance(fraction: float, share: pd.Series, centre: pd.Series) -> pd.Series:
     """``fraction`` itself (0.01 is a point) of a share, else that fraction of |centre|; NaN where that is 0."""
     relative = fraction * centre.abs()

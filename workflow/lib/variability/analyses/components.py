@@ -30,8 +30,9 @@ SINGLE = f"{NOT_ESTIMABLE}no cell has two completed runs, so that the seed canno
 class Components(Analysis):
     """Variance components of the primary metric on the test split after fine-tuning; all effects random.
 
-    Per task the factors are model, method and their interaction; across tasks, if all have the same primary metric,
-    task and its interactions too; the seed is what is left within a cell. Models that differ in the seed of their
+    Per task the factors are model, method and their interaction; across tasks, if all have the same primary metric in
+    the same unit, task and its interactions too (errors of numbers are in the unit of their task, and would all be the
+    task's); the seed is what is left within a cell. Models that differ in the seed of their
     pretraining alone are nested in their backbone, which is then the model. A run made twice counts once.
 
     Grid complete, all cells with equally many completed runs: method of moments from the expected mean squares
@@ -72,12 +73,17 @@ class Components(Analysis):
         return pd.DataFrame(rows, columns=COLUMNS).assign(level=self.option("level"), ddof=float("nan"))
 
     def _across(self, runs, scope, copies):
+        from variability.analyses import _scale
+
         metrics = sorted(set(runs["metric"]))
-        if len(metrics) == 1:
+        if len(metrics) > 1:
+            facts = _facts(runs, ALL, scope) | {"metric": "primary metric"}
+            why = f"the tasks have different primary metrics ({', '.join(metrics)})"
+        elif not _scale.have_one_unit(runs):
+            facts, why = _facts(runs, ALL, scope), f"{metrics[0]} may be in another unit on each task"
+        else:
             return self._rows(runs, ALL, scope, copies)
-        facts = _facts(runs, ALL, scope) | {"metric": "primary metric"}
-        why = f"{NOT_ESTIMABLE}the tasks have different primary metrics ({', '.join(metrics)})"
-        return [facts | _nothing("task", "factor", why)]
+        return [facts | _nothing("task", "factor", NOT_ESTIMABLE + why)]
 
     def _rows(self, runs, task, scope, copies):
         from variability.analyses import _grid

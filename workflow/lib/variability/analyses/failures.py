@@ -22,7 +22,8 @@ class Failures(Analysis):
     z-scores, Iglewicz & Hoaglin 1993) and by more than ``points``: 0.03 of a metric between 0 and 1, or 3 % of the
     median's size of another. Without the second bar, runs that nearly agree would make outliers of harmless ones; with
     a MAD of 0 it stands alone. A run counts once in n_failed_any, whatever the number of its reasons; its rate is a
-    share of n_runs, those whose metric is not undefined, with Wilson's (1927) interval for independent runs.
+    share of n_runs, those of which this can be told, with Wilson's (1927) interval for independent runs: a run whose
+    metric is undefined is one of them if its accuracy says whether it stayed at chance.
 
     mean and sd are over all n completed runs, mean_without and sd_without over those that neither stayed at chance
     nor lie apart. The latter describe the runs that worked; they are no estimate of what the next run gives.
@@ -58,7 +59,6 @@ class Failures(Analysis):
         runs = _failures.flagged(tables["runs"], cells)
         cells = cells.merge(_counts(runs), on=RUN_CELL, validate="one_to_one")
         cells = cells.merge(_without(runs), on=CELL, validate="one_to_one")
-        cells["n_runs"] = cells["n"] + cells["n_failed"]
         cells["low"], cells["high"] = intervals.wilson_interval(cells["n_failed_any"], cells["n_runs"], level)
         cells["rate"] = cells["n_failed_any"] / cells["n_runs"].where(cells["n_runs"] > 0)
         cells["n_chance"] = cells["n_chance"].mask(cells["chance_limit"].isna())
@@ -96,14 +96,17 @@ def _counts(runs):
     from variability.analyses import _failures
 
     reasons = runs[_failures.REASONS]
-    cells = runs.assign(_any=reasons.any(axis=1)).groupby(RUN_CELL, sort=False)
+    # A run whose metric is undefined may have stayed at chance all the same, if it has an accuracy.
+    judged = runs["value"].notna() | runs["incomplete"] | (runs["accuracy"].notna() & runs["chance_limit"].notna())
+    cells = runs.assign(_any=reasons.any(axis=1), _judged=judged).groupby(RUN_CELL, sort=False)
     table = cells.agg(
+        n_runs=("_judged", "sum"),
         n_failed_any=("_any", "sum"),
         n_chance=("chance", "sum"),
         n_outlier=("outlier", "sum"),
         chance_limit=("chance_limit", "median"),
     ).astype(float)
-    return table.astype({"n_failed_any": int}).reset_index()
+    return table.astype({"n_runs": int, "n_failed_any": int}).reset_index()
 
 
 def _without(runs):

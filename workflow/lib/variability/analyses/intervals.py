@@ -115,6 +115,9 @@ def _note(table):
             "no completed run": ~some & (table["n_failed"] > 0),
             "metric undefined": ~some & (table["n_failed"] == 0),
             "a single run: no spread": (table["n"] == 1) & ~of_run,
+            "all runs agree: without width, which is true of deterministic runs only": (table["n"] > 1)
+            & ~of_run
+            & (table["low"] == table["high"]),
             "number of test examples unknown": some & of_run & counted & table["n_test"].isna(),
             "no predictions to draw from": some & without & possible,
             "no bootstrap over examples of this metric": some & without & ~possible,

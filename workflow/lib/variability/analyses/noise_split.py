@@ -34,8 +34,10 @@ class NoiseSplit(Analysis):
     Interval of sd_seed: Williams' and Tukey's (Williams 1962, Biometrika 49:278), whose ends divide MS_seed, less the
     share of it that the F distribution allows the residual, by chi-square quantiles; it covers about at its level
     with normal scores, and leaves 0 out where the F test of MS_seed / MS_residual (one-sided, "the seed does not
-    matter", p) rejects at half of 1 - level. Scores are means over many examples, so that normality of the single
-    losses is not called for; runs are taken as independent and examples as drawn at random.
+    matter", p) rejects at half of 1 - level. Where MS_seed is below MS_residual the upper end is held at that of
+    their being equal, so that runs that happen to agree do not pass for proof of a seed without effect; there the
+    interval covers more than its level. Scores are means over many examples, so that normality of the single losses
+    is not called for; runs are taken as independent and examples as drawn at random.
 
     sd_of_test_set_on_mean is the SD between examples of the loss averaged over runs, over sqrt(n): by how much the
     cell's mean would move with another test set of this size. More runs do not make it smaller.
@@ -129,14 +131,14 @@ def _components(between, residual, runs, examples, level):
 
 
 def _seed_interval(between, residual, runs, examples, level):
-    """Ends of the seed's variance, at least 0 (Williams 1962)."""
+    """Ends of the seed's variance (Williams 1962), the lower one at least 0, the upper one at least that of F = 1."""
     from scipy import special
 
     freedom = runs - 1
     ends = []
-    for tail in ((1 + level) / 2, (1 - level) / 2):
+    for tail, seen in (((1 + level) / 2, between), ((1 - level) / 2, max(between, residual / examples))):
         ratio = special.fdtri(freedom, freedom * (examples - 1), tail)
         # chdtri asks for the probability above.
         chi_square = special.chdtri(freedom, 1 - tail)
-        ends.append(max((between - ratio * residual / examples) * freedom / chi_square, 0.0))
+        ends.append(max((seen - ratio * residual / examples) * freedom / chi_square, 0.0))
     return ends

@@ -76,7 +76,7 @@ class Nondeterminism(Analysis):
             **{"differing": both["differing"].mean(), "differing_most": both["differing"].max()},
             "estimator": "root of half the mean squared difference of pairs with equal seeds and recipe hash",
             **{"interval": "chi-square, of the SD", "level": self.option("level"), "ddof": 1.0},
-            "note": _note(group, n),
+            "note": _note(group, n, bool(equal.all()), self.option("level")),
             "scope": _scope(group),
         }
 
@@ -135,8 +135,12 @@ def _compared(run, bits, other_bits, other_classes):
     return bits[1] == other_bits[1], share, len(run.y_true)
 
 
-def _note(group, n):
-    said = ["no pair completed"] if not n else []
+def _note(group, n, alike, level):
+    said = [] if n else ["no pair completed"]
+    if n and alike:
+        # Clopper and Pearson's one-sided limit of a share of which none was seen.
+        most = 1 - (1 - level) ** (1 / n)
+        said.append(f"no pair differed, which at this level leaves up to {100 * most:.0f} % of pairs that do")
     said += [f"in {group['lone'].sum()} pairs one run completed and the other did not"] if group["lone"].any() else []
     said += [f"the {fact} differs between some twins" for column, fact in BESIDE.items() if group[column].any()]
     return "; ".join(said) or None

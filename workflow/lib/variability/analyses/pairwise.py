@@ -8,7 +8,7 @@ from variability.analyses import LEVEL, RESAMPLES, SEED, Analysis
 
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "split", "metric", "primary", "higher_is_better", "pairing"),
-    *("difference", "low", "high", "difference_raw", "effect", "mean", "mean_b", "sd", "sd_b"),
+    *("difference", "low", "high", "difference_raw", "effect", "mean", "mean_b", "sd", "sd_b", "sd_difference"),
     *("n", "n_b", "n_failed", "n_failed_b", "p", "p_adjusted", "family", "p_exact", "p_floor", "exact"),
     *("probability", "probability_low", "probability_high", "probability_interval", "gamma", "verdict", "noether_n"),
     *("estimator", "interval", "level", "ddof", "seed_resampling", "scope", "note"),
@@ -22,7 +22,8 @@ class Pairwise(Analysis):
     """All pairs of cells of a task, A and B, on its primary metric (test split, after fine-tuning).
 
     difference, low, high, effect and probability are turned so that more is better for A: a loss has its sign changed.
-    difference_raw is mean - mean_b in the metric's own sign. n and n_b are the runs that the row rests on.
+    difference_raw is mean - mean_b in the metric's own sign. n and n_b are the runs that the row rests on;
+    sd_difference is the SD of the differences of pairs, which says what pairing gained.
 
     Runs are pairs where they share what makes them vary: those of one network under two methods, with equal streams;
     and those of two networks where the split of the data varies from seed to seed and is the same for both. Equal
@@ -176,6 +177,7 @@ class Pairwise(Analysis):
         share = (differences > 0).mean(axis=1) + ties / 2
         rng = self.generator(task, "signs", str(n))
         found |= {"low": low, "high": high, "p": comparisons.paired_p(between.mean, between.sd, n)}
+        found["sd_difference"] = between.sd
         found |= _tested(comparisons.sign_flip(differences, rng, self.option("resamples")), "sign flips")
         found |= _probability(share, comparisons.share_interval(share, n, level))
         said = {"ties count half": ties > 0, "all differences are equal, so no t": between.sd == 0}
@@ -201,7 +203,7 @@ def _sides(own, other, sign):
     raw = own.mean - other.mean
     pooled = np.sqrt((np.square(own.sd) + np.square(other.sd)) / 2)
     return {
-        **{"mean": own.mean, "sd": own.sd, "mean_b": other.mean, "sd_b": other.sd},
+        **{"mean": own.mean, "sd": own.sd, "mean_b": other.mean, "sd_b": other.sd, "sd_difference": np.nan},
         **{"difference_raw": raw, "difference": sign * raw},
         "effect": sign * raw / np.where(pooled > 0, pooled, np.nan),
     }

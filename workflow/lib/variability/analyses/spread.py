@@ -21,7 +21,7 @@ class Spread(Analysis):
 
     def table(self, tables):
         from variability import intervals
-        from variability.analyses import _cells
+        from variability.analyses import _cells, _notes
 
         runs, level = tables["runs"], self.option("level")
         spread = _cells.moments(runs)
@@ -31,6 +31,14 @@ class Spread(Analysis):
         spread["interval"] = "chi-square, of the SD"
         spread["level"] = level
         spread["ddof"] = 1
+        spread["note"] = _notes.notes(
+            spread,
+            {
+                "no value of any run": spread["n"] == 0,
+                "a single run: no spread": spread["n"] == 1,
+                "all runs agree: an SD of 0 is to be believed of deterministic runs only": spread["sd"] == 0,
+            },
+        )
         return _cells.with_scope(spread, runs)
 
 

@@ -57,11 +57,12 @@ def verdict(effect: float, low: float, high: float, p: float, level: float, marg
 
     supported: it is above 0 and its (adjusted) p-value is at most 1 - level. not supported: it is below 0 with such a
     p-value, or even the upper end of its interval is no larger than the margin. undecided: the runs allow both.
-    Without an interval and a p-value nothing is supported.
+    Without an interval and a p-value nothing is supported, and no effect above 0 is refused: the interval of runs that
+    have no spread is a point.
     """
     if p <= 1 - level and effect != 0:
         return SUPPORTED if effect > 0 else REFUSED
-    return REFUSED if high <= margin else UNDECIDED
+    return REFUSED if high <= margin and (p == p or effect <= 0) else UNDECIDED
 
 
 def in_words(row: pd.Series) -> str:

@@ -65,12 +65,19 @@ def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
 def more_seeds(row: pd.Series, smallest: float) -> float:
     """Further seeds of each that would show the difference seen, or the smallest one that matters, if that is larger.
 
-    At the level that the smallest p-value of the family has to reach (Bonferroni). NaN from fewer than two runs, and
+    At the level that the smallest p-value of the family has to reach (Bonferroni), by the test that the pair had: of
+    pairs the SD of their differences counts, however much both sides vary together. NaN from fewer than two runs, and
     where the number goes beyond what is looked for.
     """
     from variability import sample_size
+    from variability.analyses import _pairing
 
-    sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
     level = 1 - (1 - row["level"]) / max(row["tests"], 1)
-    needed = float(sample_size.for_power(max(abs(row["difference"]), smallest), *sds, POWER, level))
+    goal = max(abs(row["difference"]), smallest)
+    if row["pairing"] == _pairing.UNPAIRED:
+        sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
+        needed = float(sample_size.for_power(goal, *sds, POWER, level))
+    else:
+        sd = sample_size.sd_upper(row["sd_difference"], row["n"], SD_LEVEL)
+        needed = float(sample_size.for_paired_power(goal, sd, POWER, level))
     return max(needed - min(row["n"], row["n_b"]), 1.0) if needed < sample_size.MOST else float("nan")
