@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from variability import registry
+from variability import margins, registry
 from variability.analyses import _confusion
 from variability.metrics import scalars
 from variability.predictions import Predictions, RunPredictions
@@ -94,12 +94,12 @@ def said(seed, n=300, classes=4, wrong=0.3):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from(sorted(_confusion.METRICS)))
+@given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from(sorted(margins.METRICS)))
 def test_values_from_the_confusion_matrix_are_those_of_the_metrics(seed, n, metric):
     rng = np.random.default_rng(seed)
     y_true, y_pred = rng.integers(0, 4, (2, n))
     expected = scalars()[metric]().compute(y_true, y_pred, np.eye(5)[y_pred])[metric]
-    found = _confusion.value(metric, *_confusion.margins(y_true, y_pred, 5))
+    found = margins.value(metric, *margins.margins(y_true, y_pred, 5))
     assert found == pytest.approx(expected)
 
 
@@ -123,7 +123,7 @@ def test_where_every_pair_is_a_binomial_count_the_bootstrap_is_too():
     # Micro F1 is accuracy, whose bootstrap distribution is binomial.
     run = said(3, n=200)
     drawn = _confusion.resampled(np.random.default_rng(0), run.y_true, run.y_pred, 4, 20000)
-    right = _confusion.value("f1_micro", *drawn) * 200
+    right = margins.value("f1_micro", *drawn) * 200
     share = (run.y_true == run.y_pred).mean()
     assert right.mean() == pytest.approx(200 * share, abs=0.2)
     assert right.std() == pytest.approx(np.sqrt(200 * share * (1 - share)), rel=0.03)

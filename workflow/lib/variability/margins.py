@@ -1,7 +1,7 @@
 """Scores that are functions of the margins of a confusion matrix: of one set of predictions, or of many at once.
 
-scikit-learn's are the same numbers (tests compare them), but check their arguments for a millisecond at each call, which
-a hundred thousand runs of fifteen metrics add up to hours.
+scikit-learn's are the same numbers (tests compare them), but they check their arguments for milliseconds at each call,
+which a hundred thousand runs of fifteen metrics add up to hours.
 """
 
 import numpy as np
@@ -28,8 +28,8 @@ def each(score: str, hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) 
 def value(metric: str, hits: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """One of METRICS from margins (..., classes).
 
-    A class whose score would be 0/0 counts as 0 in the macro average, and carries no weight in the weighted one. Balanced
-    accuracy is the mean recall of the classes that occur.
+    A class whose score would be 0/0 counts as 0 in the macro average, and carries no weight in the weighted one.
+    Balanced accuracy is the mean recall of the classes that occur.
     """
     score, _, average = ("recall", "", "present") if metric == "balanced_accuracy" else metric.rpartition("_")
     total = true.sum(axis=-1)

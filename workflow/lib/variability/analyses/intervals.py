@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from variability import margins
 from variability.analyses import CELL, LEVEL, RESAMPLES, RUN_CELL, SEED, Analysis
 
 COLUMNS = [*CELL, "primary", "target", "estimate", "low", "high", "n", "n_failed", "n_undefined", "n_test"]
@@ -72,7 +73,7 @@ class Intervals(Analysis):
         from variability.analyses import _confusion
 
         runs = list(predictions.runs(cell, probabilities=False))
-        known = [metric for metric in metrics if metric in _confusion.METRICS]
+        known = [metric for metric in metrics if metric in margins.METRICS]
         if not (runs and known):
             return {}
         classes = next(iter(predictions.runs(cell))).probabilities.shape[1]
@@ -104,11 +105,11 @@ def _wanted(cells, known):
 
 
 def _note(table):
-    from variability.analyses import _confusion, _notes
+    from variability.analyses import _notes
 
     some, of_run = table["n"] > 0, table["target"] == "one_run"
     counted, without = table["interval"] == "Wilson", table["interval"] == "none"
-    possible = table["metric"].isin(_confusion.METRICS)
+    possible = table["metric"].isin(margins.METRICS)
     return _notes.notes(
         table,
         {
