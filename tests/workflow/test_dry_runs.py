@@ -76,7 +76,7 @@ def test_every_study_in_the_project_has_a_dry_run_here():
 
 
 def test_a_file_that_names_no_models_is_laid_over_the_embedded_study(checkout):
-    (checkout.folder / "more.yaml").write_text("seeds: [0, 1, 2, 3, 4, 5]\n")
+    (checkout.folder / "more.yaml").write_text(f"seeds: {list(range(11))}\n")
     assert counts(checkout, "--configfile", "more.yaml")["finetune"] == 2 * 12 + 1
 
 

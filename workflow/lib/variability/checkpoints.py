@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,10 @@ def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], froz
 
 def save_state(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
     """Writes what a run needs to resume. meta: any JSON value under string keys."""
+    joined, layout = _joined(tensors)
     # A checksum stands in for waiting until the disk has it: a damaged state is ignored, and an epoch is lost.
-    _write(path, tensors, {"meta": json.dumps(meta), "sha256": tensors_digest(tensors)}, durable=False)
+    header = {"meta": json.dumps(meta), "layout": layout, "sha256": tensors_digest(joined)}
+    _write(path, joined, header, durable=False)
 
 
 def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
@@ -67,16 +70,14 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | N
     if not Path(path).exists():
         return None
     try:
-        tensors, header = _read(path)
+        joined, header = _read(path)
         meta = json.loads(header["meta"])
-        intact = header["sha256"] == tensors_digest(tensors)
+        if header["sha256"] != tensors_digest(joined):
+            raise ValueError("its checksum differs")
+        return _apart(joined, header["layout"]), meta
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         _log.warning("%s is damaged and is ignored: %s", path, error)
         return None
-    if not intact:
-        _log.warning("%s is damaged and is ignored: its checksum differs", path)
-        return None
-    return tensors, meta
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -103,6 +104,29 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.
         for saved, current in zip(plain["param_groups"], optimizer.param_groups, strict=True)
     ]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _joined(tensors: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, list]]:
+    """All tensors of a type and device end to end, and name and shape of each: a state has hundreds, mostly tiny.
+
+    Written one by one they took a seventh of the time of a small network's epoch.
+    """
+    groups: dict[str, list[str]] = {}
+    for name, tensor in tensors.items():
+        groups.setdefault(f"{tensor.dtype} {tensor.device}", []).append(name)
+    joined = {
+        group: torch.cat([tensors[name].detach().reshape(-1) for name in names]) for group, names in groups.items()
+    }
+    return joined, {group: [[name, list(tensors[name].shape)] for name in names] for group, names in groups.items()}
+
+
+def _apart(joined: dict[str, torch.Tensor], layout: dict[str, list]) -> dict[str, torch.Tensor]:
+    """What ``_joined`` was given, on the CPU."""
+    tensors = {}
+    for group, members in layout.items():
+        parts = joined[group].split([math.prod(shape) for _, shape in members])
+        tensors |= {name: part.view(shape) for (name, shape), part in zip(members, parts, strict=True)}
+    return tensors
 
 
 def _laid_out_as(parameter: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:

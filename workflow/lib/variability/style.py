@@ -124,6 +124,8 @@ def save(made: Figure, svg: Path, png: Path, dpi: int) -> None:
     """Writes the figure twice: SVG with text as text, PNG at ``dpi``. Equal figures make equal bytes."""
     with replacing(svg) as aside:
         made.savefig(aside, format="svg", metadata={"Date": None})
+    # Laid out once: finding where everything goes takes as long as drawing it.
+    made.set_layout_engine("none")
     with replacing(png) as aside:
         made.savefig(aside, format="png", dpi=dpi)
 
