@@ -33,12 +33,14 @@ def network(seed=0, outputs=10):
     """A convolution with BatchNorm, dropout and a head: all that can make two runs differ, in 2 ms a batch."""
     from torch import nn
 
-    from variability.networks import Network
+    from variability.networks import Network, draw_head
 
     with seeding.torch_global(seed, "init"):
         backbone = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2))
         head = nn.Linear(6 * 6 * 6, outputs)
-    return Network(nn.Sequential(backbone, head), "1", ["0.0"])
+    made = Network(nn.Sequential(backbone, head), "1", ["0.0"])
+    draw_head(made, seed)
+    return made
 
 
 class Tiny:
@@ -51,7 +53,23 @@ class Tiny:
         return {"size": 8, "resize": 8, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
 
     def build(self, outputs, weights, seed):
-        return network(seed, outputs)
+        import safetensors.torch
+
+        made = network(seed, outputs)
+        if weights is not None:
+            tensors = safetensors.torch.load_file(weights)
+            backbone = {name: each for name, each in tensors.items() if not name.startswith(f"{made.head}.")}
+            made.module.load_state_dict(backbone, strict=False)
+        return made
+
+
+def pretrained(folder: Path) -> Path:
+    """Weights of a network of another seed, as a file."""
+    import safetensors.torch
+
+    path = folder / "weights.safetensors"
+    safetensors.torch.save_file(network(seed=99).module.state_dict(), path)
+    return path
 
 
 def install(provider=Tiny):

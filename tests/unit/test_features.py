@@ -1,0 +1,196 @@
+"""Stored activations are those of the network, found again by row, view and seed, and trained on alike."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny_study
+import torch
+
+from variability import features, files, recipe, registry, training
+from variability.errors import UserError
+from variability.inputs import Activations, Feed, Images
+from variability.stages import features as stage
+from variability.stages.finetune import finetune
+from variability.stages.predict import predict
+from variability.tasks import PreparedTask
+from variability.untrained import Untrained
+
+PROBE = {"name": "probe", "kind": "linear_probe"}
+PLAIN = recipe.DEFAULTS["augmentation"]
+AUGMENTED = PLAIN | {"flip": True, "crop": 1, "views": 3}
+
+
+@pytest.fixture(autouse=True)
+def tiny_provider(monkeypatch):
+    monkeypatch.setattr(registry, "find", registry.find)
+    tiny_study.install()
+
+
+@pytest.fixture(scope="module")
+def task_json(tmp_path_factory):
+    return tiny_study.prepare(tmp_path_factory.mktemp("prepare") / "digits")
+
+
+@pytest.fixture(scope="module")
+def task(task_json):
+    return PreparedTask.open(task_json)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return tiny_study.pretrained(tmp_path)
+
+
+@pytest.fixture
+def untrained(task, weights):
+    made = Untrained(tiny_study.STUDY["model"], PROBE, task, weights, "cpu")
+    made.network(0).module.eval()
+    return made
+
+
+def images(task, untrained, augmentation=PLAIN):
+    return Images(task.images, untrained.preprocess, "cpu", augmentation)
+
+
+def stored(task, untrained, folder, form="fp32", augmentation=PLAIN, views=0):
+    given = untrained.cut.prefix, images(task, untrained, augmentation), task.may_train, views, "cpu", form
+    layout = features.store(*given, folder / features.FILE)
+    assert (folder / features.FILE).stat().st_size - 128 == features.estimate(*given)
+    files.write_json(folder / "features.json", {"stored": True, "layout": layout})
+    return features.opened(folder / "features.json", task.may_train, "cpu")
+
+
+def test_stored_activations_are_what_the_prefix_says_of_each_row(task, untrained, tmp_path):
+    found = stored(task, untrained, tmp_path)
+    rows = np.array([150, 3, 77])
+    expected = untrained.cut.prefix(images(task, untrained).plain(rows))
+    torch.testing.assert_close(found.plain(rows), expected, rtol=1e-6, atol=1e-6)
+    assert torch.equal(found.training(rows, seed=0, epoch=1, batch=0), found.plain(rows))
+
+
+def test_half_precision_comes_back_bit_for_bit_and_near_to_full(task, untrained, tmp_path):
+    rows = np.arange(200)
+    half, full = stored(task, untrained, tmp_path, "bf16"), untrained.cut.prefix(images(task, untrained).plain(rows))
+    assert half.plain(rows).dtype == torch.bfloat16
+    # Eight bits of mantissa, in the convolution's inputs and in what is stored.
+    assert (half.plain(rows).float() - full).abs().max() <= 0.02 * full.abs().max()
+
+
+def test_views_are_the_augmented_images_and_a_seed_chooses_among_them(task, untrained, tmp_path):
+    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED, views=3)
+    rows = np.flatnonzero(task.may_train)
+    assert len(found.stored) == 200 + 3 * len(rows)
+    augmented = images(task, untrained, AUGMENTED)
+    views = [untrained.cut.prefix(augmented.training(rows, features.VIEWS_SEED, view, 0)) for view in range(3)]
+    chosen = found.training(rows, seed=5, epoch=1, batch=0)
+    distances = torch.stack([(view - chosen).flatten(1).norm(dim=1) for view in views])
+    assert distances.amin(dim=0).max() < 1e-4, "each row is one of its own views"
+    assert len(distances.argmin(dim=0).unique()) == 3
+    assert torch.equal(found.training(rows, 5, 1, 0), chosen)
+    assert not torch.equal(found.training(rows, 6, 1, 0), chosen)
+    assert not torch.equal(found.training(rows, 5, 2, 0), chosen)
+    assert torch.equal(found.plain(rows), stored(task, untrained, tmp_path).plain(rows)), "evaluation sees none of them"
+
+
+def test_a_view_is_found_for_a_row_wherever_it_stands(task, untrained, tmp_path):
+    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED, views=2)
+    rows = np.flatnonzero(task.may_train)[[70, 5]]
+    first, size = 200, int(task.may_train.sum())
+    either = [found.stored[first + view * size + np.array([70, 5])] for view in range(2)]
+    chosen = found.training(rows, 0, 1, 0)
+    assert all(any(torch.equal(row, view[at]) for view in either) for at, row in enumerate(chosen))
+
+
+def feed_of(untrained, task, rows, **given):
+    settings = {"stored": None, "form": "fp32", "augmentation": PLAIN} | given
+    return features.feed(
+        untrained, images(task, untrained, settings["augmentation"]), settings["stored"], rows, settings["form"]
+    )
+
+
+def test_what_is_fed_is_stored_held_or_whole(task, untrained, tmp_path, monkeypatch):
+    rows = np.arange(10, 60)
+    there = stored(task, untrained, tmp_path)
+    assert feed_of(untrained, task, rows, stored=there) == Feed(untrained.cut.suffix, there)
+    held = feed_of(untrained, task, rows)
+    assert isinstance(held.inputs, Activations) and len(held.inputs.stored) == 50
+    torch.testing.assert_close(held.inputs.plain(rows[::-1].copy()), there.plain(rows[::-1].copy()))
+    assert isinstance(feed_of(untrained, task, rows, augmentation=AUGMENTED).inputs, Images)
+    monkeypatch.setattr(features, "MEMORY", 10)
+    assert feed_of(untrained, task, rows).module is untrained.module
+
+
+def test_training_from_activations_ends_where_training_from_images_ends(task, untrained, tmp_path):
+    data = training.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.kind)
+    chosen, weight = recipe.resolve({"epochs": 3}), []
+    for feed in (
+        Feed(untrained.module, images(task, untrained)),
+        Feed(untrained.cut.suffix, stored(task, untrained, tmp_path)),
+    ):
+        network = untrained.network(7)
+        result = training.fit(network, untrained.trainable, feed, data, chosen, 7, "cpu")
+        weight.append((network.module.get_parameter("1.weight").detach().clone(), result.history[-1]["train_loss"]))
+    torch.testing.assert_close(weight[0][0], weight[1][0], rtol=1e-4, atol=1e-5)
+    assert weight[0][1] == pytest.approx(weight[1][1], rel=1e-4)
+
+
+# The stage -----------------------------------------------------------------------------------------------------------
+
+
+def spec(**changes):
+    model = tiny_study.STUDY["model"]
+    return {"model": model, "method": None, "precision": "fp32", "augmentation": PLAIN, "limit_gb": 1} | changes
+
+
+def made(folder, task_json, weights, **changes):
+    stage.features(spec(**changes), task_json, weights, folder / "activations.npy", folder / "features.json")
+    return files.read_json(folder / "features.json")
+
+
+def test_the_stage_stores_and_says_what_it_stored(task_json, weights, tmp_path):
+    about = made(tmp_path, task_json, weights)
+    assert about["stored"] and about["reason"] is None
+    assert about["bytes"] == 200 * 216 * 4
+    assert about["layout"] == {"shape": [216], "form": "fp32", "views": 0}
+    assert about["sha256"] == files.sha256(tmp_path / "activations.npy")
+    assert made(tmp_path, task_json, weights) == about, "the same again"
+
+
+def test_views_are_stored_where_the_augmentation_asks_for_them(task_json, weights, tmp_path):
+    about = made(tmp_path, task_json, weights, augmentation=AUGMENTED)
+    assert about["bytes"] == (200 + 3 * 100) * 216 * 4
+
+
+def test_more_than_the_limit_is_not_stored_but_said(task_json, weights, tmp_path, caplog):
+    about = made(tmp_path, task_json, weights, limit_gb=1e-4)
+    assert not about["stored"]
+    assert "more than compute.features_gb allows (0.0001)" in about["reason"] and about["reason"] in caplog.text
+    assert (tmp_path / "activations.npy").stat().st_size < 200
+
+
+def test_a_network_that_cannot_be_cut_is_not_stored_but_said(task_json, weights, tmp_path):
+    method = {"kind": "full"}
+    assert "cannot be cut" in made(tmp_path, task_json, weights, method=method)["reason"]
+
+
+def test_half_precision_without_the_device_for_it_is_refused(task_json, weights, tmp_path):
+    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
+        made(tmp_path, task_json, weights, precision="fp16")
+    assert not (tmp_path / "features.json").exists()
+
+
+@pytest.mark.parametrize("limit", [1, 1e-4])
+def test_runs_train_and_predict_from_stored_activations_and_without_them(task_json, weights, tmp_path, limit):
+    made(tmp_path, task_json, weights, limit_gb=limit)
+    manifest, outcomes = tmp_path / "features.json", {}
+    for name, given in (("with", manifest), ("without", None)):
+        fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
+        probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
+        finetune(probe, task_json, weights, "w", given, "code", fitted, fitted / "block-0.json")
+        block = fitted / "block-0.json"
+        predict(probe, task_json, weights, given, fitted, block, "code", folder, folder / "block-0.json")
+        tables = [pd.read_parquet(folder / f"{seed}.parquet") for seed in (0, 1)]
+        outcomes[name] = [(table["phase"].tolist(), np.stack(table["probabilities"])) for table in tables]
+    for stored_run, other in zip(outcomes["with"], outcomes["without"], strict=True):
+        assert stored_run[0] == other[0]
+        np.testing.assert_allclose(stored_run[1], other[1], atol=1e-4)
