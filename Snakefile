@@ -39,6 +39,7 @@ rule all:
     input:
         "<results>/report/report.html",
         "<results>/report/summary.md",
+        kept_checkpoints(),
 
 
 # Stops of the pipeline that can be asked for by name ------------------------------------------------------------

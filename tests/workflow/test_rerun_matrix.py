@@ -96,6 +96,18 @@ def test_a_seed_removed_trains_nothing(study):
     assert run_files(study) == before
 
 
+def test_fewer_checkpoints_kept_reruns_nothing_before_and_nothing_after(study):
+    study.append("tiny.yaml", "checkpoints: none\n")
+    assert jobs(study) == {"keep_checkpoints"}
+    study.snakemake("--cores", "1", "--configfile", "tiny.yaml")
+    assert not list(study.folder.glob("results/tiny/finetune/*/*/*/*/checkpoint.safetensors"))
+    assert jobs(study) == set()
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
+    before = run_files(study)
+    study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
+    assert {path: time for path, time in run_files(study).items() if path in before} == before
+
+
 def test_a_plot_restyled(study):
     study.append("tiny.yaml", "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n")
     assert jobs(study) == {"plot plot=seed_spread", "report"}

@@ -21,3 +21,38 @@ rule aggregate:
         spec=aggregate_spec(),
     script:
         "../scripts/aggregate.py"
+
+
+# Last, because everything before may still need them.
+rule keep_checkpoints:
+    input:
+        manifest="<results>/aggregate/manifest.json",
+        runs=ancient("<results>/aggregate/runs.parquet"),
+        manifests=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        code=code_of("keep_checkpoints"),
+    output:
+        "<results>/aggregate/checkpoints.json",
+    log:
+        "<results>/aggregate/checkpoints.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        keep=study.checkpoints,
+    script:
+        "../scripts/keep_checkpoints.py"
+
+
+localrules:
+    disk,
+
+
+rule disk:
+    log:
+        "<results>/disk.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        results=f"results/{study.name}",
+        downloads="results/downloads",
+    script:
+        "../scripts/disk.py"

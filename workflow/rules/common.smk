@@ -259,6 +259,10 @@ def blocks_of(cell, pattern):
     return [pattern.format(model=model, task=task, method=method, block=block) for block in blocks]
 
 
+def kept_checkpoints():
+    return [] if study.checkpoints == "all" else ["<results>/aggregate/checkpoints.json"]
+
+
 def all_tables():
     return ["<results>/aggregate/runs.parquet", *[f"<results>/analyse/{name}.csv" for name in study.analyses]]
 

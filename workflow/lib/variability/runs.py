@@ -16,6 +16,8 @@ PROGRESS_SECONDS = 10.0
 
 #: Where a run's network lies in its folder.
 CHECKPOINT = "checkpoint.safetensors"
+#: In a run's record where its checkpoint was dropped on purpose.
+DROPPED = "checkpoint_dropped"
 
 _log = logging.getLogger(__name__)
 

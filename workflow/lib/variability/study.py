@@ -40,6 +40,11 @@ class Study:
         return COMPUTE | self.config.get("compute", {})
 
     @property
+    def checkpoints(self) -> str:
+        """Which checkpoints stay when the study is done: all, the best of each cell, or none."""
+        return self.config.get("checkpoints", "all")
+
+    @property
     def base_tables(self) -> tuple[str, ...]:
         """Which base tables the study has."""
         return holdings.base_tables(self)

@@ -244,6 +244,8 @@ def _recipe_problems(config: dict[str, Any]) -> Iterator[Problem]:
     for key, (task, used) in recipes.items():
         if task["split"]["validation"] != 0:
             continue
+        if config.get("checkpoints") == "best" and key.startswith("tasks."):
+            yield Problem(f"{key}.split.validation", "is 0, but checkpoints: best chooses among seeds by validation")
         for wanting in ("checkpoint: best", "early_stopping"):
             if any(r["checkpoint"] == "best" if wanting == "checkpoint: best" else r["early_stopping"] for r in used):
                 yield Problem(f"{key}.split.validation", f"is 0, but the recipe's {wanting} needs validation examples")

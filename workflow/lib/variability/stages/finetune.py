@@ -49,7 +49,8 @@ def finetune(
         record = runs.read_record(folder / str(seed) / "run.json")
         if record.get("fingerprint") != fingerprint(seed):
             return None
-        checksums = {OUTPUTS[name]: sha for name, sha in record["sha256"].items()}
+        there = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(runs.DROPPED))]
+        checksums = {OUTPUTS[name]: record["sha256"][name] for name in there}
         return entry(record) if runs.intact(folder / str(seed), checksums) else None
 
     def make(seed: int, place: str) -> dict[str, Any]:

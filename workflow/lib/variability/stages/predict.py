@@ -63,6 +63,11 @@ def predict(
 
     def make(seed: int, place: str) -> dict[str, Any]:
         checkpoint = finetune_folder / str(seed) / runs.CHECKPOINT
+        if runs.read_record(checkpoint.parent / "run.json").get(runs.DROPPED):
+            raise UserError(
+                f"{checkpoint} was dropped, as the config's `checkpoints` asked, and has to be there to predict anew; "
+                f"{remedies.again('finetune', checkpoint.parent)}, with checkpoints: all"
+            )
         if not runs.intact(checkpoint.parent, {checkpoint.name: fitted[seed]["sha256"]["checkpoint"]}):
             raise UserError(
                 f"{checkpoint} is gone or is not the file that finetune wrote; {remedies.again('finetune')}"

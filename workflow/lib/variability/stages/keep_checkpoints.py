@@ -1,0 +1,59 @@
+"""Drops the checkpoints that a study does not keep, once everything has been read from them."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from variability.files import read_json, write_json
+from variability.metrics import scalars
+from variability.runs import CHECKPOINT, DROPPED
+
+_log = logging.getLogger(__name__)
+
+CELL = ["model", "task", "method"]
+
+
+def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], kept: Path) -> None:
+    """Removes checkpoints and writes what is left: {kept: [[model, task, method, seed], ...]}.
+
+    keep: none, or best for the one seed of each cell with the best primary metric on validation. runs: the runs table.
+    manifests: of ``finetune``; the runs lie beside them. A run's record says that its checkpoint was dropped, so that
+    the run is not taken for damaged and trained again.
+    """
+    chosen = set() if keep == "none" else best(pd.read_parquet(runs))
+    freed, left = 0, []
+    for manifest in manifests:
+        cell = manifest.parent.parts[-3:]
+        for run in read_json(manifest)["runs"]:
+            if (*cell, run["seed"]) in chosen:
+                left.append([*cell, run["seed"]])
+            else:
+                freed += _drop(manifest.parent / str(run["seed"]))
+    write_json(kept, {"kept": sorted(left)})
+    _log.info("checkpoints: %d kept, %.1f MB freed", len(left), freed / 1e6)
+
+
+def best(runs: pd.DataFrame) -> set[tuple]:
+    """(model, task, method, seed) of the best run of each cell, by its primary metric on validation.
+
+    The lowest seed of equally good ones; of a cell without a completed run, none.
+    """
+    here = runs["primary"] & (runs["phase"] == "after") & (runs["split"] == "validation") & runs["value"].notna()
+    told = runs[here].sort_values("seed")
+    signs = {name: 1.0 if plugin.HIGHER_IS_BETTER else -1.0 for name, plugin in scalars().items()}
+    first = told.assign(_good=told["value"] * told["metric"].map(signs).astype(float)).sort_values(
+        "_good", ascending=False, kind="stable"
+    )
+    return set(first.drop_duplicates(CELL)[[*CELL, "seed"]].itertuples(index=False, name=None))
+
+
+def _drop(folder: Path) -> int:
+    checkpoint, record = folder / CHECKPOINT, read_json(folder / "run.json")
+    if not record.get(DROPPED):
+        # Said first: a record of a checkpoint that is gone would have the run trained again.
+        write_json(folder / "run.json", record | {DROPPED: True})
+    size = checkpoint.stat().st_size if checkpoint.is_file() else 0
+    checkpoint.unlink(missing_ok=True)
+    return size

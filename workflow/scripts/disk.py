@@ -1,0 +1,9 @@
+from variability.journal import journal
+
+with journal(snakemake.log[0]):
+    import sys
+    from pathlib import Path
+
+    from variability.stages.disk import disk
+
+    print(disk(Path(snakemake.params.results), Path(snakemake.params.downloads)), file=sys.stderr)
