@@ -56,42 +56,6 @@ def test_blocks_double_where_there_are_so_many_seeds_that_planning_them_would_ta
     assert {len(blocks) for blocks in study.blocks.values()} == {10}
 
 
-AUGMENTED = {"augmentation": {"flip": True}}
-
-
-def test_methods_share_the_activations_of_what_they_freeze():
-    study = changed(
-        methods=CONFIG["methods"] | {"probe": {"kind": "linear_probe", "recipe": {"lr": 0.1}}, "full": None}
-    )
-    own = {cell: study.features_of(*cell) for cell in study.seeds}
-    assert own["a", "digits", "linear_probe"] == own["a", "digits", "probe"] == "backbone"
-    assert own["a", "digits", "last"] == "backbone-less-2"
-    assert own["a", "digits", "full"] is None
-    assert {name for (model, _, _), name in own.items() if model == "b"} == {None}, "every seed has its own backbone"
-    assert study.features_before("a", "digits", "full") == "backbone"
-    assert study.features_before("a", "digits", "last") == "backbone-less-2"
-    assert study.features_before("b", "digits", "full") is None
-    assert set(study.features) == {
-        ("a", task, name) for task in ("digits", "letters2") for name in ("backbone", "backbone-less-2")
-    }
-
-
-def test_new_augmentations_in_every_epoch_leave_nothing_to_store_and_views_do():
-    study = changed(recipe=AUGMENTED)
-    assert study.features_of("a", "digits", "linear_probe") is None
-    views = changed(recipe={"augmentation": {"flip": True, "views": 4}, "precision": "bf16"})
-    name = views.features_of("a", "digits", "linear_probe")
-    assert name.startswith("backbone-bf16-")
-    assert views.features["a", "digits", name]["augmentation"]["views"] == 4
-    other = changed(recipe={"augmentation": {"flip": True, "views": 5}, "precision": "bf16"})
-    assert other.features_of("a", "digits", "linear_probe") != name
-
-
-def test_views_of_no_augmentation_are_the_images_as_they_are():
-    plain, views = Study(CONFIG), changed(recipe={"augmentation": {"views": 4}})
-    assert plain.features == views.features
-
-
 def test_the_nearer_recipe_wins():
     study = changed(
         recipe={"lr": 0.1, "epochs": 7, "augmentation": {"flip": True}},

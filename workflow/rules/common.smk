@@ -18,6 +18,7 @@ from variability.device import gpu_count
 from variability.errors import UserError
 from variability.files import sketch
 from variability.mirrors import find_file, mirrors_from
+from variability.stored_features import StoredFeatures
 from variability.weights import weights_kind
 from variability.wording import SUMMARISED
 
@@ -25,6 +26,7 @@ try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
     study = validation.check(config, schema, mirrors)
+    stored = StoredFeatures(study)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -139,12 +141,12 @@ def weights_of(wildcards):
 
 def finetune_features(wildcards):
     cell = (wildcards.model, wildcards.task, wildcards.method)
-    return stored_features(wildcards, study.features_of(*cell))
+    return stored_features(wildcards, stored.of(*cell))
 
 
 def predict_features(wildcards):
     cell = (wildcards.model, wildcards.task, wildcards.method)
-    return stored_features(wildcards, study.features_before(*cell))
+    return stored_features(wildcards, stored.before(*cell))
 
 
 def stored_features(wildcards, name):
@@ -309,7 +311,7 @@ def pretrain_spec(wildcards):
 
 
 def features_spec(wildcards):
-    return study.features[wildcards.model, wildcards.task, wildcards.features]
+    return stored.specs[wildcards.model, wildcards.task, wildcards.features]
 
 
 def finetune_spec(wildcards):

@@ -54,7 +54,7 @@ class Study:
         """Options of the analyses by name: of those that are chosen, and of those that figures and claims read."""
         readers = [registry.find("plots", name) for name in self.plots]
         readers += [registry.find("claims", name) for name in self.claims]
-        return _sorted({name: {} for reader in readers for name in reader.ANALYSES} | self._chosen("analyses"))
+        return sorted_keys({name: {} for reader in readers for name in reader.ANALYSES} | self._chosen("analyses"))
 
     @cached_property
     def plots(self) -> dict[str, dict]:
@@ -84,14 +84,14 @@ class Study:
         if family != "analyses":
             made = set(self._chosen("analyses"))
             usual = [name for name in usual if made >= set(registry.find(family, name).ANALYSES)]
-        return _sorted(
+        return sorted_keys(
             choice.chosen(self.config.get(family), [name for name in usual if not self.lacking(family, name)])
         )
 
     @cached_property
     def imports(self) -> dict[str, dict[str, Any]]:
         """What is known of each file of runs from elsewhere, by name."""
-        return _sorted(self.config.get("imports", {}))
+        return sorted_keys(self.config.get("imports", {}))
 
     @cached_property
     def seeds(self) -> dict[Cell, tuple[int, ...]]:
@@ -120,12 +120,13 @@ class Study:
         asked = self.compute["seeds_per_job"]
         if asked != "auto":
             return asked
-        size = self._method(method).SEEDS_PER_JOB
+        size = self.method(method).SEEDS_PER_JOB
         while size * MAX_BLOCKS < len(self.config["seeds"]):
             size *= 2
         return size
 
-    def _method(self, name: str) -> methods.Method:
+    def method(self, name: str) -> methods.Method:
+        """The method's plug-in, with its own options."""
         return methods.plugin(self.method_entry(name))
 
     @cached_property
@@ -154,14 +155,14 @@ class Study:
         """What ``download`` has to know, by key, over all tasks and pretrainings of the config."""
         tasks = [*self.config.get("tasks", {}), *self.config.get("pretraining", {})]
         return {
-            self.dataset_key(task): _sorted({key: self.task_entry(task)[key] for key in ("dataset", "options")})
+            self.dataset_key(task): sorted_keys({key: self.task_entry(task)[key] for key in ("dataset", "options")})
             for task in tasks
         }
 
     def prepare_spec(self, task: str) -> dict[str, Any]:
         entry = self.task_entry(task)
         keys = ("dataset", "options", "kind", "image", "split")
-        return _sorted({"name": task} | {key: entry[key] for key in keys})
+        return sorted_keys({"name": task} | {key: entry[key] for key in keys})
 
     def model_entry(self, name: str) -> dict[str, Any]:
         """A model's entry with defaults filled in, without its recipe."""
@@ -183,7 +184,7 @@ class Study:
     def pretrain_spec(self, model: str) -> dict[str, Any]:
         name = self.model_entry(model)["weights"].removeprefix("pretrain:")
         entry = self.config["pretraining"][name]
-        return _sorted(
+        return sorted_keys(
             {
                 "model": self.model_entry(model),
                 "pretraining": name,
@@ -196,61 +197,15 @@ class Study:
         return self.model_entry(model)["weights"].removeprefix("pretrain:")
 
     def finetune_spec(self, model: str, task: str, method: str, block: int) -> dict[str, Any]:
-        return _sorted(self.predict_spec(model, task, method, block) | {"recipe": self.recipe(model, task, method)})
+        return sorted_keys(self.predict_spec(model, task, method, block) | {"recipe": self.recipe(model, task, method)})
 
     def predict_spec(self, model: str, task: str, method: str, block: int) -> dict[str, Any]:
-        return _sorted(
+        return sorted_keys(
             {
                 "model": self.model_entry(model),
                 "task": {"name": task, "kind": self.task_entry(task)["kind"]},
                 "method": self.method_entry(method),
                 "seeds": list(self.blocks[model, task, method][block]),
-            }
-        )
-
-    def features_of(self, model: str, task: str, method: str) -> str | None:
-        """Names the stored activations that the runs of a cell train on; None where there are none to share.
-
-        That is where nothing is frozen, every seed has a backbone of its own, or each epoch asks for new augmentations.
-        """
-        frozen, settings = self._method(method).frozen(), self.recipe(model, task, method)
-        augments = recipe.augments(settings["augmentation"])
-        if frozen is None or self.weights_kind(model) == "none" or (augments and not settings["augmentation"]["views"]):
-            return None
-        parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
-        return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augments else []))
-
-    def features_before(self, model: str, task: str, method: str) -> str | None:
-        """Names the stored activations that give a cell's predictions before training; None where there are none."""
-        own = self.features_of(model, task, method)
-        if own is None and self._method(method).frozen() is None and self.weights_kind(model) != "none":
-            return methods.BACKBONE
-        return own
-
-    @cached_property
-    def features(self) -> dict[Cell, dict[str, Any]]:
-        """What ``features`` has to know, by model, task and the name of the stored activations."""
-        found = {}
-        for cell in self.seeds:
-            model, task, method = cell
-            if own := self.features_of(*cell):
-                settings = self.recipe(*cell)
-                # Any network has a backbone, so its features are not the method's.
-                entry = None if self._method(method).frozen() == methods.BACKBONE else self.method_entry(method)
-                found[model, task, own] = self._features_spec(model, entry, settings)
-            elif before := self.features_before(*cell):
-                found[model, task, before] = self._features_spec(model, None, recipe.DEFAULTS)
-        return found
-
-    def _features_spec(self, model: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
-        augmentation = settings["augmentation"]
-        return _sorted(
-            {
-                "model": self.model_entry(model),
-                "method": method and {key: value for key, value in method.items() if key != "name"},
-                "precision": settings["precision"],
-                "augmentation": augmentation if recipe.augments(augmentation) else recipe.DEFAULTS["augmentation"],
-                "limit_gb": self.compute["features_gb"],
             }
         )
 
@@ -288,7 +243,7 @@ class Study:
         """What is known of models and tasks beside their runs, for the columns of the runs table."""
         keys = ("provider", "architecture", "weights", "options")
         models = {name: {key: self.model_entry(name)[key] for key in keys} for name in self.models}
-        return _sorted(
+        return sorted_keys(
             {
                 "models": {name: entry | self._pretrained(name) for name, entry in models.items()},
                 "tasks": {name: {key: self.task_entry(name)[key] for key in ("kind", "metric")} for name in self.tasks},
@@ -325,7 +280,7 @@ class Study:
     def _backbone(self, model: str) -> dict[str, Any]:
         keys = ("provider", "architecture", "options", "weights", "sha256")
         entry = self.model_entry(model)
-        return _sorted({key: entry[key] for key in keys if key in entry})
+        return sorted_keys({key: entry[key] for key in keys if key in entry})
 
 
 def with_model_defaults(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -347,6 +302,6 @@ def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sorted(value: Any) -> Any:
+def sorted_keys(value: Any) -> Any:
     """The same plain value with sorted keys at every depth, so that equal values have equal reprs."""
     return json.loads(json.dumps(value, sort_keys=True))

@@ -1,0 +1,64 @@
+"""Which activations of frozen parts a study stores, and which of its runs use them."""
+
+from functools import cached_property
+from typing import Any
+
+from variability import recipe
+from variability.files import digest
+from variability.methods import BACKBONE
+from variability.study import Cell, Study, sorted_keys
+
+
+class StoredFeatures:
+    """Activations are named by what is frozen, the precision and the augmentation: all runs of a model on a task whose
+    name is the same share them, whatever their seed and method."""
+
+    def __init__(self, study: Study):
+        self._study = study
+
+    def of(self, model: str, task: str, method: str) -> str | None:
+        """Names the activations that the runs of a cell train on; None where there are none to share.
+
+        That is where nothing is frozen, every seed has a backbone of its own, or each epoch asks for new augmentations.
+        """
+        frozen, settings = self._study.method(method).frozen(), self._study.recipe(model, task, method)
+        augments = recipe.augments(settings["augmentation"])
+        fresh = augments and not settings["augmentation"]["views"]
+        if frozen is None or self._study.weights_kind(model) == "none" or fresh:
+            return None
+        parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
+        return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augments else []))
+
+    def before(self, model: str, task: str, method: str) -> str | None:
+        """Names the activations that give a cell's predictions before training; None where there are none.
+
+        Of a method that freezes nothing they are the backbone's: before training it is what it is for every seed.
+        """
+        frozen, pretrained = self._study.method(method).frozen(), self._study.weights_kind(model) != "none"
+        return BACKBONE if frozen is None and pretrained else self.of(model, task, method)
+
+    @cached_property
+    def specs(self) -> dict[Cell, dict[str, Any]]:
+        """What ``features`` has to know, by model, task and the name of the activations."""
+        found = {}
+        for cell in self._study.seeds:
+            model, task, method = cell
+            if own := self.of(*cell):
+                # Any network has a backbone, so its features are not the method's.
+                kind = None if self._study.method(method).frozen() == BACKBONE else self._study.method_entry(method)
+                found[model, task, own] = self._spec(model, kind, self._study.recipe(*cell))
+            elif before := self.before(*cell):
+                found[model, task, before] = self._spec(model, None, recipe.DEFAULTS)
+        return found
+
+    def _spec(self, model: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
+        augmentation = settings["augmentation"]
+        return sorted_keys(
+            {
+                "model": self._study.model_entry(model),
+                "method": method and {key: value for key, value in method.items() if key != "name"},
+                "precision": settings["precision"],
+                "augmentation": augmentation if recipe.augments(augmentation) else recipe.DEFAULTS["augmentation"],
+                "limit_gb": self._study.compute["features_gb"],
+            }
+        )
