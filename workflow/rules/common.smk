@@ -327,11 +327,17 @@ def score_metrics(wildcards):
 
 
 def analysis_options(wildcards):
-    return study.analyses[wildcards.analysis]
+    return chosen("analyses", wildcards.analysis, study.analyses)
 
 
 def plot_options(wildcards):
-    return study.plots[wildcards.plot]
+    return chosen("plots", wildcards.plot, study.plots)
+
+
+def chosen(family, name, options):
+    if name not in options:
+        raise WorkflowError(f"{family}: {name!r} is not of this study; {registry.suggest(name, list(options))}")
+    return options[name]
 
 
 def analysis_caption(wildcards):

@@ -27,7 +27,8 @@ class ModelTaskHeatmap(Plot):
         spread = wording.shown(tables["spread"])
         models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
         labels = runs.drop_duplicates("task").set_index("task")["label"]
-        common = labels.nunique() == 1
+        # Tasks of one metric may still have units of their own, an RMSE for one; shares are comparable.
+        common = labels.nunique() == 1 and bool(spread["mean"].dropna().between(0, 1).all())
         spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
         beside = len(methods) * len(tasks) <= 9
         rows, columns = (1, len(methods)) if beside else (len(methods), 1)
@@ -50,7 +51,8 @@ class ModelTaskHeatmap(Plot):
                 for x, task in enumerate(tasks):
                     if (model, task, method) in cells.index:
                         _words(axes, x, y, cells.loc[(model, task, method)], spread["n"].max(), image)
-            heads = [task if common else f"{task}\n({labels[task].partition(' (')[0]})" for task in tasks]
+            named = labels.nunique() > 1
+            heads = [f"{task}\n({labels[task].partition(' (')[0]})" if named else task for task in tasks]
             axes.set_xticks(range(len(tasks)), [_head(head) for head in heads], fontsize=7)
             axes.set_yticks(range(len(models)), [style.wrap(model, 28) for model in models])
             axes.tick_params(length=0)

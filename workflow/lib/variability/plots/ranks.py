@@ -25,15 +25,16 @@ class Ranks(Plot):
         tasks = [task for task in _study.names(runs, "task") if (ranks["task"] == task).any()]
         panels = {task: _best(ranks[ranks["task"] == task]) for task in tasks}
         widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
-        columns = 2 if min(widest, DRAWN) <= 6 and len(tasks) > 1 else 1
-        rows = max(1, -(-len(tasks) // columns))
         counts = [panel[_study.KEYS].drop_duplicates().shape[0] for panel in panels.values()]
-        most = max([1, *counts])
+        wide, high = 3.2 + CELL * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
+        # As many columns as make the whole about as wide as it is high.
+        columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
+        rows = max(1, -(-len(tasks) // columns))
         methods = runs["method"].nunique() > 1
         failed = int((runs["status"] != "completed").sum())
         figure = style.figure(
-            width=max(6.5, columns * (3.2 + CELL * min(widest, DRAWN))),
-            height=1.6 + rows * (1.25 + 0.36 * most),
+            width=max(6.5, columns * wide),
+            height=1.6 + rows * high,
             title=self.option(
                 "title", f"{self.study}: ranks by {_study.metric_of(runs)} on the {wording.SPLIT} split, over seeds"
             ),
