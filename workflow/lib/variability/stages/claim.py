@@ -15,8 +15,8 @@ HEADS = {
     SUPPORTED: "The runs show it: where there is a p-value, at the stated level after adjusting for the number of "
     "claims in its family; without interval and p-value, these runs are beyond a cut-off.",
     UNDECIDED: "The runs allow it and its opposite.",
-    REFUSED: "The runs show the opposite, or that the effect is too small to matter: by the interval beside it, which is "
-    "not adjusted for the number of claims.",
+    REFUSED: "The runs show the opposite, or that the effect is too small to matter: by the interval beside it, which "
+    "is not adjusted for the number of claims.",
 }
 
 
