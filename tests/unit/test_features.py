@@ -179,6 +179,16 @@ def test_half_precision_without_the_device_for_it_is_refused(task_json, weights,
     assert not (tmp_path / "features.json").exists()
 
 
+def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json, weights, tmp_path):
+    probe, block = tiny_study.STUDY | {"method": PROBE, "seeds": [0]}, tmp_path / "block-0.json"
+    times = set()
+    for limit in (1e-4, 1.1e-4):
+        made(tmp_path, task_json, weights, limit_gb=limit)
+        finetune(probe, task_json, weights, "w", tmp_path / "features.json", "code", tmp_path, block)
+        times.add((tmp_path / "0" / "run.json").stat().st_mtime_ns)
+    assert len(times) == 1
+
+
 @pytest.mark.parametrize("limit", [1, 1e-4])
 def test_runs_train_and_predict_from_stored_activations_and_without_them(task_json, weights, tmp_path, limit):
     made(tmp_path, task_json, weights, limit_gb=limit)

@@ -90,6 +90,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def activations_sha256(manifest: Path | None) -> str | None:
+    """The checksum of stored activations; None where there are none, for whatever reason their manifest gives."""
+    return files.read_json(manifest).get("sha256") if manifest else None
+
+
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:
     """Writes the rows of a history as CSV; what is not known is an empty field."""
     with files.replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as handle:

@@ -39,7 +39,7 @@ def finetune(
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
     common |= {"data": task["sha256"], "weights": weights_sha256, "code": code}
-    common |= {"threads": threads, "features": files.sha256(features) if features else None}
+    common |= {"threads": threads, "features": runs.activations_sha256(features)}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
     def fingerprint(seed: int) -> str:

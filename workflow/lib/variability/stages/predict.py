@@ -45,7 +45,7 @@ def predict(
     task = files.read_json(task_json)
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
     common = {"data": task["sha256"], "code": code, "threads": threads}
-    common |= {"features": files.sha256(features) if features else None}
+    common |= {"features": runs.activations_sha256(features)}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
     def fingerprint(seed: int) -> str:
