@@ -1,7 +1,7 @@
 # finetune-variability: how much of a fine-tuning result is the model, the task, the method, and how much the seed.
 #
-#   download -----------------> prepare --+
-#   download_weights / pretrain ----------+-> finetune -> predict -> score -> aggregate -> analyse -> plot -> report
+#   download -----------------> prepare --+-> features -+
+#   download_weights / pretrain ----------+-------------+-> finetune -> predict -> score -> aggregate -> analyse -> plot -> report
 #
 # Stages stand in workflow/rules, one file each; what they call stands in workflow/lib/variability/stages.
 from snakemake.utils import min_version
