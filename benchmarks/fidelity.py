@@ -1,0 +1,169 @@
+"""What the fast path costs in fidelity: metrics on real data from stored activations against those from the images.
+
+    VARIABILITY_MIRROR=path/to/mirror python benchmarks/fidelity.py [--seeds 10] [--epochs 8] [--threads 2]
+
+MobileNetV2 with ImageNet weights on a part of Fashion-MNIST, as in studies/mirror.yaml, for both methods that freeze
+something. The plain path computes the whole network from the images at each step, in fp32; the fast paths train what
+follows the frozen prefix on its stored activations, in fp32 and in bf16 (stored in bf16, trained under autocast, as
+`precision: bf16` has it). A third line, bf16 from the images, tells what bf16 does from what storing does. Test outputs
+come the way each path gets them, from the images or from the activations, in fp32.
+A seed draws the head and the order of the examples, alike on all paths, so that differences are within seeds.
+
+Printed are, against the plain path: the difference of mean test accuracy with its paired t interval over seeds, the
+largest absolute difference of any probability, and the share of test predictions that agree. Progress goes to
+standard error; the last thing printed is a table in Markdown. Data and weights come from the mirror, not the network.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib"))
+
+import numpy as np
+
+from variability import device, features, fetching, files, inference, intervals, recipe, training
+from variability.inputs import Activations, Feed, Images
+from variability.mirrors import mirrors_from
+from variability.stages.download import download
+from variability.stages.download_weights import download_weights
+from variability.stages.prepare import prepare
+from variability.tasks import PreparedTask
+from variability.untrained import Untrained
+
+LEVEL = 0.95
+MODEL = {
+    "name": "mobilenet_v2",
+    "provider": "torchvision",
+    "architecture": "mobilenet_v2",
+    "options": {},
+    "weights": "mobilenet_v2.torchvision.safetensors",
+    "sha256": "c3e13532fb454757e5e749acf3161618e2bd5f31731a6756e39668af5504de77",
+    "preprocess": {"size": 80, "resize": 80, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+}
+TASK = {
+    "name": "fashion",
+    "dataset": "torchvision",
+    "options": {"class": "FashionMNIST"},
+    "kind": "classification",
+    "image": {"size": 28, "color": "grey"},
+    "split": {"train": 200, "validation": 50, "test": 400, "seed": 0, "resample": False},
+}
+METHODS = {
+    "linear_probe": ({"name": "linear_probe", "kind": "linear_probe"}, {"lr": 0.003}),
+    "partial": ({"name": "partial", "kind": "partial", "blocks": 2}, {}),
+}
+RECIPE = {"optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.1}
+PLAIN = "images, fp32"
+#: {name: (number format, whether what is frozen is computed once)}
+PATHS = {"activations, fp32": ("fp32", True), "activations, bf16": ("bf16", True), "images, bf16": ("bf16", False)}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all paths have in common."""
+
+    task: PreparedTask
+    weights: Path
+    folder: Path
+    settings: dict
+
+    def probabilities(self, method: str, form: str, cut: bool, seeds: range) -> np.ndarray:
+        """(seeds, test examples, classes) after training.
+
+        form: number format of training and of stored activations. cut: whether what is frozen is computed once.
+        """
+        entry, own = METHODS[method]
+        chosen = recipe.resolve(RECIPE, own, self.settings, {"precision": form})
+        untrained = Untrained(MODEL, entry, self.task, self.weights, "cpu")
+        untrained.network(seed=0)
+        images = Images(self.task.images, untrained.preprocess, "cpu", chosen["augmentation"])
+        stored = self._stored(untrained, images, f"{method}-{form}", form) if cut else None
+        return np.stack([self._one(untrained, images, stored, chosen, seed) for seed in seeds])
+
+    def _stored(self, untrained: Untrained, images: Images, name: str, form: str) -> Activations:
+        if untrained.cut is None:
+            raise SystemExit(f"{name}: the network cannot be cut where its frozen part ends")
+        target = self.folder / name / features.FILE
+        layout = features.store(untrained.cut.prefix, images, self.task.may_train, 0, "cpu", form, target)
+        files.write_json(target.parent / "manifest.json", {"stored": True, "layout": layout})
+        return features.opened(target.parent / "manifest.json", self.task.may_train, "cpu")
+
+    def _one(
+        self, untrained: Untrained, images: Images, stored: Activations | None, chosen: dict, seed: int
+    ) -> np.ndarray:
+        task, network = self.task, untrained.network(seed)
+        rows = np.arange(len(task.labels))
+        whole = Feed(untrained.module, images)
+        feed = features.feed(untrained, images, stored, rows, chosen["precision"]) if stored else whole
+        data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+        result = training.fit(network, untrained.trainable, feed, data, chosen, seed, "cpu")
+        if result.status != "completed":
+            raise SystemExit(f"seed {seed}: {result.fail_reason}")
+        untrained.module.eval()
+        said = inference.outputs(feed.module, feed.inputs, task.rows("test", seed))
+        return said.double().softmax(1).numpy()
+
+
+def prepared(folder: Path) -> tuple[PreparedTask, Path]:
+    """The task and the whole pretrained network, from the mirror."""
+    mirrors = mirrors_from([], os.environ)
+    if not mirrors:
+        raise SystemExit("set VARIABILITY_MIRROR to a folder that holds Fashion-MNIST and the weights of MobileNetV2")
+    fetcher = fetching.Fetcher(cache=folder / "cache", mirrors=mirrors)
+    download(TASK["dataset"], TASK["options"], folder / "data" / "files", folder / "data" / "manifest.json", fetcher)
+    prepare(TASK, folder / "data" / "files", folder / "task")
+    weights = folder / "weights.safetensors"
+    download_weights(MODEL, weights, folder / "weights.json", fetcher, mirrors)
+    return PreparedTask.open(folder / "task" / "task.json"), weights
+
+
+def line(method: str, path: str, plain: np.ndarray, fast: np.ndarray, truth: np.ndarray) -> str:
+    """A line of the table. plain, fast: (seeds, examples, classes)."""
+    accuracies = [(each.argmax(2) == truth).mean(1) for each in (plain, fast)]
+    apart = accuracies[1] - accuracies[0]
+    n = len(apart)
+    interval = "one seed gives none"
+    if n > 1:
+        low, high = intervals.t_interval(apart.mean(), apart.std(ddof=1), n, LEVEL)
+        interval = f"{low:+.4f} to {high:+.4f}"
+    agree = (plain.argmax(2) == fast.argmax(2)).mean()
+    return (
+        f"| {method} | {path} | {accuracies[0].mean():.4f} | {accuracies[1].mean():.4f} | {apart.mean():+.4f} | "
+        f"{interval} | {np.abs(plain - fast).max():.1e} | {100 * agree:.2f} % | {n} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    device.configure(threads=given.threads)
+    table = []
+    with tempfile.TemporaryDirectory() as temporary:
+        task, weights = prepared(Path(temporary))
+        bench = Bench(task, weights, Path(temporary), {"epochs": given.epochs, "batch_size": 32})
+        truth = task.labels[task.rows("test", 0)]
+        for method in METHODS:
+            print(f"{method}: {PLAIN}", file=sys.stderr, flush=True)
+            plain = bench.probabilities(method, "fp32", False, range(given.seeds))
+            for path, (form, cut) in PATHS.items():
+                print(f"{method}: {path}", file=sys.stderr, flush=True)
+                other = bench.probabilities(method, form, cut, range(given.seeds))
+                table.append(line(method, path, plain, other, truth))
+    print(f"Against {PLAIN}: {len(truth)} test examples, {given.epochs} epochs, {given.threads} threads\n")
+    print(
+        "| method | path | accuracy, plain | accuracy, this path | difference | 95 % interval | "
+        "largest difference of a probability | predictions that agree | n |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    print("\n".join(table))
+
+
+if __name__ == "__main__":
+    main()
