@@ -25,6 +25,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import founding_floor
 import founding_sides as sides
 from founding_sides import BATCH, CORES, Net, Size, alone
 
@@ -60,16 +61,20 @@ class Units:
         width = {"resnet50": 2048}.get(net.architecture, 1280)
         said(f"{net.architecture}: the loop's steps")
         one = Size(UNIT[1].train, UNIT[1].test, 1, given.repetitions)
-        (found,) = alone(sides.loop, large, net, one, given.workers, True, given.steps)
-        self.training, self.testing = found["training"], found["testing"]
+        self.training, self.testing = {}, {}
+        for threads in dict.fromkeys((1, CORES)):
+            (found,) = alone(sides.loop, large, net, one, given.workers, threads, True, given.steps)
+            self.training[threads], self.testing[threads] = found["training"], found["testing"]
+        # Two threads that wait for each other at every operation can be slower than one: the loop gets the better.
+        self.loop_threads = max(self.training, key=lambda threads: statistics.median(self.training[threads]))
         self.prefix, self.step, self.beside, self.predicting, self.floor_step = {}, {}, {}, {}, {}
         self.floor_rates = {}
         for threads in sorted({each for way in WAYS for each in (way.prefix, way.threads)}):
             jobs = CORES if threads == 1 else 1
             said(f"{net.architecture}: ours and the floor on {threads} threads")
             (self.prefix[threads],) = alone(sides.prefix_rate, large, net, threads, folder, given.repetitions)
-            (self.floor_rates[threads],) = alone(sides.floor_pass, net, threads, given.images)
-            bare = alone(sides.floor_steps, width, threads, 8192, 4, processes=jobs)
+            (self.floor_rates[threads],) = alone(founding_floor.bare_pass, net, threads, given.images)
+            bare = alone(founding_floor.bare_step, width, threads, 8192, 4, processes=jobs)
             self.floor_step[threads] = statistics.mean(bare)
             little = alone(sides.ours, small, net, UNIT[0], threads, folder, processes=jobs)
             much = alone(sides.ours, large, net, UNIT[1], threads, folder, processes=jobs)
@@ -80,8 +85,8 @@ class Units:
             self.predicting[threads] = (seconds[0] - slope * UNIT[0].test * UNIT[0].seeds, slope)
 
     def loop(self, size: Size) -> float:
-        train = size.seeds * size.epochs * size.train / statistics.median(self.training)
-        return train + size.seeds * size.test / statistics.median(self.testing)
+        train = size.seeds * size.epochs * size.train / statistics.median(self.training[self.loop_threads])
+        return train + size.seeds * size.test / statistics.median(self.testing[self.loop_threads])
 
     def ours(self, size: Size, way: Way) -> dict[str, float]:
         start, slope = self.predicting[way.threads]
@@ -104,7 +109,9 @@ def report(net: Net, units: Units, size: Size, given: argparse.Namespace) -> Non
     n, repetitions = f"{size.train:,} + {size.test:,} images", given.repetitions
     print(f"\n{net.architecture}, {n}, {size.epochs} epochs, {size.seeds} seeds, {size.steps:,} steps of {BATCH}\n")
     print("| unit | value | range | n |\n|---|---|---|---|")
-    rows = [("loop, training, images/s", units.training), ("loop, evaluation, images/s", units.testing)]
+    rows = []
+    for what, found in (("training", units.training), ("evaluation", units.testing)):
+        rows += [(f"loop, {what}, {threads} threads, images/s", rates) for threads, rates in found.items()]
     rows += [(f"ours, prefix, {threads} threads, images/s", rates) for threads, rates in units.prefix.items()]
     for threads, steps in units.step.items():
         side = f", {CORES} at a time" if threads == 1 else ""
@@ -127,7 +134,7 @@ def report(net: Net, units: Units, size: Size, given: argparse.Namespace) -> Non
     )
     loop, floors = units.loop(size), [units.floor(size, jobs) for jobs in dict.fromkeys((1, CORES))]
     print("| way | prefix s | steps s | other s | predictions s | total s | loop / it | it / floor of 1, of all |")
-    print(f"|---|---|---|---|---|---|---|---|\n| loop | | | | | {loop:.0f} | 1 | |")
+    print(f"|---|---|---|---|---|---|---|---|\n| loop, {units.loop_threads} threads | | | | | {loop:.0f} | 1 | |")
     for way in WAYS:
         found = units.ours(size, way)
         total = sum(found.values())
@@ -147,22 +154,24 @@ def check(net: Net, units: Units, size: Size, folder: Path, given: argparse.Name
     found = {}
     for name, training in (("loop", True), ("loop, backbone in eval mode", False)):
         said(f"{net.architecture}: {name}, whole")
-        (found[name],) = alone(sides.loop, task, net, size, given.workers, training)
+        (found[name],) = alone(sides.loop, task, net, size, given.workers, units.loop_threads, training)
     said(f"{net.architecture}: ours, whole")
-    (ours,) = alone(sides.ours, task, net, size, CORES, folder)
+    # All in one process, as it is measured; at the number of threads that the units say is faster.
+    way = min((Way(each, each, 1) for each in units.prefix), key=lambda way: sum(units.ours(size, way).values()))
+    (ours,) = alone(sides.ours, task, net, size, way.threads, folder)
     ours["whole"] = sum(ours[stage] for stage in ("features", "finetune", "predict"))
     found["ours"] = ours
     at = f"{size.train} + {size.test} images, {size.epochs} epochs, {size.seeds} seeds"
     print(f"\n{net.architecture} whole at {at}\n")
     print("| side | predicted s | measured s | accuracy, mean | by seed |\n|---|---|---|---|---|")
-    predicted = {"ours": sum(units.ours(size, WAYS[0]).values())}
+    predicted = {"ours": sum(units.ours(size, way).values())}
     for name, side in found.items():
         accuracies = side["accuracies"]
         by_seed = ", ".join(f"{each:.3f}" for each in accuracies)
         guess = predicted.get(name, units.loop(size))
         print(f"| {name} | {guess:.1f} | {side['whole']:.1f} | {statistics.mean(accuracies):.3f} | {by_seed} |")
     stages = ", ".join(f"{stage} {ours[stage]:.2f}" for stage in ("features", "finetune", "predict"))
-    print(f"\nOurs by stage, s: {stages}; of that steps {ours['steps']:.2f}. n = {size.seeds} seeds.")
+    print(f"\nOurs, {way.threads} threads, s: {stages}; of it steps {ours['steps']:.2f}. n = {size.seeds} seeds.")
 
 
 def main() -> None:

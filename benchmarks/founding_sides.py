@@ -1,9 +1,8 @@
-"""Both sides of the founding example, and the floor, for founding.py: each function runs in a process of its own."""
+"""Both sides of the founding example, for founding.py: each function runs in a process of its own."""
 
 import gzip
 import multiprocessing
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -129,11 +128,12 @@ def load() -> float:
 # The loop ---------------------------------------------------------------------------------------------------------
 
 
-def loop(task_json: Path, net: Net, size: Size, workers: int, frozen_in_train_mode=True, steps=None) -> dict:
+def loop(task_json: Path, net: Net, size: Size, workers: int, threads: int, train_mode=True, steps=None) -> dict:
     """The whole of it, or of its first seed and epoch as many ``steps``, then the evaluation of as many batches."""
     import torch
     from torchvision import transforms
 
+    torch.set_num_threads(threads)
     begun = time.perf_counter()
     images = np.load(task_json.parent / "images.npy").transpose(0, 2, 3, 1)
     labels = pq.read_table(task_json.parent / "examples.parquet")["label"].to_numpy()
@@ -149,7 +149,7 @@ def loop(task_json: Path, net: Net, size: Size, workers: int, frozen_in_train_mo
         module, head = net.build()
         optimizer = torch.optim.Adam(head.parameters(), lr=LR)
         for _ in range(size.epochs):
-            module.train(frozen_in_train_mode)
+            module.train(train_mode)
             started, done = time.perf_counter(), 0
             for at, (inputs, targets) in enumerate(batches):
                 if steps and at == 3:  # what only the first steps cost is no part of a unit
@@ -260,52 +260,3 @@ def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitio
             features.store(*given)
             rates.append(len(task.may_train) / (time.perf_counter() - started))
         return rates[1:]
-
-
-# The floor --------------------------------------------------------------------------------------------------------
-
-
-def floor_pass(net: Net, threads: int, images: int) -> dict[int, float]:
-    """Images a second of a bare bf16 pass, by batch size."""
-    import torch
-
-    device.configure(threads)
-    module = net.build()[0].eval().to(memory_format=torch.channels_last)
-    rates = {}
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for batch in (64, 128, 256, 512):
-            x = torch.randn(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-            x = x.contiguous(memory_format=torch.channels_last)
-            module(x)
-            times = []
-            for _ in range(max(1, images // batch)):
-                started = time.perf_counter()
-                module(x)
-                times.append(time.perf_counter() - started)
-            rates[batch] = batch / statistics.median(times)
-    return rates
-
-
-def floor_steps(width: int, threads: int, rows: int, epochs: int) -> float:
-    """Seconds of a bare head step: the fastest epoch, of activations in bf16 or fp32, whichever is faster."""
-    import torch
-    from torch.nn import functional
-
-    device.configure(threads)
-    x = torch.randn(rows, width, generator=torch.Generator().manual_seed(0))
-    y = torch.randint(CLASSES, (rows,), generator=torch.Generator().manual_seed(1))
-    best = float("inf")
-    for form in (torch.float32, torch.bfloat16):
-        stored, head = x.to(form), torch.nn.Linear(width, CLASSES)
-        optimizer = torch.optim.Adam(head.parameters(), lr=LR, fused=True)
-        for epoch in range(epochs):
-            order = torch.randperm(rows, generator=torch.Generator().manual_seed(epoch)).split(BATCH)
-            started = time.perf_counter()
-            for at in order:
-                optimizer.zero_grad()
-                with torch.autocast("cpu", torch.bfloat16, enabled=form is torch.bfloat16):
-                    said_of = head(stored.index_select(0, at))
-                functional.cross_entropy(said_of.float(), y[at]).backward()
-                optimizer.step()
-            best = min(best, (time.perf_counter() - started) / len(order))
-    return best
