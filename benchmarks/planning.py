@@ -78,7 +78,7 @@ def jobs_of(output: str) -> int:
 
 
 def checkout(folder: Path, shape: tuple[int, ...]) -> Path:
-    for part in ("workflow", "profiles"):
+    for part in ("workflow", "profiles", "envs"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("Snakefile", "config.yaml"):
         shutil.copy2(ROOT / part, folder)

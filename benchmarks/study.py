@@ -128,7 +128,7 @@ def config(seeds: int, per_job: int | str = "auto", models=MODELS, tasks=TASKS, 
 
 
 def checkout(folder: Path) -> Path:
-    for part in ("workflow", "profiles"):
+    for part in ("workflow", "profiles", "envs"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("Snakefile", "config.yaml"):
         shutil.copy2(ROOT / part, folder)
