@@ -1,0 +1,262 @@
+"""Both sides of the founding example, for founding.py: each function runs in a process of its own."""
+
+import gzip
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib"))
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from variability import device, files, mirrors, recipe
+from variability.study import Study
+from variability.tasks import FILES
+
+BATCH, LR, SIDE, CLASSES = 32, 0.001, 32, 10
+RECIPE = {"optimizer": "adam", "lr": LR, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0}
+CORES = os.cpu_count()
+
+
+@dataclass(frozen=True)
+class Size:
+    """train, test: images. epochs, seeds: how often each is trained on."""
+
+    train: int
+    test: int
+    epochs: int
+    seeds: int
+
+    @property
+    def steps(self) -> int:
+        return self.seeds * self.epochs * -(-self.train // BATCH)
+
+
+@dataclass(frozen=True)
+class Net:
+    """A torchvision network, its weights, and what its images are normalised by."""
+
+    architecture: str
+    weights: str
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def build(self):
+        """The network as torchvision has it, frozen, with a new head; the head."""
+        import safetensors.torch
+        import torch
+        import torchvision
+
+        module = getattr(torchvision.models, self.architecture)(weights=None)
+        module.load_state_dict(safetensors.torch.load_file(self.weights))
+        for parameter in module.parameters():
+            parameter.requires_grad = False
+        owner, name = (module, "fc") if hasattr(module, "fc") else (module.classifier, "1")
+        head = torch.nn.Linear(getattr(owner, name).in_features, CLASSES)
+        setattr(owner, name, head)
+        return module, head
+
+
+def alone(function, *given, processes: int = 1) -> list:
+    """What a function returns in fresh processes side by side, where none finds another's threads, caches or memory."""
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        return [each.result() for each in [pool.submit(function, *given) for _ in range(processes)]]
+
+
+# Data and weights -------------------------------------------------------------------------------------------------
+
+
+def prepare(folder: Path, size: Size) -> Path:
+    """Fashion-MNIST's first images as the stage `prepare` leaves a task; its task.json."""
+    import torch
+    from torch.nn import functional
+
+    images, labels = [], []
+    for part, count in (("train", size.train), ("t10k", size.test)):
+        for kind, skip, found in (("images-idx3", 16, images), ("labels-idx1", 8, labels)):
+            path = mirrors.get_file(f"{part}-{kind}-ubyte.gz", mirrors.mirrors_from([], os.environ))
+            each = 784 if kind.startswith("images") else 1
+            with gzip.open(path) as handle:
+                found.append(np.frombuffer(handle.read(skip + count * each), np.uint8, offset=skip).reshape(-1, each))
+    pixels = torch.from_numpy(np.concatenate(images).reshape(-1, 1, 28, 28)).float()
+    pixels = functional.interpolate(pixels, (SIDE, SIDE), mode="bilinear").round().byte().expand(-1, 3, -1, -1)
+    folder.mkdir(parents=True)
+    np.save(folder / "images.npy", pixels.numpy())
+    counts = {"train": size.train, "validation": 0, "test": size.test}
+    split = ["train"] * size.train + ["test"] * size.test
+    table = {"example_id": np.arange(len(split)), "label": np.concatenate(labels).ravel().astype(np.int64)}
+    pq.write_table(pa.table(table | {"split": split, "partition": split}), folder / "examples.parquet")
+    about = {"kind": "classification", "class_names": [str(each) for each in range(CLASSES)], "channels": 3}
+    about |= {"image_size": SIDE, "counts": counts, "split": counts | {"seed": 0, "resample": False}}
+    checksums = {name: files.sha256(folder / file) for name, file in FILES.items()}
+    files.write_json(folder / "task.json", about | {"sha256": checksums})
+    return folder / "task.json"
+
+
+def random_weights(folder: Path) -> Net:
+    import safetensors.torch
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    path = folder / "resnet50.safetensors"
+    safetensors.torch.save_file(torchvision.models.resnet50(weights=None).state_dict(), path)
+    return Net("resnet50", str(path))
+
+
+def trained(name: str) -> Net:
+    """The mirror's MobileNetV2, whose weights want pixels from -1 to 1."""
+    path = mirrors.get_file(name, mirrors.mirrors_from([], os.environ))
+    return Net("mobilenet_v2", str(path), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def processor() -> str:
+    return device.hardware("cpu")["cpu"]
+
+
+def load() -> float:
+    return os.getloadavg()[0]
+
+
+# The loop ---------------------------------------------------------------------------------------------------------
+
+
+def loop(task_json: Path, net: Net, size: Size, workers: int, threads: int, train_mode=True, steps=None) -> dict:
+    """The whole of it, or of its first seed and epoch as many ``steps``, then the evaluation of as many batches."""
+    import torch
+    from torchvision import transforms
+
+    torch.set_num_threads(threads)
+    begun = time.perf_counter()
+    images = np.load(task_json.parent / "images.npy").transpose(0, 2, 3, 1)
+    labels = pq.read_table(task_json.parent / "examples.parquet")["label"].to_numpy()
+    ready = transforms.Compose([transforms.ToTensor(), transforms.Normalize(net.mean, net.std)])
+    chosen = {"train": range(size.train), "test": range(size.train, size.train + size.test)}
+    data = {split: [(ready, images[at], int(labels[at])) for at in rows] for split, rows in chosen.items()}
+    loss_of, training, testing, accuracies = torch.nn.CrossEntropyLoss(), [], [], []
+    for seed in range(size.seeds):
+        torch.manual_seed(seed)
+        order = torch.Generator().manual_seed(seed)
+        common = {"batch_size": BATCH, "num_workers": workers, "collate_fn": _collate}
+        batches = torch.utils.data.DataLoader(data["train"], shuffle=True, generator=order, **common)
+        module, head = net.build()
+        optimizer = torch.optim.Adam(head.parameters(), lr=LR)
+        for _ in range(size.epochs):
+            module.train(train_mode)
+            started, done = time.perf_counter(), 0
+            for at, (inputs, targets) in enumerate(batches):
+                if steps and at == 3:  # what only the first steps cost is no part of a unit
+                    started, done = time.perf_counter(), 0
+                optimizer.zero_grad()
+                loss = loss_of(module(inputs), targets)
+                loss.backward()
+                optimizer.step()
+                done += len(targets)
+                if steps and at == steps + 2:
+                    break
+            training.append(done / (time.perf_counter() - started))
+        module.eval()
+        started, right, done = time.perf_counter(), 0, 0
+        with torch.no_grad():
+            for at, (inputs, targets) in enumerate(torch.utils.data.DataLoader(data["test"], **common)):
+                if steps and at == 3:
+                    started, right, done = time.perf_counter(), 0, 0
+                right += int((module(inputs).argmax(1) == targets).sum())
+                done += len(targets)
+                if steps and at == steps + 2:
+                    break
+        testing.append(done / (time.perf_counter() - started))
+        accuracies.append(right / done)
+    return {"training": training, "testing": testing, "accuracies": accuracies, "whole": time.perf_counter() - begun}
+
+
+def _collate(batch):
+    import torch
+
+    # What Dataset.__getitem__ does, image by image.
+    return torch.stack([ready(image) for ready, image, _ in batch]), torch.tensor([label for *_, label in batch])
+
+
+# Ours -------------------------------------------------------------------------------------------------------------
+
+
+def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> dict:
+    """The three stages one after another: their seconds, the seconds of all steps, accuracies."""
+    folder = Path(tempfile.mkdtemp(dir=folder))
+    # Before the clock starts.
+    import torch  # noqa: F401
+    import torchvision  # noqa: F401
+
+    from variability import checkpoints, inference, training, untrained  # noqa: F401
+    from variability.stages import features, finetune, predict
+
+    study, where = study_of(net, size), ("net", "images", "linear_probe")
+    features_spec = study.features[where[0], where[1], study.features_of(*where)]
+    spec, weights = study.finetune_spec(*where, 0), Path(net.weights)
+    manifest, fitted = folder / "features" / "features.json", folder / "finetune"
+    seconds = {}
+    for path in (manifest.parent, fitted, folder / "predict"):
+        path.mkdir(parents=True)
+
+    def timed(name, stage, *given):
+        started = time.perf_counter()
+        stage(*given)
+        seconds[name] = time.perf_counter() - started
+
+    activations = manifest.parent / "activations.npy"
+    timed("features", features.features, features_spec, task_json, weights, activations, manifest, threads)
+    block, found = fitted / "block-0.json", folder / "predict"
+    given = (spec, task_json, weights, "weights", manifest, "code", fitted, block, threads)
+    timed("finetune", finetune.finetune, *given)
+    asked = {key: spec[key] for key in ("model", "task", "method", "seeds")}
+    given = (asked, task_json, weights, manifest, fitted, block, "code", found, found / "block-0.json", threads)
+    timed("predict", predict.predict, *given)
+    steps, accuracies = 0.0, []
+    for seed in spec["seeds"]:
+        steps += files.read_json(fitted / str(seed) / "run.json")["seconds"]
+        table = pq.read_table(found / f"{seed}.parquet").to_pandas()
+        after = table[(table["phase"] == "after") & (table["split"] == "test")]
+        accuracies.append(float((after["y_true"] == after["y_pred"]).mean()))
+    return seconds | {"steps": steps, "accuracies": accuracies}
+
+
+def study_of(net: Net, size: Size) -> Study:
+    preprocess = {"size": SIDE, "resize": SIDE, "mean": list(net.mean), "std": list(net.std)}
+    model = {"architecture": net.architecture, "weights": net.weights, "preprocess": preprocess}
+    task = {"dataset": "torchvision", "options": {"class": "FashionMNIST"}, "image": {"size": SIDE}}
+    settings = RECIPE | {"epochs": size.epochs, "batch_size": BATCH, "precision": "bf16"}
+    config = {
+        "study": "founding",
+        "seeds": list(range(size.seeds)),
+        "models": {"net": model},
+        "tasks": {"images": task},
+    }
+    return Study(config | {"methods": {"linear_probe": {}}, "recipe": settings, "compute": {"seeds_per_job": 10**6}})
+
+
+def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitions: int) -> list[float]:
+    """Images a second of the frozen backbone, as the stage `features` computes and stores them."""
+    from variability import features, runs
+    from variability.inputs import Images
+    from variability.untrained import Untrained
+
+    with runs.computing(threads) as place:
+        task, study = runs.open_task(task_json), study_of(net, Size(1, 1, 1, 1))
+        untrained = Untrained(study.model_entry("net"), None, task, Path(net.weights), place)
+        untrained.network(seed=0)
+        untrained.module.eval()
+        images = Images(task.images, untrained.preprocess, place, recipe.DEFAULTS["augmentation"])
+        rates = []
+        for _ in range(repetitions + 1):
+            started = time.perf_counter()
+            given = (untrained.cut.prefix, images, task.may_train, 0, place, "bf16", folder / "activations.npy")
+            features.store(*given)
+            rates.append(len(task.may_train) / (time.perf_counter() - started))
+        return rates[1:]
