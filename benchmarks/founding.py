@@ -120,9 +120,8 @@ def report(net: Net, units: Units, size: Size, given: argparse.Namespace) -> Non
         print(f"| {name} | {statistics.median(values):.4g} | {min(values):.4g} to {max(values):.4g} | {len(values)} |")
     for threads, (start, slope) in units.predicting.items():
         ms = 1000 * slope * size.test
-        print(
-            f"| ours, predictions of one run, {threads} threads, ms (and {start:.1f} s a job) | {ms:.4g} | | 2 sizes |"
-        )
+        print(f"| ours, a run's predictions, {threads} threads, ms | {ms:.4g} | | 2 sizes |")
+        print(f"| ours, start of the job that predicts, {threads} threads, s | {start:.3g} | | 2 sizes |")
         print(f"| ours, a job's other work, {threads} threads, s | {units.beside[threads]:.3g} | | 2 sizes |")
         rates = ", ".join(f"{rate:.0f} at {batch}" for batch, rate in units.floor_rates[threads].items())
         print(f"| floor, bare pass, {threads} threads, images/s by batch size | {rates} | | {given.images} images |")

@@ -138,7 +138,7 @@ def checkout(folder: Path) -> Path:
 def snakemake(folder: Path, study: dict, cores: int, *targets: str) -> float:
     """Seconds of the wall clock until the targets are there."""
     (folder / "study.yaml").write_text(json.dumps(study))
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", str(cores), "--quiet", "all"]
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", str(cores), "--quiet", "rules"]
     started = time.perf_counter()
     done = subprocess.run([*command, "--configfile", "study.yaml"], cwd=folder, capture_output=True, text=True)
     if done.returncode:
@@ -176,7 +176,8 @@ def marginal(folder: Path, few: int, many: int, cores: int) -> tuple[float, floa
         study = config(seeds, many, ["wide"], TASKS[:1], ["linear_probe"])
         study["study"] = f"probe-{seeds}"
         first = [each.replace("grid", study["study"], 1) for each in common(["wide"], TASKS[:1])]
-        snakemake(folder, study, cores, *first)
+        for target in first:
+            snakemake(folder, study, cores, target)
         seconds.append(snakemake(folder, study, cores, "runs"))
     return seconds[0], seconds[1]
 
@@ -194,7 +195,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = checkout(Path(temporary))
         said("data and pretrained networks, which both sides begin with")
-        snakemake(folder, config(given.seeds), given.cores, *common(MODELS, TASKS))
+        for target in common(MODELS, TASKS):
+            snakemake(folder, config(given.seeds), given.cores, target)
         sampled = {}
         for method in METHODS:
             said(f"{given.sample} runs by hand: {method}")
