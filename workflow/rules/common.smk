@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.iocontainers import Wildcards
 
 STARTED = time.time()
 ROOT = Path(workflow.basedir)
@@ -111,6 +112,30 @@ def analyse_code(wildcards):
 
 def plot_code(wildcards):
     return code_of("plot", plugin("plots", wildcards.plot))
+
+
+def write_listings():
+    """All listings of code that the study's jobs have as inputs.
+
+    Before any job is planned: Snakemake looks into a folder once, and takes a file that comes later for missing.
+    """
+    for key in study.datasets():
+        download_code(Wildcards(fromdict={"key": key}))
+    for task in [*study.tasks, *study.config.get("pretraining", {})]:
+        prepare_code(Wildcards(fromdict={"task": task}))
+    for key in study.all_weights():
+        download_weights_code(Wildcards(fromdict={"key": key}))
+    for model, task, features in stored.specs:
+        features_code(Wildcards(fromdict={"model": model, "task": task, "features": features}))
+    for model, task, method in study.seeds:
+        cell = Wildcards(fromdict={"model": model, "task": task, "method": method})
+        for code in (pretrain_code, finetune_code, predict_code, score_code):
+            code(cell)
+    for analysis in study.analyses:
+        analyse_code(Wildcards(fromdict={"analysis": analysis}))
+    for plot in study.plots:
+        plot_code(Wildcards(fromdict={"plot": plot}))
+    aggregate_code(Wildcards())
 
 
 # Inputs -----------------------------------------------------------------------------------------------------------
@@ -359,6 +384,9 @@ def gpus(wildcards):
     """
     elsewhere = workflow.non_local_exec or workflow.remote_exec
     return 1 if elsewhere or gpu_count() else 0
+
+
+write_listings()
 
 
 # The last word ----------------------------------------------------------------------------------------------------
