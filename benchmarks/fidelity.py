@@ -88,8 +88,9 @@ class Bench:
         if untrained.cut is None:
             raise SystemExit(f"{name}: the network cannot be cut where its frozen part ends")
         target = self.folder / name / features.FILE
-        layout = features.store(untrained.cut.prefix, images, self.task.may_train, 0, "cpu", form, target)
-        files.write_json(target.parent / "manifest.json", {"stored": True, "layout": layout})
+        said = features.store(untrained.cut.prefix, images, self.task.may_train, "cpu", form, target)
+        about = {"stored": True, "activations": said, "sha256": files.sha256(target)}
+        files.write_json(target.parent / "manifest.json", about)
         return features.opened(target.parent / "manifest.json", self.task.may_train, "cpu")
 
     def _one(

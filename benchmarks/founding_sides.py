@@ -195,10 +195,13 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     import torchvision  # noqa: F401
 
     from variability import checkpoints, inference, training, untrained  # noqa: F401
+    from variability.feature_plan import FeaturePlan
+    from variability.runs import Workplace
     from variability.stages import features, finetune, predict
 
     study, where = study_of(net, size), ("net", "images", "linear_probe")
-    features_spec = study.features[where[0], where[1], study.features_of(*where)]
+    plan = FeaturePlan(study)
+    features_spec = plan.specs[where[0], where[1], plan.of(*where)]
     spec, weights = study.finetune_spec(*where, 0), Path(net.weights)
     manifest, fitted = folder / "features" / "features.json", folder / "finetune"
     seconds = {}
@@ -213,11 +216,13 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     activations = manifest.parent / "activations.npy"
     timed("features", features.features, features_spec, task_json, weights, activations, manifest, threads)
     block, found = fitted / "block-0.json", folder / "predict"
-    given = (spec, task_json, weights, "weights", manifest, "code", fitted, block, threads)
-    timed("finetune", finetune.finetune, *given)
+    given = (spec, task_json, weights, "weights", manifest, "code", fitted, block)
+    with Workplace(threads) as here:
+        timed("finetune", finetune.finetune, *given, here)
     asked = {key: spec[key] for key in ("model", "task", "method", "seeds")}
-    given = (asked, task_json, weights, manifest, fitted, block, "code", found, found / "block-0.json", threads)
-    timed("predict", predict.predict, *given)
+    given = (asked, task_json, weights, manifest, fitted, block, "code", found, found / "block-0.json")
+    with Workplace(threads) as here:
+        timed("predict", predict.predict, *given, here)
     steps, accuracies = 0.0, []
     for seed in spec["seeds"]:
         steps += files.read_json(fitted / str(seed) / "run.json")["seconds"]
@@ -247,7 +252,8 @@ def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitio
     from variability.inputs import Images
     from variability.untrained import Untrained
 
-    with runs.computing(threads) as place:
+    with runs.Workplace(threads) as here:
+        place = here.device
         task, study = runs.open_task(task_json), study_of(net, Size(1, 1, 1, 1))
         untrained = Untrained(study.model_entry("net"), None, task, Path(net.weights), place)
         untrained.network(seed=0)
@@ -256,7 +262,7 @@ def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitio
         rates = []
         for _ in range(repetitions + 1):
             started = time.perf_counter()
-            given = (untrained.cut.prefix, images, task.may_train, 0, place, "bf16", folder / "activations.npy")
+            given = (untrained.cut.prefix, images, task.may_train, place, "bf16", folder / "activations.npy")
             features.store(*given)
             rates.append(len(task.may_train) / (time.perf_counter() - started))
         return rates[1:]

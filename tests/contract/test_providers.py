@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from variability import networks, registry, seeding
+from variability import networks, prefix, registry, seeding
 from variability.errors import UserError
 from variability.preprocessing import Preprocess
 from variability.providers._torchvision_source import architectures
@@ -72,6 +72,17 @@ def test_a_network_comes_from_its_seed_and_has_a_fresh_head(name, side, options)
     with torch.no_grad():
         assert first.module(torch.zeros(2, 3, side, side)).shape == (2, 3)
         assert larger.module.eval()(torch.zeros(1, 3, side, side)).shape == (1, 5)
+
+
+@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
+def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(name, side, options):
+    network = provider(name, options=options).build(outputs=3, weights=None, seed=0)
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    whole = network.module.eval()(images)
+    for parts in ([network.head], networks.last_blocks(network, 1), networks.last_blocks(network, 2)):
+        halves = prefix.cut(network, parts, images)
+        assert halves is not None, parts[0]
+        assert torch.equal(halves.suffix(halves.prefix(images)), whole)
 
 
 def test_another_seed_gives_another_backbone_and_another_head():

@@ -1,10 +1,11 @@
 """Augmentation is drawn per image from a place in the augment stream, and from nothing else."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from variability.augmentation import augment
+from variability.augmentation import Views, augment
 
 OFF = {"flip": False, "crop": 0, "randaugment": None}
 KINDS = {
@@ -56,6 +57,25 @@ def test_the_stored_images_are_left_as_they_are(kind):
     before = images.clone()
     augment(images, KINDS[kind], 0, 0, 0)
     assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_view_of_an_image_is_the_same_whatever_it_is_asked_for_with(kind):
+    images, options = pixels(20, 3, 12, 12), KINDS[kind] | {"views": 3}
+    rows, chosen = np.array([4, 17, 4, 0]), np.array([0, 2, 1, 2])
+    together = Views(options, 20).of(images[rows], rows, chosen)
+    torch.manual_seed(3)
+    for at in (slice(place, place + 1) for place in range(4)):
+        assert torch.equal(Views(options, 20).of(images[rows[at]], rows[at], chosen[at]), together[at])
+    views = [Views(options, 20).of(images, np.arange(20), np.full(20, view)) for view in range(2)]
+    assert not torch.equal(*views), "two views of the same images"
+
+
+def test_more_views_leave_the_first_ones_as_they_are():
+    images, rows = pixels(8, 3, 12, 12), np.arange(8)
+    few, many = (Views(OFF | {"flip": True, "crop": 2, "views": count}, 8) for count in (2, 5))
+    for view in range(2):
+        assert torch.equal(few.of(images, rows, np.full(8, view)), many.of(images, rows, np.full(8, view)))
 
 
 def test_a_flip_gives_the_image_or_its_mirror_about_equally_often():

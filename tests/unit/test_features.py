@@ -1,17 +1,21 @@
 """Stored activations are those of the network, found again by row, view and seed, and trained on alike."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import tiny_study
 import torch
 
-from variability import features, files, recipe, registry, training
+from variability import features, files, methods, provenance, recipe, registry, training
 from variability.errors import UserError
 from variability.inputs import Activations, Feed, Images
+from variability.runs import Workplace
 from variability.stages import features as stage
 from variability.stages.finetune import finetune
-from variability.stages.predict import predict
+from variability.stages.predict import predict, predict_ahead
 from variability.tasks import PreparedTask
 from variability.untrained import Untrained
 
@@ -52,11 +56,12 @@ def images(task, untrained, augmentation=PLAIN):
     return Images(task.images, untrained.preprocess, "cpu", augmentation)
 
 
-def stored(task, untrained, folder, form="fp32", augmentation=PLAIN, views=0):
-    given = untrained.cut.prefix, images(task, untrained, augmentation), task.may_train, views, "cpu", form
-    layout = features.store(*given, folder / features.FILE)
+def stored(task, untrained, folder, form="fp32", augmentation=PLAIN):
+    given = untrained.cut.prefix, images(task, untrained, augmentation), task.may_train, "cpu", form
+    said = features.store(*given, folder / features.FILE)
     assert (folder / features.FILE).stat().st_size - 128 == features.estimate(*given)
-    files.write_json(folder / "features.json", {"stored": True, "layout": layout})
+    checksum = files.sha256(folder / features.FILE)
+    files.write_json(folder / "features.json", {"stored": True, "activations": said, "sha256": checksum})
     return features.opened(folder / "features.json", task.may_train, "cpu")
 
 
@@ -76,29 +81,46 @@ def test_half_precision_comes_back_bit_for_bit_and_near_to_full(task, untrained,
     assert (half.plain(rows).float() - full).abs().max() <= 0.02 * full.abs().max()
 
 
-def test_views_are_the_augmented_images_and_a_seed_chooses_among_them(task, untrained, tmp_path):
-    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED, views=3)
+def test_a_run_trains_on_the_same_views_whether_they_are_stored_or_not(task, untrained, tmp_path):
+    found, streamed = stored(task, untrained, tmp_path, augmentation=AUGMENTED), images(task, untrained, AUGMENTED)
+    rows = np.flatnonzero(task.may_train)[[70, 5, 31, 5]]
+    for place in ((0, 1, 0), (0, 1, 1), (0, 2, 0), (9, 1, 0)):
+        expected = untrained.cut.prefix(streamed.training(rows, *place))
+        torch.testing.assert_close(found.training(rows, *place), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_seed_chooses_among_the_views_of_each_row(task, untrained, tmp_path):
+    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED)
     rows = np.flatnonzero(task.may_train)
     assert len(found.stored) == 200 + 3 * len(rows)
-    augmented = images(task, untrained, AUGMENTED)
-    views = [untrained.cut.prefix(augmented.training(rows, features.VIEWS_SEED, view, 0)) for view in range(3)]
-    chosen = found.training(rows, seed=5, epoch=1, batch=0)
-    distances = torch.stack([(view - chosen).flatten(1).norm(dim=1) for view in views])
-    assert distances.amin(dim=0).max() < 1e-4, "each row is one of its own views"
-    assert len(distances.argmin(dim=0).unique()) == 3
-    assert torch.equal(found.training(rows, 5, 1, 0), chosen)
-    assert not torch.equal(found.training(rows, 6, 1, 0), chosen)
-    assert not torch.equal(found.training(rows, 5, 2, 0), chosen)
+    first = found.training(rows, seed=5, epoch=1, batch=0)
+    assert torch.equal(found.training(rows, 5, 1, 0), first)
+    assert not torch.equal(found.training(rows, 6, 1, 0), first)
+    assert not torch.equal(found.training(rows, 5, 2, 0), first)
     assert torch.equal(found.plain(rows), stored(task, untrained, tmp_path).plain(rows)), "evaluation sees none of them"
 
 
-def test_a_view_is_found_for_a_row_wherever_it_stands(task, untrained, tmp_path):
-    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED, views=2)
-    rows = np.flatnonzero(task.may_train)[[70, 5]]
-    first, size = 200, int(task.may_train.sum())
-    either = [found.stored[first + view * size + np.array([70, 5])] for view in range(2)]
-    chosen = found.training(rows, 0, 1, 0)
-    assert all(any(torch.equal(row, view[at]) for view in either) for at, row in enumerate(chosen))
+def test_half_precision_is_of_the_network_and_not_of_the_images(task, untrained):
+    turned = PLAIN | {"randaugment": {"num_ops": 2, "magnitude": 9}, "views": 1}
+    streamed, rows = images(task, untrained, turned), np.arange(20)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = streamed.training(rows, 0, 1, 0)
+    assert torch.equal(half, streamed.training(rows, 0, 1, 0))
+
+
+def test_a_damaged_file_of_activations_is_refused(task, untrained, tmp_path):
+    stored(task, untrained, tmp_path)
+    content = bytearray((tmp_path / features.FILE).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / features.FILE).write_bytes(content)
+    with pytest.raises(UserError, match=r"activations\.npy is gone or is not the file.*--forcerun features"):
+        features.opened(tmp_path / "features.json", task.may_train, "cpu")
+
+
+def test_a_disk_without_room_is_told_of_before_anything_is_written(task_json, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(UserError, match=r"would take 0\.00 GB and the disk has 0\.00 GB left; make room"):
+        made(tmp_path, task_json, weights)
 
 
 def feed_of(untrained, task, rows, **given):
@@ -151,7 +173,7 @@ def test_the_stage_stores_and_says_what_it_stored(task_json, weights, tmp_path):
     about = made(tmp_path, task_json, weights)
     assert about["stored"] and about["reason"] is None
     assert about["bytes"] == 200 * 216 * 4
-    assert about["layout"] == {"shape": [216], "form": "fp32", "views": 0}
+    assert about["activations"] == {"shape": [216], "form": "fp32", "layout": "as indexed", "views": 0}
     assert about["sha256"] == files.sha256(tmp_path / "activations.npy")
     assert made(tmp_path, task_json, weights) == about, "the same again"
 
@@ -184,7 +206,7 @@ def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json,
     times = set()
     for limit in (1e-4, 1.1e-4):
         made(tmp_path, task_json, weights, limit_gb=limit)
-        finetune(probe, task_json, weights, "w", tmp_path / "features.json", "code", tmp_path, block)
+        finetune(probe, task_json, weights, "w", tmp_path / "features.json", "code", tmp_path, block, Workplace())
         times.add((tmp_path / "0" / "run.json").stat().st_mtime_ns)
     assert len(times) == 1
 
@@ -196,11 +218,58 @@ def test_runs_train_and_predict_from_stored_activations_and_without_them(task_js
     for name, given in (("with", manifest), ("without", None)):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
         probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
-        finetune(probe, task_json, weights, "w", given, "code", fitted, fitted / "block-0.json")
+        finetune(probe, task_json, weights, "w", given, "code", fitted, fitted / "block-0.json", Workplace())
         block = fitted / "block-0.json"
-        predict(probe, task_json, weights, given, fitted, block, "code", folder, folder / "block-0.json")
+        predict(probe, task_json, weights, given, fitted, block, "code", folder, folder / "block-0.json", Workplace())
         tables = [pd.read_parquet(folder / f"{seed}.parquet") for seed in (0, 1)]
         outcomes[name] = [(table["phase"].tolist(), np.stack(table["probabilities"])) for table in tables]
     for stored_run, other in zip(outcomes["with"], outcomes["without"], strict=True):
         assert stored_run[0] == other[0]
         np.testing.assert_allclose(stored_run[1], other[1], atol=1e-4)
+
+
+# The same bits, whatever is shared ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def squeezenet(tmp_path_factory):
+    """A small network of torchvision with dropout before its head, its weights, and a task for it."""
+    folder = tmp_path_factory.mktemp("squeezenet")
+    model = {"name": "net", "provider": "torchvision", "architecture": "squeezenet1_1", "options": {}, "preprocess": {}}
+    network = registry.find("providers", "torchvision")(model | {"weights": "none"}).build(10, None, 99)
+    safetensors.torch.save_file(network.module.state_dict(), folder / "weights.safetensors")
+    task = tiny_study.prepare(folder / "digits", size=32)
+    return model | {"weights": "pretrain:letters"}, folder / "weights.safetensors", task
+
+
+LAST = {"name": "last", "kind": "partial", "blocks": 1}
+RECIPES = {"plain": {}, "bf16": {"precision": "bf16"}, "views": {"augmentation": {"flip": True, "crop": 2, "views": 2}}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", RECIPES)
+@pytest.mark.parametrize("method", [PROBE, LAST])
+def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(squeezenet, tmp_path, method, settings):
+    model, weights, task = squeezenet
+    chosen = recipe.resolve({"epochs": 2, "lr": 0.001}, RECIPES[settings])
+    spec = {"model": model, "task": {"name": "digits", "kind": "classification"}, "method": method, "recipe": chosen}
+    shared = {"model": model, "method": method, "precision": chosen["precision"], "limit_gb": 1}
+    shared["augmentation"] = chosen["augmentation"]
+    stage.features(shared, task, weights, tmp_path / "activations.npy", tmp_path / "features.json")
+    manifest = tmp_path / "features.json"
+    assert files.read_json(manifest)["stored"]
+
+    def tables(name, *blocks):
+        fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
+        for at, seeds in enumerate(blocks):
+            given, block = (spec | {"seeds": seeds}, task, weights), fitted / f"block-{at}.json"
+            with Workplace() as here:
+                finetune(*given, "w", manifest, "code", fitted, block, here)
+                predict_ahead(*given, manifest, block, folder, here)
+            before = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+            code = provenance.code_digest("predict", "variability.providers.torchvision", methods.module(method))
+            predict(*given, manifest, fitted, block, code, folder, folder / f"block-{at}.json", Workplace())
+            assert {path: path.stat().st_mtime_ns for path in before} == before, "predicted ahead, and taken"
+        return [(folder / f"{seed}.parquet").read_bytes() for seed in (0, 1, 2)]
+
+    assert tables("together", [2, 0, 1]) == tables("apart", [1], [0, 2])

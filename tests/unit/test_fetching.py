@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from variability import kept
+from variability import download_cache
 from variability.errors import UserError
 from variability.fetching import Fetcher
 from variability.files import read_json, write_json
@@ -178,7 +178,7 @@ def test_without_hard_links_a_kept_file_is_copied(server, tmp_path, monkeypatch)
     def refuse(*_):
         raise OSError(errno.EXDEV, "another file system")
 
-    monkeypatch.setattr(kept.os, "link", refuse)
+    monkeypatch.setattr(download_cache.os, "link", refuse)
     for name in ("a.bin", "b.bin"):
         fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / name, sha256())
         assert (tmp_path / name).read_bytes() == BODY
@@ -186,7 +186,7 @@ def test_without_hard_links_a_kept_file_is_copied(server, tmp_path, monkeypatch)
 
 
 def test_the_files_kept_longest_make_room(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "ROOM", 2 * len(BODY))
+    monkeypatch.setattr(download_cache, "ROOM", 2 * len(BODY))
     for name in "abc":
         fetcher(cache=tmp_path / "cache").fetch(f"{server.url}?{name}", tmp_path / name)
     assert len(list((tmp_path / "cache").iterdir())) == 4, "two files, each with its record"

@@ -16,6 +16,7 @@ import torch
 
 from variability import checkpoints, files, locks, networks, recipe, registry, seeding
 from variability.errors import UserError
+from variability.runs import Workplace
 from variability.stages.finetune import finetune
 
 LIBRARY = Path(files.__file__).parent.parent
@@ -40,7 +41,7 @@ def study(tmp_path, task_json):
     def run(name="runs", weights_sha256=None, threads=1, code="code", **changes):
         folder = tmp_path / name
         spec = copy.deepcopy(tiny_study.STUDY) | changes
-        finetune(spec, task_json, None, weights_sha256, None, code, folder, folder / "block-0.json", threads)
+        finetune(spec, task_json, None, weights_sha256, None, code, folder, folder / "block-0.json", Workplace(threads))
         return folder
 
     run.folder = tmp_path
@@ -52,7 +53,7 @@ def contents(folder, seed):
     with open(folder / str(seed) / "history.csv", newline="") as handle:
         rows = [{key: row[key] for key in row if key not in TIMES} for row in csv.DictReader(handle)]
     record = files.read_json(folder / str(seed) / "run.json")
-    for key in ("seconds", "peak_memory_mb", "energy_j"):
+    for key in ("seconds", "peak_memory_mb", "energy_j", "bytes"):
         record.pop(key)
     record["sha256"].pop("history")
     record["sha256"].pop("checkpoint")
@@ -158,6 +159,18 @@ def test_a_run_of_another_spec_is_trained_again(study, change):
     assert files.read_json(folder / "0" / "run.json")["fingerprint"] != before
 
 
+def test_a_run_that_draws_its_own_examples_is_trained_again_where_it_would_draw_others(tmp_path):
+    """The prepared files are the same: a pool, of which each run takes as many as the split says."""
+    task = tiny_study.prepare(tmp_path / "prepare")
+    about, prints = files.read_json(task), set()
+    for train in (80, 90):
+        files.write_json(task, about | {"split": about["split"] | {"train": train, "resample": True}})
+        spec = copy.deepcopy(tiny_study.STUDY) | {"seeds": [0]}
+        finetune(spec, task, None, None, None, "code", tmp_path, tmp_path / "block-0.json", Workplace())
+        prints.add(files.read_json(tmp_path / "block-0.json")["runs"][0]["fingerprint"])
+    assert len(prints) == 2
+
+
 def test_a_run_of_other_code_is_trained_again(study):
     folder = study(seeds=[0])
     before = times(folder)
@@ -221,7 +234,8 @@ def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
     images = task_json.parent / "images.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
     with pytest.raises(UserError, match=r"images\.npy is not the file that was prepared"):
-        finetune(tiny_study.STUDY, task_json, None, None, None, "code", tmp_path / "runs", tmp_path / "manifest.json")
+        folder, manifest = tmp_path / "runs", tmp_path / "manifest.json"
+        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, manifest, Workplace())
 
 
 @pytest.mark.slow
@@ -241,9 +255,10 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
+        from variability.runs import Workplace
         from variability.stages.finetune import finetune
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json")
+        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json", Workplace())
     """
     folder = tmp_path / "killed"
     arguments = [str(Path(__file__).parent), str(task_json), str(folder)]
@@ -301,9 +316,10 @@ def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
         sys.path.insert(0, sys.argv[1])
         from pathlib import Path
         import tiny_study
+        from variability.runs import Workplace
         from variability.stages.finetune import finetune
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json")
+        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json", Workplace())
         sys.exit("torch" in sys.modules)
     """
     arguments = [str(Path(__file__).parent), str(task_json), str(folder)]

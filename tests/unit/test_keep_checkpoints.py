@@ -8,6 +8,8 @@ import tiny_study
 
 from variability import files, registry
 from variability.errors import UserError
+from variability.runs import Workplace
+from variability.runs_table import HERE
 from variability.stages.finetune import finetune
 from variability.stages.keep_checkpoints import best, keep_checkpoints
 from variability.stages.predict import predict
@@ -28,8 +30,8 @@ def study(tmp_path):
     def run(code="code"):
         spec = copy.deepcopy(tiny_study.STUDY)
         block = fitted / "block-0.json"
-        finetune(spec, task, None, None, None, "code", fitted, block)
-        predict(spec, task, None, None, fitted, block, code, folder, folder / "block-0.json")
+        finetune(spec, task, None, None, None, "code", fitted, block, Workplace())
+        predict(spec, task, None, None, fitted, block, code, folder, folder / "block-0.json", Workplace())
 
     run()
     table(0.5, 0.6).to_parquet(tmp_path / "runs.parquet")
@@ -43,7 +45,7 @@ def study(tmp_path):
 def table(*values, metric="accuracy"):
     about = {"model": "small", "task": "digits", "method": "everything", "primary": True, "metric": metric}
     rows = [{"seed": seed, "value": value} | about for seed, value in enumerate(values)]
-    return pd.DataFrame(rows).assign(phase="after", split="validation")
+    return pd.DataFrame(rows).assign(phase="after", split="validation", source=HERE)
 
 
 def there(study):
@@ -65,6 +67,27 @@ def test_only_what_is_kept_is_left_and_nothing_is_trained_again(study, keep, lef
     assert (study.fitted / "block-0.json").read_bytes() == manifest
     study.keep(keep)
     assert there(study) == left
+
+
+def test_a_cell_without_a_score_on_validation_keeps_all_and_says_so(study, caplog):
+    table(float("nan"), float("nan")).to_parquet(study.folder / "runs.parquet")
+    study.keep("best")
+    assert there(study) == {"0", "1"}
+    assert "all of its checkpoints stay" in caplog.text
+
+
+def test_an_imported_run_of_the_same_cell_is_not_its_best(study):
+    other = table(0.1, 0.2, 0.99).assign(source="elsewhere")
+    pd.concat([table(0.5, 0.6), other[other["seed"] == 2]]).to_parquet(study.folder / "runs.parquet")
+    study.keep("best")
+    assert there(study) == {"1"}
+
+
+def test_a_best_that_was_dropped_before_is_not_said_to_be_kept(study, caplog):
+    study.keep("none")
+    study.keep("best")
+    assert files.read_json(study.folder / "kept.json")["kept"] == []
+    assert "was dropped before" in caplog.text
 
 
 def test_predicting_anew_without_the_checkpoint_says_what_to_do(study):

@@ -8,6 +8,7 @@ import torch
 
 from variability import files, recipe, registry, training
 from variability.errors import UserError
+from variability.runs import Workplace
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
@@ -110,8 +111,9 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
     spec = copy.deepcopy(tiny_study.STUDY) | {"model": model, "method": {"name": "probe", "kind": "linear_probe"}}
     spec |= {"seeds": [3], "recipe": recipe.resolve({"epochs": 2, "precision": "bf16", "augmentation": {"crop": 2}})}
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
-    finetune(spec, task_json, weights, sha256, None, "code", fitted, fitted / "block-0.json")
-    predict(spec, task_json, weights, None, fitted, fitted / "block-0.json", "code", folder, folder / "block-0.json")
+    finetune(spec, task_json, weights, sha256, None, "code", fitted, fitted / "block-0.json", Workplace())
+    given, manifest = fitted / "block-0.json", folder / "block-0.json"
+    predict(spec, task_json, weights, None, fitted, given, "code", folder, manifest, Workplace())
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")
     history = pd.read_csv(fitted / "3" / "history.csv")
     correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()

@@ -29,7 +29,7 @@ rule keep_checkpoints:
         manifest="<results>/aggregate/manifest.json",
         runs=ancient("<results>/aggregate/runs.parquet"),
         manifests=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
-        code=code_of("keep_checkpoints"),
+        code=keep_checkpoints_code(),
     output:
         "<results>/aggregate/checkpoints.json",
     log:

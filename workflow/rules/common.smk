@@ -19,7 +19,7 @@ from variability.device import gpu_count
 from variability.errors import UserError
 from variability.files import sketch
 from variability.mirrors import find_file, mirrors_from
-from variability.stored_features import StoredFeatures
+from variability.feature_plan import FeaturePlan
 from variability.weights import weights_kind
 from variability.wording import SUMMARISED
 
@@ -27,7 +27,7 @@ try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
     study = validation.check(config, schema, mirrors)
-    stored = StoredFeatures(study)
+    feature_plan = FeaturePlan(study)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -106,6 +106,10 @@ def aggregate_code(wildcards):
     return code_of("aggregate", *[plugin("metrics", name) for name in dict.fromkeys(names)])
 
 
+def keep_checkpoints_code():
+    return code_of("keep_checkpoints", *[plugin("metrics", name) for name in registry.names("metrics")])
+
+
 def analyse_code(wildcards):
     return code_of("analyse", plugin("analyses", wildcards.analysis))
 
@@ -125,7 +129,7 @@ def write_listings():
         prepare_code(Wildcards(fromdict={"task": task}))
     for key in study.all_weights():
         download_weights_code(Wildcards(fromdict={"key": key}))
-    for model, task, features in stored.specs:
+    for model, task, features in feature_plan.specs:
         features_code(Wildcards(fromdict={"model": model, "task": task, "features": features}))
     for model, task, method in study.seeds:
         cell = Wildcards(fromdict={"model": model, "task": task, "method": method})
@@ -166,12 +170,12 @@ def weights_of(wildcards):
 
 def finetune_features(wildcards):
     cell = (wildcards.model, wildcards.task, wildcards.method)
-    return stored_features(wildcards, stored.of(*cell))
+    return stored_features(wildcards, feature_plan.of(*cell))
 
 
 def predict_features(wildcards):
     cell = (wildcards.model, wildcards.task, wildcards.method)
-    return stored_features(wildcards, stored.before(*cell))
+    return stored_features(wildcards, feature_plan.before(*cell))
 
 
 def stored_features(wildcards, name):
@@ -336,7 +340,7 @@ def pretrain_spec(wildcards):
 
 
 def features_spec(wildcards):
-    return stored.specs[wildcards.model, wildcards.task, wildcards.features]
+    return feature_plan.specs[wildcards.model, wildcards.task, wildcards.features]
 
 
 def finetune_spec(wildcards):

@@ -56,5 +56,6 @@ rule finetune:
     params:
         spec=finetune_spec,
         threads=study.compute["threads"],
+        predictions=f"results/{study.name}/predict/{{model}}/{{task}}/{{method}}",
     script:
         "../scripts/finetune.py"

@@ -4,12 +4,14 @@ with journal(snakemake.log[0]):
     from pathlib import Path
 
     from variability.files import read_json, sha256
+    from variability.runs import Workplace
     from variability.stages.finetune import finetune
     from variability.stages.predict import predict_ahead
 
-    given, spec, threads = snakemake.input, snakemake.params.spec, snakemake.params.threads
+    given, spec, params = snakemake.input, snakemake.params.spec, snakemake.params
     task, weights, manifest = Path(given.task), given.get("weights"), Path(snakemake.output.manifest)
     weights_sha256 = read_json(given.weights_manifest)["sha256"] if weights else None
     features, before = (Path(found[0]) if found else None for found in (given.features, given.features_before))
-    finetune(spec, task, weights, weights_sha256, features, sha256(given.code), manifest.parent, manifest, threads)
-    predict_ahead(spec, task, weights, before, manifest, threads)
+    with Workplace(params.threads) as here:
+        finetune(spec, task, weights, weights_sha256, features, sha256(given.code), manifest.parent, manifest, here)
+        predict_ahead(spec, task, weights, before, manifest, Path(params.predictions), here)

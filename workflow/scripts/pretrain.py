@@ -6,15 +6,6 @@ with journal(snakemake.log[0]):
     from variability.files import sha256
     from variability.stages.pretrain import pretrain
 
-    spec = snakemake.params.spec
-    pretrain(
-        spec["model"],
-        spec["recipe"],
-        task_json=Path(snakemake.input.task),
-        seed=spec["seed"],
-        code=sha256(snakemake.input.code),
-        target=Path(snakemake.output.weights),
-        manifest=Path(snakemake.output.manifest),
-        history=Path(snakemake.output.history),
-        threads=snakemake.params.threads,
-    )
+    spec, code, threads = snakemake.params.spec, sha256(snakemake.input.code), snakemake.params.threads
+    outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
+    pretrain(spec["model"], spec["recipe"], Path(snakemake.input.task), spec["seed"], code, *outputs, threads)

@@ -1,7 +1,6 @@
 """Activations of frozen prefixes: computed once, stored, and opened again."""
 
 import logging
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from variability import files, precision
+from variability import files, precision, remedies
+from variability.errors import UserError
 from variability.inputs import Activations, Feed, Images, resident
 from variability.untrained import Untrained
 
@@ -19,10 +19,9 @@ _log = logging.getLogger(__name__)
 #: What lies beside the manifest of stored activations.
 FILE = "activations.npy"
 BATCH = 256
+LAYOUTS = {"channels last": torch.channels_last, "as indexed": torch.contiguous_format}
 #: Bytes of activations that a job may hold in memory, where no rule has stored them.
 MEMORY = 10**9
-#: The seed of the stored views' augmentations, which all runs share: a run's own seed chooses among them.
-VIEWS_SEED = 0
 
 
 @torch.no_grad()
@@ -39,23 +38,23 @@ def plain(images: Images, rows: np.ndarray) -> Iterator[torch.Tensor]:
     return (images.plain(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH))
 
 
-def views(images: Images, rows: np.ndarray, count: int) -> Iterator[torch.Tensor]:
-    """Batches of ``count`` augmented views of rows, view after view."""
-    for view in range(count):
-        for number, at in enumerate(range(0, len(rows), BATCH)):
-            yield images.training(rows[at : at + BATCH], VIEWS_SEED, view, number)
+def views(images: Images, rows: np.ndarray) -> Iterator[torch.Tensor]:
+    """Batches of the augmented views of rows, view after view."""
+    for view in range(images.views):
+        for at in range(0, len(rows), BATCH):
+            chosen = rows[at : at + BATCH]
+            yield images.view(chosen, np.full(len(chosen), view))
 
 
-def example_bytes(prefix: nn.Module, images: Images, device: str, form: str) -> tuple[tuple[int, ...], int]:
-    """Shape of one example's activations, and how many bytes they take."""
+def example(prefix: nn.Module, images: Images, device: str, form: str) -> torch.Tensor:
+    """The activations of one image, (1, ...) in the layout that the prefix gives."""
     (one,) = compute(prefix, plain(images, np.zeros(1, dtype=np.int64)), device, form)
-    return tuple(one.shape[1:]), one.element_size() * math.prod(one.shape[1:])
+    return one
 
 
-def estimate(prefix: nn.Module, images: Images, trains: np.ndarray, count: int, device: str, form: str) -> int:
+def estimate(prefix: nn.Module, images: Images, trains: np.ndarray, device: str, form: str) -> int:
     """Bytes that ``store`` would write."""
-    _, each = example_bytes(prefix, images, device, form)
-    return (len(trains) + count * int(trains.sum())) * each
+    return (len(trains) + images.views * int(trains.sum())) * example(prefix, images, device, form).nbytes
 
 
 def feed(untrained: Untrained, images: Images, stored: Activations | None, rows: np.ndarray, form: str) -> Feed:
@@ -78,49 +77,59 @@ def in_memory(
     prefix: nn.Module, images: Images, rows: np.ndarray, device: str, form: str, limit: float
 ) -> Activations | None:
     """The activations of some rows as they are, held in memory; None where they take more than ``limit`` bytes."""
-    _, each = example_bytes(prefix, images, device, form)
-    if each * len(rows) > limit:
+    one = example(prefix, images, device, form)
+    if one.nbytes * len(rows) > limit:
         return None
-    stored = torch.cat(list(compute(prefix, plain(images, rows), device, form)))
-    places = np.full(int(rows.max()) + 1, -1)
+    stored = torch.cat(list(compute(prefix, plain(images, rows), device, form))).contiguous()
+    # A row that was not asked for has a place that does not exist.
+    places = np.full(int(rows.max()) + 1, len(rows))
     places[rows] = np.arange(len(rows))
-    return Activations(stored.to(device), places, device)
+    return Activations(stored.to(device), places, device, LAYOUTS[_layout(one)])
 
 
 def store(
-    prefix: nn.Module, images: Images, trains: np.ndarray, count: int, device: str, form: str, target: Path
+    prefix: nn.Module, images: Images, trains: np.ndarray, device: str, form: str, target: Path
 ) -> dict[str, Any]:
-    """Writes the activations of all images, then of ``count`` views of the rows that may train; returns their layout.
+    """Writes the activations of all images, then of the views of the rows that may train.
 
-    trains: (n,) bool. The layout, {shape, form, views}, is what ``opened`` needs. Half precision of either kind is
-    stored as 16-bit integers of the same bits, because NumPy has no bfloat16.
+    trains: (n,) bool. Returns {shape, form, layout, views}, which ``opened`` needs: half precision of either kind is
+    stored as 16-bit integers of the same bits, because NumPy has no bfloat16; elements stand in the file as indexed,
+    whatever the layout that batches are to have.
     """
-    shape, each = example_bytes(prefix, images, device, form)
+    one = example(prefix, images, device, form)
     rows, training = np.arange(len(trains)), np.flatnonzero(trains)
-    total = len(rows) + count * len(training)
+    shape = (len(rows) + images.views * len(training), *one.shape[1:])
     with files.replacing(target) as aside:
-        array = np.lib.format.open_memmap(aside, "w+", np.float32 if form == "fp32" else np.uint16, (total, *shape))
+        array = np.lib.format.open_memmap(aside, "w+", np.float32 if form == "fp32" else np.uint16, shape)
         at = 0
-        for batches in (plain(images, rows), views(images, training, count)):
+        for batches in (plain(images, rows), views(images, training)):
             for activations in compute(prefix, batches, device, form):
-                bits = activations if form == "fp32" else activations.view(torch.uint16)
+                bits = activations if form == "fp32" else activations.contiguous().view(torch.uint16)
                 array[at : at + len(bits)] = bits.numpy()
                 at += len(bits)
         array.flush()
-    _log.info("%d x %s activations in %s, %.0f MB", total, "x".join(map(str, shape)), form, total * each / 1e6)
-    return {"shape": list(shape), "form": form, "views": count}
+    _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), form, shape[0] * one.nbytes / 1e6)
+    return {"shape": list(shape[1:]), "form": form, "layout": _layout(one), "views": images.views}
 
 
 def opened(manifest: Path, trains: np.ndarray, device: str) -> Activations | None:
     """What ``store`` wrote, memory-mapped, or on a GPU with room for it; None where nothing was stored.
 
-    trains: as given to ``store``.
+    trains: as given to ``store``. Raises UserError if the file is not the one that the manifest is of.
     """
-    about = files.read_json(manifest)
+    about, file = files.read_json(manifest), manifest.parent / FILE
     if not about["stored"]:
         return None
+    if not file.is_file() or files.sha256(file) != about["sha256"]:
+        raise UserError(f"{file} is gone or is not the file that was stored; {remedies.again('features')}")
     # Copy on write: nothing writes, but a tensor of an array that cannot be written is warned of.
-    array = np.load(manifest.parent / FILE, mmap_mode="c", allow_pickle=False)
-    tensor = torch.from_numpy(array).view(precision.DTYPES[about["layout"]["form"]])
+    array, said = np.load(file, mmap_mode="c", allow_pickle=False), about["activations"]
+    tensor = torch.from_numpy(array).view(precision.DTYPES[said["form"]])
     places, ranks = np.arange(len(trains)), np.cumsum(trains) - 1
-    return Activations(resident(tensor, device), places, device, about["layout"]["views"], ranks)
+    return Activations(resident(tensor, device), places, device, LAYOUTS[said["layout"]], said["views"], ranks)
+
+
+def _layout(one: torch.Tensor) -> str:
+    """The name of a batch's layout among LAYOUTS."""
+    last = one.ndim == 4 and not one.is_contiguous() and one.is_contiguous(memory_format=torch.channels_last)
+    return "channels last" if last else "as indexed"

@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlsplit
 from tqdm import tqdm
 
 from variability.checksums import Checksum
+from variability.download_cache import Kept, link
 from variability.errors import UserError
 from variability.files import read_json, replacing, write_json
-from variability.kept import Kept, link
 from variability.mirrors import VARIABLE, Ambiguous, Index
 
 _log = logging.getLogger(__name__)

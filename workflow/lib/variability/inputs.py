@@ -5,18 +5,19 @@ Both kinds are cut into batches as whole tensors on the device; nothing is done 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from variability import seeding
-from variability.augmentation import augment
+from variability.augmentation import Views, augment, choose_views
 from variability.recipe import augments
 
 #: Share of a GPU's free memory that a task's images or activations may take to stay there.
 _RESIDENT = 0.4
+_PART = 4096
 
 
 class Inputs(Protocol):
@@ -50,16 +51,33 @@ class Images:
     def augmented(self) -> bool:
         return augments(self.augmentation)
 
+    @property
+    def views(self) -> int:
+        """Augmented views of each image that training chooses among; 0 where each epoch has new ones, or none."""
+        return self.augmentation["views"] if self.augmented else 0
+
     def plain(self, rows: np.ndarray) -> torch.Tensor:
-        return self._ready(_take(self.images, rows, self.device))
+        return self._ready(rows, lambda images: images)
 
     def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
-        stored = _take(self.images, rows, self.device)
-        return self._ready(augment(stored, self.augmentation, seed, epoch, batch))
+        if self.views:
+            return self.view(rows, choose_views(self.views, len(rows), seed, epoch, batch))
+        return self._ready(rows, lambda images: augment(images, self.augmentation, seed, epoch, batch))
 
-    def _ready(self, images: torch.Tensor) -> torch.Tensor:
-        # The layout that convolutions compute fastest in, on GPUs and with AVX-512 alike.
-        return self.preprocess(images).contiguous(memory_format=torch.channels_last)
+    def view(self, rows: np.ndarray, views: np.ndarray) -> torch.Tensor:
+        """(rows, ...) one of the views of each, on the device."""
+        return self._ready(rows, lambda images: self._views.of(images, rows, views))
+
+    @cached_property
+    def _views(self) -> Views:
+        return Views(self.augmentation, len(self.images))
+
+    def _ready(self, rows: np.ndarray, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        # Whoever computes in half precision does not mean the images by it.
+        with torch.autocast(torch.device(self.device).type, enabled=False):
+            images = self.preprocess(change(_take(self.images, rows, self.device)))
+            # The layout that convolutions compute fastest in, on GPUs and with AVX-512 alike.
+            return images.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
@@ -67,12 +85,14 @@ class Activations:
     """Activations of a frozen prefix, for the rest of the network.
 
     stored: (m, ...): first those of the images as they are, then ``views`` times those of the rows that may train,
-    augmented. places: (n,) where a row stands among the first. trains: (n,) where it stands within a view.
+    augmented. places: (n,) where a row stands among the first. layout: of a batch in memory, as the prefix gives it.
+    trains: (n,) where a row stands within a view.
     """
 
     stored: torch.Tensor
     places: np.ndarray
     device: str
+    layout: torch.memory_format = torch.contiguous_format
     views: int = 0
     trains: np.ndarray | None = None
 
@@ -82,14 +102,14 @@ class Activations:
     def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
         if not self.views:
             return self.plain(rows)
-        view = seeding.generator(seed, "augment", epoch, batch).integers(self.views, size=len(rows))
-        first, size = self._sizes()
+        first, size = self._sizes
+        view = choose_views(self.views, len(rows), seed, epoch, batch)
         return self._take(first + view * size + self.trains[rows])
 
     def _take(self, places: np.ndarray) -> torch.Tensor:
-        taken = _take(self.stored, places, self.device)
-        return taken.contiguous(memory_format=torch.channels_last) if taken.ndim == 4 else taken
+        return _take(self.stored, places, self.device).contiguous(memory_format=self.layout)
 
+    @cached_property
     def _sizes(self) -> tuple[int, int]:
         """How many rows stand there as they are, and how many in each view."""
         first = int(self.places.max()) + 1
@@ -103,7 +123,13 @@ def resident(array: np.ndarray | torch.Tensor, device: str) -> np.ndarray | torc
     free, _ = torch.cuda.mem_get_info(device)
     if array.nbytes > _RESIDENT * free:
         return array
-    return (array if isinstance(array, torch.Tensor) else torch.from_numpy(np.array(array))).to(device)
+    first = array[:1] if isinstance(array, torch.Tensor) else torch.from_numpy(np.array(array[:1]))
+    there = torch.empty(array.shape, dtype=first.dtype, device=device)
+    # A part at a time: the whole of a memory map would have to fit into memory beside the GPU's.
+    for at in range(0, len(array), _PART):
+        part = array[at : at + _PART]
+        there[at : at + _PART] = part if isinstance(part, torch.Tensor) else torch.from_numpy(np.array(part))
+    return there
 
 
 def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: str) -> torch.Tensor:

@@ -40,9 +40,12 @@ def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cu
         found = _cut(network, set(trainable))
         if found is not None and not _alike(network.module, found, example):
             raise ValueError("the halves do not give what the whole gives")
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:
         # Tracing runs the network's own code on symbols, and that may raise anything.
-        _log.info("%s is not cut (%s: %s); all of it is computed each time", network.head, type(error).__name__, error)
+        name = type(network.module).__name__
+        _log.info("%s is not cut (%s: %s); all of it is computed each time", name, type(error).__name__, error)
         return None
     return found
 

@@ -4,8 +4,9 @@ import csv
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def run_block(
     find: Callable[[int], dict[str, Any] | None],
     make: Callable[[int, str], dict[str, Any]],
     manifest: Path | None,
-    threads: int,
+    workplace: "Workplace",
 ) -> None:
     """Brings every seed of a block about and writes the block's manifest, where one is asked for.
 
@@ -43,28 +44,43 @@ def run_block(
     if entries:
         _log.info("already there: %s", named(list(entries)))
     failures: dict[int, str] = {}
-    if missing:
-        with computing(threads) as place:
-            for seed in missing:
-                try:
-                    with locks.held(lock(seed), f"seed {seed} is being made by another process; waiting for it"):
-                        entries[seed] = find(seed) or make(seed, place)
-                except Exception as error:
-                    _log.error("seed %d failed:\n%s", seed, traceback.format_exc())
-                    failures[seed] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-                    _release_memory(place)
+    place = workplace.device if missing else None
+    for seed in missing:
+        try:
+            with locks.held(lock(seed), f"seed {seed} is being made by another process; waiting for it"):
+                entries[seed] = find(seed) or make(seed, place)
+        except Exception as error:
+            _log.error("seed %d failed:\n%s", seed, traceback.format_exc())
+            failures[seed] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            _release_memory(place)
     if failures:
         raise UserError(_explain(failures, len(seeds)))
     if manifest is not None:
         files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
 
 
-@contextmanager
-def computing(threads: int) -> Iterator[str]:
-    """Prepares the process to compute the same bits each time, and yields the device to compute on."""
-    device.configure(threads)
-    with device.lease() as place:
-        yield place
+class Workplace:
+    """Where this process computes: a device, leased when it is first asked for and held to the end of the block.
+
+    threads: CPU threads of one operation. A process whose runs are all there asks for none, and loads no framework.
+    """
+
+    def __init__(self, threads: int = 1):
+        self.threads = threads
+        self._lease = ExitStack()
+
+    def __enter__(self) -> "Workplace":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._lease.close()
+        self.__dict__.pop("device", None)
+
+    @cached_property
+    def device(self) -> str:
+        """The device, on which the same bits are computed each time."""
+        device.configure(self.threads)
+        return self._lease.enter_context(device.lease())
 
 
 def open_task(task_json: Path):

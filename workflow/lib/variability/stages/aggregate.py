@@ -41,7 +41,7 @@ def aggregate(
     disagree, a run's files are gone or cannot be read, or an import makes no sense.
     """
     folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
-    records = [_read(run / "run.json", read_json) | {"bytes": _size(run)} for run in folders]
+    records = [_read(run / "run.json", read_json) for run in folders]
     tables = [Path(path).parent / name for path in scores for name in read_json(path)["tables"]]
     scored = pa.concat_tables([SCHEMA.empty_table(), *(_read(path, _scores) for path in tables)]).to_pandas()
     per_class = scored["class"].notna()
@@ -68,10 +68,6 @@ def aggregate(
 
 def _scores(path: Path) -> pa.Table:
     return pq.read_table(path).replace_schema_metadata(None)
-
-
-def _size(run: Path) -> int:
-    return sum(path.stat().st_size for path in run.iterdir() if path.is_file())
 
 
 def history_table(

@@ -1,11 +1,13 @@
 """Computes what does not train once, for all seeds and methods that share it."""
 
 import logging
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from variability import files, locks, runs
+from variability.errors import UserError
 
 _log = logging.getLogger(__name__)
 
@@ -23,8 +25,9 @@ def features(
     spec: {model, method, precision, augmentation, limit_gb}: entries as in the config; an augmentation that gives views
     is applied to the rows that may train, the number of times it says. weights: the whole pretrained network.
 
-    The manifest says {stored, reason, bytes, layout, sha256}. What would be larger than ``limit_gb``, and a network
-    that cannot be cut, is not stored but said: runs then compute the prefix batch by batch.
+    The manifest says {stored, reason, bytes, activations, sha256}. What would be larger than ``limit_gb``, and a
+    network that cannot be cut, is not stored but said: runs then compute the prefix batch by batch. Raises UserError if
+    the disk has no room for what is allowed.
     """
     started = time.perf_counter()
     with locks.held(manifest.parent / ".lock", f"{activations} is being made by another process; waiting for it"):
@@ -37,7 +40,8 @@ def features(
 
 
 def _features(spec: dict[str, Any], task_json: Path, weights: Path, target: Path, threads: int) -> dict[str, Any]:
-    with runs.computing(threads) as place:
+    with runs.Workplace(threads) as workplace:
+        place = workplace.device
         import numpy as np
 
         from variability import features, precision
@@ -51,16 +55,21 @@ def _features(spec: dict[str, Any], task_json: Path, weights: Path, target: Path
         untrained.network(seed=0)
         untrained.module.eval()
         images = Images(task.images, untrained.preprocess, place, spec["augmentation"])
-        count = spec["augmentation"]["views"] if images.augmented else 0
         # Something has to lie there: the rule declares it.
         np.save(target, np.zeros(0, np.float32), allow_pickle=False)
         if untrained.cut is None:
             return {"stored": False, "reason": "the network cannot be cut where its frozen part ends"}
-        asked = (untrained.cut.prefix, images, task.may_train, count, place, form)
+        asked = (untrained.cut.prefix, images, task.may_train, place, form)
         size = features.estimate(*asked)
         _log.info("%s: %.3f GB of activations, %g GB allowed", target.parent, size / 1e9, spec["limit_gb"])
         if size > spec["limit_gb"] * 1e9:
             reason = f"{size / 1e9:.2f} GB of activations, more than compute.features_gb allows ({spec['limit_gb']:g})"
             return {"stored": False, "reason": reason}
-        layout = features.store(*asked, target)
-        return {"stored": True, "reason": None, "bytes": size, "layout": layout, "sha256": files.sha256(target)}
+        free = shutil.disk_usage(target.parent).free
+        if size > free:
+            raise UserError(
+                f"{target} would take {size / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB left; make room, or "
+                "lower compute.features_gb, past which nothing is stored"
+            )
+        said = features.store(*asked, target)
+        return {"stored": True, "reason": None, "bytes": size, "activations": said, "sha256": files.sha256(target)}

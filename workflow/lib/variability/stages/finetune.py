@@ -22,7 +22,7 @@ def finetune(
     code: str,
     folder: Path,
     manifest: Path,
-    threads: int = 1,
+    workplace: runs.Workplace,
 ) -> None:
     """Fine-tunes every seed of ``spec`` that is not there yet, and writes the manifest of the block.
 
@@ -38,8 +38,8 @@ def finetune(
     task = files.read_json(task_json)
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= {"data": task["sha256"], "weights": weights_sha256, "code": code}
-    common |= {"threads": threads, "features": runs.activations_sha256(features)}
+    common |= {"data": task["sha256"], "split": task["split"], "weights": weights_sha256, "code": code}
+    common |= {"threads": workplace.threads, "features": runs.activations_sha256(features)}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
     def fingerprint(seed: int) -> str:
@@ -56,7 +56,7 @@ def finetune(
     def make(seed: int, place: str) -> dict[str, Any]:
         return entry(prepared(place).train(seed, fingerprint(seed), folder / str(seed)))
 
-    runs.run_block(spec["seeds"], lambda seed: folder / str(seed) / ".lock", find, make, manifest, threads)
+    runs.run_block(spec["seeds"], lambda seed: folder / str(seed) / ".lock", find, make, manifest, workplace)
 
 
 def entry(record: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +126,7 @@ class _Cell:
             "recipe_hash": files.digest(self.recipe),
             "n_train": len(data.train),
             "n_validation": len(data.validation),
+            "bytes": sum((folder / file).stat().st_size for file in OUTPUTS.values()),
             "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
         }
         # Last: a run is there once its record is.

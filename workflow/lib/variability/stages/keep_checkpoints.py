@@ -9,6 +9,7 @@ import pandas as pd
 from variability.files import read_json, write_json
 from variability.metrics import scalars
 from variability.runs import CHECKPOINT, DROPPED
+from variability.runs_table import HERE
 
 _log = logging.getLogger(__name__)
 
@@ -22,15 +23,23 @@ def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], kept: Pat
     manifests: of ``finetune``; the runs lie beside them. A run's record says that its checkpoint was dropped, so that
     the run is not taken for damaged and trained again.
     """
-    chosen = set() if keep == "none" else best(pd.read_parquet(runs))
+    table = pd.read_parquet(runs)
+    chosen = set() if keep == "none" else best(table[table["source"] == HERE])
+    told = {tuple(cell) for *cell, _ in chosen}
     freed, left = 0, []
     for manifest in manifests:
         cell = manifest.parent.parts[-3:]
+        if keep == "best" and cell not in told:
+            _log.warning("%s: no run has a score on validation, so all of its checkpoints stay", "/".join(cell))
+            continue
         for run in read_json(manifest)["runs"]:
-            if (*cell, run["seed"]) in chosen:
+            folder = manifest.parent / str(run["seed"])
+            if (*cell, run["seed"]) not in chosen:
+                freed += _drop(folder)
+            elif (folder / CHECKPOINT).is_file():
                 left.append([*cell, run["seed"]])
             else:
-                freed += _drop(manifest.parent / str(run["seed"]))
+                _log.warning("%s, the best of its cell, was dropped before and is gone", folder / CHECKPOINT)
     write_json(kept, {"kept": sorted(left)})
     _log.info("checkpoints: %d kept, %.1f MB freed", len(left), freed / 1e6)
 

@@ -29,7 +29,7 @@ def predict(
     code: str,
     folder: Path,
     manifest: Path | None,
-    threads: int = 1,
+    workplace: runs.Workplace,
 ) -> None:
     """Writes ``<seed>.parquet`` for every run of a manifest, and the manifest of the block if one is asked for.
 
@@ -44,7 +44,7 @@ def predict(
     """
     task = files.read_json(task_json)
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = {"data": task["sha256"], "code": code, "threads": threads}
+    common = {"data": task["sha256"], "split": task["split"], "code": code, "threads": workplace.threads}
     common |= {"features": runs.activations_sha256(features)}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
@@ -79,7 +79,7 @@ def predict(
             pq.write_table(table, aside, compression="zstd")
         return entry(seed)
 
-    runs.run_block(list(fitted), lambda seed: folder / f".{seed}.lock", find, make, manifest, threads)
+    runs.run_block(list(fitted), lambda seed: folder / f".{seed}.lock", find, make, manifest, workplace)
 
 
 def predict_ahead(
@@ -88,7 +88,8 @@ def predict_ahead(
     weights: Path | None,
     features: Path | None,
     manifest_in: Path,
-    threads: int = 1,
+    folder: Path,
+    workplace: runs.Workplace,
 ) -> None:
     """Predicts what ``finetune`` has just trained, in the same process: loading the frameworks again takes longer.
 
@@ -97,12 +98,10 @@ def predict_ahead(
     """
     plugins = registry.module_name("providers", spec["model"]["provider"]), methods.module(spec["method"])
     code = provenance.code_digest("predict", *plugins)
-    fitted = manifest_in.parent
-    folder = fitted.parents[3] / "predict" / fitted.relative_to(fitted.parents[2])
     try:
-        predict(spec, task_json, weights, features, fitted, manifest_in, code, folder, None, threads)
-    except UserError as error:
-        _log.info("not predicted yet: %s", error)
+        predict(spec, task_json, weights, features, manifest_in.parent, manifest_in, code, folder, None, workplace)
+    except Exception as error:
+        _log.info("not predicted yet: %s: %s", type(error).__name__, error)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
@@ -127,8 +126,8 @@ class _Cell:
         self.task = runs.open_task(task_json)
         self.untrained = Untrained(spec["model"], spec["method"], self.task, weights, place)
         self.stored = features.opened(features_manifest, self.task.may_train, place) if features_manifest else None
-        pixels = resident(self.task.images, place)
-        self.images = Images(pixels, self.untrained.preprocess, place, recipe.DEFAULTS["augmentation"])
+        pixels, plain = resident(self.task.images, place), recipe.DEFAULTS["augmentation"]
+        self.images = Images(pixels, self.untrained.preprocess, place, plain)
         self.keys = {name: spec[name]["name"] for name in ("model", "task", "method")}
 
     def predict(self, seed: int, checkpoint: Path, status: str) -> pa.Table:

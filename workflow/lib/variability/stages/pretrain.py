@@ -28,8 +28,8 @@ def pretrain(
     UserError if the training diverges: there is nothing that could be fine-tuned.
     """
     task = files.read_json(task_json)
-    parts = {"model": model, "recipe": recipe, "seed": seed, "data": task["sha256"], "threads": threads}
-    fingerprint = files.digest(parts | {"code": code})
+    parts = {"model": model, "recipe": recipe, "seed": seed, "threads": threads, "code": code}
+    fingerprint = files.digest(parts | {"data": task["sha256"], "split": task["split"]})
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
@@ -37,7 +37,8 @@ def pretrain(
         made = record.get("fingerprint") == fingerprint and history.is_file()
         if made and runs.intact(folder, {target.name: record["sha256"]}):
             return
-        with runs.computing(threads) as place:
+        with runs.Workplace(threads) as workplace:
+            place = workplace.device
             _train(model, recipe, task_json, seed, fingerprint, target, manifest, history, place)
 
 

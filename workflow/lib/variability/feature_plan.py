@@ -9,7 +9,7 @@ from variability.methods import BACKBONE
 from variability.study import Cell, Study, sorted_keys
 
 
-class StoredFeatures:
+class FeaturePlan:
     """Activations are named by what is frozen, the precision and the augmentation: all runs of a model on a task whose
     name is the same share them, whatever their seed and method."""
 
@@ -32,10 +32,12 @@ class StoredFeatures:
     def before(self, model: str, task: str, method: str) -> str | None:
         """Names the activations that give a cell's predictions before training; None where there are none.
 
-        Of a method that freezes nothing they are the backbone's: before training it is what it is for every seed.
+        Of a method that freezes nothing they are the backbone's: before training it is what it is for every seed. So
+        they are of one that freezes the backbone and trains on new augmentations: images are predicted as they are.
         """
-        frozen, pretrained = self._study.method(method).frozen(), self._study.weights_kind(model) != "none"
-        return BACKBONE if frozen is None and pretrained else self.of(model, task, method)
+        own, frozen = self.of(model, task, method), self._study.method(method).frozen()
+        shared = own is None and frozen in (None, BACKBONE) and self._study.weights_kind(model) != "none"
+        return BACKBONE if shared else own
 
     @cached_property
     def specs(self) -> dict[Cell, dict[str, Any]]:

@@ -1,18 +1,18 @@
 from test_study import CONFIG, changed
 
-from variability.stored_features import StoredFeatures
+from variability.feature_plan import FeaturePlan
 
 MORE = {"probe": {"kind": "linear_probe", "recipe": {"lr": 0.1}}, "full": None}
 AUGMENTED = {"augmentation": {"flip": True}}
 
 
-def stored_of(**keys) -> StoredFeatures:
-    return StoredFeatures(changed(**keys))
+def stored_of(**keys) -> FeaturePlan:
+    return FeaturePlan(changed(**keys))
 
 
 def test_methods_share_the_activations_of_what_they_freeze():
     study = changed(methods=CONFIG["methods"] | MORE)
-    stored = StoredFeatures(study)
+    stored = FeaturePlan(study)
     own = {cell: stored.of(*cell) for cell in study.seeds}
     assert own["a", "digits", "linear_probe"] == own["a", "digits", "probe"] == "backbone"
     assert own["a", "digits", "last"] == "backbone-less-2"
@@ -29,6 +29,8 @@ def test_methods_share_the_activations_of_what_they_freeze():
 def test_new_augmentations_in_every_epoch_leave_nothing_to_store_and_views_do():
     stored = stored_of(recipe=AUGMENTED)
     assert stored.of("a", "digits", "linear_probe") is None
+    assert stored.before("a", "digits", "linear_probe") == "backbone", "predicted are images as they are"
+    assert stored.before("a", "digits", "last") is None
     views = stored_of(recipe={"augmentation": {"flip": True, "views": 4}, "precision": "bf16"})
     name = views.of("a", "digits", "linear_probe")
     assert name.startswith("backbone-bf16-")
