@@ -216,7 +216,7 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     activations = manifest.parent / "activations.npy"
     timed("features", features.features, features_spec, task_json, weights, activations, manifest, threads)
     block, found = fitted / "block-0.json", folder / "predict"
-    given = (spec, task_json, weights, "weights", manifest, "code", fitted, block)
+    given = (spec, task_json, weights, None, manifest, "code", fitted, block)
     with Workplace(threads) as here:
         timed("finetune", finetune.finetune, *given, here)
     asked = {key: spec[key] for key in ("model", "task", "method", "seeds")}

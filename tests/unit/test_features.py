@@ -206,7 +206,7 @@ def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json,
     times = set()
     for limit in (1e-4, 1.1e-4):
         made(tmp_path, task_json, weights, limit_gb=limit)
-        finetune(probe, task_json, weights, "w", tmp_path / "features.json", "code", tmp_path, block, Workplace())
+        finetune(probe, task_json, weights, None, tmp_path / "features.json", "code", tmp_path, block, Workplace())
         times.add((tmp_path / "0" / "run.json").stat().st_mtime_ns)
     assert len(times) == 1
 
@@ -218,7 +218,7 @@ def test_runs_train_and_predict_from_stored_activations_and_without_them(task_js
     for name, given in (("with", manifest), ("without", None)):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
         probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
-        finetune(probe, task_json, weights, "w", given, "code", fitted, fitted / "block-0.json", Workplace())
+        finetune(probe, task_json, weights, None, given, "code", fitted, fitted / "block-0.json", Workplace())
         block = fitted / "block-0.json"
         predict(probe, task_json, weights, given, fitted, block, "code", folder, folder / "block-0.json", Workplace())
         tables = [pd.read_parquet(folder / f"{seed}.parquet") for seed in (0, 1)]
@@ -264,7 +264,7 @@ def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(
         for at, seeds in enumerate(blocks):
             given, block = (spec | {"seeds": seeds}, task, weights), fitted / f"block-{at}.json"
             with Workplace() as here:
-                finetune(*given, "w", manifest, "code", fitted, block, here)
+                finetune(*given, None, manifest, "code", fitted, block, here)
                 predict_ahead(*given, manifest, block, folder, here)
             before = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
             code = provenance.code_digest("predict", "variability.providers.torchvision", methods.module(method))

@@ -39,9 +39,10 @@ def study(tmp_path, task_json):
     """Fine-tunes into ``tmp_path/<name>``; returns that folder. Keywords change the spec or finetune's arguments."""
 
     def run(name="runs", weights_sha256=None, threads=1, code="code", **changes):
-        folder = tmp_path / name
+        folder, about = tmp_path / name, tmp_path / "weights.json"
+        files.write_json(about, {"sha256": weights_sha256})
         spec = copy.deepcopy(tiny_study.STUDY) | changes
-        finetune(spec, task_json, None, weights_sha256, None, code, folder, folder / "block-0.json", Workplace(threads))
+        finetune(spec, task_json, None, about, None, code, folder, folder / "block-0.json", Workplace(threads))
         return folder
 
     run.folder = tmp_path

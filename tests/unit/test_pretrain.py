@@ -107,11 +107,20 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
     }
     run(task_json, tmp_path / "pretrain", model, epochs=1)
     weights = tmp_path / "pretrain" / "weights.safetensors"
-    sha256 = files.read_json(tmp_path / "pretrain" / "weights.json")["sha256"]
     spec = copy.deepcopy(tiny_study.STUDY) | {"model": model, "method": {"name": "probe", "kind": "linear_probe"}}
     spec |= {"seeds": [3], "recipe": recipe.resolve({"epochs": 2, "precision": "bf16", "augmentation": {"crop": 2}})}
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
-    finetune(spec, task_json, weights, sha256, None, "code", fitted, fitted / "block-0.json", Workplace())
+    finetune(
+        spec,
+        task_json,
+        weights,
+        weights.with_suffix(".json"),
+        None,
+        "code",
+        fitted,
+        fitted / "block-0.json",
+        Workplace(),
+    )
     given, manifest = fitted / "block-0.json", folder / "block-0.json"
     predict(spec, task_json, weights, None, fitted, given, "code", folder, manifest, Workplace())
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")

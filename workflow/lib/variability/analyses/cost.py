@@ -33,7 +33,8 @@ class Cost(Analysis):
     PRESUMES = ("seconds",)
     CAPTION = (
         "Per cell: seconds, energy, peak memory and disk space of a run (mean, t interval) and in all, seconds until "
-        "the mean metric is known to a half-width, and whether another cell of the task is both faster and better."
+        "the mean metric is known to a half-width, and whether another cell of the task is both faster and better. "
+        "Seconds are of a run's own epochs; what is frozen and was computed once for all seeds is not in them."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,

@@ -17,7 +17,7 @@ def finetune(
     spec: dict[str, Any],
     task_json: Path,
     weights: Path | None,
-    weights_sha256: str | None,
+    weights_manifest: Path | None,
     features: Path | None,
     code: str,
     folder: Path,
@@ -27,10 +27,10 @@ def finetune(
     """Fine-tunes every seed of ``spec`` that is not there yet, and writes the manifest of the block.
 
     spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with every key filled in.
-    weights: the whole pretrained network, None for a random backbone. features: manifest of the activations that the
-    trained part starts from, None where each run computes them. code: digest of the code that the result depends
-    on. folder: each run has a folder of its own in it, named by its seed. threads: CPU threads of one
-    operation, which the last bits of a result depend on.
+    weights: the whole pretrained network, with its manifest; None for a random backbone. features: manifest of the
+    activations that the trained part starts from, None where each run computes them. code: digest of the code that the
+    result depends on. folder: each run has a folder of its own in it, named by its seed. workplace: where to compute;
+    the last bits of a result depend on its number of CPU threads.
 
     A run that is there with the fingerprint it would get is taken as it is; an interrupted one resumes after its last
     epoch. Raises UserError naming the seeds that failed, after all others are done.
@@ -38,7 +38,8 @@ def finetune(
     task = files.read_json(task_json)
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= {"data": task["sha256"], "split": task["split"], "weights": weights_sha256, "code": code}
+    common |= {"data": task["sha256"], "split": task["split"], "code": code}
+    common["weights"] = files.read_json(weights_manifest)["sha256"] if weights_manifest else None
     common |= {"threads": workplace.threads, "features": runs.activations_sha256(features)}
     prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
 
