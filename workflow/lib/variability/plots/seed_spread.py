@@ -58,6 +58,7 @@ class SeedSpread(Plot):
             axes.set_title(style.wrap(task, 40), loc="left")
             axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=style.SOFT)
             axes.set_xlabel(of_task["label"].iloc[0])
+            axes.locator_params(axis="x", nbins=6)
             axes.set_yticks(range(len(models)), labels)
             axes.set_ylim(len(models) - 0.5, -0.5)
             axes.tick_params(axis="y", length=0)
