@@ -16,14 +16,14 @@ rule features:
         "<results>/features/{model}/{task}/{features}/benchmark.tsv"
     conda:
         "../../envs/core.yaml"
-    threads: study.compute["threads"]
+    threads: study.compute["features_threads"]
     resources:
         gpu=gpus,
         mem_mb=study.compute["mem_mb"],
         runtime=study.compute["runtime"],
     params:
         spec=features_spec,
-        threads=study.compute["threads"],
+        threads=study.compute["features_threads"],
     script:
         "../scripts/features.py"
 

@@ -16,7 +16,14 @@ from variability.metrics import scalars
 from variability.selection import matches, selects
 from variability.weights import weights_kind
 
-COMPUTE = {"threads": 1, "seeds_per_job": "auto", "mem_mb": 4000, "runtime": 240, "features_gb": 20}
+COMPUTE = {
+    "threads": 1,
+    "seeds_per_job": "auto",
+    "mem_mb": 4000,
+    "runtime": 240,
+    "features_gb": 20,
+    "features_threads": None,
+}
 #: Jobs that the seeds of a cell are spread over at most, where the config leaves it open: planning a job takes 2 ms.
 MAX_BLOCKS = 10
 PRIMARY = {"classification": "accuracy", "regression": "rmse"}
@@ -36,8 +43,9 @@ class Study:
         return self.config["study"]
 
     @cached_property
-    def compute(self) -> dict[str, int]:
-        return COMPUTE | self.config.get("compute", {})
+    def compute(self) -> dict[str, Any]:
+        given = COMPUTE | self.config.get("compute", {})
+        return given | {"features_threads": given["features_threads"] or given["threads"]}
 
     @property
     def checkpoints(self) -> str:
