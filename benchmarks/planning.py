@@ -88,13 +88,14 @@ def checkout(folder: Path, shape: tuple[int, ...]) -> Path:
 
 def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
     """A file for every output of the jobs of `runs`, what is read later after what it is made of; how many."""
+    from variability.feature_plan import FeaturePlan
     from variability.study import Study
 
     study, results = Study(config(*shape)), folder / "results" / "planning"
     layers = [[f"prepare/{name}/{file}" for name in (*study.tasks, "letters") for file in _PREPARED]]
     pretrained = ("weights.safetensors", "weights.json", "history.csv")
     layers.append([f"pretrain/{model}/{file}" for model in study.models for file in pretrained])
-    stored = ["features/{}/{}/{}".format(*key) for key in study.features]
+    stored = ["features/{}/{}/{}".format(*key) for key in FeaturePlan(study).specs]
     layers.append([f"{name}/{file}" for name in stored for file in ("features.json", "activations.npy")])
     blocks = [("/".join(cell), block) for cell, found in study.blocks.items() for block in range(len(found))]
     layers += [[f"{stage}/{cell}/block-{at}.json" for cell, at in blocks] for stage in ("finetune", "predict")]

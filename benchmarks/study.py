@@ -6,8 +6,8 @@ Four small MobileNets, pretrained here, on three tasks of 16 x 16 pixels, by lin
 `snakemake runs` in a temporary copy of the checkout, from the prepared data and the pretrained networks on, by the wall
 clock. The other side is what one writes by hand: a script of one run, started anew for each in a shell's loop, that
 imports torch and torchvision, loads the same arrays and weights, trains with a DataLoader image by image for as many
-epochs, and evaluates. A sample of such runs is measured, as many side by side as there are cores, each on one thread,
-and the mean by method is extrapolated to the grid: seconds = runs of the method x mean seconds / cores.
+epochs, and evaluates. A sample of such runs is measured, one after another and as many side by side as there are cores,
+each on one thread, and the mean by method is extrapolated to the grid: seconds = runs of the method x mean / at a time.
 
 The marginal seed is measured by the same stages on one block: seconds of `finetune` and `predict` of 120 seeds less
 those of 20, by 100.
@@ -99,6 +99,10 @@ print(json.dumps(found))
 
 def said(*words) -> None:
     print(*words, file=sys.stderr, flush=True)
+
+
+#: Seeds of a job, as many as config.yaml has for runs as small as its own: starting takes longer than several of them.
+BLOCK = 10
 
 
 def config(seeds: int, per_job: int | str = "auto", models=MODELS, tasks=TASKS, methods=METHODS) -> dict:
@@ -198,24 +202,27 @@ def main() -> None:
         for target in common(MODELS, TASKS):
             snakemake(folder, config(given.seeds), given.cores, target)
         sampled = {}
-        for method in METHODS:
-            said(f"{given.sample} runs by hand: {method}")
-            sampled[method] = by_hand(folder, method, given.sample, given.cores)
+        for at_once in sorted({1, given.cores}):
+            for method in METHODS:
+                said(f"{given.sample} runs by hand, {at_once} at a time: {method}")
+                sampled[at_once, method] = by_hand(folder, method, given.sample, at_once)
         said(f"{2 * per_method} runs by the workflow")
-        ours = snakemake(folder, config(given.seeds), given.cores, "runs")
+        ours = snakemake(folder, config(given.seeds, BLOCK), given.cores, "runs")
         said("one more seed")
         few, many = marginal(folder, given.few, given.many, given.cores)
-    print("| by hand | seconds a run, mean | range | n measured | runs | all of them, s |\n|---|---|---|---|---|---|")
-    total = 0.0
-    for method, seconds in sampled.items():
+    print("| by hand | at a time | seconds a run, mean | range | n | runs | all of them, s |\n|" + "---|" * 7)
+    total = dict.fromkeys((at_once for at_once, _ in sampled), 0.0)
+    for (at_once, method), seconds in sampled.items():
         mean = statistics.mean(seconds)
-        whole = per_method * mean / given.cores
-        total += whole
-        spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
-        print(f"| {method} | {mean:.2f} | {spread} | {len(seconds)} | {per_method} | {whole:.0f} (extrapolated) |")
+        whole = per_method * mean / at_once
+        total[at_once] += whole
+        measured = f"{mean:.2f} | {min(seconds):.1f} to {max(seconds):.1f} | {len(seconds)}"
+        print(f"| {method} | {at_once} | {measured} | {per_method} | {whole:.0f} (extrapolated) |")
     print(f"\n| {2 * per_method} runs | seconds | ratio | n |\n|---|---|---|---|")
-    print(f"| by hand, {given.cores} at a time | {total:.0f} | {total / ours:.1f} | {2 * given.sample}, extrapolated |")
-    print(f"| the workflow, {given.cores} cores | {ours:.1f} | 1 | 1 |")
+    for at_once, seconds in total.items():
+        name = "a loop of scripts" if at_once == 1 else f"scripts, {at_once} at a time"
+        print(f"| {name} | {seconds:.0f} | {seconds / ours:.1f} | {2 * given.sample}, extrapolated |")
+    print(f"| the workflow, {given.cores} cores, blocks of {BLOCK} | {ours:.1f} | 1 | 1 |")
     print(f"\n| probe seeds in a block | s |\n|---|---|\n| {given.few} | {few:.1f} |\n| {given.many} | {many:.1f} |")
     print(f"| one more | {(many - few) / (given.many - given.few):.3f} |")
 
