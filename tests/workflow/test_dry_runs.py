@@ -43,7 +43,7 @@ def test_the_embedded_study(checkout):
 
 
 def test_the_founding_study(checkout):
-    expected = runs(1, 1, 1) | end("studies/founding.yaml") | {"download": 1, "prepare": 1, "download_weights": 1}
+    expected = runs(2, 1, 1) | end("studies/founding.yaml") | {"download": 1, "prepare": 1, "download_weights": 1}
     assert without_total(counts(checkout, "--configfile", "studies/founding.yaml")) == expected
 
 
