@@ -184,6 +184,24 @@ def test_best_needs_validation_examples():
     ]
 
 
+def test_the_best_checkpoint_of_each_cell_needs_validation_examples():
+    def edit(config):
+        config["checkpoints"] = "best"
+        config["tasks"]["digits"]["split"]["validation"] = 0
+
+    assert problems(edit) == [
+        "tasks.digits.split.validation: is 0, but checkpoints: best chooses among seeds by validation"
+    ]
+
+
+def test_views_of_images_that_nothing_changes_are_refused():
+    assert problems(put("recipe/augmentation", {"views": 3})) == [
+        "recipe.augmentation.views: views of images that nothing changes; "
+        "switch on flip, crop or randaugment too, or take it out"
+    ]
+    assert problems(put("recipe/augmentation", {"views": 3, "flip": True})) == []
+
+
 def test_a_weights_file_is_found_in_a_mirror(tmp_path):
     (tmp_path / "net.safetensors").touch()
     edit = put("models/scratch/weights", "net.safetensors")

@@ -10,7 +10,7 @@ from variability import choice, config_schema, import_checks, registry, splits
 from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
-from variability.recipe import resolve
+from variability.recipe import augments, resolve
 from variability.selection import as_list
 from variability.study import Study, with_model_defaults, with_task_defaults
 from variability.weights import weights_kind
@@ -241,6 +241,10 @@ def _recipe_problems(config: dict[str, Any]) -> Iterator[Problem]:
         recipes[f"tasks.{task}"][1].append(study.recipe(model, task, method))
     for name, entry in config.get("pretraining", {}).items():
         recipes[f"pretraining.{name}.task"] = (study.task_entry(name), [resolve(entry.get("recipe"))])
+    augmentations = [each["augmentation"] for _, used in recipes.values() for each in used]
+    if any(each["views"] and not augments(each) for each in augmentations):
+        message = "views of images that nothing changes; switch on flip, crop or randaugment too, or take it out"
+        yield Problem("recipe.augmentation.views", message)
     for key, (task, used) in recipes.items():
         if task["split"]["validation"] != 0:
             continue
