@@ -83,7 +83,7 @@ def test_a_good_config_has_no_problems():
         (
             "tasks/digits/split/train",
             -1,
-            "split.train: -1 is not allowed here; expected a number of examples, a fraction",
+            "split.train: -1 is not allowed here; expected a number of examples (200), a fraction",
         ),
         ("seeds", [1.0], "seeds.0: 1.0 is not a whole number"),
         ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
