@@ -2,19 +2,17 @@
 import os
 import sys
 import time
-from functools import cache
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.iocontainers import Wildcards
 
 STARTED = time.time()
 ROOT = Path(workflow.basedir)
 # Scripts inherit it: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
-from variability import provenance, registry, validation
+from variability import registry, validation
 from variability.device import gpu_count
 from variability.errors import UserError
 from variability.files import sketch
@@ -44,102 +42,6 @@ wildcard_constraints:
     block=r"\d+",
     analysis=r"[a-z0-9_]+",
     plot=r"[a-z0-9_]+",
-
-
-# Code -------------------------------------------------------------------------------------------------------------
-# A rule's ``input: code`` lists the library files its stage imports, and its script, with their checksums. Snakemake
-# compares so small a file by content: a touch of the code reruns nothing, an edit what imports the edited file.
-
-CODE = Path("results", "code")
-
-
-@cache
-def code_of(stage, *plugins):
-    return str(provenance.write_listing(CODE, stage, *plugins))
-
-
-def plugin(family, name):
-    return registry.module_name(family, name)
-
-
-def provider_of(model):
-    return plugin("providers", study.model_entry(model)["provider"])
-
-
-def download_code(wildcards):
-    return code_of("download", plugin("datasets", study.datasets()[wildcards.key]["dataset"]))
-
-
-def prepare_code(wildcards):
-    return code_of("prepare", plugin("datasets", study.task_entry(wildcards.task)["dataset"]))
-
-
-def download_weights_code(wildcards):
-    return code_of("download_weights", plugin("providers", study.all_weights()[wildcards.key]["provider"]))
-
-
-def pretrain_code(wildcards):
-    return code_of("pretrain", provider_of(wildcards.model))
-
-
-def features_code(wildcards):
-    method = features_spec(wildcards)["method"]
-    return code_of("features", provider_of(wildcards.model), *([plugin("methods", method["kind"])] if method else []))
-
-
-def finetune_code(wildcards):
-    method = study.method_entry(wildcards.method)["kind"]
-    return code_of("finetune", provider_of(wildcards.model), plugin("methods", method))
-
-
-def predict_code(wildcards):
-    method = study.method_entry(wildcards.method)["kind"]
-    return code_of("predict", provider_of(wildcards.model), plugin("methods", method))
-
-
-def score_code(wildcards):
-    return code_of("score", *[plugin("metrics", name) for name in study.metrics(wildcards.task)])
-
-
-def aggregate_code(wildcards):
-    names = [name for task in study.tasks for name in study.metrics(task)]
-    return code_of("aggregate", *[plugin("metrics", name) for name in dict.fromkeys(names)])
-
-
-def keep_checkpoints_code():
-    return code_of("keep_checkpoints", *[plugin("metrics", name) for name in registry.names("metrics")])
-
-
-def analyse_code(wildcards):
-    return code_of("analyse", plugin("analyses", wildcards.analysis))
-
-
-def plot_code(wildcards):
-    return code_of("plot", plugin("plots", wildcards.plot))
-
-
-def write_listings():
-    """All listings of code that the study's jobs have as inputs.
-
-    Before any job is planned: Snakemake looks into a folder once, and takes a file that comes later for missing.
-    """
-    for key in study.datasets():
-        download_code(Wildcards(fromdict={"key": key}))
-    for task in [*study.tasks, *study.config.get("pretraining", {})]:
-        prepare_code(Wildcards(fromdict={"task": task}))
-    for key in study.all_weights():
-        download_weights_code(Wildcards(fromdict={"key": key}))
-    for model, task, features in feature_plan.specs:
-        features_code(Wildcards(fromdict={"model": model, "task": task, "features": features}))
-    for model, task, method in study.seeds:
-        cell = Wildcards(fromdict={"model": model, "task": task, "method": method})
-        for code in (pretrain_code, finetune_code, predict_code, score_code):
-            code(cell)
-    for analysis in study.analyses:
-        analyse_code(Wildcards(fromdict={"analysis": analysis}))
-    for plot in study.plots:
-        plot_code(Wildcards(fromdict={"plot": plot}))
-    aggregate_code(Wildcards())
 
 
 # Inputs -----------------------------------------------------------------------------------------------------------
@@ -388,9 +290,6 @@ def gpus(wildcards):
     """
     elsewhere = workflow.non_local_exec or workflow.remote_exec
     return 1 if elsewhere or gpu_count() else 0
-
-
-write_listings()
 
 
 # The last word ----------------------------------------------------------------------------------------------------

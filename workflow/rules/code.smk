@@ -1,0 +1,104 @@
+# What code each rule depends on: an input of its own, so that an edit reruns the stages that import the edited file.
+from functools import cache
+
+from snakemake.iocontainers import Wildcards
+
+from variability import provenance
+
+# Code -------------------------------------------------------------------------------------------------------------
+# A rule's ``input: code`` lists the library files its stage imports, and its script, with their checksums. Snakemake
+# compares so small a file by content: a touch of the code reruns nothing, an edit what imports the edited file.
+
+CODE = Path("results", "code")
+
+
+@cache
+def code_of(stage, *plugins):
+    return str(provenance.write_listing(CODE, stage, *plugins))
+
+
+def plugin(family, name):
+    return registry.module_name(family, name)
+
+
+def provider_of(model):
+    return plugin("providers", study.model_entry(model)["provider"])
+
+
+def download_code(wildcards):
+    return code_of("download", plugin("datasets", study.datasets()[wildcards.key]["dataset"]))
+
+
+def prepare_code(wildcards):
+    return code_of("prepare", plugin("datasets", study.task_entry(wildcards.task)["dataset"]))
+
+
+def download_weights_code(wildcards):
+    return code_of("download_weights", plugin("providers", study.all_weights()[wildcards.key]["provider"]))
+
+
+def pretrain_code(wildcards):
+    return code_of("pretrain", provider_of(wildcards.model))
+
+
+def features_code(wildcards):
+    method = features_spec(wildcards)["method"]
+    return code_of("features", provider_of(wildcards.model), *([plugin("methods", method["kind"])] if method else []))
+
+
+def finetune_code(wildcards):
+    method = study.method_entry(wildcards.method)["kind"]
+    return code_of("finetune", provider_of(wildcards.model), plugin("methods", method))
+
+
+def predict_code(wildcards):
+    method = study.method_entry(wildcards.method)["kind"]
+    return code_of("predict", provider_of(wildcards.model), plugin("methods", method))
+
+
+def score_code(wildcards):
+    return code_of("score", *[plugin("metrics", name) for name in study.metrics(wildcards.task)])
+
+
+def aggregate_code(wildcards):
+    names = [name for task in study.tasks for name in study.metrics(task)]
+    return code_of("aggregate", *[plugin("metrics", name) for name in dict.fromkeys(names)])
+
+
+def keep_checkpoints_code():
+    return code_of("keep_checkpoints", *[plugin("metrics", name) for name in registry.names("metrics")])
+
+
+def analyse_code(wildcards):
+    return code_of("analyse", plugin("analyses", wildcards.analysis))
+
+
+def plot_code(wildcards):
+    return code_of("plot", plugin("plots", wildcards.plot))
+
+
+def write_listings():
+    """All listings of code that the study's jobs have as inputs.
+
+    Before any job is planned: Snakemake looks into a folder once, and takes a file that comes later for missing.
+    """
+    for key in study.datasets():
+        download_code(Wildcards(fromdict={"key": key}))
+    for task in [*study.tasks, *study.config.get("pretraining", {})]:
+        prepare_code(Wildcards(fromdict={"task": task}))
+    for key in study.all_weights():
+        download_weights_code(Wildcards(fromdict={"key": key}))
+    for model, task, features in feature_plan.specs:
+        features_code(Wildcards(fromdict={"model": model, "task": task, "features": features}))
+    for model, task, method in study.seeds:
+        cell = Wildcards(fromdict={"model": model, "task": task, "method": method})
+        for code in (pretrain_code, finetune_code, predict_code, score_code):
+            code(cell)
+    for analysis in study.analyses:
+        analyse_code(Wildcards(fromdict={"analysis": analysis}))
+    for plot in study.plots:
+        plot_code(Wildcards(fromdict={"plot": plot}))
+    aggregate_code(Wildcards())
+
+
+write_listings()
