@@ -1,11 +1,10 @@
-# What code each rule depends on: an input of its own, so that an edit reruns the stages that import the edited file.
+# What code the rules depend on, as an input of its own: an edit reruns the stages that import the edited file.
 from functools import cache
 
 from snakemake.iocontainers import Wildcards
 
 from variability import provenance
 
-# Code -------------------------------------------------------------------------------------------------------------
 # A rule's ``input: code`` lists the library files its stage imports, and its script, with their checksums. Snakemake
 # compares so small a file by content: a touch of the code reruns nothing, an edit what imports the edited file.
 
