@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib")
 import numpy as np
 
 from variability import device, features, fetching, files, inference, intervals, recipe, training
-from variability.inputs import Activations, Feed, Images
+from variability.inputs import Activations, Feed
 from variability.mirrors import mirrors_from
+from variability.modalities._images import Images
 from variability.stages.download import download
 from variability.stages.download_weights import download_weights
 from variability.stages.prepare import prepare

@@ -83,7 +83,8 @@ def loader(told: dict) -> DataLoader:
 
 def ours(told: dict) -> list[float]:
     from variability import device, networks, recipe, training
-    from variability.inputs import Feed, Images
+    from variability.inputs import Feed
+    from variability.modalities._images import Images
     from variability.preprocessing import Preprocess
 
     device.configure(threads=told["threads"])

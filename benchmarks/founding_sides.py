@@ -88,7 +88,7 @@ def prepare(folder: Path, size: Size) -> Path:
     pixels = torch.from_numpy(np.concatenate(images).reshape(-1, 1, 28, 28)).float()
     pixels = functional.interpolate(pixels, (SIDE, SIDE), mode="bilinear").round().byte().expand(-1, 3, -1, -1)
     folder.mkdir(parents=True)
-    np.save(folder / "images.npy", pixels.numpy())
+    np.save(folder / "inputs.npy", pixels.numpy())
     counts = {"train": size.train, "validation": 0, "test": size.test}
     split = ["train"] * size.train + ["test"] * size.test
     table = {"example_id": np.arange(len(split)), "label": np.concatenate(labels).ravel().astype(np.int64)}
@@ -135,7 +135,7 @@ def loop(task_json: Path, net: Net, size: Size, workers: int, threads: int, trai
 
     torch.set_num_threads(threads)
     begun = time.perf_counter()
-    images = np.load(task_json.parent / "images.npy").transpose(0, 2, 3, 1)
+    images = np.load(task_json.parent / "inputs.npy").transpose(0, 2, 3, 1)
     labels = pq.read_table(task_json.parent / "examples.parquet")["label"].to_numpy()
     ready = transforms.Compose([transforms.ToTensor(), transforms.Normalize(net.mean, net.std)])
     chosen = {"train": range(size.train), "test": range(size.train, size.train + size.test)}
@@ -249,7 +249,7 @@ def study_of(net: Net, size: Size) -> Study:
 def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitions: int) -> list[float]:
     """Images a second of the frozen backbone, as the stage `features` computes and stores them."""
     from variability import features, runs
-    from variability.inputs import Images
+    from variability.modalities._images import Images
     from variability.untrained import Untrained
 
     with runs.Workplace(threads) as here:

@@ -106,7 +106,7 @@ def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
     return sum(map(len, layers))
 
 
-_PREPARED = ("task.json", "images.npy", "examples.parquet")
+_PREPARED = ("task.json", "inputs.npy", "examples.parquet")
 
 
 def planned(shape: tuple[int, ...]) -> dict[str, dict]:
@@ -133,7 +133,7 @@ def study_files(folder: Path, models: list, tasks: list, methods: list, seeds: i
 
     from variability.files import write_json
 
-    history = "epoch,train_loss,validation_loss,validation_accuracy,lr,seconds,images_per_second\n"
+    history = "epoch,train_loss,validation_loss,validation_accuracy,lr,seconds,examples_per_second\n"
     history += "".join(f"{epoch},1.25,1.5,0.5,0.001,0.5,400.0\n" for epoch in range(EPOCHS + 1))
     fitted, scored = [], []
     for task in tasks:

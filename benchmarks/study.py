@@ -56,7 +56,7 @@ class Images(Dataset):
         table = pq.read_table(f"{task}/examples.parquet").to_pandas()
         self.rows = np.flatnonzero(table["split"] == split)
         self.labels = table["label"].to_numpy()
-        self.images = np.load(f"{task}/images.npy")
+        self.images = np.load(f"{task}/inputs.npy")
     def __len__(self):
         return len(self.rows)
     def __getitem__(self, at):

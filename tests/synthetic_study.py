@@ -108,7 +108,7 @@ def history(
             epoch, loss, accuracy = epoch[:5], np.r_[loss[:3], 1000.0, np.nan], accuracy[:5]
         part = pd.DataFrame({"epoch": epoch, "train_loss": loss * 0.9, "validation_loss": loss})
         part = part.assign(validation_accuracy=accuracy, validation_rmse=np.nan)
-        part = part.assign(lr=1e-3, seconds=0.5, images_per_second=400.0)
+        part = part.assign(lr=1e-3, seconds=0.5, examples_per_second=400.0)
         keys = dict(zip(runs_table.KEYS, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
         parts.append(part.assign(**keys, kind="classification"))
     return pd.concat(parts, ignore_index=True).sort_values([*runs_table.KEYS, "epoch"], ignore_index=True)

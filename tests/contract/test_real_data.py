@@ -18,7 +18,8 @@ def prepared(folder, mirror, dataset, options, size, color, **split):
         "dataset": dataset,
         "options": options,
         "kind": "classification",
-        "image": {"size": size, "color": color},
+        "modality": "image",
+        "input": {"size": size, "color": color},
         "split": {"train": "all", "validation": 0, "test": "shipped", "seed": 0, "resample": False} | split,
     }
     prepare(task, folder / "files", folder / "task")
@@ -28,7 +29,7 @@ def prepared(folder, mirror, dataset, options, size, color, **split):
 def ridge(task, alpha):
     from sklearn.linear_model import RidgeClassifier
 
-    pixels = np.asarray(task.images).reshape(len(task.images), -1) / 255
+    pixels = np.asarray(task.inputs).reshape(len(task.inputs), -1) / 255
     train, test = task.rows("train", 0), task.rows("test", 0)
     model = RidgeClassifier(alpha=alpha).fit(pixels[train], task.labels[train])
     return model.score(pixels[test], task.labels[test])
@@ -54,4 +55,4 @@ def test_photos_of_odd_sizes_are_prepared_like_the_others(mirror, tmp_path):
     task = prepared(tmp_path, mirror, "image_folder", {"path": "sign-language-digits.zip"}, 32, "rgb", test=0.2)
     assert len(task.labels) == 2062
     assert task.class_names == [str(digit) for digit in range(10)]
-    assert task.images.shape == (2062, 3, 32, 32)
+    assert task.inputs.shape == (2062, 3, 32, 32)

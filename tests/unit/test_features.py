@@ -9,10 +9,11 @@ import safetensors.torch
 import tiny_study
 import torch
 
-from variability import features, files, methods, provenance, recipe, registry, training
+from variability import features, files, plugins, provenance, recipe, registry, training
 from variability.errors import UserError
-from variability.inputs import Activations, Feed, Images
-from variability.runs import Workplace
+from variability.inputs import Activations, Feed
+from variability.modalities._images import Images
+from variability.sources import Sources
 from variability.stages import features as stage
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict, predict_ahead
@@ -47,13 +48,13 @@ def weights(tmp_path):
 
 @pytest.fixture
 def untrained(task, weights):
-    made = Untrained(tiny_study.STUDY["model"], PROBE, task, weights, "cpu")
+    made = Untrained(tiny_study.STUDY["model"], PROBE, task, Sources(task.path, weights), "cpu")
     made.network(0).module.eval()
     return made
 
 
 def images(task, untrained, augmentation=PLAIN):
-    return Images(task.images, untrained.preprocess, "cpu", augmentation)
+    return task.examples.inputs(task, untrained.provider, None, "cpu", augmentation)
 
 
 def stored(task, untrained, folder, form="fp32", augmentation=PLAIN):
@@ -143,7 +144,7 @@ def test_what_is_fed_is_stored_held_or_whole(task, untrained, tmp_path, monkeypa
 
 
 def test_training_from_activations_ends_where_training_from_images_ends(task, untrained, tmp_path):
-    data = training.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.kind)
+    data = training.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.targets)
     chosen, weight = recipe.resolve({"epochs": 3}), []
     for feed in (
         Feed(untrained.module, images(task, untrained)),
@@ -165,7 +166,7 @@ def spec(**changes):
 
 
 def made(folder, task_json, weights, **changes):
-    stage.features(spec(**changes), task_json, weights, folder / "activations.npy", folder / "features.json")
+    stage.features(spec(**changes), Sources(task_json, weights), folder / "activations.npy", folder / "features.json")
     return files.read_json(folder / "features.json")
 
 
@@ -206,7 +207,14 @@ def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json,
     times = set()
     for limit in (1e-4, 1.1e-4):
         made(tmp_path, task_json, weights, limit_gb=limit)
-        finetune(probe, task_json, weights, None, tmp_path / "features.json", "code", tmp_path, block, Workplace())
+        finetune(
+            probe,
+            Sources(task_json, weights, features=tmp_path / "features.json"),
+            "code",
+            tmp_path,
+            block,
+            tiny_study.here(),
+        )
         times.add((tmp_path / "0" / "run.json").stat().st_mtime_ns)
     assert len(times) == 1
 
@@ -218,9 +226,25 @@ def test_runs_train_and_predict_from_stored_activations_and_without_them(task_js
     for name, given in (("with", manifest), ("without", None)):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
         probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
-        finetune(probe, task_json, weights, None, given, "code", fitted, fitted / "block-0.json", Workplace())
+        finetune(
+            probe,
+            Sources(task_json, weights, features=given),
+            "code",
+            fitted,
+            fitted / "block-0.json",
+            tiny_study.here(),
+        )
         block = fitted / "block-0.json"
-        predict(probe, task_json, weights, given, fitted, block, "code", folder, folder / "block-0.json", Workplace())
+        predict(
+            probe,
+            Sources(task_json, weights, features=given),
+            fitted,
+            block,
+            "code",
+            folder,
+            folder / "block-0.json",
+            tiny_study.here(),
+        )
         tables = [pd.read_parquet(folder / f"{seed}.parquet") for seed in (0, 1)]
         outcomes[name] = [(table["phase"].tolist(), np.stack(table["probabilities"])) for table in tables]
     for stored_run, other in zip(outcomes["with"], outcomes["without"], strict=True):
@@ -255,20 +279,21 @@ def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(
     spec = {"model": model, "task": {"name": "digits", "kind": "classification"}, "method": method, "recipe": chosen}
     shared = {"model": model, "method": method, "precision": chosen["precision"], "limit_gb": 1}
     shared["augmentation"] = chosen["augmentation"]
-    stage.features(shared, task, weights, tmp_path / "activations.npy", tmp_path / "features.json")
+    stage.features(shared, Sources(task, weights), tmp_path / "activations.npy", tmp_path / "features.json")
     manifest = tmp_path / "features.json"
     assert files.read_json(manifest)["stored"]
+    sources = Sources(task, weights, features=manifest)
 
     def tables(name, *blocks):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
         for at, seeds in enumerate(blocks):
-            given, block = (spec | {"seeds": seeds}, task, weights), fitted / f"block-{at}.json"
-            with Workplace() as here:
-                finetune(*given, None, manifest, "code", fitted, block, here)
-                predict_ahead(*given, manifest, block, folder, here)
+            given, block = (spec | {"seeds": seeds}, sources), fitted / f"block-{at}.json"
+            with tiny_study.here() as here:
+                finetune(*given, "code", fitted, block, here)
+                predict_ahead(*given, block, folder, here)
             before = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
-            code = provenance.code_digest("predict", "variability.providers.torchvision", methods.module(method))
-            predict(*given, manifest, fitted, block, code, folder, folder / f"block-{at}.json", Workplace())
+            code = provenance.code_digest("predict", *plugins.of_cell(model, spec["task"], method))
+            predict(*given, fitted, block, code, folder, folder / f"block-{at}.json", tiny_study.here())
             assert {path: path.stat().st_mtime_ns for path in before} == before, "predicted ahead, and taken"
         return [(folder / f"{seed}.parquet").read_bytes() for seed in (0, 1, 2)]
 

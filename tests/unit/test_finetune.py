@@ -16,11 +16,11 @@ import torch
 
 from variability import checkpoints, files, locks, networks, recipe, registry, seeding
 from variability.errors import UserError
-from variability.runs import Workplace
+from variability.sources import Sources
 from variability.stages.finetune import finetune
 
 LIBRARY = Path(files.__file__).parent.parent
-TIMES = ("seconds", "images_per_second")
+TIMES = ("seconds", "examples_per_second")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,14 @@ def study(tmp_path, task_json):
         folder, about = tmp_path / name, tmp_path / "weights.json"
         files.write_json(about, {"sha256": weights_sha256})
         spec = copy.deepcopy(tiny_study.STUDY) | changes
-        finetune(spec, task_json, None, about, None, code, folder, folder / "block-0.json", Workplace(threads))
+        finetune(
+            spec,
+            Sources(task_json, weights_manifest=about),
+            code,
+            folder,
+            folder / "block-0.json",
+            tiny_study.here(threads),
+        )
         return folder
 
     run.folder = tmp_path
@@ -98,7 +105,7 @@ def test_a_run_leaves_a_checkpoint_a_history_and_a_record(study, task_json):
         "validation_accuracy",
         "lr",
         "seconds",
-        "images_per_second",
+        "examples_per_second",
     ]
     network = tiny_study.network(0)
     untrained = network.module[1].weight.clone()
@@ -167,7 +174,7 @@ def test_a_run_that_draws_its_own_examples_is_trained_again_where_it_would_draw_
     for train in (80, 90):
         files.write_json(task, about | {"split": about["split"] | {"train": train, "resample": True}})
         spec = copy.deepcopy(tiny_study.STUDY) | {"seeds": [0]}
-        finetune(spec, task, None, None, None, "code", tmp_path, tmp_path / "block-0.json", Workplace())
+        finetune(spec, Sources(task), "code", tmp_path, tmp_path / "block-0.json", tiny_study.here())
         prints.add(files.read_json(tmp_path / "block-0.json")["runs"][0]["fingerprint"])
     assert len(prints) == 2
 
@@ -204,10 +211,10 @@ def test_a_diverged_run_is_recorded_as_such_and_not_trained_again(study):
 
 def test_one_seed_that_fails_leaves_the_others_and_is_named(study, monkeypatch, caplog):
     class OutOfMemory(tiny_study.Tiny):
-        def build(self, outputs, weights, seed):
+        def build(self, outputs, weights, seed, facts=None):
             if seed == 1:
                 raise RuntimeError("out of memory")
-            return super().build(outputs, weights, seed)
+            return super().build(outputs, weights, seed, facts)
 
     monkeypatch.setattr(registry, "find", tiny_study.install(OutOfMemory))
     tiny_study.install(OutOfMemory)
@@ -232,11 +239,11 @@ def test_seeds_that_fail_alike_share_a_line(study, monkeypatch):
 
 def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
     task_json = tiny_study.prepare(tmp_path / "other")
-    images = task_json.parent / "images.npy"
+    images = task_json.parent / "inputs.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
-    with pytest.raises(UserError, match=r"images\.npy is not the file that was prepared"):
+    with pytest.raises(UserError, match=r"inputs\.npy is not the file that was prepared"):
         folder, manifest = tmp_path / "runs", tmp_path / "manifest.json"
-        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, manifest, Workplace())
+        finetune(tiny_study.STUDY, Sources(task_json), "code", folder, manifest, tiny_study.here())
 
 
 @pytest.mark.slow
@@ -256,10 +263,11 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
-        from variability.runs import Workplace
+        from variability.sources import Sources
         from variability.stages.finetune import finetune
+        tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json", Workplace())
+        finetune(tiny_study.STUDY, Sources(task_json), "code", folder, folder / "block-0.json", tiny_study.here())
     """
     folder = tmp_path / "killed"
     arguments = [str(Path(__file__).parent), str(task_json), str(folder)]
@@ -317,10 +325,11 @@ def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
         sys.path.insert(0, sys.argv[1])
         from pathlib import Path
         import tiny_study
-        from variability.runs import Workplace
+        from variability.sources import Sources
         from variability.stages.finetune import finetune
+        tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, task_json, None, None, None, "code", folder, folder / "block-0.json", Workplace())
+        finetune(tiny_study.STUDY, Sources(task_json), "code", folder, folder / "block-0.json", tiny_study.here())
         sys.exit("torch" in sys.modules)
     """
     arguments = [str(Path(__file__).parent), str(task_json), str(folder)]

@@ -8,8 +8,8 @@ import tiny_study
 
 from variability import files, registry
 from variability.errors import UserError
-from variability.runs import Workplace
 from variability.runs_table import HERE
+from variability.sources import Sources
 from variability.stages.finetune import finetune
 from variability.stages.keep_checkpoints import best, keep_checkpoints
 from variability.stages.predict import predict
@@ -30,8 +30,8 @@ def study(tmp_path):
     def run(code="code"):
         spec = copy.deepcopy(tiny_study.STUDY)
         block = fitted / "block-0.json"
-        finetune(spec, task, None, None, None, "code", fitted, block, Workplace())
-        predict(spec, task, None, None, fitted, block, code, folder, folder / "block-0.json", Workplace())
+        finetune(spec, Sources(task), "code", fitted, block, tiny_study.here())
+        predict(spec, Sources(task), fitted, block, code, folder, folder / "block-0.json", tiny_study.here())
 
     run()
     table(0.5, 0.6).to_parquet(tmp_path / "runs.parquet")

@@ -8,7 +8,7 @@ import tiny_study
 
 from variability import files, recipe, registry
 from variability.errors import UserError
-from variability.runs import Workplace
+from variability.sources import Sources
 from variability.stages.aggregate import aggregate
 from variability.stages.analyse import analyse
 from variability.stages.finetune import finetune
@@ -33,9 +33,9 @@ def study(tmp_path):
             prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
         spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
-        finetune(spec, prepared[kind], None, None, None, "code", fitted, fitted / "block-0.json", Workplace())
+        finetune(spec, Sources(prepared[kind]), "code", fitted, fitted / "block-0.json", tiny_study.here())
         given, manifest = fitted / "block-0.json", folder / "block-0.json"
-        predict(spec, prepared[kind], None, None, fitted, given, code, folder, manifest, Workplace())
+        predict(spec, Sources(prepared[kind]), fitted, given, code, folder, manifest, tiny_study.here())
         return folder
 
     run.folder = tmp_path
@@ -53,6 +53,7 @@ def test_every_example_of_validation_and_test_is_predicted_before_and_after(stud
         "task",
         "method",
         "seed",
+        "kind",
         "phase",
         "split",
         "example_id",
@@ -138,15 +139,13 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     ):
         predict(
             tiny_study.STUDY,
-            task_json,
-            None,
-            None,
+            Sources(task_json),
             fitted,
             fitted / "block-0.json",
             "edited",
             folder,
             folder / "block-0.json",
-            Workplace(),
+            tiny_study.here(),
         )
     assert times(folder)["0.parquet"] == before["0.parquet"]
     assert times(folder)["1.parquet"] != before["1.parquet"]
@@ -156,9 +155,9 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
 def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
-    finetune(tiny_study.STUDY, task, None, None, None, "code", fitted, fitted / "block-0.json", Workplace())
+    finetune(tiny_study.STUDY, Sources(task), "code", fitted, fitted / "block-0.json", tiny_study.here())
     given, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(tiny_study.STUDY, task, None, None, fitted, given, "code", folder, manifest, Workplace())
+    predict(tiny_study.STUDY, Sources(task), fitted, given, "code", folder, manifest, tiny_study.here())
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
     score([folder / "block-0.json"], task, ["accuracy"], "code", tmp_path, tmp_path / "scores.json")
     scores = pd.read_parquet(tmp_path / "small/everything.parquet")

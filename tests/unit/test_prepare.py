@@ -19,7 +19,8 @@ def task(dataset="digits", options=None, size=12, color="rgb", **split):
         "dataset": dataset,
         "options": options or {},
         "kind": "classification",
-        "image": {"size": size, "color": color},
+        "modality": "image",
+        "input": {"size": size, "color": color},
         "split": {"train": "all", "validation": 4, "test": 6, "seed": 0, "resample": False} | split,
     }
 
@@ -37,13 +38,13 @@ def test_what_is_written_is_deterministic_whatever_the_number_of_threads(tmp_pat
     source = photos(tmp_path / "photos", 150)
     for name, threads in (("one", 1), ("four", 4)):
         prepare(task("image_folder", {"path": str(source)}), None, tmp_path / name, threads)
-    for name in ("images.npy", "examples.parquet", "task.json"):
+    for name in ("inputs.npy", "examples.parquet", "task.json"):
         assert sha256(tmp_path / "one" / name) == sha256(tmp_path / "four" / name)
 
 
 def test_grey_digits_fill_three_equal_channels_when_rgb_is_wanted(tmp_path):
     prepare(task(train=30), None, tmp_path)
-    stored = PreparedTask.open(tmp_path / "task.json").images
+    stored = PreparedTask.open(tmp_path / "task.json").inputs
     assert stored.shape == (40, 3, 12, 12)
     assert (stored[:, 0] == stored[:, 1]).all() and (stored[:, 1] == stored[:, 2]).all()
 

@@ -8,7 +8,7 @@ import torch
 
 from variability import files, recipe, registry, training
 from variability.errors import UserError
-from variability.runs import Workplace
+from variability.sources import Sources
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
@@ -31,7 +31,7 @@ def run(task_json, folder, model=MODEL, seed=0, **settings):
     """Pretrains into a folder; returns the tensors it wrote."""
     chosen = recipe.resolve(tiny_study.STUDY["recipe"], settings)
     outputs = folder / "weights.safetensors", folder / "weights.json", folder / "history.csv"
-    pretrain(model, chosen, task_json, seed, [], *outputs)
+    pretrain({"model": model, "recipe": chosen, "seed": seed}, Sources(task_json), "code", *outputs)
     return safetensors.torch.load_file(outputs[0])
 
 
@@ -112,17 +112,14 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
     finetune(
         spec,
-        task_json,
-        weights,
-        weights.with_suffix(".json"),
-        None,
+        Sources(task_json, weights, weights.with_suffix(".json")),
         "code",
         fitted,
         fitted / "block-0.json",
-        Workplace(),
+        tiny_study.here(model=model),
     )
     given, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(spec, task_json, weights, None, fitted, given, "code", folder, manifest, Workplace())
+    predict(spec, Sources(task_json, weights), fitted, given, "code", folder, manifest, tiny_study.here(model=model))
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")
     history = pd.read_csv(fitted / "3" / "history.csv")
     correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()

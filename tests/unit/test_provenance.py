@@ -17,7 +17,7 @@ def names(*modules):
 
 
 def test_a_closure_reaches_modules_imported_two_levels_down():
-    found = names("variability.stages.finetune")
+    found = names("variability.stages.finetune", "variability.frameworks.pytorch")
     assert {"stages/finetune.py", "training.py", "seeding.py", "__init__.py", "stages/__init__.py"} <= found
 
 

@@ -12,7 +12,8 @@ def prepared(folder, **split):
         "dataset": "digits",
         "options": {},
         "kind": "classification",
-        "image": {"size": 8, "color": "grey"},
+        "modality": "image",
+        "input": {"size": 8, "color": "grey"},
         "split": {"train": 50, "validation": 40, "test": 30, "seed": 0, "resample": False} | split,
     }
     prepare(task, None, folder)
@@ -35,11 +36,11 @@ def test_a_fixed_split_is_the_same_for_every_seed(fixed):
         assert rows.dtype == np.int64
         assert len(rows) == count == fixed.counts[split]
         assert (rows == fixed.rows(split, 1)).all()
-    assert len(fixed.labels) == len(fixed.images) == 120
+    assert len(fixed.labels) == len(fixed.inputs) == 120
 
 
 def test_a_resampled_split_belongs_to_its_seed_and_leaves_the_test_alone(resampled):
-    assert len(resampled.images) == 1797
+    assert len(resampled.inputs) == 1797
     assert (resampled.rows("test", 0) == resampled.rows("test", 1)).all()
     assert set(resampled.rows("train", 0)) != set(resampled.rows("train", 1))
     assert (resampled.rows("train", 1) == resampled.rows("train", 1)).all()
@@ -57,14 +58,14 @@ def test_images_labels_and_ids_belong_together(fixed):
 
     shipped = Digits({}).load(None)
     assert (fixed.labels == shipped.labels[fixed.example_ids]).all()
-    assert all((fixed.images[row, 0] == shipped.read(each)).all() for row, each in enumerate(fixed.example_ids))
+    assert all((fixed.inputs[row, 0] == shipped.read(each)).all() for row, each in enumerate(fixed.example_ids))
     assert fixed.class_names == shipped.class_names
-    assert (fixed.kind, fixed.image_size, fixed.channels) == ("classification", 8, 1)
+    assert (fixed.kind, fixed.modality, fixed.facts) == ("classification", "image", {"channels": 1, "size": 8})
 
 
 def test_images_cannot_be_written_to(fixed):
     with pytest.raises(ValueError, match="read-only"):
-        fixed.images[0] = 0
+        fixed.inputs[0] = 0
 
 
 def test_an_unknown_split_is_an_error(fixed):
@@ -72,7 +73,7 @@ def test_an_unknown_split_is_an_error(fixed):
         fixed.rows("valid", 0)
 
 
-@pytest.mark.parametrize("name", ["images.npy", "examples.parquet", "task.json"])
+@pytest.mark.parametrize("name", ["inputs.npy", "examples.parquet", "task.json"])
 def test_a_deleted_file_is_named_with_the_command_that_makes_it_again(tmp_path, name):
     prepared(tmp_path)
     (tmp_path / name).unlink()
@@ -85,7 +86,7 @@ def test_a_deleted_file_is_named_with_the_command_that_makes_it_again(tmp_path, 
 def test_a_changed_file_is_noticed_and_named(tmp_path):
     task = prepared(tmp_path)
     task.verify()
-    images = tmp_path / "images.npy"
+    images = tmp_path / "inputs.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"x")
     with pytest.raises(UserError, match=str(images)):
         task.verify()

@@ -5,6 +5,7 @@ import tiny_study
 import torch
 
 from variability import networks, registry
+from variability.sources import Sources
 from variability.tasks import PreparedTask
 from variability.untrained import Untrained
 
@@ -28,7 +29,7 @@ def weights(tmp_path):
 
 
 def untrained(method, task, weights):
-    return Untrained(tiny_study.STUDY["model"], method, task, weights, "cpu")
+    return Untrained(tiny_study.STUDY["model"], method, task, Sources(task.path, weights), "cpu")
 
 
 def digest(network):
@@ -52,7 +53,7 @@ def test_every_seed_begins_with_the_network_that_is_built_for_it_alone(task, wei
 def test_a_pretrained_network_is_built_once_and_a_random_one_for_every_seed(task, weights, monkeypatch):
     built = []
     build = tiny_study.Tiny.build
-    monkeypatch.setattr(tiny_study.Tiny, "build", lambda self, *given: built.append(given[-1]) or build(self, *given))
+    monkeypatch.setattr(tiny_study.Tiny, "build", lambda self, *given: built.append(given[2]) or build(self, *given))
     for file, expected in ((weights, [0]), (None, [0, 1, 2])):
         built.clear()
         shared = untrained(PROBE, task, file)

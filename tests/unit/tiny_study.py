@@ -46,13 +46,26 @@ def network(seed=0, outputs=10):
 class Tiny:
     """A provider of the above; weights, where given, are those of the backbone's module as a whole."""
 
-    def __init__(self, model):
+    MODALITY = "image"
+    KINDS = ("classification", "regression")
+    FRAMEWORK = "pytorch"
+    PACKAGES = ()
+
+    def __init__(self, model, assets=None):
         self.model = model
+
+    def input_spec(self, facts):
+        return self.preprocess(facts["size"])
+
+    def draw_head(self, made, seed):
+        from variability.networks import draw_head
+
+        draw_head(made, seed)
 
     def preprocess(self, image_size):
         return {"size": 8, "resize": 8, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
 
-    def build(self, outputs, weights, seed):
+    def build(self, outputs, weights, seed, facts=None):
         import safetensors.torch
 
         made = network(seed, outputs)
@@ -79,6 +92,13 @@ def install(provider=Tiny):
     return find
 
 
+def here(threads=1, model=STUDY["model"]):
+    """Where a stage computes."""
+    from variability.runs import Workplace
+
+    return Workplace(model, threads)
+
+
 def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
     """Writes a task as ``prepare`` does: 100 examples to train, 40 to validate, 60 to test; returns its task.json.
 
@@ -87,19 +107,20 @@ def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
     images, labels = images_and_labels()
     images = images.repeat(size // 8, axis=2).repeat(size // 8, axis=3)
     folder.mkdir(parents=True)
-    np.save(folder / "images.npy", images)
+    np.save(folder / "inputs.npy", images)
     counts = {"train": 140 - validation, "validation": validation, "test": 60}
     split = [name for name, count in counts.items() for _ in range(count)]
     table = {"example_id": np.arange(200)[::-1] + 1000, "label": labels, "split": split, "partition": [""] * 200}
     pq.write_table(pa.table(table), folder / "examples.parquet")
     about = {
         "kind": kind,
-        "class_names": [str(digit) for digit in range(10)],
-        "channels": 1,
-        "image_size": size,
+        "modality": "image",
+        "class_names": [str(digit) for digit in range(10)] if kind == "classification" else [],
+        "facts": {"channels": 1, "size": size},
+        "target": {} if kind == "classification" else {"mean": 4.5, "sd": 2.8},
         "counts": counts,
         "split": counts | {"seed": 0, "resample": False},
-        "sha256": {name.partition(".")[0]: files.sha256(folder / name) for name in ("images.npy", "examples.parquet")},
+        "sha256": {name.partition(".")[0]: files.sha256(folder / name) for name in ("inputs.npy", "examples.parquet")},
     }
     files.write_json(folder / "task.json", about)
     return folder / "task.json"

@@ -20,16 +20,14 @@ def plugin(family, name):
     return registry.module_name(family, name)
 
 
-def provider_of(model):
-    return plugin("providers", study.model_entry(model)["provider"])
-
-
 def download_code(wildcards):
     return code_of("download", plugin("datasets", study.datasets()[wildcards.key]["dataset"]))
 
 
 def prepare_code(wildcards):
-    return code_of("prepare", plugin("datasets", study.task_entry(wildcards.task)["dataset"]))
+    entry = study.task_entry(wildcards.task)
+    named = {"datasets": entry["dataset"], "modalities": entry["modality"], "kinds": entry["kind"]}
+    return code_of("prepare", *[plugin(family, name) for family, name in named.items()])
 
 
 def download_weights_code(wildcards):
@@ -37,31 +35,33 @@ def download_weights_code(wildcards):
 
 
 def pretrain_code(wildcards):
-    return code_of("pretrain", provider_of(wildcards.model))
+    task = study.pretraining_of(wildcards.model)
+    return code_of("pretrain", *study.plugins(wildcards.model, task), plugin("methods", "full"))
 
 
 def features_code(wildcards):
     method = features_spec(wildcards)["method"]
-    return code_of("features", provider_of(wildcards.model), *([plugin("methods", method["kind"])] if method else []))
+    used = study.plugins(wildcards.model, wildcards.task)
+    return code_of("features", *used, *([plugin("methods", method["kind"])] if method else []))
 
 
 def finetune_code(wildcards):
-    method = study.method_entry(wildcards.method)["kind"]
-    return code_of("finetune", provider_of(wildcards.model), plugin("methods", method))
+    return code_of("finetune", *study.plugins(wildcards.model, wildcards.task, wildcards.method))
 
 
 def predict_code(wildcards):
-    method = study.method_entry(wildcards.method)["kind"]
-    return code_of("predict", provider_of(wildcards.model), plugin("methods", method))
+    return code_of("predict", *study.plugins(wildcards.model, wildcards.task, wildcards.method))
 
 
 def score_code(wildcards):
-    return code_of("score", *[plugin("metrics", name) for name in study.metrics(wildcards.task)])
+    kind = plugin("kinds", study.task_entry(wildcards.task)["kind"])
+    return code_of("score", kind, *[plugin("metrics", name) for name in study.metrics(wildcards.task)])
 
 
 def aggregate_code(wildcards):
-    names = [name for task in study.tasks for name in study.metrics(task)]
-    return code_of("aggregate", *[plugin("metrics", name) for name in dict.fromkeys(names)])
+    metrics = dict.fromkeys(name for task in study.tasks for name in study.metrics(task))
+    named = [("metrics", name) for name in metrics] + [("kinds", name) for name in registry.names("kinds")]
+    return code_of("aggregate", *[plugin(*each) for each in named])
 
 
 def keep_checkpoints_code():
@@ -91,8 +91,10 @@ def write_listings():
         features_code(Wildcards(fromdict={"model": model, "task": task, "features": features}))
     for model, task, method in study.seeds:
         cell = Wildcards(fromdict={"model": model, "task": task, "method": method})
-        for code in (pretrain_code, finetune_code, predict_code, score_code):
+        for code in (finetune_code, predict_code, score_code):
             code(cell)
+        if study.weights_kind(model) == "pretrain":
+            pretrain_code(cell)
     for analysis in study.analyses:
         analyse_code(Wildcards(fromdict={"analysis": analysis}))
     for plot in study.plots:

@@ -100,7 +100,7 @@ def task_arrays(wildcards):
 
 
 def arrays(task):
-    return [f"<results>/prepare/{task}/images.npy", f"<results>/prepare/{task}/examples.parquet"]
+    return [f"<results>/prepare/{task}/inputs.npy", f"<results>/prepare/{task}/examples.parquet"]
 
 
 def task_predictions(wildcards):

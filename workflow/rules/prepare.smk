@@ -26,7 +26,7 @@ rule prepare:
         code=prepare_code,
     output:
         task="<results>/prepare/{task}/task.json",
-        images="<results>/prepare/{task}/images.npy",
+        inputs="<results>/prepare/{task}/inputs.npy",
         examples="<results>/prepare/{task}/examples.parquet",
     log:
         "<results>/prepare/{task}/prepare.log",

@@ -3,10 +3,9 @@ from variability.journal import journal
 with journal(snakemake.log[0]):
     from pathlib import Path
 
+    from variability.sources import Sources
     from variability.stages.features import features
 
-    given, output = snakemake.input, snakemake.output
+    params, output = snakemake.params, snakemake.output
     activations, manifest = Path(output.activations), Path(output.manifest)
-    features(
-        snakemake.params.spec, Path(given.task), Path(given.weights), activations, manifest, snakemake.params.threads
-    )
+    features(params.spec, Sources.of(snakemake.input), activations, manifest, params.threads)

@@ -4,13 +4,12 @@ with journal(snakemake.log[0]):
     from pathlib import Path
 
     from variability import files, runs
+    from variability.sources import Sources
     from variability.stages.finetune import finetune
     from variability.stages.predict import predict_ahead
 
     given, params, manifest = snakemake.input, snakemake.params, Path(snakemake.output.manifest)
-    task, weights, about = Path(given.task), given.get("weights"), given.get("weights_manifest")
-    features, before = (Path(found[0]) if found else None for found in (given.features, given.features_before))
-    with runs.Workplace(params.threads) as here:
+    with runs.Workplace(params.spec["model"], params.threads) as here:
         code = files.sha256(given.code)
-        finetune(params.spec, task, weights, about, features, code, manifest.parent, manifest, here)
-        predict_ahead(params.spec, task, weights, before, manifest, Path(params.predictions), here)
+        finetune(params.spec, Sources.of(given), code, manifest.parent, manifest, here)
+        predict_ahead(params.spec, Sources.of(given, "features_before"), manifest, Path(params.predictions), here)

@@ -5,10 +5,10 @@ with journal(snakemake.log[0]):
 
     from variability.files import sha256
     from variability.runs import Workplace
+    from variability.sources import Sources
     from variability.stages.predict import predict
 
     given, spec, manifest = snakemake.input, snakemake.params.spec, Path(snakemake.output[0])
-    task, weights, runs = Path(given.task), given.get("weights"), Path(given.runs)
-    features = Path(given.features[0]) if given.features else None
-    with Workplace(snakemake.params.threads) as here:
-        predict(spec, task, weights, features, runs.parent, runs, sha256(given.code), manifest.parent, manifest, here)
+    runs = Path(given.runs)
+    with Workplace(spec["model"], snakemake.params.threads) as here:
+        predict(spec, Sources.of(given), runs.parent, runs, sha256(given.code), manifest.parent, manifest, here)

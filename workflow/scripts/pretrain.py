@@ -4,8 +4,9 @@ with journal(snakemake.log[0]):
     from pathlib import Path
 
     from variability.files import sha256
+    from variability.sources import Sources
     from variability.stages.pretrain import pretrain
 
-    spec, code, threads = snakemake.params.spec, sha256(snakemake.input.code), snakemake.params.threads
+    given, params = snakemake.input, snakemake.params
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
-    pretrain(spec["model"], spec["recipe"], Path(snakemake.input.task), spec["seed"], code, *outputs, threads)
+    pretrain(params.spec, Sources.of(given), sha256(given.code), *outputs, params.threads)

@@ -115,7 +115,7 @@ def test_an_empty_bin_is_a_row_that_says_so():
 
 def test_regression_has_no_probabilities():
     values = np.linspace(0, 1, 5)
-    found = of_cell([RunPredictions(0, np.arange(5), values, values, None)])
+    found = of_cell([RunPredictions(0, np.arange(5), values, values, None, kind="regression")])
     assert set(found["note"]) == {"no probabilities"}
     assert found["estimate"].isna().all()
     assert set(SCORES) < set(found["quantity"])

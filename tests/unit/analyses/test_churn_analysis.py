@@ -20,7 +20,9 @@ def study(said, truth, ids=None):
     def source(at, phase, split, probabilities):
         of_cell = np.arange(len(truth)) if ids is None else ids[at]
         for seed, each in enumerate(said[at]):
-            yield RunPredictions(seed, of_cell, truth, each, None)
+            yield RunPredictions(
+                seed, of_cell, truth, each, None, kind="classification" if each.dtype.kind == "i" else "regression"
+            )
 
     predictions = Predictions({cell: partial(source, at) for at, cell in enumerate(CELLS)})
     runs = synthetic.runs(methods=("full",), seeds=range(max(map(len, said))))

@@ -178,7 +178,9 @@ def test_regression_has_no_right_and_wrong(runs):
     from variability.predictions import Predictions, RunPredictions
 
     def numbers(phase, split, probabilities):
-        yield RunPredictions(0, np.arange(3), np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.4]), None)
+        yield RunPredictions(
+            0, np.arange(3), np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.4]), None, kind="regression"
+        )
 
     cells = {("cnn", "digits", "full"): numbers}
     found = registry.find("analyses", "gain")({}).table({"runs": runs, "predictions": Predictions(cells)})

@@ -13,6 +13,7 @@ from variability.analyses import multibootstrap
 from variability.predictions import Predictions, RunPredictions
 
 TASK = "digits"
+KINDS = {int: "classification", float: "regression"}
 
 
 def of_losses(cells, kind=int):
@@ -21,7 +22,7 @@ def of_losses(cells, kind=int):
     def source(rows):
         for seed, row in rows.items():
             truth = np.zeros(len(row), dtype=kind)
-            yield RunPredictions(seed, np.arange(len(row)), truth, np.asarray(row, dtype=kind), None)
+            yield RunPredictions(seed, np.arange(len(row)), truth, np.asarray(row, dtype=kind), None, kind=KINDS[kind])
 
     return Predictions(
         {(model, TASK, method): lambda *_, rows=rows: source(rows) for (model, method), rows in cells.items()}

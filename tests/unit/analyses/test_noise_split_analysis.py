@@ -15,6 +15,8 @@ from scipy import stats
 from variability import registry
 from variability.predictions import Predictions, RunPredictions
 
+KINDS = {int: "classification", float: "regression"}
+
 
 def of_losses(cells, kind=int):
     """Predictions whose losses are the given ones (runs, examples); for regression, the squares of the given."""
@@ -22,7 +24,7 @@ def of_losses(cells, kind=int):
     def source(losses):
         for seed, row in enumerate(losses):
             truth = np.zeros(len(row), dtype=kind)
-            yield RunPredictions(seed, np.arange(len(row)), truth, np.asarray(row, dtype=kind), None)
+            yield RunPredictions(seed, np.arange(len(row)), truth, np.asarray(row, dtype=kind), None, kind=KINDS[kind])
 
     return Predictions({cell: lambda *_, losses=losses: source(losses) for cell, losses in cells.items()})
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -179,15 +179,14 @@ def hardware(device: str) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
     }
 
 
-def versions() -> dict[str, str | None]:
-    """Versions of what computes."""
-    import torch
-
-    packages = {name: importlib.metadata.version(name) for name in ("torch", "torchvision", "numpy")}
-    return {"python": platform.python_version(), "cuda": torch.version.cuda, **packages}
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of what computes: of packages, by name, and of Python."""
+    found = {name: importlib.metadata.version(name) for name in dict.fromkeys([*packages, "numpy"])}
+    return {"python": platform.python_version(), **found}
 
 
 class Meter:

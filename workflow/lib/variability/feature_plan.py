@@ -24,7 +24,7 @@ class FeaturePlan:
         frozen, settings = self._study.method(method).frozen(), self._study.recipe(model, task, method)
         augments = recipe.augments(settings["augmentation"])
         fresh = augments and not settings["augmentation"]["views"]
-        if frozen is None or self._study.weights_kind(model) == "none" or fresh:
+        if frozen is None or not self._study.stores_features(model) or fresh:
             return None
         parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
         return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augments else []))
@@ -36,7 +36,7 @@ class FeaturePlan:
         they are of one that freezes the backbone and trains on new augmentations: images are predicted as they are.
         """
         own, frozen = self.of(model, task, method), self._study.method(method).frozen()
-        shared = own is None and frozen in (None, BACKBONE) and self._study.weights_kind(model) != "none"
+        shared = own is None and frozen in (None, BACKBONE) and self._study.stores_features(model)
         return BACKBONE if shared else own
 
     @cached_property

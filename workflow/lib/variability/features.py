@@ -11,7 +11,7 @@ from torch import nn
 
 from variability import files, precision, remedies
 from variability.errors import UserError
-from variability.inputs import Activations, Feed, Images, resident
+from variability.inputs import Activations, Feed, Inputs, resident
 from variability.untrained import Untrained
 
 _log = logging.getLogger(__name__)
@@ -26,61 +26,61 @@ MEMORY = 10**9
 
 @torch.no_grad()
 def compute(prefix: nn.Module, batches: Iterator[torch.Tensor], device: str, form: str) -> Iterator[torch.Tensor]:
-    """The activations of batches of images, on the CPU, in the number format ``form`` (fp32, bf16, fp16)."""
+    """The activations of batches of inputs, on the CPU, in the number format ``form`` (fp32, bf16, fp16)."""
     # One context around all: it keeps the weights it has converted.
     with precision.autocast(device, form):
         for batch in batches:
             yield prefix(batch).to(precision.DTYPES[form]).cpu()
 
 
-def plain(images: Images, rows: np.ndarray) -> Iterator[torch.Tensor]:
+def plain(inputs: Inputs, rows: np.ndarray) -> Iterator[torch.Tensor]:
     """Batches of rows as they are."""
-    return (images.plain(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH))
+    return (inputs.plain(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH))
 
 
-def views(images: Images, rows: np.ndarray) -> Iterator[torch.Tensor]:
+def views(inputs: Inputs, rows: np.ndarray) -> Iterator[torch.Tensor]:
     """Batches of the augmented views of rows, view after view."""
-    for view in range(images.views):
+    for view in range(inputs.views):
         for at in range(0, len(rows), BATCH):
             chosen = rows[at : at + BATCH]
-            yield images.view(chosen, np.full(len(chosen), view))
+            yield inputs.view(chosen, np.full(len(chosen), view))
 
 
-def example(prefix: nn.Module, images: Images, device: str, form: str) -> torch.Tensor:
+def example(prefix: nn.Module, inputs: Inputs, device: str, form: str) -> torch.Tensor:
     """The activations of one image, (1, ...) in the layout that the prefix gives."""
-    (one,) = compute(prefix, plain(images, np.zeros(1, dtype=np.int64)), device, form)
+    (one,) = compute(prefix, plain(inputs, np.zeros(1, dtype=np.int64)), device, form)
     return one
 
 
-def estimate(prefix: nn.Module, images: Images, trains: np.ndarray, device: str, form: str) -> int:
+def estimate(prefix: nn.Module, inputs: Inputs, trains: np.ndarray, device: str, form: str) -> int:
     """Bytes that ``store`` would write."""
-    return (len(trains) + images.views * int(trains.sum())) * example(prefix, images, device, form).nbytes
+    return (len(trains) + inputs.views * int(trains.sum())) * example(prefix, inputs, device, form).nbytes
 
 
-def feed(untrained: Untrained, images: Images, stored: Activations | None, rows: np.ndarray, form: str) -> Feed:
+def feed(untrained: Untrained, inputs: Inputs, stored: Activations | None, rows: np.ndarray, form: str) -> Feed:
     """What is to be computed of an untrained network, and from what, to train or evaluate it on ``rows``.
 
     The rest after the frozen prefix, from its stored activations or from those of ``rows``, computed once and held in
-    memory; all of it, from the images, where nothing is frozen, fresh augmentations are asked for, or MEMORY is too
+    memory; all of it, from the inputs, where nothing is frozen, fresh augmentations are asked for, or MEMORY is too
     little. untrained: has built its network. form: number format of what is held.
     """
-    whole, cut = Feed(untrained.module, images), untrained.cut
+    whole, cut = Feed(untrained.module, inputs), untrained.cut
     if cut is None:
         return whole
     if stored is not None:
         return Feed(cut.suffix, stored)
-    held = None if images.augmented else in_memory(cut.prefix, images, rows, untrained.device, form, MEMORY)
+    held = None if inputs.augmented else in_memory(cut.prefix, inputs, rows, untrained.device, form, MEMORY)
     return whole if held is None else Feed(cut.suffix, held)
 
 
 def in_memory(
-    prefix: nn.Module, images: Images, rows: np.ndarray, device: str, form: str, limit: float
+    prefix: nn.Module, inputs: Inputs, rows: np.ndarray, device: str, form: str, limit: float
 ) -> Activations | None:
     """The activations of some rows as they are, held in memory; None where they take more than ``limit`` bytes."""
-    one = example(prefix, images, device, form)
+    one = example(prefix, inputs, device, form)
     if one.nbytes * len(rows) > limit:
         return None
-    stored = torch.cat(list(compute(prefix, plain(images, rows), device, form))).contiguous()
+    stored = torch.cat(list(compute(prefix, plain(inputs, rows), device, form))).contiguous()
     # A row that was not asked for has a place that does not exist.
     places = np.full(int(rows.max()) + 1, len(rows))
     places[rows] = np.arange(len(rows))
@@ -88,28 +88,28 @@ def in_memory(
 
 
 def store(
-    prefix: nn.Module, images: Images, trains: np.ndarray, device: str, form: str, target: Path
+    prefix: nn.Module, inputs: Inputs, trains: np.ndarray, device: str, form: str, target: Path
 ) -> dict[str, Any]:
-    """Writes the activations of all images, then of the views of the rows that may train.
+    """Writes the activations of all inputs, then of the views of the rows that may train.
 
     trains: (n,) bool. Returns {shape, form, layout, views}, which ``opened`` needs: half precision of either kind is
     stored as 16-bit integers of the same bits, because NumPy has no bfloat16; elements stand in the file as indexed,
     whatever the layout that batches are to have.
     """
-    one = example(prefix, images, device, form)
+    one = example(prefix, inputs, device, form)
     rows, training = np.arange(len(trains)), np.flatnonzero(trains)
-    shape = (len(rows) + images.views * len(training), *one.shape[1:])
+    shape = (len(rows) + inputs.views * len(training), *one.shape[1:])
     with files.replacing(target) as aside:
         array = np.lib.format.open_memmap(aside, "w+", np.float32 if form == "fp32" else np.uint16, shape)
         at = 0
-        for batches in (plain(images, rows), views(images, training)):
+        for batches in (plain(inputs, rows), views(inputs, training)):
             for activations in compute(prefix, batches, device, form):
                 bits = activations if form == "fp32" else activations.contiguous().view(torch.uint16)
                 array[at : at + len(bits)] = bits.numpy()
                 at += len(bits)
         array.flush()
     _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), form, shape[0] * one.nbytes / 1e6)
-    return {"shape": list(shape[1:]), "form": form, "layout": _layout(one), "views": images.views}
+    return {"shape": list(shape[1:]), "form": form, "layout": _layout(one), "views": inputs.views}
 
 
 def opened(manifest: Path, trains: np.ndarray, device: str) -> Activations | None:

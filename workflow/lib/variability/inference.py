@@ -1,5 +1,7 @@
 """What a network says of rows of a task, without training it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -11,10 +13,24 @@ BATCH = 256
 
 
 @torch.inference_mode()
-def outputs(module: nn.Module, inputs: Inputs, rows: np.ndarray) -> torch.Tensor:
-    """Outputs of a module that is on its device and in eval mode, in fp32: (rows, ...) on the CPU.
+def outputs(
+    module: nn.Module,
+    inputs: Inputs,
+    rows: np.ndarray,
+    summary: Callable[[torch.Tensor, np.ndarray], torch.Tensor] = lambda said, rows: said,
+) -> torch.Tensor:
+    """Outputs of a module that is on its device and in eval mode, in fp32: (rows, ...) on the CPU, in the rows' order.
 
-    module: a whole network, or the part of it that ``inputs`` are for. rows: indices whose order is kept.
+    module: a whole network, or the part of it that ``inputs`` are for. summary: what is kept of a batch's outputs on
+    the device and of its rows, one entry a row.
     """
-    said = [module(inputs.plain(rows[at : at + BATCH]).float()) for at in range(0, len(rows), BATCH)]
-    return torch.cat(said).float().cpu()
+    parts = inputs.parts(rows, BATCH)
+    said = [_of(module, inputs.plain(rows[part]), rows[part], summary).float().cpu() for part in parts]
+    ordered = torch.empty_like(joined := torch.cat(said))
+    ordered[torch.from_numpy(np.concatenate(parts))] = joined
+    return ordered
+
+
+def _of(module: nn.Module, batch: torch.Tensor, rows: np.ndarray, summary: Callable) -> torch.Tensor:
+    # Stored activations may be in half precision; tokens are no numbers.
+    return summary(module(batch.float() if batch.is_floating_point() else batch), rows)

@@ -1,33 +1,66 @@
-"""What enters a network, in training and in prediction: stored images, or the activations of its frozen prefix.
+"""What enters a network, in training and in prediction: stored examples, or the activations of its frozen prefix.
 
-Both kinds are cut into batches as whole tensors on the device; nothing is done image by image in Python.
+They are cut into batches as whole tensors on the device; nothing is done example by example in Python.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from variability.augmentation import Views, augment, choose_views
-from variability.recipe import augments
+from variability.augmentation import choose_views
 
-#: Share of a GPU's free memory that a task's images or activations may take to stay there.
+#: Share of a GPU's free memory that a task's examples or activations may take to stay there.
 _RESIDENT = 0.4
 _PART = 4096
 
 
-class Inputs(Protocol):
+class Inputs(ABC):
     """A task's examples as one part of a network takes them; rows are indices into the task's stored examples."""
 
+    #: Augmented views of each example that training chooses among; 0 where each epoch has new ones, or none.
+    views: int = 0
+    #: Whether training sees other inputs than prediction does.
+    augmented: bool = False
+
+    @abstractmethod
     def plain(self, rows: np.ndarray) -> torch.Tensor:
         """(rows, ...) as they are, on the device."""
 
     def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
         """(rows, ...) augmented as a place in the seed's ``augment`` stream says, on the device."""
+        return self.plain(rows)
+
+    def view(self, rows: np.ndarray, views: np.ndarray) -> torch.Tensor:
+        """(rows, ...) one of the views of each, on the device."""
+        raise NotImplementedError(f"{type(self).__name__} have no views")
+
+    def targets(self, inputs: torch.Tensor) -> torch.Tensor | None:
+        """What a batch of ``training`` is to be answered with, where that is part of it; None: with its labels."""
+        return None
+
+    def batches(self, order: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """An epoch's rows, given in random order, cut into batches."""
+        return batches(order, size)
+
+    def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
+        """Positions within ``rows``, cut into batches for prediction."""
+        places = np.arange(len(rows))
+        return [places[at : at + size] for at in range(0, len(rows), size)]
+
+
+def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Rows cut into batches, the incomplete last one kept.
+
+    A last batch of a single row joins the one before: BatchNorm has no variance to normalise one example by.
+    """
+    cut = [rows[at : at + size] for at in range(0, len(rows), size)]
+    if len(cut) > 1 and len(cut[-1]) == 1 < size:
+        cut[-2:] = [np.concatenate(cut[-2:])]
+    return cut
 
 
 @dataclass(frozen=True)
@@ -39,49 +72,7 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images for a whole network. images: (n, channels, size, size) uint8, an array or a tensor on the device."""
-
-    images: np.ndarray | torch.Tensor
-    preprocess: Callable[[torch.Tensor], torch.Tensor]
-    device: str
-    augmentation: dict[str, Any]
-
-    @property
-    def augmented(self) -> bool:
-        return augments(self.augmentation)
-
-    @property
-    def views(self) -> int:
-        """Augmented views of each image that training chooses among; 0 where each epoch has new ones, or none."""
-        return self.augmentation["views"] if self.augmented else 0
-
-    def plain(self, rows: np.ndarray) -> torch.Tensor:
-        return self._ready(rows, lambda images: images)
-
-    def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
-        if self.views:
-            return self.view(rows, choose_views(self.views, len(rows), seed, epoch, batch))
-        return self._ready(rows, lambda images: augment(images, self.augmentation, seed, epoch, batch))
-
-    def view(self, rows: np.ndarray, views: np.ndarray) -> torch.Tensor:
-        """(rows, ...) one of the views of each, on the device."""
-        return self._ready(rows, lambda images: self._views.of(images, rows, views))
-
-    @cached_property
-    def _views(self) -> Views:
-        return Views(self.augmentation, len(self.images))
-
-    def _ready(self, rows: np.ndarray, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        # Whoever computes in half precision does not mean the images by it.
-        with torch.autocast(torch.device(self.device).type, enabled=False):
-            images = self.preprocess(change(_take(self.images, rows, self.device)))
-            # The layout that convolutions compute fastest in, on GPUs and with AVX-512 alike.
-            return images.contiguous(memory_format=torch.channels_last)
-
-
-@dataclass(frozen=True)
-class Activations:
+class Activations(Inputs):
     """Activations of a frozen prefix, for the rest of the network.
 
     stored: (m, ...): first those of the images as they are, then ``views`` times those of the rows that may train,
@@ -107,7 +98,7 @@ class Activations:
         return self._take(first + view * size + self.trains[rows])
 
     def _take(self, places: np.ndarray) -> torch.Tensor:
-        return _take(self.stored, places, self.device).contiguous(memory_format=self.layout)
+        return take(self.stored, places, self.device).contiguous(memory_format=self.layout)
 
     @cached_property
     def _sizes(self) -> tuple[int, int]:
@@ -132,7 +123,8 @@ def resident(array: np.ndarray | torch.Tensor, device: str) -> np.ndarray | torc
     return there
 
 
-def _take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: str) -> torch.Tensor:
+def take(array: np.ndarray | torch.Tensor, rows: np.ndarray, device: str) -> torch.Tensor:
+    """Rows of an array or of a tensor, on the device."""
     if isinstance(array, torch.Tensor):
         # Twice as fast as indexing, whose kernel copes with any shape of index.
         return array.index_select(0, torch.from_numpy(rows).to(array.device)).to(device)

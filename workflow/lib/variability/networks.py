@@ -124,14 +124,18 @@ def freeze(network: Network, trainable: Iterable[str]) -> None:
         parameter.requires_grad_(_belongs(name, trainable))
 
 
-def train_mode(network: Network, trainable: Iterable[str]) -> None:
-    """Puts the named parts into training mode and all else into eval mode.
+def train_mode(network: Network, trainable: Iterable[str], active: Iterable[str] | None = None) -> None:
+    """Puts the modules named as ``active``, those that train if None, into training mode and all else into eval mode.
 
-    So the running statistics of frozen BatchNorm do not drift and frozen dropout is off.
+    BatchNorm is in training mode only where all of it trains: the running statistics of a frozen one must not drift.
     """
+    trainable = list(trainable)
     network.module.eval()
-    for name in trainable:
+    for name in trainable if active is None else active:
         network.module.get_submodule(name).train()
+    for name, child in network.module.named_modules():
+        if isinstance(child, nn.modules.batchnorm._BatchNorm) and not _belongs(name, trainable):
+            child.eval()
 
 
 def trained_tensors(network: Network, trainable: Iterable[str]) -> dict[str, torch.Tensor]:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from variability import remedies
+from variability import kinds, remedies
 from variability.errors import UserError
 from variability.files import read_json
+from variability.metrics import scalars
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,21 +22,26 @@ Cell = tuple[str, str, str]
 
 
 class RunPredictions(NamedTuple):
-    """One run on one split: example_ids, y_true and y_pred (examples,), probabilities (examples, classes) or None."""
+    """One run on one split: example_ids, y_true and y_pred (examples,), probabilities (examples, classes) or None.
+
+    groups: (examples,) which of them are not independent of each other; None where all are. kind: what y is.
+    """
 
     seed: int
     example_ids: np.ndarray
     y_true: np.ndarray
     y_pred: np.ndarray
     probabilities: np.ndarray | None
+    groups: np.ndarray | None = None
+    kind: str = "classification"
 
 
 @dataclass(frozen=True)
 class Cube:
     """The completed runs of a cell crossed with the examples they all saw.
 
-    seeds: (runs,); example_ids, y_true: (examples,); y_pred: (runs, examples). y is a class index, or a float in
-    regression.
+    seeds: (runs,); example_ids, y_true: (examples,); y_pred: (runs, examples). y is what the kind of the task makes it:
+    a class index, or a float in regression. groups: (examples,) or None, see ``RunPredictions``.
     """
 
     cell: Cell
@@ -43,17 +49,28 @@ class Cube:
     example_ids: np.ndarray
     y_true: np.ndarray
     y_pred: np.ndarray
+    groups: np.ndarray | None = None
+    kind: str = "classification"
 
     @property
-    def is_classification(self) -> bool:
-        return np.issubdtype(self.y_true.dtype, np.integer)
+    def discrete(self) -> bool:
+        """Whether predictions agree or do not, as classes do."""
+        return kinds.find(self.kind).DISCRETE
 
     @cached_property
     def losses(self) -> np.ndarray:
-        """(runs, examples): 1 for a wrong class, 0 for the right one; the squared error in regression."""
-        if self.is_classification:
-            return (self.y_pred != self.y_true).astype(float)
-        return np.square(self.y_pred - self.y_true)
+        """(runs, examples): what each prediction costs, see ``kinds.Kind.losses``."""
+        return kinds.find(self.kind).losses(self.y_true, self.y_pred)
+
+    @property
+    def metric(self) -> str:
+        """The metric that the mean of the losses gives."""
+        return kinds.find(self.kind).LOSS_METRIC
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether that metric is 1 less the mean of the losses; else it is the mean."""
+        return scalars()[self.metric].HIGHER_IS_BETTER
 
 
 class Predictions:
@@ -113,25 +130,40 @@ class Predictions:
             if not (np.array_equal(run.example_ids, first.example_ids) and np.array_equal(run.y_true, first.y_true)):
                 raise ValueError(f"the runs of {'/'.join(cell)} did not see the same {split} examples")
         seeds = np.array([run.seed for run in runs])
-        return Cube(cell, seeds, first.example_ids, first.y_true, np.stack([run.y_pred for run in runs]))
+        said = np.stack([run.y_pred for run in runs])
+        return Cube(cell, seeds, first.example_ids, first.y_true, said, first.groups, first.kind)
 
 
 def _runs(paths: Sequence[Path], phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
-    columns = ["seed", "phase", "split", "example_id", "y_true", "y_pred"]
+    columns = ["seed", "kind", "phase", "split", "example_id", "y_true", "y_pred"]
     for path in paths:
-        table = _rows(_read(path, columns + ["probabilities"] * probabilities), phase, split)
+        grouped = ["group"] * ("group" in _names(path))
+        table = _rows(_read(path, columns + grouped + ["probabilities"] * probabilities), phase, split)
         if table.num_rows:
             ids, y_true, y_pred = (table[name].to_numpy() for name in ("example_id", "y_true", "y_pred"))
             shares = _matrix(table["probabilities"]) if probabilities else None
-            yield RunPredictions(table["seed"][0].as_py(), ids, y_true, y_pred, shares)
+            groups = table["group"].to_numpy() if grouped else None
+            kind = table["kind"][0].as_py()
+            yield RunPredictions(table["seed"][0].as_py(), ids, y_true, y_pred, shares, groups, kind)
+
+
+def _names(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return _reading(path, pq.read_schema).names
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    return _reading(path, partial(pq.read_table, columns=columns))
+
+
+def _reading(path: Path, reader: Callable[[Path], Any]) -> Any:
+    import pyarrow as pa
+
     try:
-        return pq.read_table(path, columns=columns)
+        return reader(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} is gone; {remedies.again('predict')}") from error
     except (OSError, pa.ArrowException) as error:

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Cut:
-    """prefix: (B, 3, H, W) float32 -> (B, ...) activations. suffix: activations -> (B, outputs)."""
+    """prefix: (B, ...) inputs -> (B, ...) activations. suffix: activations -> (B, outputs)."""
 
     prefix: nn.Module
     suffix: nn.Module
@@ -28,9 +28,9 @@ class Cut:
 def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cut | None:
     """Cuts a network where its trained parts begin; None where it cannot be cut, or nothing is frozen before them.
 
-    trainable: names of parts, each a unit of the network or all of it (""). example: a batch of preprocessed images on
-    the network's device, on which the halves are compared with the whole. Only what stands between the units is
-    traced (Reed et al., torch.fx, MLSys 2022), and that in eval mode: the units run as they are.
+    trainable: names of parts, each a unit of the network or all of it (""). example: a batch as the network takes it,
+    on its device, on which the halves are compared with the whole. Only what stands between the units is traced (Reed
+    et al., torch.fx, MLSys 2022), and that in eval mode: the units, and what is frozen as a whole, run as they are.
     """
     trainable = list(trainable)
     if "" in trainable:
@@ -51,18 +51,20 @@ def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cu
 
 
 class _Tracer(fx.Tracer):
-    """Looks into what the units stand in, and no further."""
+    """Looks into what holds parts that train, down to the units, and no further."""
 
-    def __init__(self, leaves: set[str]):
+    def __init__(self, units: set[str], trainable: set[str]):
         super().__init__()
-        self._leaves = leaves
+        self._units = units
+        self._trainable = trainable
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return module_qualified_name in self._leaves
+        holds = any(part.startswith(f"{module_qualified_name}.") for part in self._trainable)
+        return module_qualified_name in self._units or not holds
 
 
 def _cut(network: Network, trainable: set[str]) -> Cut | None:
-    graph = _Tracer(set(units(network.module, network.head))).trace(network.module)
+    graph = _Tracer(set(units(network.module, network.head)), trainable).trace(network.module)
     trained: set[fx.Node] = set()
     for node in graph.nodes:
         if (node.op == "call_module" and node.target in trainable) or trained.intersection(node.all_input_nodes):

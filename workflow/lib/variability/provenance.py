@@ -8,6 +8,7 @@ input of every job.
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def code_digest(stage: str, *plugins: str) -> str:
 @cache
 def _imports(path: Path) -> tuple[Path, ...]:
     found: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _nodes(ast.parse(path.read_bytes(), filename=str(path))):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -74,6 +75,14 @@ def _imports(path: Path) -> tuple[Path, ...]:
         found.extend(file for name in dotted if (file := _file_or_none(name)))
         found.extend(init for name in dotted for init in _parents(name))
     return tuple(dict.fromkeys(found))
+
+
+def _nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it, but for what only type checkers import."""
+    yield node
+    if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(node):
+            yield from _nodes(child)
 
 
 def _parents(module: str) -> list[Path]:

@@ -16,7 +16,10 @@ from variability.errors import UserError
 
 FAMILIES = {
     "datasets": "Dataset",
+    "modalities": "Modality",
+    "kinds": "Kind",
     "providers": "Provider",
+    "frameworks": "Framework",
     "methods": "Method",
     "metrics": "Metric",
     "analyses": "Analysis",

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from variability import device, files, locks
+from variability import files, frameworks, locks
 from variability.errors import UserError
 
 PROGRESS_SECONDS = 10.0
@@ -62,10 +62,12 @@ def run_block(
 class Workplace:
     """Where this process computes: a device, leased when it is first asked for and held to the end of the block.
 
-    threads: CPU threads of one operation. A process whose runs are all there asks for none, and loads no framework.
+    model: a model's entry, whose framework says what devices there are. threads: CPU threads of one operation. A
+    process whose runs are all there asks for no device, and loads no framework.
     """
 
-    def __init__(self, threads: int = 1):
+    def __init__(self, model: Mapping[str, Any], threads: int = 1):
+        self.framework = frameworks.of(model)
         self.threads = threads
         self._lease = ExitStack()
 
@@ -79,8 +81,8 @@ class Workplace:
     @cached_property
     def device(self) -> str:
         """The device, on which the same bits are computed each time."""
-        device.configure(self.threads)
-        return self._lease.enter_context(device.lease())
+        self.framework.configure(self.threads)
+        return self._lease.enter_context(self.framework.lease())
 
 
 def open_task(task_json: Path):
@@ -104,11 +106,6 @@ def read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def activations_sha256(manifest: Path | None) -> str | None:
-    """The checksum of stored activations; None where there are none, for whatever reason their manifest gives."""
-    return files.read_json(manifest).get("sha256") if manifest else None
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

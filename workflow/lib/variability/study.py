@@ -10,7 +10,8 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from variability import choice, holdings, methods, recipe, registry
+from variability import choice, frameworks, holdings, methods, modalities, plugins, recipe, registry
+from variability.datasets import Dataset
 from variability.files import digest
 from variability.metrics import scalars
 from variability.selection import matches, selects
@@ -26,7 +27,6 @@ COMPUTE = {
 }
 #: Jobs that the seeds of a cell are spread over at most, where the config leaves it open: planning a job takes 2 ms.
 MAX_BLOCKS = 10
-PRIMARY = {"classification": "accuracy", "regression": "rmse"}
 SPLIT = {"train": "all", "validation": 0.1, "test": "shipped", "seed": 0, "resample": False}
 
 Cell = tuple[str, str, str]
@@ -103,12 +103,16 @@ class Study:
 
     @cached_property
     def seeds(self) -> dict[Cell, tuple[int, ...]]:
-        """The study's grid: seeds by (model, task, method), in the order of the config, empty cells left out."""
+        """The study's grid: seeds by (model, task, method), in the order of the config.
+
+        Empty cells are left out, and those of a model that cannot take the task's examples.
+        """
         axes = [self.config.get(axis, {}) for axis in ("models", "tasks", "methods")]
         grid = self.config.get("grid", {})
         cells = {
             cell: tuple(seed for seed in self.config.get("seeds", []) if selects(grid, *cell, seed))
             for cell in product(*axes)
+            if self.fits(*cell[:2])
         }
         return {cell: seeds for cell, seeds in cells.items() if seeds}
 
@@ -123,6 +127,14 @@ class Study:
             cell: [seeds[at : at + sizes[cell[2]]] for at in range(0, len(seeds), sizes[cell[2]])]
             for cell, seeds in self.seeds.items()
         }
+
+    def fits(self, model: str, task: str) -> bool:
+        """Whether a model takes examples and targets such as the task's."""
+        name, entry = self.model_entry(model)["provider"], self.task_entry(task)
+        if name not in registry.names("providers") or entry["dataset"] not in registry.names("datasets"):
+            return True  # the config's check says what is wrong
+        provider = registry.find("providers", name)
+        return entry["modality"] == provider.MODALITY and entry["kind"] in provider.KINDS
 
     def _seeds_per_job(self, method: str) -> int:
         asked = self.compute["seeds_per_job"]
@@ -169,7 +181,7 @@ class Study:
 
     def prepare_spec(self, task: str) -> dict[str, Any]:
         entry = self.task_entry(task)
-        keys = ("dataset", "options", "kind", "image", "split")
+        keys = ("dataset", "options", "kind", "modality", "input", "split")
         return sorted_keys({"name": task} | {key: entry[key] for key in keys})
 
     def model_entry(self, name: str) -> dict[str, Any]:
@@ -216,6 +228,15 @@ class Study:
                 "seeds": list(self.blocks[model, task, method][block]),
             }
         )
+
+    def plugins(self, model: str, task: str, method: str | None = None) -> tuple[str, ...]:
+        """Modules of the plug-ins that a cell's stages use."""
+        entry = self.method_entry(method) if method else None
+        return plugins.of_cell(self.model_entry(model), self.task_entry(task), entry)
+
+    def stores_features(self, model: str) -> bool:
+        """Whether what is frozen of a model can be computed once for all its runs."""
+        return self.weights_kind(model) != "none" and frameworks.of(self.model_entry(model)).STORES_FEATURES
 
     def method_entry(self, name: str) -> dict[str, Any]:
         """A method's kind and its own options; of one that repeats another, the other's."""
@@ -299,14 +320,17 @@ def with_model_defaults(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:
     """A task's entry with every key, its recipe left out."""
-    kind = entry.get("kind", "classification")
+    known = entry["dataset"] in registry.names("datasets")
+    plugin = registry.find("datasets", entry["dataset"]) if known else Dataset
+    kind = entry.get("kind") or (plugin(entry.get("options", {})).kinds() if known else plugin.KINDS)[0]
     return {
         "dataset": entry["dataset"],
         "options": entry.get("options", {}),
         "kind": kind,
-        "metric": entry.get("metric", PRIMARY[kind]),
-        "image": {"color": "rgb"} | entry["image"],
-        "split": SPLIT | entry.get("split", {}),
+        "metric": entry.get("metric", registry.find("kinds", kind).PRIMARY),
+        "modality": plugin.MODALITY,
+        "input": modalities.find(plugin.MODALITY, entry.get(plugin.MODALITY)).options,
+        "split": SPLIT | plugin.SPLIT | entry.get("split", {}),
     }
 
 

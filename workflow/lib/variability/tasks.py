@@ -1,4 +1,4 @@
-"""A task as ``prepare`` left it: images, labels, and which of them train, validate and test."""
+"""A task as ``prepare`` left it: examples, labels, and which of them train, validate and test."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,28 +8,30 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from variability import splits
+from variability import kinds, modalities, splits
 from variability.errors import UserError
 from variability.files import read_json, sha256
 
 #: The files beside task.json, by the names of their checksums.
-FILES = {"images": "images.npy", "examples": "examples.parquet"}
+FILES = {"inputs": "inputs.npy", "examples": "examples.parquet"}
 _PREPARE_AGAIN = "run again with `snakemake --forcerun prepare`"
 
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """Opened lazily: images stay on disk until they are indexed.
+    """Opened lazily: examples stay on disk until they are indexed.
 
-    path: its task.json. kind: classification or regression. class_names: in label order. image_size: side in pixels.
+    path: its task.json. kind: what its labels are. modality: what its examples are. class_names: in label order.
+    facts: of the examples, as the modality wrote them down. target: facts of the labels, see ``kinds.Kind.facts``.
     split: the config's ``split``. counts: examples per split (of the task's own draw, if runs resample).
     """
 
     path: Path
     kind: str
+    modality: str
     class_names: list[str]
-    channels: int
-    image_size: int
+    facts: dict[str, Any]
+    target: dict[str, Any]
     split: dict[str, Any]
     counts: dict[str, int]
     sha256: dict[str, str]
@@ -43,14 +45,29 @@ class PreparedTask:
         return cls(path=Path(task_json), **read_json(task_json))
 
     @cached_property
-    def images(self) -> np.ndarray:
-        """uint8 (n, channels, size, size), a read-only memory map."""
-        return np.load(self.path.parent / FILES["images"], mmap_mode="r", allow_pickle=False)
+    def inputs(self) -> np.ndarray:
+        """The examples as the modality stored them, (n, ...), a read-only memory map."""
+        return np.load(self.path.parent / FILES["inputs"], mmap_mode="r", allow_pickle=False)
 
     @property
     def labels(self) -> np.ndarray:
-        """int64 (n,)."""
+        """(n,): int64 classes, or float64 numbers."""
         return self._columns["label"]
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """int64 (n,): which examples are not independent of each other; None where all are."""
+        return self._columns.get("group")
+
+    @cached_property
+    def targets(self) -> kinds.Kind:
+        """What the labels are."""
+        return kinds.find(self.kind, self.target)
+
+    @cached_property
+    def examples(self) -> modalities.Modality:
+        """What the examples are."""
+        return modalities.find(self.modality)
 
     @property
     def example_ids(self) -> np.ndarray:
@@ -67,15 +84,15 @@ class PreparedTask:
             raise ValueError(f"unknown split {split!r}")
         names = self._columns["split"]
         if self.split["resample"] and split != "test":
-            names = splits.redraw(
-                self.labels, self._columns["partition"], names, self.split, self.class_names, self.example_ids, seed
-            )
+            strata = self.targets.strata(self.labels, self.class_names)
+            partition = self._columns["partition"]
+            names = splits.redraw(strata[0], partition, names, self.split, strata[1], self.example_ids, seed)
         return np.flatnonzero(names == split)
 
     @property
     def outputs(self) -> int:
-        """Units of the head that the task asks for: one per class, or the one of a regression."""
-        return len(self.class_names) if self.kind == "classification" else 1
+        """Units of the head that the task asks for."""
+        return self.targets.outputs(self.class_names)
 
     @property
     def may_train(self) -> np.ndarray:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from variability import checkpoints, inference, precision, seeding
 from variability.errors import UserError
+from variability.fitting import Data, FitResult
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
 from variability.optimisation import learning_rate, make_optimizer
@@ -26,40 +26,6 @@ from variability.optimisation import learning_rate, make_optimizer
 DIVERGED = 100.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Data:
-    """Targets of a task, and the rows that train and validate.
-
-    labels: (n,). train, validation: row indices; validation may be empty. kind: "classification" or "regression".
-    """
-
-    labels: np.ndarray
-    train: np.ndarray
-    validation: np.ndarray
-    kind: str
-
-    def targets(self, rows: np.ndarray) -> torch.Tensor:
-        """(rows,) int64 classes, or float32 values."""
-        return torch.from_numpy(self.labels[rows].astype(np.int64 if self.kind == "classification" else np.float32))
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """How a fit went.
-
-    status: "completed" or "diverged", then with a fail_reason. epochs: how many were trained, a diverged one included.
-    best_epoch: the epoch whose weights the network now holds; 0 are the untrained ones. history: one row per epoch,
-    from 0 (before training). resumed: whether a part of it was trained by an earlier process.
-    """
-
-    status: str
-    fail_reason: str | None
-    epochs: int
-    best_epoch: int
-    history: list[dict[str, Any]]
-    resumed: bool
 
 
 def fit(
@@ -73,24 +39,25 @@ def fit(
     state: Path | None = None,
     fingerprint: str = "",
     on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    active: list[str] | None = None,
 ) -> FitResult:
     """Trains the parts named in ``trainable``, in place, on ``device``, where the network is.
 
     feed: what is computed of the network, all of it or what follows its frozen prefix, and from what. state: file that
     holds, after each epoch, all that resuming needs; one with another ``fingerprint`` is ignored. on_epoch: called with
-    each new row of the history. Raises UserError if the device lacks the recipe's precision, or a recipe that selects
-    by validation loss has no validation examples.
+    each new row of the history. active: modules in training mode, see ``networks.train_mode``. Raises UserError if the
+    device lacks the recipe's precision, or a recipe that selects by validation loss has no validation examples.
 
     A diverged fit (a loss, or weights, that are not finite; an epoch's mean training loss above 100 times the
     untrained one) ends with the weights of the best epoch (checkpoint: best) or of the last one that was sound.
     """
     _check(recipe, data, device)
     freeze(network, trainable)
-    run = _Run(network, trainable, feed, data, recipe, seed, device)
+    run = _Run(network, trainable, feed, data, recipe, seed, device, active)
     resumed = state is not None and run.load(state, fingerprint)
     if not resumed:
         run.history.append({"epoch": 0, "train_loss": None, **run.validate(), "lr": None, "seconds": 0.0})
-        run.history[0]["images_per_second"] = None
+        run.history[0]["examples_per_second"] = None
         run.keep(0)
         on_epoch(run.history[0])
     reason = None
@@ -117,17 +84,6 @@ def stops_early(history: list[dict[str, Any]], patience: int | None) -> bool:
     return patience is not None and len(history) > 1 and history[-1]["epoch"] - best_epoch(history) >= patience
 
 
-def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """Rows cut into batches, the incomplete last one kept.
-
-    A last batch of a single row joins the one before: BatchNorm has no variance to normalise one example by.
-    """
-    cut = [rows[at : at + size] for at in range(0, len(rows), size)]
-    if len(cut) > 1 and len(cut[-1]) == 1 < size:
-        cut[-2:] = [np.concatenate(cut[-2:])]
-    return cut
-
-
 @dataclass
 class _Run:
     """A fit under way."""
@@ -139,6 +95,7 @@ class _Run:
     recipe: dict[str, Any]
     seed: int
     device: str
+    active: list[str] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     kept: dict[str, torch.Tensor] = field(default_factory=dict)
     kept_epoch: int = 0
@@ -150,8 +107,7 @@ class _Run:
         self.optimizer = make_optimizer(parameters, self.recipe)
         # In the optimizer's order, in which the gradients' norm is summed.
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
-        self.kind = torch.device(self.device).type
-        self.scaler = torch.amp.GradScaler(self.kind, enabled=self.recipe["precision"] == "fp16")
+        self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=self.recipe["precision"] == "fp16")
 
     @property
     def epoch(self) -> int:
@@ -166,7 +122,7 @@ class _Run:
         mean = float(np.average(losses, weights=sizes))
         row = {"epoch": epoch, "train_loss": mean, **self.validate(), "lr": lr}
         row["seconds"] = time.perf_counter() - started
-        row["images_per_second"] = sum(sizes) / training
+        row["examples_per_second"] = sum(sizes) / training
         self.history.append(row)
         if epoch == 1:
             # What the untrained network made of its first batch, before the first step.
@@ -175,8 +131,8 @@ class _Run:
 
     def _train(self, epoch: int) -> tuple[list[float], list[int], float]:
         order = seeding.generator(self.seed, "order", epoch).permutation(self.data.train)
-        cut = batches(order, self.recipe["batch_size"])
-        train_mode(self.network, self.trainable)
+        cut = self.feed.inputs.batches(order, self.recipe["batch_size"], self.seed, epoch)
+        train_mode(self.network, self.trainable, self.active)
         losses = []
         # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
         with seeding.torch_global(self.seed, "dropout", epoch, device=self.device):
@@ -192,7 +148,9 @@ class _Run:
         inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
         with precision.autocast(self.device, self.recipe["precision"]):
             outputs = self.feed.module(inputs)
-        loss = self._loss(outputs.float(), self.data.targets(rows).to(self.device))
+        targets = self.feed.inputs.targets(inputs)
+        targets = self.data.targets(rows).to(self.device) if targets is None else targets
+        loss = self.data.kind.loss(outputs.float(), targets, self.recipe["label_smoothing"])
         # As zero_grad does, without its record for the profiler, which a head's step would feel.
         for each in self.parameters:
             each.grad = None
@@ -204,25 +162,16 @@ class _Run:
         self.scaler.update()
         return loss.detach()
 
-    def _loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        if self.data.kind == "classification":
-            return functional.cross_entropy(outputs, targets, label_smoothing=self.recipe["label_smoothing"])
-        return functional.mse_loss(outputs.squeeze(1), targets)
-
     def validate(self) -> dict[str, float | None]:
-        """Loss (without label smoothing) and accuracy or RMSE on the validation rows; None where there are none."""
-        measure = "validation_accuracy" if self.data.kind == "classification" else "validation_rmse"
-        rows = self.data.validation
+        """Loss (without label smoothing) and the kind's MEASURE on the validation rows; None where there are none."""
+        kind, rows = self.data.kind, self.data.validation
+        measure = f"validation_{kind.MEASURE}"
         if len(rows) == 0:
             return {"validation_loss": None, measure: None}
         self.network.module.eval()
-        outputs = inference.outputs(self.feed.module, self.feed.inputs, rows).double()
-        targets = self.data.targets(rows)
-        if self.data.kind == "classification":
-            loss = functional.cross_entropy(outputs, targets).item()
-            return {"validation_loss": loss, measure: (outputs.argmax(1) == targets).double().mean().item()}
-        loss = functional.mse_loss(outputs.squeeze(1), targets.double()).item()
-        return {"validation_loss": loss, measure: math.sqrt(loss)}
+        said = inference.outputs(self.feed.module, self.feed.inputs, rows, self.data.summary)
+        loss, measured = kind.evaluate(said, self.data.labels[rows])
+        return {"validation_loss": loss, measure: measured}
 
     def _why_diverged(self, row: dict[str, Any], losses: list[float]) -> str | None:
         epoch, untrained = row["epoch"], self.history[0]["train_loss"]

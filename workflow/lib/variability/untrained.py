@@ -1,34 +1,40 @@
 """The network of a (model, task, method) before training, for one seed after another."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from variability import prefix, registry
 from variability.methods import plugin
-from variability.networks import Network, draw_head, frozen_digest, trained_tensors
-from variability.preprocessing import Preprocess
+from variability.networks import Network, frozen_digest, trained_tensors
+from variability.sources import Sources
+from variability.tasks import PreparedTask
 
 
 class Untrained:
     """A pretrained backbone is built once and put back to what it was for every seed; a random one is built anew.
 
-    model, method: entries of the config; without a method only the head trains. task: the ``PreparedTask``. weights:
-    the whole pretrained network, None for a random backbone. device: where the network is to be.
+    model, method: entries of the config; without a method only the head trains. task: the ``PreparedTask``. sources:
+    of the weights, without which the backbone is random. device: where the network is to be.
     """
 
-    def __init__(self, model: dict[str, Any], method: dict[str, Any] | None, task, weights: Path | None, device: str):
+    def __init__(
+        self,
+        model: dict[str, Any],
+        method: dict[str, Any] | None,
+        task: PreparedTask,
+        sources: Sources,
+        device: str,
+    ):
         self.device = device
-        self._provider = registry.find("providers", model["provider"])(model)
+        self.provider = registry.find("providers", model["provider"])(model, sources.assets)
         self._method = plugin(method) if method else None
-        self._outputs = task.outputs
-        self._weights = weights
-        self.preprocess_spec = self._provider.preprocess(task.image_size)
-        self.preprocess = Preprocess.from_dict(self.preprocess_spec)
+        self._task = task
+        self._weights = sources.weights
         self._network: Network | None = None
         self.trainable: list[str] = []
+        self.active: list[str] | None = None
 
     @property
     def shared(self) -> bool:
@@ -41,7 +47,14 @@ class Untrained:
             self._build(seed)
         else:
             self._put_back()
-            draw_head(self._network, seed)
+            self.provider.draw_head(self._network, seed)
+        if self._method:
+            self._method.draw(self._network, seed)
+        return self._network
+
+    @property
+    def current(self) -> Network:
+        """The network as it is now: of the seed that was asked for last, and trained if that was done."""
         return self._network
 
     @property
@@ -51,7 +64,8 @@ class Untrained:
     @cached_property
     def cut(self) -> prefix.Cut | None:
         """The network's frozen prefix and the rest of it, where it has one."""
-        return self._cut_before(self.trainable)
+        freezes = self._method is None or self._method.frozen() is not None
+        return self._cut_before(self.trainable) if freezes else None
 
     @cached_property
     def head_cut(self) -> prefix.Cut | None:
@@ -59,9 +73,8 @@ class Untrained:
         return self._cut_before([self._network.head])
 
     def _cut_before(self, parts: list[str]) -> prefix.Cut | None:
-        size = self.preprocess.size
-        example = torch.zeros(2, 3, size, size, device=self.device).contiguous(memory_format=torch.channels_last)
-        return prefix.cut(self._network, parts, example)
+        example = self._task.examples.trial(self.provider, self._task.facts)
+        return prefix.cut(self._network, parts, example.to(self.device))
 
     @cached_property
     def frozen_sha256(self) -> str:
@@ -69,9 +82,12 @@ class Untrained:
         return frozen_digest(self._network, self.trainable)
 
     def _build(self, seed: int) -> None:
-        self._network = self._provider.build(self._outputs, self._weights, seed)
+        facts = self._task.facts | {"class_names": self._task.class_names}
+        network = self.provider.build(self._task.outputs, self._weights, seed, facts)
+        self._network = self._method.attach(network) if self._method else network
         self._network.module.to(self.device, memory_format=torch.channels_last)
         self.trainable = self._method.trainable(self._network) if self._method else [self._network.head]
+        self.active = self._method.active(self._network) if self._method else None
         for known_of_another in ("cut", "head_cut", "frozen_sha256"):
             self.__dict__.pop(known_of_another, None)
         if self.shared:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from variability import choice, config_schema, import_checks, registry, splits
+from variability import choice, config_schema, extras, import_checks, registry, splits
 from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
@@ -44,6 +44,7 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
         yield from _task_problems(f"tasks.{name}", task, mirrors)
     for name, method in config.get("methods", {}).items():
         yield from _method_problems(f"methods.{name}", name, method or {}, config["methods"])
+    yield from _unfit_problems(config)
     yield from _unused_metrics(config)
     for name, entry in config.get("pretraining", {}).items():
         yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
@@ -110,7 +111,10 @@ def _model_problems(
     yield from _option_problems(
         f"{key}.options", model["options"], provider.OPTIONS, (), open_ended=not provider.OPTIONS
     )
-    yield from _under(key, provider(model).check())
+    if missing := extras.lacking(provider):
+        yield Problem(f"{key}.provider", missing)
+    else:
+        yield from _under(key, provider(model).check())
 
 
 def _task_problems(key: str, entry: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:
@@ -124,12 +128,24 @@ def _task_problems(key: str, entry: dict[str, Any], mirrors: Sequence[Path]) -> 
     yield from wrong
     if wrong:
         return
+    if missing := extras.lacking(plugin):
+        yield Problem(f"{key}.dataset", missing)
+        return
     dataset = plugin(task["options"])
     yield from _under(f"{key}.options", dataset.check(mirrors))
-    if task["kind"] not in plugin.KINDS:
-        kinds = " or ".join(plugin.KINDS)
+    yield from _modality_problems(key, task["modality"], entry)
+    if task["kind"] not in dataset.kinds():
+        kinds = " or ".join(dataset.kinds())
         yield Problem(f"{key}.kind", f"{task['kind']!r} does not fit {task['dataset']}, whose targets are for {kinds}")
     yield from _split_problems(f"{key}.split", task["split"], dataset.size())
+
+
+def _modality_problems(key: str, modality: str, entry: dict[str, Any]) -> Iterator[Problem]:
+    for other in set(registry.names("modalities")) & set(entry) - {modality}:
+        yield Problem(f"{key}.{other}", f"the data set {entry['dataset']} has examples of another kind: {modality}")
+    wanted = [name for name in registry.find("modalities", modality).REQUIRED if name not in entry.get(modality, {})]
+    if wanted:
+        yield Problem(f"{key}.{modality}", f"missing {', '.join(map(repr, wanted))}")
 
 
 def _metric_problems(key: str, task: dict[str, Any]) -> Iterator[Problem]:
@@ -138,6 +154,27 @@ def _metric_problems(key: str, task: dict[str, Any]) -> Iterator[Problem]:
         other = scalars().get(metric)
         why = f"is a metric of {other.KIND}, but the task is {task['kind']}" if other else "is no metric"
         yield Problem(f"{key}.metric", f"{metric!r} {why}; {registry.suggest(metric, known)}")
+
+
+def _unfit_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """Models that can take no task of the study, and tasks that no model of it can take."""
+    study = Study(config)
+    models = [name for name, entry in config.get("models", {}).items() if _known("providers", entry, "torchvision")]
+    tasks = [name for name, entry in config.get("tasks", {}).items() if _known("datasets", entry)]
+    fitting = {(model, task) for model in models for task in tasks if study.fits(model, task)}
+    takes = {name: registry.find("providers", study.model_entry(name)["provider"]) for name in models}
+    for name in set(models) - {model for model, _ in fitting} if tasks else ():
+        wanted = f"{takes[name].MODALITY} tasks of {' or '.join(takes[name].KINDS)}"
+        yield Problem(
+            f"models.{name}.provider", f"its networks are for {wanted}, and no task is; add one, or take it out"
+        )
+    for name in set(tasks) - {task for _, task in fitting} if models else ():
+        entry = study.task_entry(name)
+        yield Problem(f"tasks.{name}", f"no model of the study is for {entry['modality']} {entry['kind']}; add one")
+
+
+def _known(family: str, entry: dict[str, Any], default: str | None = None) -> bool:
+    return entry.get(family[:-1], default) in registry.names(family)
 
 
 def _unused_metrics(config: dict[str, Any]) -> Iterator[Problem]:
@@ -176,6 +213,8 @@ def _method_problems(key: str, name: str, entry: dict[str, Any], methods: dict[s
         return
     options = {option: value for option, value in entry.items() if option not in ("kind", "recipe")}
     plugin = registry.find("methods", kind)
+    if missing := extras.lacking(plugin):
+        yield Problem(key, missing)
     yield from _option_problems(key, options, plugin.OPTIONS, plugin.REQUIRED)
 
 

@@ -11,19 +11,17 @@ if TYPE_CHECKING:
 
     from variability.predictions import Cell
 
-#: The mean of a cube's losses is the error (1 - accuracy) in classification and the MSE in regression.
-METRICS = {"classification": "accuracy", "regression": "mse"}
-
 
 def metrics(runs: pd.DataFrame) -> dict[str, str]:
-    """For every task ``accuracy`` or ``mse``, by the kind of the metrics that its runs have."""
+    """For every task the metric that the mean of its cubes' losses gives, by the kind of the metrics its runs have."""
+    from variability import kinds
     from variability.metrics import scalars
 
     plugins = scalars()
     found = {}
     for task, metric in runs[["task", "metric"]].drop_duplicates().itertuples(index=False):
         if metric in plugins:
-            found[task] = METRICS[plugins[metric].KIND]
+            found[task] = kinds.find(plugins[metric].KIND).LOSS_METRIC
     return {task: found.get(task, "accuracy") for task in runs["task"].unique()}
 
 

@@ -18,14 +18,14 @@ QUANTILES = np.arange(1, 21) / 20
 VOTES = 2**22
 JACKKNIFE = "t, delete-one-run jackknife"
 WHAT = {
-    "classification": {
+    "classes": {
         "disagreement": "mean over pairs of runs of the share of examples with different predictions",
         "between": "mean over pairs of a run of each of the share of examples with different predictions",
         "minimum": "mean over pairs of runs of |difference of accuracy|, the least churn that these allow",
         "consistency": "share of examples on which all runs agree",
         "flip_rate": "quantile over examples of the share of pairs of runs with different predictions",
     },
-    "regression": {
+    "numbers": {
         "disagreement": "mean over pairs of runs of the mean absolute difference of predictions",
         "between": "mean over pairs of a run of each of the mean absolute difference of predictions",
         "minimum": "mean over pairs of runs of |difference of MAE|, the least churn that these allow",
@@ -64,7 +64,7 @@ class Churn(Analysis):
         for _, of_task in runs.groupby("task", sort=False):
             cells = [*dict.fromkeys(of_task[RUN_CELL].itertuples(index=False, name=None))]
             cells = [_Cell(cell, _cube(predictions, cell), failures[cell]) for cell in cells]
-            kind = next((cell.kind for cell in cells if cell.n), "classification")
+            kind = next((cell.kind for cell in cells if cell.n), "classes")
             for cell in cells:
                 cell.kind = cell.kind or kind
             rows += [row for cell in cells for row in self._within(cell)]
@@ -116,8 +116,8 @@ class _Cell:
         self.examples = cube.example_ids[order].tobytes()
         said, truth = cube.y_pred[:, order], cube.y_true[order]
         self.n, self.n_examples = said.shape
-        self.kind = "classification" if cube.is_classification else "regression"
-        if cube.is_classification:
+        self.kind = "classes" if cube.discrete else "numbers"
+        if cube.discrete:
             self.error = (said != truth).mean(axis=1)
             self.votes, self.apart, self.flips = _classes(said)
         else:
@@ -157,7 +157,7 @@ def _between(cells):
             row["note"] = "no completed run on one side"
         elif one.examples != other.examples:
             row["note"] = "the two cells did not see the same test examples"
-        elif one.kind == "classification":
+        elif one.kind == "classes":
             row["estimate"] = 1 - agreements[one.name, other.name] / (one.n * other.n * one.n_examples)
         else:
             row["estimate"] = _mean_distance(one, other)
@@ -210,7 +210,7 @@ def _agreements(cells):
     """For every two names: the number of (run, run, example) on which the cells agree; a product of their votes."""
     from scipy import sparse
 
-    cells = [cell for cell in cells if cell.n and cell.kind == "classification"]
+    cells = [cell for cell in cells if cell.n and cell.kind == "classes"]
     if not cells:
         return {}
     lengths = [len(cell.votes[0]) for cell in cells]

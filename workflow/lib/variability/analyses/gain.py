@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from variability import seeding
+from variability import kinds, seeding
 from variability.analyses import CELL, LEVEL, RUN_CELL, Analysis
 
 VALUE = ["split", "metric"]
@@ -85,7 +85,7 @@ def _change(cell, predictions):
         for phase in ("before", "after")
     )
     found = dict(zip(RUN_CELL, cell, strict=True))
-    seeds = [seed for seed in after if seed in before and np.issubdtype(after[seed].y_true.dtype, np.integer)]
+    seeds = [seed for seed in after if seed in before and kinds.find(after[seed].kind).DISCRETE]
     if not seeds:
         return found
     was, now = ([runs[seed].y_pred == runs[seed].y_true for seed in seeds] for runs in (before, after))

@@ -9,6 +9,7 @@ import numpy as np
 
 from variability import resampling, seeding
 from variability.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.metrics import scalars
 
 if TYPE_CHECKING:
     from variability.predictions import Cell
@@ -147,7 +148,7 @@ class Multibootstrap(Analysis):
         seeds = table["seeds_paired"].astype(bool).map({True: "paired", False: "independent"}).astype(str)
         return table.assign(
             split="test",
-            higher_is_better=table["metric"] == "accuracy",
+            higher_is_better=[scalars()[metric].HIGHER_IS_BETTER for metric in table["metric"]],
             estimator="difference of means; examples paired, seeds " + seeds,
             interval="multi-bootstrap, percentile",
             level=level,
@@ -172,13 +173,13 @@ class Multibootstrap(Analysis):
                 order = np.argsort(cube.seeds, kind="stable")
                 losses = cube.losses[order]
                 runs = tuple(names.get((*cell, int(seed)), str(seed)) for seed in cube.seeds[order])
-                sums = _sums(losses, counts, exact=cube.is_classification)
+                sums = _sums(losses, counts, exact=cube.discrete)
                 found[cell] = Resampled(runs, losses.mean(axis=1), sums)
         return found, float("nan") if first is None else len(first[0])
 
     def _compared(self, task, comparison, sides, n_examples, metric):
         """One row per pair of sides, a later one against each one before it as the reference."""
-        sign = -1 if metric == "accuracy" else 1
+        sign = -1 if scalars()[metric].HIGHER_IS_BETTER else 1
         drawn = [self._replicates(task, side, n_examples) for side in sides]
         rows = []
         for at, side in enumerate(sides):

@@ -88,7 +88,7 @@ def _split(cube, level):
     runs, examples = losses.shape
     scores = losses.mean(axis=1)
     mean = scores.mean()
-    found |= {"n": runs, "n_examples": examples, "mean": 1 - mean if cube.is_classification else mean}
+    found |= {"n": runs, "n_examples": examples, "mean": 1 - mean if cube.higher_is_better else mean}
     if examples < 2:
         return found | {"note": "fewer than two test examples"}
     of_examples = losses.mean(axis=0)

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from variability import kinds
 from variability.analyses import LEVEL, Analysis
 
 PAIR = ["task", "model", "method", "twin_model", "twin_method"]
@@ -129,9 +130,8 @@ def _bits(run):
 def _compared(run, bits, other_bits, other_classes):
     if bits[0] != other_bits[0]:
         return False, np.nan, np.nan
-    # In regression nearly every prediction differs by a rounding: a share of them says nothing.
-    of_class = np.issubdtype(run.y_true.dtype, np.integer)
-    share = np.mean(run.y_pred != other_classes) if of_class else np.nan
+    # Nearly every number differs by a rounding: a share of them says nothing.
+    share = np.mean(run.y_pred != other_classes) if kinds.find(run.kind).DISCRETE else np.nan
     return bits[1] == other_bits[1], share, len(run.y_true)
 
 

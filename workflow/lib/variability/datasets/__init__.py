@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.errors import Problem
+from variability.extras import WithExtras
 
 #: What to do where files that ``download`` fetched are gone or damaged.
 FETCH_AGAIN = "run again with `snakemake --forcerun download`"
@@ -18,26 +19,30 @@ PARTITIONS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled images as a data set ships them, before any split is drawn.
+    """Labelled examples as a data set ships them, before any split is drawn.
 
-    labels: (n,) int64, index into ``class_names``.
-    class_names: one name per class, in label order.
+    labels: (n,) int64, index into ``class_names``, or float64 in regression.
+    class_names: one name per class, in label order; none in regression.
     partition: (n,) of str: one of PARTITIONS where the data set ships partitions, "" where the workflow must split.
-    read: index -> uint8 image of shape (height, width) or (height, width, 3). Called from several threads. Raises
-        UserError naming the file if it does not decode.
+    read: index -> the example as its modality takes it. Called from several threads. Raises UserError naming the file
+        if it cannot be read. An image is uint8 (height, width) or (height, width, 3).
+    groups: (n,) int64: examples of the same number are not independent (ratings of one user); None where all are.
+    facts: what the modality has to know of all examples together: plain values.
     """
 
     labels: np.ndarray
     class_names: list[str]
     partition: np.ndarray
-    read: Callable[[int], np.ndarray]
+    read: Callable[[int], Any]
+    groups: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
-class Dataset(ABC):
-    """A source of labelled images.
+class Dataset(WithExtras, ABC):
+    """A source of labelled examples.
 
     A plug-in module must import without torch (the config is checked before the first job, in a process that must
     start quickly), so frameworks are imported inside the methods that need them.
@@ -47,11 +52,20 @@ class Dataset(ABC):
     OPTIONS: ClassVar[dict[str, dict]] = {}
     #: Options that must be given.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
-    #: Kinds of task that its targets can serve, of "classification" and "regression".
+    #: What its examples are: a plug-in of the modalities.
+    MODALITY: ClassVar[str] = "image"
+    #: Kinds of task that its targets can serve, the one first that is meant where a task does not say.
     KINDS: ClassVar[tuple[str, ...]] = ("classification",)
+
+    #: What a task's split is where the config does not say.
+    SPLIT: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any]):
         self.options = options
+
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of task that the targets can serve with these options, see KINDS."""
+        return self.KINDS
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         """Problems with the options beyond their schema; keys relative to ``options``. Quick, offline, torch-free.

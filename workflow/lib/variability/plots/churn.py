@@ -42,7 +42,7 @@ class Churn(Plot):
 
     def _task(self, part, task, table, cells, labels):
         left, right = part.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
-        unit = "share of examples" if table["kind"].iloc[0] == "classification" else "in the target's unit"
+        unit = "share of examples" if table["kind"].iloc[0] == "classes" else "in the target's unit"
         matrix, strips = _matrix(table, cells), _strips(table, cells)
         _shaded(part, left, matrix, [at - 0.5 for at in range(len(cells) + 1)], f"disagreement\n({unit})")
         if len(cells) <= NUMBERED:
@@ -50,7 +50,7 @@ class Churn(Plot):
         left.set_xticks(range(len(cells)), [str(at + 1) for at in range(len(cells))], fontsize=6.5)
         left.set_yticks(range(len(cells)), labels)
         left.set_title(style.wrap(task, 44), loc="left")
-        rate = "flip rate\n(share of pairs)" if table["kind"].iloc[0] == "classification" else "difference of pairs"
+        rate = "flip rate\n(share of pairs)" if table["kind"].iloc[0] == "classes" else "difference of pairs"
         shares = sorted(table["quantile"].dropna().unique())
         _shaded(part, right, strips, [0, *shares], rate)
         right.set_xlabel("share of examples, from the steadiest")

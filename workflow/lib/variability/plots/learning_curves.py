@@ -2,17 +2,15 @@
 
 from typing import ClassVar
 
-from variability import style, wording
+from variability import kinds, style, wording
 from variability.plots import Plot, _study
 
+_MEASURES = {f"validation_{each.MEASURE}": each for each in kinds.all_kinds().values()}
 QUANTITIES = {
     "validation_loss": "validation loss",
-    "validation_accuracy": "validation accuracy",
-    "validation_rmse": "validation RMSE",
     "train_loss": "training loss",
+    **{name: f"validation {each.MEASURE_LABEL}" for name, each in _MEASURES.items()},
 }
-UNITS = {"validation_accuracy": "fraction of examples", "validation_rmse": "in the target's unit"}
-LOSS_UNITS = {"classification": "nats per example", "regression": "mean squared error"}
 CROSS = style.Look(style.FAILED, "X", "")
 
 
@@ -76,7 +74,7 @@ class LearningCurves(Plot):
 
 
 def _unit(quantity, kind):
-    return UNITS.get(quantity, LOSS_UNITS[kind])
+    return _MEASURES[quantity].MEASURE_UNIT if quantity in _MEASURES else kinds.find(kind).LOSS_UNIT
 
 
 def _diverged(axes, runs):

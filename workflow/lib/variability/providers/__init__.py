@@ -1,29 +1,51 @@
 """Providers of pretrained networks: one file per library. See ``Provider`` for what a new one must say."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.errors import Problem
+from variability.extras import WithExtras
+
+if TYPE_CHECKING:
+    from variability.networks import Network
 
 
-class Provider(ABC):
+class Provider(WithExtras, ABC):
     """Builds networks of one library from a model's entry in the config.
 
-    model: the entry under ``models``: architecture, weights, options, preprocess. A plug-in module must import
-    without torch (see ``datasets.Dataset``); the framework is imported inside the methods that need it.
+    model: the entry under ``models``: architecture, weights, options, preprocess. assets: manifest of what
+    ``fetch_assets`` brought. A plug-in module must import without torch (see ``datasets.Dataset``); the library is
+    imported inside the methods that need it.
     """
 
-    #: JSON schema of ``options``, the keyword arguments of the architecture; {} allows any.
+    #: JSON schema of ``options``; {} allows any.
     OPTIONS: ClassVar[dict[str, dict]] = {}
+    #: What its networks take: a plug-in of the modalities.
+    MODALITY: ClassVar[str] = "image"
+    #: Kinds of task that its networks can be given a head for.
+    KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
+    #: What trains its networks: a plug-in of the frameworks.
+    FRAMEWORK: ClassVar[str] = "pytorch"
+    #: Packages whose versions a run's record states.
+    PACKAGES: ClassVar[tuple[str, ...]] = ()
+    #: Whether building a network takes files beside the weights: then the rule ``download_assets`` runs for it.
+    ASSETS: ClassVar[bool] = False
 
-    def __init__(self, model: dict[str, Any]):
+    def __init__(self, model: dict[str, Any], assets: Path | None = None):
         self.model = model
+        self.assets = assets
 
     def check(self) -> Iterator[Problem]:
         """Problems with architecture, named weights and options; keys relative to the model. Quick, torch-free."""
         return iter(())
+
+    def fetch_assets(self, fetcher: Any, folder: Path) -> dict[str, Any]:
+        """Brings what beside weights a network is built from into an empty ``folder``; facts worth recording."""
+        raise NotImplementedError(f"{type(self).__name__} needs no files but weights")
 
     @abstractmethod
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -40,17 +62,35 @@ class Provider(ABC):
         """
 
     @abstractmethod
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None) -> Network:
+        """A network with a fresh head.
+
+        outputs: units of the head. facts: of the task's examples, see ``datasets.Examples``, for what depends on them
+        (how many items there are). weights: a safetensors file of the whole pretrained network, its old head
+        included, or None for a random backbone. seed: whose ``init`` stream draws the head and a random backbone.
+        Raises UserError if the weights are of another architecture.
+        """
+
+    def draw_head(self, network: Network, seed: int) -> None:
+        """Draws the head of a network that ``build`` made anew, in place, as ``build`` would for this seed."""
+        from variability.networks import draw_head
+
+        draw_head(network, seed)
+
+    def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """How examples are made ready, for the record of a run. facts: of the task's examples."""
+        return {}
+
+
+class ImageProvider(Provider):
+    """Builds networks that take images."""
+
+    @abstractmethod
     def preprocess(self, image_size: int) -> dict[str, Any]:
         """What the weights want: {size, resize, mean, std, interpolation}, the model's own ``preprocess`` on top.
 
         image_size: side of the task's stored images in pixels, which networks without named weights take as it is.
         """
 
-    @abstractmethod
-    def build(self, outputs: int, weights: Path | None, seed: int):
-        """A ``networks.Network`` with a fresh head.
-
-        outputs: units of the head. weights: a safetensors file of the whole pretrained network, its old head
-        included, or None for a random backbone. seed: whose ``init`` stream draws the head and a random backbone.
-        Raises UserError if the weights are of another architecture.
-        """
+    def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
+        return self.preprocess(facts["size"])

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from variability import seeding
 from variability.errors import Problem, UserError
-from variability.providers import Provider
+from variability.providers import ImageProvider
 from variability.providers._torchvision_source import Architecture, architectures
 from variability.registry import suggest
 from variability.weights import read_tensors, weights_kind
@@ -31,8 +31,10 @@ _NOT_PARAMETERS = (
 )
 
 
-class Torchvision(Provider):
+class Torchvision(ImageProvider):
     """``options`` are the keyword arguments of the architecture's constructor, e.g. ``width_mult``."""
+
+    PACKAGES: ClassVar[tuple[str, ...]] = ("torchvision",)
 
     def check(self) -> Iterator[Problem]:
         known, name = architectures(), self.model["architecture"]
@@ -74,7 +76,7 @@ class Torchvision(Provider):
             raise UserError(f"{problem}; set the task's image.size or the model's preprocess.size")
         return wanted
 
-    def build(self, outputs: int, weights: Path | None, seed: int):
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
         from variability.networks import attach_head
 
         module = self._construct(seed, random=weights is None)

@@ -10,16 +10,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from variability import imports, remedies
+from variability import imports, kinds, remedies
 from variability.errors import UserError
 from variability.files import read_json, replacing, sha256, write_json
 from variability.runs_table import KEYS, combined, imported_table, in_order, runs_table
 from variability.stages.score import SCHEMA
 
-HISTORY = (
-    *("epoch", "train_loss", "validation_loss", "validation_accuracy", "validation_rmse"),
-    *("lr", "seconds", "images_per_second"),
-)
 TABLES = ("runs.parquet", "per_class.parquet", "history.parquet")
 
 
@@ -70,17 +66,25 @@ def _scores(path: Path) -> pa.Table:
     return pq.read_table(path).replace_schema_metadata(None)
 
 
+def history_columns() -> list[str]:
+    """Columns of the learning curves that hold numbers, whatever the kinds of a study's tasks."""
+    measures = sorted({each.MEASURE for each in kinds.all_kinds().values()})
+    measured = ["train_loss", "validation_loss", *(f"validation_{measure}" for measure in measures)]
+    return ["epoch", *measured, "lr", "seconds", "examples_per_second"]
+
+
 def history_table(
     histories: Sequence[Path], records: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
     """The learning curves: one row per run and epoch (0 = before training), with the run's status and task's kind.
 
-    What a task's kind does not measure (accuracy in regression, RMSE in classification) is missing.
+    What a task's kind does not measure is missing: accuracy in regression.
     """
+    columns = history_columns()
     if not histories:
-        return pd.DataFrame(columns=[*KEYS, "status", "kind", *HISTORY])
-    types = {name: pa.int64() if name == "epoch" else pa.float64() for name in HISTORY}
-    convert = pa.csv.ConvertOptions(column_types=types, include_columns=list(HISTORY), include_missing_columns=True)
+        return pd.DataFrame(columns=[*KEYS, "status", "kind", *columns])
+    types = {name: pa.int64() if name == "epoch" else pa.float64() for name in columns}
+    convert = pa.csv.ConvertOptions(column_types=types, include_columns=columns, include_missing_columns=True)
     curves = [_read(path, lambda found: pa.csv.read_csv(found, convert_options=convert)) for path in histories]
     table = pa.concat_tables(curves).to_pandas()
     rows = [curve.num_rows for curve in curves]

@@ -8,22 +8,22 @@ from typing import Any
 
 from variability import files, locks, runs
 from variability.errors import UserError
+from variability.sources import Sources
 
 _log = logging.getLogger(__name__)
 
 
 def features(
     spec: dict[str, Any],
-    task_json: Path,
-    weights: Path,
+    sources: Sources,
     activations: Path,
     manifest: Path,
     threads: int = 1,
 ) -> None:
-    """Writes the activations of a task's images where a method's frozen prefix ends, and their manifest.
+    """Writes the activations of a task's examples where a method's frozen prefix ends, and their manifest.
 
     spec: {model, method, precision, augmentation, limit_gb}: entries as in the config; an augmentation that gives views
-    is applied to the rows that may train, the number of times it says. weights: the whole pretrained network.
+    is applied to the rows that may train, the number of times it says.
 
     The manifest says {stored, reason, bytes, activations, sha256}. What would be larger than ``limit_gb``, and a
     network that cannot be cut, is not stored but said: runs then compute the prefix batch by batch. Raises UserError if
@@ -31,7 +31,7 @@ def features(
     """
     started = time.perf_counter()
     with locks.held(manifest.parent / ".lock", f"{activations} is being made by another process; waiting for it"):
-        about = _features(spec, task_json, weights, activations, threads)
+        about = _features(spec, sources, activations, threads)
         files.write_json(manifest, about)
     if about["stored"]:
         _log.info("%s: %.1f s", activations.parent, time.perf_counter() - started)
@@ -39,27 +39,26 @@ def features(
         _log.warning("%s: %s; every run computes it batch by batch", activations.parent, about["reason"])
 
 
-def _features(spec: dict[str, Any], task_json: Path, weights: Path, target: Path, threads: int) -> dict[str, Any]:
-    with runs.Workplace(threads) as workplace:
+def _features(spec: dict[str, Any], sources: Sources, target: Path, threads: int) -> dict[str, Any]:
+    with runs.Workplace(spec["model"], threads) as workplace:
         place = workplace.device
         import numpy as np
 
         from variability import features, precision
-        from variability.inputs import Images
         from variability.untrained import Untrained
 
         form = spec["precision"]
         precision.require(place, form)
-        task = runs.open_task(task_json)
-        untrained = Untrained(spec["model"], spec["method"], task, weights, place)
+        task = runs.open_task(sources.task)
+        untrained = Untrained(spec["model"], spec["method"], task, sources, place)
         untrained.network(seed=0)
         untrained.module.eval()
-        images = Images(task.images, untrained.preprocess, place, spec["augmentation"])
+        given = task.examples.inputs(task, untrained.provider, sources.tokens, place, spec["augmentation"])
         # Something has to lie there: the rule declares it.
         np.save(target, np.zeros(0, np.float32), allow_pickle=False)
         if untrained.cut is None:
             return {"stored": False, "reason": "the network cannot be cut where its frozen part ends"}
-        asked = (untrained.cut.prefix, images, task.may_train, place, form)
+        asked = (untrained.cut.prefix, given, task.may_train, place, form)
         size = features.estimate(*asked)
         _log.info("%s: %.3f GB of activations, %g GB allowed", target.parent, size / 1e9, spec["limit_gb"])
         if size > spec["limit_gb"] * 1e9:

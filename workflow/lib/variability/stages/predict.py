@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import files, methods, provenance, registry, remedies, runs
+from variability import files, plugins, provenance, remedies, runs
 from variability.errors import UserError
+from variability.frameworks import Framework
+from variability.sources import Sources
 
 _log = logging.getLogger(__name__)
 
@@ -21,9 +23,7 @@ METADATA = b"variability"
 
 def predict(
     spec: dict[str, Any],
-    task_json: Path,
-    weights: Path | None,
-    features: Path | None,
+    sources: Sources,
     finetune_folder: Path,
     manifest_in: Path,
     code: str,
@@ -33,20 +33,18 @@ def predict(
 ) -> None:
     """Writes ``<seed>.parquet`` for every run of a manifest, and the manifest of the block if one is asked for.
 
-    spec: {model, task: {name, kind}, method}, as for ``finetune``. features: manifest of the activations that what the
-    method trains starts from, or, where it trains all, that the head starts from: they give the predictions before
-    training. finetune_folder: where the runs lie. manifest_in: which of them, and their checksums. Columns: model,
-    task, method, seed, phase (before, after), split (validation, test), example_id, y_true, y_pred and, in
-    classification, probabilities (one float32 per class). A diverged run has no rows of phase ``after``. Inference is
-    in fp32 whatever the precision of training was; stored activations are of their own.
+    spec: {model, task: {name, kind}, method}, as for ``finetune``. sources: with ``features``, from where what the
+    method trains starts, or, where it trains all, the head: they give the predictions before training.
+    finetune_folder: where the runs lie. manifest_in: which of them, and their checksums. Columns: model, task, method,
+    seed, kind, phase (before, after), split (validation, test), example_id, group (where the task has groups), y_true,
+    y_pred and, in classification, probabilities (one float32 per class). A diverged run has no rows of phase ``after``.
+    Inference is in fp32 whatever the precision of training was; stored activations are of their own.
 
     Raises UserError naming the seeds that failed, after all others are done.
     """
-    task = files.read_json(task_json)
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = {"data": task["sha256"], "split": task["split"], "code": code, "threads": workplace.threads}
-    common |= {"features": runs.activations_sha256(features)}
-    prepared = functools.cache(lambda place: _Cell(spec, task_json, weights, features, place))
+    common = sources.content() | {"code": code, "threads": workplace.threads}
+    prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
 
     def fingerprint(seed: int) -> str:
         run = fitted[seed]
@@ -72,7 +70,9 @@ def predict(
             raise UserError(
                 f"{checkpoint} is gone or is not the file that finetune wrote; {remedies.again('finetune')}"
             )
-        table = prepared(place).predict(seed, checkpoint, fitted[seed]["status"])
+        keys = {name: spec[name]["name"] for name in ("model", "task", "method")} | {"seed": seed}
+        completed = fitted[seed]["status"] == "completed"
+        table = _predict(prepared(place), keys, checkpoint if completed else None)
         about = {"fingerprint": fingerprint(seed), "status": fitted[seed]["status"]}
         table = table.replace_schema_metadata({METADATA: json.dumps(about, sort_keys=True)})
         with files.replacing(folder / f"{seed}.parquet") as aside:
@@ -83,23 +83,16 @@ def predict(
 
 
 def predict_ahead(
-    spec: dict[str, Any],
-    task_json: Path,
-    weights: Path | None,
-    features: Path | None,
-    manifest_in: Path,
-    folder: Path,
-    workplace: runs.Workplace,
+    spec: dict[str, Any], sources: Sources, manifest_in: Path, folder: Path, workplace: runs.Workplace
 ) -> None:
     """Predicts what ``finetune`` has just trained, in the same process: loading the frameworks again takes longer.
 
     ``predict`` takes the files as its own if they are what it would write. What fails here fails there, and is said
     there.
     """
-    plugins = registry.module_name("providers", spec["model"]["provider"]), methods.module(spec["method"])
-    code = provenance.code_digest("predict", *plugins)
+    code = provenance.code_digest("predict", *plugins.of_cell(spec["model"], spec["task"], spec["method"]))
     try:
-        predict(spec, task_json, weights, features, manifest_in.parent, manifest_in, code, folder, None, workplace)
+        predict(spec, sources, manifest_in.parent, manifest_in, code, folder, None, workplace)
     except Exception as error:
         _log.info("not predicted yet: %s: %s", type(error).__name__, error)
 
@@ -112,79 +105,26 @@ def _metadata(path: Path) -> dict[str, Any]:
         return {}
 
 
-class _Cell:
-    """What the runs of a block have in common, set up once."""
-
-    def __init__(
-        self, spec: dict[str, Any], task_json: Path, weights: Path | None, features_manifest: Path | None, place: str
-    ):
-        # Here, because a job whose files are all there is to end without having loaded torch.
-        from variability import features, recipe
-        from variability.inputs import Images, resident
-        from variability.untrained import Untrained
-
-        self.task = runs.open_task(task_json)
-        self.untrained = Untrained(spec["model"], spec["method"], self.task, weights, place)
-        self.stored = features.opened(features_manifest, self.task.may_train, place) if features_manifest else None
-        pixels, plain = resident(self.task.images, place), recipe.DEFAULTS["augmentation"]
-        self.images = Images(pixels, self.untrained.preprocess, place, plain)
-        self.keys = {name: spec[name]["name"] for name in ("model", "task", "method")}
-
-    def predict(self, seed: int, checkpoint: Path, status: str) -> pa.Table:
-        """The predictions of one run, as a table."""
-        from variability import checkpoints, inference
-
-        task = self.task
-        network, trainable = self.untrained.network(seed), self.untrained.trainable
-        network.module.eval()
-        rows = {split: found for split in SPLITS if len(found := task.rows(split, seed))}
-        feeds = self._feeds(np.sort(np.concatenate(list(rows.values()))))
-        parts = []
-        for phase in ("before", "after") if status == "completed" else ("before",):
-            if phase == "after":
-                checkpoints.load_checkpoint(checkpoint, network, trainable, self.untrained.frozen_sha256)
-            for split, chosen in rows.items():
-                said = inference.outputs(feeds[phase].module, feeds[phase].inputs, chosen)
-                columns = _columns(task.kind, said, task.labels[chosen])
-                keys = self.keys | {"seed": seed, "phase": phase, "split": split}
-                parts.append(_table(keys, task.example_ids[chosen], columns))
-        return pa.concat_tables(parts).unify_dictionaries()
-
-    def _feeds(self, rows: np.ndarray) -> dict[str, Any]:
-        """What to compute before and after training, and from what."""
-        from variability import features
-        from variability.inputs import Feed
-
-        if self.stored is not None and self.untrained.cut is None:
-            before = Feed(self.untrained.head_cut.suffix, self.stored)
-            return {"before": before, "after": Feed(self.untrained.module, self.images)}
-        both = features.feed(self.untrained, self.images, self.stored, rows, "fp32")
-        return {"before": both, "after": both}
+def _predict(framework: Framework, keys: dict[str, Any], checkpoint: Path | None) -> pa.Table:
+    """The predictions of one run, as a table; without a checkpoint those before training alone."""
+    task, seed = framework.task, keys["seed"]
+    rows = {split: found for split in SPLITS if len(found := task.rows(split, seed))}
+    parts = []
+    for phase, split, said in framework.predictions(seed, checkpoint, rows):
+        ids = {"example_id": task.example_ids[rows[split]]}
+        if task.groups is not None:
+            ids["group"] = task.groups[rows[split]]
+        columns = task.targets.columns(said, task.labels[rows[split]])
+        parts.append(_table(keys | {"kind": task.kind, "phase": phase, "split": split}, ids, columns))
+    return pa.concat_tables(parts).unify_dictionaries()
 
 
-def _columns(kind: str, outputs, labels: np.ndarray) -> dict[str, pa.Array]:
-    """y_true, y_pred and probabilities of (n, outputs) of a network."""
-    if kind == "classification":
-        probabilities = outputs.softmax(1).numpy()
-        offsets = np.arange(len(labels) + 1, dtype=np.int32) * probabilities.shape[1]
-        return {
-            "y_true": pa.array(labels.astype(np.int64)),
-            "y_pred": pa.array(outputs.argmax(1).numpy()),
-            "probabilities": pa.ListArray.from_arrays(offsets, probabilities.reshape(-1)),
-        }
-    return {
-        "y_true": pa.array(labels.astype(np.float64)),
-        "y_pred": pa.array(outputs.squeeze(1).double().numpy()),
-        "probabilities": pa.nulls(len(labels), pa.list_(pa.float32())),
-    }
-
-
-def _table(constants: dict[str, Any], example_ids: np.ndarray, columns: dict[str, pa.Array]) -> pa.Table:
-    count = len(example_ids)
+def _table(constants: dict[str, Any], ids: dict[str, np.ndarray], columns: dict[str, pa.Array]) -> pa.Table:
+    count = len(ids["example_id"])
     repeated = {
         name: pa.array(np.full(count, value, dtype=np.int64))
         if isinstance(value, int)
         else pa.DictionaryArray.from_arrays(np.zeros(count, dtype=np.int32), [value])
         for name, value in constants.items()
     }
-    return pa.table(repeated | {"example_id": pa.array(example_ids.astype(np.int64))} | columns)
+    return pa.table(repeated | {name: pa.array(each.astype(np.int64)) for name, each in ids.items()} | columns)

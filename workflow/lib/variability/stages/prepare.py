@@ -1,19 +1,16 @@
-"""The rule ``prepare``: a task's splits drawn and its images decoded, once."""
+"""The rule ``prepare``: a task's splits drawn and its examples decoded, once."""
 
 import logging
-import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
-from variability import images, registry, splits
+from variability import modalities, registry, splits
 from variability.datasets import FETCH_AGAIN, Examples
 from variability.errors import UserError
 from variability.files import read_json, replacing, sha256, write_json
@@ -21,43 +18,44 @@ from variability.tasks import FILES
 
 _log = logging.getLogger(__name__)
 
-_BLOCK = 256
-
 
 def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: int = 4) -> None:
-    """Writes images.npy, examples.parquet and task.json to ``target``.
+    """Writes inputs.npy, examples.parquet and task.json to ``target``.
 
-    task: ``{name, dataset, options, kind, image: {size, color}, split}``. folder: what ``download`` filled, beside its
-    manifest, or None. threads: images decoded at a time; they do not change the result. Raises UserError where a
-    downloaded file is gone, the split cannot be drawn or an image does not decode; task.json, written last, is then
+    task: ``{name, dataset, options, kind, modality, input, split}``. folder: what ``download`` filled, beside its
+    manifest, or None. threads: examples read at a time; they do not change the result. Raises UserError where a
+    downloaded file is gone, the split cannot be drawn or an example cannot be read; task.json, written last, is then
     not there.
     """
     started = time.perf_counter()
     (target / "task.json").unlink(missing_ok=True)
     if folder is not None:
         _require_downloaded(task["name"], folder)
+    kind, modality = registry.find("kinds", task["kind"]), modalities.find(task["modality"], task["input"])
     examples = registry.find("datasets", task["dataset"])(task["options"]).load(folder)
-    drawn = splits.draw(examples.labels, examples.partition, task["split"], examples.class_names)
+    strata = kind().strata(examples.labels, examples.class_names)
+    drawn = splits.draw(strata[0], examples.partition, task["split"], strata[1])
     kept = splits.stored(drawn, examples.partition, task["split"])
     rows = np.flatnonzero(kept != "")
-    _write_images(target / "images.npy", examples, rows, task, threads)
-    _write_examples(target / "examples.parquet", examples, rows, kept)
+    facts = modality.write(target / FILES["inputs"], examples, rows, task["name"], threads)
+    _write_examples(target / FILES["examples"], examples, rows, kept, kind.LABELS)
     counts = Counter(drawn.tolist())
     write_json(
         target / "task.json",
         {
             "kind": task["kind"],
+            "modality": task["modality"],
             "class_names": list(examples.class_names),
-            "channels": 1 if task["image"]["color"] == "grey" else 3,
-            "image_size": task["image"]["size"],
+            "facts": facts,
+            "target": kind.facts(examples.labels[np.isin(kept, ("train", splits.POOL))]),
             "counts": {split: counts[split] for split in ("train", "validation", "test")},
             "split": task["split"],
             "sha256": {name: sha256(target / file) for name, file in FILES.items()},
         },
     )
-    shown = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test"))
-    seconds = time.perf_counter() - started
-    _log.info("%s: %s, %d classes, %.1f s", task["name"], shown, len(examples.class_names), seconds)
+    shown = [f"{counts[split]} {split}" for split in ("train", "validation", "test")]
+    shown += [f"{len(examples.class_names)} classes"] if examples.class_names else []
+    _log.info("%s: %s, %.1f s", task["name"], ", ".join(shown), time.perf_counter() - started)
 
 
 def _require_downloaded(name: str, folder: Path) -> None:
@@ -67,42 +65,14 @@ def _require_downloaded(name: str, folder: Path) -> None:
             raise UserError(f"{name}: {folder / file} is gone; {FETCH_AGAIN}")
 
 
-def _write_images(path: Path, examples: Examples, rows: np.ndarray, task: dict[str, Any], threads: int) -> None:
-    size, color = task["image"]["size"], task["image"]["color"]
-    shape = (len(rows), 1 if color == "grey" else 3, size, size)
+def _write_examples(path: Path, examples: Examples, rows: np.ndarray, kept: np.ndarray, labels: type) -> None:
+    columns = {
+        "example_id": pa.array(rows.astype(np.int64)),
+        "label": pa.array(examples.labels[rows].astype(labels)),
+        "split": pa.array(kept[rows].tolist(), pa.string()),
+        "partition": pa.array(examples.partition[rows].tolist(), pa.string()),
+    }
+    if examples.groups is not None:
+        columns["group"] = pa.array(examples.groups[rows].astype(np.int64))
     with replacing(path) as aside:
-        stored = np.lib.format.open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape)
-
-        def write(start: int) -> int:
-            block = rows[start : start + _BLOCK]
-            for place, row in enumerate(block, start):
-                stored[place] = images.fit(examples.read(int(row)), size, color)
-            return len(block)
-
-        interval = 0.2 if sys.stderr.isatty() else 30.0
-        with (
-            ThreadPoolExecutor(threads) as pool,
-            tqdm(
-                desc=task["name"], total=len(rows), unit="image", file=sys.stderr, mininterval=interval, delay=2
-            ) as bar,
-        ):
-            futures = [pool.submit(write, start) for start in range(0, len(rows), _BLOCK)]
-            try:
-                for future in futures:
-                    bar.update(future.result())
-            finally:
-                pool.shutdown(cancel_futures=True)
-        stored.flush()
-
-
-def _write_examples(path: Path, examples: Examples, rows: np.ndarray, kept: np.ndarray) -> None:
-    table = pa.table(
-        {
-            "example_id": pa.array(rows.astype(np.int64)),
-            "label": pa.array(examples.labels[rows].astype(np.int64)),
-            "split": pa.array(kept[rows].tolist(), pa.string()),
-            "partition": pa.array(examples.partition[rows].tolist(), pa.string()),
-        }
-    )
-    with replacing(path) as aside:
-        pq.write_table(table, aside)
+        pq.write_table(pa.table(columns), aside)

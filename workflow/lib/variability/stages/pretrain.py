@@ -4,17 +4,20 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, locks, registry, runs
+from variability import files, locks, runs
 from variability.errors import UserError
+from variability.sources import Sources
 
 _log = logging.getLogger(__name__)
 
 
+#: All of a network is pretrained.
+METHOD = {"name": "pretrain", "kind": "full"}
+
+
 def pretrain(
-    model: dict[str, Any],
-    recipe: dict[str, Any],
-    task_json: Path,
-    seed: int,
+    spec: dict[str, Any],
+    sources: Sources,
     code: str,
     target: Path,
     manifest: Path,
@@ -23,13 +26,12 @@ def pretrain(
 ) -> None:
     """Trains all of a model's architecture on the pretraining task and writes the whole network to ``target``.
 
-    The manifest says {sha256, source, architecture, task, seed, epochs, validation_loss, validation_accuracy,
-    fingerprint}; history is as of ``finetune``. An interrupted pretraining resumes after its last epoch. Raises
-    UserError if the training diverges: there is nothing that could be fine-tuned.
+    spec: {model, recipe, seed}. The manifest says {sha256, source, architecture, task, seed, epochs, validation_loss
+    and what else is measured on validation, fingerprint}; history is as of ``finetune``. An interrupted pretraining
+    resumes after its last epoch. Raises UserError if the training diverges: there is nothing that could be fine-tuned.
     """
-    task = files.read_json(task_json)
-    parts = {"model": model, "recipe": recipe, "seed": seed, "threads": threads, "code": code}
-    fingerprint = files.digest(parts | {"data": task["sha256"], "split": task["split"]})
+    parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
+    fingerprint = files.digest(parts | sources.content())
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
@@ -37,48 +39,30 @@ def pretrain(
         made = record.get("fingerprint") == fingerprint and history.is_file()
         if made and runs.intact(folder, {target.name: record["sha256"]}):
             return
-        with runs.Workplace(threads) as workplace:
-            place = workplace.device
-            _train(model, recipe, task_json, seed, fingerprint, target, manifest, history, place)
+        with runs.Workplace(spec["model"], threads) as workplace:
+            _train(spec, sources, fingerprint, target, manifest, history, workplace)
 
 
 def _train(
-    model: dict[str, Any],
-    recipe: dict[str, Any],
-    task_json: Path,
-    seed: int,
+    spec: dict[str, Any],
+    sources: Sources,
     fingerprint: str,
     target: Path,
     manifest: Path,
     history: Path,
-    place: str,
+    workplace: runs.Workplace,
 ) -> None:
-    import safetensors.torch
-    import torch
-
-    from variability import training
-    from variability.inputs import Feed, Images, resident
-    from variability.preprocessing import Preprocess
-
-    name, state = task_json.parent.name, target.parent / ".state.safetensors"
-    task = runs.open_task(task_json)
-    data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
-    provider = registry.find("providers", model["provider"])(model)
-    network = provider.build(task.outputs, None, seed)
-    network.module.to(place, memory_format=torch.channels_last)
-    preprocess = Preprocess.from_dict(provider.preprocess(task.image_size))
-    images = Images(resident(task.images, place), preprocess, place, recipe["augmentation"])
-    feed = Feed(network.module, images)
+    model, recipe, seed = spec["model"], spec["recipe"], spec["seed"]
+    name, state = sources.task.parent.name, target.parent / ".state.safetensors"
+    framework = workplace.framework(model, METHOD, sources, workplace.device)
     report = runs.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
-    result = training.fit(network, [""], feed, data, recipe, seed, place, state, fingerprint, report)
+    result = framework.fit(seed, recipe, state, fingerprint, report)
     if result.status != "completed":
         raise UserError(
             f"pretraining {model['architecture']} on {name} diverged: {result.fail_reason}. "
             f"Lower lr or set clip_norm in the recipe of its pretraining"
         )
-    tensors = {key: each.cpu().contiguous() for key, each in network.module.state_dict().items()}
-    with files.replacing(target) as aside:
-        safetensors.torch.save_file(tensors, aside)
+    framework.save_whole(target)
     runs.write_history(history, result.history)
     kept = result.history[result.best_epoch]
     record = {

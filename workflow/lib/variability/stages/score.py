@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import registry, remedies
+from variability import kinds, registry, remedies
 from variability.errors import UserError
 from variability.files import digest, read_json, replacing, sha256, write_json
+from variability.kinds import Kind
 from variability.metrics import Metric
 
 KEYS = ("model", "task", "method", "seed")
@@ -36,10 +37,11 @@ def score(
 
     A run that diverged has predictions of before fine-tuning only: its rows after it are written with value NaN and
     n_test 0, so that it is counted. ``majority`` is the share of the examples' most frequent class, below which nothing
-    was learnt; missing in regression. Raises UserError naming the file for predictions that are gone, cannot be read or
-    do not fit the task.
+    was learnt; missing where there are no classes. Raises UserError naming the file for predictions that are gone,
+    cannot be read or do not fit the task.
     """
     task = read_json(task_json)
+    kind = kinds.find(task["kind"])
     cells: dict[Path, list[dict]] = {}
     for block in predictions:
         cells.setdefault(block.parent, []).extend(read_json(block)["runs"])
@@ -51,7 +53,7 @@ def score(
         if _fingerprint(folder / name) != fingerprint:
             plugins = [registry.find("metrics", metric)() for metric in metrics]
             files = [cell / f"{run['seed']}.parquet" for run in runs]
-            rows = [row for path in files for row in _run_rows(path, task["class_names"], task["kind"], plugins)]
+            rows = [row for path in files for row in _run_rows(path, task["class_names"], kind, plugins)]
             _write(rows, fingerprint, folder / name)
         tables[name] = sha256(folder / name)
     write_json(manifest, {"tables": tables})
@@ -72,14 +74,17 @@ def _write(rows: Sequence[tuple], fingerprint: str, target: Path) -> None:
         pq.write_table(table, aside)
 
 
-def _run_rows(path: Path, class_names: Sequence[str], kind: str, plugins: list[Metric]) -> Iterator[tuple]:
+def _run_rows(path: Path, class_names: Sequence[str], kind: Kind, plugins: list[Metric]) -> Iterator[tuple]:
     table = _read(path)
     if not table.num_rows:
         raise UserError(f"{path} holds no predictions, not even from before fine-tuning; {_again(path)}")
     run = tuple(table[key][0].as_py() for key in KEYS)
     phase, split = (np.asarray(table[name].to_pylist()) for name in ("phase", "split"))
     y_true, y_pred = table["y_true"].to_numpy(), table["y_pred"].to_numpy()
-    probabilities = _probabilities(table, len(class_names), path) if kind == "classification" else None
+    try:
+        probabilities = kind.probabilities(table, len(class_names))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {_again(path)}") from error
     for each_phase in PHASES:
         for each_split in dict.fromkeys(split.tolist()):
             chosen = (phase == each_phase) & (split == each_split)
@@ -88,8 +93,7 @@ def _run_rows(path: Path, class_names: Sequence[str], kind: str, plugins: list[M
                 yield from ((*place, name, None, None, np.nan, 0, None) for plugin in plugins for name in plugin.NAMES)
                 continue
             arrays = (y_true[chosen], y_pred[chosen], None if probabilities is None else probabilities[chosen])
-            majority = np.bincount(arrays[0]).max() / chosen.sum() if kind == "classification" else None
-            about = (int(chosen.sum()), majority)
+            about = (int(chosen.sum()), kind.majority(arrays[0]))
             yield from ((*place, *row, *about) for row in values(plugins, class_names, *arrays))
 
 
@@ -121,15 +125,3 @@ def values(
         for place, value in plugin.per_class(y_true, y_pred, probabilities).items():
             names = [class_names[at] for at in place] + [None]
             yield breakdown, names[0], names[1], value
-
-
-def _probabilities(table: pa.Table, classes: int, path: Path) -> np.ndarray:
-    column = table["probabilities"].combine_chunks()
-    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
-    if len(flat) != table.num_rows * classes:
-        raise UserError(f"{path}: probabilities are not those of {classes} classes; {_again(path)}")
-    probabilities = flat.reshape(table.num_rows, classes)
-    sums = probabilities.sum(axis=1, keepdims=True)
-    if not np.allclose(sums, 1, atol=1e-2):
-        raise UserError(f"{path}: probabilities do not sum to 1; {_again(path)}")
-    return probabilities / sums

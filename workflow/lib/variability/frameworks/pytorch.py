@@ -1,0 +1,103 @@
+"""PyTorch."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from variability import device as devices
+from variability import runs
+from variability.fitting import Data
+from variability.frameworks import Framework
+
+
+class Pytorch(Framework):
+    """Trains all networks that are torch modules, whichever library they come from."""
+
+    STORES_FEATURES: ClassVar[bool] = True
+    PACKAGES: ClassVar[tuple[str, ...]] = ("torch",)
+
+    configure = staticmethod(devices.configure)
+    lease = staticmethod(devices.lease)
+
+    def __init__(self, model, method, sources, device):
+        from variability import features
+        from variability.untrained import Untrained
+
+        self.task = runs.open_task(sources.task)
+        self._device = device
+        self._untrained = Untrained(model, method, self.task, sources, device)
+        opened = features.opened(sources.features, self.task.may_train, device) if sources.features else None
+        self._stored, self._tokens = opened, sources.tokens
+        self._inputs: dict[str, Any] = {}
+
+    def data(self, seed):
+        task = self.task
+        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
+
+    def fit(self, seed, recipe, state, fingerprint, on_epoch):
+        from variability import features, training
+
+        data, network = self.data(seed), self._untrained.network(seed)
+        rows = np.sort(np.concatenate([data.train, data.validation]))
+        given = self._given(recipe["augmentation"])
+        feed = features.feed(self._untrained, given, self._stored, rows, recipe["precision"])
+        return training.fit(
+            network, self._untrained.trainable, feed, data, recipe, seed, self._device, state, fingerprint, on_epoch,
+            self._untrained.active,
+        )  # fmt: skip
+
+    def save_trained(self, path, fingerprint):
+        from variability import checkpoints
+
+        meta = {"fingerprint": fingerprint, "frozen_sha256": self._untrained.frozen_sha256}
+        checkpoints.save_checkpoint(path, self._untrained.current, self._untrained.trainable, meta)
+
+    def save_whole(self, path):
+        import safetensors.torch
+
+        from variability import files
+
+        state = self._untrained.module.state_dict()
+        with files.replacing(path) as aside:
+            safetensors.torch.save_file({name: each.cpu().contiguous() for name, each in state.items()}, aside)
+
+    def predictions(self, seed, checkpoint, rows):
+        from variability import checkpoints, inference
+
+        data, network, trainable = self.data(seed), self._untrained.network(seed), self._untrained.trainable
+        network.module.eval()
+        feeds = self._feeds(np.sort(np.concatenate(list(rows.values()))))
+        for phase in ("before", "after") if checkpoint else ("before",):
+            if phase == "after":
+                checkpoints.load_checkpoint(checkpoint, network, trainable, self._untrained.frozen_sha256)
+            for split, chosen in rows.items():
+                said = inference.outputs(feeds[phase].module, feeds[phase].inputs, chosen, data.summary)
+                yield phase, split, said.numpy()
+
+    def input_spec(self):
+        return self._untrained.provider.input_spec(self.task.facts)
+
+    def hardware(self):
+        return devices.hardware(self._device)
+
+    def _given(self, augmentation: dict[str, Any]):
+        """The task's examples, opened once for an augmentation."""
+        name = repr(augmentation)
+        if name not in self._inputs:
+            provider = self._untrained.provider
+            self._inputs[name] = self.task.examples.inputs(
+                self.task, provider, self._tokens, self._device, augmentation
+            )
+        return self._inputs[name]
+
+    def _feeds(self, rows: np.ndarray) -> dict[str, Any]:
+        """What to compute before and after training, and from what."""
+        from variability import features, recipe
+        from variability.inputs import Feed
+
+        given = self._given(recipe.DEFAULTS["augmentation"])
+        if self._stored is not None and self._untrained.cut is None:
+            before = Feed(self._untrained.head_cut.suffix, self._stored)
+            return {"before": before, "after": Feed(self._untrained.module, given)}
+        both = features.feed(self._untrained, given, self._stored, rows, "fp32")
+        return {"before": both, "after": both}

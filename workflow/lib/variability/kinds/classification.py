@@ -1,0 +1,71 @@
+"""One of several classes."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from variability.kinds import Kind
+
+
+class Classification(Kind):
+    """The label is the index of a class; a prediction is a probability for each."""
+
+    PRIMARY: ClassVar[str] = "accuracy"
+    LOSS_METRIC: ClassVar[str] = "accuracy"
+    DISCRETE: ClassVar[bool] = True
+    MEASURE: ClassVar[str] = "accuracy"
+    MEASURE_LABEL: ClassVar[str] = "accuracy"
+    MEASURE_UNIT: ClassVar[str] = "fraction of examples"
+    LOSS_UNIT: ClassVar[str] = "nats per example"
+    LABELS: ClassVar[type] = np.int64
+
+    def outputs(self, class_names):
+        return len(class_names)
+
+    def strata(self, labels, class_names):
+        return labels, class_names
+
+    def targets(self, labels):
+        import torch
+
+        return torch.from_numpy(labels.astype(np.int64))
+
+    def loss(self, outputs, targets, label_smoothing=0.0):
+        from torch.nn import functional
+
+        return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    def evaluate(self, said, labels):
+        targets = self.targets(labels)
+        # Sums over many examples are taken in double precision.
+        return self.loss(said.double(), targets).item(), (said.argmax(1) == targets).double().mean().item()
+
+    def columns(self, said, labels):
+        import pyarrow as pa
+        import torch
+
+        scores = torch.from_numpy(said)
+        probabilities = scores.softmax(1).numpy()
+        offsets = np.arange(len(labels) + 1, dtype=np.int32) * probabilities.shape[1]
+        return {
+            "y_true": pa.array(labels.astype(np.int64)),
+            "y_pred": pa.array(scores.argmax(1).numpy()),
+            "probabilities": pa.ListArray.from_arrays(offsets, probabilities.reshape(-1)),
+        }
+
+    def probabilities(self, table, classes):
+        column = table["probabilities"].combine_chunks()
+        flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+        if len(flat) != table.num_rows * classes:
+            raise ValueError(f"probabilities are not those of {classes} classes")
+        found = flat.reshape(table.num_rows, classes)
+        sums = found.sum(axis=1, keepdims=True)
+        if not np.allclose(sums, 1, atol=1e-2):
+            raise ValueError("probabilities do not sum to 1")
+        return found / sums
+
+    def majority(self, y_true):
+        return np.bincount(y_true).max() / len(y_true)
+
+    def losses(self, y_true, y_pred):
+        return (y_pred != y_true).astype(float)
