@@ -265,7 +265,7 @@ def test_a_loss_bears_the_unit_of_its_tasks_kind(studies):
 
     assert "validation loss (nats per example)" in said(history)
     of_regression = said(regression)
-    assert "validation loss (mean squared error)" in of_regression
+    assert "validation loss (share of the variance)" in of_regression
     assert not any("nats" in text for text in of_regression)
     assert "validation RMSE (in the target's unit)" in said(regression, quantity="validation_rmse")
     of_both = said(mixed)
