@@ -20,15 +20,11 @@ from variability.stages.predict import predict, predict_ahead
 from variability.tasks import PreparedTask
 from variability.untrained import Untrained
 
+pytestmark = pytest.mark.usefixtures("tiny_provider")
+
 PROBE = {"name": "probe", "kind": "linear_probe"}
 PLAIN = recipe.DEFAULTS["augmentation"]
 AUGMENTED = PLAIN | {"flip": True, "crop": 1, "views": 3}
-
-
-@pytest.fixture(autouse=True)
-def tiny_provider(monkeypatch):
-    monkeypatch.setattr(registry, "find", registry.find)
-    tiny_study.install()
 
 
 @pytest.fixture(scope="module")

@@ -19,14 +19,10 @@ from variability.errors import UserError
 from variability.sources import Sources
 from variability.stages.finetune import finetune
 
+pytestmark = pytest.mark.usefixtures("tiny_provider")
+
 LIBRARY = Path(files.__file__).parent.parent
 TIMES = ("seconds", "examples_per_second")
-
-
-@pytest.fixture(autouse=True)
-def tiny_provider(monkeypatch):
-    monkeypatch.setattr(registry, "find", registry.find)
-    tiny_study.install()
 
 
 @pytest.fixture(scope="module")

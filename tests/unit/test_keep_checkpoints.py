@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import tiny_study
 
-from variability import files, registry
+from variability import files
 from variability.errors import UserError
 from variability.runs_table import HERE
 from variability.sources import Sources
@@ -14,11 +14,7 @@ from variability.stages.finetune import finetune
 from variability.stages.keep_checkpoints import best, keep_checkpoints
 from variability.stages.predict import predict
 
-
-@pytest.fixture(autouse=True)
-def tiny_provider(monkeypatch):
-    monkeypatch.setattr(registry, "find", registry.find)
-    tiny_study.install()
+pytestmark = pytest.mark.usefixtures("tiny_provider")
 
 
 @pytest.fixture

@@ -16,11 +16,7 @@ from variability.stages.plot import plot
 from variability.stages.predict import predict
 from variability.stages.score import score
 
-
-@pytest.fixture(autouse=True)
-def tiny_provider(monkeypatch):
-    monkeypatch.setattr(registry, "find", registry.find)
-    tiny_study.install()
+pytestmark = pytest.mark.usefixtures("tiny_provider")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import safetensors.torch
 import tiny_study
 import torch
 
-from variability import files, recipe, registry, training
+from variability import files, recipe, training
 from variability.errors import UserError
 from variability.sources import Sources
 from variability.stages.finetune import finetune
@@ -14,12 +14,6 @@ from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
 
 MODEL = tiny_study.STUDY["model"] | {"weights": "pretrain:digits"}
-
-
-@pytest.fixture
-def tiny_provider(monkeypatch):
-    monkeypatch.setattr(registry, "find", registry.find)
-    tiny_study.install()
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,14 @@ import pytest
 import tiny_study
 import torch
 
-from variability import networks, registry
+from variability import networks
 from variability.sources import Sources
 from variability.tasks import PreparedTask
 from variability.untrained import Untrained
 
+pytestmark = pytest.mark.usefixtures("tiny_provider")
+
 PROBE, FULL = {"name": "probe", "kind": "linear_probe"}, {"name": "all", "kind": "full"}
-
-
-@pytest.fixture(autouse=True)
-def tiny_provider(monkeypatch):
-    monkeypatch.setattr(registry, "find", registry.find)
-    tiny_study.install()
 
 
 @pytest.fixture(scope="module")

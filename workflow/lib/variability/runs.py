@@ -30,19 +30,20 @@ def run_block(
     make: Callable[[int, str], dict[str, Any]],
     manifest: Path | None,
     workplace: "Workplace",
+    label: str,
 ) -> None:
     """Brings every seed of a block about and writes the block's manifest, where one is asked for.
 
     find: the manifest's entry of a seed that is there already, or None; must not need torch. make: makes a seed on a
     device and returns its entry. lock: the lock file of a seed: a process that outlived its job may still be at work
-    on it, and its result is then waited for.
+    on it, and its result is then waited for. label: of the block, in the log.
 
     One seed that fails stops none of the others. Raises UserError, after all were tried, naming each that failed.
     """
     entries = {seed: entry for seed in seeds if (entry := find(seed)) is not None}
     missing = [seed for seed in seeds if seed not in entries]
     if entries:
-        _log.info("already there: %s", named(list(entries)))
+        _log.info("%s: already there: %s", label, named(list(entries)))
     failures: dict[int, str] = {}
     place = workplace.device if missing else None
     for seed in missing:
@@ -50,7 +51,7 @@ def run_block(
             with locks.held(lock(seed), f"seed {seed} is being made by another process; waiting for it"):
                 entries[seed] = find(seed) or make(seed, place)
         except Exception as error:
-            _log.error("seed %d failed:\n%s", seed, traceback.format_exc())
+            _log.error("%s: seed %d failed:\n%s", label, seed, traceback.format_exc())
             failures[seed] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             _release_memory(place)
     if failures:
@@ -140,6 +141,11 @@ def describe(row: dict[str, Any]) -> str:
 def named(seeds: Sequence[int]) -> str:
     """``seed 3`` or ``seeds 1, 2, 3``."""
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def label(spec: Mapping[str, Any]) -> str:
+    """A cell in words: model / task / method."""
+    return " / ".join(spec[key]["name"] for key in ("model", "task", "method"))
 
 
 def _explain(failures: dict[int, str], total: int) -> str:

@@ -233,7 +233,6 @@ class _Run:
         self.keep(meta["kept_epoch"])
         if parts["kept"]:
             _copy(parts["kept"], self.kept)
-        _log.info("resumes after epoch %d", self.epoch)
         return True
 
 

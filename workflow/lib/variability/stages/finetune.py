@@ -47,7 +47,10 @@ def finetune(
     def make(seed: int, place: str) -> dict[str, Any]:
         return entry(_train(prepared(place), spec, seed, fingerprint(seed), folder / str(seed), place))
 
-    runs.run_block(spec["seeds"], lambda seed: folder / str(seed) / ".lock", find, make, manifest, workplace)
+    def lock(seed: int) -> Path:
+        return folder / str(seed) / ".lock"
+
+    runs.run_block(spec["seeds"], lock, find, make, manifest, workplace, runs.label(spec))
 
 
 def entry(record: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def _train(
 ) -> dict[str, Any]:
     """Trains one run, writes its files, and returns its record."""
     recipe, split = spec["recipe"], framework.task.split
-    label = f"{spec['model']['name']} / {spec['task']['name']} / {spec['method']['name']} / seed {seed}"
+    label = f"{runs.label(spec)} / seed {seed}"
     meter, data = device.Meter(place), framework.data(seed)
     report = runs.progress(label, recipe["epochs"])
     result = framework.fit(seed, recipe, folder / STATE, fingerprint, report)
@@ -96,7 +99,8 @@ def _train(
     files.write_json(folder / "run.json", record)
     (folder / STATE).unlink(missing_ok=True)
     outcome = f"diverged: {result.fail_reason}" if result.fail_reason else runs.describe(result.history[-1])
-    _log.info("%s: %d epochs in %.1f s, %s", label, result.epochs, record["seconds"], outcome)
+    again = ", resumed" if result.resumed else ""
+    _log.info("%s: %d epochs in %.1f s%s, %s", label, result.epochs, record["seconds"], again, outcome)
     return record
 
 

@@ -79,7 +79,10 @@ def predict(
             pq.write_table(table, aside, compression="zstd")
         return entry(seed)
 
-    runs.run_block(list(fitted), lambda seed: folder / f".{seed}.lock", find, make, manifest, workplace)
+    def lock(seed: int) -> Path:
+        return folder / f".{seed}.lock"
+
+    runs.run_block(list(fitted), lock, find, make, manifest, workplace, f"{runs.label(spec)}, predictions")
 
 
 def predict_ahead(
