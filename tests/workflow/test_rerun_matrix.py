@@ -173,7 +173,7 @@ def test_a_module_imported_two_levels_down_edited(study):
 
 def test_the_cutting_of_networks_edited(study):
     study.append(f"{LIB}/prefix.py", "# edited\n")
-    assert jobs(study) == FEATURES | from_finetune()
+    assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 
 def test_what_stored_activations_may_take_changed_trains_nothing(study):
