@@ -14,19 +14,24 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
-	@echo "make study STUDY=my.yaml   run another study"
+	@echo "make study STUDY=my.yaml   run another study, after installing what it needs beside core"
 	@echo "make test                  linters and all tests"
 	@echo "make test-fast             linters and the quick tests"
 	@echo "make lock                  compile the pins in envs/ anew"
 	@echo "make clean                 remove the environment; results stay"
 
 study: .venv/.core
+	@extras=$$(PYTHONPATH=workflow/lib $(BIN)/python -m variability.extras $(STUDY)) && \
+	for extra in $$extras; do $(MAKE) --no-print-directory .venv/.$$extra || exit 1; done
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 
 # Two workers: a file's tests share fixtures that take long to make.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test: lint
+# What a study may need beside core, and what working on the project needs. Not tested: slurm, which has no cluster here.
+EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
+
+test: lint $(patsubst %,.venv/.%,$(filter-out slurm,$(EXTRAS)))
 	$(PYTEST)
 
 test-fast: lint
@@ -48,17 +53,18 @@ $(UV): envs/uv.lock
 	$(INSTALL) -r envs/core.lock
 	@touch $@
 
-.venv/.dev: envs/dev.lock .venv/.core
-	$(INSTALL) -r envs/dev.lock
+.venv/.%: envs/%.lock .venv/.core
+	$(INSTALL) -r $<
 	@touch $@
 
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
+# Each after those before it, so that all of them fit into one environment.
 lock: $(UV)
 	$(LOCK) envs/uv.in -o envs/uv.lock
 	$(LOCK) envs/core.in -o envs/core.lock
-	$(LOCK) -c envs/core.lock envs/dev.in -o envs/dev.lock
-	$(LOCK) -c envs/core.lock envs/slurm.in -o envs/slurm.lock
+	@pins="-c envs/core.lock"; for extra in $(EXTRAS); do \
+	echo $$extra; $(LOCK) $$pins envs/$$extra.in -o envs/$$extra.lock || exit 1; pins="$$pins -c envs/$$extra.lock"; done
 
 clean:
 	rm -rf .venv

@@ -2,12 +2,16 @@
 
 import re
 
+import pytest
 import yaml
 from support import ROOT
 
 from variability import registry
 from variability.recipe import DEFAULTS
 from variability.study import COMPUTE
+
+#: Whose plug-ins may need an extra.
+FAMILIES = ("datasets", "providers", "methods")
 
 
 def test_scripts_only_adapt():
@@ -28,25 +32,37 @@ def test_every_stage_has_a_rule_a_script_and_a_module():
     assert rules == scripts == stages
 
 
-def test_the_conda_environment_has_the_versions_of_the_lock():
-    lock = (ROOT / "envs/core.lock").read_text()
+def wanted(name: str) -> list[str]:
+    """Packages that an environment's .in file asks for, those of the files it includes first."""
+    lines = [line for line in (ROOT / f"envs/{name}.in").read_text().splitlines() if line and line[0] != "#"]
+    included = [each for line in lines if line.startswith("-r ") for each in wanted(line[3:].removesuffix(".in"))]
+    return included + [re.split("[=<>~]", line)[0] for line in lines if not line.startswith("-r ")]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "envs").glob("*.yaml")))
+def test_a_conda_environment_has_the_versions_of_the_lock(name):
+    lock = (ROOT / f"envs/{name}.lock").read_text()
     pinned = [
         entry
-        for entry in yaml.safe_load((ROOT / "envs/core.yaml").read_text())["dependencies"]
+        for entry in yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())["dependencies"]
         if isinstance(entry, dict)
     ]
-    wanted = [
-        line.split("=")[0] for line in (ROOT / "envs/core.in").read_text().splitlines() if line and line[0] != "#"
-    ]
-    assert [entry.partition("==")[0] for entry in pinned[0]["pip"]] == wanted
+    assert [entry.partition("==")[0] for entry in pinned[0]["pip"]] == wanted(name)
     for entry in pinned[0]["pip"]:
-        assert re.search(rf"^{re.escape(entry)}[ ;\\]", lock, re.M), f"{entry} is not in core.lock"
+        assert re.search(rf"^{re.escape(entry)}[ ;\\]", lock, re.M), f"{entry} is not in {name}.lock"
+
+
+def test_every_extra_has_a_lock_and_those_that_plugins_name_a_conda_environment():
+    extras = {path.stem for path in (ROOT / "envs").glob("*.in")}
+    assert extras == {path.stem for path in (ROOT / "envs").glob("*.lock")}
+    plugins = [registry.find(family, name) for family in FAMILIES for name in registry.names(family)]
+    assert {plugin.EXTRA for plugin in plugins} - {None} <= {path.stem for path in (ROOT / "envs").glob("*.yaml")}
 
 
 def test_locks_are_pinned_by_hash_and_name_no_index():
     for path in (ROOT / "envs").glob("*.lock"):
         text = path.read_text()
-        assert "http" not in text and "index-url" not in text
+        assert "://" not in text and "index-url" not in text
         assert len(re.findall(r"^\S+==", text, re.M)) <= text.count("--hash=sha256:")
 
 

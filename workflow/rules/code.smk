@@ -34,6 +34,18 @@ def download_weights_code(wildcards):
     return code_of("download_weights", plugin("providers", study.all_weights()[wildcards.key]["provider"]))
 
 
+def download_assets_code(wildcards):
+    return code_of("download_assets", plugin("providers", study.all_assets()[wildcards.assets]["provider"]))
+
+
+def tokenize_code(wildcards):
+    named = {
+        "providers": study.all_assets()[wildcards.assets]["provider"],
+        "modalities": study.task_entry(wildcards.task)["modality"],
+    }
+    return code_of("tokenize", *[plugin(family, name) for family, name in named.items()])
+
+
 def pretrain_code(wildcards):
     task = study.pretraining_of(wildcards.model)
     return code_of("pretrain", *study.plugins(wildcards.model, task), plugin("methods", "full"))
@@ -87,6 +99,10 @@ def write_listings():
         prepare_code(Wildcards(fromdict={"task": task}))
     for key in study.all_weights():
         download_weights_code(Wildcards(fromdict={"key": key}))
+    for key in study.all_assets():
+        download_assets_code(Wildcards(fromdict={"assets": key}))
+    for key, task in study.all_tokens():
+        tokenize_code(Wildcards(fromdict={"assets": key, "task": task}))
     for model, task, features in feature_plan.specs:
         features_code(Wildcards(fromdict={"model": model, "task": task, "features": features}))
     for model, task, method in study.seeds:

@@ -12,7 +12,7 @@ ROOT = Path(workflow.basedir)
 # Scripts inherit it: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
-from variability import registry, validation
+from variability import extras, registry, validation
 from variability.device import gpu_count
 from variability.errors import UserError
 from variability.files import sketch
@@ -38,6 +38,7 @@ wildcard_constraints:
     task=NAME,
     method=NAME,
     key=NAME,
+    assets=NAME,
     features=NAME,
     block=r"\d+",
     analysis=r"[a-z0-9_]+",
@@ -59,6 +60,15 @@ def prepare_source(wildcards):
 
 
 def weights_of(wildcards):
+    return assets_of(wildcards) | pretrained_weights(wildcards)
+
+
+def assets_of(wildcards):
+    key = study.assets_key(wildcards.model)
+    return {"assets": f"<downloads>/assets/{key}/manifest.json"} if key else {}
+
+
+def pretrained_weights(wildcards):
     folder = {
         "none": None,
         "pretrain": f"<results>/pretrain/{wildcards.model}/weights",
@@ -68,6 +78,21 @@ def weights_of(wildcards):
     if folder is None:
         return {}
     return {"weights_manifest": f"{folder}.json", "weights": ancient(f"{folder}.safetensors")}
+
+
+def task_tokens(wildcards):
+    return stored_tokens(wildcards.model, wildcards.task)
+
+
+def pretrain_tokens(wildcards):
+    return stored_tokens(wildcards.model, study.pretraining_of(wildcards.model))
+
+
+def stored_tokens(model, task):
+    if not study.tokenized(task):
+        return []
+    folder = f"<results>/tokenize/{study.assets_key(model)}/{task}"
+    return [f"{folder}/tokens.json", ancient(f"{folder}/tokens.npy")]
 
 
 def finetune_features(wildcards):
@@ -175,7 +200,8 @@ def remote_datasets():
 
 def all_downloads():
     data = [f"<downloads>/datasets/{key}/manifest.json" for key in remote_datasets()]
-    return data + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
+    assets = [f"<downloads>/assets/{key}/manifest.json" for key in study.all_assets()]
+    return data + assets + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
 
 
 def all_scores():
@@ -233,8 +259,25 @@ def prepare_spec(wildcards):
 
 def download_weights_spec(wildcards):
     spec = study.all_weights()[wildcards.key]
-    source = find_file(spec["weights"], mirrors) if weights_kind(spec["weights"]) == "file" else None
+    if weights_kind(spec["weights"]) == "file":
+        source = find_file(spec["weights"], mirrors)
+    else:
+        source = release_source(spec)
     return spec | {"source": sketch(source) if source else None}
+
+
+def download_assets_spec(wildcards):
+    spec = study.all_assets()[wildcards.assets]
+    source = release_source(spec)
+    return spec | {"source": sketch(source) if source else None}
+
+
+def release_source(spec):
+    return registry.find("providers", spec["provider"])(spec).local_source(mirrors)
+
+
+def tokenize_spec(wildcards):
+    return study.all_assets()[wildcards.assets]
 
 
 def pretrain_spec(wildcards):
@@ -277,6 +320,51 @@ def analysis_caption(wildcards):
 
 def plot_caption(wildcards):
     return registry.find("plots", wildcards.plot).CAPTION
+
+
+# Environments -----------------------------------------------------------------------------------------------------
+# Of conda, for `--sdm conda`: the smallest that has what the job's plug-ins need.
+
+
+def download_environment(wildcards):
+    return data_environment(study.datasets()[wildcards.key])
+
+
+def prepare_environment(wildcards):
+    return data_environment(study.task_entry(wildcards.task))
+
+
+def data_environment(entry):
+    return environment(registry.find("datasets", entry["dataset"]).extras(entry))
+
+
+def weights_environment(wildcards):
+    return model_environment(study.all_weights()[wildcards.key])
+
+
+def assets_environment(wildcards):
+    return model_environment(study.all_assets()[wildcards.assets])
+
+
+def pretrain_environment(wildcards):
+    return model_environment(study.model_entry(wildcards.model))
+
+
+def features_environment(wildcards):
+    return model_environment(study.model_entry(wildcards.model), features_spec(wildcards)["method"])
+
+
+def cell_environment(wildcards):
+    return model_environment(study.model_entry(wildcards.model), study.method_entry(wildcards.method))
+
+
+def model_environment(model, method=None):
+    of_method = registry.find("methods", method["kind"]).extras(method) if method else []
+    return environment(registry.find("providers", model["provider"]).extras(model) + of_method)
+
+
+def environment(names):
+    return f"../../envs/{extras.smallest(names, ROOT / 'envs')}.yaml"
 
 
 # Resources --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ rule predict:
         unpack(weights_of),
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
+        tokens=task_tokens,
         features=predict_features,
         runs="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
         code=predict_code,
@@ -15,7 +16,7 @@ rule predict:
     log:
         "<results>/predict/{model}/{task}/{method}/block-{block}.log",
     conda:
-        "../../envs/core.yaml"
+        cell_environment
     threads: study.compute["threads"]
     resources:
         gpu=gpus,

@@ -6,6 +6,7 @@ rule features:
         unpack(weights_of),
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
+        tokens=task_tokens,
         code=features_code,
     output:
         manifest="<results>/features/{model}/{task}/{features}/features.json",
@@ -15,7 +16,7 @@ rule features:
     benchmark:
         "<results>/features/{model}/{task}/{features}/benchmark.tsv"
     conda:
-        "../../envs/core.yaml"
+        features_environment
     threads: study.compute["features_threads"]
     resources:
         gpu=gpus,
@@ -37,6 +38,7 @@ rule finetune:
         unpack(weights_of),
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
+        tokens=task_tokens,
         features=finetune_features,
         features_before=predict_features,
         code=finetune_code,
@@ -47,7 +49,7 @@ rule finetune:
     benchmark:
         "<results>/finetune/{model}/{task}/{method}/block-{block}.tsv"
     conda:
-        "../../envs/core.yaml"
+        cell_environment
     threads: study.compute["threads"]
     resources:
         gpu=gpus,

@@ -13,7 +13,7 @@ rule download:
     log:
         "<downloads>/datasets/{key}.log",
     conda:
-        "../../envs/core.yaml"
+        download_environment
     params:
         spec=download_spec,
     script:
@@ -31,7 +31,7 @@ rule prepare:
     log:
         "<results>/prepare/{task}/prepare.log",
     conda:
-        "../../envs/core.yaml"
+        prepare_environment
     params:
         spec=prepare_spec,
     script:

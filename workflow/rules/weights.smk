@@ -1,8 +1,9 @@
-# Pretrained weights: fetched, or made here.
+# Pretrained weights: fetched, or made here; and what else a network is built from.
 
 
 localrules:
     download_weights,
+    download_assets,
 
 
 rule download_weights:
@@ -14,17 +15,55 @@ rule download_weights:
     log:
         "<downloads>/weights/{key}.log",
     conda:
-        "../../envs/core.yaml"
+        weights_environment
     params:
         spec=download_weights_spec,
     script:
         "../scripts/download_weights.py"
 
 
+# The files beside weights that a network is built from: its config, its tokenizer.
+rule download_assets:
+    input:
+        code=download_assets_code,
+    output:
+        manifest="<downloads>/assets/{assets}/manifest.json",
+    log:
+        "<downloads>/assets/{assets}.log",
+    conda:
+        assets_environment
+    params:
+        spec=download_assets_spec,
+    script:
+        "../scripts/download_assets.py"
+
+
+# A task's examples in the form that networks with these assets take, once for all of them.
+rule tokenize:
+    input:
+        assets="<downloads>/assets/{assets}/manifest.json",
+        task="<results>/prepare/{task}/task.json",
+        arrays=task_arrays,
+        code=tokenize_code,
+    output:
+        manifest="<results>/tokenize/{assets}/{task}/tokens.json",
+        tokens="<results>/tokenize/{assets}/{task}/tokens.npy",
+    log:
+        "<results>/tokenize/{assets}/{task}/tokenize.log",
+    conda:
+        assets_environment
+    params:
+        spec=tokenize_spec,
+    script:
+        "../scripts/tokenize.py"
+
+
 rule pretrain:
     input:
+        unpack(assets_of),
         task=pretrain_task,
         arrays=pretrain_arrays,
+        tokens=pretrain_tokens,
         code=pretrain_code,
     output:
         weights="<results>/pretrain/{model}/weights.safetensors",
@@ -35,7 +74,7 @@ rule pretrain:
     benchmark:
         "<results>/pretrain/{model}/benchmark.tsv"
     conda:
-        "../../envs/core.yaml"
+        pretrain_environment
     threads: study.compute["threads"]
     resources:
         gpu=gpus,

@@ -7,13 +7,16 @@ An extra is a file envs/<name>.in with its lock; ``make study`` installs those t
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 from variability import registry
+from variability.errors import UserError
 
 
 class WithExtras:
@@ -37,6 +40,24 @@ def lacking(plugin: type[WithExtras]) -> str | None:
         return None
     there = "is" if len(missing) == 1 else "are"
     return f"{' and '.join(missing)} {there} not installed here; `make .venv/.{plugin.EXTRA}` installs it"
+
+
+def smallest(names: Iterable[str], folder: Path) -> str:
+    """The smallest environment that has all the named extras, ``core`` if there are none.
+
+    folder: holds the environments' .in files, which include one another by ``-r``. Raises UserError where none has all.
+    """
+    wanted, parts = {"core", *names}, {path.stem: _included(path) for path in folder.glob("*.in")}
+    fitting = [name for name in sorted(parts) if parts[name] >= wanted]
+    if not fitting:
+        raise UserError(f"no environment in {folder} has {' and '.join(sorted(wanted - {'core'}))}; make one that has")
+    return min(fitting, key=lambda name: len(parts[name]))
+
+
+@cache
+def _included(path: Path) -> frozenset[str]:
+    named = re.findall(r"^-r (\S+)\.in$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset({path.stem}.union(*(_included(path.with_name(f"{name}.in")) for name in named)))
 
 
 def of_config(config: Mapping[str, Any]) -> Iterator[str]:

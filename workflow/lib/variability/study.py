@@ -5,6 +5,7 @@ sorted keys that holds exactly what its stage's result depends on: Snakemake com
 """
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -193,13 +194,33 @@ class Study:
 
     def weights_key(self, model: str) -> str:
         """Names the files of downloaded or converted weights, which all models with the same backbone share."""
-        backbone = self._backbone(model)
-        return f"{backbone['architecture']}-{digest(backbone)[:12]}"
+        return _key(self._backbone(model))
 
     def all_weights(self) -> dict[str, dict[str, Any]]:
         """What ``download_weights`` has to know, by key."""
         fetched = [model for model in self.config.get("models", {}) if self.weights_kind(model) in ("file", "named")]
         return {self.weights_key(model): self._backbone(model) for model in fetched}
+
+    def assets_key(self, model: str) -> str | None:
+        """Names the folder of the files beside weights that a network is built from; None where it takes none."""
+        assets = self._assets(model)
+        return _key(assets) if assets else None
+
+    def all_assets(self) -> dict[str, dict[str, Any]]:
+        """What ``download_assets`` has to know, by key."""
+        found = {model: self._assets(model) for model in self.config.get("models", {})}
+        return {self.assets_key(model): assets for model, assets in found.items() if assets}
+
+    def tokenized(self, task: str) -> bool:
+        """Whether models need the task's examples in a form of their own, made by ``tokenize``."""
+        return registry.find("modalities", self.task_entry(task)["modality"]).TOKENIZED
+
+    def all_tokens(self) -> list[tuple[str, str]]:
+        """Key of the assets and task of all that ``tokenize`` makes."""
+        pairs = [(model, task) for model, task, _ in self.seeds]
+        made = [model for model in self.models if self.weights_kind(model) == "pretrain"]
+        pairs += [(model, self.pretraining_of(model)) for model in made]
+        return list(dict.fromkeys((self.assets_key(model), task) for model, task in pairs if self.tokenized(task)))
 
     def pretrain_spec(self, model: str) -> dict[str, Any]:
         name = self.model_entry(model)["weights"].removeprefix("pretrain:")
@@ -307,9 +328,25 @@ class Study:
         return entry, {key: value for key, value in pretraining.items() if key != "seed"}
 
     def _backbone(self, model: str) -> dict[str, Any]:
-        keys = ("provider", "architecture", "options", "weights", "sha256")
+        return self._fetched(model, "weights", "sha256")
+
+    def _assets(self, model: str) -> dict[str, Any] | None:
+        provider = self.model_entry(model)["provider"]
+        return self._fetched(model) if registry.find("providers", provider).ASSETS else None
+
+    def _fetched(self, model: str, *more: str) -> dict[str, Any]:
+        """The part of a model's entry that files are fetched by."""
         entry = self.model_entry(model)
-        return sorted_keys({key: entry[key] for key in keys if key in entry})
+        chosen = registry.find("providers", entry["provider"]).FETCHED_BY
+        options = {key: value for key, value in entry["options"].items() if chosen is None or key in chosen}
+        keys = ("provider", "architecture", "options", *more)
+        return sorted_keys({key: entry[key] for key in keys if key in entry} | {"options": options})
+
+
+def _key(fetched: dict[str, Any]) -> str:
+    """A name that is safe in paths for what is fetched, whatever an architecture is called."""
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", fetched["architecture"]).lstrip("-._")
+    return f"{readable}-{digest(fetched)[:12]}".lstrip("-")
 
 
 def with_model_defaults(name: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def _model_problems(
         yield Problem(f"{key}.provider", missing)
     else:
         yield from _under(key, provider(model).check())
+        yield from _under(key, provider(model).check_source(mirrors))
 
 
 def _task_problems(key: str, entry: dict[str, Any], mirrors: Sequence[Path]) -> Iterator[Problem]:

@@ -40,6 +40,13 @@ class Modality(ABC):
         label: of the progress. Returns facts that reading them needs: plain values, which become the task's ``facts``.
         """
 
+    def encode(self, task: PreparedTask, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        """The examples of a task as a provider's networks take them, one array, and facts of it: plain values.
+
+        For a TOKENIZED modality. Raises UserError naming an example that cannot be encoded.
+        """
+        raise NotImplementedError(f"{type(self).__name__} examples are taken as they are")
+
     @abstractmethod
     def inputs(
         self, task: PreparedTask, provider: Any, tokens: Path | None, device: str, augmentation: dict[str, Any]

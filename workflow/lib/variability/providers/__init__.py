@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,6 +34,8 @@ class Provider(WithExtras, ABC):
     PACKAGES: ClassVar[tuple[str, ...]] = ()
     #: Whether building a network takes files beside the weights: then the rule ``download_assets`` runs for it.
     ASSETS: ClassVar[bool] = False
+    #: Options that say which files are fetched; None: all of them may. The others change no downloaded file.
+    FETCHED_BY: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, model: dict[str, Any], assets: Path | None = None):
         self.model = model
@@ -42,6 +44,14 @@ class Provider(WithExtras, ABC):
     def check(self) -> Iterator[Problem]:
         """Problems with architecture, named weights and options; keys relative to the model. Quick, torch-free."""
         return iter(())
+
+    def check_source(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
+        """Problems with where files come from, as ``check``. mirrors: directories searched before the network."""
+        return iter(())
+
+    def local_source(self, mirrors: Sequence[Path]) -> Path | None:
+        """A file or folder of the user's, or in a mirror, that is read in place of a release, if there is one."""
+        return None
 
     def fetch_assets(self, fetcher: Any, folder: Path) -> dict[str, Any]:
         """Brings what beside weights a network is built from into an empty ``folder``; facts worth recording."""

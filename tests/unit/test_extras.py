@@ -1,0 +1,42 @@
+"""Which part of the environment a study needs, and which conda environment a job."""
+
+import pytest
+from support import ROOT
+
+from variability import extras
+from variability.errors import UserError
+from variability.study import Study
+
+
+@pytest.fixture
+def environments(tmp_path):
+    for name, text in {"core": "numpy\n", "one": "-r core.in\na\n", "two": "# why\n-r one.in\nb\n"}.items():
+        (tmp_path / f"{name}.in").write_text(text)
+    return tmp_path
+
+
+def test_the_smallest_environment_that_has_all(environments):
+    assert extras.smallest([], environments) == "core"
+    assert extras.smallest(["one"], environments) == "one"
+    assert extras.smallest(["two"], environments) == "two"
+    assert extras.smallest(["one", "two", "one"], environments) == "two"
+
+
+def test_extras_that_no_environment_has_together_are_named(environments):
+    (environments / "other.in").write_text("-r core.in\n")
+    with pytest.raises(UserError, match="has one and other"):
+        extras.smallest(["other", "one"], environments)
+
+
+def test_the_embedded_study_needs_core_alone():
+    import yaml
+
+    assert not list(extras.of_config(yaml.safe_load((ROOT / "config.yaml").read_text())))
+
+
+@pytest.mark.parametrize("architecture", ["org/name", "package:module/model", "/home/me/net", "hf_hub:org/x@1"])
+def test_what_is_fetched_has_a_name_that_is_safe_in_paths(architecture):
+    import re
+
+    study = Study({"models": {"m": {"architecture": architecture, "weights": "some"}}})
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", study.weights_key("m"))

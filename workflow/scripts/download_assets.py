@@ -1,0 +1,15 @@
+from variability.journal import journal
+
+with journal(snakemake.log[0]):
+    import os
+    from pathlib import Path
+
+    from variability.fetching import Fetcher
+    from variability.mirrors import mirrors_from
+    from variability.stages.download_assets import download_assets
+
+    manifest = Path(snakemake.output.manifest)
+    mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
+    # Beside this job's outputs, which are deleted before it runs again: what was fetched is kept for the next time.
+    with Fetcher(mirrors, cache=manifest.parents[2] / "cache") as fetcher:
+        download_assets(snakemake.params.spec, manifest.parent / "files", manifest, fetcher)
