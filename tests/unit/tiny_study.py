@@ -57,6 +57,9 @@ class Tiny:
     def input_spec(self, facts):
         return self.preprocess(facts["size"])
 
+    def draws_backbone(self):
+        return False
+
     def draw_head(self, made, seed):
         from variability.networks import draw_head
 

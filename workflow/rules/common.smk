@@ -64,7 +64,14 @@ def weights_of(wildcards):
 
 
 def assets_of(wildcards):
-    key = study.assets_key(wildcards.model)
+    return assets_manifest(study.assets_key(wildcards.model))
+
+
+def weights_assets(wildcards):
+    return assets_manifest(study.assets_of_weights()[wildcards.key])
+
+
+def assets_manifest(key):
     return {"assets": f"<downloads>/assets/{key}/manifest.json"} if key else {}
 
 

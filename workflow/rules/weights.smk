@@ -8,6 +8,7 @@ localrules:
 
 rule download_weights:
     input:
+        unpack(weights_assets),
         code=download_weights_code,
     output:
         weights="<downloads>/weights/{key}.safetensors",

@@ -33,9 +33,9 @@ def compute(prefix: nn.Module, batches: Iterator[torch.Tensor], device: str, for
             yield prefix(batch).to(precision.DTYPES[form]).cpu()
 
 
-def plain(inputs: Inputs, rows: np.ndarray) -> Iterator[torch.Tensor]:
-    """Batches of rows as they are."""
-    return (inputs.plain(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH))
+def plain(inputs: Inputs, rows: np.ndarray, parts: list[np.ndarray]) -> Iterator[torch.Tensor]:
+    """Batches of rows as they are. parts: positions within ``rows``, see ``Inputs.parts``."""
+    return (inputs.plain(rows[part]) for part in parts)
 
 
 def views(inputs: Inputs, rows: np.ndarray) -> Iterator[torch.Tensor]:
@@ -48,7 +48,8 @@ def views(inputs: Inputs, rows: np.ndarray) -> Iterator[torch.Tensor]:
 
 def example(prefix: nn.Module, inputs: Inputs, device: str, form: str) -> torch.Tensor:
     """The activations of one image, (1, ...) in the layout that the prefix gives."""
-    (one,) = compute(prefix, plain(inputs, np.zeros(1, dtype=np.int64)), device, form)
+    first = np.zeros(1, dtype=np.int64)
+    (one,) = compute(prefix, plain(inputs, first, [first]), device, form)
     return one
 
 
@@ -80,7 +81,10 @@ def in_memory(
     one = example(prefix, inputs, device, form)
     if one.nbytes * len(rows) > limit:
         return None
-    stored = torch.cat(list(compute(prefix, plain(inputs, rows), device, form))).contiguous()
+    parts = inputs.parts(rows, BATCH)
+    stored = torch.empty((len(rows), *one.shape[1:]), dtype=one.dtype)
+    for part, activations in zip(parts, compute(prefix, plain(inputs, rows, parts), device, form), strict=True):
+        stored[torch.from_numpy(part)] = activations
     # A row that was not asked for has a place that does not exist.
     places = np.full(int(rows.max()) + 1, len(rows))
     places[rows] = np.arange(len(rows))
@@ -98,15 +102,16 @@ def store(
     """
     one = example(prefix, inputs, device, form)
     rows, training = np.arange(len(trains)), np.flatnonzero(trains)
+    parts = inputs.parts(rows, BATCH)
     shape = (len(rows) + inputs.views * len(training), *one.shape[1:])
     with files.replacing(target) as aside:
         array = np.lib.format.open_memmap(aside, "w+", np.float32 if form == "fp32" else np.uint16, shape)
-        at = 0
-        for batches in (plain(inputs, rows), views(inputs, training)):
-            for activations in compute(prefix, batches, device, form):
-                bits = activations if form == "fp32" else activations.contiguous().view(torch.uint16)
-                array[at : at + len(bits)] = bits.numpy()
-                at += len(bits)
+        for part, activations in zip(parts, compute(prefix, plain(inputs, rows, parts), device, form), strict=True):
+            array[part] = _bits(activations, form)
+        at = len(rows)
+        for activations in compute(prefix, views(inputs, training), device, form):
+            array[at : at + len(activations)] = _bits(activations, form)
+            at += len(activations)
         array.flush()
     _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), form, shape[0] * one.nbytes / 1e6)
     return {"shape": list(shape[1:]), "form": form, "layout": _layout(one), "views": inputs.views}
@@ -127,6 +132,10 @@ def opened(manifest: Path, trains: np.ndarray, device: str) -> Activations | Non
     tensor = torch.from_numpy(array).view(precision.DTYPES[said["form"]])
     places, ranks = np.arange(len(trains)), np.cumsum(trains) - 1
     return Activations(resident(tensor, device), places, device, LAYOUTS[said["layout"]], said["views"], ranks)
+
+
+def _bits(activations: torch.Tensor, form: str) -> np.ndarray:
+    return (activations if form == "fp32" else activations.contiguous().view(torch.uint16)).numpy()
 
 
 def _layout(one: torch.Tensor) -> str:

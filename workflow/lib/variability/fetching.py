@@ -78,12 +78,15 @@ class Fetcher:
         if kind is not None and self._kept:
             self._kept.forget_unchecked()
 
-    def fetch(self, url: str, target: Path, checksum: str | None = None, filename: str | None = None) -> None:
+    def fetch(
+        self, url: str, target: Path, checksum: str | None = None, filename: str | None = None, mirrored: bool = True
+    ) -> None:
         """Puts the file at ``url`` to ``target``.
 
         checksum: "sha256:<64 hex digits, or the first 8 or more>" or "md5:<32 hex digits>". filename: its name in
-        mirrors where that is not the last part of the url. Raises UserError where the file cannot be had or is not
-        the one expected; the target is then untouched.
+        mirrors where that is not the last part of the url. mirrored: whether it is looked for there: not where many
+        files have this name (config.json) and no checksum says which is meant. Raises UserError where the file cannot
+        be had or is not the one expected; the target is then untouched.
         """
         target = Path(target)
         expected = Checksum.parse(checksum) if checksum else None
@@ -94,7 +97,7 @@ class Fetcher:
             self._take_local(url, Path(urllib.request.url2pathname(parts.path)), target, expected)
             return
         name = unquote(parts.path).rstrip("/").rpartition("/")[2]
-        for each in dict.fromkeys(each for each in (filename, name) if each):
+        for each in dict.fromkeys(each for each in (filename, name) if each and mirrored):
             if found := self._mirrored(each, checksum):
                 _log.info("%s: taken from the mirror file %s", each, found)
                 _copy(found, target)

@@ -21,14 +21,22 @@ _NORMALISATIONS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 class Network:
     """A network with a fresh head.
 
-    module: (B, 3, H, W) float32 -> (B, outputs).
+    module: a batch as the modality gives it, (B, 3, H, W) float32 of images -> (B, outputs).
     head: dotted name of the head within the module.
     blocks: dotted names of the backbone's blocks, from input to output, the head excluded.
+    parts: dotted names of what the network is a chain of, from input to output, blocks and head among them; None: what
+    ``units`` finds.
     """
 
     module: nn.Module
     head: str
     blocks: list[str]
+    parts: list[str] | None = None
+
+    @property
+    def chain(self) -> list[str]:
+        """Dotted names of what the network is a chain of, from input to output."""
+        return self.parts or units(self.module, self.head)
 
 
 def attach_head(module: nn.Module, outputs: int, seed: int) -> Network:
@@ -113,7 +121,7 @@ def units(module: nn.Module, head: str) -> list[str]:
 
 def last_blocks(network: Network, count: int) -> list[str]:
     """The parts from the ``count``-th last block to the output: blocks, the normalisation between them, the head."""
-    chain = units(network.module, network.head)
+    chain = network.chain
     return chain[chain.index(network.blocks[-count]) :]
 
 

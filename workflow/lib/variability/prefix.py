@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from variability.networks import Network, units
+from variability.networks import Network
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class _Tracer(fx.Tracer):
 
 
 def _cut(network: Network, trainable: set[str]) -> Cut | None:
-    graph = _Tracer(set(units(network.module, network.head)), trainable).trace(network.module)
+    graph = _Tracer(set(network.chain), trainable).trace(network.module)
     trained: set[fx.Node] = set()
     for node in graph.nodes:
         if (node.op == "call_module" and node.target in trainable) or trained.intersection(node.all_input_nodes):

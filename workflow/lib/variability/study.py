@@ -211,6 +211,11 @@ class Study:
         found = {model: self._assets(model) for model in self.config.get("models", {})}
         return {self.assets_key(model): assets for model, assets in found.items() if assets}
 
+    def assets_of_weights(self) -> dict[str, str | None]:
+        """Key of the assets by key of the weights."""
+        fetched = [model for model in self.config.get("models", {}) if self.weights_kind(model) in ("file", "named")]
+        return {self.weights_key(model): self.assets_key(model) for model in fetched}
+
     def tokenized(self, task: str) -> bool:
         """Whether models need the task's examples in a form of their own, made by ``tokenize``."""
         return registry.find("modalities", self.task_entry(task)["modality"]).TOKENIZED
@@ -257,7 +262,9 @@ class Study:
 
     def stores_features(self, model: str) -> bool:
         """Whether what is frozen of a model can be computed once for all its runs."""
-        return self.weights_kind(model) != "none" and frameworks.of(self.model_entry(model)).STORES_FEATURES
+        entry = self.model_entry(model)
+        drawn = registry.find("providers", entry["provider"])(entry).draws_backbone()
+        return self.weights_kind(model) != "none" and not drawn and frameworks.of(entry).STORES_FEATURES
 
     def method_entry(self, name: str) -> dict[str, Any]:
         """A method's kind and its own options; of one that repeats another, the other's."""

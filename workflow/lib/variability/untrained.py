@@ -39,7 +39,7 @@ class Untrained:
     @property
     def shared(self) -> bool:
         """Whether all seeds have the backbone in common."""
-        return self._weights is not None
+        return self._weights is not None and not self.provider.draws_backbone()
 
     def network(self, seed: int) -> Network:
         """The network as the seed begins with it, on the device. Asking for another seed changes the same network."""

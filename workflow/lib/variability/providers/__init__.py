@@ -57,6 +57,10 @@ class Provider(WithExtras, ABC):
         """Brings what beside weights a network is built from into an empty ``folder``; facts worth recording."""
         raise NotImplementedError(f"{type(self).__name__} needs no files but weights")
 
+    def encode(self, examples: Sequence[Any], max_length: int) -> list[Sequence[int]]:
+        """Token ids of each example, 0 and up, at most ``max_length``; for a TOKENIZED modality."""
+        raise NotImplementedError(f"{type(self).__name__} takes examples as they are")
+
     @abstractmethod
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
         """Fetches the named release (``weights: IMAGENET1K_V1``) into ``folder`` through the ``fetching.Fetcher``.
@@ -80,6 +84,10 @@ class Provider(WithExtras, ABC):
         included, or None for a random backbone. seed: whose ``init`` stream draws the head and a random backbone.
         Raises UserError if the weights are of another architecture.
         """
+
+    def draws_backbone(self) -> bool:
+        """Whether a part of the backbone is drawn from the seed even where there are weights: seeds share none then."""
+        return False
 
     def draw_head(self, network: Network, seed: int) -> None:
         """Draws the head of a network that ``build`` made anew, in place, as ``build`` would for this seed."""

@@ -14,15 +14,21 @@ from variability.weights import weights_kind
 
 
 def download_weights(
-    model: dict[str, Any], target: Path, manifest: Path, fetcher: Any, mirrors: Sequence[Path] = ()
+    model: dict[str, Any],
+    target: Path,
+    manifest: Path,
+    fetcher: Any,
+    mirrors: Sequence[Path] = (),
+    assets: Path | None = None,
 ) -> None:
     """Writes the whole pretrained network, its old head included, and a manifest of where it came from.
 
     model: provider, architecture, options, weights (a named release or a file) and, for a file, perhaps sha256.
-    target: a .safetensors file. manifest: a .json file: ``{sha256, source, architecture, ...}``.
+    target: a .safetensors file. manifest: a .json file: ``{sha256, source, architecture, ...}``. assets: manifest of
+    ``download_assets`` for a provider that needs it.
     Raises UserError if the weights cannot be had, are not the expected bytes, or are of another architecture.
     """
-    provider = registry.find("providers", model["provider"])(model)
+    provider = registry.find("providers", model["provider"])(model, assets)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".weights-", dir=target.parent) as folder:
         if weights_kind(model["weights"]) == "file":

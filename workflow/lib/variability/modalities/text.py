@@ -1,0 +1,69 @@
+"""Texts, or pairs of texts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from variability.errors import UserError
+from variability.files import replacing
+from variability.modalities import Modality
+
+# Bytes that stand in no UTF-8 text.
+_END = b"\xff"
+_BETWEEN = b"\xfe"
+#: What ends the tokens of a text in the array of all, and what a batch is filled up with.
+NOTHING = -1
+
+
+class Text(Modality):
+    """``max_length``: tokens of a text, or pair, that a network sees; what is longer is cut off.
+
+    An example is a text, or a tuple of two. Stored is their UTF-8, one after another: a byte 255 ends an example, a
+    byte 254 stands between the texts of a pair. Tokens are stored alike: -1 ends those of an example.
+    """
+
+    DEFAULTS: ClassVar[dict[str, Any]] = {"max_length": 128}
+    TOKENIZED: ClassVar[bool] = True
+
+    def write(self, path, examples, rows, label, threads):
+        stored = bytearray()
+        for row in rows:
+            read = examples.read(int(row))
+            stored += _BETWEEN.join(each.encode() for each in ((read,) if isinstance(read, str) else read)) + _END
+        with replacing(path) as aside, open(aside, "wb") as handle:
+            np.save(handle, np.frombuffer(stored, np.uint8), allow_pickle=False)
+        return {"max_length": self.options["max_length"], "pairs": _BETWEEN[0] in stored}
+
+    def encode(self, task, provider):
+        texts = [
+            tuple(part.decode() for part in example.split(_BETWEEN))
+            for example in task.inputs.tobytes().split(_END)[:-1]
+        ]
+        length = task.facts["max_length"]
+        ids = provider.encode(texts if task.facts["pairs"] else [text for (text,) in texts], length)
+        empty = next((at for at, found in enumerate(ids) if not len(found)), None)
+        if empty is not None:
+            named = f"example {task.example_ids[empty]} of {task.path.parent.name}"
+            raise UserError(f"{named} has no token: {texts[empty]!r}; take it out")
+        lengths = [len(found) for found in ids]
+        stored = np.full(sum(lengths) + len(lengths), NOTHING, np.int32)
+        at = 0
+        for found in ids:
+            stored[at : at + len(found)] = found
+            at += len(found) + 1
+        cut = sum(each >= length for each in lengths)
+        facts = {"texts": len(ids), "tokens": sum(lengths), "longest": max(lengths), "at_max_length": cut}
+        return stored, facts
+
+    def inputs(self, task, provider, tokens, device, augmentation):
+        from variability.modalities._tokens import Tokens
+
+        return Tokens.opened(tokens, device)
+
+    def trial(self, provider, facts):
+        import torch
+
+        # Of unequal length: what is not there must not be taken for a token.
+        return torch.tensor([[0, 1, 1, 0, 1, 1, 1, 0], [1, 0, 1, *[NOTHING] * 5]])
