@@ -257,7 +257,9 @@ class Study:
 
     def stores_features(self, model: str) -> bool:
         """Whether what is frozen of a model can be computed once for all its runs."""
-        return self.weights_kind(model) != "none" and frameworks.of(self.model_entry(model)).STORES_FEATURES
+        entry = self.model_entry(model)
+        stores = frameworks.of(entry).STORES_FEATURES and registry.find("providers", entry["provider"]).HAS_PREFIX
+        return self.weights_kind(model) != "none" and stores
 
     def method_entry(self, name: str) -> dict[str, Any]:
         """A method's kind and its own options; of one that repeats another, the other's."""
