@@ -25,12 +25,13 @@ def outputs(
     the device and of its rows, one entry a row.
     """
     parts = inputs.parts(rows, BATCH)
-    said = [_of(module, inputs.plain(rows[part]), rows[part], summary).float().cpu() for part in parts]
+    said = [summary(_of(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
     ordered = torch.empty_like(joined := torch.cat(said))
     ordered[torch.from_numpy(np.concatenate(parts))] = joined
     return ordered
 
 
-def _of(module: nn.Module, batch: torch.Tensor, rows: np.ndarray, summary: Callable) -> torch.Tensor:
+def _of(module: nn.Module, inputs: Inputs, rows: np.ndarray) -> torch.Tensor:
+    batch = inputs.plain(rows)
     # Stored activations may be in half precision; tokens are no numbers.
-    return summary(module(batch.float() if batch.is_floating_point() else batch), rows)
+    return inputs.candidates(module(batch.float() if batch.is_floating_point() else batch), rows)

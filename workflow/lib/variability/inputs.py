@@ -42,6 +42,10 @@ class Inputs(ABC):
         """What a batch of ``training`` is to be answered with, where that is part of it; None: with its labels."""
         return None
 
+    def candidates(self, outputs: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        """The outputs (rows, units) for evaluation, what cannot be an answer taken out; may change them in place."""
+        return outputs
+
     def batches(self, order: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
         """An epoch's rows, given in random order, cut into batches."""
         return batches(order, size)

@@ -62,6 +62,14 @@ class Cube:
         """(runs, examples): what each prediction costs, see ``kinds.Kind.losses``."""
         return kinds.find(self.kind).losses(self.y_true, self.y_pred)
 
+    @cached_property
+    def clusters(self) -> np.ndarray | None:
+        """(examples,): the number of each one's group, from 0; None where every example is a group of its own."""
+        if self.groups is None:
+            return None
+        found, numbers = np.unique(self.groups, return_inverse=True)
+        return numbers if len(found) < len(numbers) else None
+
     @property
     def metric(self) -> str:
         """The metric that the mean of the losses gives."""

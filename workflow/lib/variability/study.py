@@ -263,8 +263,9 @@ class Study:
     def stores_features(self, model: str) -> bool:
         """Whether what is frozen of a model can be computed once for all its runs."""
         entry = self.model_entry(model)
-        drawn = registry.find("providers", entry["provider"])(entry).draws_backbone()
-        return self.weights_kind(model) != "none" and not drawn and frameworks.of(entry).STORES_FEATURES
+        provider = registry.find("providers", entry["provider"])
+        stores = frameworks.of(entry).STORES_FEATURES and provider.HAS_PREFIX and not provider(entry).draws_backbone()
+        return self.weights_kind(model) != "none" and stores
 
     def method_entry(self, name: str) -> dict[str, Any]:
         """A method's kind and its own options; of one that repeats another, the other's."""

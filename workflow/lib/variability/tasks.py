@@ -92,7 +92,7 @@ class PreparedTask:
     @property
     def outputs(self) -> int:
         """Units of the head that the task asks for."""
-        return self.targets.outputs(self.class_names)
+        return self.targets.outputs(self.class_names, self.facts)
 
     @property
     def may_train(self) -> np.ndarray:

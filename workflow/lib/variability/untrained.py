@@ -73,6 +73,8 @@ class Untrained:
         return self._cut_before([self._network.head])
 
     def _cut_before(self, parts: list[str]) -> prefix.Cut | None:
+        if not self.provider.HAS_PREFIX:
+            return None
         example = self._task.examples.trial(self.provider, self._task.facts)
         return prefix.cut(self._network, parts, example.to(self.device))
 

@@ -18,7 +18,8 @@ STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 COLUMNS = [
     *("task", "comparison", "model", "method", "model_reference", "method_reference", "split", "metric"),
     *("higher_is_better", "difference", "low", "high", "p", "p_adjusted", "p_floor", "family", "n", "n_reference"),
-    *("n_failed", "n_failed_reference", "n_pretrained", "n_pretrained_reference", "n_examples", "seeds_paired"),
+    *("n_failed", "n_failed_reference", "n_pretrained", "n_pretrained_reference", "n_examples", "n_groups"),
+    "seeds_paired",
     *("unit", "note", "estimator", "interval", "level", "ddof", "resamples"),
 ]
 #: Numbers of seeds up to which the percentile interval is marked as too narrow.
@@ -32,16 +33,17 @@ class Resampled(NamedTuple):
     """A cell's runs on all examples and on every resample of them.
 
     runs: what says which run it is, its seed and streams; losses: (runs,) mean loss; sums: (runs, resamples) of losses
-    over a resample's examples.
+    over a resample's examples; sizes: of the resamples, one number or (resamples,).
     """
 
     runs: tuple[str, ...]
     losses: np.ndarray
     sums: np.ndarray
+    sizes: int | np.ndarray
 
     def only(self, kept: set[str]) -> Resampled:
         at = [place for place, run in enumerate(self.runs) if run in kept]
-        return Resampled(tuple(self.runs[place] for place in at), self.losses[at], self.sums[at])
+        return Resampled(tuple(self.runs[place] for place in at), self.losses[at], self.sums[at], self.sizes)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,10 @@ class Multibootstrap(Analysis):
     same for all cells of a task. The seeds are the same for methods of one model whose runs have the same streams,
     of which only runs that both methods completed are then compared, and independent else.
 
+    Where examples come in groups (ratings of one user), groups are drawn in place of examples, each with all that is
+    its own, and a mean is over the examples of the groups drawn: the cluster bootstrap (Field and Welsh 2007, J. R.
+    Stat. Soc. B 69:369), which is the bootstrap of examples where every group has one.
+
     Where models of the study differ in nothing but their pretraining's seed, ``backbones`` compares what they have in
     common: a backbone's mean is that of its models' means; its models are drawn again, and within each drawn one its
     runs, anew every time it is drawn.
@@ -120,11 +126,11 @@ class Multibootstrap(Analysis):
         parts = []
         for task in predictions.tasks:
             cells = [cell for cell in predictions.cells_of(task) if cell in failures]
-            resampled, n_examples = self._resampled(task, cells, predictions, names)
+            resampled, about = self._resampled(task, cells, predictions, names)
             for comparison, groups in (("cells", _alone(cells)), ("backbones", _together(cells, backbones))):
                 sides = [_side(*key, group, resampled, failures) for key, group in groups.items()]
-                part = pd.DataFrame(self._compared(task, comparison, sides, n_examples, metrics[task]))
-                parts.append(part.assign(task=task, comparison=comparison, metric=metrics[task], n_examples=n_examples))
+                part = pd.DataFrame(self._compared(task, comparison, sides, metrics[task]))
+                parts.append(part.assign(task=task, comparison=comparison, metric=metrics[task], **about))
         table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
         return _cells.with_scope(self._said(table)[COLUMNS], runs, by=["task"])
 
@@ -134,6 +140,8 @@ class Multibootstrap(Analysis):
 
         resamples, level = self.option("resamples"), self.option("level")
         table["unit"] = table["comparison"].map(UNITS)
+        grouped = table["n_groups"] < table["n_examples"]
+        table["unit"] = table["unit"].mask(grouped, table["unit"].str.replace("examples", "groups of examples"))
         table["family"] = "all pairs of " + table["comparison"].astype(str) + " of " + table["task"].astype(str)
         table["p_adjusted"] = _cubes.holm(table["p"], table["family"])
         table["p_floor"] = 2 / (resamples + 1)
@@ -157,30 +165,36 @@ class Multibootstrap(Analysis):
         )
 
     def _resampled(self, task, cells, predictions, names):
-        """Every cell of a task, read once, on the same resamples of the examples; and the number of examples.
+        """Every cell of a task, read once, on the same resamples of the examples; and how many of these there are.
 
         A cell whose examples are not those of the first one is left without runs: nothing can be paired.
         """
-        found, first, counts = {}, None, None
+        found, first, counts, about = {}, None, None, dict.fromkeys(("n_examples", "n_groups"), float("nan"))
         for cell in cells:
             cube = predictions.cube(cell)
             if cube is None:
                 continue
             if first is None:
-                first = cube.example_ids, cube.y_true
-                counts = _example_counts(self.generator("examples", task), len(first[0]), self.option("resamples"))
+                first, clusters = (cube.example_ids, cube.y_true), cube.clusters
+                about = {"n_examples": len(first[0]), "n_groups": _groups(clusters, len(first[0]))}
+                rng, resamples = self.generator("examples", task), self.option("resamples")
+                counts = _example_counts(rng, about["n_groups"], resamples)
+                sizes = len(first[0])
+                if clusters is not None:
+                    sizes = counts @ np.bincount(clusters)
+                    counts = counts[:, clusters]
             if np.array_equal(cube.example_ids, first[0]) and np.array_equal(cube.y_true, first[1]):
                 order = np.argsort(cube.seeds, kind="stable")
                 losses = cube.losses[order]
                 runs = tuple(names.get((*cell, int(seed)), str(seed)) for seed in cube.seeds[order])
                 sums = _sums(losses, counts, exact=cube.discrete)
-                found[cell] = Resampled(runs, losses.mean(axis=1), sums)
-        return found, float("nan") if first is None else len(first[0])
+                found[cell] = Resampled(runs, losses.mean(axis=1), sums, sizes)
+        return found, about
 
-    def _compared(self, task, comparison, sides, n_examples, metric):
+    def _compared(self, task, comparison, sides, metric):
         """One row per pair of sides, a later one against each one before it as the reference."""
         sign = -1 if scalars()[metric].HIGHER_IS_BETTER else 1
-        drawn = [self._replicates(task, side, n_examples) for side in sides]
+        drawn = [self._replicates(task, side) for side in sides]
         rows = []
         for at, side in enumerate(sides):
             earlier = [
@@ -193,7 +207,7 @@ class Multibootstrap(Analysis):
             for row, place, pair in zip(replicates, earlier, pairs, strict=True):
                 both = (drawn[at], drawn[place])
                 if pair.cut:
-                    both = [self._replicates(task, one, n_examples) for one in pair.sides]
+                    both = [self._replicates(task, one) for one in pair.sides]
                 np.subtract(*both, out=row)
             replicates *= sign
             means = np.array([[one.mean for one in pair.sides] for pair in pairs]).reshape(-1, 2)
@@ -211,7 +225,7 @@ class Multibootstrap(Analysis):
         p = np.minimum(2 * resampling.p_value(np.minimum(below, above), self.option("resamples")), 1)
         return np.column_stack([differences, low, high, np.where(np.isnan(low), np.nan, p)])
 
-    def _replicates(self, task, side, n_examples):
+    def _replicates(self, task, side):
         """(resamples,): the side's mean loss on resampled examples and runs; NaN with fewer than two runs."""
         resamples = self.option("resamples")
         total = np.zeros(resamples)
@@ -221,7 +235,7 @@ class Multibootstrap(Analysis):
         sizes = [len(model.runs) for model in side.models.values()]
         for model, counts in zip(side.models.values(), _seed_counts(rng, sizes, resamples), strict=True):
             # Whole numbers up to here, so that equal cells have equal replicates.
-            total += np.einsum("br,rb->b", counts, model.sums, dtype=float) / (len(model.runs) * n_examples)
+            total += np.einsum("br,rb->b", counts, model.sums, dtype=float) / (len(model.runs) * model.sizes)
         return total / len(sizes)
 
 
@@ -304,6 +318,11 @@ def _names_of_runs(runs) -> dict[tuple, str]:
     streams = each[STREAMS].astype(float).map(repr).agg(" ".join, axis=1)
     keys = zip(each["model"], each["task"], each["method"], each["seed"], strict=True)
     return {(*cell, int(seed)): f"{seed}: {words}" for (*cell, seed), words in zip(keys, streams, strict=True)}
+
+
+def _groups(clusters, examples):
+    """How many units there are to be drawn."""
+    return examples if clusters is None else int(clusters.max()) + 1
 
 
 def _example_counts(rng, n, resamples):

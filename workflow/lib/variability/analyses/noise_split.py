@@ -7,7 +7,7 @@ import numpy as np
 from variability.analyses import LEVEL, RUN_CELL, Analysis
 
 NUMBERS = [
-    *("n", "n_examples", "mean", "sd_observed", "sd_seed", "sd_seed_low", "sd_seed_high"),
+    *("n", "n_examples", "n_groups", "mean", "sd_observed", "sd_seed", "sd_seed_low", "sd_seed_high"),
     *("variance_observed", "variance_seed", "variance_test_set", "share_test_set", "sd_of_test_set_on_mean"),
     *("f", "p"),
 ]
@@ -39,8 +39,18 @@ class NoiseSplit(Analysis):
     interval covers more than its level. Scores are means over many examples, so that normality of the single losses
     is not called for; runs are taken as independent and examples as drawn at random.
 
+    Where examples come in groups (ratings of one user), groups are the units, each with the share w_g of the examples:
+    with v_g the variance between runs of a group's mean loss,
+
+        variance_seed = (V - sum_g w_g^2 v_g) / (1 - sum_g w_g^2)
+
+    which is the above for groups of one size, and is as unbiased, since sum_g w_g^2 v_g holds the seed's variance
+    sum_g w_g^2 times. Interval and F test take 1 / sum_g w_g^2 for the number of units (Kish's effective size), which
+    is exact for groups of one size and else an approximation.
+
     sd_of_test_set_on_mean is the SD between examples of the loss averaged over runs, over sqrt(n): by how much the
-    cell's mean would move with another test set of this size. More runs do not make it smaller.
+    cell's mean would move with another test set of this size; of groups, sqrt(G / (G-1) * sum_g w_g^2 (m_g - mean)^2)
+    with m_g the group's mean. More runs do not make it smaller.
     """
 
     NEEDS = ("runs", "predictions")
@@ -88,11 +98,19 @@ def _split(cube, level):
     runs, examples = losses.shape
     scores = losses.mean(axis=1)
     mean = scores.mean()
-    found |= {"n": runs, "n_examples": examples, "mean": 1 - mean if cube.higher_is_better else mean}
+    found |= {"n": runs, "n_examples": examples, "n_groups": examples, "mean": mean}
+    found["mean"] = 1 - mean if cube.higher_is_better else mean
+    shares = None
+    if cube.clusters is not None:
+        sizes = np.bincount(cube.clusters)
+        shares, examples = sizes / examples, len(sizes)
+        losses = _means(losses, cube.clusters, sizes)
+        found["n_groups"] = examples
     if examples < 2:
-        return found | {"note": "fewer than two test examples"}
-    of_examples = losses.mean(axis=0)
-    found["sd_of_test_set_on_mean"] = of_examples.std(ddof=1) / np.sqrt(examples)
+        return found | {
+            "note": "fewer than two test examples" if shares is None else "fewer than two groups of examples"
+        }
+    found["sd_of_test_set_on_mean"] = _sd_on_mean(losses.mean(axis=0), shares, mean)
     if runs < 2:
         return found | {"note": ALONE}
     # Rounding of a mean makes equal runs differ, so that equality is asked of the losses themselves.
@@ -100,10 +118,29 @@ def _split(cube, level):
         nothing = ("sd_observed", "sd_seed", "sd_seed_low", "sd_seed_high", "variance_observed", "variance_seed")
         return found | dict.fromkeys([*nothing, "variance_test_set"], 0.0) | {"note": CONSTANT}
     between = scores.var(ddof=1) if np.ptp(scores) > 0 else 0.0
-    residuals = losses - of_examples
+    if shares is not None:
+        squares = np.square(shares)
+        units = 1 / squares.sum()
+        # What is not the seed's, times the number of units, which takes the place of the residual mean square.
+        test_set = (squares @ losses.var(axis=0, ddof=1) - between / units) / (1 - 1 / units)
+        return found | _components(between, max(test_set, 0.0) * units, runs, units, level)
+    residuals = losses - losses.mean(axis=0)
     residuals -= (scores - mean)[:, None]
     residual = np.square(residuals, out=residuals).sum() / ((runs - 1) * (examples - 1))
     return found | _components(between, residual, runs, examples, level)
+
+
+def _means(losses, clusters, sizes):
+    """(runs, groups): the mean loss in each group of examples."""
+    return np.stack([np.bincount(clusters, weights=of_run, minlength=len(sizes)) for of_run in losses]) / sizes
+
+
+def _sd_on_mean(of_units, shares, mean):
+    """By how much the mean would move with other units, of equal shares where these are None."""
+    n = len(of_units)
+    if shares is None:
+        return of_units.std(ddof=1) / np.sqrt(n)
+    return np.sqrt(n / (n - 1) * np.square(shares * (of_units - mean)).sum())
 
 
 def _components(between, residual, runs, examples, level):

@@ -45,8 +45,8 @@ class Kind(ABC):
         return {}
 
     @abstractmethod
-    def outputs(self, class_names: Sequence[str]) -> int:
-        """Units of the head."""
+    def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
+        """Units of the head. facts: of the task's examples, for what is too many to be named one by one."""
 
     def strata(self, labels: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray, Sequence[str]]:
         """By what splits are stratified: (n,) of int, and the strata's names; all alike if there is nothing."""

@@ -19,7 +19,7 @@ class Classification(Kind):
     LOSS_UNIT: ClassVar[str] = "nats per example"
     LABELS: ClassVar[type] = np.int64
 
-    def outputs(self, class_names):
+    def outputs(self, class_names, facts=None):
         return len(class_names)
 
     def strata(self, labels, class_names):

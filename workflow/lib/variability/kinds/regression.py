@@ -29,7 +29,7 @@ class Regression(Kind):
         # Labels that are all the same leave nothing to scale by.
         return {"mean": float(labels.mean()), "sd": float(labels.std()) or 1.0}
 
-    def outputs(self, class_names):
+    def outputs(self, class_names, facts=None):
         return 1
 
     def targets(self, labels):

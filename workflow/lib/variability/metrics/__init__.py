@@ -17,7 +17,7 @@ class Metric(ABC):
     the methods. So does ``compute``: it is called four times for each of perhaps a hundred thousand runs.
     """
 
-    #: Task kind it applies to: "classification" or "regression".
+    #: Task kind it applies to: a plug-in of the kinds.
     KIND: ClassVar[str]
     #: The scalars it computes, with their axis labels: {"rmse": "RMSE (units of the target)"}. {}: per class only.
     LABELS: ClassVar[dict[str, str]]
@@ -37,7 +37,8 @@ class Metric(ABC):
         """The scalars, keyed by NAMES; NaN where one is undefined on these examples.
 
         classification: y_true and y_pred (n,) class indices, probabilities (n, classes) with rows summing to 1.
-        regression: y_true and y_pred (n,) floats, probabilities None. n is at least 1.
+        regression: y_true and y_pred (n,) floats, probabilities None. ranking: y_pred (n,) ranks from 1, y_true all 1,
+        probabilities None. n is at least 1.
         """
 
     def per_class(

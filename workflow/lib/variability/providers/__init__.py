@@ -30,6 +30,8 @@ class Provider(WithExtras, ABC):
     KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
     #: What trains its networks: a plug-in of the frameworks.
     FRAMEWORK: ClassVar[str] = "pytorch"
+    #: Whether its networks can be cut into a frozen prefix and what trains: not where the head is used at both ends.
+    HAS_PREFIX: ClassVar[bool] = True
     #: Packages whose versions a run's record states.
     PACKAGES: ClassVar[tuple[str, ...]] = ()
     #: Whether building a network takes files beside the weights: then the rule ``download_assets`` runs for it.

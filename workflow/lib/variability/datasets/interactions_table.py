@@ -1,0 +1,116 @@
+"""Interactions in a table of one's own: who took what, when, and perhaps with what rating."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from variability.datasets import FETCH_AGAIN, Dataset, Examples, _interactions
+from variability.errors import Problem, UserError
+from variability.mirrors import find_file, get_file, missing_file
+from variability.registry import suggest
+
+_COLUMNS = ("user", "item", "time", "rating")
+_READERS = {".csv": ",", ".tsv": "\t", ".parquet": None}
+
+
+class InteractionsTable(Dataset):
+    """A .csv, .tsv or .parquet file, one interaction per row; ``columns`` says what its columns are called.
+
+    time may be a number or a date; users and items may be anything. Without a time the order of the rows is that of
+    time.
+    """
+
+    MODALITY: ClassVar[str] = "interactions"
+    KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
+    SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "path": {"type": "string", "description": "the file, or its name in a mirror"},
+        "url": {"type": "string", "description": "where to fetch it; wants sha256"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
+        "columns": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: {"type": "string"} for name in _COLUMNS},
+            "description": "names of the columns user, item, time, rating where they are called otherwise",
+        },
+    } | _interactions.OPTIONS
+
+    def kinds(self):
+        return (_interactions.TARGETS[self.options.get("target", "next_item")],)
+
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        options = self.options
+        if ("path" in options) == ("url" in options):
+            yield Problem("", "give either path (a file, or its name in a mirror) or url")
+            return
+        name = options.get("path", options.get("url"))
+        if Path(name).suffix not in _READERS:
+            yield Problem("path" if "path" in options else "url", f"{name!r} is none of {', '.join(_READERS)}")
+        if "path" in options and not find_file(options["path"], mirrors):
+            yield Problem("path", missing_file(options["path"], mirrors))
+        if "url" in options and "sha256" not in options:
+            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+
+    def is_remote(self) -> bool:
+        return self.local_source() is None
+
+    def local_source(self) -> Path | None:
+        path = Path(self.options.get("path", ""))
+        return path if path.is_file() else None
+
+    def download(self, folder, fetcher):
+        checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
+        if "url" in self.options:
+            fetcher.fetch(self.options["url"], folder / self._name, checksum)
+            return
+        found = get_file(self.options["path"], fetcher.mirrors, checksum)
+        fetcher.fetch(found.absolute().as_uri(), folder / self._name)
+
+    def load(self, folder: Path | None) -> Examples:
+        path = self.local_source() or folder / self._name
+        remedy = "get it again" if self.local_source() else FETCH_AGAIN
+        table = _read(path, remedy)
+        columns = {name: self.options.get("columns", {}).get(name, name) for name in _COLUMNS}
+        for name in ("user", "item", *self.options.get("columns", {})):
+            if columns[name] not in table:
+                hint = suggest(columns[name], list(map(str, table)))
+                raise UserError(f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns")
+        wanted = [columns[name] for name in _COLUMNS if columns[name] in table]
+        if (gaps := table[wanted].isna().sum()).any():
+            name = gaps.idxmax()
+            raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them or take them out")
+        users, items = (table[columns[name]].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
+        times = table[columns["time"]] if columns["time"] in table else np.arange(len(table))
+        log = _interactions.Log(users, items, _numbers(times, path), None)
+        if columns["rating"] in table:
+            log = _interactions.Log(users, items, log.times, _numbers(table[columns["rating"]], path).astype(float))
+        return _interactions.examples(log, self.options, str(path))
+
+    @property
+    def _name(self) -> str:
+        return "interactions" + Path(self.options.get("path", self.options.get("url"))).suffix
+
+
+def _read(path: Path, remedy: str):
+    import pandas as pd
+
+    try:
+        separator = _READERS[path.suffix]
+        return pd.read_parquet(path) if separator is None else pd.read_csv(path, sep=separator)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); {remedy}") from error
+
+
+def _numbers(column, path: Path) -> np.ndarray:
+    """Numbers as they are; dates as what orders them."""
+    import pandas as pd
+
+    column = pd.Series(column)
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy()
+    try:
+        return pd.to_datetime(column, utc=True).astype("int64").to_numpy()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: column {column.name!r} holds neither numbers nor dates ({error})") from error
