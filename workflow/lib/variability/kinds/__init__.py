@@ -33,7 +33,7 @@ class Kind(ABC):
     MEASURE_UNIT: ClassVar[str]
     #: What a training loss is counted in.
     LOSS_UNIT: ClassVar[str]
-    #: The loss by its name in ``frameworks.LOSSES``, for libraries other than torch; None if it has no such name.
+    #: What ``loss`` is, by name, for frameworks other than torch: cross_entropy, squared_error.
     LOSS: ClassVar[str | None] = None
     #: NumPy type of the stored labels.
     LABELS: ClassVar[type]
