@@ -12,7 +12,7 @@ import tiny_study
 import torch
 from torch import nn
 
-from variability import inputs, kinds, recipe, training
+from variability import fitting, inputs, kinds, recipe, training
 from variability.errors import UserError
 from variability.inputs import Feed
 from variability.modalities._images import Images
@@ -198,13 +198,13 @@ def test_best_keeps_the_weights_of_the_lowest_validation_loss_and_last_those_of_
 
 def test_of_equal_validation_losses_the_earliest_is_the_best():
     history = [{"epoch": epoch, "validation_loss": loss} for epoch, loss in enumerate([0.0, 2.0, 1.0, 1.0, 3.0])]
-    assert training.best_epoch(history) == 2
+    assert fitting.best_epoch(history) == 2
 
 
 def test_training_stops_early_once_patience_is_spent():
     settings = {"epochs": 30, "lr": 0.5, "schedule": "constant", "warmup": 0.0, "early_stopping": 2}
     _, result = fit(**settings)
-    best = training.best_epoch(result.history)
+    best = fitting.best_epoch(result.history)
     assert result.status == "completed"
     assert result.epochs == best + 2 < 30
 
@@ -228,9 +228,9 @@ def test_a_loss_that_grows_a_hundredfold_is_a_divergence_though_finite():
 
 def test_a_fit_that_diverges_late_goes_back_to_the_epoch_before(monkeypatch):
     network, by_epoch = tiny_study.network(), []
-    rate = training.learning_rate
+    rate = fitting.learning_rate
     monkeypatch.setattr(
-        training, "learning_rate", lambda step, total, recipe: math.nan if step >= 8 else rate(step, total, recipe)
+        fitting, "learning_rate", lambda step, total, recipe: math.nan if step >= 8 else rate(step, total, recipe)
     )
     _, result = fit(network=network, epochs=5, on_epoch=lambda row: by_epoch.append(tensors(network)))
     assert (result.status, result.epochs, result.best_epoch) == ("diverged", 3, 2)

@@ -85,13 +85,17 @@ def lease() -> Iterator[str]:
         yield _usable(wanted)
     elif torch.cuda.is_available():
         candidates = {f"cuda:{index}": _identity(index) for index in range(torch.cuda.device_count())}
-        folder = Path(tempfile.gettempdir()) / f"variability-{os.getuid()}"
-        with lease_from(candidates, folder) as device:
+        with lease_from(candidates, locks_folder()) as device:
             torch.cuda.set_device(device)
             yield device
     else:
         # Apple's MPS only where it is asked for: nothing promises the same bits again there.
         yield "cpu"
+
+
+def locks_folder() -> Path:
+    """Where this user's processes hold the locks of GPUs, by UUID, whatever library they compute with."""
+    return Path(tempfile.gettempdir()) / f"variability-{os.getuid()}"
 
 
 @contextmanager
@@ -172,11 +176,11 @@ def hardware(device: str) -> dict[str, Any]:
     """What computes: plain values for the record of a run."""
     import torch
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else _cpu_model()
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_model()
     return {
         "device": device,
         "device_name": name,
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
@@ -235,7 +239,8 @@ def _energy_counter(device: str) -> float | None:
 
 
 @cache
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Name of the machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from variability.augmentation import choose_views
+from variability.fitting import batches
 
 #: Share of a GPU's free memory that a task's examples or activations may take to stay there.
 _RESIDENT = 0.4
@@ -54,17 +55,6 @@ class Inputs(ABC):
         """Positions within ``rows``, cut into batches for prediction."""
         places = np.arange(len(rows))
         return [places[at : at + size] for at in range(0, len(rows), size)]
-
-
-def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """Rows cut into batches, the incomplete last one kept.
-
-    A last batch of a single row joins the one before: BatchNorm has no variance to normalise one example by.
-    """
-    cut = [rows[at : at + size] for at in range(0, len(rows), size)]
-    if len(cut) > 1 and len(cut[-1]) == 1 < size:
-        cut[-2:] = [np.concatenate(cut[-2:])]
-    return cut
 
 
 @dataclass(frozen=True)

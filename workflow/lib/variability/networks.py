@@ -38,6 +38,15 @@ class Network:
         """Dotted names of what the network is a chain of, from input to output."""
         return self.parts or units(self.module, self.head)
 
+    @property
+    def name(self) -> str:
+        """What it is, in a message."""
+        return type(self.module).__name__
+
+    def last_blocks(self, count: int) -> list[str]:
+        """The parts from the ``count``-th last block to the output: blocks, normalisation between them, the head."""
+        return last_blocks(self, count)
+
 
 def attach_head(module: nn.Module, outputs: int, seed: int) -> Network:
     """The network that results from replacing a module's head by a fresh one, drawn from the seed's ``init`` stream."""

@@ -15,7 +15,8 @@ ORDERS = {"phase": ("before", "after"), "split": ("validation", "test")}
 #: What the column ``source`` says of runs that this study trained; else it names the import.
 HERE = "trained here"
 KINDS = (
-    *("source", "provider", "architecture", "weights", "backbone", "seed_pretrain", "model_options"),
+    *("source", "provider", "framework", "architecture", "family", "weights", "backbone", "seed_pretrain"),
+    "model_options",
     *("preprocess", "method_kind", "method_options", "repeats"),
 )
 RECORD = (
@@ -94,7 +95,7 @@ def of_study(
     table["primary"] = table["metric"] == table["task"].map(chosen)
     for task in chosen.index[~chosen.index.isin(table.loc[table["primary"], "task"])]:
         raise UserError(f"{name}: no run of task {task} has a value of its primary metric {chosen[task]!r}")
-    table = table.assign(source=name, backbone=table["model"])
+    table = table.assign(source=name, family=table["model"], backbone=table["model"])
     return in_order(table.reindex(columns=COLUMNS), ["metric"])
 
 
@@ -145,7 +146,7 @@ def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Map
             "repeats": method["repeats"],
             "seed_pretrain": model["seed_pretrain"],
         }
-        | {key: model[key] for key in ("provider", "architecture", "weights", "backbone")}
+        | {key: model[key] for key in ("provider", "framework", "architecture", "family", "weights", "backbone")}
         | {"model_options": json.dumps(model["options"], sort_keys=True)}
         | {"method_options": json.dumps(method["options"], sort_keys=True)}
         | {"preprocess": json.dumps(record["preprocess"], sort_keys=True)}

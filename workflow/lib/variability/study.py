@@ -301,6 +301,8 @@ class Study:
         """What is known of models and tasks beside their runs, for the columns of the runs table."""
         keys = ("provider", "architecture", "weights", "options")
         models = {name: {key: self.model_entry(name)[key] for key in keys} for name in self.models}
+        for name, entry in models.items():
+            entry |= {"framework": registry.find("providers", entry["provider"]).FRAMEWORK, "family": self.family(name)}
         return sorted_keys(
             {
                 "models": {name: entry | self._pretrained(name) for name, entry in models.items()},
@@ -327,6 +329,14 @@ class Study:
             if self._without_pretraining_seed(name) == self._without_pretraining_seed(model)
         ]
         return {"backbone": alike[0], "seed_pretrain": self.pretrain_spec(model)["seed"]}
+
+    def backbone(self, model: str) -> str:
+        """The first model that differs from it in nothing but the seed of its pretraining; itself for most."""
+        return self._pretrained(model)["backbone"]
+
+    def family(self, model: str) -> str:
+        """What the same network is called in every framework; its backbone's name, if the config does not say."""
+        return self.config["models"][model].get("family") or self.backbone(model)
 
     def _without_pretraining_seed(self, model: str) -> tuple | None:
         if self.weights_kind(model) != "pretrain":
@@ -358,9 +368,9 @@ def _key(fetched: dict[str, Any]) -> str:
 
 
 def with_model_defaults(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """A model's entry with every key, its recipe left out."""
+    """A model's entry with every key that its runs depend on, its recipe left out."""
     defaults = {"name": name, "provider": "torchvision", "weights": "none", "options": {}, "preprocess": {}}
-    return defaults | {key: value for key, value in entry.items() if key != "recipe"}
+    return defaults | {key: value for key, value in entry.items() if key not in ("recipe", "family")}
 
 
 def with_task_defaults(entry: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,6 @@
-"""Fits the parts of a network that train.
+"""Fits the parts of a torch network that train."""
 
-All randomness is addressed by (seed, stream, epoch, batch), so that nothing but the tensors and the history has to
-be stored for a run to resume as if it had never stopped.
-"""
-
-import logging
-import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +8,10 @@ import numpy as np
 import torch
 
 from variability import checkpoints, inference, precision, seeding
-from variability.errors import UserError
-from variability.fitting import Data, FitResult
+from variability.fitting import Data, FitResult, Run, of_this_run, require_validation
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
-from variability.optimisation import learning_rate, make_optimizer
-
-#: A run has diverged when an epoch's mean training loss is this many times the untrained network's.
-DIVERGED = 100.0
-
-_log = logging.getLogger(__name__)
+from variability.optimisation import make_optimizer
 
 
 def fit(
@@ -51,56 +37,29 @@ def fit(
     A diverged fit (a loss, or weights, that are not finite; an epoch's mean training loss above 100 times the
     untrained one) ends with the weights of the best epoch (checkpoint: best) or of the last one that was sound.
     """
-    _check(recipe, data, device)
+    require_validation(recipe, data)
+    precision.require(device, recipe["precision"])
     freeze(network, trainable)
-    run = _Run(network, trainable, feed, data, recipe, seed, device, active)
-    resumed = state is not None and run.load(state, fingerprint)
-    if not resumed:
-        run.history.append({"epoch": 0, "train_loss": None, **run.validate(), "lr": None, "seconds": 0.0})
-        run.history[0]["examples_per_second"] = None
-        run.keep(0)
-        on_epoch(run.history[0])
-    reason = None
-    while reason is None and run.epoch < recipe["epochs"] and not stops_early(run.history, recipe["early_stopping"]):
-        row, reason = run.advance()
-        on_epoch(row)
-        if reason is None:
-            if recipe["checkpoint"] == "last" or best_epoch(run.history) == run.epoch:
-                run.keep(run.epoch)
-            if state is not None:
-                run.save(state, fingerprint)
-    run.restore()
-    status = "completed" if reason is None else "diverged"
-    return FitResult(status, reason, run.epoch, run.kept_epoch, run.history, resumed)
+    return _Run(network, trainable, feed, data, recipe, seed, device, active).fit(state, fingerprint, on_epoch)
 
 
-def best_epoch(history: list[dict[str, Any]]) -> int:
-    """The trained epoch of the lowest validation loss, the earliest on ties."""
-    return min(history[1:], key=lambda row: row["validation_loss"])["epoch"]
-
-
-def stops_early(history: list[dict[str, Any]], patience: int | None) -> bool:
-    """Whether the validation loss has not improved for ``patience`` epochs."""
-    return patience is not None and len(history) > 1 and history[-1]["epoch"] - best_epoch(history) >= patience
-
-
-@dataclass
-class _Run:
+class _Run(Run):
     """A fit under way."""
 
-    network: Network
-    trainable: list[str]
-    feed: Feed
-    data: Data
-    recipe: dict[str, Any]
-    seed: int
-    device: str
-    active: list[str] | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-    kept: dict[str, torch.Tensor] = field(default_factory=dict)
-    kept_epoch: int = 0
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        network: Network,
+        trainable: list[str],
+        feed: Feed,
+        data: Data,
+        recipe: dict[str, Any],
+        seed: int,
+        device: str,
+        active: list[str] | None = None,
+    ):
+        super().__init__(data, recipe, seed)
+        self.network, self.trainable, self.feed, self.device, self.active = network, trainable, feed, device, active
+        self.kept: dict[str, torch.Tensor] = {}
         # The very tensors that training updates in place, not copies.
         self.tensors = trained_tensors(self.network, self.trainable)
         parameters = [each for each in self.network.module.parameters() if each.requires_grad]
@@ -109,38 +68,18 @@ class _Run:
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=self.recipe["precision"] == "fp16")
 
-    @property
-    def epoch(self) -> int:
-        """The last epoch that was trained."""
-        return self.history[-1]["epoch"]
+    def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
+        return self.feed.inputs.batches(order, self.recipe["batch_size"], self.seed, epoch)
 
-    def advance(self) -> tuple[dict[str, Any], str | None]:
-        """Trains one epoch; its row of the history, and why the run has diverged, if it has."""
-        epoch, started = self.epoch + 1, time.perf_counter()
-        losses, sizes, lr = self._train(epoch)
-        training = time.perf_counter() - started
-        mean = float(np.average(losses, weights=sizes))
-        row = {"epoch": epoch, "train_loss": mean, **self.validate(), "lr": lr}
-        row["seconds"] = time.perf_counter() - started
-        row["examples_per_second"] = sum(sizes) / training
-        self.history.append(row)
-        if epoch == 1:
-            # What the untrained network made of its first batch, before the first step.
-            self.history[0]["train_loss"] = losses[0]
-        return row, self._why_diverged(row, losses)
-
-    def _train(self, epoch: int) -> tuple[list[float], list[int], float]:
-        order = seeding.generator(self.seed, "order", epoch).permutation(self.data.train)
-        cut = self.feed.inputs.batches(order, self.recipe["batch_size"], self.seed, epoch)
+    def steps(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
         train_mode(self.network, self.trainable, self.active)
         losses = []
         # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
         with seeding.torch_global(self.seed, "dropout", epoch, device=self.device):
-            for at, rows in enumerate(cut):
-                lr = learning_rate((epoch - 1) * len(cut) + at, self.recipe["epochs"] * len(cut), self.recipe)
+            for at, (rows, lr) in enumerate(zip(batches, rates, strict=True)):
                 losses.append(self._step(epoch, at, rows, lr))
         # Read once an epoch, for the same reason.
-        return torch.stack(losses).cpu().double().tolist(), [len(rows) for rows in cut], lr
+        return torch.stack(losses).cpu().double().tolist()
 
     def _step(self, epoch: int, at: int, rows: np.ndarray, lr: float) -> torch.Tensor:
         for group in self.optimizer.param_groups:
@@ -162,43 +101,22 @@ class _Run:
         self.scaler.update()
         return loss.detach()
 
-    def validate(self) -> dict[str, float | None]:
-        """Loss (without label smoothing) and the kind's MEASURE on the validation rows; None where there are none."""
-        kind, rows = self.data.kind, self.data.validation
-        measure = f"validation_{kind.MEASURE}"
-        if len(rows) == 0:
-            return {"validation_loss": None, measure: None}
+    def said(self, rows: np.ndarray) -> torch.Tensor:
         self.network.module.eval()
-        said = inference.outputs(self.feed.module, self.feed.inputs, rows, self.data.summary)
-        loss, measured = kind.evaluate(said, self.data.labels[rows])
-        return {"validation_loss": loss, measure: measured}
+        return inference.outputs(self.feed.module, self.feed.inputs, rows, self.data.summary)
 
-    def _why_diverged(self, row: dict[str, Any], losses: list[float]) -> str | None:
-        epoch, untrained = row["epoch"], self.history[0]["train_loss"]
-        for step, loss in enumerate(losses, 1):
-            if not math.isfinite(loss):
-                return f"the training loss is {loss} at step {step} of epoch {epoch}"
+    def sound(self) -> bool:
         floating = [each for each in self.tensors.values() if each.is_floating_point()]
-        if not torch.stack([each.isfinite().all() for each in floating]).all():
-            return f"weights are not finite after epoch {epoch}"
-        if row["validation_loss"] is not None and not math.isfinite(row["validation_loss"]):
-            return f"the validation loss is {row['validation_loss']} after epoch {epoch}"
-        if row["train_loss"] > DIVERGED * untrained:
-            grown = f"{row['train_loss']:.4g}, over {DIVERGED:g} times the untrained network's {untrained:.4g}"
-            return f"the training loss of epoch {epoch} is {grown}"
-        return None
+        return bool(torch.stack([each.isfinite().all() for each in floating]).all())
 
     def keep(self, epoch: int) -> None:
-        """Sets the weights as they are aside as those of the run."""
         self.kept = {name: each.clone() for name, each in self.tensors.items()}
         self.kept_epoch = epoch
 
     def restore(self) -> None:
-        """Puts the weights that were set aside back into the network."""
         _copy(self.kept, self.tensors)
 
     def save(self, path: Path, fingerprint: str) -> None:
-        """Writes all that the next epoch depends on."""
         optimizer, plain = checkpoints.pack_optimizer(self.optimizer)
         parts = {"now": self.tensors, "optimizer": optimizer}
         if self.kept_epoch != self.epoch:
@@ -214,13 +132,11 @@ class _Run:
         checkpoints.save_state(path, tensors, meta)
 
     def load(self, path: Path, fingerprint: str) -> bool:
-        """Takes up where ``save`` left off; False if there is nothing of this run to take up."""
         found = checkpoints.load_state(path)
         if found is None:
             return False
         tensors, meta = found
-        if meta["fingerprint"] != fingerprint:
-            _log.info("%s is of a run with other settings and is ignored", path)
+        if not of_this_run(path, meta, fingerprint):
             return False
         parts = {"now": {}, "kept": {}, "optimizer": {}}
         for name, each in tensors.items():
@@ -240,13 +156,3 @@ def _copy(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> N
     with torch.no_grad():
         for name, each in target.items():
             each.copy_(source[name])
-
-
-def _check(recipe: dict[str, Any], data: Data, device: str) -> None:
-    selects = recipe["checkpoint"] == "best" or recipe["early_stopping"] is not None
-    if selects and len(data.validation) == 0:
-        raise UserError(
-            "recipe.checkpoint: best and recipe.early_stopping need validation examples, but the task has none; "
-            "give it some (split.validation) or use checkpoint: last without early stopping"
-        )
-    precision.require(device, recipe["precision"])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from variability import choice, config_schema, extras, import_checks, registry, splits
+from variability import choice, config_schema, extras, frameworks, import_checks, methods, registry, splits
 from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
@@ -45,6 +45,7 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
     for name, method in config.get("methods", {}).items():
         yield from _method_problems(f"methods.{name}", name, method or {}, config["methods"])
     yield from _unfit_problems(config)
+    yield from _framework_problems(config)
     yield from _unused_metrics(config)
     for name, entry in config.get("pretraining", {}).items():
         yield from _task_problems(f"pretraining.{name}.task", entry["task"], mirrors)
@@ -172,6 +173,40 @@ def _unfit_problems(config: dict[str, Any]) -> Iterator[Problem]:
     for name in set(tasks) - {task for _, task in fitting} if models else ():
         entry = study.task_entry(name)
         yield Problem(f"tasks.{name}", f"no model of the study is for {entry['modality']} {entry['kind']}; add one")
+
+
+def _framework_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """What the frameworks of models cannot do, and families of models that are none."""
+    study = Study(config)
+    known = [name for name, entry in config.get("models", {}).items() if _known("providers", entry, "torchvision")]
+    fitted = [
+        (f"methods.{method}", model, study.method_entry(method), study.recipe(model, task, method), "")
+        for model, task, method in study.seeds
+    ]
+    for name, entry in config.get("pretraining", {}).items():
+        models = [model for model in known if study.model_entry(model)["weights"] == f"pretrain:{name}"]
+        key = f"pretraining.{name}"
+        fitted += [(key, model, {"kind": "full"}, resolve(entry.get("recipe")), f"{key}.") for model in models]
+    found: dict[tuple[str, str], list[str]] = {}
+    for key, model, method, settings, above in fitted:
+        if model in known and method["kind"] in registry.names("methods"):
+            framework = frameworks.of(study.model_entry(model))
+            for problem in framework.problems(methods.plugin(method), settings):
+                place = key if problem.key == "method" else f"{above}{problem.key}"
+                found.setdefault((place, problem.message), []).append(model)
+    for (key, message), models in found.items():
+        yield Problem(key, f"{message} (models: {', '.join(dict.fromkeys(models))})")
+    yield from _family_problems(study, [name for name in study.models if name in known])
+
+
+def _family_problems(study: Study, models: list[str]) -> Iterator[Problem]:
+    """Two models of a family and a framework would be taken for the same; only the seed of a pretraining may differ."""
+    seen: dict[tuple[str, type], str] = {}
+    for name in models:
+        first = seen.setdefault((study.family(name), frameworks.of(study.model_entry(name))), name)
+        if study.backbone(first) != study.backbone(name):
+            message = f"{first!r} is of this family and framework too; a family has one model for each framework"
+            yield Problem(f"models.{name}.family", message)
 
 
 def _known(family: str, entry: dict[str, Any], default: str | None = None) -> bool:

@@ -4,12 +4,13 @@ Imports without torch, because the config check asks for the kind of a model's w
 """
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
 
-SUFFIXES = (".safetensors", ".pth", ".pt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".h5", ".keras")
 _NESTED = ("state_dict", "model_state_dict", "model")
 
 
@@ -37,6 +38,20 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
         versions = {name.removeprefix("module").removeprefix("."): version for name, version in versions.items()}
     return tensors, versions
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Writes a safetensors file of tensors of torch, or of NumPy arrays."""
+    import numpy as np
+
+    if all(isinstance(each, np.ndarray) for each in tensors.values()):
+        import safetensors.numpy
+
+        safetensors.numpy.save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
+    else:
+        import safetensors.torch
+
+        safetensors.torch.save_file({name: each.contiguous() for name, each in tensors.items()}, path)
 
 
 def _read_safetensors(path: Path) -> Any:

@@ -62,10 +62,15 @@ class Grid(NamedTuple):
 def grid(runs: pd.DataFrame, across: bool) -> Grid:
     """The grid of completed runs of one task, or across tasks.
 
-    The models are nested in their backbone where some differ in nothing but the seed of their pretraining.
+    The models are nested in their backbone where some differ in nothing but the seed of their pretraining. Where some
+    are of one family under several frameworks, the framework is a factor, and the model is the family.
     """
     pretrained = runs.groupby("backbone")["seed_pretrain"].nunique()
-    columns = {"model": "backbone", "pretraining seed": "model"} if (pretrained > 1).any() else {"model": "model"}
+    crossed = "family" in runs and runs.drop_duplicates(["family", "framework"])["family"].duplicated().any()
+    nested = (pretrained > 1).any()
+    columns = {"model": "family" if crossed else "backbone" if nested else "model"}
+    columns |= {"framework": "framework"} if crossed else {}
+    columns |= {"pretraining seed": "model"} if nested else {}
     columns |= {"task": "task"} if across else {}
     columns |= {"method": "method"}
     columns = {name: column for name, column in columns.items() if len(set(runs[column])) > 1}
@@ -73,7 +78,8 @@ def grid(runs: pd.DataFrame, across: bool) -> Grid:
     above = {}
     codes = {name: runs[column].rank(method="dense").astype(int) - 1 for name, column in columns.items()}
     if {"model", "pretraining seed"} <= set(names):
-        above = {names.index("pretraining seed"): [names.index("model")]}
+        outer = [names.index(name) for name in ("model", "framework") if name in names]
+        above = {names.index("pretraining seed"): outer}
         codes["pretraining seed"] = runs.groupby("backbone")["model"].rank(method="dense").astype(int) - 1
     values = runs["value"].to_numpy(dtype=float)
     numbers = np.column_stack([codes[name] for name in names]) if names else np.zeros((len(runs), 0), dtype=int)

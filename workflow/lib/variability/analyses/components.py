@@ -33,7 +33,8 @@ class Components(Analysis):
     Per task the factors are model, method and their interaction; across tasks, if all have the same primary metric in
     the same unit, task and its interactions too (errors of numbers are in the unit of their task, and would all be the
     task's); the seed is what is left within a cell. Models that differ in the seed of their
-    pretraining alone are nested in their backbone, which is then the model. A run made twice counts once.
+    pretraining alone are nested in their backbone, which is then the model. Where models of one ``family`` were trained
+    under several frameworks, the framework is a factor too, and the family is the model. A run made twice counts once.
 
     Grid complete, all cells with equally many completed runs: method of moments from the expected mean squares
     (Searle, Casella & McCulloch 1992, ch. 4). Else REML (Patterson & Thompson 1971), and in very large grids, where the
@@ -64,6 +65,10 @@ class Components(Analysis):
         shown = wording.shown(tables["runs"]).sort_values([*RUN_CELL, "seed"], ignore_index=True)
         runs = twins.without_reruns(shown)
         runs = runs.assign(backbone=runs["backbone"].fillna(runs["model"]))
+        if "family" in runs:
+            # Of runs from elsewhere nobody knows what trained them: no framework of ours.
+            known = {"family": runs["family"].fillna(runs["model"]), "framework": runs["framework"].fillna("unknown")}
+            runs = runs.assign(**known)
         copies = shown["task"].value_counts() - runs["task"].value_counts()
         rows = []
         for task, of_task in runs.groupby("task"):

@@ -6,13 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability import registry
+from variability.errors import Problem
 from variability.fitting import Data, FitResult
 from variability.sources import Sources
+
+if TYPE_CHECKING:
+    from variability.methods import Method
 
 
 class Framework(ABC):
@@ -26,6 +30,11 @@ class Framework(ABC):
     STORES_FEATURES: ClassVar[bool] = False
     #: Packages whose versions a run's record states.
     PACKAGES: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def problems(cls, method: Method, recipe: Mapping[str, Any]) -> Iterator[Problem]:
+        """What it cannot do of a method (key ``method``) or a recipe (``recipe.<key>``), said before the first job."""
+        return iter(())
 
     @staticmethod
     @abstractmethod

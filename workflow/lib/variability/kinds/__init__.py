@@ -33,6 +33,8 @@ class Kind(ABC):
     MEASURE_UNIT: ClassVar[str]
     #: What a training loss is counted in.
     LOSS_UNIT: ClassVar[str]
+    #: What ``loss`` is, by name, for frameworks other than torch: cross_entropy, squared_error.
+    LOSS: ClassVar[str | None] = None
     #: NumPy type of the stored labels.
     LABELS: ClassVar[type]
 
@@ -52,11 +54,17 @@ class Kind(ABC):
         """By what splits are stratified: (n,) of int, and the strata's names; all alike if there is nothing."""
         return np.zeros(len(labels), np.int64), ["any"]
 
+    def answers(self, labels: np.ndarray) -> np.ndarray:
+        """(n,) labels as the loss takes them."""
+        return labels
+
     # Training, in torch --------------------------------------------------------------------------------------------
 
-    @abstractmethod
     def targets(self, labels: np.ndarray) -> torch.Tensor:
         """(n,) labels as the loss takes them."""
+        import torch
+
+        return torch.from_numpy(self.answers(labels))
 
     @abstractmethod
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
@@ -69,8 +77,8 @@ class Kind(ABC):
         return outputs
 
     @abstractmethod
-    def evaluate(self, said: torch.Tensor, labels: np.ndarray) -> tuple[float, float]:
-        """The loss, without label smoothing, and MEASURE of summaries (n, ...)."""
+    def evaluate(self, said: torch.Tensor | np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        """The loss, without label smoothing, and MEASURE of summaries (n, ...) in the CPU's memory."""
 
     @abstractmethod
     def columns(self, said: np.ndarray, labels: np.ndarray) -> dict[str, pa.Array]:

@@ -17,6 +17,7 @@ class Classification(Kind):
     MEASURE_LABEL: ClassVar[str] = "accuracy"
     MEASURE_UNIT: ClassVar[str] = "fraction of examples"
     LOSS_UNIT: ClassVar[str] = "nats per example"
+    LOSS: ClassVar[str] = "cross_entropy"
     LABELS: ClassVar[type] = np.int64
 
     def outputs(self, class_names, facts=None):
@@ -25,10 +26,8 @@ class Classification(Kind):
     def strata(self, labels, class_names):
         return labels, class_names
 
-    def targets(self, labels):
-        import torch
-
-        return torch.from_numpy(labels.astype(np.int64))
+    def answers(self, labels):
+        return labels.astype(np.int64)
 
     def loss(self, outputs, targets, label_smoothing=0.0):
         from torch.nn import functional
@@ -36,20 +35,19 @@ class Classification(Kind):
         return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
     def evaluate(self, said, labels):
-        targets = self.targets(labels)
+        answers, scores = self.answers(labels), np.asarray(said)
         # Sums over many examples are taken in double precision.
-        return self.loss(said.double(), targets).item(), (said.argmax(1) == targets).double().mean().item()
+        right = _log_softmax(scores)[np.arange(len(answers)), answers]
+        return float(-right.mean()), float((scores.argmax(1) == answers).mean())
 
     def columns(self, said, labels):
         import pyarrow as pa
-        import torch
 
-        scores = torch.from_numpy(said)
-        probabilities = scores.softmax(1).numpy()
+        probabilities = np.exp(_log_softmax(said)).astype(np.float32)
         offsets = np.arange(len(labels) + 1, dtype=np.int32) * probabilities.shape[1]
         return {
             "y_true": pa.array(labels.astype(np.int64)),
-            "y_pred": pa.array(scores.argmax(1).numpy()),
+            "y_pred": pa.array(said.argmax(1)),
             "probabilities": pa.ListArray.from_arrays(offsets, probabilities.reshape(-1)),
         }
 
@@ -69,3 +67,10 @@ class Classification(Kind):
 
     def losses(self, y_true, y_pred):
         return (y_pred != y_true).astype(float)
+
+
+def _log_softmax(scores: np.ndarray) -> np.ndarray:
+    """(n, classes) in double precision: rounded to single, it is the same whichever library the scores are from."""
+    with np.errstate(invalid="ignore"):  # what is not finite gives NaN
+        shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

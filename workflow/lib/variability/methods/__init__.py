@@ -23,6 +23,10 @@ class Method(WithExtras, ABC):
     #: Options that must be given.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
 
+    #: Whether it asks a network for nothing but its head and its blocks, which networks of every framework have; else
+    #: it looks into torch modules.
+    BY_BLOCKS: ClassVar[bool] = False
+
     #: Seeds that one job fits where the config leaves it open: enough that starting the frameworks is a small part, few
     #: enough that jobs can run side by side.
     SEEDS_PER_JOB: ClassVar[int]

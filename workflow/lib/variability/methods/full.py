@@ -8,6 +8,7 @@ from variability.methods import Method
 class Full(Method):
     """The whole network trains."""
 
+    BY_BLOCKS: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 5
 
     def frozen(self) -> str | None:

@@ -8,6 +8,7 @@ from variability.methods import BACKBONE, Method
 class LinearProbe(Method):
     """Only the head trains. The backbone, its BatchNorm statistics included, stays as it was."""
 
+    BY_BLOCKS: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 50
 
     def frozen(self) -> str | None:

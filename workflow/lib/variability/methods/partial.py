@@ -11,19 +11,17 @@ class Partial(Method):
 
     OPTIONS: ClassVar[dict[str, dict]] = {"blocks": {"type": "integer", "minimum": 1}}
     REQUIRED: ClassVar[tuple[str, ...]] = ("blocks",)
-
+    BY_BLOCKS: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 10
 
     def frozen(self) -> str | None:
         return f"{BACKBONE}-less-{self.options['blocks']}"
 
     def trainable(self, network) -> list[str]:
-        from variability.networks import last_blocks
-
         asked, there = self.options["blocks"], len(network.blocks)
         if asked >= there:
             raise UserError(
-                f"methods: partial with blocks: {asked} leaves nothing frozen in {type(network.module).__name__}, "
+                f"methods: partial with blocks: {asked} leaves nothing frozen in {network.name}, "
                 f"which has {there} blocks; use at most {there - 1}, or the method full"
             )
-        return last_blocks(network, asked)
+        return network.last_blocks(asked)

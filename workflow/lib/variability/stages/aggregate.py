@@ -30,7 +30,8 @@ def aggregate(
 
     scores: manifests of the tables of ``score``, which lie below them. manifests: of all blocks of ``finetune``; each
     run's ``run.json`` and ``history.csv`` lie in a folder named by its seed beside the manifest. spec: ``models``
-    {name: {provider, architecture, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind, metric}},
+    {name: {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks``
+    {name: {kind, metric}},
     ``methods`` {name: {kind, options}}, ``imports`` {name: how to read that file, see ``imports.imported_runs``},
     ``grid`` which of their runs to keep.
     imported: {name: file}. The bytes do not depend on the order of the files. Raises UserError if scores and records

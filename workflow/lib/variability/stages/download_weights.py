@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from variability import files, registry
 from variability.errors import UserError
 from variability.mirrors import get_file
-from variability.weights import weights_kind
+from variability.weights import weights_kind, write_tensors
 
 
 def download_weights(
@@ -36,9 +34,9 @@ def download_weights(
         else:
             source, facts = provider.fetch_weights(fetcher, Path(folder))
         facts["source_sha256"] = files.sha256(source)
-        tensors = {name: tensor.contiguous() for name, tensor in provider.convert(source).items()}
+        tensors = provider.convert(source)
     with files.replacing(target) as aside:
-        safetensors.torch.save_file(tensors, aside)
+        write_tensors(aside, tensors)
     named = {key: model[key] for key in ("provider", "architecture", "options", "weights") if key in model}
     files.write_json(manifest, named | facts | {"sha256": files.sha256(target)})
 
