@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from variability import registry
 from variability.datasets import PARTITIONS
+from variability.datasets._interactions import TARGETS
 from variability.errors import UserError
 from variability.fetching import Fetcher
 from variability.files import sha256
@@ -74,7 +76,7 @@ def test_options_are_a_schema_that_accepts_its_own_defaults(name):
     Draft202012Validator.check_schema({"type": "object", "properties": found.OPTIONS, "required": list(found.REQUIRED)})
     assert set(found.REQUIRED) <= set(found.OPTIONS)
     assert "mirrors" not in found.OPTIONS
-    assert found.KINDS and set(found.KINDS) <= {"classification", "regression"}
+    assert found.KINDS and set(found.KINDS) <= set(registry.names("kinds"))
     for option, schema in found.OPTIONS.items():
         if "default" in schema:
             Draft202012Validator(schema).validate(schema["default"]), option
@@ -85,7 +87,11 @@ def offline(name, arrays, photos):
     return plugin(name, **options[name])
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names("datasets") if name != "torchvision"])
+def of_modality(modality):
+    return [name for name in registry.names("datasets") if modality == registry.find("datasets", name).MODALITY]
+
+
+@pytest.mark.parametrize("name", [name for name in of_modality("image") if name != "torchvision"])
 def test_examples_have_the_shapes_they_promise(name, arrays, photos):
     dataset = offline(name, arrays, photos)
     assert list(dataset.check()) == []
@@ -104,6 +110,42 @@ def test_examples_have_the_shapes_they_promise(name, arrays, photos):
         assert image.dtype == np.uint8
         assert image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
         assert (examples.read(index) == image).all()
+
+
+@pytest.fixture
+def log(tmp_path):
+    users, items = np.divmod(np.arange(12 * 6), 6)
+    rows = [f"{user},{(user + item) % 8},{item},{item % 5 + 1}" for user, item in zip(users, items, strict=True)]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,time,rating", *rows]))
+    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
+        swapped = [[row.split(",")[at] for at in (0, 1, 3, 2)] for row in rows]
+        archive.writestr("ml-100k/u.data", "\n".join("\t".join(row) for row in swapped))
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["next_item", "rating"])
+@pytest.mark.parametrize("name", of_modality("interactions"))
+def test_interactions_are_sequences_whose_last_item_is_asked_for(name, target, log):
+    options = {
+        "category_walks": {"users": 12, "items": 20, "categories": 3, "length": [5, 9]},
+        "interactions_table": {"path": str(log / "log.csv")},
+        "movielens": {"version": "100k"},
+    }
+    dataset = plugin(name, **options[name], target=target)
+    assert list(dataset.check()) == []
+    examples = dataset.load(log if dataset.is_remote() else None)
+    assert set(examples.partition) == set(PARTITIONS)
+    assert examples.labels.dtype == (np.int64 if target == "next_item" else np.float64)
+    assert examples.facts["target"] == target and dataset.kinds() == (TARGETS[target],)
+    assert examples.groups.max() + 1 == examples.facts["users"]
+    if dataset.size() is not None:
+        shipped, counts = np.unique(examples.partition, return_counts=True)
+        assert dataset.size() == dict(zip(shipped.tolist(), counts.tolist(), strict=True))
+    for index in (0, len(examples) - 1):
+        sequence = examples.read(index)
+        assert sequence.min() >= 0 and sequence.max() < examples.facts["items"]
+        if target == "next_item":
+            assert sequence[-1] == examples.labels[index]
 
 
 # digits and glyphs --------------------------------------------------------------------------------------------------

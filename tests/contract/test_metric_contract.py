@@ -18,6 +18,8 @@ def examples(kind, perfect=False):
     if kind == "regression":
         truth = rng.normal(size=40)
         return truth, truth if perfect else truth + rng.normal(size=40), None
+    if kind == "ranking":
+        return np.ones(40), np.ones(40) if perfect else rng.integers(1, 20, 40).astype(float), None
     truth = np.arange(40) % 8
     probabilities = np.eye(8)[truth] if perfect else rng.dirichlet(np.ones(8), 40)
     return truth, probabilities.argmax(axis=1), probabilities

@@ -49,6 +49,7 @@ class Tiny:
     MODALITY = "image"
     KINDS = ("classification", "regression")
     FRAMEWORK = "pytorch"
+    HAS_PREFIX = True
     PACKAGES = ()
 
     def __init__(self, model, assets=None):

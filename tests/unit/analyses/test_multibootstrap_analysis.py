@@ -16,13 +16,13 @@ TASK = "digits"
 KINDS = {int: "classification", float: "regression"}
 
 
-def of_losses(cells, kind=int):
+def of_losses(cells, kind=int, groups=None):
     """Predictions whose losses are the given ones, {(model, method): {seed: row}}; for regression, their squares."""
 
     def source(rows):
         for seed, row in rows.items():
-            truth = np.zeros(len(row), dtype=kind)
-            yield RunPredictions(seed, np.arange(len(row)), truth, np.asarray(row, dtype=kind), None, kind=KINDS[kind])
+            truth, said = np.zeros(len(row), dtype=kind), np.asarray(row, dtype=kind)
+            yield RunPredictions(seed, np.arange(len(row)), truth, said, None, groups, kind=KINDS[kind])
 
     return Predictions(
         {(model, TASK, method): lambda *_, rows=rows: source(rows) for (model, method), rows in cells.items()}
@@ -38,11 +38,11 @@ def runs_of(cells, **columns):
     return runs.assign(**columns)
 
 
-def compared(cells, kind=int, runs=None, **options):
+def compared(cells, kind=int, runs=None, groups=None, **options):
     runs = runs_of(cells) if runs is None else runs
     if kind is float:
         runs = runs.assign(metric=runs["metric"].map({"accuracy": "rmse", "nll": "mae"}))
-    tables = {"runs": runs, "predictions": of_losses(cells, kind)}
+    tables = {"runs": runs, "predictions": of_losses(cells, kind, groups)}
     return registry.find("analyses", "multibootstrap")(options).table(tables)
 
 
@@ -308,3 +308,41 @@ def test_it_covers_the_true_difference_with_enough_seeds_and_too_rarely_with_few
     covered = found["low"].le(0.02) & found["high"].ge(0.02)
     assert found["seeds_paired"].all()
     assert lowest < covered.mean() < highest
+
+
+# Groups of examples ---------------------------------------------------------------------------------------------------
+
+
+def some_cells(examples, kind=int, seed=0):
+    rng = np.random.default_rng(seed)
+    names = [("a", "full"), ("a", "linear_probe"), ("b", "full")]
+    return {name: seeds(rng.integers(0, 2, (6, examples)).astype(kind)) for name in names}
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_groups_of_one_example_each_change_nothing(kind):
+    cells, groups = some_cells(20, kind), np.random.default_rng(1).permutation(20) * 7
+    pd.testing.assert_frame_equal(compared(cells, kind), compared(cells, kind, groups=groups), check_exact=True)
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_saying_each_example_several_times_over_is_no_more_evidence(kind):
+    once = some_cells(20, kind)
+    thrice = {name: {seed: np.tile(row, 3) for seed, row in rows.items()} for name, rows in once.items()}
+    one, other = compared(once, kind), compared(thrice, kind, groups=np.tile(np.arange(20), 3))
+    numbers = ["difference", "low", "high", "p"]
+    pd.testing.assert_frame_equal(one[numbers], other[numbers])
+    assert (other["n_examples"] == 60).all() and (other["n_groups"] == 20).all()
+    assert set(other["unit"]) == {"seeds and groups of examples"}
+    pooled = compared(thrice, kind)
+    assert (pooled["high"] - pooled["low"] < other["high"] - other["low"]).all()
+
+
+def test_groups_of_unequal_sizes_by_hand():
+    # Of two groups one has one example, which the one model always misses, the other three, which it never misses; a
+    # resample has the one twice, both, or the other twice: its error is 1, 1/4 or 0.
+    cells = {("b", "full"): seeds([[1, 0, 0, 0]] * 6), ("a", "full"): right(6, 4)}
+    row = compared(cells, groups=np.array([5, 3, 3, 3])).iloc[0]
+    assert (row["difference"], row["low"], row["high"]) == (0.25, 0, 1)
+    inner = compared(cells, groups=np.array([5, 3, 3, 3]), level=0.4).iloc[0]
+    assert (inner["low"], inner["high"]) == (0.25, 0.25)

@@ -18,13 +18,13 @@ from variability.predictions import Predictions, RunPredictions
 KINDS = {int: "classification", float: "regression"}
 
 
-def of_losses(cells, kind=int):
+def of_losses(cells, kind=int, groups=None):
     """Predictions whose losses are the given ones (runs, examples); for regression, the squares of the given."""
 
     def source(losses):
         for seed, row in enumerate(losses):
-            truth = np.zeros(len(row), dtype=kind)
-            yield RunPredictions(seed, np.arange(len(row)), truth, np.asarray(row, dtype=kind), None, kind=KINDS[kind])
+            truth, said = np.zeros(len(row), dtype=kind), np.asarray(row, dtype=kind)
+            yield RunPredictions(seed, np.arange(len(row)), truth, said, None, groups, kind=KINDS[kind])
 
     return Predictions({cell: lambda *_, losses=losses: source(losses) for cell, losses in cells.items()})
 
@@ -37,9 +37,9 @@ def runs_of(count, kind):
     return runs
 
 
-def split(losses, kind=int, **options):
+def split(losses, kind=int, groups=None, **options):
     """The row of a study of one cell."""
-    predictions = of_losses({("a", "digits", "full"): losses}, kind)
+    predictions = of_losses({("a", "digits", "full"): losses}, kind, groups)
     tables = {"runs": runs_of(len(losses), kind), "predictions": predictions}
     return registry.find("analyses", "noise_split")(options).table(tables).iloc[0]
 
@@ -248,3 +248,50 @@ def test_cells_from_elsewhere_are_rows_without_numbers():
     found = registry.find("analyses", "noise_split")({}).table(tables | {"runs": both})
     row = found[found["model"] == "theirs"].iloc[0]
     assert np.isnan(row["sd_observed"]) and "elsewhere" in row["note"]
+
+
+# Groups of examples ---------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(2, 5), st.integers(2, 7), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=20)
+def test_groups_of_one_example_each_change_nothing(runs, examples, random):
+    losses = [[random.randint(0, 1) for _ in range(examples)] for _ in range(runs)]
+    groups = np.array(random.sample(range(100), examples))
+    pd.testing.assert_series_equal(split(losses), split(losses, groups=groups), check_exact=True)
+
+
+def test_saying_each_example_several_times_over_is_no_more_evidence():
+    once = np.random.default_rng(0).integers(0, 2, (5, 12))
+    one, other = split(once), split(np.tile(once, 3), groups=np.tile(np.arange(12), 3))
+    for column in ("variance_seed", "variance_test_set", "sd_seed_low", "sd_seed_high", "f", "p"):
+        assert other[column] == pytest.approx(one[column]), column
+    assert other["sd_of_test_set_on_mean"] == pytest.approx(one["sd_of_test_set_on_mean"])
+    assert (other["n_examples"], other["n_groups"]) == (36, 12)
+
+
+def test_groups_of_unequal_sizes_by_hand():
+    # Shares 1/4 and 3/4 of the examples. The groups' means are 0 and 1, 1/3 and 2/3: variances 1/2 and 1/18; the scores
+    # are 1/4 and 3/4, of variance 1/8. 1 - sum of squared shares is 3/8.
+    row = split([[0, 1, 0, 0], [1, 1, 1, 0]], groups=np.array([8, 2, 2, 2]))
+    seed = (1 / 8 - (1 / 16 * 1 / 2 + 9 / 16 * 1 / 18)) / (3 / 8)
+    assert row["variance_seed"] == pytest.approx(seed)
+    assert row["variance_test_set"] == pytest.approx(1 / 8 - seed)
+    # The groups' means over runs are 1/2 and 1/2, and so is the score's.
+    assert row["sd_of_test_set_on_mean"] == pytest.approx(0)
+
+
+def test_the_seeds_variance_is_unbiased_with_groups_of_any_size():
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(12), rng.integers(1, 9, 12))
+    clustered, pooled = [], []
+    for _ in range(150):
+        # Users differ, and so does what a run makes of a user.
+        of_users = rng.normal(0, 1, 12) + rng.normal(0, 0.5, (6, 12))
+        losses = 9 + rng.normal(0, 0.2, (6, 1)) + of_users[:, groups] + rng.normal(0, 0.1, (6, len(groups)))
+        roots = np.sqrt(np.maximum(losses, 0))
+        clustered.append(split(roots, float, groups)["variance_seed"])
+        pooled.append(split(roots, float)["variance_seed"])
+    error = np.std(clustered, ddof=1) / len(clustered) ** 0.5
+    assert np.mean(clustered) == pytest.approx(0.04, abs=3 * error)
+    assert np.mean(pooled) > 0.04 + 3 * error, "what runs make of a user would pass for the seed's"

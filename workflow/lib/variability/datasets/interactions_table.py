@@ -18,8 +18,8 @@ _READERS = {".csv": ",", ".tsv": "\t", ".parquet": None}
 class InteractionsTable(Dataset):
     """A .csv, .tsv or .parquet file, one interaction per row; ``columns`` says what its columns are called.
 
-    time may be a number or a date; users and items may be anything. Without a time the order of the rows is that of
-    time.
+    time may be a number or a date (ISO 8601); users and items may be anything. Without a time the order of the rows is
+    that of time.
     """
 
     MODALITY: ClassVar[str] = "interactions"
@@ -111,6 +111,6 @@ def _numbers(column, path: Path) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy()
     try:
-        return pd.to_datetime(column, utc=True).astype("int64").to_numpy()
+        return pd.to_datetime(column, format="ISO8601", utc=True).astype("int64").to_numpy()
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: column {column.name!r} holds neither numbers nor dates ({error})") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -44,20 +42,30 @@ class Catalogue(nn.Module):
                 parameter.copy_(torch.empty(parameter.shape).normal_(0, SD, generator=generator))
 
 
-class Recommender(nn.Module):
-    """int32 (B, width, 2 or 3) batches of ``_sequences.Sequences`` -> (asked, units).
+class Body(nn.Module):
+    """(B, width, hidden) vectors, (B, width) which of them there are -> (B, width, hidden).
 
-    body: (B, width, hidden) vectors, (B, width) which of them there are -> (B, width, hidden); its parts are registered
-    by ``parts``, from input to output, so that they can be named block by block. masks: whether items are hidden.
+    model: of transformers. project: what follows it. length: of the longest sequence.
     """
 
-    def __init__(self, body: Callable, parts: dict[str, nn.Module], catalogue: Catalogue, masks: bool):
+    def __init__(self, model: nn.Module, project: nn.Module, length: int):
         super().__init__()
-        # Past nn.Module, which would register the parts a second time under the body's names.
-        object.__setattr__(self, "_body", body)
+        self.model, self.project, self._length = model, project, length
+
+    def forward(self, vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        # Counted from the end, so that the width of a batch makes no difference.
+        places = torch.arange(self._length - vectors.shape[1], self._length, device=vectors.device)[None]
+        said = self.model(inputs_embeds=vectors, attention_mask=there.long(), position_ids=places)
+        return self.project(said.last_hidden_state)
+
+
+class Recommender(nn.Module):
+    """int32 (B, width, 2 or 3) batches of ``_sequences.Sequences`` -> (asked, units). masks: whether it hides items."""
+
+    def __init__(self, body: Body, catalogue: Catalogue, masks: bool):
+        super().__init__()
         self.hidden = nn.Parameter(torch.empty(catalogue.weight.shape[1]).normal_(0, SD)) if masks else None
-        for name, part in parts.items():
-            self.add_module(name, part)
+        self.body = body
         self.catalogue = catalogue
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
@@ -67,12 +75,12 @@ class Recommender(nn.Module):
             vectors = torch.where((items == HIDDEN)[..., None], self.hidden, vectors)
         if self.catalogue.rated is not None:
             vectors = vectors + batch[..., 2].view(torch.float32)[..., None] * self.catalogue.rated
-        said = self._body(vectors, items != NONE)
+        said = self.body(vectors, items != NONE)
         return self.catalogue(said[answers != NOT_ASKED])
 
 
-def bert(options: dict, length: int) -> tuple[Callable, dict[str, nn.Module]]:
-    """A bidirectional body and its parts (Sun et al. 2019, with the projection of its equation 7)."""
+def bert(options: dict, length: int) -> tuple[Body, list[str], list[str]]:
+    """A bidirectional body (Sun et al. 2019, with the projection of its equation 7), its blocks and all its parts."""
     from transformers import BertConfig, BertModel
     from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
 
@@ -83,20 +91,16 @@ def bert(options: dict, length: int) -> tuple[Callable, dict[str, nn.Module]]:
         hidden_dropout_prob=options["dropout"], attention_probs_dropout_prob=options["dropout"],
         attn_implementation="eager",
     )  # fmt: skip
-    model, project = BertModel(config, add_pooling_layer=False), BertPredictionHeadTransform(config)
+    model = BertModel(config, add_pooling_layer=False)
     # Vectors come from the catalogue.
     model.embeddings.word_embeddings = None
-
-    def body(vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        places = _places(vectors, length)
-        said = model(inputs_embeds=vectors, attention_mask=there.long(), position_ids=places)
-        return project(said.last_hidden_state)
-
-    return body, {"embeddings": model.embeddings, "layers": model.encoder.layer, "project": project}
+    layers = [f"model.encoder.layer.{at}" for at in range(options["layers"])]
+    blocks = ["model.embeddings", *layers]
+    return Body(model, BertPredictionHeadTransform(config), length), blocks, [*blocks, "project"]
 
 
-def gpt(options: dict, length: int) -> tuple[Callable, dict[str, nn.Module]]:
-    """A causal body and its parts (Kang and McAuley 2018)."""
+def gpt(options: dict, length: int) -> tuple[Body, list[str], list[str]]:
+    """A causal body (Kang and McAuley 2018), its blocks and all its parts."""
     from transformers import GPT2Config, GPT2Model
 
     config = GPT2Config(
@@ -106,14 +110,5 @@ def gpt(options: dict, length: int) -> tuple[Callable, dict[str, nn.Module]]:
     )  # fmt: skip
     model = GPT2Model(config)
     model.wte = None
-
-    def body(vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        places = _places(vectors, length)
-        return model(inputs_embeds=vectors, attention_mask=there.long(), position_ids=places).last_hidden_state
-
-    return body, {"positions": model.wpe, "drop": model.drop, "layers": model.h, "norm": model.ln_f}
-
-
-def _places(vectors: torch.Tensor, length: int) -> torch.Tensor:
-    """(1, width), counted from the end, so that the width of a batch makes no difference."""
-    return torch.arange(length - vectors.shape[1], length, device=vectors.device)[None]
+    blocks = ["model.wpe", *(f"model.h.{at}" for at in range(options["layers"]))]
+    return Body(model, nn.Identity(), length), blocks, [*blocks, "model.ln_f"]

@@ -82,17 +82,18 @@ class Sequential(Provider):
 
     def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
         from variability import seeding
-        from variability.networks import Network, find_blocks
+        from variability.networks import Network
         from variability.providers import _recommender
 
         make, ranks = getattr(_recommender, ARCHITECTURES[self.model["architecture"]]), facts["target"] == "next_item"
         with seeding.torch_global(seed, "init"):
-            body, parts = make(self._options, facts["max_length"])
+            body, *chains = make(self._options, facts["max_length"])
             catalogue = _recommender.Catalogue(facts["items"], self._options["hidden_size"], ranks)
-            module = _recommender.Recommender(body, parts, catalogue, self.masking(facts) is not None)
+            module = _recommender.Recommender(body, catalogue, self.masking(facts) is not None)
         if weights is not None:
             self._load(module, weights)
-        network = Network(module, "catalogue", find_blocks(module, "catalogue"))
+        blocks, parts = ([f"body.{name}" for name in chain] for chain in chains)
+        network = Network(module, "catalogue", blocks, [*parts, "catalogue"])
         self.draw_head(network, seed)
         return network
 
