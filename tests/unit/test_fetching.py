@@ -354,9 +354,9 @@ def test_a_short_download_prints_nothing(server, tmp_path, capfd):
 def test_a_name_that_many_files_have_is_not_looked_for_in_a_mirror_where_another_is_given(tmp_path):
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "model.safetensors").write_bytes(b"of another model")
-    mirrored = Fetcher([tmp_path / "mirror"], progress=False, retries=0)
+    asked = ("hub://x/model.safetensors", tmp_path / "got", None, "net.safetensors")
     with pytest.raises(UserError, match="only http, https and file"):
-        mirrored.fetch("hub://x/model.safetensors", tmp_path / "got", filename="net.safetensors")
+        fetcher(mirrors=[tmp_path / "mirror"]).fetch(*asked)
     (tmp_path / "mirror" / "net.safetensors").write_bytes(b"the one")
-    mirrored.fetch("hub://x/model.safetensors", tmp_path / "got", filename="net.safetensors")
+    fetcher(mirrors=[tmp_path / "mirror"]).fetch(*asked)
     assert (tmp_path / "got").read_bytes() == b"the one"
