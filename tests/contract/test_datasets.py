@@ -55,6 +55,20 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+def listed(photos, targets=("old", "new"), table="list.csv", **columns):
+    """Options for a table of the photos, whose targets repeat."""
+    import pandas as pd
+
+    files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
+    frame = pd.DataFrame({"image": files, "target": [targets[at % len(targets)] for at in range(len(files))]})
+    frame = frame.assign(**columns)
+    if table.endswith(".parquet"):
+        frame.to_parquet(photos / table)
+    else:
+        frame.to_csv(photos / table, index=False, sep="\t" if table.endswith(".tsv") else ",")
+    return {"path": str(photos / table)}
+
+
 # Every plug-in ------------------------------------------------------------------------------------------------------
 
 
@@ -83,7 +97,8 @@ def test_options_are_a_schema_that_accepts_its_own_defaults(name):
 
 
 def offline(name, arrays, photos):
-    options = {"npz": {"path": str(arrays)}, "image_folder": {"path": str(photos)}} | SMALL
+    files = {"npz": {"path": str(arrays)}, "image_folder": {"path": str(photos)}, "image_table": listed(photos)}
+    options = files | SMALL
     return plugin(name, **options[name])
 
 
@@ -305,3 +320,105 @@ def test_a_folder_that_is_neither_or_both_is_refused(photos, tmp_path):
 
 def test_a_path_that_is_neither_a_directory_nor_an_archive_is_refused(tmp_path):
     assert "neither a directory nor" in problems("image_folder", path=str(tmp_path / "typo"))[0]
+
+
+# glyphs as numbers, tables of targets ---------------------------------------------------------------------------------
+
+
+def test_the_angle_of_a_glyph_is_the_one_it_was_turned_by():
+    """By the direction in which its ink is spread most, which is no angle of the drawing code."""
+    alone = {"rotation": 40, "scale": 0, "translation": 0, "shear": 0}
+    options = {"letters": "l", "fonts": ["cmss10"], "per_font": 12, "size": 128, "jitter": alone, "target": "rotation"}
+    examples = plugin("glyphs", **options).load(None)
+    assert examples.class_names == [] and examples.labels.dtype == np.float64
+    assert examples.labels.min() < -10 and examples.labels.max() > 10
+    for index, angle in enumerate(examples.labels):
+        ink = examples.read(index).astype(float)
+        row, column = np.indices(ink.shape)
+        x, y = column - (ink * column).sum() / ink.sum(), (ink * row).sum() / ink.sum() - row
+        spread = np.array([[(ink * a * b).sum() for a in (x, y)] for b in (x, y)])
+        along = np.linalg.eigh(spread)[1][:, 1]
+        # An upright stroke points up; one turned anticlockwise points to the left of that.
+        turned = np.rad2deg(np.arctan2(*(along * np.sign(along[1]) * [-1, 1])))
+        assert turned == pytest.approx(angle, abs=0.5)
+
+
+def test_the_target_changes_no_glyph():
+    numbers, letters = (plugin("glyphs", per_font=2, **more).load(None) for more in ({"target": "rotation"}, {}))
+    assert len(numbers) == len(letters)
+    assert all((numbers.read(at) == letters.read(at)).all() for at in range(0, len(numbers), 97))
+    assert plugin("glyphs", target="rotation").kinds() == ("regression",)
+    assert plugin("glyphs").kinds() == ("classification",)
+
+
+def test_glyphs_that_are_never_turned_have_no_angle_to_learn():
+    assert "allow some degrees" in problems("glyphs", target="rotation", jitter={"rotation": 0})[0]
+    assert problems("glyphs", target="rotation", letters="aA") == []
+
+
+@pytest.mark.parametrize("table", ["list.csv", "list.tsv", "list.parquet"])
+def test_a_table_of_numbers_is_for_regression_and_one_of_words_for_classification(photos, table):
+    dataset = plugin("image_table", **listed(photos, (1.5, -2), table))
+    assert dataset.kinds() == ("regression",) and list(dataset.check()) == []
+    examples = dataset.load(None)
+    assert examples.labels.tolist()[:3] == [1.5, -2, 1.5] and examples.class_names == []
+    dataset = plugin("image_table", **listed(photos, ("old", "new"), table))
+    assert dataset.kinds() == ("classification",)
+    examples = dataset.load(None)
+    assert examples.class_names == ["new", "old"] and examples.labels.tolist()[:3] == [1, 0, 1]
+    assert examples.read(0).shape == (6, 5, 3)
+
+
+def test_numbers_may_be_names_of_classes(photos):
+    dataset = plugin("image_table", **listed(photos, (3, 12)), targets="classes")
+    assert dataset.kinds() == ("classification",)
+    assert dataset.load(None).class_names == ["12", "3"]
+
+
+def test_a_table_says_splits_and_groups(photos):
+    shipped = ["Train", "val", "test", None] * 3
+    options = listed(photos, (1.0, 2.0), split=shipped, patient=list("bbbaaacccddd"))
+    examples = plugin("image_table", **options, group="patient", **{"split": "split"}).load(None)
+    assert examples.partition.tolist() == ["train", "validation", "test", ""] * 3
+    assert examples.groups.tolist() == [1, 1, 1, 0, 0, 0, 2, 2, 2, 3, 3, 3]
+
+
+def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(photos, tmp_path):
+    import shutil
+
+    listed(photos, (1.0, 2.0))
+    (tmp_path / "mirror").mkdir()
+    (photos / "list.csv").rename(tmp_path / "mirror" / "mirrored-list.csv")
+    shutil.make_archive(str(tmp_path / "mirror" / "pictures"), "zip", photos)
+    options = {"path": "mirrored-list.csv", "images": "pictures.zip"}
+    assert "say numbers or classes" in problems("image_table", [tmp_path / "mirror"], **options)[0]
+    dataset = plugin("image_table", **options, targets="numbers")
+    assert dataset.is_remote() and list(dataset.check([tmp_path / "mirror"])) == []
+    (tmp_path / "got").mkdir()
+    dataset.download(tmp_path / "got", Fetcher([tmp_path / "mirror"]))
+    examples = dataset.load(tmp_path / "got")
+    assert len(examples) == 12 and examples.read(11).shape == (6, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"image": ["../list.csv"] * 12}, "leads outside"),
+        ({"image": ["absent.png"] * 12}, "row 1 names 'absent.png', and there is no file"),
+        ({"target": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has nothing in 'target'"),
+        ({"target": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "row 5 has the target inf"),
+        ({"target": ["same"] * 12}, "1 class"),
+        ({"split": ["train"] * 11 + ["tset"]}, "row 12 is of the split 'tset'; known are train or validation or test"),
+    ],
+)
+def test_a_table_that_makes_no_task_is_refused_by_its_row(photos, changes, said):
+    options = listed(photos, **changes) | ({"split": "split"} if "split" in changes else {})
+    with pytest.raises(UserError, match=said):
+        plugin("image_table", **options).load(None)
+
+
+def test_a_table_without_a_column_is_told_before_the_first_job(photos):
+    options = listed(photos)
+    assert "did you mean 'target'?" in problems("image_table", **options, target="tarket")[0]
+    assert "no column 'fold'" in problems("image_table", **options, split="fold")[0]
+    assert "is no .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", targets="numbers")[0]

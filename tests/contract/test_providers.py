@@ -1,253 +1,185 @@
 """Every provider builds networks with a fresh head, from a seed and nothing else."""
 
-import inspect
-import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
+from support import ROOT
 
-from variability import networks, prefix, registry, seeding
+from variability import extras, frameworks, modalities, registry
 from variability.errors import UserError
-from variability.preprocessing import Preprocess
-from variability.providers._torchvision_source import architectures
-from variability.providers.torchvision import Torchvision
 
 LIBRARY = Path(registry.__file__).parents[1]
-HEAVY = pytest.mark.slow
-# One member of each family, the side of the images it is tried on, and options that make it cheap.
-FAMILIES = [
-    pytest.param("alexnet", 64, {}, marks=HEAVY),
-    pytest.param("vgg11_bn", 32, {}, marks=HEAVY),
-    pytest.param("resnet18", 32, {}),
-    pytest.param("resnext50_32x4d", 32, {}, marks=HEAVY),
-    pytest.param("wide_resnet50_2", 32, {}, marks=HEAVY),
-    pytest.param("densenet121", 32, {}),
-    pytest.param("inception_v3", 75, {}, marks=HEAVY),
-    pytest.param("googlenet", 32, {}),
-    pytest.param("mobilenet_v2", 32, {"width_mult": 0.25}),
-    pytest.param("mobilenet_v3_small", 32, {}),
-    pytest.param("shufflenet_v2_x0_5", 32, {}),
-    pytest.param("squeezenet1_1", 32, {}),
-    pytest.param("mnasnet0_5", 32, {}),
-    pytest.param("regnet_y_400mf", 32, {}),
-    pytest.param("efficientnet_b0", 32, {}),
-    pytest.param("efficientnet_v2_s", 32, {}, marks=HEAVY),
-    pytest.param("convnext_tiny", 32, {}),
-    pytest.param("vit_b_32", 32, {"image_size": 32}, marks=HEAVY),
-    pytest.param("swin_t", 32, {}),
-    pytest.param("swin_v2_t", 32, {}, marks=HEAVY),
-    pytest.param("maxvit_t", 224, {}, marks=HEAVY),
-]
 
 
-def provider(architecture: str, weights: str = "none", **entry) -> Torchvision:
-    return Torchvision({"architecture": architecture, "weights": weights} | entry)
+@dataclass(frozen=True)
+class Case:
+    """A small network of a provider, to try it on.
+
+    model: its entry. facts: of a task's examples. files: makes, in a folder, what the network is built from beside
+    weights, and returns its manifest.
+    """
+
+    model: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=lambda: {"size": 32, "channels": 3, "class_names": ["a", "b", "c"]})
+    files: Callable[[Path], Path] | None = None
 
 
-def problems(*arguments, **entry) -> dict[str, str]:
-    return {problem.key: problem.message for problem in provider(*arguments, **entry).check()}
+#: A provider without an entry here fails the first test.
+CASES = {
+    "torchvision": Case({"architecture": "shufflenet_v2_x0_5"}),
+    "timm": Case({"architecture": "test_efficientnet", "options": {"pad_type": "same"}}),
+}
+NAMES = registry.names("providers")
+IN_TORCH = [name for name in NAMES if registry.find("providers", name).FRAMEWORK == "pytorch" and name in CASES]
 
 
-# Building ------------------------------------------------------------------------------------------------------------
+def provider(name: str, folder: Path, weights: str = "none"):
+    plugin, case = registry.find("providers", name), CASES[name]
+    if missing := extras.lacking(plugin):
+        pytest.skip(missing)
+    assets = case.files(folder) if case.files else None
+    return plugin({"name": "m", "weights": weights, "options": {}, "preprocess": {}} | case.model, assets)
 
 
-@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
-def test_a_network_comes_from_its_seed_and_has_a_fresh_head(name, side, options):
-    this = provider(name, options=options)
-    torch.manual_seed(1)
-    before = torch.random.get_rng_state()
-    first = this.build(outputs=3, weights=None, seed=0)
-    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
-    torch.manual_seed(2)
-    larger = this.build(outputs=5, weights=None, seed=0)
-    # Neither the global generator nor the size of the head shifts the backbone.
-    assert networks.frozen_digest(first, [first.head]) == networks.frozen_digest(larger, [larger.head])
-
-    size = this.preprocess(image_size=side)["size"]
-    assert size == side
-    first.module.eval()
-    with torch.no_grad():
-        assert first.module(torch.zeros(2, 3, side, side)).shape == (2, 3)
-        assert larger.module.eval()(torch.zeros(1, 3, side, side)).shape == (1, 5)
+def built(name: str, folder: Path, outputs: int = 3, weights: Path | None = None, seed: int = 0):
+    this = provider(name, folder, str(weights) if weights else "none")
+    return this.build(outputs, weights, seed, CASES[name].facts)
 
 
-@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
-def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(name, side, options):
-    network = provider(name, options=options).build(outputs=3, weights=None, seed=0)
-    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    whole = network.module.eval()(images)
-    for parts in ([network.head], networks.last_blocks(network, 1), networks.last_blocks(network, 2)):
-        halves = prefix.cut(network, parts, images)
-        assert halves is not None, parts[0]
-        assert torch.equal(halves.suffix(halves.prefix(images)), whole)
+def digest(network, *parts: str) -> str:
+    from variability.networks import tensors_digest, trained_tensors
+
+    return tensors_digest(trained_tensors(network, parts or [""]))
 
 
-def test_another_seed_gives_another_backbone_and_another_head():
-    first, other = (provider("squeezenet1_1").build(3, None, seed) for seed in (0, 1))
-    for part in (first.blocks[0], first.head):
-        assert networks.tensors_digest(networks.trained_tensors(first, [part])) != networks.tensors_digest(
-            networks.trained_tensors(other, [part])
-        )
+# What it says of itself ----------------------------------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_head_on_any_backbone(tmp_path):
-    this = provider("squeezenet1_1")
-    scratch = this.build(3, None, 0)
-    path = tmp_path / "w.pth"
-    torch.save(this.build(1000, None, 9).module.state_dict(), path)
-    pretrained = provider("squeezenet1_1", str(path)).build(3, path, 0)
-    assert torch.equal(*(each.module.get_parameter(f"{each.head}.weight") for each in (scratch, pretrained)))
+def test_every_provider_is_tried():
+    assert set(CASES) == set(NAMES), "add a case for the new provider"
 
 
-def test_pretrained_weights_arrive_whatever_their_number_of_classes(tmp_path):
-    source = provider("shufflenet_v2_x0_5").build(outputs=26, weights=None, seed=7)
-    path = tmp_path / "weights.pth"
-    torch.save(source.module.state_dict(), path)
-    network = provider("shufflenet_v2_x0_5", "pretrain:letters").build(outputs=10, weights=path, seed=0)
-    assert networks.frozen_digest(network, [network.head]) == networks.frozen_digest(source, [source.head])
-    assert network.module.fc.out_features == 10
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_provider_says_of_itself_is_there(name):
+    plugin = registry.find("providers", name)
+    assert plugin.MODALITY in registry.names("modalities")
+    assert set(plugin.KINDS) <= set(registry.names("kinds")) and plugin.KINDS
+    assert plugin.FRAMEWORK in registry.names("frameworks")
+    assert bool(plugin.EXTRA) == bool(plugin.NEEDS)
+    if plugin.EXTRA:
+        assert (ROOT / f"envs/{plugin.EXTRA}.in").is_file()
 
 
-def test_options_that_the_constructor_refuses_are_an_error_for_people():
-    with pytest.raises(UserError, match=r"cannot build squeezenet1_1 with options \{'version': 3\}.*correct"):
-        provider("squeezenet1_1", options={"version": 3}).build(2, None, 0)
-
-
-@pytest.mark.parametrize(("weights", "expected"), [("none", False), ("x.pth", False), ("IMAGENET1K_V1", True)])
-def test_only_released_weights_of_googlenet_rescale_their_input(weights, expected):
-    module = provider("googlenet", weights)._construct(seed=0, random=False)
-    assert module.transform_input is expected
-    assert not module.aux_logits
-
-
-def test_options_decide_over_rescaling():
-    model = provider("googlenet", "IMAGENET1K_V1", options={"transform_input": False})
-    assert not model._construct(seed=0, random=False).transform_input
-
-
-# Preprocessing -------------------------------------------------------------------------------------------------------
-
-
-def test_a_release_brings_its_preprocessing():
-    wanted = provider("efficientnet_b0", "DEFAULT").preprocess(image_size=32)
-    assert wanted == {
-        "size": 224,
-        "resize": 256,
-        "mean": [0.485, 0.456, 0.406],
-        "std": [0.229, 0.224, 0.225],
-        "interpolation": "bicubic",
-    }
-    Preprocess.from_dict(wanted)
-
-
-def test_networks_without_a_release_take_the_stored_images_as_they_are():
-    wanted = provider("resnet18").preprocess(image_size=48)
-    assert (wanted["size"], wanted["resize"], wanted["interpolation"]) == (48, 48, "bilinear")
-
-
-def test_the_entry_decides_over_the_release_and_a_size_alone_keeps_the_whole_image():
-    wanted = provider("resnet18", "DEFAULT", preprocess={"size": 64, "mean": [0.5] * 3}).preprocess(32)
-    assert (wanted["size"], wanted["resize"], wanted["mean"]) == (64, 64, [0.5] * 3)
-    wanted = provider("resnet18", "DEFAULT", preprocess={"size": 64, "resize": 80}).preprocess(32)
-    assert (wanted["size"], wanted["resize"]) == (64, 80)
-
-
-def test_asking_twice_gives_the_same():
-    this = provider("resnet18")
-    this.preprocess(32)["mean"][0] = 7
-    assert this.preprocess(32)["mean"][0] == 0.485
-
-
-def test_images_too_small_for_the_network_are_refused():
-    with pytest.raises(UserError, match=r"inception_v3 takes images of at least 75 pixels, not 32.*preprocess\.size"):
-        provider("inception_v3").preprocess(image_size=32)
-
-
-def test_the_smallest_size_is_the_smallest_that_passes():
-    for name in ("squeezenet1_1", "densenet121"):
-        least = architectures()[name].min_size
-        module = provider(name).build(2, None, 0).module.eval()
-        with torch.no_grad():
-            module(torch.zeros(1, 3, least, least))
-            with pytest.raises(RuntimeError):
-                module(torch.zeros(1, 3, least - 1, least - 1))
-
-
-def test_vision_transformers_take_the_size_they_are_built_for():
-    assert provider("vit_b_32").preprocess(image_size=32)["size"] == 224
-    assert provider("vit_b_32", options={"image_size": 64}).preprocess(image_size=32)["size"] == 64
-    assert provider("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").preprocess(image_size=32)["size"] == 384
-    message = "vit_b_16 takes images of 384 pixels and no others"
-    swag = {"preprocess": {"size": 224}}
-    assert message in problems("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", **swag)["preprocess.size"]
-    with pytest.raises(UserError, match=message):
-        provider("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", **swag).preprocess(32)
-
-
-# The check -----------------------------------------------------------------------------------------------------------
-
-
-def test_unknown_names_are_answered_with_the_nearest():
-    assert "did you mean 'resnet18'?" in problems("resnet81")["architecture"]
-    assert "did you mean 'IMAGENET1K_V1'?" in problems("resnet18", "IMAGENET1K_V2")["weights"]
-    assert "did you mean 'IMAGENET1K_V1'?" in problems("resnet18", "imagenet1k_v1")["weights"]
-    assert "did you mean 'width_mult'?" in problems("mobilenet_v2", options={"width_mul": 1})["options.width_mul"]
-
-
-def test_networks_that_do_not_classify_are_unknown():
-    assert problems("fasterrcnn_resnet50_fpn").keys() == {"architecture"}
-
-
-@pytest.mark.parametrize("option", ["num_classes", "weights", "progress", "aux_logits"])
-def test_options_that_the_workflow_decides_are_refused(option):
-    assert "cannot be set" in problems("googlenet", options={option: 3})[f"options.{option}"]
-
-
-def test_sound_entries_have_no_problems():
-    assert not problems("mobilenet_v2", "DEFAULT", options={"width_mult": 0.5})
-    assert not problems("mobilenet_v3_small", options={"width_mult": 0.5, "dilated": True})
-    assert not problems("vit_b_32", options={"image_size": 64}, preprocess={"size": 64})
-    assert not problems("resnet18", "pretrain:letters")
-    assert not problems("resnet18", "some/where.safetensors")
-
-
-def test_a_wrong_entry_cannot_be_built():
-    with pytest.raises(UserError, match="models: architecture: torchvision has no classification network 'resnet81'"):
-        provider("resnet81").build(2, None, 0)
-
-
-def test_the_source_is_read_as_torchvision_itself_knows_it():
-    from torchvision import models
-
-    known = architectures()
-    assert list(known) == models.list_models(models)
-    for name, architecture in known.items():
-        enum = models.get_model_weights(name)
-        assert architecture.releases == {key: member.name for key, member in enum.__members__.items()}
-        for key, member in enum.__members__.items():
-            assert architecture.trained_at[key] == member.transforms().crop_size[0]
-            assert member.meta["num_params"] in architecture.sizes
-            # The first digits of the SHA-256 that nothing is downloaded without.
-            assert re.search(r"-[0-9a-f]{8,}\.pth$", member.url)
-        builder = inspect.signature(models.get_model_builder(name)).return_annotation
-        constructor = inspect.signature(builder).parameters
-        assert set(architecture.parameters) >= {each for each in constructor if each != "kwargs"}
-
-
-def test_plug_ins_import_and_check_without_torch():
-    modules = [f"variability.{family}.{name}" for family in ("providers", "methods") for name in registry.names(family)]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_provider_imports_and_checks_without_its_library(name, tmp_path):
+    this = provider(name, tmp_path)
     code = (
-        f"import importlib, sys; [importlib.import_module(name) for name in {modules}]\n"
-        "from variability.providers.torchvision import Torchvision\n"
-        "model = {'architecture': 'resnet18', 'weights': 'DEFAULT', 'options': {'groups': 1}}\n"
-        "assert not list(Torchvision(model).check())\n"
-        "assert not {'torch', 'torchvision', 'safetensors'} & set(sys.modules), 'imported'\n"
+        "import sys\nfrom variability import registry\n"
+        f"problems = list(registry.find('providers', {name!r})({this.model!r}).check())\n"
+        "assert not problems, problems\n"
+        "heavy = {'torch', 'torchvision', 'timm', 'transformers', 'keras', 'tensorflow', 'safetensors'}\n"
+        "assert not heavy & set(sys.modules), 'imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(LIBRARY)})
 
 
-def test_init_streams_of_backbone_and_head_are_apart():
-    assert seeding.integer(0, "init") != seeding.integer(0, "init", 1)
+# What it builds ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_a_network_comes_from_its_seed_and_from_nothing_else(name, tmp_path):
+    import torch
+
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first = built(name, tmp_path)
+    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
+    torch.manual_seed(2)
+    assert digest(built(name, tmp_path)) == digest(first)
+    other = built(name, tmp_path, seed=1)
+    for part in (first.blocks[0], first.head):
+        assert digest(other, part) != digest(first, part)
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_the_size_of_the_head_does_not_shift_the_backbone(name, tmp_path):
+    import torch
+
+    from variability.networks import frozen_digest
+
+    this, facts = provider(name, tmp_path), CASES[name].facts
+    found = {}
+    for outputs in (3, 5):
+        classes = facts | {"class_names": [f"class {number}" for number in range(outputs)]}
+        network = this.build(outputs, None, 0, classes)
+        found[outputs] = frozen_digest(network, [network.head])
+        example = modalities.find(this.MODALITY).trial(this, facts)
+        with torch.no_grad():
+            assert network.module.eval()(example).shape == (2, outputs)
+    assert found[3] == found[5]
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_a_head_drawn_anew_is_the_one_of_its_seed(name, tmp_path):
+    network = built(name, tmp_path, seed=0)
+    provider(name, tmp_path).draw_head(network, 7)
+    assert digest(network, network.head) == digest(built(name, tmp_path, seed=7), network.head)
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_weights_arrive_whatever_their_number_of_classes_and_the_head_is_the_seeds(name, tmp_path):
+    import safetensors.torch
+
+    from variability.networks import frozen_digest
+
+    source = built(name, tmp_path, outputs=3, seed=7)
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file({key: each.contiguous() for key, each in source.module.state_dict().items()}, path)
+    network = built(name, tmp_path, outputs=3, weights=path)
+    assert frozen_digest(network, [network.head]) == frozen_digest(source, [source.head])
+    assert digest(network, network.head) == digest(built(name, tmp_path), network.head)
+    this = provider(name, tmp_path, str(path))
+    wide = CASES[name].facts | {"class_names": [f"class {number}" for number in range(6)]}
+    assert frozen_digest(this.build(6, path, 0, wide), [source.head]) == frozen_digest(source, [source.head])
+    assert this.convert(path).keys() >= {key for key in source.module.state_dict() if not key.startswith(source.head)}
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_weights_of_another_network_are_refused_with_what_is_wrong(name, tmp_path):
+    import safetensors.torch
+    import torch
+
+    path = tmp_path / "other.safetensors"
+    safetensors.torch.save_file({"some.weight": torch.zeros(3)}, path)
+    with pytest.raises(UserError, match=r"other\.safetensors"):
+        built(name, tmp_path, weights=path)
+    with pytest.raises(UserError, match=r"other\.safetensors"):
+        provider(name, tmp_path, str(path)).convert(path)
+
+
+@pytest.mark.parametrize("name", IN_TORCH)
+def test_blocks_are_parts_that_lie_before_the_head(name, tmp_path):
+    network = built(name, tmp_path)
+    assert len(network.blocks) >= 2
+    for block in network.blocks:
+        network.module.get_submodule(block)
+        assert block != network.head
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if registry.find("providers", name).MODALITY == "image"])
+def test_what_images_are_made_into_is_said_anew_each_time(name, tmp_path):
+    this = provider(name, tmp_path)
+    first = this.preprocess(32)
+    assert set(first) == {"size", "resize", "mean", "std", "interpolation"}
+    first["mean"][0] = 7
+    assert this.preprocess(32)["mean"][0] != 7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_framework_of_a_provider_is_found_by_a_models_entry(name):
+    assert frameworks.of({"provider": name}) is registry.find("frameworks", registry.find("providers", name).FRAMEWORK)

@@ -349,3 +349,14 @@ def test_a_short_download_prints_nothing(server, tmp_path, capfd):
     fetcher(progress=True).fetch(server.url, tmp_path / "got.bin")
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_name_that_many_files_have_is_not_looked_for_in_a_mirror_where_another_is_given(tmp_path):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "model.safetensors").write_bytes(b"of another model")
+    asked = ("hub://x/model.safetensors", tmp_path / "got", None, "net.safetensors")
+    with pytest.raises(UserError, match="only http, https and file"):
+        fetcher(mirrors=[tmp_path / "mirror"]).fetch(*asked)
+    (tmp_path / "mirror" / "net.safetensors").write_bytes(b"the one")
+    fetcher(mirrors=[tmp_path / "mirror"]).fetch(*asked)
+    assert (tmp_path / "got").read_bytes() == b"the one"

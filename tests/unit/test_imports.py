@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
-from variability import import_checks, imports
+from variability import import_checks, imports, tables
 from variability.errors import UserError
 from variability.runs_table import HERE, KEYS, combined, imported_table
 from variability.stages.aggregate import aggregate
@@ -255,11 +255,11 @@ def test_a_wrong_description_is_found_before_the_first_job(change, key, said):
 
 def test_only_the_header_of_a_file_is_read(tmp_path):
     (tmp_path / "runs.csv").write_text("\ufeffnet,data\na,\xff")
-    assert import_checks.header(tmp_path / "runs.csv") == ["net", "data"]
+    assert tables.header(tmp_path / "runs.csv") == ["net", "data"]
     (tmp_path / "runs.tsv").write_text("net\tdata\n")
-    assert import_checks.header(tmp_path / "runs.tsv") == ["net", "data"]
+    assert tables.header(tmp_path / "runs.tsv") == ["net", "data"]
     pd.DataFrame({"net": ["a"], "data": [1]}).to_parquet(tmp_path / "runs.parquet")
-    assert import_checks.header(tmp_path / "runs.parquet") == ["net", "data"]
+    assert tables.header(tmp_path / "runs.parquet") == ["net", "data"]
 
 
 def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):

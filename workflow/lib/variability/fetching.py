@@ -84,9 +84,9 @@ class Fetcher:
         """Puts the file at ``url`` to ``target``.
 
         checksum: "sha256:<64 hex digits, or the first 8 or more>" or "md5:<32 hex digits>". filename: its name in
-        mirrors where that is not the last part of the url. mirrored: whether it is looked for there: not where many
-        files have this name (config.json) and no checksum says which is meant. Raises UserError where the file cannot
-        be had or is not the one expected; the target is then untouched.
+        mirrors where that is not the last part of the url, which is then looked for only with a checksum. mirrored:
+        whether it is looked for there: not where many files have this name (config.json) and no checksum says which is
+        meant. Raises UserError where the file cannot be had or is not the one expected; the target is then untouched.
         """
         target = Path(target)
         expected = Checksum.parse(checksum) if checksum else None
@@ -97,7 +97,8 @@ class Fetcher:
             self._take_local(url, Path(urllib.request.url2pathname(parts.path)), target, expected)
             return
         name = unquote(parts.path).rstrip("/").rpartition("/")[2]
-        for each in dict.fromkeys(each for each in (filename, name) if each and mirrored):
+        names = [filename, name] if expected else [filename or name]
+        for each in dict.fromkeys(each for each in names if each and mirrored):
             if found := self._mirrored(each, checksum):
                 _log.info("%s: taken from the mirror file %s", each, found)
                 _copy(found, target)

@@ -1,6 +1,5 @@
 """What is wrong with the description of runs made elsewhere, and with their file, before the first job."""
 
-import csv
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,16 +23,6 @@ class Found(NamedTuple):
 
     runs: set[tuple[str, str, str, int]]
     values: set[tuple[str, str, str, int, str, str, str]]
-
-
-def header(path: Path) -> list[str]:
-    """Names of the columns of a CSV (or TSV) or parquet file; reads no more than that."""
-    if Path(path).suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_schema(path).names
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
-        return next(csv.reader(file, delimiter=imports.delimiter(path)), [])
 
 
 def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from variability import tables
 from variability.checksums import Checksum
 from variability.errors import UserError
 from variability.metrics import scalars
@@ -212,27 +213,14 @@ def _times(column: pd.Series) -> pd.Series:
     return pd.to_datetime(numeric, unit="ms", utc=True) if numeric.notna().any() else pd.to_datetime(column, utc=True)
 
 
-def delimiter(path: Path) -> str:
-    """What stands between the values of a text file."""
-    return "\t" if Path(path).suffix == ".tsv" else ","
-
-
 def load(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     """The file as text columns and numbers, nothing guessed beyond that.
 
     Raises UserError if it is not the one whose ``sha256`` the spec gives, cannot be read, or has no rows.
     """
-    import pandas as pd
-
     if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(path):
         raise expected.mismatch(str(path), path)
-    try:
-        if Path(path).suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, sep=delimiter(path), encoding="utf-8-sig", low_memory=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    frame = tables.read(path)
     if frame.empty:
         raise UserError(f"{path} holds no runs: it has columns, but no row")
     return frame

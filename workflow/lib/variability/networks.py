@@ -14,7 +14,6 @@ from variability import seeding
 from variability.errors import UserError
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-_NORMALISATIONS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,12 @@ class Network:
         return last_blocks(self, count)
 
 
-def attach_head(module: nn.Module, outputs: int, seed: int) -> Network:
-    """The network that results from replacing a module's head by a fresh one, drawn from the seed's ``init`` stream."""
-    head = replace_head(module, outputs)
+def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = None) -> Network:
+    """The network that results from replacing a module's head by a fresh one, drawn from the seed's ``init`` stream.
+
+    head: its dotted name; what ``find_head`` finds if None.
+    """
+    head = replace_head(module, outputs, head)
     network = Network(module, head, find_blocks(module, head))
     draw_head(network, seed)
     return network
@@ -83,9 +85,9 @@ def find_head(module: nn.Module) -> str:
     raise UserError(f"{type(module).__name__} has no Linear or Conv2d layer whose outputs could be replaced")
 
 
-def replace_head(module: nn.Module, outputs: int) -> str:
+def replace_head(module: nn.Module, outputs: int, name: str | None = None) -> str:
     """Replaces the head in place by one with as many outputs as asked for, whose values are undefined; its name."""
-    name = find_head(module)
+    name = name or find_head(module)
     old = module.get_submodule(name)
     kwargs = {"bias": old.bias is not None, "dtype": old.weight.dtype, "device": old.weight.device}
     # skip_init leaves the global generator alone, which the layer's own initialisation would draw from.
@@ -186,5 +188,5 @@ def _size(part: nn.Module) -> int:
 
 
 def _is_block(part: nn.Module) -> bool:
-    owners = [child for child in part.modules() if any(True for _ in child.parameters(recurse=False))]
-    return any(not isinstance(child, _NORMALISATIONS) for child in owners)
+    # Normalisations and scales of any library have vectors at most.
+    return any(parameter.numel() > max(parameter.shape, default=1) for parameter in part.parameters())

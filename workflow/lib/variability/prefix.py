@@ -5,6 +5,7 @@ for every seed that shares the backbone; ``suffix`` turns them into outputs. Bot
 that training the suffix trains the network.
 """
 
+import inspect
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,17 +38,16 @@ def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cu
         return None
     network.module.eval()
     try:
-        found = _cut(network, set(trainable))
-        if found is not None and not _alike(network.module, found, example):
-            raise ValueError("the halves do not give what the whole gives")
+        return _tried(_traced(network, set(trainable)), network, example)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         # Tracing runs the network's own code on symbols, and that may raise anything.
         name = type(network.module).__name__
+        if trainable == [network.head] and (found := _before_head(network, example)):
+            return found
         _log.info("%s is not cut (%s: %s); all of it is computed each time", name, type(error).__name__, error)
         return None
-    return found
 
 
 class _Tracer(fx.Tracer):
@@ -63,8 +63,51 @@ class _Tracer(fx.Tracer):
         return module_qualified_name in self._units or not holds
 
 
-def _cut(network: Network, trainable: set[str]) -> Cut | None:
-    graph = _Tracer(set(network.chain), trainable).trace(network.module)
+def _tried(found: Cut | None, network: Network, example: torch.Tensor) -> Cut | None:
+    if found is not None and not _alike(network.module, found, example):
+        raise ValueError("the halves do not give what the whole gives")
+    return found
+
+
+class _Reached(Exception):
+    """Carries what a head is given out of the network that would give it."""
+
+
+class _UpToHead(nn.Module):
+    """A network that cannot be traced, run until its head is given its input."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self._whole = network.module
+        self._head = network.head
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        def stop(_, given):
+            raise _Reached(*given)
+
+        hook = self._whole.get_submodule(self._head).register_forward_pre_hook(stop)
+        try:
+            self._whole(inputs)
+        except _Reached as reached:
+            return reached.args[0]
+        finally:
+            hook.remove()
+        raise ValueError("the network does without its head")
+
+
+def _before_head(network: Network, example: torch.Tensor) -> Cut | None:
+    """The cut before the head of a network whose last step it is; None of another."""
+    try:
+        return _tried(Cut(_UpToHead(network), network.module.get_submodule(network.head)), network, example)
+    except (ValueError, RuntimeError, TypeError):
+        return None
+
+
+def _traced(network: Network, trainable: set[str]) -> Cut | None:
+    # Symbols in the place of optional arguments would be taken for masks and the like that were given.
+    parameters = inspect.signature(network.module.forward).parameters.values()
+    optional = {each.name: each.default for each in parameters if each.default is not each.empty}
+    graph = _Tracer(set(network.chain), trainable).trace(network.module, optional)
     trained: set[fx.Node] = set()
     for node in graph.nodes:
         if (node.op == "call_module" and node.target in trainable) or trained.intersection(node.all_input_nodes):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from variability import choice, config_schema, extras, frameworks, import_checks, methods, registry, splits
+from variability import choice, config_schema, extras, frameworks, import_checks, methods, registry, splits, tables
 from variability.errors import ConfigError, Problem, UserError
 from variability.metrics import scalar_names, scalars
 from variability.mirrors import find_file, missing_file
@@ -75,7 +75,7 @@ def _import_problems(
     if path is None:
         return [Problem("path", missing_file(entry["path"], mirrors))], None
     try:
-        names = import_checks.header(path)
+        names = tables.header(path)
     except (OSError, ValueError) as error:
         return [Problem("path", f"{path} cannot be read: {error}")], None
     if problems := list(import_checks.check(entry, names)):

@@ -52,13 +52,14 @@ _OVERSAMPLING = 2
 class Glyphs(Dataset):
     """Light letters on dark ground, each jittered by a random affine map.
 
-    The class is the letter, its case, or the family of the typeface. Fonts named as ``test_fonts`` make the test
-    partition, so that a task can ask about typefaces not seen in training. An image depends on the seed, its font,
-    letter and number alone: other fonts or letters do not change it.
+    The class is the letter, its case, or the family of the typeface; the target ``rotation`` is a number instead, the
+    degrees that the letter was turned by, anticlockwise, before it was sheared. Fonts named as ``test_fonts`` make the
+    test partition, so that a task can ask about typefaces not seen in training. An image depends on the seed, its font,
+    letter and number alone: other fonts or letters do not change it, nor does the target.
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "target": {"enum": ["letter", "case", "family"], "default": "letter"},
+        "target": {"enum": ["letter", "case", "family", "rotation"], "default": "letter"},
         "case_sensitive": {"type": "boolean", "default": False, "description": "whether a and A are two letters"},
         "letters": {
             "type": "string",
@@ -84,12 +85,19 @@ class Glyphs(Dataset):
         },
         "seed": {"type": "integer", "minimum": 0, "default": 0},
     }
+    KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
+
+    def kinds(self) -> tuple[str, ...]:
+        return ("regression",) if self._option("target") == "rotation" else ("classification",)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         fonts, test_fonts = self._fonts()
         names, _ = self._classes(fonts)
         if not fonts:
             yield Problem("test_fonts", "holds every font, and none is left to train on")
+        elif self._option("target") == "rotation":
+            if not self._jitter["rotation"]:
+                yield Problem("jitter.rotation", "is 0, and every image would have the same target; allow some degrees")
         elif len(names) < 2:
             yield Problem("", f"every image would be of class {names[0]!r}; give letters or fonts of two classes")
         strange = sorted({FAMILY[font] for font in test_fonts} - {FAMILY[font] for font in fonts})
@@ -104,11 +112,16 @@ class Glyphs(Dataset):
     def load(self, folder: Path | None) -> Examples:
         train, test = self._fonts()
         fonts, per_font, letters = [*train, *test], self._option("per_font"), self._letters()
-        names, labels = self._classes(fonts)
-        images = np.concatenate([self._draw(font, letter) for font in fonts for letter in letters])
+        names, classes = self._classes(fonts)
+        drawn = [self._draw(font, letter) for font in fonts for letter in letters]
+        images, angles = (np.concatenate(each) for each in zip(*drawn, strict=True))
+        if self._option("target") == "rotation":
+            names, labels = [], angles
+        else:
+            labels = np.repeat([names.index(name) for name in classes], per_font).astype(np.int64)
         shipped = ["train" if test else ""] * len(train) + ["test"] * len(test)
         return Examples(
-            labels=np.repeat([names.index(label) for label in labels], per_font).astype(np.int64),
+            labels=labels,
             class_names=names,
             partition=np.repeat(np.array(shipped, dtype="<U10"), per_font * len(letters)),
             read=images.__getitem__,
@@ -116,6 +129,10 @@ class Glyphs(Dataset):
 
     def _option(self, name: str):
         return self.options.get(name, self.OPTIONS[name]["default"])
+
+    @property
+    def _jitter(self) -> dict[str, float]:
+        return _JITTER | self._option("jitter")
 
     def _letters(self) -> str:
         return "".join(dict.fromkeys(self._option("letters")))
@@ -140,8 +157,8 @@ class Glyphs(Dataset):
             ]
         return sorted(set(labels)), labels
 
-    def _draw(self, font: str, letter: str) -> np.ndarray:
-        """Images of one letter: uint8 (per_font, size, size)."""
+    def _draw(self, font: str, letter: str) -> tuple[np.ndarray, np.ndarray]:
+        """Images of one letter, uint8 (per_font, size, size), and the degrees they were turned by, (per_font,)."""
         side = self._option("size") * _OVERSAMPLING
         canvas = Image.new("L", (side, side))
         typeface = _font(font, side)
@@ -151,12 +168,13 @@ class Glyphs(Dataset):
         ImageDraw.Draw(canvas).text(corner, letter, fill=255, font=typeface)
         place = zlib.crc32(f"{font}/{letter}".encode())
         generator = np.random.default_rng(np.random.SeedSequence(self._option("seed"), spawn_key=(place,)))
-        jitter = _JITTER | self._option("jitter")
-        maps = [_affine(generator.uniform(-1, 1, 5), jitter, side) for _ in range(self._option("per_font"))]
+        numbers = generator.uniform(-1, 1, (self._option("per_font"), 5))
+        maps = [_affine(each, self._jitter, side) for each in numbers]
         drawn = (
             canvas.transform(canvas.size, Image.Transform.AFFINE, each, Image.Resampling.BILINEAR) for each in maps
         )
-        return np.stack([np.asarray(each.reduce(_OVERSAMPLING)) for each in drawn])
+        images = np.stack([np.asarray(each.reduce(_OVERSAMPLING)) for each in drawn])
+        return images, self._jitter["rotation"] * numbers[:, 0]
 
 
 def _affine(uniform: np.ndarray, jitter: dict[str, float], side: int) -> tuple[float, ...]:

@@ -9,20 +9,12 @@ import numpy as np
 
 from variability import archives, images
 from variability.datasets import Dataset, Examples
+from variability.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, get_file, missing_file
+from variability.mirrors import find_file, missing_file
 
 _log = logging.getLogger(__name__)
 
-_PARTITIONS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _FOLDER = "images"
 
 
@@ -69,11 +61,7 @@ class ImageFolder(Dataset):
     def download(self, folder: Path, fetcher) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         archive = folder / "archive"
-        if "url" in self.options:
-            fetcher.fetch(self.options["url"], archive, checksum)
-        else:
-            found = get_file(self.options["path"], fetcher.mirrors, checksum)
-            fetcher.fetch(found.absolute().as_uri(), archive)
+        bring(fetcher, archive, self.options.get("path"), self.options.get("url"), checksum)
         archives.extract(archive, folder / _FOLDER)
         archive.unlink()
 
@@ -107,14 +95,14 @@ class ImageFolder(Dataset):
 def _unwrapped(root: Path) -> Path:
     while True:
         inside = _folders(root)
-        if len(inside) != 1 or inside[0].lower() in _PARTITIONS or not _folders(root / inside[0]):
+        if len(inside) != 1 or inside[0].lower() in PARTITION_WORDS or not _folders(root / inside[0]):
             return root
         root = root / inside[0]
 
 
 def _partitions(root: Path) -> list[tuple[str, Path]]:
     inside = _folders(root)
-    named = {name: _PARTITIONS[name.lower()] for name in inside if name.lower() in _PARTITIONS}
+    named = {name: PARTITION_WORDS[name.lower()] for name in inside if name.lower() in PARTITION_WORDS}
     if "train" not in named.values():
         return [("", root)]
     others = [name for name in inside if name not in named]

@@ -9,8 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from variability.datasets import FETCH_AGAIN, Dataset, Examples
+from variability.datasets._files import bring
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, get_file, missing_file
+from variability.mirrors import find_file, missing_file
 
 _PARTITIONS = {"train": "train", "val": "validation", "test": "test"}
 _FILE = "data.npz"
@@ -52,11 +53,7 @@ class Npz(Dataset):
         return path if path.is_file() else None
 
     def download(self, folder: Path, fetcher) -> None:
-        if "url" in self.options:
-            fetcher.fetch(self.options["url"], folder / _FILE, self._checksum())
-            return
-        found = get_file(self.options["path"], fetcher.mirrors, self._checksum())
-        fetcher.fetch(found.absolute().as_uri(), folder / _FILE)
+        bring(fetcher, folder / _FILE, self.options.get("path"), self.options.get("url"), self._checksum())
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / _FILE

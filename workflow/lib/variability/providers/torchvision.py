@@ -7,13 +7,10 @@ from typing import Any, ClassVar
 
 from variability import seeding
 from variability.errors import Problem, UserError
-from variability.providers import ImageProvider
+from variability.providers._images import NamedImageProvider
 from variability.providers._torchvision_source import Architecture, architectures
 from variability.registry import suggest
-from variability.weights import read_tensors, weights_kind
-
-IMAGENET_MEAN = [0.485, 0.456, 0.406]
-IMAGENET_STD = [0.229, 0.224, 0.225]
+from variability.weights import read_tensors
 
 _NOT_OPTIONS = {
     "num_classes": "the task decides the number of classes",
@@ -31,7 +28,7 @@ _NOT_PARAMETERS = (
 )
 
 
-class Torchvision(ImageProvider):
+class Torchvision(NamedImageProvider):
     """``options`` are the keyword arguments of the architecture's constructor, e.g. ``width_mult``."""
 
     PACKAGES: ClassVar[tuple[str, ...]] = ("torchvision",)
@@ -44,13 +41,9 @@ class Torchvision(ImageProvider):
             yield Problem("architecture", f"torchvision has no classification network {name!r}; {suggest(name, known)}")
         else:
             yield from self._check_weights(known[name])
-            yield from self._check_options(known[name])
-            own = self.model.get("preprocess", {})
-            if problem := self._wrong_size(own["size"]) if "size" in own else None:
-                yield Problem("preprocess.size", problem)
-            if own.get("size", 0) > own.get("resize", own.get("size", 0)):
-                message = f"{own['size']} is cut out of an image of side resize, {own['resize']}, and cannot be larger"
-                yield Problem("preprocess.size", message)
+            options = [each for each in known[name].options() if each not in _NOT_OPTIONS]
+            yield from self.option_problems(options, _NOT_OPTIONS)
+            yield from self.size_problems()
 
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
         release = self._release()
@@ -63,18 +56,7 @@ class Torchvision(ImageProvider):
 
     def convert(self, source: Path) -> dict[str, Any]:
         module = self._construct(seed=0, random=False)
-        self._load(module, source)
-        return module.state_dict()
-
-    def preprocess(self, image_size: int) -> dict[str, Any]:
-        own = self.model.get("preprocess", {})
-        wanted = self._released_preprocess() if self._kind() == "named" else self._plain_preprocess(image_size)
-        if "size" in own:
-            wanted["resize"] = own["size"]  # the whole image is seen, unless the model's entry gives a resize too
-        wanted |= own
-        if problem := self._wrong_size(wanted["size"]):
-            raise UserError(f"{problem}; set the task's image.size or the model's preprocess.size")
-        return wanted
+        return self._load(module, source)
 
     def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
         from variability.networks import attach_head
@@ -84,9 +66,6 @@ class Torchvision(ImageProvider):
             self._load(module, weights)
         return attach_head(module, outputs, seed)
 
-    def _kind(self) -> str:
-        return weights_kind(self.model["weights"])
-
     def _known(self) -> Architecture:
         for problem in self.check():
             raise UserError(f"models: {problem}")
@@ -94,52 +73,26 @@ class Torchvision(ImageProvider):
 
     def _check_weights(self, architecture: Architecture) -> Iterator[Problem]:
         name = self.model["weights"]
-        if self._kind() == "named" and name not in architecture.releases:
+        if self.weights_kind == "named" and name not in architecture.releases:
             known = [*architecture.releases, "none"]
             message = f"torchvision has no release {name!r} of {self.model['architecture']}; {suggest(name, known)}"
             yield Problem("weights", message)
 
-    def _check_options(self, architecture: Architecture) -> Iterator[Problem]:
-        known = [name for name in architecture.options() if name not in _NOT_OPTIONS]
-        for option in self.model.get("options", {}):
-            if option in _NOT_OPTIONS:
-                yield Problem(f"options.{option}", f"cannot be set: {_NOT_OPTIONS[option]}")
-            elif option not in known:
-                name = self.model["architecture"]
-                yield Problem(f"options.{option}", f"is no option of {name}; {suggest(option, known)}")
-
-    def _wrong_size(self, size: int) -> str | None:
-        name, architecture = self.model["architecture"], architectures()[self.model["architecture"]]
-        fixed = self._fixed_size(architecture)
-        if fixed and size != fixed:
-            how = (
-                f"release {self.model['weights']}" if self._kind() == "named" else f"options.{architecture.size_option}"
-            )
-            return f"{name} takes images of {fixed} pixels and no others ({how}), not {size}"
-        if size < architecture.min_size:
-            return f"{name} takes images of at least {architecture.min_size} pixels, not {size}"
-        return None
-
-    def _fixed_size(self, architecture: Architecture) -> int | None:
-        """The only size of input that a network with learnt positions takes, None for the others."""
+    def fixed_size(self) -> tuple[int, str] | None:
+        architecture, weights = architectures()[self.model["architecture"]], self.model["weights"]
         if architecture.size_option is None:
             return None
-        if self._kind() == "named":
-            return architecture.trained_at.get(self.model["weights"])
+        if self.weights_kind == "named":
+            return (
+                (architecture.trained_at[weights], f"release {weights}") if weights in architecture.trained_at else None
+            )
         size = self.model.get("options", {}).get(architecture.size_option, 224)
-        return size[0] if isinstance(size, list) else size
+        return size[0] if isinstance(size, list) else size, f"options.{architecture.size_option}"
 
-    def _plain_preprocess(self, image_size: int) -> dict[str, Any]:
-        size = self._fixed_size(self._known()) or image_size
-        return {
-            "size": size,
-            "resize": size,
-            "mean": list(IMAGENET_MEAN),
-            "std": list(IMAGENET_STD),
-            "interpolation": "bilinear",
-        }
+    def least_size(self) -> int:
+        return architectures()[self.model["architecture"]].min_size
 
-    def _released_preprocess(self) -> dict[str, Any]:
+    def released_preprocess(self) -> dict[str, Any]:
         transforms = self._release().transforms()
         return {
             "size": transforms.crop_size[0],
@@ -163,13 +116,13 @@ class Torchvision(ImageProvider):
             options["aux_logits"] = False
         if "init_weights" in architecture.parameters:
             options.setdefault("init_weights", random)
-        if self._kind() == "named":
+        if self.weights_kind == "named":
             # What the builders of torchvision do when they are given a release: inception_v3 and googlenet came from
             # TensorFlow and rescale their normalised input, positions are learnt for the release's image size.
             if "transform_input" in architecture.parameters:
                 options.setdefault("transform_input", True)
             if architecture.size_option:
-                side = self._fixed_size(architecture)
+                side, _ = self.fixed_size()
                 options.setdefault(
                     architecture.size_option, side if architecture.size_option == "image_size" else (side, side)
                 )
@@ -182,41 +135,15 @@ class Torchvision(ImageProvider):
                 f"{self.model.get('options', {})}: {error}; correct the model's options"
             ) from error
 
-    def _load(self, module, path: Path) -> None:
-        """Loads a file of the whole network strictly; the head takes the file's number of outputs."""
-        from variability.networks import find_head, replace_head
+    def _load(self, module, path: Path) -> dict[str, Any]:
+        """Loads a file of the whole network strictly, see ``load_strictly``."""
+        from variability.loading import load_strictly
+        from variability.networks import find_head
 
         read, versions = read_tensors(path)
         tensors = {_current_name(name): tensor for name, tensor in read.items() if not name.startswith(_AUXILIARY)}
-        head = f"{find_head(module)}.weight"
-        if head in tensors and tensors[head].shape[1:] == module.get_parameter(head).shape[1:]:
-            replace_head(module, len(tensors[head]))
-        wanted = module.state_dict()
-        reshaped = [
-            f"{name} ({_times(tensors[name])}, not {_times(wanted[name])})"
-            for name in wanted
-            if name in tensors and tensors[name].shape != wanted[name].shape
-        ]
-        missing, unexpected = [], []
-        if not reshaped:
-            state = _Versioned(tensors)
-            # Modules rename the tensors of old versions; a file without versions is taken as the root's present one.
-            state._metadata = {"": {"version": module._version}} | versions
-            result = module.load_state_dict(state, strict=False)
-            # Counters that files before PyTorch 0.4.1 lack; nothing reads them while BatchNorm has a momentum.
-            missing = [name for name in result.missing_keys if not name.endswith("num_batches_tracked")]
-            unexpected = result.unexpected_keys
-        if reshaped or missing or unexpected:
-            wrong = {"of another shape": reshaped, "missing": missing, "unexpected": unexpected}
-            listed = "; ".join(f"{len(names)} {what}: {_first(names)}" for what, names in wrong.items() if names)
-            name = self.model["architecture"]
-            raise UserError(f"{path} does not fit torchvision's {name}: tensors {listed}. {_owner(read)}")
-
-
-class _Versioned(dict):
-    """A state dict that carries the versions of the modules it was saved from, as torch's own do."""
-
-    _metadata: dict[str, Any]
+        said = f"{path} does not fit torchvision's {self.model['architecture']}"
+        return load_strictly(module, find_head(module), tensors, versions, said, lambda: _owner(read))
 
 
 def _current_name(name: str) -> str:
@@ -231,11 +158,3 @@ def _owner(tensors: dict[str, Any]) -> str:
     if same:
         return f"By its {count:,} parameters it may be of {' or '.join(same)}: correct the model's architecture"
     return "Correct the model's architecture or options"
-
-
-def _times(tensor: Any) -> str:
-    return "x".join(map(str, tensor.shape))
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

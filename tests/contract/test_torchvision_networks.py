@@ -1,0 +1,207 @@
+"""Networks of torchvision: every family, released preprocessing, and the check of names, releases and options."""
+
+import inspect
+import re
+
+import pytest
+import torch
+
+from variability import networks, prefix
+from variability.errors import UserError
+from variability.preprocessing import Preprocess
+from variability.providers._torchvision_source import architectures
+from variability.providers.torchvision import Torchvision
+
+HEAVY = pytest.mark.slow
+# One member of each family, the side of the images it is tried on, and options that make it cheap.
+FAMILIES = [
+    pytest.param("alexnet", 64, {}, marks=HEAVY),
+    pytest.param("vgg11_bn", 32, {}, marks=HEAVY),
+    pytest.param("resnet18", 32, {}),
+    pytest.param("resnext50_32x4d", 32, {}, marks=HEAVY),
+    pytest.param("wide_resnet50_2", 32, {}, marks=HEAVY),
+    pytest.param("densenet121", 32, {}),
+    pytest.param("inception_v3", 75, {}, marks=HEAVY),
+    pytest.param("googlenet", 32, {}),
+    pytest.param("mobilenet_v2", 32, {"width_mult": 0.25}),
+    pytest.param("mobilenet_v3_small", 32, {}),
+    pytest.param("shufflenet_v2_x0_5", 32, {}),
+    pytest.param("squeezenet1_1", 32, {}),
+    pytest.param("mnasnet0_5", 32, {}),
+    pytest.param("regnet_y_400mf", 32, {}),
+    pytest.param("efficientnet_b0", 32, {}),
+    pytest.param("efficientnet_v2_s", 32, {}, marks=HEAVY),
+    pytest.param("convnext_tiny", 32, {}),
+    pytest.param("vit_b_32", 32, {"image_size": 32}, marks=HEAVY),
+    pytest.param("swin_t", 32, {}),
+    pytest.param("swin_v2_t", 32, {}, marks=HEAVY),
+    pytest.param("maxvit_t", 224, {}, marks=HEAVY),
+]
+
+
+def provider(architecture: str, weights: str = "none", **entry) -> Torchvision:
+    return Torchvision({"architecture": architecture, "weights": weights} | entry)
+
+
+def problems(*arguments, **entry) -> dict[str, str]:
+    return {problem.key: problem.message for problem in provider(*arguments, **entry).check()}
+
+
+# Building ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
+def test_a_network_comes_from_its_seed_and_has_a_fresh_head(name, side, options):
+    this = provider(name, options=options)
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    first = this.build(outputs=3, weights=None, seed=0)
+    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
+    torch.manual_seed(2)
+    larger = this.build(outputs=5, weights=None, seed=0)
+    # Neither the global generator nor the size of the head shifts the backbone.
+    assert networks.frozen_digest(first, [first.head]) == networks.frozen_digest(larger, [larger.head])
+
+    size = this.preprocess(image_size=side)["size"]
+    assert size == side
+    first.module.eval()
+    with torch.no_grad():
+        assert first.module(torch.zeros(2, 3, side, side)).shape == (2, 3)
+        assert larger.module.eval()(torch.zeros(1, 3, side, side)).shape == (1, 5)
+
+
+@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
+def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(name, side, options):
+    network = provider(name, options=options).build(outputs=3, weights=None, seed=0)
+    images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    whole = network.module.eval()(images)
+    for parts in ([network.head], networks.last_blocks(network, 1), networks.last_blocks(network, 2)):
+        halves = prefix.cut(network, parts, images)
+        assert halves is not None, parts[0]
+        assert torch.equal(halves.suffix(halves.prefix(images)), whole)
+
+
+def test_options_that_the_constructor_refuses_are_an_error_for_people():
+    with pytest.raises(UserError, match=r"cannot build squeezenet1_1 with options \{'version': 3\}.*correct"):
+        provider("squeezenet1_1", options={"version": 3}).build(2, None, 0)
+
+
+@pytest.mark.parametrize(("weights", "expected"), [("none", False), ("x.pth", False), ("IMAGENET1K_V1", True)])
+def test_only_released_weights_of_googlenet_rescale_their_input(weights, expected):
+    module = provider("googlenet", weights)._construct(seed=0, random=False)
+    assert module.transform_input is expected
+    assert not module.aux_logits
+
+
+def test_options_decide_over_rescaling():
+    model = provider("googlenet", "IMAGENET1K_V1", options={"transform_input": False})
+    assert not model._construct(seed=0, random=False).transform_input
+
+
+# Preprocessing -------------------------------------------------------------------------------------------------------
+
+
+def test_a_release_brings_its_preprocessing():
+    wanted = provider("efficientnet_b0", "DEFAULT").preprocess(image_size=32)
+    assert wanted == {
+        "size": 224,
+        "resize": 256,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+        "interpolation": "bicubic",
+    }
+    Preprocess.from_dict(wanted)
+
+
+def test_networks_without_a_release_take_the_stored_images_as_they_are():
+    wanted = provider("resnet18").preprocess(image_size=48)
+    assert (wanted["size"], wanted["resize"], wanted["interpolation"]) == (48, 48, "bilinear")
+
+
+def test_the_entry_decides_over_the_release_and_a_size_alone_keeps_the_whole_image():
+    wanted = provider("resnet18", "DEFAULT", preprocess={"size": 64, "mean": [0.5] * 3}).preprocess(32)
+    assert (wanted["size"], wanted["resize"], wanted["mean"]) == (64, 64, [0.5] * 3)
+    wanted = provider("resnet18", "DEFAULT", preprocess={"size": 64, "resize": 80}).preprocess(32)
+    assert (wanted["size"], wanted["resize"]) == (64, 80)
+
+
+def test_asking_twice_gives_the_same():
+    this = provider("resnet18")
+    this.preprocess(32)["mean"][0] = 7
+    assert this.preprocess(32)["mean"][0] == 0.485
+
+
+def test_images_too_small_for_the_network_are_refused():
+    with pytest.raises(UserError, match=r"inception_v3 takes images of at least 75 pixels, not 32.*preprocess\.size"):
+        provider("inception_v3").preprocess(image_size=32)
+
+
+def test_the_smallest_size_is_the_smallest_that_passes():
+    for name in ("squeezenet1_1", "densenet121"):
+        least = architectures()[name].min_size
+        module = provider(name).build(2, None, 0).module.eval()
+        with torch.no_grad():
+            module(torch.zeros(1, 3, least, least))
+            with pytest.raises(RuntimeError):
+                module(torch.zeros(1, 3, least - 1, least - 1))
+
+
+def test_vision_transformers_take_the_size_they_are_built_for():
+    assert provider("vit_b_32").preprocess(image_size=32)["size"] == 224
+    assert provider("vit_b_32", options={"image_size": 64}).preprocess(image_size=32)["size"] == 64
+    assert provider("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").preprocess(image_size=32)["size"] == 384
+    message = "vit_b_16 takes images of 384 pixels and no others"
+    swag = {"preprocess": {"size": 224}}
+    assert message in problems("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", **swag)["preprocess.size"]
+    with pytest.raises(UserError, match=message):
+        provider("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", **swag).preprocess(32)
+
+
+# The check -----------------------------------------------------------------------------------------------------------
+
+
+def test_unknown_names_are_answered_with_the_nearest():
+    assert "did you mean 'resnet18'?" in problems("resnet81")["architecture"]
+    assert "did you mean 'IMAGENET1K_V1'?" in problems("resnet18", "IMAGENET1K_V2")["weights"]
+    assert "did you mean 'IMAGENET1K_V1'?" in problems("resnet18", "imagenet1k_v1")["weights"]
+    assert "did you mean 'width_mult'?" in problems("mobilenet_v2", options={"width_mul": 1})["options.width_mul"]
+
+
+def test_networks_that_do_not_classify_are_unknown():
+    assert problems("fasterrcnn_resnet50_fpn").keys() == {"architecture"}
+
+
+@pytest.mark.parametrize("option", ["num_classes", "weights", "progress", "aux_logits"])
+def test_options_that_the_workflow_decides_are_refused(option):
+    assert "cannot be set" in problems("googlenet", options={option: 3})[f"options.{option}"]
+
+
+def test_sound_entries_have_no_problems():
+    assert not problems("mobilenet_v2", "DEFAULT", options={"width_mult": 0.5})
+    assert not problems("mobilenet_v3_small", options={"width_mult": 0.5, "dilated": True})
+    assert not problems("vit_b_32", options={"image_size": 64}, preprocess={"size": 64})
+    assert not problems("resnet18", "pretrain:letters")
+    assert not problems("resnet18", "some/where.safetensors")
+
+
+def test_a_wrong_entry_cannot_be_built():
+    with pytest.raises(UserError, match="models: architecture: torchvision has no classification network 'resnet81'"):
+        provider("resnet81").build(2, None, 0)
+
+
+def test_the_source_is_read_as_torchvision_itself_knows_it():
+    from torchvision import models
+
+    known = architectures()
+    assert list(known) == models.list_models(models)
+    for name, architecture in known.items():
+        enum = models.get_model_weights(name)
+        assert architecture.releases == {key: member.name for key, member in enum.__members__.items()}
+        for key, member in enum.__members__.items():
+            assert architecture.trained_at[key] == member.transforms().crop_size[0]
+            assert member.meta["num_params"] in architecture.sizes
+            # The first digits of the SHA-256 that nothing is downloaded without.
+            assert re.search(r"-[0-9a-f]{8,}\.pth$", member.url)
+        builder = inspect.signature(models.get_model_builder(name)).return_annotation
+        constructor = inspect.signature(builder).parameters
+        assert set(architecture.parameters) >= {each for each in constructor if each != "kwargs"}
