@@ -20,7 +20,7 @@ from variability.errors import UserError
 from variability.fitting import Data, FitResult
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
-from variability.optimisation import learning_rate, make_optimizer
+from variability.optimisation import learning_rate, make_optimizer, set_rate
 
 #: A run has diverged when an epoch's mean training loss is this many times the untrained network's.
 DIVERGED = 100.0
@@ -137,14 +137,14 @@ class _Run:
         # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
         with seeding.torch_global(self.seed, "dropout", epoch, device=self.device):
             for at, rows in enumerate(cut):
-                lr = learning_rate((epoch - 1) * len(cut) + at, self.recipe["epochs"] * len(cut), self.recipe)
-                losses.append(self._step(epoch, at, rows, lr))
+                step = (epoch - 1) * len(cut) + at
+                lr = learning_rate(step, self.recipe["epochs"] * len(cut), self.recipe)
+                set_rate(self.optimizer, lr, step, self.recipe)
+                losses.append(self._step(epoch, at, rows))
         # Read once an epoch, for the same reason.
         return torch.stack(losses).cpu().double().tolist(), [len(rows) for rows in cut], lr
 
-    def _step(self, epoch: int, at: int, rows: np.ndarray, lr: float) -> torch.Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+    def _step(self, epoch: int, at: int, rows: np.ndarray) -> torch.Tensor:
         inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
         with precision.autocast(self.device, self.recipe["precision"]):
             outputs = self.feed.module(inputs)
