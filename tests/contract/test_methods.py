@@ -1,9 +1,11 @@
 """Every method trains the parts it says, in networks of every make, and leaves all else as it was."""
 
+import copy
+
 import pytest
 import torch
 
-from variability import methods, networks, prefix, registry
+from variability import extras, methods, networks, prefix, registry
 from variability.errors import UserError
 
 # Small members of families that differ in where the head stands and in how they are built. Options make them cheap.
@@ -17,13 +19,30 @@ ARCHITECTURES = {
     "swin_t": {},
     "vit_b_32": {"image_size": 32},
 }
-METHODS = {"linear_probe": {}, "partial": {"blocks": 1}, "full": {}}
+METHODS = {"bitfit": {}, "full": {}, "linear_probe": {}, "lora": {}, "partial": {"blocks": 1}}
+#: Layers that adapters are added to, by the ends of their names.
+TARGETS = {
+    "densenet121": ["conv1"], "googlenet": ["branch1.conv"], "mobilenet_v3_small": ["fc1"], "regnet_y_400mf": ["fc1"],
+    "resnet18": ["conv1"], "squeezenet1_1": ["squeeze"], "swin_t": ["reduction"], "vit_b_32": ["0", "3"],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
 def network(request) -> networks.Network:
     model = {"architecture": request.param, "weights": "none", "options": ARCHITECTURES[request.param]}
     return registry.find("providers", "torchvision")(model).build(outputs=3, weights=None, seed=0)
+
+
+@pytest.fixture(params=METHODS)
+def fitted(request, network) -> tuple[methods.Method, networks.Network]:
+    """A method, and a network with what the method adds to it."""
+    plugin, options = registry.find("methods", request.param), METHODS[request.param]
+    if missing := extras.lacking(plugin):
+        pytest.skip(missing)
+    if request.param == "lora":
+        options, network = {"targets": TARGETS[request.node.callspec.params["network"]]}, copy.deepcopy(network)
+    method = plugin(options)
+    return method, method.attach(network)
 
 
 def trainable(kind: str, network: networks.Network, **options) -> list[str]:
@@ -38,11 +57,11 @@ def test_every_method_is_under_test():
     assert set(METHODS) == set(registry.names("methods"))
 
 
-@pytest.mark.parametrize("kind", METHODS)
-def test_a_training_pass_touches_what_trains_and_no_bit_of_the_rest(network, kind):
-    names = trainable(kind, network)
+def test_a_training_pass_touches_what_trains_and_no_bit_of_the_rest(fitted):
+    method, network = fitted
+    names = method.trainable(network)
     networks.freeze(network, names)
-    networks.train_mode(network, names)
+    networks.train_mode(network, names, method.active(network))
     frozen = networks.frozen_digest(network, names)
     before = {name: each.clone() for name, each in network.module.named_buffers()}
     with torch.random.fork_rng():
@@ -81,11 +100,40 @@ def test_more_blocks_train_more(network):
     assert sizes[-1] < len(parameters(network, [""]))
 
 
-@pytest.mark.parametrize("kind", METHODS)
-def test_what_is_frozen_has_a_name_where_something_is(network, kind):
-    method = registry.find("methods", kind)(METHODS[kind])
-    assert (method.frozen() is None) == (method.trainable(network) == [""])
+def test_what_is_frozen_has_a_name_where_it_can_be_computed_once(fitted):
+    method, network = fitted
+    whole_parts = set(method.trainable(network)) <= set(network.chain)
+    assert (method.frozen() is not None) == whole_parts
     assert method.SEEDS_PER_JOB >= 1
+
+
+def test_what_a_method_adds_changes_nothing_and_comes_from_the_seed(fitted, network):
+    method, made = fitted
+    if type(method).attach is methods.Method.attach:
+        assert type(method).draw is methods.Method.draw
+        return
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    method.draw(made, 1)
+    with torch.inference_mode():
+        assert torch.equal(made.module.eval()(images), network.module.eval()(images))
+    names = method.trainable(made)
+    first = networks.tensors_digest(networks.trained_tensors(made, names))
+    state = torch.random.get_rng_state()
+    method.draw(made, 2)
+    assert networks.tensors_digest(networks.trained_tensors(made, names)) != first
+    method.draw(made, 1)
+    assert networks.tensors_digest(networks.trained_tensors(made, names)) == first
+    assert torch.equal(torch.random.get_rng_state(), state), "drawing took from the global generator"
+
+
+def test_bitfit_trains_the_biases_and_the_head_alone(network):
+    found = parameters(network, trainable("bitfit", network))
+    assert {name for name in found if not name.startswith(f"{network.head}.")} == {
+        name
+        for name, _ in network.module.named_parameters()
+        if name.endswith("bias") and not name.startswith(f"{network.head}.")
+    }
+    assert f"{network.head}.weight" in found
 
 
 def test_methods_that_freeze_something_else_name_it_otherwise():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from variability import recipe
-from variability.optimisation import learning_rate, make_optimizer
+from variability.optimisation import EPS, learning_rate, make_optimizer, set_rate
 
 
 def rates(total, **changes):
@@ -40,7 +40,14 @@ def test_one_cycle_equals_torchs_scheduler(total, warmup):
     assert rates(total, schedule="one_cycle", warmup=warmup)[:-1] == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("total", [1, 2, 7, 100])
+def test_linear_falls_to_nothing_as_torchs_scheduler_does(total):
+    optimizer = sgd(0.1)
+    expected = torch_rates(torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total), optimizer, total)
+    assert rates(total, schedule="linear") == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear"])
 def test_warmup_rises_linearly_to_the_peak_and_is_followed_by_the_plain_schedule(schedule):
     found = rates(50, schedule=schedule, warmup=0.2)
     steps = [after - before for before, after in itertools.pairwise(found[:11])]
@@ -50,7 +57,7 @@ def test_warmup_rises_linearly_to_the_peak_and_is_followed_by_the_plain_schedule
     assert found[10:] == pytest.approx(rates(40, schedule=schedule))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear", "one_cycle"])
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("total", [1, 2, 3, 10])
 def test_every_rate_of_every_schedule_is_positive_and_at_most_the_peak(schedule, warmup, total):
@@ -79,3 +86,51 @@ def test_each_optimizer_is_torchs_with_the_recipes_settings(kind):
     assert type(optimizer).__name__.lower() == kind
     assert optimizer.param_groups[0]["lr"] == 0.25
     assert kind != "sgd" or optimizer.param_groups[0]["momentum"] == 0.75
+
+
+def steps(settings, count=12):
+    """A tensor after each of some updates with gradients of many sizes, and those gradients."""
+    generator = torch.Generator().manual_seed(0)
+    tensor = torch.nn.Parameter(torch.randn(4, 3, generator=generator, dtype=torch.float64))
+    optimizer, found, gradients = make_optimizer([tensor], settings), [tensor.detach().clone()], []
+    for step in range(count):
+        tensor.grad = torch.randn(4, 3, generator=generator, dtype=torch.float64) * 10.0 ** (step % 4 - 9)
+        gradients.append(tensor.grad.clone())
+        set_rate(optimizer, learning_rate(step, count, settings), step, settings)
+        optimizer.step()
+        found.append(tensor.detach().clone())
+    return found, gradients
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_adam_without_bias_correction_is_the_update_of_berts_optimizer(kind):
+    settings = {"optimizer": kind, "lr": 0.01, "weight_decay": 0.3, "adam_bias_correction": False}
+    settings = recipe.resolve(settings, {"schedule": "linear", "warmup": 0.2})
+    found, gradients = steps(settings)
+    tensor, first, second = found[0].clone(), torch.zeros(4, 3), torch.zeros(4, 3)
+    for step, gradient in enumerate(gradients):
+        lr = learning_rate(step, len(gradients), settings)
+        given = gradient + (0.3 * tensor if kind == "adam" else 0)
+        first, second = 0.9 * first + 0.1 * given, 0.999 * second + 0.001 * given**2
+        tensor -= lr * (first / (second.sqrt() + EPS) + (0.3 * tensor if kind == "adamw" else 0))
+        torch.testing.assert_close(found[step + 1], tensor, rtol=1e-9, atol=1e-12)
+
+
+def test_the_first_update_without_bias_correction_is_three_times_as_large():
+    plain = recipe.resolve({"weight_decay": 0.0, "warmup": 0.0})
+    moved = [steps(plain | {"adam_bias_correction": corrects})[0] for corrects in (False, True)]
+    ratio = (moved[0][1] - moved[0][0]) / (moved[1][1] - moved[1][0])
+    # eps, which both divide by beside gradients of 1e-9, weighs less where the second moment is not scaled up.
+    assert ratio.max() <= 0.1 / 0.001**0.5 + 1e-9
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_what_is_corrected_is_torchs_own(kind):
+    settings = recipe.resolve({"optimizer": kind, "schedule": "constant", "warmup": 0.0})
+    found, gradients = steps(settings)
+    tensor = torch.nn.Parameter(found[0].clone())
+    optimizer = make_optimizer([tensor], settings)
+    for gradient in gradients:
+        tensor.grad = gradient
+        optimizer.step()
+    assert torch.equal(tensor, found[-1])

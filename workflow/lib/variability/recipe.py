@@ -6,6 +6,7 @@ DEFAULTS: dict[str, Any] = {
     "optimizer": "adamw",
     "lr": 1e-3,
     "momentum": 0.9,
+    "adam_bias_correction": True,
     "weight_decay": 0.01,
     "schedule": "cosine",
     "warmup": 0.1,

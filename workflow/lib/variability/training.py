@@ -11,7 +11,7 @@ from variability import checkpoints, inference, precision, seeding
 from variability.fitting import Data, FitResult, Run, of_this_run, require_validation
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
-from variability.optimisation import make_optimizer
+from variability.optimisation import make_optimizer, set_rate
 
 
 def fit(
@@ -77,13 +77,12 @@ class _Run(Run):
         # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
         with seeding.torch_global(self.seed, "dropout", epoch, device=self.device):
             for at, (rows, lr) in enumerate(zip(batches, rates, strict=True)):
-                losses.append(self._step(epoch, at, rows, lr))
+                set_rate(self.optimizer, lr, (epoch - 1) * len(batches) + at, self.recipe)
+                losses.append(self._step(epoch, at, rows))
         # Read once an epoch, for the same reason.
         return torch.stack(losses).cpu().double().tolist()
 
-    def _step(self, epoch: int, at: int, rows: np.ndarray, lr: float) -> torch.Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+    def _step(self, epoch: int, at: int, rows: np.ndarray) -> torch.Tensor:
         inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
         with precision.autocast(self.device, self.recipe["precision"]):
             outputs = self.feed.module(inputs)

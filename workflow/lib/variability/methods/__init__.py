@@ -36,7 +36,10 @@ class Method(WithExtras, ABC):
 
     @abstractmethod
     def frozen(self) -> str | None:
-        """Names what stays frozen, as part of a path: methods of one name freeze the same; None where nothing is."""
+        """Names what stays frozen before all that trains, as part of a path: methods of one name freeze the same.
+
+        None where nothing is: a network that starts as the backbone, and trains in every layer.
+        """
 
     @abstractmethod
     def trainable(self, network: Network) -> list[str]:
