@@ -25,6 +25,8 @@ def spec(models, tasks, methods, metric="accuracy"):
         "models": {
             model: {
                 "provider": "torchvision",
+                "framework": "pytorch",
+                "family": model,
                 "architecture": model.removesuffix("-scratch"),
                 "weights": "none" if model.endswith("-scratch") else "IMAGENET1K_V1",
                 "options": {},
