@@ -271,14 +271,23 @@ def test_saying_each_example_several_times_over_is_no_more_evidence():
 
 
 def test_groups_of_unequal_sizes_by_hand():
-    # Shares 1/4 and 3/4 of the examples. The groups' means are 0 and 1, 1/3 and 2/3: variances 1/2 and 1/18; the scores
-    # are 1/4 and 3/4, of variance 1/8. 1 - sum of squared shares is 3/8.
+    # Shares 1/4 and 3/4 of the examples. The groups' means are 1 and 0, 1/3 and 1: variances 1/2 and 2/9; the scores
+    # are 1/2 and 3/4, of variance 1/32. 1 - sum of squared shares is 3/8.
+    row = split([[1, 1, 0, 0], [0, 1, 1, 1]], groups=np.array([8, 2, 2, 2]))
+    seed = (1 / 32 - (1 / 16 * 1 / 2 + 9 / 16 * 2 / 9)) / (3 / 8)
+    assert row["variance_seed"] == pytest.approx(seed) and row["sd_seed"] == 0
+    assert row["variance_test_set"] == pytest.approx(1 / 32 - seed)
+    # The groups' means over runs are 1/2 and 2/3, the score's is 5/8.
+    of_groups = (1 / 4 * (1 / 2 - 5 / 8)) ** 2 + (3 / 4 * (2 / 3 - 5 / 8)) ** 2
+    assert row["sd_of_test_set_on_mean"] == pytest.approx((2 * of_groups) ** 0.5)
+
+
+def test_a_test_set_that_takes_variance_away_is_told_and_not_tested():
     row = split([[0, 1, 0, 0], [1, 1, 1, 0]], groups=np.array([8, 2, 2, 2]))
     seed = (1 / 8 - (1 / 16 * 1 / 2 + 9 / 16 * 1 / 18)) / (3 / 8)
     assert row["variance_seed"] == pytest.approx(seed)
-    assert row["variance_test_set"] == pytest.approx(1 / 8 - seed)
-    # The groups' means over runs are 1/2 and 1/2, and so is the score's.
-    assert row["sd_of_test_set_on_mean"] == pytest.approx(0)
+    assert row["variance_test_set"] == pytest.approx(1 / 8 - seed) and row["variance_test_set"] < 0
+    assert np.isnan(row["p"]) and "below 0" in row["note"] and row["share_test_set"] == 0
 
 
 def test_the_seeds_variance_is_unbiased_with_groups_of_any_size():

@@ -14,6 +14,7 @@ NUMBERS = [
 ALONE = "one completed run: nothing to compare it with"
 CONSTANT = "all runs have the same losses on all examples: no variance to split"
 TRUNCATED = "truncated: the estimated variance of the seed is below 0, and its SD is given as 0"
+BELOW = "the estimated variance of the test set is below 0; the interval is that of 0, and there is no test"
 ADDITIVE = "the losses of all examples rise and fall together: the test set adds no variance"
 
 
@@ -121,9 +122,13 @@ def _split(cube, level):
     if shares is not None:
         squares = np.square(shares)
         units = 1 / squares.sum()
-        # What is not the seed's, times the number of units, which takes the place of the residual mean square.
         test_set = (squares @ losses.var(axis=0, ddof=1) - between / units) / (1 - 1 / units)
-        return found | _components(between, max(test_set, 0.0) * units, runs, units, level)
+        # Times the number of units it takes the place of the residual mean square, which cannot be negative.
+        found |= _components(between, max(test_set, 0.0) * units, runs, units, level)
+        if test_set < 0:
+            seed = {"variance_seed": between - test_set, "sd_seed": np.sqrt(between - test_set)}
+            found |= seed | {"variance_test_set": test_set, "p": float("nan"), "note": BELOW}
+        return found
     residuals = losses - losses.mean(axis=0)
     residuals -= (scores - mean)[:, None]
     residual = np.square(residuals, out=residuals).sum() / ((runs - 1) * (examples - 1))
