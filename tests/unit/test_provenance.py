@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from variability import provenance
+from variability import plugins, provenance
 from variability.files import sha256
 
 LIB = Path(provenance.__file__).parent.parent
@@ -29,6 +29,19 @@ def test_a_plugin_belongs_to_a_closure_only_when_named():
     without = names("variability.stages.prepare")
     assert not any(path.startswith("datasets/") and path != "datasets/__init__.py" for path in without)
     assert names("variability.stages.prepare", "variability.datasets.digits") - without == {"datasets/digits.py"}
+
+
+def test_an_edit_of_one_framework_touches_no_run_of_another():
+    model = {"provider": "torchvision"}
+    task, method = {"kind": "classification"}, {"kind": "full"}
+    for stage in ("finetune", "predict", "pretrain"):
+        torch = names(f"variability.stages.{stage}", *plugins.of_cell(model, task, method))
+        keras = names(f"variability.stages.{stage}", *plugins.of_cell(model | {"provider": "keras"}, task, method))
+        assert {"frameworks/pytorch.py", "providers/torchvision.py", "training.py", "networks.py"} <= torch
+        assert not any("keras" in name for name in torch)
+        assert {"frameworks/keras.py", "frameworks/_keras_training.py", "providers/_keras_networks.py"} <= keras
+        alone = {"frameworks/pytorch.py", "providers/torchvision.py", "providers/_torchvision_source.py", "training.py"}
+        assert not alone & keras
 
 
 @pytest.mark.parametrize("stage", STAGES)

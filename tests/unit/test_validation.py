@@ -174,6 +174,39 @@ def test_a_missing_section_is_named():
     assert problems(lambda config: config.pop("methods")) == ["missing 'methods'"]
 
 
+def test_two_models_of_a_family_under_one_framework_are_refused():
+    def edit(config):
+        config["models"] = {
+            name: {
+                "architecture": "squeezenet1_1",
+                "weights": "none",
+                "family": family,
+                "options": {"dropout": dropout},
+            }
+            for name, family, dropout in (("first", "small", 0.1), ("second", "small", 0.2), ("other", "first", 0.1))
+        }
+        config.pop("pretraining", None), config.pop("grid", None), config.pop("overrides", None)
+
+    said = [each for each in problems(edit) if "family" in each]
+    assert said == [
+        "models.second.family: 'first' is of this family and framework too; a family has one model for each framework"
+    ]
+
+
+def test_what_a_framework_cannot_do_is_told_before_the_first_job(monkeypatch):
+    from variability import frameworks
+    from variability.errors import Problem
+
+    def unable(cls, method, recipe):
+        yield Problem("recipe.precision", f"{recipe['precision']} is not for it")
+        yield Problem("method", "it looks too deep") if not method.BY_BLOCKS else Problem("recipe.lr", "no")
+
+    monkeypatch.setattr(frameworks.of({"provider": "torchvision"}), "problems", classmethod(unable))
+    said = problems(lambda config: None)
+    assert "recipe.precision: fp32 is not for it (models: pretrained, scratch)" in said
+    assert any(each.startswith("pretraining.") and "recipe.precision" in each for each in said)
+
+
 def test_best_needs_validation_examples():
     def edit(config):
         config["recipe"]["checkpoint"] = "best"

@@ -161,6 +161,12 @@ def test_a_provider_edited(study):
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 
+def test_another_framework_and_its_provider_edited(study):
+    for name in ("frameworks/keras.py", "frameworks/_keras_training.py", "providers/keras.py"):
+        study.append(f"{LIB}/{name}", "# edited\n")
+    assert jobs(study) == set()
+
+
 def test_a_data_set_edited(study):
     study.append(f"{LIB}/datasets/digits.py", "# edited\n")
     assert jobs(study) == prepare("digits") | FEATURES | from_finetune()

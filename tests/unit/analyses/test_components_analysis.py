@@ -216,6 +216,36 @@ def test_pretraining_seeds_are_nested_in_their_backbone():
     assert of(found, "pretraining seed x method")["sd"] < 0.002
 
 
+def test_a_framework_that_trained_the_same_families_is_a_factor():
+    runs = synthetic.runs(models=("a-torch", "a-keras", "b-torch", "b-keras"), seeds=range(10), sd=0.001)
+    framework = runs["model"].str[2:].replace("torch", "pytorch")
+    value = 0.5 + 0.1 * (framework == "keras") + 0.02 * (runs["model"].str[0] == "b") + runs["value"] * 0.01
+    runs = runs.assign(family=runs["model"].str[0], framework=framework, value=value)
+    found = table(runs)
+    assert [of(found, name)["levels"] for name in ("model", "framework", "method")] == [2, 2, 2]
+    assert of(found, "framework")["sd"] == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
+    assert of(found, "model")["sd"] == pytest.approx(0.02 / np.sqrt(2), rel=0.05)
+    assert of(found, "model x framework")["share"] < 0.01
+    # Frameworks that have no family in common cannot be told from the models.
+    apart = table(runs.assign(family=runs["model"]))
+    assert of(apart, "model")["levels"] == 4
+    assert "framework" not in set(apart["component"])
+
+
+def test_pretraining_seeds_are_nested_in_family_and_framework():
+    models = [f"{family}{framework}{seed}" for family in "ab" for framework in "kt" for seed in "012"]
+    runs = synthetic.runs(models=tuple(models), seeds=range(5), sd=0.001)
+    found = table(
+        runs.assign(
+            family=runs["model"].str[0],
+            framework=runs["model"].str[1],
+            backbone=runs["model"].str[:2],
+            seed_pretrain=runs["model"].str[2].astype(float),
+        )
+    )
+    assert [of(found, name)["levels"] for name in ("model", "framework", "pretraining seed")] == [2, 2, 12]
+
+
 def test_a_run_made_twice_counts_once():
     runs = synthetic.runs(methods=("full", "linear_probe"))
     again = runs[runs["method"] == "full"].assign(method="full-again")

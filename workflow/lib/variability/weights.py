@@ -47,7 +47,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
     if all(isinstance(each, np.ndarray) for each in tensors.values()):
         import safetensors.numpy
 
-        safetensors.numpy.save_file({name: np.ascontiguousarray(each) for name, each in tensors.items()}, path)
+        safetensors.numpy.save_file({name: np.asarray(each, order="C") for name, each in tensors.items()}, path)
     else:
         import safetensors.torch
 

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], header: dict[str, Any], durable: bool = True) -> None:
     """Writes arrays and facts about them, plain values; equal ones make equal files."""
-    whole = {name: np.ascontiguousarray(each) for name, each in arrays.items()}
+    whole = {name: np.asarray(each, order="C") for name, each in arrays.items()}
     with files.replacing(path, durable) as aside:
         # One entry, because safetensors writes several in random order.
         safetensors.numpy.save_file(whole, aside, metadata={_HEADER: json.dumps(header, sort_keys=True)})
@@ -57,7 +57,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, types, shapes and values, independent of their order."""
     found = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         found.update(f"{name} {array.dtype} {array.shape}\n".encode())
         found.update(array.tobytes())
     return found.hexdigest()

@@ -5,6 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +25,7 @@ from variability.recipe import augments
 #: What activations of a frozen part may take in memory, in bytes; beyond it they are computed batch by batch.
 HELD = 2e9
 BATCH = 256
+_NOISE = ("oneDNN custom operations are on", "before absl::InitializeLog() is called")
 
 
 def _distribution() -> str:
@@ -60,7 +64,8 @@ class Keras(Framework):
         # Indices as nvidia-smi has them.
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        import tensorflow as tf
+        with _without_noise():
+            import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -242,6 +247,24 @@ class Keras(Framework):
                 f"{checkpoint} was trained on top of another backbone than the network's weights give now{again}"
             )
         assign(self._trained, arrays)
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """Keeps what TensorFlow logs of itself when it is imported off the standard error; other lines are passed on."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as aside:
+        outside = os.dup(2)
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(outside, 2)
+            os.close(outside)
+            aside.seek(0)
+            for line in aside.read().decode(errors="replace").splitlines():
+                if not any(noise in line for noise in _NOISE):
+                    print(line, file=sys.stderr)
 
 
 def _cut(rows: np.ndarray) -> list[np.ndarray]:

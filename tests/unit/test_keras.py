@@ -1,0 +1,527 @@
+"""Keras trains the same fit as torch does, of its own networks: the same again for the same seed, also resumed."""
+
+import importlib.util
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tiny_study
+
+from variability import fitting, frameworks, kinds, optimisation, recipe, registry, seeding
+from variability.errors import UserError
+from variability.preprocessing import Preprocess
+from variability.providers.keras import Keras as KerasProvider
+from variability.sources import Sources
+
+if not all(importlib.util.find_spec(name) for name in KerasProvider.NEEDS):
+    pytest.skip("Keras and TensorFlow are an extra: make .venv/.tensorflow", allow_module_level=True)
+
+pytestmark = pytest.mark.slow
+
+MODEL = {"name": "small", "provider": "tiny", "architecture": "tiny", "weights": "none", "options": {}}
+RECIPE = {"epochs": 3, "lr": 0.01, "batch_size": 32, "label_smoothing": 0.1, "clip_norm": 1.0}
+AUGMENTED = {"flip": True, "crop": 1, "randaugment": None, "views": 0}
+
+
+class Tiny(tiny_study.Tiny):
+    """Two convolutions with BatchNorm and dropout, in Keras."""
+
+    FRAMEWORK = "keras"
+
+    def build(self, outputs, weights, seed, facts=None):
+        import keras
+
+        from variability.providers import _keras_networks as networks
+
+        with networks.constructing(seed):
+            image = keras.Input((8, 8, 3))
+            x = image
+            for block in (1, 2):
+                x = keras.layers.Conv2D(4, 3, name=f"block{block}_conv")(x)
+                x = keras.layers.BatchNormalization(name=f"block{block}_bn", momentum=0.9)(x)
+                x = keras.layers.ReLU(name=f"block{block}_relu")(x)
+            x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(x))
+            made = networks.attach_head(keras.Model(image, x), outputs, seed)
+        if weights is not None:
+            import safetensors.numpy
+
+            found = safetensors.numpy.load_file(weights)
+            for each in made.model.weights:
+                if not each.path.startswith("head"):
+                    each.assign(found[each.path])
+        return made
+
+    def draw_head(self, made, seed):
+        from variability.providers import _keras_networks as networks
+
+        networks.draw_head(made, seed)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    # Both bring an LLVM, and the process aborts where torch's comes second. No job of the workflow has both.
+    if importlib.util.find_spec("triton"):
+        importlib.import_module("triton")
+    monkeypatch.setattr(registry, "find", registry.find)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    tiny_study.install(Tiny)
+    frameworks.of(MODEL).configure(1)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    return tiny_study.prepare(tmp_path_factory.mktemp("task") / "digits")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Of a network of another seed."""
+    import safetensors.numpy
+
+    from variability.providers import _keras_networks as networks
+
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    safetensors.numpy.save_file(networks.tensors(Tiny(MODEL).build(10, None, 99).model), path)
+    return path
+
+
+def opened(task, method="full", weights=None, **options):
+    return frameworks.of(MODEL)(MODEL, {"name": method, "kind": method} | options, Sources(task, weights), "cpu")
+
+
+def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
+    """The result of a fit, and the tensors of the network after it."""
+    from variability.providers import _keras_networks as networks
+
+    settings = recipe.resolve(RECIPE, changed)
+    result = framework.fit(seed, settings, folder / "state.safetensors", "fingerprint", on_epoch)
+    return result, networks.tensors(framework._network.model)
+
+
+def timeless(history):
+    return [
+        {key: value for key, value in row.items() if key not in ("seconds", "examples_per_second")} for row in history
+    ]
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("augmentation", [recipe.DEFAULTS["augmentation"], AUGMENTED])
+def test_the_same_seed_gives_the_same_bits_whatever_came_between(tmp_path, task, augmentation):
+    framework = opened(task)
+    found = []
+    for seed in (0, 1, 0):
+        result, _ = fit(framework, tmp_path, seed, augmentation=augmentation)
+        framework.save_trained(tmp_path / "checkpoint", "f")
+        rows = {"test": framework.task.rows("test", seed)}
+        found.append(
+            (
+                timeless(result.history),
+                *(said for *_, said in framework.predictions(seed, tmp_path / "checkpoint", rows)),
+            )
+        )
+        (tmp_path / "state.safetensors").unlink()
+    first, other, again = found
+    assert first[0] == again[0]
+    assert np.array_equal(first[1], again[1])
+    assert np.array_equal(first[2], again[2])
+    assert not np.array_equal(first[1], other[1])
+    assert not np.array_equal(first[1], first[2]), "training changed nothing"
+    alone, _ = fit(opened(task), tmp_path, 0, augmentation=augmentation)
+    assert timeless(alone.history) == first[0], "another seed in the process left a trace"
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
+    def stop(row):
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    settings = {"epochs": 4, "checkpoint": "best", "optimizer": optimizer, "augmentation": AUGMENTED}
+    (tmp_path / "whole").mkdir()
+    whole, tensors = fit(opened(task), tmp_path / "whole", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        fit(opened(task), tmp_path, on_epoch=stop, **settings)
+    resumed, after = fit(opened(task), tmp_path, **settings)
+    assert (whole.resumed, resumed.resumed) == (False, True)
+    assert timeless(resumed.history) == timeless(whole.history)
+    assert resumed.best_epoch == whole.best_epoch
+    assert_same(after, tensors)
+
+
+def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path, task):
+    fit(opened(task), tmp_path)
+    result = opened(task).fit(0, recipe.resolve(RECIPE), tmp_path / "state.safetensors", "another", lambda row: None)
+    assert not result.resumed
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-3])
+    assert not opened(task).fit(0, recipe.resolve(RECIPE), state, "another", lambda row: None).resumed
+
+
+def test_what_does_not_train_keeps_every_bit(tmp_path, task, weights):
+    for method, options, trains in (("linear_probe", {}, ("head",)), ("partial", {"blocks": 1}, ("head", "block2"))):
+        framework = opened(task, method, weights, **options)
+        framework._begin(0)
+        from variability.providers import _keras_networks as networks
+
+        before = networks.tensors(framework._network.model)
+        _, after = fit(framework, tmp_path / method, augmentation=AUGMENTED)
+        moved = {name for name in before if not np.array_equal(before[name], after[name])}
+        assert moved == {name for name in before if name.startswith(trains)}, method
+
+
+def test_a_pretrained_backbone_starts_anew_for_every_seed(tmp_path, task, weights):
+    framework, found = opened(task, "full", weights), []
+    for seed in (0, 1):
+        fit(framework, tmp_path / str(seed), seed)
+        rows = {"validation": framework.task.rows("validation", seed)}
+        found.append(next(said for *_, said in framework.predictions(seed, None, rows)))
+    alone = next(iter(opened(task, "full", weights).predictions(1, None, rows)))[2]
+    assert np.array_equal(found[1], alone)
+    assert not np.array_equal(found[0], found[1]), "the heads are not of their seeds"
+
+
+def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, monkeypatch):
+    from variability.frameworks import _keras_training
+
+    seen, steps = [], _keras_training.KerasRun.steps
+    monkeypatch.setattr(
+        _keras_training.KerasRun,
+        "steps",
+        lambda self, epoch, batches, rates: seen.append((batches, rates)) or steps(self, epoch, batches, rates),
+    )
+    settings = {"schedule": "one_cycle", "batch_size": 33}
+    result, _ = fit(opened(task), tmp_path, seed=3, **settings)
+    resolved, train = recipe.resolve(RECIPE, settings), opened(task).data(3).train
+    assert list(result.history[1]) == [
+        *("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "examples_per_second")
+    ]
+    for epoch, (batches, rates) in enumerate(seen, 1):
+        order = seeding.generator(3, "order", epoch).permutation(train)
+        # A last batch of a single row joins the one before.
+        assert [len(batch) for batch in batches] == [33, 33, 34]
+        assert np.array_equal(np.concatenate(batches), order)
+        wanted = [optimisation.learning_rate((epoch - 1) * 3 + at, 9, resolved) for at in range(3)]
+        assert rates == wanted
+        assert result.history[epoch]["lr"] == wanted[-1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "tolerance"),
+    [
+        ({"optimizer": "adamw", "weight_decay": 0.1}, 1e-6),
+        ({"optimizer": "adam", "weight_decay": 0.1}, 1e-6),
+        ({"optimizer": "sgd", "weight_decay": 0.1}, 1e-6),
+        ({"optimizer": "adamw", "clip_norm": 0.05, "label_smoothing": 0.2}, 1e-6),
+    ],
+)
+def test_steps_are_those_of_torch(changed, tolerance):
+    import keras
+    import torch
+
+    from variability.frameworks._keras_training import Steps
+
+    settings = recipe.resolve({"lr": 0.01}, changed)
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(16, 5)).astype(np.float32)
+    labels = generator.integers(3, size=16)
+    layer = keras.layers.Dense(3)
+    source = keras.Input((5,))
+    steps = Steps(keras.Model(source, layer(source)), settings, "cross_entropy")
+    module = torch.nn.Linear(5, 3)
+    with torch.no_grad():
+        module.weight.copy_(torch.from_numpy(layer.kernel.value.numpy().T.copy()))
+        module.bias.copy_(torch.from_numpy(layer.bias.value.numpy()))
+    optimizer = optimisation.make_optimizer(module.parameters(), settings)
+    kind = kinds.find("classification")
+    for _ in range(3):
+        said = float(steps.step(inputs, labels, np.float32(0.01)))
+        loss = kind.loss(module(torch.from_numpy(inputs)), kind.targets(labels), settings["label_smoothing"])
+        assert said == pytest.approx(loss.item(), abs=1e-6)
+        optimizer.zero_grad()
+        loss.backward()
+        if settings["clip_norm"]:
+            torch.nn.utils.clip_grad_norm_(module.parameters(), settings["clip_norm"])
+        optimizer.step()
+        assert np.abs(layer.kernel.value.numpy().T - module.weight.detach().numpy()).max() < tolerance
+        assert np.abs(layer.bias.value.numpy() - module.bias.detach().numpy()).max() < tolerance
+
+
+def test_regression_is_fitted_by_its_squared_error(tmp_path):
+    task = tiny_study.prepare(tmp_path / "digits", kind="regression")
+    result, _ = fit(opened(task), tmp_path, epochs=15, label_smoothing=0.0)
+    first, last = result.history[0], result.history[-1]
+    assert last["validation_rmse"] == pytest.approx(2.8 * np.sqrt(last["validation_loss"]))
+    assert last["validation_rmse"] < first["validation_rmse"]
+
+
+def test_a_checkpoint_holds_what_was_trained(tmp_path, task, weights):
+    framework = opened(task, "partial", weights, blocks=1)
+    fit(framework, tmp_path)
+    rows = framework.task.rows("test", 0)
+    trained = framework._outputs(rows)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    framework.save_trained(checkpoint, "f")
+    again = {
+        phase: said
+        for phase, _, said in opened(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows})
+    }
+    assert np.array_equal(again["after"], trained)
+    with pytest.raises(UserError, match="does not fit the network"):
+        list(opened(task, "linear_probe", weights).predictions(0, checkpoint, {"test": rows}))
+    with pytest.raises(UserError, match="another backbone"):
+        list(opened(task, "partial", None, blocks=1).predictions(0, checkpoint, {"test": rows}))
+    checkpoint.write_bytes(b"no")
+    with pytest.raises(UserError, match="cannot be read"):
+        list(opened(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows}))
+
+
+def test_what_pretraining_writes_is_what_a_network_is_built_from(tmp_path, task):
+    framework = opened(task)
+    _, trained = fit(framework, tmp_path)
+    framework.save_whole(tmp_path / "whole.safetensors")
+    from variability.providers import _keras_networks as networks
+
+    built = networks.tensors(Tiny(MODEL).build(10, tmp_path / "whole.safetensors", 5).model)
+    backbone = {name for name in built if not name.startswith("head")}
+    assert_same({name: built[name] for name in backbone}, {name: trained[name] for name in backbone})
+
+
+def test_a_fit_that_diverges_says_so(tmp_path, task):
+    result, tensors = fit(opened(task), tmp_path, optimizer="sgd", lr=1e30, clip_norm=None)
+    assert (result.status, result.best_epoch) == ("diverged", 0)
+    assert all(np.isfinite(each).all() for each in tensors.values())
+
+
+def test_early_stopping_ends_a_fit(tmp_path, task):
+    result, _ = fit(opened(task), tmp_path, epochs=30, early_stopping=1, lr=0.3)
+    assert result.epochs == result.history[-1]["epoch"] < 30
+    assert fitting.stops_early(result.history, 1)
+
+
+def test_predictions_are_probabilities(task):
+    framework = opened(task)
+    rows = framework.task.rows("test", 0)
+    _, _, said = next(framework.predictions(0, None, {"test": rows}))
+    assert said.dtype == np.float32
+    columns = framework.task.targets.columns(said, framework.task.labels[rows])
+    table = pa.table(columns)
+    assert np.allclose(np.stack(table["probabilities"].to_pylist()).sum(axis=1), 1, atol=1e-6)
+
+
+def test_what_keras_cannot_do_is_refused(tmp_path, task):
+    class Lora(registry.find("methods", "full")):
+        BY_BLOCKS = False
+
+    framework = frameworks.of(MODEL)
+    assert [str(each) for each in framework.problems(Lora({}), recipe.DEFAULTS)] == [
+        "method: it looks into torch modules, which networks of Keras have not"
+    ]
+    wrong = {"precision": "bf16", "augmentation": AUGMENTED | {"views": 2}}
+    found = [each.key for each in framework.problems(registry.find("methods", "full")({}), recipe.resolve(wrong))]
+    assert found == ["recipe.precision", "recipe.augmentation.views"]
+    with pytest.raises(UserError, match="bf16"):
+        fit(opened(task), tmp_path, precision="bf16")
+
+
+def test_the_device_is_the_one_that_is_named(monkeypatch):
+    framework = frameworks.of(MODEL)
+    with framework.lease() as place:
+        assert place == "cpu"
+    monkeypatch.setenv("VARIABILITY_DEVICE", "cpu")
+    with framework.lease() as place:
+        assert place == "cpu"
+
+
+# Images ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize(("size", "resize", "channels"), [(16, 16, 3), (24, 30, 1), (9, 9, 3)])
+def test_images_are_made_ready_as_for_torch(interpolation, size, resize, channels):
+    import torch
+
+    from variability.frameworks._keras_images import Images
+
+    spec = {"size": size, "resize": resize, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
+    spec["interpolation"] = interpolation
+    images = np.random.default_rng(0).integers(256, size=(5, channels, 16, 16)).astype(np.uint8)
+    wanted = Preprocess.from_dict(spec)(torch.from_numpy(images)).permute(0, 2, 3, 1).numpy()
+    found = Images(images, spec).plain(np.arange(5)).numpy()
+    # A value that is halfway between two grey levels may be rounded to either.
+    apart = np.abs(found - wanted) * np.array(spec["std"]) * 255
+    assert apart.max() < 1.01
+    assert (apart > 0.01).mean() < 0.01
+
+
+def test_an_augmented_image_is_a_window_of_the_image_or_its_mirror():
+    from variability.frameworks._keras_images import augment
+
+    images = np.random.default_rng(0).integers(1, 256, size=(40, 3, 6, 6)).astype(np.uint8)
+    changed = augment(images, AUGMENTED | {"crop": 2}, 0, 1, 0)
+    assert np.array_equal(changed, augment(images, AUGMENTED | {"crop": 2}, 0, 1, 0))
+    assert not np.array_equal(changed, augment(images, AUGMENTED | {"crop": 2}, 0, 1, 1))
+    for before, after in zip(images, changed, strict=True):
+        windows = [
+            np.pad(each, ((0, 0), (2, 2), (2, 2)))[:, row : row + 6, column : column + 6]
+            for each in (before, before[..., ::-1])
+            for row in range(5)
+            for column in range(5)
+        ]
+        assert any(np.array_equal(after, window) for window in windows)
+
+
+# The provider ---------------------------------------------------------------------------------------------------------
+
+
+def provider(architecture="MobileNetV2", weights="none", **entry):
+    return KerasProvider({"architecture": architecture, "weights": weights} | entry)
+
+
+def problems(*arguments, **entry):
+    return {problem.key: problem.message for problem in provider(*arguments, **entry).check()}
+
+
+SMALL = {"alpha": 0.35, "bn_momentum": 0.9, "bn_epsilon": 0.00001}
+
+
+def test_the_networks_that_are_known_are_those_of_keras_applications():
+    import inspect
+
+    import keras
+
+    from variability.providers._keras_source import architectures
+
+    public = {
+        name
+        for name, each in vars(keras.applications).items()
+        if inspect.isfunction(each) and "weights" in inspect.signature(each).parameters
+    }
+    assert set(architectures()) == public
+    for name, known in architectures().items():
+        assert tuple(inspect.signature(getattr(keras.applications, name)).parameters) == known.options
+        module = getattr(keras.applications, known.module)
+        grey = module.preprocess_input(np.full((1, 2, 2, 3), 100.0, np.float32))
+        spec = provider(name).preprocess(256)
+        ours = (100 / 255 - np.array(spec["mean"])) / np.array(spec["std"])
+        assert np.allclose(np.asarray(grey)[0, 0, 0], ours, atol=1e-3), name
+
+
+def test_wrong_entries_are_said():
+    assert "did you mean 'MobileNetV2'" in problems("MobilNetV2")["architecture"]
+    assert "imagenet" in problems(weights="IMAGENET1K_V1")["weights"]
+    assert "cannot be set" in problems(options={"include_top": True})["options.include_top"]
+    assert "did you mean 'alpha'" in problems(options={"alpa": 1})["options.alpa"]
+    assert "use avg or max" in problems(options={"pooling": None})["options.pooling"]
+    assert "at least 32 pixels" in problems(preprocess={"size": 16})["preprocess.size"]
+    assert "at least 75" in problems("InceptionV3", preprocess={"size": 64})["preprocess.size"]
+    assert "none of the files" in problems(weights="model.pth")["weights"]
+    assert not problems(weights="ours.weights.h5", options=SMALL)
+    with pytest.raises(UserError, match="at least 32 pixels"):
+        provider().preprocess(16)
+
+
+def test_the_same_architecture_has_the_same_parameters_as_torchvisions():
+    from variability.providers.torchvision import Torchvision
+
+    here = provider(options=SMALL).build(7, None, 0, {"size": 32})
+    there = Torchvision({"architecture": "mobilenet_v2", "weights": "none", "options": {"width_mult": 0.35}})
+    module = there.build(7, None, 0).module
+    assert here.model.count_params() - sum(np.prod(w.shape) for w in here.model.non_trainable_weights) == sum(
+        each.numel() for each in module.parameters()
+    )
+    norm = here.model.get_layer("bn_Conv1")
+    assert (norm.momentum, norm.epsilon) == (0.9, 1e-5)
+    assert here.blocks == ["Conv1", "expanded_conv", *(f"block_{at}" for at in range(1, 17)), "Conv_1"]
+    assert here.last_blocks(2) == ["block_16", "Conv_1", "head"]
+
+
+def test_a_random_network_is_its_seeds_and_draws_from_no_global_generator():
+    from variability.providers import _keras_networks as networks
+
+    this = provider(options=SMALL)
+    state = random.getstate()
+    first = networks.tensors(this.build(3, None, 0, {"size": 32}).model)
+    assert random.getstate() == state
+    random.seed(7)
+    again = networks.tensors(this.build(5, None, 0, {"size": 32}).model)
+    backbone = [name for name in first if not name.startswith("head")]
+    assert_same({name: first[name] for name in backbone}, {name: again[name] for name in backbone})
+    other = networks.tensors(this.build(3, None, 1, {"size": 32}).model)
+    assert not np.array_equal(first["Conv1/kernel"], other["Conv1/kernel"])
+    assert not np.array_equal(first["head/kernel"], other["head/kernel"])
+    bound = first["head/kernel"].shape[0] ** -0.5
+    assert 0.95 * bound < np.abs(first["head/kernel"]).max() <= bound
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_files_that_keras_wrote_are_converted(tmp_path, suffix):
+    import keras
+
+    from variability.providers import _keras_networks as networks
+
+    for top in (False, True):
+        with networks.constructing(5):
+            shape = {} if top else {"input_shape": (32, 32, 3), "pooling": "avg"}
+            model = keras.applications.MobileNetV2(weights=None, alpha=0.35, include_top=top, **shape)
+        path = tmp_path / f"{top}{suffix}"
+        model.save(path) if suffix == ".keras" else model.save_weights(path)
+        this = provider(weights=str(path), options=SMALL)
+        assert_same(this.convert(path), networks.tensors(model))
+    with pytest.raises(UserError, match="does not fit"):
+        provider(weights=str(path), options={"alpha": 0.5}).convert(path)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path, weights):
+    with pytest.raises(UserError, match="does not fit Keras's MobileNetV2: 26"):
+        provider(weights=str(weights), options=SMALL).build(3, weights, 0, {"size": 32})
+
+
+def test_a_release_is_fetched_from_where_keras_has_it_and_checked_as_keras_does(tmp_path):
+    class Fetcher:
+        def fetch(self, *asked):
+            self.asked = asked
+
+    fetcher = Fetcher()
+    path, facts = provider("DenseNet121", "imagenet").fetch_weights(fetcher, tmp_path)
+    url, target, checksum = fetcher.asked
+    assert url == facts["source"]
+    assert url.endswith("densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    assert (target, checksum) == (path, "md5:30ee3e1110167f948a6b9946edeeb738")
+    provider("MobileNetV2", "imagenet", options={"alpha": 0.35}).fetch_weights(fetcher, tmp_path)
+    assert fetcher.asked[0].endswith("0.35_224_no_top.h5")
+    assert fetcher.asked[2] is None, "Keras gives no checksum for this one"
+    import keras
+
+    assert keras.Model.load_weights is keras.src.models.Functional.load_weights
+
+
+def test_a_network_for_a_release_is_constructed_as_one():
+    # EfficientNet divides its input once more if it is given ImageNet's weights.
+    named, plain = (provider("EfficientNetB0", weights)._construct(0, 32) for weights in ("imagenet", "none"))
+    assert len(named.layers) == len(plain.layers) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("ResNet50", 17),
+        ("DenseNet121", 62),
+        ("VGG16", 5),
+        ("ConvNeXtTiny", 22),
+        ("EfficientNetB0", 18),
+        ("Xception", 14),
+    ],
+)
+def test_networks_of_every_family_are_chains_of_blocks(name, blocks):
+    network = provider(name).build(3, None, 0, {"size": 96})
+    assert len(network.blocks) == blocks
+    layers = [layer.name for unit in network.units for layer in unit.layers]
+    assert len(set(layers)) == len(layers)
+    before, after = network.cut(network.trained_from(network.last_blocks(2)))
+    images = np.random.default_rng(0).random((2, 96, 96, 3), np.float32)
+    assert np.allclose(after(before(images)), network.model(images), atol=1e-4)
