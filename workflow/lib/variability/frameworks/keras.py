@@ -51,6 +51,8 @@ class Keras(Framework):
     def problems(cls, method, recipe):
         if not method.BY_BLOCKS:
             yield Problem("method", "it looks into torch modules, which networks of Keras have not")
+        if not recipe["adam_bias_correction"]:
+            yield Problem("recipe.adam_bias_correction", "false is not for networks of Keras, whose Adam always corrects")
         if recipe["precision"] != "fp32":
             yield Problem("recipe.precision", f"{recipe['precision']} is not for networks of Keras; use fp32")
         for change in ("randaugment", "views"):
