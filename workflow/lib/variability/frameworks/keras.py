@@ -52,7 +52,7 @@ class Keras(Framework):
         if not method.BY_BLOCKS:
             yield Problem("method", "it looks into torch modules, which networks of Keras have not")
         if not recipe["adam_bias_correction"]:
-            yield Problem("recipe.adam_bias_correction", "false is not for networks of Keras, whose Adam always corrects")
+            yield Problem("recipe.adam_bias_correction", "false is not for Keras, whose Adam always corrects")
         if recipe["precision"] != "fp32":
             yield Problem("recipe.precision", f"{recipe['precision']} is not for networks of Keras; use fp32")
         for change in ("randaugment", "views"):
