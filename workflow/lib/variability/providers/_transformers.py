@@ -119,7 +119,7 @@ def released(folder: Path, source: Path, name: str) -> dict[str, torch.Tensor]:
         with _quiet():
             model, info = transformers.AutoModel.from_pretrained(
                 place, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
-                output_loading_info=True,
+                ignore_mismatched_sizes=True, output_loading_info=True,
             )  # fmt: skip
     missing = {key for key in info["missing_keys"] if not key.startswith("pooler.")}
     if missing or info["mismatched_keys"]:

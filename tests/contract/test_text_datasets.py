@@ -1,0 +1,214 @@
+"""Data sets of texts: what they read, and what they refuse."""
+
+import json
+import sys
+import types
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from variability import registry
+from variability.errors import UserError
+from variability.fetching import Fetcher
+from variability.files import sha256
+
+ROWS = [("NA", "no", "train"), ('she said, "hi"', "yes", "train"), ("zwei\nZeilen", "no", "dev"), ("é", "yes", "test")]
+
+
+def plugin(name, /, **options):
+    return registry.find("datasets", name)(options)
+
+
+def problems(name, mirrors=(), /, **options):
+    return [str(problem) for problem in plugin(name, **options).check(mirrors)]
+
+
+def write(path, rows=ROWS, names=("text", "label", "part")):
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(columns), path)
+    elif path.suffix in (".csv", ".tsv"):
+        import csv
+
+        with open(path, "w", newline="", encoding="utf-8") as handle:
+            csv.writer(handle, delimiter="," if path.suffix == ".csv" else "\t").writerows([names, *rows])
+    else:
+        records = [dict(zip(names, row, strict=True)) for row in rows]
+        lines = "\n".join(map(json.dumps, records))
+        path.write_text(lines if path.suffix == ".jsonl" else json.dumps(records))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
+def test_a_table_is_read_as_it_was_written_whatever_its_format(tmp_path, suffix):
+    path = write(tmp_path / f"reviews{suffix}")
+    examples = plugin("text_table", path=str(path), partition="part").load(None)
+    assert [examples.read(at) for at in range(4)] == [text for text, _, _ in ROWS]
+    assert examples.class_names == ["no", "yes"]
+    assert examples.labels.dtype == np.int64 and examples.labels.tolist() == [0, 1, 0, 1]
+    assert examples.partition.tolist() == ["train", "train", "validation", "test"]
+
+
+def test_without_a_column_of_partitions_the_workflow_splits(tmp_path):
+    assert set(plugin("text_table", path=str(write(tmp_path / "a.csv"))).load(None).partition) == {""}
+
+
+def test_a_folder_has_a_file_for_each_partition(tmp_path):
+    for name, rows in (("train", ROWS[:2]), ("dev", ROWS[2:3]), ("test", ROWS[3:])):
+        write(tmp_path / f"{name}.jsonl", rows)
+    dataset = plugin("text_table", path=str(tmp_path))
+    assert not list(dataset.check()) and dataset.local_source() == tmp_path
+    examples = dataset.load(None)
+    assert sorted(zip(examples.partition.tolist(), map(examples.read, range(4)), strict=True)) == sorted(
+        [("test", "é"), ("train", ROWS[0][0]), ("train", ROWS[1][0]), ("validation", ROWS[2][0])]
+    )
+    (tmp_path / "train.jsonl").unlink()
+    assert problems("text_table", path=str(tmp_path))[0].startswith("path:")
+
+
+def test_pairs_and_columns_of_other_names(tmp_path):
+    path = write(tmp_path / "a.csv", [("x", "y", "1"), ("z", "w", "0")], ("premise", "hypothesis", "gold"))
+    options = {"text": "premise", "text_pair": "hypothesis", "label": "gold", "class_names": ["false", "true"]}
+    examples = plugin("text_table", path=str(path), **options).load(None)
+    assert [examples.read(0), examples.read(1)] == [("x", "y"), ("z", "w")]
+    assert (examples.labels.tolist(), examples.class_names) == ([1, 0], ["false", "true"])
+
+
+def test_numbers_are_targets_of_regression(tmp_path):
+    path = write(tmp_path / "a.csv", [("x", "1.5"), ("y", "-2")], ("text", "label"))
+    dataset = plugin("text_table", path=str(path), target="number")
+    assert dataset.kinds() == ("regression",)
+    examples = dataset.load(None)
+    assert examples.labels.dtype == np.float64 and examples.labels.tolist() == [1.5, -2.0]
+    with pytest.raises(UserError, match="row 0 is 'no', which is no number"):
+        plugin("text_table", path=str(write(tmp_path / "b.csv")), target="number").load(None)
+
+
+def test_labels_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
+    path = write(tmp_path / "a.csv", [(f"t{at}", str(at)) for at in (10, 9, 2)], ("text", "label"))
+    assert plugin("text_table", path=str(path)).load(None).class_names == ["2", "9", "10"]
+
+
+def test_what_does_not_fit_is_named(tmp_path):
+    path = str(write(tmp_path / "a.csv"))
+    with pytest.raises(UserError, match="no column 'txt' for text; did you mean 'text'"):
+        plugin("text_table", path=path, text="txt").load(None)
+    with pytest.raises(UserError, match="'no' is none of the 2 class_names"):
+        plugin("text_table", path=path, class_names=["yes", "maybe"]).load(None)
+    with pytest.raises(UserError, match="part is 'other'"):
+        plugin("text_table", path=str(write(tmp_path / "b.csv", [("a", "b", "other")])), partition="part").load(None)
+    with pytest.raises(UserError, match="label of row 1 is missing"):
+        plugin("text_table", path=str(write(tmp_path / "c.json", [("a", "b", ""), ("a", None, "")]))).load(None)
+    with pytest.raises(UserError, match="text of row 0 is 3, which is no text"):
+        plugin("text_table", path=str(write(tmp_path / "d.json", [(3, "b", "")]))).load(None)
+    (tmp_path / "e.json").write_text("{")
+    with pytest.raises(UserError, match=r"e\.json cannot be read as a list of records"):
+        plugin("text_table", path=str(tmp_path / "e.json")).load(None)
+
+
+def test_a_source_must_be_one_of_a_known_format_and_must_be_there(tmp_path):
+    assert "either path" in problems("text_table")[0]
+    assert "not trusted unseen" in problems("text_table", url="https://x.invalid/x.csv")[0]
+    assert "'x.xls' is none of .csv" in problems("text_table", url="https://x.invalid/x.xls", sha256="0" * 64)[0]
+    assert "absent.csv" in problems("text_table", [tmp_path], path="absent.csv")[0]
+
+
+def test_a_table_is_found_in_a_mirror(tmp_path):
+    written = write(tmp_path / "reviews.csv")
+    dataset = plugin("text_table", path="reviews.csv", sha256=sha256(written))
+    assert not list(dataset.check([tmp_path])) and dataset.is_remote()
+    (tmp_path / "got").mkdir()
+    dataset.download(tmp_path / "got", Fetcher([tmp_path]))
+    assert len(dataset.load(tmp_path / "got")) == 4
+
+
+# CLINC150 -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def questions(tmp_path):
+    parts = {name: [[f"{name} {label}", label] for label in ("b", "a")] for name in ("train", "val", "test")}
+    parts |= {f"oos_{name}": [[f"{name} ?", "oos"]] for name in ("train", "val", "test")}
+    (tmp_path / "data_small.json").write_text(json.dumps(parts))
+    return tmp_path
+
+
+def test_questions_out_of_scope_are_a_class_where_they_are_asked_for(questions):
+    examples = plugin("clinc150", version="small").load(questions)
+    assert (examples.class_names, len(examples)) == (["a", "b"], 6)
+    assert [examples.read(0), examples.labels[0], examples.partition[0]] == ["train b", 1, "train"]
+    both = plugin("clinc150", version="small", out_of_scope=True).load(questions)
+    assert (both.class_names, len(both)) == (["a", "b", "oos"], 9)
+    assert sorted(set(both.partition)) == ["test", "train", "validation"]
+
+
+def test_clinc150_is_as_large_as_published(mirror, tmp_path):
+    dataset = plugin("clinc150", version="small", out_of_scope=True)
+    dataset.download(tmp_path, Fetcher([mirror]))
+    examples = dataset.load(tmp_path)
+    counts = dict(zip(*np.unique(examples.partition, return_counts=True), strict=True))
+    assert counts == {"train": 7600, "validation": 3100, "test": 5500}
+    assert len(examples.class_names) == 151
+    assert (np.bincount(examples.labels[examples.partition == "train"])[:5] == 50).all()
+
+
+# The hub ------------------------------------------------------------------------------------------------------------
+
+
+class Split:
+    def __init__(self, rows, names=None):
+        self.rows, self.features = rows, {"sentence": None, "label": types.SimpleNamespace(names=names)}
+
+    def to_parquet(self, path):
+        pq.write_table(
+            pa.table({"sentence": [row[0] for row in self.rows], "label": [row[1] for row in self.rows]}), path
+        )
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """The library's one function that is called, in place of the library."""
+    asked = []
+
+    def load_dataset(name, config, **more):
+        asked.append((name, config, more["revision"]))
+        assert "trust_remote_code" not in more
+        if name == "no/where":
+            raise ConnectionError("no network")
+        names = ["bad", "good"]
+        return {
+            "train": Split([("a", 1), ("b", 0)], names),
+            "validation": Split([("c", 1)], names),
+            "test": Split([("d", -1)], names),
+        }
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    return asked
+
+
+def hub_text(**more):
+    return plugin("hub_text", name="org/set", config="sst2", revision="abc", text="sentence", **more)
+
+
+def test_a_data_set_of_the_hub_is_kept_as_parquet_with_its_class_names(hub, tmp_path):
+    dataset = hub_text(partitions={"train": "train", "test": "validation"})
+    dataset.download(tmp_path, None)
+    assert hub == [("org/set", "sst2", "abc")]
+    examples = dataset.load(tmp_path)
+    assert (examples.class_names, examples.labels.tolist()) == (["bad", "good"], [1, 0, 1])
+    assert examples.partition.tolist() == ["train", "train", "test"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["class_names.json", "test.parquet", "train.parquet"]
+
+
+def test_hidden_labels_unknown_splits_and_a_missing_network_are_said(hub, tmp_path):
+    hidden = hub_text()
+    hidden.download(tmp_path, None)
+    with pytest.raises(UserError, match=r"'-1' is none of the 2 class_names.*another partition"):
+        hidden.load(tmp_path)
+    with pytest.raises(UserError, match="no split 'dev'; "):
+        hub_text(partitions={"train": "dev"}).download(tmp_path, None)
+    with pytest.raises(UserError, match=r"no network.*text_table"):
+        plugin("hub_text", name="no/where", revision="abc").download(tmp_path, None)
+    assert problems("hub_text", name="set", revision="abc")[0].startswith("name:")

@@ -1,0 +1,103 @@
+"""Texts in a table: CSV, TSV, JSON, JSON lines or parquet."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from variability.datasets import FETCH_AGAIN, Dataset, Examples, _text_tables
+from variability.errors import Problem, UserError
+from variability.mirrors import find_file, get_file, missing_file
+
+
+class TextTable(Dataset):
+    """One file, or a folder with a file for each of train, validation (val, dev) and test.
+
+    ``partition``: column of a single file that says which of them a row belongs to; without it the workflow splits.
+    """
+
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "path": {"type": "string", "description": "the file, or its name in a mirror; or a folder"},
+        "url": {"type": "string", "description": "where to fetch the file; wants sha256"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
+        "partition": {"type": "string", "description": "column that says train, validation or test"},
+        **_text_tables.OPTIONS,
+    }
+    MODALITY: ClassVar[str] = "text"
+    KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
+
+    def kinds(self) -> tuple[str, ...]:
+        return _text_tables.kinds(self.options)
+
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        options = self.options
+        if ("path" in options) == ("url" in options):
+            yield Problem("", "give either path (a file, its name in a mirror, or a folder) or url")
+            return
+        if "url" in options and "sha256" not in options:
+            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+        if "path" in options and Path(options["path"]).is_dir():
+            if not _files(Path(options["path"])):
+                yield Problem("path", f"{options['path']} has no {_named('train')}")
+            return
+        key = "url" if "url" in options else "path"
+        if Path(self._name).suffix not in _text_tables.SUFFIXES:
+            yield Problem(key, f"{self._name!r} is none of {', '.join(_text_tables.SUFFIXES)}")
+        if key == "path" and not find_file(options["path"], mirrors):
+            yield Problem("path", missing_file(options["path"], mirrors))
+
+    def is_remote(self) -> bool:
+        return self.local_source() is None
+
+    def local_source(self) -> Path | None:
+        path = Path(self.options["path"]) if "path" in self.options else None
+        return path if path and path.exists() else None
+
+    def download(self, folder: Path, fetcher) -> None:
+        checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
+        if "url" in self.options:
+            fetcher.fetch(self.options["url"], folder / self._name, checksum)
+        else:
+            found = get_file(self.options["path"], fetcher.mirrors, checksum)
+            fetcher.fetch(found.absolute().as_uri(), folder / self._name)
+
+    def load(self, folder: Path | None) -> Examples:
+        path = self.local_source() or folder / self._name
+        if path.is_dir():
+            parts = [(file, partition, _text_tables.read(file)) for partition, file in _files(path).items()]
+            return _text_tables.examples(parts, self.options)
+        try:
+            table = _text_tables.read(path)
+        except UserError as error:
+            raise UserError(f"{error}; {'correct it' if self.local_source() else FETCH_AGAIN}") from error
+        found = _text_tables.examples([(path, "", table)], self.options)
+        column = self.options.get("partition")
+        if column is None:
+            return found
+        if column not in table:
+            raise UserError(f"{path} has no column {column!r} for partition; it has {', '.join(table)}")
+        said = [_text_tables.PARTITIONS.get(str(each).lower()) for each in table[column]]
+        if None in said:
+            raise UserError(f"{path}: {column} is {table[column][said.index(None)]!r}, not train, validation or test")
+        return Examples(found.labels, found.class_names, np.array(said), found.read)
+
+    @property
+    def _name(self) -> str:
+        return Path(urlsplit(self.options["url"]).path if "url" in self.options else self.options["path"]).name
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The file of each partition, where a training file is among them."""
+    suffixes = _text_tables.SUFFIXES
+    found = {}
+    for path in sorted(folder.iterdir()):
+        partition = _text_tables.PARTITIONS.get(path.stem.lower())
+        if partition and path.suffix in suffixes:
+            found.setdefault(partition, path)
+    return found if "train" in found else {}
+
+
+def _named(stem: str) -> str:
+    return " or ".join(f"{stem}{suffix}" for suffix in _text_tables.SUFFIXES)
