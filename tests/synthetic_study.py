@@ -125,10 +125,35 @@ def as_imported(runs):
     return runs[kept].assign(source="import", **dict.fromkeys(unknown, np.nan))
 
 
-def base_tables(**options):
+def base_tables(kind="classification", **options):
     """All base tables of a study but those per class, as an analysis gets them."""
+    if kind == "ranking":
+        return as_ranking(base_tables(**options))
     shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
     return {"runs": runs(**options), "history": history(**shape), "predictions": predicted(**shape)}
+
+
+def as_ranking(tables):
+    """The study as one of rankings: the right item is first where the class was right, and further down where not."""
+    runs, history = tables["runs"], tables["history"]
+    metrics = {"accuracy": "ndcg_at_10", "nll": "mrr"}
+    value = runs["value"].where(runs["metric"] == "accuracy", np.exp(-runs["value"]))
+    runs = runs.assign(
+        metric=runs["metric"].map(metrics), value=value, higher_is_better=True, perfect=1.0, majority=np.nan
+    )
+    history = history.rename(columns={"validation_accuracy": "validation_ndcg_at_10"}).assign(
+        kind="ranking", validation_accuracy=np.nan
+    )
+
+    def source(cell, phase, split, probabilities):
+        for run in tables["predictions"].runs(cell, phase, split, probabilities=False):
+            ranks = np.where(run.y_pred == run.y_true, 1.0, 2.0 + (run.example_ids + run.seed) % 15)
+            yield RunPredictions(
+                run.seed, run.example_ids, np.ones(len(ranks)), ranks, None, run.example_ids, "ranking"
+            )
+
+    predictions = Predictions({cell: partial(source, cell) for cell in tables["predictions"].cells})
+    return {"runs": runs, "history": history, "predictions": predictions}
 
 
 def predicted(

@@ -32,6 +32,7 @@ STUDIES = {
     "a cell without a completed run": {"failed": failing(models=("a",))},
     "a cell with one completed run": {"failed": failing(models=("a",), seeds=range(4))},
     "no completed run": {"methods": ("full",), "failed": failing()},
+    "rankings": {"kind": "ranking", "models": ("cnn", "cnn-scratch"), "failed": {("cnn", "digits", "full", 1)}},
     "many tasks": {"tasks": tuple(f"task{at}" for at in range(6)), "models": ("a", "b", "c", "d")},
 }
 

@@ -27,6 +27,7 @@ STUDIES = {
         "seeds": (0, 1),
         "failed": {(model, "digits", "full", seed) for model in ("cnn", "vit") for seed in (0, 1)},
     },
+    "rankings": {"kind": "ranking", "models": ("cnn", "cnn-scratch")},
     "long names": {
         "models": tuple(f"a_very_long_architecture_{at}.in21k-pretrained" for at in range(7)),
         "tasks": tuple(f"a-task-with-a-name-of-some-length-{at}" for at in range(4)),

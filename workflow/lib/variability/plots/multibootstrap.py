@@ -14,6 +14,7 @@ LOOKS = {
 UNITS = {
     "accuracy": "difference of mean accuracy (fraction of examples)",
     "mse": "difference of mean squared error (squared units of the target; below 0 is better)",
+    "ndcg_at_10": "difference of mean NDCG@10",
 }
 
 

@@ -9,6 +9,7 @@ SEED, TEST = style.COLORS[0], style.COLORS[4]
 UNITS = {
     "accuracy": ("variance of the accuracy between runs (percentage points squared)", 1e4),
     "mse": ("variance of the mean squared error between runs (its unit squared)", 1.0),
+    "ndcg_at_10": ("variance of the NDCG@10 between runs (hundredths squared)", 1e4),
 }
 
 
@@ -101,8 +102,8 @@ def _words(axes, middle, row):
 
 
 def _sd(row, column):
-    """In percentage points, or as it is."""
-    return f"{100 * row[column]:.2f}" if row["metric"] == "accuracy" else wording.number(row[column])
+    """In percentage points, or hundredths, or as it is."""
+    return f"{100 * row[column]:.2f}" if UNITS[row["metric"]][1] == 1e4 else wording.number(row[column])
 
 
 def _label(row):
