@@ -238,8 +238,9 @@ def test_steps_are_those_of_torch(changed, tolerance):
         module.bias.copy_(torch.from_numpy(layer.bias.value.numpy()))
     optimizer = optimisation.make_optimizer(module.parameters(), settings)
     kind = kinds.find("classification")
-    for _ in range(3):
-        said = float(steps.step(inputs, labels, np.float32(0.01)))
+    for rate in (0.002, 0.01, 0.004, 0.001):
+        said = float(steps.step(inputs, labels, np.float32(rate)))
+        optimizer.param_groups[0]["lr"] = optimizer.param_groups[-1]["lr"] = rate
         loss = kind.loss(module(torch.from_numpy(inputs)), kind.targets(labels), settings["label_smoothing"])
         assert said == pytest.approx(loss.item(), abs=1e-6)
         optimizer.zero_grad()
@@ -458,6 +459,7 @@ def test_a_random_network_is_its_seeds_and_draws_from_no_global_generator():
     assert 0.95 * bound < np.abs(first["head/kernel"]).max() <= bound
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, in saving
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
 def test_files_that_keras_wrote_are_converted(tmp_path, suffix):
     import keras
@@ -471,7 +473,9 @@ def test_files_that_keras_wrote_are_converted(tmp_path, suffix):
         path = tmp_path / f"{top}{suffix}"
         model.save(path) if suffix == ".keras" else model.save_weights(path)
         this = provider(weights=str(path), options=SMALL)
-        assert_same(this.convert(path), networks.tensors(model))
+        found = this.convert(path)
+        expected = {name: each for name, each in networks.tensors(model).items() if not name.startswith("predictions")}
+        assert_same({name: found[name] for name in expected}, expected)
     with pytest.raises(UserError, match="does not fit"):
         provider(weights=str(path), options={"alpha": 0.5}).convert(path)
 

@@ -16,6 +16,11 @@ from variability.fitting import Data, Run, batches, of_this_run
 from variability.frameworks import _keras_files
 
 
+# Of torch's Adam.
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+
+
 def cross_entropy(outputs: tf.Tensor, answers: tf.Tensor, smoothing: float) -> tf.Tensor:
     """Mean over a batch, in nats; ``smoothing`` of the probability is spread evenly (Szegedy et al., CVPR 2016)."""
     logs = tf.nn.log_softmax(outputs)
@@ -33,17 +38,13 @@ LOSSES = {"cross_entropy": (cross_entropy, tf.int64), "squared_error": (squared_
 
 
 def make_optimizer(recipe: Mapping[str, Any], variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
-    """Keras's SGD, Adam or AdamW with the constants of ``optimisation.make_optimizer``; of AdamW with its decay.
-
-    The decay that is part of the gradient, of the other two, is added to it by ``Steps``.
-    """
+    """Keras's SGD, Adam or AdamW, which ``Steps`` makes do what those of ``optimisation.make_optimizer`` do."""
     if recipe["optimizer"] == "sgd":
         made = keras.optimizers.SGD(recipe["lr"], momentum=recipe["momentum"])
     elif recipe["optimizer"] == "adam":
-        made = keras.optimizers.Adam(recipe["lr"], beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+        made = keras.optimizers.Adam(recipe["lr"], *BETAS)
     else:
-        decay = recipe["weight_decay"]
-        made = keras.optimizers.AdamW(recipe["lr"], weight_decay=decay, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+        made = keras.optimizers.AdamW(recipe["lr"], recipe["weight_decay"], *BETAS)
         made.exclude_from_weight_decay(var_list=[each for each in variables if len(each.shape) <= 1])
     made.build(variables)
     return made
@@ -96,9 +97,22 @@ class Steps:
                 each + recipe["weight_decay"] * value if len(value.shape) > 1 else each
                 for each, value in zip(gradients, values, strict=True)
             ]
+        self._as_torch(rate)
         self.optimizer.learning_rate.assign(rate)
         self.optimizer.apply(gradients, self.variables)
         return loss
+
+    def _as_torch(self, rate: tf.Tensor) -> None:
+        """Makes up for where Keras's update is another than torch's, before an update at this learning rate."""
+        if self.recipe["optimizer"] == "sgd":
+            # Keras's momentum remembers steps, torch's gradients: of those the past ones count at the present rate.
+            share = tf.math.divide_no_nan(rate, self.optimizer.learning_rate.value)
+            for momentum in self.optimizer.momentums:
+                momentum.assign(momentum.value * share)
+        else:
+            # Keras adds epsilon to the deviation before its bias is corrected, torch (as Kingma & Ba 2015) after it.
+            steps = tf.cast(self.optimizer.iterations.value, tf.float32) + 1
+            self.optimizer.epsilon = EPSILON * tf.sqrt(1 - BETAS[1] ** steps)
 
 
 class KerasRun(Run):
