@@ -1,0 +1,86 @@
+"""The study of recommenders at a reduced size, from prepare to report."""
+
+import pandas as pd
+import pytest
+import yaml
+from support import Checkout
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("transformers", reason="the extra transformers is not installed")
+
+STUDY = "--configfile", "small.yaml"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    checkout = Checkout.of_project(tmp_path_factory.mktemp("recommender") / "project")
+    config = yaml.safe_load((checkout.folder / "studies/recommender.yaml").read_text())
+    config["seeds"] = [0, 1]
+    config["recipe"] |= {"epochs": 2}
+    config["grid"]["exclude"][-1]["seed"] = [1]
+    for pretraining in config["pretraining"].values():
+        pretraining["task"]["options"] |= {"users": 60, "items": 40}
+        pretraining["recipe"] |= {"epochs": 1}
+    for task in config["tasks"].values():
+        task["options"] |= {"users": 50, "items": 40}
+    config["tasks"]["next-item"]["split"] = {"train": 30}
+    config["tasks"]["rating"] |= {"split": {"train": 200}, "recipe": {"epochs": 1}}
+    (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    checkout.snakemake("--cores", "2", *STUDY)
+    return checkout
+
+
+def table(finished, name):
+    folder = finished.folder / "results/recommender"
+    path = folder / name
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+def test_every_cell_that_fits_has_its_runs_before_and_after(finished):
+    runs = table(finished, "aggregate/runs.parquet")
+    assert (runs["status"] == "completed").all()
+    primary = runs[runs["primary"] & (runs["split"] == "test") & (runs["phase"] == "after")]
+    counts = primary.groupby(["task", "model"], observed=True).size().to_dict()
+    networks = {"bert4rec": 4, "bert4rec-scratch": 2, "sasrec": 4, "sasrec-scratch": 2}
+    expected = {(task, model): n for task in ("next-item", "rating") for model, n in networks.items()}
+    assert counts == expected | {("next-item", "popularity"): 1, ("next-item", "item-knn"): 1}
+    assert dict(zip(primary["task"], primary["metric"], strict=True)) == {"next-item": "ndcg_at_10", "rating": "rmse"}
+    names = {"hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10", "mrr"}
+    assert names <= set(runs.loc[runs["task"] == "next-item", "metric"])
+    assert {"rmse", "mae"} <= set(runs.loc[runs["task"] == "rating", "metric"])
+
+
+def test_ranks_are_kept_per_user_and_are_those_of_the_metrics(finished):
+    runs = table(finished, "aggregate/runs.parquet")
+    said = table(finished, "predict/sasrec/next-item/full/0.parquet")
+    after = said[(said["phase"] == "after") & (said["split"] == "test")]
+    assert len(after) == 50 and after["group"].is_unique
+    assert (after["y_true"] == 1).all() and after["y_pred"].between(1, 40).all()
+    row = runs[
+        (runs["model"] == "sasrec") & (runs["task"] == "next-item") & (runs["method"] == "full") & (runs["seed"] == 0)
+        & (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "mrr")
+    ]  # fmt: skip
+    assert row["value"].item() == pytest.approx((1 / after["y_pred"]).mean())
+
+
+def test_users_of_several_ratings_are_what_is_resampled(finished):
+    for name in ("noise_split", "multibootstrap"):
+        found = table(finished, f"analyse/{name}.csv")
+        rating, ranking = found[found["task"] == "rating"], found[found["task"] == "next-item"]
+        assert (rating["n_examples"] == 100).all() and (rating["n_groups"] == 50).all()
+        assert (ranking["n_examples"] == 50).all() and (ranking["n_groups"] == 50).all()
+
+
+def test_what_is_pretrained_is_all_but_the_catalogue(finished):
+    import safetensors
+
+    folder = finished.folder / "results/recommender"
+    with safetensors.safe_open(
+        folder / "finetune/sasrec/next-item/linear_probe/0/checkpoint.safetensors", "pt"
+    ) as probe:
+        assert {name.partition(".")[0] for name in probe.keys()} == {"catalogue"}  # noqa: SIM118
+    assert not (folder / "features").exists()
+
+
+def test_nothing_is_left_to_do(finished):
+    assert finished.jobs(*STUDY) == set()
