@@ -1,13 +1,15 @@
 """Networks of timm: heads and blocks of every kind of architecture, releases, and the check of names and options."""
 
+import json
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from variability import networks, prefix, registry
 from variability.errors import UserError
+from variability.fetching import Fetcher
+from variability.files import read_json
 from variability.preprocessing import Preprocess
 from variability.providers import _timm_source
 from variability.stages.download_weights import download_weights
@@ -90,45 +92,61 @@ def test_blocks_are_those_that_one_would_count():
 # Weights -------------------------------------------------------------------------------------------------------------
 
 
-class Handed:
-    """A fetcher that hands out one file and remembers what it was asked for."""
+def repository(mirror, name, tensors):
+    """A copy of a hub's repository, in a mirror."""
+    import safetensors.torch
 
-    def __init__(self, tensors):
-        self.tensors = tensors
-
-    def fetch(self, url, target, checksum=None, filename=None):
-        import safetensors.torch
-
-        self.asked = SimpleNamespace(url=url, checksum=checksum, filename=filename)
-        if target.suffix == ".safetensors":
-            safetensors.torch.save_file(self.tensors, target)
-        else:
-            torch.save(self.tensors, target)
+    folder = mirror / "timm" / name
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+    return mirror
 
 
-def brought(folder, architecture, weights, fetcher=None, **entry):
+def brought(folder, architecture, weights, mirrors=(), **entry):
     import safetensors.torch
 
     model = {"provider": "timm", "architecture": architecture, "weights": str(weights), "options": {}} | entry
     target = folder / "out" / "weights.safetensors"
-    download_weights(model, target, folder / "out" / "weights.json", fetcher)
+    download_weights(model, target, folder / "out" / "weights.json", Fetcher(mirrors, progress=False))
     return target, safetensors.torch.load_file(target)
 
 
-def test_a_release_comes_from_the_hub_under_a_name_of_its_own(tmp_path):
+def test_a_release_is_found_in_a_mirror_by_its_name_on_the_hub(tmp_path):
     plain = timm.create_model("test_resnet").state_dict()
-    fetcher = Handed(plain)
-    path, tensors = brought(tmp_path, "test_resnet", "r160_in1k", fetcher)
-    assert fetcher.asked.url.endswith("/timm/test_resnet.r160_in1k/resolve/main/model.safetensors")
-    assert fetcher.asked.filename == "test_resnet.r160_in1k.safetensors"
+    mirror = repository(tmp_path / "mirror", "test_resnet.r160_in1k", plain)
+    path, tensors = brought(tmp_path, "test_resnet", "r160_in1k", [mirror])
     assert tensors.keys() == plain.keys() and all(torch.equal(tensors[name], plain[name]) for name in plain)
     network = provider("test_resnet", "r160_in1k").build(3, path, 0)
     assert torch.equal(network.module.get_parameter("layer4.0.conv1.weight"), plain["layer4.0.conv1.weight"])
+    manifest = read_json(tmp_path / "out" / "weights.json")
+    assert (manifest["source"], manifest["release"]) == ("timm/test_resnet.r160_in1k", "r160_in1k")
+
+
+def test_a_release_comes_from_the_hub_with_the_checksum_that_it_states(tmp_path):
+    asked = []
+
+    class Hub:
+        mirrors = ()
+
+        def fetch(self, url, target, checksum=None, **more):
+            asked.append((url, checksum))
+            if target.suffix == ".json":
+                file = {"rfilename": "model.safetensors", "lfs": {"sha256": "ab" * 32}}
+                target.write_text(json.dumps({"sha": "c0ffee", "siblings": [file]}))
+
+    target, facts = provider("test_resnet", "r160_in1k").fetch_weights(Hub(), tmp_path)
+    (listing, none), (file, checksum) = asked
+    assert "timm/test_resnet.r160_in1k/revision/main" in listing and none is None
+    assert file.endswith("timm/test_resnet.r160_in1k/resolve/c0ffee/model.safetensors")
+    assert checksum == "sha256:" + "ab" * 32
+    assert target == tmp_path / "model.safetensors" and facts["commit"] == "c0ffee"
 
 
 def test_positions_are_resampled_for_images_of_another_size(tmp_path):
     plain = timm.create_model("test_vit").state_dict()
-    path, tensors = brought(tmp_path, "test_vit", "r160_in1k", Handed(plain), options={"img_size": 64})
+    mirror = repository(tmp_path / "mirror", "test_vit.r160_in1k", plain)
+    path, tensors = brought(tmp_path, "test_vit", "r160_in1k", [mirror], options={"img_size": 64})
     assert tensors["pos_embed"].shape[1] < plain["pos_embed"].shape[1]
     assert torch.equal(tensors["patch_embed.proj.weight"], plain["patch_embed.proj.weight"])
     this = provider("test_vit", "r160_in1k", options={"img_size": 64})

@@ -78,20 +78,20 @@ class Classifier(nn.Module):
 
 def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | None, seed: int) -> networks.Network:
     """A network from the files in ``folder``; see ``Provider.build``. model: a config's entry."""
-    options, config = model["options"], _config(folder)
+    options, config = model["options"], config_of(folder)
     for key, value in options.get("config", {}).items():
         if not hasattr(config, key):
             raise UserError(f"models: options.config.{key}: {config.model_type} has no such setting; take it out")
         setattr(config, key, value)
     pooling = options.get("pooling") or _usual_pooling(folder, config)
-    with seeding.torch_global(seed, "init"), _quiet():
+    with seeding.torch_global(seed, "init"), quiet():
         made = transformers.AutoModel.from_config(config, dtype=torch.float32)
     if pooling == "pooler" and getattr(made, "pooler", None) is None:
         raise UserError(f"models: options.pooling: {config.model_type} has no pooler; use cls, mean or last")
     if pooling != "pooler" and hasattr(made, "pooler"):
         made.pooler = None
     dropout = options.get("dropout", _usual_dropout(config))
-    network = _as_network(Classifier(Backbone(made, pooling), dropout, outputs))
+    network = as_network(Classifier(Backbone(made, pooling), dropout, outputs))
     if weights is not None:
         _load(network, weights, options.get("reinit", 0))
     networks.draw_head(network, seed)
@@ -107,6 +107,15 @@ def released(folder: Path, source: Path, name: str) -> dict[str, torch.Tensor]:
         tensors, _ = read_tensors(source)
         if any(key.startswith(f"{MODEL}.") for key in tensors):
             return tensors
+    model, absent = whole(folder, source, name, ("pooler.",))
+    return {f"{MODEL}.{key}": each.clone() for key, each in model.state_dict().items() if key not in absent}
+
+
+def whole(folder: Path, source: Path, name: str, optional: tuple[str, ...] = ()) -> tuple[nn.Module, set[str]]:
+    """A released model, its heads left out, and the names of its tensors that the release lacks.
+
+    optional: what the names of tensors that may be lacking begin with. Else as ``released``.
+    """
     with tempfile.TemporaryDirectory() as place:
         shutil.copy(folder / "config.json", place)
         if source.suffix == ".json":
@@ -114,14 +123,14 @@ def released(folder: Path, source: Path, name: str) -> dict[str, torch.Tensor]:
                 (Path(place) / file).symlink_to((source.parent / file).absolute())
         else:
             # Tensors that share memory cannot be saved as such.
-            whole = {key: each.clone().contiguous() for key, each in tensors.items()}
-            safetensors.torch.save_file(whole, Path(place) / "model.safetensors", metadata={"format": "pt"})
-        with _quiet():
+            tensors = {key: each.clone().contiguous() for key, each in read_tensors(source)[0].items()}
+            safetensors.torch.save_file(tensors, Path(place) / "model.safetensors", metadata={"format": "pt"})
+        with quiet():
             model, info = transformers.AutoModel.from_pretrained(
                 place, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
                 ignore_mismatched_sizes=True, output_loading_info=True,
             )  # fmt: skip
-    missing = {key for key in info["missing_keys"] if not key.startswith("pooler.")}
+    missing = {key for key in info["missing_keys"] if not key.startswith(optional)}
     if missing or info["mismatched_keys"]:
         wrong = sorted(missing) + sorted(str(each) for each in info["mismatched_keys"])
         raise UserError(
@@ -130,14 +139,12 @@ def released(folder: Path, source: Path, name: str) -> dict[str, torch.Tensor]:
         )
     if info["unexpected_keys"]:
         _log.info("%s: left out: %s", name, ", ".join(sorted(info["unexpected_keys"])))
-    return {
-        f"{MODEL}.{key}": each.clone() for key, each in model.state_dict().items() if key not in info["missing_keys"]
-    }
+    return model, set(info["missing_keys"])
 
 
 def encode(folder: Path, examples: Sequence[Any], max_length: int) -> list[list[int]]:
     """See ``Provider.encode``; the number of a token of the second text of a pair is _SEGMENT more."""
-    config = _config(folder)
+    config = config_of(folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     positions = getattr(config, "max_position_embeddings", None) or max_length
     longest = min(max_length, tokenizer.model_max_length, positions)
@@ -154,7 +161,7 @@ def encode(folder: Path, examples: Sequence[Any], max_length: int) -> list[list[
     return ids
 
 
-def _config(folder: Path):
+def config_of(folder: Path):
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if hasattr(config, "use_cache"):
         config.use_cache = False
@@ -177,11 +184,11 @@ def _usual_dropout(config) -> float:
     return next((value for name in names if (value := getattr(config, name, None)) is not None), 0.0)
 
 
-def _as_network(module: Classifier) -> networks.Network:
+def as_network(module: nn.Module) -> networks.Network:
     """The network with its blocks, the layers of the model, and with what it is a chain of."""
     lists = {name: part for name, part in module.named_modules() if isinstance(part, nn.ModuleList)}
     if not lists:
-        raise UserError(f"{type(module.backbone.model).__name__} has no list of layers; choose another architecture")
+        raise UserError(f"{type(module).__name__} has no list of layers; choose another architecture")
     layers = max(lists, key=lambda name: sum(each.numel() for each in lists[name].parameters()))
 
     def expand(name: str) -> Iterator[str]:
@@ -218,7 +225,7 @@ def _load(network: networks.Network, path: Path, reinit: int) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the library's progress bars and reports: what matters of them is said here."""
     verbosity = transformers.logging.get_verbosity()
     bars = transformers.logging.is_progress_bar_enabled()

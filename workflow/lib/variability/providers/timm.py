@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from variability import seeding
+from variability import hub, seeding
 from variability.errors import Problem, UserError
 from variability.providers._images import NamedImageProvider
 from variability.providers._timm_source import Release, architectures, option_names, releases
@@ -29,7 +29,8 @@ _NOT_OPTIONS = {
 _CLASSES = 1000
 #: What timm and torch raise for options that do not go together.
 _REFUSALS = (TypeError, ValueError, AssertionError, KeyError, RuntimeError, AttributeError)
-_SAFE = {"open_clip_pytorch_model.bin": "open_clip_model.safetensors"}
+_READ = (".safetensors", ".pth", ".bin")
+_ON_THE_HUB = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin")
 
 
 class Timm(NamedImageProvider):
@@ -59,24 +60,28 @@ class Timm(NamedImageProvider):
 
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
         said = self._configuration()
-        facts = {key: getattr(said, key) for key in ("license", "origin_url") if getattr(said, key)}
+        facts = {"release": self.model["weights"]}
+        facts |= {key: getattr(said, key) for key in ("license", "origin_url") if getattr(said, key)}
         if said.hf_hub_id:
-            from huggingface_hub import hf_hub_url
-
             repository, _, revision = said.hf_hub_id.partition("@")
-            listed = said.hf_hub_filename or "model.safetensors"
-            url = hf_hub_url(repository, _SAFE.get(listed, listed), revision=revision or None)
-            # By the name on the hub any network's file would do.
-            named, checksum = f"{self._name}{Path(url).suffix}", None
-        else:
-            url = said.url
-            named = url.rpartition("/")[2]
-            # As torch.hub has it: the first digits of the file's SHA-256.
-            digits = re.search(r"-([0-9a-f]{8,})\.pth$", named)
-            checksum = f"sha256:{digits[1]}" if digits else None
-        target = folder / named
-        fetcher.fetch(url, target, checksum, filename=named)
-        return target, {"source": url, "release": self.model["weights"]} | facts
+            local = hub.local_folder(repository, fetcher.mirrors)
+            place = (
+                hub.Folder(repository, local)
+                if local
+                else hub.Repository(repository, revision or "main", fetcher, folder)
+            )
+            listed = (said.hf_hub_filename, *_ON_THE_HUB)
+            chosen = next((name for name in listed if name and name in place.files and name.endswith(_READ)), None)
+            if chosen is None:
+                raise UserError(f"{repository} on the hub has no weights that are read: {', '.join(_ON_THE_HUB)}")
+            target = folder / chosen
+            place.bring(chosen, target, fetcher)
+            return target, place.facts | facts
+        target = folder / said.url.rpartition("/")[2]
+        # As torch.hub has it: the first digits of the file's SHA-256.
+        digits = re.search(r"-([0-9a-f]{8,})\.pth$", target.name)
+        fetcher.fetch(said.url, target, f"sha256:{digits[1]}" if digits else None)
+        return target, {"source": said.url} | facts
 
     def convert(self, source: Path) -> dict[str, Any]:
         module = self._construct(seed=0)

