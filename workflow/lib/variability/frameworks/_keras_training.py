@@ -15,7 +15,6 @@ from variability import seeding
 from variability.fitting import Data, Run, batches, of_this_run
 from variability.frameworks import _keras_files
 
-
 # Of torch's Adam.
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
