@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from variability import checkpoints, inference, precision, seeding
+from variability import checkpoints, inference, kernels, precision, seeding
 from variability.errors import UserError
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
@@ -151,6 +151,7 @@ class _Run:
         # In the optimizer's order, in which the gradients' norm is summed.
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         self.kind = torch.device(self.device).type
+        self.quick = kernels.Quick(self.feed.module, self.device, self.recipe["precision"])
         self.scaler = torch.amp.GradScaler(self.kind, enabled=self.recipe["precision"] == "fp16")
 
     @property
@@ -190,7 +191,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
-        with precision.autocast(self.device, self.recipe["precision"]):
+        with precision.autocast(self.device, self.recipe["precision"]), self.quick:
             outputs = self.feed.module(inputs)
         loss = self._loss(outputs.float(), self.data.targets(rows).to(self.device))
         # As zero_grad does, without its record for the profiler, which a head's step would feel.
