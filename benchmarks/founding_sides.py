@@ -87,11 +87,16 @@ def prepare(folder: Path, size: Size) -> Path:
                 found.append(np.frombuffer(handle.read(skip + count * each), np.uint8, offset=skip).reshape(-1, each))
     pixels = torch.from_numpy(np.concatenate(images).reshape(-1, 1, 28, 28)).float()
     pixels = functional.interpolate(pixels, (SIDE, SIDE), mode="bilinear").round().byte().expand(-1, 3, -1, -1)
+    return leave(folder, size, pixels.numpy(), np.concatenate(labels).ravel().astype(np.int64))
+
+
+def leave(folder: Path, size: Size, images: np.ndarray, labels: np.ndarray) -> Path:
+    """Images, uint8 (n, 3, SIDE, SIDE), and their classes, int64 (n,), as `prepare` leaves a task; its task.json."""
     folder.mkdir(parents=True)
-    np.save(folder / "images.npy", pixels.numpy())
+    np.save(folder / "images.npy", images)
     counts = {"train": size.train, "validation": 0, "test": size.test}
     split = ["train"] * size.train + ["test"] * size.test
-    table = {"example_id": np.arange(len(split)), "label": np.concatenate(labels).ravel().astype(np.int64)}
+    table = {"example_id": np.arange(len(split)), "label": labels}
     pq.write_table(pa.table(table | {"split": split, "partition": split}), folder / "examples.parquet")
     about = {"kind": "classification", "class_names": [str(each) for each in range(CLASSES)], "channels": 3}
     about |= {"image_size": SIDE, "counts": counts, "split": counts | {"seed": 0, "resample": False}}
