@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib")
 import numpy as np
 
 from variability import device, features, fetching, files, inference, intervals, recipe, training
-from variability.inputs import Activations, Feed
+from variability.inputs import Activations, Feed, Inputs
 from variability.mirrors import mirrors_from
-from variability.modalities._images import Images
+from variability.sources import Sources
 from variability.stages.download import download
 from variability.stages.download_weights import download_weights
 from variability.stages.prepare import prepare
@@ -79,13 +79,13 @@ class Bench:
         """
         entry, own = METHODS[method]
         chosen = recipe.resolve(RECIPE, own, self.settings, {"precision": form})
-        untrained = Untrained(MODEL, entry, self.task, self.weights, "cpu")
+        untrained = Untrained(MODEL, entry, self.task, Sources(self.task.path, self.weights), "cpu")
         untrained.network(seed=0)
-        images = Images(self.task.images, untrained.preprocess, "cpu", chosen["augmentation"])
+        images = self.task.examples.inputs(self.task, untrained.provider, None, "cpu", chosen["augmentation"])
         stored = self._stored(untrained, images, f"{method}-{form}", form) if cut else None
         return np.stack([self._one(untrained, images, stored, chosen, seed) for seed in seeds])
 
-    def _stored(self, untrained: Untrained, images: Images, name: str, form: str) -> Activations:
+    def _stored(self, untrained: Untrained, images: Inputs, name: str, form: str) -> Activations:
         if untrained.cut is None:
             raise SystemExit(f"{name}: the network cannot be cut where its frozen part ends")
         target = self.folder / name / features.FILE
@@ -95,13 +95,13 @@ class Bench:
         return features.opened(target.parent / "manifest.json", self.task.may_train, "cpu")
 
     def _one(
-        self, untrained: Untrained, images: Images, stored: Activations | None, chosen: dict, seed: int
+        self, untrained: Untrained, images: Inputs, stored: Activations | None, chosen: dict, seed: int
     ) -> np.ndarray:
         task, network = self.task, untrained.network(seed)
         rows = np.arange(len(task.labels))
         whole = Feed(untrained.module, images)
         feed = features.feed(untrained, images, stored, rows, chosen["precision"]) if stored else whole
-        data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+        data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
         result = training.fit(network, untrained.trainable, feed, data, chosen, seed, "cpu")
         if result.status != "completed":
             raise SystemExit(f"seed {seed}: {result.fail_reason}")

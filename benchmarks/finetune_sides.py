@@ -1,10 +1,13 @@
-"""One side of finetune.py, in a process of its own: fine-tunes for two epochs and prints its speed in the second.
+"""One side of finetune.py or gpu.py, in a process of its own: fine-tunes two epochs and prints its speed in the second.
 
     python benchmarks/finetune_sides.py '{"side": "ours", "workers": 0, "precision": "fp32", ...}'
 
+Told are also architecture, size (pixels of a side), batch, steps (of an epoch), device (cpu or cuda) and threads.
+
 All sides train the same network from the same weights on the same images, in batches of the same size, with AdamW at a
 constant rate, decay 0.01 and no clipping. The clock runs from the end of the first epoch to the end of the second:
-what a side does between epochs counts, starting it and warming up do not. Nothing is evaluated, logged or saved.
+what a side does between epochs counts, starting it and warming up do not. Nothing is evaluated, logged or saved. Of a
+GPU the mean utilisation in that time is printed too, where NVML says it.
 
 The peers are written as their documentation has it: a Dataset with torchvision's ToTensor and Normalize image by image
 (on arrays, which spares them PIL), a shuffling DataLoader whose workers, if any, stay from epoch to epoch, and
@@ -12,8 +15,10 @@ their own default optimisers (the Trainer's is fused, as ours is).
 """
 
 import json
+import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -27,25 +32,25 @@ from torch.utils.data import DataLoader, Dataset
 
 from variability import seeding
 
-SIZE, BATCH, CLASSES, EPOCHS = 64, 64, 10, 2
+CLASSES, EPOCHS = 10, 2
 LR, DECAY = 1e-3, 0.01
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def examples(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 (n, SIZE, SIZE, 3) and int64 (n,), enough for ``steps`` whole batches."""
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (steps * BATCH, SIZE, SIZE, 3), np.uint8), rng.integers(0, CLASSES, steps * BATCH)
+def examples(told: dict) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (n, size, size, 3) and int64 (n,), enough for an epoch's whole batches."""
+    rng, count = np.random.default_rng(0), told["steps"] * told["batch"]
+    return rng.integers(0, 256, (count, told["size"], told["size"], 3), np.uint8), rng.integers(0, CLASSES, count)
 
 
-def build(architecture: str) -> nn.Module:
+def build(architecture: str, size: int) -> nn.Module:
     """A network with random weights, the same in every process."""
     from torchvision import models
 
     with seeding.torch_global(0, "init"):
         if architecture == "vit_tiny":
             return models.VisionTransformer(
-                image_size=SIZE, patch_size=8, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768,
+                image_size=size, patch_size=8, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768,
                 num_classes=CLASSES,
             )  # fmt: skip
         return models.get_model(architecture, weights=None, num_classes=CLASSES)
@@ -54,10 +59,10 @@ def build(architecture: str) -> nn.Module:
 class PerImage(Dataset):
     """Images made ready one by one."""
 
-    def __init__(self, steps: int):
+    def __init__(self, told: dict):
         from torchvision import transforms
 
-        self.images, self.labels = examples(steps)
+        self.images, self.labels = examples(told)
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
 
     def __len__(self) -> int:
@@ -78,7 +83,15 @@ class Named(PerImage):
 def loader(told: dict) -> DataLoader:
     order = seeding.torch_generator(0, "order")
     workers = {"num_workers": told["workers"], "persistent_workers": told["workers"] > 0}
-    return DataLoader(PerImage(told["steps"]), BATCH, shuffle=True, generator=order, **workers)
+    pinned = {"pin_memory": told["device"] == "cuda"}
+    return DataLoader(PerImage(told), told["batch"], shuffle=True, generator=order, **workers, **pinned)
+
+
+def now(told: dict) -> float:
+    """The time once all that was asked of the device is done."""
+    if told["device"] == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def ours(told: dict) -> list[float]:
@@ -88,37 +101,37 @@ def ours(told: dict) -> list[float]:
     from variability.preprocessing import Preprocess
 
     device.configure(threads=told["threads"])
-    images, labels = examples(told["steps"])
+    images, labels = examples(told)
     settings = {"optimizer": "adamw", "lr": LR, "weight_decay": DECAY, "schedule": "constant", "warmup": 0.0}
-    chosen = recipe.resolve(settings, {"epochs": EPOCHS, "batch_size": BATCH, "precision": told["precision"]})
-    network = networks.attach_head(build(told["architecture"]), CLASSES, seed=0)
-    network.module.to(memory_format=torch.channels_last)
+    chosen = recipe.resolve(settings, {"epochs": EPOCHS, "batch_size": told["batch"], "precision": told["precision"]})
+    where, size = told["device"], told["size"]
+    network = networks.attach_head(build(told["architecture"], size), CLASSES, seed=0)
+    network.module.to(where, memory_format=torch.channels_last)
     # Stored as ``prepare`` stores them: channels first.
     stored = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    feed = Feed(network.module, Images(stored, Preprocess(SIZE, SIZE, MEAN, STD), "cpu", chosen["augmentation"]))
+    feed = Feed(network.module, Images(stored, Preprocess(size, size, MEAN, STD), where, chosen["augmentation"]))
     data = training.Data(labels, np.arange(len(labels)), np.arange(0), "classification")
     ends = []
-    result = training.fit(
-        network, [""], feed, data, chosen, 0, "cpu", on_epoch=lambda row: ends.append(time.perf_counter())
-    )
+    result = training.fit(network, [""], feed, data, chosen, 0, where, on_epoch=lambda row: ends.append(now(told)))
     assert result.status == "completed", result.fail_reason
     return ends[1:]  # the first row is of the untrained network
 
 
 def plain(told: dict) -> list[float]:
     """A DataLoader and a loop."""
-    batches, model = loader(told), build(told["architecture"])
+    batches, model = loader(told), build(told["architecture"], told["size"]).to(told["device"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
     ends = []
     model.train()
     for _ in range(EPOCHS):
         for images, labels in batches:
+            images, labels = (each.to(told["device"], non_blocking=True) for each in (images, labels))
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=told["precision"] == "bf16"):
+            with torch.autocast(told["device"], torch.bfloat16, enabled=told["precision"] == "bf16"):
                 loss = functional.cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
-        ends.append(time.perf_counter())
+        ends.append(now(told))
     return ends
 
 
@@ -139,18 +152,20 @@ def trainer(told: dict) -> list[float]:
 
     class Clock(transformers.TrainerCallback):
         def on_epoch_end(self, *_, **__):
-            ends.append(time.perf_counter())
+            ends.append(now(told))
 
     with tempfile.TemporaryDirectory() as folder:
         settings = transformers.TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=BATCH, num_train_epochs=EPOCHS, learning_rate=LR,
+            output_dir=folder, per_device_train_batch_size=told["batch"], num_train_epochs=EPOCHS, learning_rate=LR,
             weight_decay=DECAY, lr_scheduler_type="constant", max_grad_norm=0.0, bf16=told["precision"] == "bf16",
-            use_cpu=True, dataloader_num_workers=told["workers"], dataloader_persistent_workers=told["workers"] > 0,
+            use_cpu=told["device"] == "cpu", dataloader_num_workers=told["workers"],
+            dataloader_persistent_workers=told["workers"] > 0,
             save_strategy="no", logging_strategy="no", eval_strategy="no", report_to=[], disable_tqdm=True,
         )  # fmt: skip
         fitted = transformers.Trainer(
-            WithLoss(build(told["architecture"])), settings, train_dataset=Named(told["steps"]), callbacks=[Clock()]
-        )
+            WithLoss(build(told["architecture"], told["size"])), settings, train_dataset=Named(told),
+            callbacks=[Clock()],
+        )  # fmt: skip
         fitted.train()
     assert fitted.state.global_step == EPOCHS * told["steps"]
     return ends
@@ -175,14 +190,14 @@ def lightning(told: dict) -> list[float]:
 
     class Clock(pl.Callback):
         def on_train_epoch_end(self, *_):
-            ends.append(time.perf_counter())
+            ends.append(now(told))
 
     fitted = pl.Trainer(
-        max_epochs=EPOCHS, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
+        max_epochs=EPOCHS, accelerator=told["device"], devices=1, logger=False, enable_checkpointing=False,
         precision="bf16-mixed" if told["precision"] == "bf16" else "32-true", enable_progress_bar=False,
         enable_model_summary=False, callbacks=[Clock()],
     )  # fmt: skip
-    fitted.fit(Module(build(told["architecture"])), loader(told))
+    fitted.fit(Module(build(told["architecture"], told["size"])), loader(told))
     assert fitted.global_step == EPOCHS * told["steps"]
     return ends
 
@@ -190,11 +205,36 @@ def lightning(told: dict) -> list[float]:
 SIDES = {"ours": ours, "plain": plain, "trainer": trainer, "lightning": lightning}
 
 
+class Watch:
+    """Samples a GPU's utilisation, from the side, until it is asked for."""
+
+    def __init__(self, device: str):
+        self.samples: list[tuple[float, int]] = []
+        self.ended = threading.Event()
+        if device == "cuda":
+            threading.Thread(target=self._sample, daemon=True).start()
+
+    def _sample(self) -> None:
+        try:
+            while not self.ended.wait(0.05):
+                self.samples.append((time.perf_counter(), torch.cuda.utilization()))
+        except (ImportError, RuntimeError) as error:
+            print(f"utilisation is not known: {error}", file=sys.stderr)
+
+    def between(self, start: float, end: float) -> float | None:
+        """Mean percent of the time between two moments in which a kernel ran; None where that is not known."""
+        self.ended.set()
+        found = [percent for moment, percent in self.samples if start <= moment <= end]
+        return statistics.mean(found) if found else None
+
+
 def main() -> None:
     told = json.loads(sys.argv[1])
     torch.set_num_threads(told["threads"])
+    watch = Watch(told["device"])
     first, second = SIDES[told["side"]](told)
-    print(json.dumps({"images_per_second": told["steps"] * BATCH / (second - first)}))
+    speed = told["steps"] * told["batch"] / (second - first)
+    print(json.dumps({"images_per_second": speed, "utilisation": watch.between(first, second)}))
 
 
 if __name__ == "__main__":

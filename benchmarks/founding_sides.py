@@ -87,14 +87,20 @@ def prepare(folder: Path, size: Size) -> Path:
                 found.append(np.frombuffer(handle.read(skip + count * each), np.uint8, offset=skip).reshape(-1, each))
     pixels = torch.from_numpy(np.concatenate(images).reshape(-1, 1, 28, 28)).float()
     pixels = functional.interpolate(pixels, (SIDE, SIDE), mode="bilinear").round().byte().expand(-1, 3, -1, -1)
+    return leave(folder, size, pixels.numpy(), np.concatenate(labels).ravel().astype(np.int64))
+
+
+def leave(folder: Path, size: Size, images: np.ndarray, labels: np.ndarray) -> Path:
+    """Images, uint8 (n, 3, SIDE, SIDE), and their classes, int64 (n,), as `prepare` leaves a task; its task.json."""
     folder.mkdir(parents=True)
-    np.save(folder / "inputs.npy", pixels.numpy())
+    np.save(folder / "inputs.npy", images)
     counts = {"train": size.train, "validation": 0, "test": size.test}
     split = ["train"] * size.train + ["test"] * size.test
-    table = {"example_id": np.arange(len(split)), "label": np.concatenate(labels).ravel().astype(np.int64)}
+    table = {"example_id": np.arange(len(split)), "label": labels}
     pq.write_table(pa.table(table | {"split": split, "partition": split}), folder / "examples.parquet")
-    about = {"kind": "classification", "class_names": [str(each) for each in range(CLASSES)], "channels": 3}
-    about |= {"image_size": SIDE, "counts": counts, "split": counts | {"seed": 0, "resample": False}}
+    about = {"kind": "classification", "modality": "image", "class_names": [str(each) for each in range(CLASSES)]}
+    about |= {"facts": {"channels": 3, "size": SIDE}, "target": {}, "counts": counts}
+    about |= {"split": counts | {"seed": 0, "resample": False}}
     checksums = {name: files.sha256(folder / file) for name, file in FILES.items()}
     files.write_json(folder / "task.json", about | {"sha256": checksums})
     return folder / "task.json"
@@ -197,6 +203,7 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     from variability import checkpoints, inference, training, untrained  # noqa: F401
     from variability.feature_plan import FeaturePlan
     from variability.runs import Workplace
+    from variability.sources import Sources
     from variability.stages import features, finetune, predict
 
     study, where = study_of(net, size), ("net", "images", "linear_probe")
@@ -214,14 +221,15 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
         seconds[name] = time.perf_counter() - started
 
     activations = manifest.parent / "activations.npy"
-    timed("features", features.features, features_spec, task_json, weights, activations, manifest, threads)
+    timed("features", features.features, features_spec, Sources(task_json, weights), activations, manifest, threads)
     block, found = fitted / "block-0.json", folder / "predict"
-    given = (spec, task_json, weights, None, manifest, "code", fitted, block)
-    with Workplace(threads) as here:
+    sources = Sources(task_json, weights, features=manifest)
+    given = (spec, sources, "code", fitted, block)
+    with Workplace(spec["model"], threads) as here:
         timed("finetune", finetune.finetune, *given, here)
     asked = {key: spec[key] for key in ("model", "task", "method", "seeds")}
-    given = (asked, task_json, weights, manifest, fitted, block, "code", found, found / "block-0.json")
-    with Workplace(threads) as here:
+    given = (asked, sources, fitted, block, "code", found, found / "block-0.json")
+    with Workplace(spec["model"], threads) as here:
         timed("predict", predict.predict, *given, here)
     steps, accuracies = 0.0, []
     for seed in spec["seeds"]:
@@ -249,16 +257,17 @@ def study_of(net: Net, size: Size) -> Study:
 def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitions: int) -> list[float]:
     """Images a second of the frozen backbone, as the stage `features` computes and stores them."""
     from variability import features, runs
-    from variability.modalities._images import Images
+    from variability.sources import Sources
     from variability.untrained import Untrained
 
-    with runs.Workplace(threads) as here:
-        place = here.device
-        task, study = runs.open_task(task_json), study_of(net, Size(1, 1, 1, 1))
-        untrained = Untrained(study.model_entry("net"), None, task, Path(net.weights), place)
+    model = study_of(net, Size(1, 1, 1, 1)).model_entry("net")
+    with runs.Workplace(model, threads) as here:
+        place, task = here.device, runs.open_task(task_json)
+        untrained = Untrained(model, None, task, Sources(task_json, Path(net.weights)), place)
         untrained.network(seed=0)
         untrained.module.eval()
-        images = Images(task.images, untrained.preprocess, place, recipe.DEFAULTS["augmentation"])
+        plain = recipe.DEFAULTS["augmentation"]
+        images = task.examples.inputs(task, untrained.provider, None, place, plain)
         rates = []
         for _ in range(repetitions + 1):
             started = time.perf_counter()

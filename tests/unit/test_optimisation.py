@@ -1,3 +1,4 @@
+import copy
 import itertools
 
 import pytest
@@ -83,7 +84,7 @@ def test_weight_decay_spares_biases_and_normalisation():
 def test_each_optimizer_is_torchs_with_the_recipes_settings(kind):
     settings = recipe.resolve({"optimizer": kind, "lr": 0.25, "momentum": 0.75, "weight_decay": 0.0})
     optimizer = make_optimizer([torch.nn.Parameter(torch.ones(2, 2))], settings)
-    assert type(optimizer).__name__.lower() == kind
+    assert isinstance(optimizer, {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind])
     assert optimizer.param_groups[0]["lr"] == 0.25
     assert kind != "sgd" or optimizer.param_groups[0]["momentum"] == 0.75
 
@@ -134,3 +135,22 @@ def test_what_is_corrected_is_torchs_own(kind):
         tensor.grad = gradient
         optimizer.step()
     assert torch.equal(tensor, found[-1])
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_filters_in_channels_last_layout_are_stepped_as_by_torchs_own_optimizer(kind):
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 1), torch.nn.Conv2d(4, 4, 3, groups=4))
+    module.to(memory_format=torch.channels_last)
+    twin, images = copy.deepcopy(module), torch.rand(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    settings = recipe.resolve({"optimizer": kind, "lr": 0.1, "weight_decay": 0.0})
+    theirs = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
+    optimizers = [make_optimizer(module.parameters(), settings), theirs(twin.parameters(), 0.1, weight_decay=0.0)]
+    for _ in range(3):
+        for each, optimizer in zip((module, twin), optimizers, strict=True):
+            optimizer.zero_grad()
+            each(images).square().sum().backward()
+            optimizer.step()
+    for ours, expected in zip(module.parameters(), twin.parameters(), strict=True):
+        assert torch.allclose(ours, expected, rtol=1e-4, atol=1e-6)
+        assert optimizers[0].state[ours]["exp_avg"].stride() == ours.stride()

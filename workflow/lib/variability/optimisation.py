@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +35,29 @@ def make_optimizer(parameters: Iterable["torch.Tensor"], recipe: dict[str, Any])
     common = {"lr": recipe["lr"], "fused": True} | eps
     if recipe["optimizer"] == "sgd":
         return torch.optim.SGD(groups, momentum=recipe["momentum"], **common)
-    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe["optimizer"]](groups, **common)
+    return _dense({"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe["optimizer"]])(groups, **common)
+
+
+@cache
+def _dense(kind: type["torch.optim.Optimizer"]) -> type["torch.optim.Optimizer"]:
+    """Adam or AdamW whose fused kernel gets filters in channels-last layout as the plain rows of numbers they are.
+
+    The CPU's kernel makes a copy of each gradient that is not contiguous as indexed, which it then does not use.
+    """
+    import torch
+
+    def as_stored(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if tensor.is_contiguous() or tensor.ndim != 4 else tensor.permute(0, 2, 3, 1)
+
+    class Dense(kind):
+        def _init_group(self, group, params, *lists):
+            complex_ = super()._init_group(group, params, *lists)
+            # Gradients and moments are laid out as their parameters are.
+            for each in (params, *lists):
+                each[:] = map(as_stored, each)
+            return complex_
+
+    return Dense
 
 
 def set_rate(optimizer: "torch.optim.Optimizer", lr: float, step: int, recipe: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from variability import checkpoints, inference, precision, seeding
+from variability import checkpoints, inference, kernels, precision, seeding
 from variability.fitting import Data, FitResult, Run, of_this_run, require_validation
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
@@ -66,7 +66,9 @@ class _Run(Run):
         self.optimizer = make_optimizer(parameters, self.recipe)
         # In the optimizer's order, in which the gradients' norm is summed.
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
-        self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=self.recipe["precision"] == "fp16")
+        kind = torch.device(self.device).type
+        self.quick = kernels.Quick(self.feed.module, self.device, self.recipe["precision"])
+        self.scaler = torch.amp.GradScaler(kind, enabled=self.recipe["precision"] == "fp16")
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return self.feed.inputs.batches(order, self.recipe["batch_size"], self.seed, epoch)
@@ -84,7 +86,7 @@ class _Run(Run):
 
     def _step(self, epoch: int, at: int, rows: np.ndarray) -> torch.Tensor:
         inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
-        with precision.autocast(self.device, self.recipe["precision"]):
+        with precision.autocast(self.device, self.recipe["precision"]), self.quick:
             outputs = self.feed.module(inputs)
         targets = self.feed.inputs.targets(inputs)
         targets = self.data.targets(rows).to(self.device) if targets is None else targets

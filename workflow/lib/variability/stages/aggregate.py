@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -16,6 +17,8 @@ from variability.files import read_json, replacing, sha256, write_json
 from variability.runs_table import KEYS, combined, imported_table, in_order, runs_table
 from variability.stages.score import SCHEMA
 
+#: Rows of a group, pyarrow's default.
+GROUP = 2**20
 TABLES = ("runs.parquet", "per_class.parquet", "history.parquet")
 
 
@@ -40,10 +43,15 @@ def aggregate(
     folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
     records = [_read(run / "run.json", read_json) for run in folders]
     tables = [Path(path).parent / name for path in scores for name in read_json(path)["tables"]]
-    scored = pa.concat_tables([SCHEMA.empty_table(), *(_read(path, _scores) for path in tables)]).to_pandas()
-    per_class = scored["class"].notna()
+    scored = pa.concat_tables([SCHEMA.empty_table(), *(_read(path, _scores) for path in tables)])
+    # First, and then out of memory: these are most of the rows.
+    per_class = scored.filter(pc.is_valid(scored["class"])).to_pandas()
+    _write_parquet(in_order(per_class, ["metric", "class", "predicted"]), folder / "per_class.parquet")
+    del per_class
+    scored = scored.filter(pc.is_null(scored["class"])).drop_columns(["class", "predicted"]).to_pandas()
     here = {key: spec[key] for key in ("models", "tasks", "methods")}
-    own = runs_table(scored[~per_class].drop(columns=["class", "predicted"]), records, **here)
+    own = runs_table(scored, records, **here)
+    del scored
     others = [
         imported_table(
             imports.load(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"]
@@ -53,8 +61,8 @@ def aggregate(
     runs = combined(own, others)
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as aside:
-        pa.csv.write_csv(_arrow(runs), aside)
-    _write_parquet(in_order(scored[per_class], ["metric", "class", "predicted"]), folder / "per_class.parquet")
+        _write(runs, lambda schema: pa.csv.CSVWriter(aside, schema))
+    del runs
     again = {name for name, method in spec["methods"].items() if method["repeats"]}
     first = [(run, record) for run, record in zip(folders, records, strict=True) if record["method"] not in again]
     curves = history_table([run / "history.csv" for run, _ in first], [record for _, record in first], spec["tasks"])
@@ -103,11 +111,17 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
         raise UserError(f"{path} cannot be read ({error}); {remedies.again('finetune')}") from error
 
 
-def _arrow(table: pd.DataFrame) -> pa.Table:
-    # Without pandas' own metadata, which names library versions, equal tables make equal files.
-    return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-
-
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     with replacing(path) as aside:
-        pq.write_table(_arrow(table), aside)
+        _write(table, lambda schema: pq.ParquetWriter(aside, schema))
+
+
+def _write(table: pd.DataFrame, writer: Callable[[pa.Schema], Any]) -> None:
+    """Writes a table as many rows at a time as a group of parquet has: Arrow spells out every word of every row."""
+    # Without pandas' own metadata, which names library versions, equal tables make equal files.
+    schema = pa.schema([(name, pa.array(table[name].drop_duplicates(), from_pandas=True).type) for name in table])
+    with writer(schema) as opened:
+        for at in range(0, max(len(table), 1), GROUP):
+            part = table.iloc[at : at + GROUP]
+            columns = [pa.array(part[name], schema.field(name).type, from_pandas=True) for name in table]
+            opened.write_table(pa.table(columns, schema))

@@ -1,0 +1,64 @@
+"""Where PyTorch takes a slow way through a layer in a training on the CPU, a quicker one."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+#: Tokens up to which plain attention is the quicker one; beyond, it costs memory by their square.
+SHORT = 160
+
+
+class Quick:
+    """A context for a module's forward passes in training; to be entered as often as one likes.
+
+    On the CPU in bf16 (docs/performance.md has the figures) depthwise convolutions that stride or are wider than 3 are
+    computed in fp32, for which oneDNN's backward pass is up to 40 times as fast, and attention over short sequences by
+    its plain formula. Elsewhere all is left as it is.
+    """
+
+    def __init__(self, module: nn.Module, device: str, precision: str):
+        self.forwards: list[tuple[nn.Module, Callable]] = []
+        if torch.device(device).type != "cpu" or precision == "fp32":
+            return
+        for part in module.modules():
+            if isinstance(part, nn.MultiheadAttention):
+                self.forwards.append((part, _plain(part)))
+            elif isinstance(part, nn.Conv2d) and _slow_in_half(part):
+                self.forwards.append((part, _in_fp32(part)))
+
+    def __enter__(self) -> None:
+        # On the instance, for as long as the context lasts: a copy of the module made later knows nothing of it.
+        for part, forward in self.forwards:
+            part.forward = forward
+
+    def __exit__(self, *_: object) -> None:
+        for part, _ in self.forwards:
+            del part.forward
+
+
+def _slow_in_half(part: nn.Conv2d) -> bool:
+    return part.groups == part.in_channels > 1 and (max(part.stride) > 1 or max(part.kernel_size) > 3)
+
+
+def _in_fp32(part: nn.Conv2d) -> Callable[[torch.Tensor], torch.Tensor]:
+    usual = part.forward
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return usual(images.float()).to(images.dtype)
+
+    return forward
+
+
+def _plain(part: nn.MultiheadAttention) -> Callable[..., tuple[torch.Tensor, torch.Tensor | None]]:
+    usual = part.forward
+
+    def forward(query: torch.Tensor, *rest: torch.Tensor, **options: object):
+        if query.shape[1 if part.batch_first else 0] > SHORT:
+            return usual(query, *rest, **options)
+        with sdpa_kernel(SDPBackend.MATH):
+            return usual(query, *rest, **options)
+
+    return forward
