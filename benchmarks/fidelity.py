@@ -50,7 +50,8 @@ TASK = {
     "dataset": "torchvision",
     "options": {"class": "FashionMNIST"},
     "kind": "classification",
-    "image": {"size": 28, "color": "grey"},
+    "modality": "image",
+    "input": {"size": 28, "color": "grey"},
     "split": {"train": 200, "validation": 50, "test": 400, "seed": 0, "resample": False},
 }
 METHODS = {

@@ -95,7 +95,7 @@ def now(told: dict) -> float:
 
 
 def ours(told: dict) -> list[float]:
-    from variability import device, networks, recipe, training
+    from variability import device, kinds, networks, recipe, training
     from variability.inputs import Feed
     from variability.modalities._images import Images
     from variability.preprocessing import Preprocess
@@ -110,7 +110,7 @@ def ours(told: dict) -> list[float]:
     # Stored as ``prepare`` stores them: channels first.
     stored = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     feed = Feed(network.module, Images(stored, Preprocess(size, size, MEAN, STD), where, chosen["augmentation"]))
-    data = training.Data(labels, np.arange(len(labels)), np.arange(0), "classification")
+    data = training.Data(labels, np.arange(len(labels)), np.arange(0), kinds.find("classification"))
     ends = []
     result = training.fit(network, [""], feed, data, chosen, 0, where, on_epoch=lambda row: ends.append(now(told)))
     assert result.status == "completed", result.fail_reason
