@@ -56,8 +56,8 @@ class NoiseSplit(Analysis):
 
     NEEDS = ("runs", "predictions")
     CAPTION = (
-        "Variance of accuracy (or MSE) between the runs of a cell, split by analysis of variance of runs crossed with "
-        "test examples: the seed's own part, which stays on any test set, and the part of this finite test set."
+        "Variance of accuracy (MSE, NDCG@10) between the runs of a cell, split by analysis of variance of runs crossed "
+        "with test examples: the seed's own part, which stays on any test set, and the part of this finite test set."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
