@@ -60,7 +60,7 @@ def listed(photos, targets=("old", "new"), table="list.csv", **columns):
     import pandas as pd
 
     files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
-    frame = pd.DataFrame({"image": files, "target": [targets[at % len(targets)] for at in range(len(files))]})
+    frame = pd.DataFrame({"image": files, "label": [targets[at % len(targets)] for at in range(len(files))]})
     frame = frame.assign(**columns)
     if table.endswith(".parquet"):
         frame.to_parquet(photos / table)
@@ -370,15 +370,15 @@ def test_a_table_of_numbers_is_for_regression_and_one_of_words_for_classificatio
 
 
 def test_numbers_may_be_names_of_classes(photos):
-    dataset = plugin("image_table", **listed(photos, (3, 12)), targets="classes")
+    dataset = plugin("image_table", **listed(photos, (3, 12)), target="class")
     assert dataset.kinds() == ("classification",)
     assert dataset.load(None).class_names == ["12", "3"]
 
 
 def test_a_table_says_splits_and_groups(photos):
     shipped = ["Train", "val", "test", None] * 3
-    options = listed(photos, (1.0, 2.0), split=shipped, patient=list("bbbaaacccddd"))
-    examples = plugin("image_table", **options, group="patient", **{"split": "split"}).load(None)
+    options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bbbaaacccddd"))
+    examples = plugin("image_table", **options, group="patient", partition="fold").load(None)
     assert examples.partition.tolist() == ["train", "validation", "test", ""] * 3
     assert examples.groups.tolist() == [1, 1, 1, 0, 0, 0, 2, 2, 2, 3, 3, 3]
 
@@ -391,8 +391,8 @@ def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(
     (photos / "list.csv").rename(tmp_path / "mirror" / "mirrored-list.csv")
     shutil.make_archive(str(tmp_path / "mirror" / "pictures"), "zip", photos)
     options = {"path": "mirrored-list.csv", "images": "pictures.zip"}
-    assert "say numbers or classes" in problems("image_table", [tmp_path / "mirror"], **options)[0]
-    dataset = plugin("image_table", **options, targets="numbers")
+    assert "say class or number" in problems("image_table", [tmp_path / "mirror"], **options)[0]
+    dataset = plugin("image_table", **options, target="number")
     assert dataset.is_remote() and list(dataset.check([tmp_path / "mirror"])) == []
     (tmp_path / "got").mkdir()
     dataset.download(tmp_path / "got", Fetcher([tmp_path / "mirror"]))
@@ -405,20 +405,23 @@ def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(
     [
         ({"image": ["../list.csv"] * 12}, "leads outside"),
         ({"image": ["absent.png"] * 12}, "row 1 names 'absent.png', and there is no file"),
-        ({"target": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has nothing in 'target'"),
-        ({"target": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "row 5 has the target inf"),
-        ({"target": ["same"] * 12}, "1 class"),
-        ({"split": ["train"] * 11 + ["tset"]}, "row 12 is of the split 'tset'; known are train or validation or test"),
+        ({"label": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has nothing in 'label'"),
+        ({"label": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "row 5 has the label inf"),
+        ({"label": ["same"] * 12}, "1 class"),
+        (
+            {"fold": ["train"] * 11 + ["tset"]},
+            "row 12 is of the partition 'tset'; known are train or",
+        ),
     ],
 )
 def test_a_table_that_makes_no_task_is_refused_by_its_row(photos, changes, said):
-    options = listed(photos, **changes) | ({"split": "split"} if "split" in changes else {})
+    options = listed(photos, **changes) | ({"partition": "fold"} if "fold" in changes else {})
     with pytest.raises(UserError, match=said):
         plugin("image_table", **options).load(None)
 
 
 def test_a_table_without_a_column_is_told_before_the_first_job(photos):
     options = listed(photos)
-    assert "did you mean 'target'?" in problems("image_table", **options, target="tarket")[0]
-    assert "no column 'fold'" in problems("image_table", **options, split="fold")[0]
-    assert "is no .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", targets="numbers")[0]
+    assert "did you mean 'label'?" in problems("image_table", **options, label="lable")[0]
+    assert "no column 'part'" in problems("image_table", **options, partition="part")[0]
+    assert "is no .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", target="number")[0]

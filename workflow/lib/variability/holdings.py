@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from variability import kinds
+
 if TYPE_CHECKING:
     from variability.study import Study
 
@@ -14,6 +16,7 @@ BASE_TABLES = ("runs", "predictions", "per_class", "history")
 #: What a plug-in may presume of the runs, by the name it does so, and the words for it.
 WORDS = {
     "before": "values from before fine-tuning",
+    "probabilities": "a task of classification",
     "seconds": "the seconds that runs took",
     "twins": "runs made twice (see `repeats`)",
     "seeds": "more than one seed of anything",
@@ -41,6 +44,7 @@ def holdings(study: Study) -> frozenset[str]:
     most = max(Counter(task for _, task, _ in cells).values(), default=0)
     facts = {
         "before": trained or any(_has_before(file) for file in files),
+        "probabilities": any(kinds.find(study.task_entry(task)["kind"]).PROBABILITIES for task in study.tasks),
         "seconds": trained or any(_says(file, "seconds") or file.get("format") in TIMED for file in files),
         "twins": _has_twins(study),
         "seeds": bool(files) or any(len(seeds) > 1 for seeds in study.seeds.values()),

@@ -320,19 +320,16 @@ class Study:
         return {"kind": entry["kind"], "options": options, "repeats": repeated if repeated != name else None}
 
     def _pretrained(self, model: str) -> dict[str, Any]:
-        """The seed a model was pretrained with here, and the first model that differs from it in nothing else."""
-        if self.weights_kind(model) != "pretrain":
-            return {"backbone": model, "seed_pretrain": None}
-        alike = [
-            name
-            for name in self.models
-            if self._without_pretraining_seed(name) == self._without_pretraining_seed(model)
-        ]
-        return {"backbone": alike[0], "seed_pretrain": self.pretrain_spec(model)["seed"]}
+        """The model's backbone, and the seed that it was pretrained with here."""
+        here = self.weights_kind(model) == "pretrain"
+        return {"backbone": self.backbone(model), "seed_pretrain": self.pretrain_spec(model)["seed"] if here else None}
 
     def backbone(self, model: str) -> str:
         """The first model that differs from it in nothing but the seed of its pretraining; itself for most."""
-        return self._pretrained(model)["backbone"]
+        if self.weights_kind(model) != "pretrain":
+            return model
+        own = self._without_pretraining_seed(model)
+        return next(name for name in [*self.models, model] if self._without_pretraining_seed(name) == own)
 
     def family(self, model: str) -> str:
         """What the same network is called in every framework; its backbone's name, if the config does not say."""
@@ -342,7 +339,8 @@ class Study:
         if self.weights_kind(model) != "pretrain":
             return None
         entry = {key: value for key, value in self.config["models"][model].items() if key != "weights"}
-        pretraining = self.config["pretraining"][self.pretraining_of(model)]
+        # Not there in a config that is still to be checked.
+        pretraining = self.config.get("pretraining", {}).get(self.pretraining_of(model), {})
         return entry, {key: value for key, value in pretraining.items() if key != "seed"}
 
     def _backbone(self, model: str) -> dict[str, Any]:

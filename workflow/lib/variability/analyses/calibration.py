@@ -8,6 +8,7 @@ from variability.analyses import LEVEL, RUN_CELL, Analysis
 
 #: Scores of a run that metrics of the same names compute from its predictions.
 SCORES = ("brier", "nll")
+NO_PROBABILITIES = "no probabilities"
 COLUMNS = [
     *(*RUN_CELL, "quantity", "bin", "bin_low", "bin_high", "confidence", "estimate", "sd", "low", "high", "min", "max"),
     *("count", "count_min", "count_max", "n", "n_failed", "n_examples", "bins"),
@@ -29,6 +30,7 @@ class Calibration(Analysis):
     """
 
     NEEDS = ("runs", "predictions")
+    PRESUMES = ("probabilities",)
     CAPTION = (
         "Per cell: expected calibration error (equal-width bins), Brier score and NLL, as means over runs with t "
         "intervals, and the reliability curve by bin. The ECE is biased upwards on small test sets."
@@ -61,7 +63,7 @@ class Calibration(Analysis):
         found = []
         for run in predictions.runs(cell):
             if run.probabilities is None:
-                return None, "no probabilities"
+                return None, NO_PROBABILITIES
             found.append(_measure(run, self.option("bins")))
         if not found:
             return None, "no completed run"

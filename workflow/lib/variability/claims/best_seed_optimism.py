@@ -27,13 +27,15 @@ class BestSeedOptimism(Claim):
             margin = self.option("margin") * (
                 1 if 0 <= of_task["mean"].min() <= of_task["mean"].max() <= 1 else abs(row["mean"])
             )
+            # The best lies on the better side of the mean, whichever that is.
+            flattery = abs(row["optimism"])
             said = f"reporting the best of {row['n']:g} seeds of {row['model']} ({row['method']})"
             found.append(
                 {
                     "task": task,
                     "sentence": f"On {task}, {said} overstates it by more than {margin:.3g}.",
-                    "verdict": SUPPORTED if abs(row["optimism"]) > margin else REFUSED,
-                    **{"effect": row["optimism"], "n": f"{row['n']:g}"},
+                    "verdict": SUPPORTED if flattery > margin else REFUSED,
+                    **{"effect": flattery, "n": f"{row['n']:g}"},
                     **{key: row[key] for key in ("estimator", "interval", "scope")},
                 }
             )

@@ -24,7 +24,12 @@ class SeedMatters(Claim):
             "task": row["task"],
             "sentence": f"On {row['task']}, the seeds of {cell} differ by more than luck with the test examples.",
             "verdict": verdict,
-            **{"effect": row["sd_seed"], "low": row["sd_seed_low"], "high": row["sd_seed_high"], "unit": "SD"},
+            **{
+                "effect": row["sd_seed"],
+                "low": row["sd_seed_low"],
+                "high": row["sd_seed_high"],
+                "unit": f"SD of {row['metric']}",
+            },
             **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
             "n": f"{row['n']:g}",
         }

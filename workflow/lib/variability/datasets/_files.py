@@ -9,6 +9,7 @@ from variability.mirrors import get_file
 PARTITION_WORDS = {
     "train": "train",
     "training": "train",
+    "dev": "validation",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",

@@ -14,12 +14,6 @@ from variability.errors import UserError
 from variability.registry import suggest
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-#: What partitions are called in files and columns.
-PARTITIONS = {
-    **{"train": "train", "training": "train", "test": "test"},
-    **{"validation": "validation", "valid": "validation", "val": "validation", "dev": "validation"},
-}
-
 #: Which columns mean what, and what the labels are.
 OPTIONS: dict[str, dict] = {
     "text": {"type": "string", "description": "column of the text; text if left out"},

@@ -20,7 +20,7 @@ _FOLDER = "images"
 class ImageTable(Dataset):
     """A CSV, TSV or parquet file with a row per image.
 
-    Targets that are all numbers are for regression, others are classes, in the order of their names; ``targets`` says
+    Labels that are all numbers are for regression, others are classes, in the order of their names; ``target`` says
     which where they could be both. Images are named from the folder ``images``, that of the table if left out.
     """
 
@@ -33,12 +33,9 @@ class ImageTable(Dataset):
         "images_sha256": _SHA256 | {"description": "of the archive"},
         "image": {"type": "string", "default": "image", "description": "column of the files' names"},
         "suffix": {"type": "string", "default": "", "description": "what the names in the table lack, such as .jpg"},
-        "target": {"type": "string", "default": "target", "description": "column of the targets"},
-        "targets": {
-            "enum": ["numbers", "classes"],
-            "description": "what the targets are, if not what they look like",
-        },
-        "split": {"type": "string", "description": "column that says train, validation or test"},
+        "label": {"type": "string", "default": "label", "description": "column of the targets"},
+        "target": {"enum": ["class", "number"], "description": "what the labels are, if not what they look like"},
+        "partition": {"type": "string", "description": "column that says train, validation or test"},
         "group": {"type": "string", "description": "column that says which images are not independent: their patient"},
     }
     KINDS: ClassVar[tuple[str, ...]] = ("regression", "classification")
@@ -59,8 +56,8 @@ class ImageTable(Dataset):
         yield from self._check_images(mirrors)
         if table is not None:
             yield from self._check_columns(table)
-        if self.local_source() is None and "targets" not in self.options:
-            yield Problem("targets", "cannot be told before the table is here: say numbers or classes")
+        if self.local_source() is None and "target" not in self.options:
+            yield Problem("target", "cannot be told before the table is here: say class or number")
 
     def is_remote(self) -> bool:
         return self.local_source() is None or not self._local_images().is_dir()
@@ -87,22 +84,22 @@ class ImageTable(Dataset):
         for problem in self._check_columns(path):
             raise UserError(f"{path}: {problem}")
         roles = self._columns()
-        text = tuple(roles[role] for role in ("image", "split", "group") if role in roles)
+        text = tuple(roles[role] for role in ("image", "partition", "group") if role in roles)
         if not self._are_numbers(path):
-            text = (*text, roles["target"])
+            text = (*text, roles["label"])
         frame = tables.read(path, list(dict.fromkeys(roles.values())), text)
         column = {role: frame[name] for role, name in roles.items()}
         for role, values in column.items():
-            if role != "split" and values.isna().any():
+            if role != "partition" and values.isna().any():
                 row = _row(values.isna())
                 raise UserError(f"{path}: {row} has nothing in {roles[role]!r}; fill it in, or take the row out")
-        labels, class_names = self._labels(path, column["target"])
+        labels, class_names = self._labels(path, column["label"])
         files = _files(path, root, column["image"] + self._option("suffix"))
         groups = np.unique(column["group"], return_inverse=True)[1] if "group" in column else None
         return Examples(
             labels=labels,
             class_names=class_names,
-            partition=_partition(path, column.get("split"), len(labels)),
+            partition=_partition(path, column.get("partition"), len(labels)),
             read=lambda index: images.read_file(files[index]),
             groups=None if groups is None else groups.astype(np.int64),
         )
@@ -126,14 +123,14 @@ class ImageTable(Dataset):
 
     def _columns(self) -> dict[str, str]:
         """Names of the columns by their role."""
-        return {role: name for role in ("image", "target", "split", "group") if (name := self._option(role))}
+        return {role: name for role in ("image", "label", "partition", "group") if (name := self._option(role))}
 
     def _are_numbers(self, table: Path | None = None) -> bool:
-        if "targets" in self.options:
-            return self.options["targets"] == "numbers"
+        if "target" in self.options:
+            return self.options["target"] == "number"
         table = table or self.local_source()
         try:
-            return table is not None and tables.numeric(table, self._option("target"))
+            return table is not None and tables.numeric(table, self._option("label"))
         except (OSError, ValueError, KeyError):
             return False  # the check says what is wrong
 
@@ -167,7 +164,7 @@ class ImageTable(Dataset):
             numbers = pd.to_numeric(targets, errors="coerce").to_numpy(np.float64)
             wrong = ~np.isfinite(numbers)
             if wrong.any():
-                raise UserError(f"{path}: {_row(wrong)} has the target {targets[wrong].iloc[0]}, which is no number")
+                raise UserError(f"{path}: {_row(wrong)} has the label {targets[wrong].iloc[0]}, which is no number")
             return numbers, []
         names = sorted(set(targets))
         if len(names) < 2:
@@ -196,7 +193,7 @@ def _partition(table: Path, said, rows: int) -> np.ndarray:
     unknown = ~words.isin([*PARTITION_WORDS, ""])
     if unknown.any():
         raise UserError(
-            f"{table}: {_row(unknown)} is of the split {said[unknown].iloc[0]!r}; known are {_any(PARTITIONS)}"
+            f"{table}: {_row(unknown)} is of the partition {said[unknown].iloc[0]!r}; known are {_any(PARTITIONS)}"
         )
     return words.map(PARTITION_WORDS | {"": ""}).to_numpy().astype("<U10")
 

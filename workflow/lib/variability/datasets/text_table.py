@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from variability.datasets import FETCH_AGAIN, Dataset, Examples, _text_tables
+from variability.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, get_file, missing_file
+from variability.mirrors import find_file, missing_file
 
 
 class TextTable(Dataset):
@@ -57,11 +58,7 @@ class TextTable(Dataset):
 
     def download(self, folder: Path, fetcher) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
-        if "url" in self.options:
-            fetcher.fetch(self.options["url"], folder / self._name, checksum)
-        else:
-            found = get_file(self.options["path"], fetcher.mirrors, checksum)
-            fetcher.fetch(found.absolute().as_uri(), folder / self._name)
+        bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / self._name
@@ -78,7 +75,7 @@ class TextTable(Dataset):
             return found
         if column not in table:
             raise UserError(f"{path} has no column {column!r} for partition; it has {', '.join(table)}")
-        said = [_text_tables.PARTITIONS.get(str(each).lower()) for each in table[column]]
+        said = [PARTITION_WORDS.get(str(each).lower()) for each in table[column]]
         if None in said:
             raise UserError(f"{path}: {column} is {table[column][said.index(None)]!r}, not train, validation or test")
         return Examples(found.labels, found.class_names, np.array(said), found.read)
@@ -93,7 +90,7 @@ def _files(folder: Path) -> dict[str, Path]:
     suffixes = _text_tables.SUFFIXES
     found = {}
     for path in sorted(folder.iterdir()):
-        partition = _text_tables.PARTITIONS.get(path.stem.lower())
+        partition = PARTITION_WORDS.get(path.stem.lower())
         if partition and path.suffix in suffixes:
             found.setdefault(partition, path)
     return found if "train" in found else {}

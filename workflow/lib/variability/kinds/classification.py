@@ -13,6 +13,7 @@ class Classification(Kind):
     PRIMARY: ClassVar[str] = "accuracy"
     LOSS_METRIC: ClassVar[str] = "accuracy"
     DISCRETE: ClassVar[bool] = True
+    PROBABILITIES: ClassVar[bool] = True
     MEASURE: ClassVar[str] = "accuracy"
     MEASURE_LABEL: ClassVar[str] = "accuracy"
     MEASURE_UNIT: ClassVar[str] = "fraction of examples"

@@ -1,6 +1,7 @@
 """Reliability: the share of right predictions against the confidence in them, over seeds."""
 
 from variability import style, wording
+from variability.analyses.calibration import NO_PROBABILITIES
 from variability.plots import Plot, _panels, _study
 
 PANELS = 12
@@ -25,7 +26,8 @@ class Calibration(Plot):
     def draw(self, tables):
         table = tables["calibration"]
         scores = table[table["quantity"] == "ece"].set_index(_study.KEYS)
-        cells = list(scores.index)
+        # A task of another kind has nothing to be calibrated.
+        cells = list(scores.index[scores["note"] != NO_PROBABILITIES])
         drawn = _panels.kept(cells, scores["estimate"].dropna().to_dict(), PANELS)
         columns = max(1, min(len(drawn), _panels.COLUMNS))
         rows = -(-len(drawn) // columns)
