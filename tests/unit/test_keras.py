@@ -322,9 +322,9 @@ def test_what_keras_cannot_do_is_refused(tmp_path, task):
     assert [str(each) for each in framework.problems(Lora({}), recipe.DEFAULTS)] == [
         "method: it looks into torch modules, which networks of Keras have not"
     ]
-    wrong = {"precision": "bf16", "augmentation": AUGMENTED | {"views": 2}}
+    wrong = {"precision": "bf16", "augmentation": AUGMENTED | {"views": 2}, "adam_bias_correction": False}
     found = [each.key for each in framework.problems(registry.find("methods", "full")({}), recipe.resolve(wrong))]
-    assert found == ["recipe.precision", "recipe.augmentation.views"]
+    assert found == ["recipe.adam_bias_correction", "recipe.precision", "recipe.augmentation.views"]
     with pytest.raises(UserError, match="bf16"):
         fit(opened(task), tmp_path, precision="bf16")
 

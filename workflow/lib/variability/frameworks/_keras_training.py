@@ -14,10 +14,10 @@ import tensorflow as tf
 from variability import seeding
 from variability.fitting import Data, Run, batches, of_this_run
 from variability.frameworks import _keras_files
+from variability.optimisation import EPS
 
 # Of torch's Adam.
 BETAS = (0.9, 0.999)
-EPSILON = 1e-8
 
 
 def cross_entropy(outputs: tf.Tensor, answers: tf.Tensor, smoothing: float) -> tf.Tensor:
@@ -111,7 +111,7 @@ class Steps:
         else:
             # Keras adds epsilon to the deviation before its bias is corrected, torch (as Kingma & Ba 2015) after it.
             steps = tf.cast(self.optimizer.iterations.value, tf.float32) + 1
-            self.optimizer.epsilon = EPSILON * tf.sqrt(1 - BETAS[1] ** steps)
+            self.optimizer.epsilon = EPS * tf.sqrt(1 - BETAS[1] ** steps)
 
 
 class KerasRun(Run):

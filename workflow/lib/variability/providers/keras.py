@@ -203,9 +203,12 @@ class Keras(ImageProvider):
             for top in (False, True):
                 model = self._construct(0, top=top)
                 try:
-                    keras.Model.load_weights(model, path)
+                    with warnings.catch_warnings():
+                        # Keras warns of parts that the file has nothing for, and goes on.
+                        warnings.simplefilter("error", UserWarning)
+                        keras.Model.load_weights(model, path)
                     return model
-                except (OSError, ValueError, KeyError, TypeError) as error:
+                except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
                     reasons.append(str(error).partition("\n")[0])
         raise UserError(
             f"{source} does not fit Keras's {self.model['architecture']} ({reasons[0]}); correct the model's "
