@@ -54,12 +54,12 @@ class Counting(Framework):
         else:
             options = (self._provider.option(name) for name in ("neighbours", "shrinkage"))
             self._counted = _packed(similarities(taken, *options))
-        loss, measured = None, None
+        measured = None
         if len(data.validation):
-            said = self._said(data.validation, data)
-            loss, measured = data.kind.evaluate(said, data.labels[data.validation])
+            _, measured = data.kind.evaluate(self._said(data.validation, data), data.labels[data.validation])
         seconds = time.perf_counter() - started
-        row = {"epoch": 0, "train_loss": None, "validation_loss": loss, f"validation_{data.kind.MEASURE}": measured}
+        # Counts and sums of similarities are no log-probabilities, so there is no loss.
+        row = {"epoch": 0, "train_loss": None, "validation_loss": None, f"validation_{data.kind.MEASURE}": measured}
         row |= {"lr": None, "seconds": seconds, "examples_per_second": len(data.train) / seconds}
         on_epoch(row)
         return FitResult("completed", None, 0, 0, [row], False)
