@@ -1,0 +1,64 @@
+"""The study of regression at a reduced size, from pretraining to report; and beside a task of classes."""
+
+import pandas as pd
+import pytest
+import yaml
+from support import Checkout
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    checkout = Checkout.of_project(tmp_path_factory.mktemp("regression") / "project")
+    config = yaml.safe_load((checkout.folder / "studies/regression.yaml").read_text())
+    config["seeds"] = [0, 1]
+    config["models"] = {name: entry for name, entry in config["models"].items() if "deep" in name}
+    config["recipe"]["epochs"] = 2
+    config["tasks"]["rotation"]["options"] |= {"per_font": 1, "letters": "abcdefgh"}
+    config["tasks"]["rotation"]["split"] |= {"train": 60, "validation": 20}
+    config["pretraining"]["letters"]["task"]["options"]["per_font"] = 1
+    config["pretraining"]["letters"]["task"]["split"] = {"train": 200, "validation": 50, "test": 50}
+    config["pretraining"]["letters"]["recipe"]["epochs"] = 1
+    (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    checkout.snakemake("--cores", "2", "--configfile", "small.yaml")
+    split = {"train": 60, "validation": 20, "test": 100}
+    config["tasks"]["digits"] = {"dataset": "digits", "image": {"size": 16}, "split": split}
+    (checkout.folder / "mixed.yaml").write_text(yaml.safe_dump(config | {"study": "mixed"}, sort_keys=False))
+    checkout.snakemake("--cores", "2", "--configfile", "mixed.yaml")
+    return checkout
+
+
+def made(finished, study):
+    folder = finished.folder / "results" / study
+    return folder, pd.read_parquet(folder / "aggregate/runs.parquet")
+
+
+def test_a_number_is_measured_in_its_unit_before_and_after(finished):
+    folder, runs = made(finished, "regression")
+    assert (runs["status"] == "completed").all()
+    assert {"rmse", "mae", "mse", "r2"} == set(runs["metric"])
+    assert set(runs.loc[runs["primary"], "metric"]) == {"rmse"} and runs["phase"].nunique() == 2
+    said = pd.read_parquet(folder / "predict/mobilenet-deep/rotation/full/0.parquet")
+    assert said["y_true"].abs().max() <= 45 and said["y_true"].std() > 15
+    row = runs.query(
+        "model == 'mobilenet-deep' and method == 'full' and seed == 0 and phase == 'after' and split == 'test'"
+        " and metric == 'rmse'"
+    )
+    after = said[(said["phase"] == "after") & (said["split"] == "test")]
+    expected = ((after["y_pred"] - after["y_true"]) ** 2).mean() ** 0.5
+    assert row["value"].item() == pytest.approx(expected)
+    assert "RMSE (units of the target)" in (folder / "report/summary.md").read_text()
+
+
+def test_what_is_of_classes_alone_is_not_made_of_numbers(finished):
+    regression, _ = made(finished, "regression")
+    assert not (regression / "analyse/calibration.csv").exists()
+    assert (regression / "analyse/noise_split.csv").is_file()
+    mixed, runs = made(finished, "mixed")
+    assert set(runs.loc[runs["primary"], "metric"]) == {"rmse", "accuracy"}
+    calibration = pd.read_csv(mixed / "analyse/calibration.csv")
+    assert calibration.groupby("task")["n"].max().to_dict() == {"digits": 2, "rotation": 0}
+    assert sorted(path.stem for path in (mixed / "plot").glob("*.png")) >= ["calibration"]
+    claims = (mixed / "claim/claims.md").read_text()
+    assert "On rotation" in claims and "On digits" in claims

@@ -1,0 +1,42 @@
+"""A model of images and texts through the rules: before training it is the zero-shot classifier, for every seed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from support import Checkout
+from two_towers import saved
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("transformers", reason="the extra transformers is not installed")
+
+
+def test_all_seeds_of_both_methods_begin_as_the_zero_shot_classifier(tmp_path):
+    checkout = Checkout.of_project(tmp_path / "project")
+    saved(checkout.folder / "towers")
+    config = {
+        "study": "zero",
+        "seeds": [0, 1],
+        "models": {
+            "clip": {"provider": "clip", "architecture": "towers", "weights": "pretrained"},
+            "scratch": {"provider": "clip", "architecture": "towers", "weights": "none"},
+        },
+        "tasks": {
+            "digits": {"dataset": "digits", "image": {"size": 32}, "split": {"train": 60, "validation": 20, "test": 50}}
+        },
+        "methods": {"linear_probe": None, "partial": {"blocks": 1}},
+        "recipe": {"epochs": 1},
+    }
+    (checkout.folder / "zero.yaml").write_text(yaml.safe_dump(config))
+    checkout.snakemake("runs", "summary", "--cores", "2", "--configfile", "zero.yaml")
+    folder = checkout.folder / "results/zero/predict"
+
+    def before(model, method, seed):
+        said = pd.read_parquet(folder / model / "digits" / method / f"{seed}.parquet")
+        return np.stack(said.loc[said["phase"] == "before", "probabilities"])
+
+    first = before("clip", "linear_probe", 0)
+    for method in ("linear_probe", "partial"):
+        for seed in (0, 1):
+            np.testing.assert_allclose(before("clip", method, seed), first, atol=1e-6)
+    assert not np.allclose(before("scratch", "partial", 0), before("scratch", "partial", 1), atol=1e-4)
