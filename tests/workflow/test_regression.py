@@ -59,6 +59,6 @@ def test_what_is_of_classes_alone_is_not_made_of_numbers(finished):
     assert set(runs.loc[runs["primary"], "metric"]) == {"rmse", "accuracy"}
     calibration = pd.read_csv(mixed / "analyse/calibration.csv")
     assert calibration.groupby("task")["n"].max().to_dict() == {"digits": 2, "rotation": 0}
-    assert sorted(path.stem for path in (mixed / "plot").glob("*.png")) >= ["calibration"]
+    assert (mixed / "plot/calibration.png").is_file()
     claims = (mixed / "claim/claims.md").read_text()
     assert "On rotation" in claims and "On digits" in claims
