@@ -270,7 +270,7 @@ def test_a_loss_bears_the_unit_of_its_tasks_kind(studies):
     assert not any("nats" in text for text in of_regression)
     assert "validation RMSE (in the target's unit)" in said(regression, quantity="validation_rmse")
     of_both = said(mixed)
-    assert {"validation loss", "digits (nats per example)", "letter-case (mean squared error)"} <= of_both
+    assert {"validation loss", "digits (nats per example)", "letter-case (share of the variance)"} <= of_both
 
 
 def test_what_a_task_does_not_measure_is_said_to_be_so(studies):

@@ -158,8 +158,9 @@ def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from
     score([folder / "block-0.json"], task, ["accuracy"], "code", tmp_path, tmp_path / "scores.json")
     scores = pd.read_parquet(tmp_path / "small/everything.parquet")
     assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}
+    known = {"backbone": "small", "family": "small", "framework": "pytorch", "seed_pretrain": None}
     spec = {
-        "models": {"small": tiny_study.STUDY["model"] | {"backbone": "small", "seed_pretrain": None}},
+        "models": {"small": tiny_study.STUDY["model"] | known},
         "tasks": {"digits": {"kind": "classification", "metric": "accuracy"}},
         "methods": {"everything": {"kind": "full", "options": {}, "repeats": None}},
         "imports": {},

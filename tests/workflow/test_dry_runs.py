@@ -94,8 +94,37 @@ def test_the_text_study_from_a_mirror(checkout, mirror):
     assert without_total(found) == expected
 
 
+@pytest.mark.skipif(find_spec("timm") is None, reason="`make .venv/.timm` installs it")
+def test_the_study_of_one_set_of_weights_in_two_libraries(checkout, mirror):
+    expected = (
+        runs(3 * 2 * 2, 2, 2 * 2 * 2) | end("studies/timm.yaml") | {"download": 2, "prepare": 2, "download_weights": 2}
+    )
+    found = counts(checkout, "--configfile", "studies/timm.yaml", VARIABILITY_MIRROR=str(mirror))
+    assert without_total(found) == expected
+
+
+@pytest.mark.skipif(find_spec("transformers") is None, reason="`make .venv/.transformers` installs it")
+def test_the_study_of_recommenders(checkout):
+    # Of networks whose head stands at both ends nothing is stored.
+    stages = {"finetune": 14, "predict": 14, "score": 2, "prepare": 4, "pretrain": 2}
+    expected = stages | end("studies/recommender.yaml")
+    assert without_total(counts(checkout, "--configfile", "studies/recommender.yaml")) == expected
+
+
+@pytest.mark.skipif(find_spec("keras") is None, reason="`make .venv/.tensorflow` installs it")
+def test_the_study_of_frameworks(checkout):
+    expected = runs(6 + 6 + 2, 2, 2) | end("studies/frameworks.yaml") | {"prepare": 3, "pretrain": 2}
+    assert without_total(counts(checkout, "--configfile", "studies/frameworks.yaml")) == expected
+
+
+def test_the_study_of_a_regression(checkout):
+    expected = runs(6, 1, 2) | end("studies/regression.yaml") | {"prepare": 2, "pretrain": 2}
+    assert without_total(counts(checkout, "--configfile", "studies/regression.yaml")) == expected
+
+
 def test_every_study_in_the_project_has_a_dry_run_here():
     known = {"founding", "imported", "mirror", "text", "text-mirror", "vision"}
+    known |= {"frameworks", "recommender", "regression", "timm"}
     assert {path.stem for path in (ROOT / "studies").glob("*.yaml")} == known
 
 

@@ -177,6 +177,11 @@ def test_a_module_imported_two_levels_down_edited(study):
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 
+def test_how_images_are_fed_edited(study):
+    study.append(f"{LIB}/modalities/_images.py", "# edited\n")
+    assert jobs(study) == PRETRAIN | FEATURES | from_finetune(), "how they are stored is another file"
+
+
 def test_the_cutting_of_networks_edited(study):
     study.append(f"{LIB}/prefix.py", "# edited\n")
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()

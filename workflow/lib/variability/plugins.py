@@ -23,4 +23,8 @@ def of_cell(
     }
     if method:
         named["methods"] = method["kind"]
-    return tuple(registry.module_name(family, name) for family, name in named.items())
+    found = [registry.module_name(family, name) for family, name in named.items()]
+    if registry.find("frameworks", provider.FRAMEWORK).FED:
+        # Named by the modality, not imported: what stores examples and other frameworks do not depend on it.
+        found.append(registry.find("modalities", provider.MODALITY).FEED)
+    return tuple(found)

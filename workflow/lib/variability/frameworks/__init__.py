@@ -26,6 +26,8 @@ class Framework(ABC):
     without its library, which takes seconds: a job whose runs are all there ends without it.
     """
 
+    #: Whether it takes what ``modalities.Modality.inputs`` gives, in torch.
+    FED: ClassVar[bool] = False
     #: Whether what is frozen can be computed by the rule ``features`` and trained on from there.
     STORES_FEATURES: ClassVar[bool] = False
     #: Packages whose versions a run's record states.

@@ -13,6 +13,7 @@ from variability.frameworks import Framework
 class Pytorch(Framework):
     """Trains all networks that are torch modules, whichever library they come from."""
 
+    FED: ClassVar[bool] = True
     STORES_FEATURES: ClassVar[bool] = True
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,6 +28,8 @@ class Modality(ABC):
     DEFAULTS: ClassVar[dict[str, Any]] = {}
     #: Options that a task has to say.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
+    #: Module that feeds torch's networks, named and not imported: how examples are stored does not depend on it.
+    FEED: ClassVar[str]
     #: Whether models need the examples in a form of their own, made once by the rule ``tokenize``.
     TOKENIZED: ClassVar[bool] = False
 
@@ -47,14 +50,14 @@ class Modality(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} examples are taken as they are")
 
-    @abstractmethod
     def inputs(
         self, task: PreparedTask, provider: Any, tokens: Path | None, device: str, augmentation: dict[str, Any]
     ) -> Inputs:
-        """The examples of a task as the networks of a ``Provider`` take them.
+        """The examples of a task as the networks of a ``Provider`` take them, in torch: what ``inputs`` of FEED gives.
 
         tokens: manifest of ``tokenize`` for a TOKENIZED modality. augmentation: of the recipe.
         """
+        return importlib.import_module(self.FEED).inputs(task, provider, tokens, device, augmentation)
 
     @abstractmethod
     def trial(self, provider: Any, facts: dict[str, Any]) -> Any:

@@ -10,7 +10,14 @@ import torch
 
 from variability.augmentation import Views, augment, choose_views
 from variability.inputs import Inputs, resident, take
+from variability.preprocessing import Preprocess
 from variability.recipe import augments
+
+
+def inputs(task, provider, tokens, device: str, augmentation: dict[str, Any]) -> "Images":
+    """See ``Modality.inputs``."""
+    preprocess = Preprocess.from_dict(provider.preprocess(task.facts["size"]))
+    return Images(task.inputs, preprocess, device, augmentation)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ NONE, HIDDEN = -1, -2
 NOT_ASKED, UNTOLD = -1, -2
 
 
+def inputs(task: PreparedTask, provider, tokens, device: str, augmentation) -> Sequences:
+    """See ``Modality.inputs``."""
+    return Sequences(Histories.of(task), provider.masking(task.facts), device)
+
+
 @dataclass(frozen=True)
 class Histories:
     """What ``modalities.interactions`` stored.

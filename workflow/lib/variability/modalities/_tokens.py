@@ -22,6 +22,11 @@ _MULTIPLE = 8
 _CHUNK = 50
 
 
+def inputs(task, provider, tokens: Path, device: str, augmentation) -> Tokens:
+    """See ``Modality.inputs``."""
+    return Tokens.opened(tokens, device)
+
+
 @dataclass(frozen=True)
 class Tokens(Inputs):
     """Texts for a whole network: batches are int64 (rows, length), filled up with -1 to the longest of them.

@@ -19,6 +19,7 @@ class Image(Modality):
 
     DEFAULTS: ClassVar[dict[str, Any]] = {"color": "rgb"}
     REQUIRED: ClassVar[tuple[str, ...]] = ("size",)
+    FEED: ClassVar[str] = "variability.modalities._images"
 
     def write(self, path, examples, rows, label, threads):
         from tqdm import tqdm
@@ -50,13 +51,6 @@ class Image(Modality):
                     pool.shutdown(cancel_futures=True)
             stored.flush()
         return {"channels": channels, "size": size}
-
-    def inputs(self, task, provider, tokens, device, augmentation):
-        from variability.modalities._images import Images
-        from variability.preprocessing import Preprocess
-
-        preprocess = Preprocess.from_dict(provider.preprocess(task.facts["size"]))
-        return Images(task.inputs, preprocess, device, augmentation)
 
     def trial(self, provider, facts):
         import torch

@@ -21,6 +21,7 @@ class Interactions(Modality):
     """
 
     DEFAULTS: ClassVar[dict[str, Any]] = {"max_length": 50, "exclude_seen": True}
+    FEED: ClassVar[str] = "variability.modalities._sequences"
 
     def write(self, path, examples, rows, label, threads):
         bounds, ranks = examples.bounds[rows], examples.facts["target"] == "next_item"
@@ -46,11 +47,6 @@ class Interactions(Modality):
                 "ranked among those that were not; set interactions.exclude_seen: false, or the data set's "
                 "repeats: first"
             )
-
-    def inputs(self, task, provider, tokens, device, augmentation):
-        from variability.modalities._sequences import Histories, Sequences
-
-        return Sequences(Histories.of(task), provider.masking(task.facts), device)
 
     def trial(self, provider, facts):
         import torch

@@ -26,6 +26,7 @@ class Text(Modality):
 
     DEFAULTS: ClassVar[dict[str, Any]] = {"max_length": 128}
     TOKENIZED: ClassVar[bool] = True
+    FEED: ClassVar[str] = "variability.modalities._tokens"
 
     def write(self, path, examples, rows, label, threads):
         stored = bytearray()
@@ -56,11 +57,6 @@ class Text(Modality):
         cut = sum(each >= length for each in lengths)
         facts = {"texts": len(ids), "tokens": sum(lengths), "longest": max(lengths), "at_max_length": cut}
         return stored, facts
-
-    def inputs(self, task, provider, tokens, device, augmentation):
-        from variability.modalities._tokens import Tokens
-
-        return Tokens.opened(tokens, device)
 
     def trial(self, provider, facts):
         import torch

@@ -1,5 +1,6 @@
 """Networks of keras.applications, by name, trained and asked by Keras on TensorFlow."""
 
+import copy
 import tempfile
 import warnings
 import zipfile
@@ -98,7 +99,7 @@ class Keras(ImageProvider):
         own = self.model.get("preprocess", {})
         size = own.get("size", 224 if self._kind() == "named" else image_size)
         scaling = _SCALINGS[self._known().scaling]
-        wanted = {"size": size, "resize": size, "interpolation": "bilinear"} | scaling | own
+        wanted = {"size": size, "resize": size, "interpolation": "bilinear"} | copy.deepcopy(scaling) | own
         if problem := self._wrong_size(wanted["size"]):
             raise UserError(f"{problem}; set the task's image.size or the model's preprocess.size")
         return wanted
