@@ -12,7 +12,7 @@ import torch
 from variability import files, remedies, seeding
 from variability.errors import UserError
 from variability.inputs import Inputs, batches
-from variability.modalities.text import NOTHING
+from variability.tokens import NOTHING
 
 #: Beside the manifest of ``tokenize``.
 FILE = "tokens.npy"

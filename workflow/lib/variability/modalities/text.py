@@ -9,12 +9,11 @@ import numpy as np
 from variability.errors import UserError
 from variability.files import replacing
 from variability.modalities import Modality
+from variability.tokens import NOTHING
 
 # Bytes that stand in no UTF-8 text.
 _END = b"\xff"
 _BETWEEN = b"\xfe"
-#: What ends the tokens of a text in the array of all, and what a batch is filled up with.
-NOTHING = -1
 
 
 class Text(Modality):

@@ -19,7 +19,7 @@ from transformers.models.auto import modeling_auto
 from variability import networks, seeding
 from variability.errors import UserError
 from variability.files import read_json
-from variability.modalities.text import NOTHING
+from variability.tokens import NOTHING
 from variability.weights import read_tensors
 
 _log = logging.getLogger(__name__)
