@@ -243,6 +243,17 @@ def test_walks_come_from_their_seed():
     assert len(one.items) != len(other.items) or (one.items != other.items).any()
 
 
+def test_domains_of_one_catalogue_have_the_same_items_whoever_the_users_are():
+    settings = {"users": 300, "items": 40, "categories": 4, "length": [8, 12], "target": "rating"}
+    rated = []
+    for more in ({}, {"seed": 1}, {"catalogue": 1}):
+        found = walks(**settings, **more).load(None)
+        assert found.facts["items"] == 40, "items that nobody took are items too"
+        count = np.bincount(found.items, minlength=40)
+        rated.append(np.bincount(found.items, weights=found.ratings, minlength=40) / np.maximum(count, 1))
+    assert np.corrcoef(rated[0], rated[1])[0, 1] > 0.7 > np.corrcoef(rated[0], rated[2])[0, 1]
+
+
 def test_no_user_takes_an_item_twice_and_sizes_are_known_beforehand():
     dataset = walks(users=30, length=[5, 9], items=40, categories=3)
     found = dataset.load(None)

@@ -153,6 +153,10 @@ def test_items_come_along_where_they_are_shared(architecture, tmp_path):
     assert torch.equal(made.module.catalogue.weight, trained.module.catalogue.weight)
     this.draw_head(made, 1)
     assert torch.equal(made.module.catalogue.weight, trained.module.catalogue.weight)
+    new = network(architecture, 3).module.catalogue.weight
+    for weights in ("none", "pretrain:x"):  # the latter while it is pretrained
+        drawn = provider(architecture, weights, items="shared").build(1, None, 3, FACTS)
+        assert torch.equal(drawn.module.catalogue.weight, new), "without a file there is nothing to share"
     with pytest.raises(UserError, match=r"first is 'catalogue\.weight'"):
         this.build(1, path, 0, FACTS | {"items": 31})
 
@@ -196,7 +200,6 @@ def test_training_lowers_the_loss_and_only_the_asked_count(architecture):
         ("bertrec", {}, "did you mean 'bert4rec'"),
         ("sasrec", {"options": {"hidden_size": 10, "heads": 3}}, "cannot be divided among 3 heads"),
         ("sasrec", {"options": {"mask_probability": 0.2}}, "sasrec hides nothing"),
-        ("sasrec", {"options": {"items": "shared"}}, "no weights that items could be shared with"),
         ("sasrec", {"weights": "ML20M"}, "no releases"),
         ("sasrec", {"preprocess": {"size": 32}}, "is for images"),
     ],

@@ -1,6 +1,6 @@
 """From a log of who took what, when, to the examples of a recommender: sequences, and how each goes on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,16 +43,21 @@ OPTIONS: dict[str, dict] = {
 
 @dataclass(frozen=True)
 class Log:
-    """Interactions, one per row of each array. ratings: None where there are none."""
+    """Interactions, one per row of each array.
+
+    ratings: None where there are none. catalogue: how many items there are, where they are numbered from 0 and all of
+    them can be recommended; None: those that are left in the log make up the catalogue.
+    """
 
     users: np.ndarray
     items: np.ndarray
     times: np.ndarray
     ratings: np.ndarray | None = None
+    catalogue: int | None = None
 
     def only(self, kept: np.ndarray) -> "Log":
         ratings = None if self.ratings is None else self.ratings[kept]
-        return Log(self.users[kept], self.items[kept], self.times[kept], ratings)
+        return replace(self, users=self.users[kept], items=self.items[kept], times=self.times[kept], ratings=ratings)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,9 @@ def examples(log: Log, options: dict[str, Any], source: str) -> Sequences:
     order = np.lexsort((np.arange(len(log.users)), log.times, log.users))
     log = log.only(order)
     users, starts, counts = np.unique(log.users, return_index=True, return_counts=True)
-    catalogue, items = np.unique(log.items, return_inverse=True)
+    left, items = np.unique(log.items, return_inverse=True)
+    if log.catalogue is not None:
+        items = log.items
     held = given["held_out"]
     bounds, partition, groups = [], [], []
     for split, first, last in _stretches(counts, held, rates):
@@ -104,7 +111,7 @@ def examples(log: Log, options: dict[str, Any], source: str) -> Sequences:
         partition=np.concatenate(partition),
         read=lambda index: items[slice(*bounds[index])],
         groups=groups,
-        facts={"items": len(catalogue), "users": len(users), "target": given["target"]},
+        facts={"items": log.catalogue or len(left), "users": len(users), "target": given["target"]},
         items=items.astype(np.int32),
         ratings=ratings if rates else None,
         bounds=bounds,

@@ -7,8 +7,8 @@ import numpy as np
 
 from variability.datasets import Dataset, Examples, _interactions
 
-#: Places in a generator's sequence: what is shared by all domains of the same dynamics, and what is a domain's own.
-_DYNAMICS, _DOMAIN = 0, 1
+#: Places in a generator's sequence.
+_DYNAMICS, _CATALOGUE, _USERS = 0, 1, 2
 
 
 class CategoryWalks(Dataset):
@@ -16,8 +16,8 @@ class CategoryWalks(Dataset):
     way in every domain of the same ``dynamics``, with probability ``regularity``, and is one of the user's own
     favourites else; the item is one of the category's that the user has not taken yet, by its popularity (Zipf).
 
-    Two domains of different ``seed`` have catalogues, popularities and users of their own, and nothing in common but
-    the dynamics: what a body pretrained on one can know of the other. ratings: 1 to 5 in halves, of the item's
+    Domains of one ``dynamics`` walk alike; those of one ``catalogue`` have the same items, of the same categories and
+    quality; ``seed`` draws the users, and which items are popular with them. ratings: 1 to 5 in halves, of the item's
     quality, the user's mildness, and half a point up where the category was the one that the two before it lead to,
     half a point down where not, with noise of SD 0.5.
     """
@@ -38,8 +38,9 @@ class CategoryWalks(Dataset):
             "description": "of the shortest and the longest sequence",
         },
         "regularity": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.9},
-        "dynamics": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of what domains share"},
-        "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "of a domain's items and users"},
+        "dynamics": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of what follows what"},
+        "catalogue": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the items"},
+        "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "of the users, and of what they like"},
     } | {name: _interactions.OPTIONS[name] for name in ("target", "held_out")}
 
     def kinds(self):
@@ -73,11 +74,12 @@ class CategoryWalks(Dataset):
         categories, items, regularity = (self._option(name) for name in ("categories", "items", "regularity"))
         shared = np.random.default_rng([_DYNAMICS, self._option("dynamics")])
         leads_to = shared.integers(categories, size=(categories, categories))
-        own = np.random.default_rng([_DOMAIN, self._option("seed")])
+        made = np.random.default_rng([_CATALOGUE, self._option("catalogue")])
         # Every category has items.
-        category = own.permutation(np.arange(items) % categories)
+        category = made.permutation(np.arange(items) % categories)
+        quality = made.normal(0, 0.5, items)
+        own = np.random.default_rng([_USERS, self._option("seed")])
         popularity = 1 / (1 + own.permutation(items))
-        quality = own.normal(0, 0.5, items)
         low, high = self._option("length")
         rows = []
         for user in range(self._option("users")):
@@ -97,4 +99,4 @@ class CategoryWalks(Dataset):
                 rows.append((user, item, time, np.clip(np.round(2 * said) / 2, 1, 5)))
                 before = np.array([before[1], category[item]])
         users, taken, times, ratings = (np.array(column) for column in zip(*rows, strict=True))
-        return _interactions.Log(users, taken, times, ratings)
+        return _interactions.Log(users, taken, times, ratings, items)

@@ -16,11 +16,12 @@ SD = 0.02
 class Catalogue(nn.Module):
     """All that belongs to one catalogue: a vector for each item, by which it is both read and scored.
 
-    ranks: whether items are scored, else rated.
+    ranks: whether items are scored, else rated. carried: whether the vectors come with weights, and are never drawn.
     """
 
-    def __init__(self, items: int, hidden: int, ranks: bool):
+    def __init__(self, items: int, hidden: int, ranks: bool, carried: bool):
         super().__init__()
+        self._carried = carried
         self.weight = nn.Parameter(torch.empty(items, hidden))
         self.bias = nn.Parameter(torch.empty(items)) if ranks else None
         #: How far a rating moves the vector of the item that it is of, and the way from a position to a rating.
@@ -32,13 +33,13 @@ class Catalogue(nn.Module):
         return functional.linear(said, self.weight, self.bias) if self.rating is None else self.rating(said)
 
     @torch.no_grad()
-    def draw(self, seed: int, items: bool = True) -> None:
-        """Draws the vectors, and sets what is added to 0. items: whether those of the items are drawn, too."""
+    def draw(self, seed: int) -> None:
+        """Draws the vectors, and sets what is added to 0."""
         generator = seeding.torch_generator(seed, "init", 1)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
-            elif items or name != "weight":
+            elif name != "weight" or not self._carried:
                 parameter.copy_(torch.empty(parameter.shape).normal_(0, SD, generator=generator))
 
 

@@ -46,8 +46,8 @@ class Sequential(Provider):
         "items": {
             "enum": ["new", "shared"],
             "default": "new",
-            "description": "whether the vectors of the items are drawn anew on pretrained weights, or come with them, "
-            "which wants the very catalogue that they were pretrained on",
+            "description": "whether the vectors of the items are drawn anew, or come with the weights where there are "
+            "any, which wants the very catalogue that these were pretrained on",
         },
     }
 
@@ -64,8 +64,6 @@ class Sequential(Provider):
         kind = weights_kind(self.model["weights"])
         if kind == "named":
             yield Problem("weights", "there are no releases of it; give pretrain:<name>, a file, or none")
-        if kind == "none" and given.get("items") == "shared":
-            yield Problem("options.items", "there are no weights that items could be shared with; take it out")
         if self.model.get("preprocess"):
             yield Problem("preprocess", "is for images; take it out")
 
@@ -88,7 +86,8 @@ class Sequential(Provider):
         make, ranks = getattr(_recommender, ARCHITECTURES[self.model["architecture"]]), facts["target"] == "next_item"
         with seeding.torch_global(seed, "init"):
             body, *chains = make(self._options, facts["max_length"])
-            catalogue = _recommender.Catalogue(facts["items"], self._options["hidden_size"], ranks)
+            carried = weights is not None and self._options["items"] == "shared"
+            catalogue = _recommender.Catalogue(facts["items"], self._options["hidden_size"], ranks, carried)
             module = _recommender.Recommender(body, catalogue, self.masking(facts) is not None)
         if weights is not None:
             self._load(module, weights)
@@ -98,7 +97,7 @@ class Sequential(Provider):
         return network
 
     def draw_head(self, network, seed):
-        network.module.catalogue.draw(seed, items=self._options["items"] == "new")
+        network.module.catalogue.draw(seed)
 
     def input_spec(self, facts):
         return {key: facts[key] for key in ("max_length", "exclude_seen")} | {"masking": self.masking(facts)}
