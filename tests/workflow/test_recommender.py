@@ -41,7 +41,7 @@ def test_every_cell_that_fits_has_its_runs_before_and_after(finished):
     assert (runs["status"] == "completed").all()
     primary = runs[runs["primary"] & (runs["split"] == "test") & (runs["phase"] == "after")]
     counts = primary.groupby(["task", "model"], observed=True).size().to_dict()
-    networks = {"bert4rec": 4, "bert4rec-scratch": 2, "sasrec": 4, "sasrec-scratch": 2}
+    networks = {"bert4rec": 4, "bert4rec-scratch": 2, "sasrec": 4, "sasrec-scratch": 2, "sasrec-body": 2}
     expected = {(task, model): n for task in ("next-item", "rating") for model, n in networks.items()}
     assert counts == expected | {("next-item", "popularity"): 1, ("next-item", "item-knn"): 1}
     assert dict(zip(primary["task"], primary["metric"], strict=True)) == {"next-item": "ndcg_at_10", "rating": "rmse"}
