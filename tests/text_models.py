@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from variability.fetching import Fetcher
+from variability.providers.transformers import Transformers
 from variability.stages.download_assets import download_assets
+from variability.stages.download_weights import download_weights
 
 _SPOKEN = "the a cat dog sat ran on under mat tree red blue big small"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *_SPOKEN.split()]
@@ -60,3 +62,16 @@ def weights(place: Path, kind: str = "bert", seed: int = 7) -> Path:
         made = getattr(transformers, config.architectures[0])(config)
     made.save_pretrained(place, safe_serialization=True)
     return place / "model.safetensors"
+
+
+def provider(place: Path, tmp_path: Path, weights: str = "none", **options) -> Transformers:
+    """The provider of a model's folder, with its assets below ``tmp_path``."""
+    model = entry(place, weights, **options)
+    return Transformers(model, assets(model, tmp_path / "assets"))
+
+
+def converted(place: Path, tmp_path: Path, **options) -> tuple[Transformers, Path]:
+    """A provider, and the file that ``download_weights`` makes for it."""
+    made, target = provider(place, tmp_path, "pretrained", **options), tmp_path / "weights.safetensors"
+    download_weights(made.model, target, tmp_path / "weights.json", Fetcher([]), (), made.assets)
+    return made, target

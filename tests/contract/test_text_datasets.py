@@ -8,21 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from data_sets import plugin, problems
 
-from variability import registry
 from variability.errors import UserError
 from variability.fetching import Fetcher
 from variability.files import sha256
 
 ROWS = [("NA", "no", "train"), ('she said, "hi"', "yes", "train"), ("zwei\nZeilen", "no", "dev"), ("é", "yes", "test")]
-
-
-def plugin(name, /, **options):
-    return registry.find("datasets", name)(options)
-
-
-def problems(name, mirrors=(), /, **options):
-    return [str(problem) for problem in plugin(name, **options).check(mirrors)]
 
 
 def write(path, rows=ROWS, names=("text", "label", "part")):

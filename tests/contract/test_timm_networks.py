@@ -69,7 +69,7 @@ def test_every_family_has_its_head_replaced_and_is_cut_before_it_and_its_last_bl
     assert whole.shape == (2, 3)
     larger = this.build(outputs=5, weights=None, seed=0)
     assert networks.frozen_digest(network, [head]) == networks.frozen_digest(larger, [head])
-    for parts in ([head], networks.last_blocks(network, 1), networks.last_blocks(network, 2)):
+    for parts in ([head], network.last_blocks(1), network.last_blocks(2)):
         halves = prefix.cut(network, parts, images)
         assert halves is not None, parts[0]
         assert torch.equal(halves.suffix(halves.prefix(images)), whole)

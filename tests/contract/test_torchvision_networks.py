@@ -75,7 +75,7 @@ def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(name, si
     network = provider(name, options=options).build(outputs=3, weights=None, seed=0)
     images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     whole = network.module.eval()(images)
-    for parts in ([network.head], networks.last_blocks(network, 1), networks.last_blocks(network, 2)):
+    for parts in ([network.head], network.last_blocks(1), network.last_blocks(2)):
         halves = prefix.cut(network, parts, images)
         assert halves is not None, parts[0]
         assert torch.equal(halves.suffix(halves.prefix(images)), whole)

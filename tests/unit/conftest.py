@@ -1,3 +1,6 @@
+import importlib.util
+from pathlib import Path
+
 import pytest
 import tiny_study
 
@@ -9,3 +12,32 @@ def tiny_provider(monkeypatch):
     """Makes the provider ``tiny`` known for the length of a test."""
     monkeypatch.setattr(registry, "find", registry.find)
     tiny_study.install()
+
+
+@pytest.fixture
+def keras_process(monkeypatch):
+    """This process as Keras's jobs are."""
+    # Both bring an LLVM, and the process aborts where torch's comes second. No job of the workflow has both.
+    if importlib.util.find_spec("triton"):
+        importlib.import_module("triton")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    registry.find("frameworks", "keras").configure(1)
+
+
+@pytest.fixture(scope="module", params=["bert", "llama"])
+def place(request, tmp_path_factory) -> Path:
+    """The folder of a small model of Transformers, with weights."""
+    return _model(tmp_path_factory.mktemp("models") / request.param, request.param)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory) -> Path:
+    """The folder of a small BERT, with weights."""
+    return _model(tmp_path_factory.mktemp("models") / "bert", "bert")
+
+
+def _model(folder: Path, kind: str) -> Path:
+    import text_models
+
+    text_models.weights(text_models.folder(folder, kind), kind)
+    return folder

@@ -65,7 +65,7 @@ def attached(outputs: int = 3, seed: int = 0) -> networks.Network:
 def test_normalisation_belongs_to_the_block_it_follows():
     network = attached()
     assert network.blocks == ["0", "2"]
-    assert networks.last_blocks(network, 1) == ["2", "3", "4", "5", "6", "7"]
+    assert network.last_blocks(1) == ["2", "3", "4", "5", "6", "7"]
 
 
 def test_the_size_of_the_head_does_not_change_what_counts_as_a_block():

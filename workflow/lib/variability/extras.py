@@ -1,4 +1,4 @@
-"""WithExtras parts of the environment: which of them the plug-ins of a study need, and whether they are installed.
+"""Optional parts of the environment: which of them the plug-ins of a study need, and whether they are installed.
 
 An extra is a file envs/<name>.in with its lock; ``make study`` installs those that a study needs.
 
@@ -60,30 +60,33 @@ def _included(path: Path) -> frozenset[str]:
     return frozenset({path.stem}.union(*(_included(path.with_name(f"{name}.in")) for name in named)))
 
 
-def of_config(config: Mapping[str, Any]) -> Iterator[str]:
-    """Names of the extras that the plug-ins of a config ask for; what is not known is left to the config's check."""
-    for family, default in (("models", "torchvision"), ("tasks", None), ("methods", None)):
-        for name, entry in (config.get(family) or {}).items():
-            yield from _of_entry(family, name, entry or {}, default)
-    for entry in (config.get("pretraining") or {}).values():
-        yield from _of_entry("tasks", "", entry.get("task") or {}, None)
+def of_config(config: Any) -> Iterator[str]:
+    """Names of the extras that the plug-ins of a config ask for; what is wrong in it is left to the config's check."""
+    config = _mapping(config)
+    models, tasks, methods = (_mapping(config.get(family)) for family in ("models", "tasks", "methods"))
+    pretraining = [_mapping(entry).get("task") for entry in _mapping(config.get("pretraining")).values()]
+    chosen = [("providers", _mapping(entry), "provider", "torchvision") for entry in models.values()]
+    chosen += [("datasets", _mapping(entry), "dataset", None) for entry in [*tasks.values(), *pretraining]]
+    chosen += [("methods", _mapping(entry), "kind", name) for name, entry in methods.items()]
+    for family, entry, key, usual in chosen:
+        if (name := entry.get(key, usual)) in registry.names(family):
+            yield from registry.find(family, name).extras(entry)
 
 
-def _of_entry(family: str, name: str, entry: Mapping[str, Any], default: str | None) -> Iterator[str]:
-    plugins, chosen = {
-        "models": ("providers", entry.get("provider", default)),
-        "tasks": ("datasets", entry.get("dataset")),
-        "methods": ("methods", entry.get("kind", name)),
-    }[family]
-    if chosen in registry.names(plugins):
-        yield from registry.find(plugins, chosen).extras(entry)
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def main() -> None:
     """Prints the extras of the studies named on the command line; without one, of none."""
     import yaml
 
-    found = {extra for path in sys.argv[1:] for extra in of_config(yaml.safe_load(Path(path).read_text()) or {})}
+    found: set[str] = set()
+    for path in sys.argv[1:]:
+        try:
+            found.update(of_config(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            sys.exit(f"{path} cannot be read as a study: {error}")
     print("\n".join(sorted(found)))
 
 

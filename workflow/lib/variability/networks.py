@@ -44,7 +44,7 @@ class Network:
 
     def last_blocks(self, count: int) -> list[str]:
         """The parts from the ``count``-th last block to the output: blocks, normalisation between them, the head."""
-        return last_blocks(self, count)
+        return self.chain[self.chain.index(self.blocks[-count]) :]
 
 
 def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = None) -> Network:
@@ -128,12 +128,6 @@ def units(module: nn.Module, head: str) -> list[str]:
             yield name
 
     return list(expand("", module))
-
-
-def last_blocks(network: Network, count: int) -> list[str]:
-    """The parts from the ``count``-th last block to the output: blocks, the normalisation between them, the head."""
-    chain = network.chain
-    return chain[chain.index(network.blocks[-count]) :]
 
 
 def freeze(network: Network, trainable: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from variability import kinds
 from variability.analyses import LEVEL, RUN_CELL, Analysis
 
 REFERENCE = [f"{key}_reference" for key in ("model", "method")]
@@ -17,15 +18,16 @@ QUANTILES = np.arange(1, 21) / 20
 #: Votes of examples x classes counted at a time.
 VOTES = 2**22
 JACKKNIFE = "t, delete-one-run jackknife"
+#: Estimators, by whether predictions are discrete.
 WHAT = {
-    "classes": {
+    True: {
         "disagreement": "mean over pairs of runs of the share of examples with different predictions",
         "between": "mean over pairs of a run of each of the share of examples with different predictions",
         "minimum": "mean over pairs of runs of |difference of accuracy|, the least churn that these allow",
         "consistency": "share of examples on which all runs agree",
         "flip_rate": "quantile over examples of the share of pairs of runs with different predictions",
     },
-    "numbers": {
+    False: {
         "disagreement": "mean over pairs of runs of the mean absolute difference of predictions",
         "between": "mean over pairs of a run of each of the mean absolute difference of predictions",
         "minimum": "mean over pairs of runs of |difference of MAE|, the least churn that these allow",
@@ -64,7 +66,7 @@ class Churn(Analysis):
         for _, of_task in runs.groupby("task", sort=False):
             cells = [*dict.fromkeys(of_task[RUN_CELL].itertuples(index=False, name=None))]
             cells = [_Cell(cell, _cube(predictions, cell), failures[cell]) for cell in cells]
-            kind = next((cell.kind for cell in cells if cell.n), "classes")
+            kind = next((cell.kind for cell in cells if cell.n), "classification")
             for cell in cells:
                 cell.kind = cell.kind or kind
             rows += [row for cell in cells for row in self._within(cell)]
@@ -116,7 +118,7 @@ class _Cell:
         self.examples = cube.example_ids[order].tobytes()
         said, truth = cube.y_pred[:, order], cube.y_true[order]
         self.n, self.n_examples = said.shape
-        self.kind = "classes" if cube.discrete else "numbers"
+        self.kind = cube.kind
         if cube.discrete:
             self.error = (said != truth).mean(axis=1)
             self.votes, self.apart, self.flips = _classes(said)
@@ -141,7 +143,7 @@ def _framed(rows, level):
         (kind, "between" if isinstance(reference, str) else quantity)
         for kind, quantity, reference in zip(table["kind"], table["quantity"], table["model_reference"], strict=True)
     ]
-    return table.assign(estimator=[WHAT[kind][quantity] for kind, quantity in told])
+    return table.assign(estimator=[WHAT[kinds.find(kind).DISCRETE][quantity] for kind, quantity in told])
 
 
 def _between(cells):
@@ -157,7 +159,7 @@ def _between(cells):
             row["note"] = "no completed run on one side"
         elif one.examples != other.examples:
             row["note"] = "the two cells did not see the same test examples"
-        elif one.kind == "classes":
+        elif kinds.find(one.kind).DISCRETE:
             row["estimate"] = 1 - agreements[one.name, other.name] / (one.n * other.n * one.n_examples)
         else:
             row["estimate"] = _mean_distance(one, other)
@@ -210,7 +212,7 @@ def _agreements(cells):
     """For every two names: the number of (run, run, example) on which the cells agree; a product of their votes."""
     from scipy import sparse
 
-    cells = [cell for cell in cells if cell.n and cell.kind == "classes"]
+    cells = [cell for cell in cells if cell.n and kinds.find(cell.kind).DISCRETE]
     if not cells:
         return {}
     lengths = [len(cell.votes[0]) for cell in cells]

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from variability.datasets import FETCH_AGAIN, Dataset, Examples, _interactions
+from variability.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, get_file, missing_file
 from variability.registry import suggest
 
 _COLUMNS = ("user", "item", "time", "rating")
@@ -41,17 +41,10 @@ class InteractionsTable(Dataset):
         return (_interactions.TARGETS[self.options.get("target", "next_item")],)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
-        options = self.options
-        if ("path" in options) == ("url" in options):
-            yield Problem("", "give either path (a file, or its name in a mirror) or url")
-            return
-        name = options.get("path", options.get("url"))
-        if Path(name).suffix not in _READERS:
-            yield Problem("path" if "path" in options else "url", f"{name!r} is none of {', '.join(_READERS)}")
-        if "path" in options and not find_file(options["path"], mirrors):
-            yield Problem("path", missing_file(options["path"], mirrors))
-        if "url" in options and "sha256" not in options:
-            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+        yield from source_problems(self.options, mirrors)
+        for key in ("path", "url"):
+            if key in self.options and Path(self.options[key]).suffix not in _READERS:
+                yield Problem(key, f"{self.options[key]!r} is none of {', '.join(_READERS)}")
 
     def is_remote(self) -> bool:
         return self.local_source() is None
@@ -62,11 +55,7 @@ class InteractionsTable(Dataset):
 
     def download(self, folder, fetcher):
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
-        if "url" in self.options:
-            fetcher.fetch(self.options["url"], folder / self._name, checksum)
-            return
-        found = get_file(self.options["path"], fetcher.mirrors, checksum)
-        fetcher.fetch(found.absolute().as_uri(), folder / self._name)
+        bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / self._name

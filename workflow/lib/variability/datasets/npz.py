@@ -9,9 +9,8 @@ from typing import ClassVar
 import numpy as np
 
 from variability.datasets import FETCH_AGAIN, Dataset, Examples
-from variability.datasets._files import bring
+from variability.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
-from variability.mirrors import find_file, missing_file
 
 _PARTITIONS = {"train": "train", "val": "validation", "test": "test"}
 _FILE = "data.npz"
@@ -37,13 +36,7 @@ class Npz(Dataset):
     }
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
-        options = self.options
-        if ("path" in options) == ("url" in options):
-            yield Problem("", "give either path (a file, or its name in a mirror) or url")
-        elif "path" in options and not find_file(options["path"], mirrors):
-            yield Problem("path", missing_file(options["path"], mirrors))
-        elif "url" in options and not self._checksum():
-            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256 or md5")
+        return source_problems(self.options, mirrors, ("sha256", "md5"))
 
     def is_remote(self) -> bool:
         return self.local_source() is None

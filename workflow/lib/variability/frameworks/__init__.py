@@ -17,6 +17,7 @@ from variability.sources import Sources
 
 if TYPE_CHECKING:
     from variability.methods import Method
+    from variability.tasks import PreparedTask
 
 
 class Framework(ABC):
@@ -32,6 +33,9 @@ class Framework(ABC):
     STORES_FEATURES: ClassVar[bool] = False
     #: Packages whose versions a run's record states.
     PACKAGES: ClassVar[tuple[str, ...]]
+
+    #: What the networks are for, opened.
+    task: PreparedTask
 
     @classmethod
     def problems(cls, method: Method, recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -52,9 +56,10 @@ class Framework(ABC):
     def __init__(self, model: Mapping[str, Any], method: Mapping[str, Any], sources: Sources, device: str):
         """Opens the task and the weights."""
 
-    @abstractmethod
     def data(self, seed: int) -> Data:
         """The rows that a seed trains and validates on, and their labels."""
+        task = self.task
+        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
 
     @abstractmethod
     def fit(

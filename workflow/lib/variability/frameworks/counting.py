@@ -42,10 +42,6 @@ class Counting(Framework):
         self._histories = Histories.of(self.task)
         self._counted: dict[str, np.ndarray] = {}
 
-    def data(self, seed):
-        task = self.task
-        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
-
     def fit(self, seed, recipe, state, fingerprint, on_epoch):
         started, data = time.perf_counter(), self.data(seed)
         taken = self._taken(*self._histories.whole(data.train), len(data.train))

@@ -17,7 +17,7 @@ import numpy as np
 from variability import device as devices
 from variability import registry, remedies, runs
 from variability.errors import Problem, UserError
-from variability.fitting import Data, require_validation
+from variability.fitting import require_validation
 from variability.frameworks import Framework
 from variability.methods import plugin
 from variability.recipe import augments
@@ -105,10 +105,6 @@ class Keras(Framework):
         self._steps: dict[str, Any] = {}
         self._activations: np.ndarray | None = None
         self._digest: str | None = None
-
-    def data(self, seed):
-        task = self.task
-        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
 
     def fit(self, seed, recipe, state, fingerprint, on_epoch):
         from variability.frameworks import _keras_training as training

@@ -6,7 +6,6 @@ import numpy as np
 
 from variability import device as devices
 from variability import runs
-from variability.fitting import Data
 from variability.frameworks import Framework
 
 
@@ -30,10 +29,6 @@ class Pytorch(Framework):
         opened = features.opened(sources.features, self.task.may_train, device) if sources.features else None
         self._stored, self._tokens = opened, sources.tokens
         self._inputs: dict[str, Any] = {}
-
-    def data(self, seed):
-        task = self.task
-        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
 
     def fit(self, seed, recipe, state, fingerprint, on_epoch):
         from variability import features, training

@@ -27,6 +27,8 @@ class Kind(ABC):
     LOSS_METRIC: ClassVar[str]
     #: Whether predictions are one of a few values, which agree or do not; else it is asked how far they are apart.
     DISCRETE: ClassVar[bool]
+    #: What the disagreement of two predictions is counted in, on average over examples.
+    PREDICTION_UNIT: ClassVar[str]
     #: Whether a prediction gives each class a probability, which may be right or wrong about itself.
     PROBABILITIES: ClassVar[bool] = False
     #: What is measured on the validation examples beside the loss, after each epoch; in words; and its unit.

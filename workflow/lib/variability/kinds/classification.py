@@ -13,6 +13,7 @@ class Classification(Kind):
     PRIMARY: ClassVar[str] = "accuracy"
     LOSS_METRIC: ClassVar[str] = "accuracy"
     DISCRETE: ClassVar[bool] = True
+    PREDICTION_UNIT: ClassVar[str] = "share of examples"
     PROBABILITIES: ClassVar[bool] = True
     MEASURE: ClassVar[str] = "accuracy"
     MEASURE_LABEL: ClassVar[str] = "accuracy"

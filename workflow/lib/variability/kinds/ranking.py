@@ -29,6 +29,7 @@ class Ranking(Kind):
     PRIMARY: ClassVar[str] = "ndcg_at_10"
     LOSS_METRIC: ClassVar[str] = "ndcg_at_10"
     DISCRETE: ClassVar[bool] = False
+    PREDICTION_UNIT: ClassVar[str] = "in ranks"
     MEASURE: ClassVar[str] = "ndcg_at_10"
     MEASURE_LABEL: ClassVar[str] = "NDCG@10"
     MEASURE_UNIT: ClassVar[str] = "mean over examples"
@@ -38,10 +39,8 @@ class Ranking(Kind):
     def outputs(self, class_names, facts=None):
         return facts["items"]
 
-    def targets(self, labels):
-        import torch
-
-        return torch.from_numpy(labels.astype(np.int64))
+    def answers(self, labels):
+        return labels.astype(np.int64)
 
     def loss(self, outputs, targets, label_smoothing=0.0):
         from torch.nn import functional

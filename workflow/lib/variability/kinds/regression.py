@@ -18,6 +18,7 @@ class Regression(Kind):
     PRIMARY: ClassVar[str] = "rmse"
     LOSS_METRIC: ClassVar[str] = "mse"
     DISCRETE: ClassVar[bool] = False
+    PREDICTION_UNIT: ClassVar[str] = "in the target's unit"
     MEASURE: ClassVar[str] = "rmse"
     MEASURE_LABEL: ClassVar[str] = "RMSE"
     MEASURE_UNIT: ClassVar[str] = "in the target's unit"

@@ -1,6 +1,6 @@
 """Which cells' runs disagree with one another on single test examples, and how unevenly over the examples."""
 
-from variability import style, wording
+from variability import kinds, style, wording
 from variability.plots import Plot, _study
 
 #: Tasks that are drawn, the cells of each, and up to how many of them the numbers stand in the matrix.
@@ -42,15 +42,18 @@ class Churn(Plot):
 
     def _task(self, part, task, table, cells, labels):
         left, right = part.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
-        unit = "share of examples" if table["kind"].iloc[0] == "classes" else "in the target's unit"
+        kind = kinds.find(table["kind"].iloc[0])
         matrix, strips = _matrix(table, cells), _strips(table, cells)
-        _shaded(part, left, matrix, [at - 0.5 for at in range(len(cells) + 1)], f"disagreement\n({unit})")
+        _shaded(
+            part, left, matrix, [at - 0.5 for at in range(len(cells) + 1)], f"disagreement\n({kind.PREDICTION_UNIT})"
+        )
         if len(cells) <= NUMBERED:
             _numbers(left, matrix)
         left.set_xticks(range(len(cells)), [str(at + 1) for at in range(len(cells))], fontsize=6.5)
         left.set_yticks(range(len(cells)), labels)
         left.set_title(style.wrap(task, 44), loc="left")
-        rate = "flip rate\n(share of pairs)" if table["kind"].iloc[0] == "classes" else "difference of pairs"
+        pairs = "share of pairs" if kind.DISCRETE else kind.PREDICTION_UNIT
+        rate = f"{'flip rate' if kind.DISCRETE else 'difference of pairs'}\n({pairs})"
         shares = sorted(table["quantile"].dropna().unique())
         _shaded(part, right, strips, [0, *shares], rate)
         right.set_xlabel("share of examples, from the steadiest")

@@ -24,6 +24,10 @@ class NamedImageProvider(ImageProvider):
         """The least side of an image in pixels that passes through the network."""
         return 1
 
+    def plain_scaling(self) -> dict[str, Any]:
+        """Mean and standard deviation of what a network without a release takes, of pixels scaled to [0, 1]."""
+        return {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+
     @abstractmethod
     def released_preprocess(self) -> dict[str, Any]:
         """What the named release wants, see ``preprocess``."""
@@ -73,10 +77,4 @@ class NamedImageProvider(ImageProvider):
     def _plain_preprocess(self, image_size: int) -> dict[str, Any]:
         fixed = self.fixed_size()
         size = fixed[0] if fixed else image_size
-        return {
-            "size": size,
-            "resize": size,
-            "mean": list(IMAGENET_MEAN),
-            "std": list(IMAGENET_STD),
-            "interpolation": "bilinear",
-        }
+        return {"size": size, "resize": size, "interpolation": "bilinear"} | self.plain_scaling()

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from variability.errors import Problem, UserError
-from variability.providers import ImageProvider
+from variability.providers._images import IMAGENET_MEAN, IMAGENET_STD, NamedImageProvider
 from variability.providers._keras_source import Architecture, architectures
 from variability.registry import suggest
-from variability.weights import weights_kind
 
 RELEASE = "imagenet"
 #: What Keras's modes of scaling do to pixels of 0 to 1. The mean and deviation of ImageNet are those of torchvision;
 #: caffe takes the channels in the order blue, green, red, less their means, in grey levels of 0 to 255.
 _SCALINGS = {
     "tf": {"mean": [0.5] * 3, "std": [0.5] * 3},
-    "torch": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+    "torch": {"mean": IMAGENET_MEAN, "std": IMAGENET_STD},
     "caffe": {
         "mean": [103.939 / 255, 116.779 / 255, 123.68 / 255],
         "std": [1 / 255] * 3,
@@ -44,7 +43,7 @@ _NOT_OPTIONS = {
 _BATCHNORM = {"bn_momentum": "momentum", "bn_epsilon": "epsilon"}
 
 
-class Keras(ImageProvider):
+class Keras(NamedImageProvider):
     """``options`` are the keyword arguments of the constructor, e.g. ``alpha``, and ``bn_momentum``, ``bn_epsilon``.
 
     The network is the constructor's without its top, pooled, with a fresh head.
@@ -61,18 +60,25 @@ class Keras(ImageProvider):
             yield Problem("architecture", f"keras.applications has no network {name!r}; {suggest(name, known)}")
             return
         weights = self.model["weights"]
-        if self._kind() == "named" and weights != RELEASE:
+        if self.weights_kind == "named" and weights != RELEASE:
             hint = suggest(weights, [RELEASE, "none"])
             yield Problem("weights", f"Keras has no release {weights!r} of {name}; {hint}")
-        if self._kind() == "file" and not weights.endswith(self.SUFFIXES):
+        if self.weights_kind == "file" and not weights.endswith(self.SUFFIXES):
             yield Problem("weights", f"{weights!r} is none of the files that are read: {', '.join(self.SUFFIXES)}")
         yield from self._check_options(known[name])
-        own = self.model.get("preprocess", {})
-        if problem := self._wrong_size(own["size"]) if "size" in own else None:
-            yield Problem("preprocess.size", problem)
-        if own.get("size", 0) > own.get("resize", own.get("size", 0)):
-            message = f"{own['size']} is cut out of an image of side resize, {own['resize']}, and cannot be larger"
-            yield Problem("preprocess.size", message)
+        yield from self.size_problems()
+
+    def fixed_size(self) -> None:
+        return None
+
+    def least_size(self) -> int:
+        return architectures()[self.model["architecture"]].min_size
+
+    def plain_scaling(self) -> dict[str, Any]:
+        return copy.deepcopy(_SCALINGS[architectures()[self.model["architecture"]].scaling])
+
+    def released_preprocess(self) -> dict[str, Any]:
+        return {"size": 224, "resize": 224, "interpolation": "bilinear"} | self.plain_scaling()
 
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
         asked: list[tuple[str, str, str | None]] = []
@@ -95,15 +101,6 @@ class Keras(ImageProvider):
             return _read(source)
         return _keras_networks.tensors(self._loaded(source))
 
-    def preprocess(self, image_size: int) -> dict[str, Any]:
-        own = self.model.get("preprocess", {})
-        size = own.get("size", 224 if self._kind() == "named" else image_size)
-        scaling = _SCALINGS[self._known().scaling]
-        wanted = {"size": size, "resize": size, "interpolation": "bilinear"} | copy.deepcopy(scaling) | own
-        if problem := self._wrong_size(wanted["size"]):
-            raise UserError(f"{problem}; set the task's image.size or the model's preprocess.size")
-        return wanted
-
     def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
         from variability.providers import _keras_networks
 
@@ -118,9 +115,6 @@ class Keras(ImageProvider):
 
         _keras_networks.draw_head(network, seed)
 
-    def _kind(self) -> str:
-        return weights_kind(self.model["weights"])
-
     def _known(self) -> Architecture:
         for problem in self.check():
             raise UserError(f"models: {problem}")
@@ -128,24 +122,12 @@ class Keras(ImageProvider):
 
     def _check_options(self, architecture: Architecture) -> Iterator[Problem]:
         known = [*(name for name in architecture.options if name not in _NOT_OPTIONS), *_BATCHNORM]
-        options = self.model.get("options", {})
-        for option, value in options.items():
-            if option in _NOT_OPTIONS:
-                yield Problem(f"options.{option}", f"cannot be set: {_NOT_OPTIONS[option]}")
-            elif option not in known:
-                yield Problem(
-                    f"options.{option}", f"is no option of {self.model['architecture']}; {suggest(option, known)}"
-                )
-            elif option == "pooling" and value not in ("avg", "max"):
+        yield from self.option_problems(known, _NOT_OPTIONS)
+        for option, value in self.model.get("options", {}).items():
+            if option == "pooling" and value not in ("avg", "max"):
                 yield Problem("options.pooling", f"{value!r} gives no features for a head; use avg or max")
             elif option in _BATCHNORM and not (isinstance(value, float) and 0 < value < 1):
                 yield Problem(f"options.{option}", f"{value!r} is no number between 0 and 1")
-
-    def _wrong_size(self, size: int) -> str | None:
-        name = self.model["architecture"]
-        if size < architectures()[name].min_size:
-            return f"{name} takes images of at least {architectures()[name].min_size} pixels, not {size}"
-        return None
 
     def _construct(
         self,
@@ -170,7 +152,7 @@ class Keras(ImageProvider):
             options.pop("pooling")
         elif size is not None:
             options["input_shape"] = (size, size, 3)
-        release = RELEASE if self._kind() == "named" else None
+        release = RELEASE if self.weights_kind == "named" else None
         self._known()
         try:
             with _keras_networks.constructing(seed), _loading(get_file, load), warnings.catch_warnings():
@@ -196,7 +178,7 @@ class Keras(ImageProvider):
         """
         import keras
 
-        if self._kind() == "named":
+        if self.weights_kind == "named":
             return self._construct(0, get_file=lambda *args, **kwargs: str(source), load=keras.Model.load_weights)
         with tempfile.TemporaryDirectory() as folder:
             path = _unpacked(source, Path(folder)) if source.suffix == ".keras" else source

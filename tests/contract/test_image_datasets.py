@@ -1,0 +1,272 @@
+"""Data sets of images: what they read, and what they refuse."""
+
+import numpy as np
+import pytest
+from data_sets import listed, plugin, problems
+
+from variability.errors import UserError
+from variability.fetching import Fetcher
+from variability.files import sha256
+
+# digits and glyphs --------------------------------------------------------------------------------------------------
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    shipped, examples = load_digits(), plugin("digits").load(None)
+    assert (examples.labels == shipped.target).all()
+    read = np.stack([examples.read(index) for index in range(len(examples))])
+    assert (read == np.round(shipped.images * 255 / 16)).all()
+
+
+def test_glyphs_are_drawn_the_same_each_time_and_by_their_seed():
+    one, again, other = (
+        plugin("glyphs", letters="aB", per_font=2, **more).load(None) for more in ({}, {}, {"seed": 1})
+    )
+    stacked = [np.stack([each.read(index) for index in range(len(each))]) for each in (one, again, other)]
+    assert (stacked[0] == stacked[1]).all()
+    assert (stacked[0] != stacked[2]).any()
+
+
+def test_a_glyph_does_not_depend_on_which_others_are_drawn():
+    few = plugin("glyphs", letters="k", fonts=["cmr10"], per_font=1, target="family").load(None)
+    many = plugin("glyphs", letters="abk", fonts=["sans", "cmr10"], per_font=3, target="family").load(None)
+    place = len(many) - 3
+    assert (few.read(0) == many.read(place)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"target": "letter"}, ["a", "b"]),
+        ({"target": "letter", "case_sensitive": True}, ["A", "a", "b"]),
+        ({"target": "case"}, ["lower", "upper"]),
+        ({"target": "family"}, ["sans", "serif", "mono"]),
+    ],
+)
+def test_glyphs_are_labelled_by_the_target_asked_for(options, names):
+    assert plugin("glyphs", letters="abA", per_font=1, **options).load(None).class_names == names
+
+
+def test_every_font_draws_every_letter_differently():
+    still = dict.fromkeys(("rotation", "scale", "translation", "shear"), 0)
+    examples = plugin("glyphs", per_font=1, jitter=still, size=48).load(None)
+    drawn = np.stack([examples.read(index) for index in range(len(examples))]).reshape(20, 52, 48, 48)
+    assert drawn.max(axis=(2, 3)).min() > 120
+    for font in drawn:
+        assert len({image.tobytes() for image in font}) == 52
+    # Letters missing from a font would all be drawn as the same box.
+    assert drawn[:, :, 0].max() == drawn[:, :, -1].max() == 0, "a letter touches the edge"
+
+
+def test_test_fonts_are_unseen_in_training():
+    dataset = plugin("glyphs", letters="ab", per_font=1, test_fonts=["mono", "cmr10"], target="letter")
+    assert dataset.size() == {"train": 28, "test": 12}
+    assert list(dataset.load(None).partition) == ["train"] * 28 + ["test"] * 12
+
+
+def test_glyph_options_that_make_no_task_are_refused():
+    assert "none is left to train on" in problems("glyphs", test_fonts=["sans", "serif", "mono"])[0]
+    assert "'mono' is left to train on" in problems("glyphs", target="family", test_fonts=["mono"])[0]
+    assert "every image would be of class 'a'" in problems("glyphs", letters="aA")[0]
+
+
+# npz ----------------------------------------------------------------------------------------------------------------
+
+
+def test_arrays_keep_their_partitions_labels_and_names(arrays):
+    examples = plugin("npz", path=str(arrays), class_names=["ill", "well"]).load(None)
+    assert list(examples.partition) == ["train"] * 12 + ["validation"] * 4 + ["test"] * 6
+    assert examples.class_names == ["ill", "well"]
+    assert (examples.read(12) == np.load(arrays)["val_images"][0]).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"train_labels": np.zeros((12, 3), int)}, "several labels per image"),
+        ({"train_labels": np.zeros(5, int)}, "each of the 12 images"),
+        ({"train_images": np.zeros((12, 4, 4, 4), np.uint8)}, r"\(12, 4, 4, 4\)"),
+        ({"train_images": np.zeros((12, 4, 4))}, "float64"),
+        ({"train_images": np.array([object()] * 12)}, "plain arrays"),
+        ({"train_labels": np.full(12, 7)}, "labels from 0 to 7"),
+    ],
+)
+def test_arrays_of_another_layout_are_refused(arrays, changed, said):
+    np.savez(arrays, **(dict(np.load(arrays)) | changed))
+    with pytest.raises(UserError, match=said) as raised:
+        plugin("npz", path=str(arrays), class_names=["ill", "well"]).load(None)
+    assert str(arrays) in str(raised.value)
+
+
+def test_the_checksum_tells_files_of_one_name_apart_and_without_it_they_are_refused(arrays, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "mirror" / folder).mkdir(parents=True)
+    (tmp_path / "mirror" / "a" / "small.npz").write_bytes(b"another")
+    arrays.rename(tmp_path / "mirror" / "b" / "small.npz")
+    fetcher, wanted = Fetcher([tmp_path / "mirror"]), tmp_path / "mirror" / "b" / "small.npz"
+    plugin("npz", path="small.npz", sha256=sha256(wanted)).download(tmp_path / "got", fetcher)
+    assert sha256(tmp_path / "got" / "data.npz") == sha256(wanted)
+    for name in ("npz", "image_folder"):
+        with pytest.raises(UserError, match=r"different files named 'small\.npz'"):
+            plugin(name, path="small.npz").download(tmp_path / "unsure", fetcher)
+
+
+def test_a_damaged_npz_file_is_refused(arrays):
+    arrays.write_bytes(arrays.read_bytes()[:-100])
+    with pytest.raises(UserError, match="get it again"):
+        plugin("npz", path=str(arrays)).load(None)
+    arrays.rename(arrays.with_name("data.npz"))
+    with pytest.raises(UserError, match=r"data\.npz .*`snakemake --forcerun download`"):
+        plugin("npz", path="small.npz").load(arrays.parent)
+
+
+@pytest.mark.parametrize("name", ["npz", "image_folder"])
+def test_a_source_must_be_one_and_must_be_there(name, tmp_path):
+    assert "either path" in problems(name)[0]
+    assert "either path" in problems(name, path="x.zip", url="https://x.invalid/x.zip")[0]
+    assert "not trusted unseen" in problems(name, url="https://x.invalid/x.zip")[0]
+    missing = problems(name, [tmp_path], path="absent-of-this-name.zip")[0]
+    assert "absent-of-this-name.zip" in missing and str(tmp_path) in missing
+    (tmp_path / "absent-of-this-name.zip").write_bytes(b"")
+    assert problems(name, [tmp_path], path="absent-of-this-name.zip") == []
+
+
+# image_folder -------------------------------------------------------------------------------------------------------
+
+
+def test_partition_folders_are_recognised_and_a_wrapping_folder_looked_through(photos):
+    outer = photos.parent / "outer"
+    outer.mkdir()
+    photos.rename(outer / "photos")
+    (outer / "photos" / ".cache").mkdir()
+    (outer / "photos" / "train" / "left" / "notes.txt").write_text("not an image")
+    examples = plugin("image_folder", path=str(outer)).load(None)
+    assert examples.class_names == ["left", "right"]
+    assert sorted(examples.partition) == ["test"] * 4 + ["train"] * 4 + ["validation"] * 4
+
+
+def test_class_folders_without_partitions_are_left_to_be_split(photos):
+    assert set(plugin("image_folder", path=str(photos / "train")).load(None).partition) == {""}
+
+
+def test_a_folder_that_is_neither_or_both_is_refused(photos, tmp_path):
+    (photos / "up").mkdir()
+    with pytest.raises(UserError, match=r"'up'.*not both"):
+        plugin("image_folder", path=str(photos)).load(None)
+    (photos / "up").rename(photos / "train" / "up")
+    with pytest.raises(UserError, match="up holds no images"):
+        plugin("image_folder", path=str(photos)).load(None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no class folder"):
+        plugin("image_folder", path=str(tmp_path / "empty")).load(None)
+
+
+def test_a_path_that_is_neither_a_directory_nor_an_archive_is_refused(tmp_path):
+    assert "neither a directory nor" in problems("image_folder", path=str(tmp_path / "typo"))[0]
+
+
+# glyphs as numbers, tables of targets ---------------------------------------------------------------------------------
+
+
+def test_the_angle_of_a_glyph_is_the_one_it_was_turned_by():
+    """By the direction in which its ink is spread most, which is no angle of the drawing code."""
+    alone = {"rotation": 40, "scale": 0, "translation": 0, "shear": 0}
+    options = {"letters": "l", "fonts": ["cmss10"], "per_font": 12, "size": 128, "jitter": alone, "target": "rotation"}
+    examples = plugin("glyphs", **options).load(None)
+    assert examples.class_names == [] and examples.labels.dtype == np.float64
+    assert examples.labels.min() < -10 and examples.labels.max() > 10
+    for index, angle in enumerate(examples.labels):
+        ink = examples.read(index).astype(float)
+        row, column = np.indices(ink.shape)
+        x, y = column - (ink * column).sum() / ink.sum(), (ink * row).sum() / ink.sum() - row
+        spread = np.array([[(ink * a * b).sum() for a in (x, y)] for b in (x, y)])
+        along = np.linalg.eigh(spread)[1][:, 1]
+        # An upright stroke points up; one turned anticlockwise points to the left of that.
+        turned = np.rad2deg(np.arctan2(*(along * np.sign(along[1]) * [-1, 1])))
+        assert turned == pytest.approx(angle, abs=0.5)
+
+
+def test_the_target_changes_no_glyph():
+    numbers, letters = (plugin("glyphs", per_font=2, **more).load(None) for more in ({"target": "rotation"}, {}))
+    assert len(numbers) == len(letters)
+    assert all((numbers.read(at) == letters.read(at)).all() for at in range(0, len(numbers), 97))
+    assert plugin("glyphs", target="rotation").kinds() == ("regression",)
+    assert plugin("glyphs").kinds() == ("classification",)
+
+
+def test_glyphs_that_are_never_turned_have_no_angle_to_learn():
+    assert "allow some degrees" in problems("glyphs", target="rotation", jitter={"rotation": 0})[0]
+    assert problems("glyphs", target="rotation", letters="aA") == []
+
+
+@pytest.mark.parametrize("table", ["list.csv", "list.tsv", "list.parquet"])
+def test_a_table_of_numbers_is_for_regression_and_one_of_words_for_classification(photos, table):
+    dataset = plugin("image_table", **listed(photos, (1.5, -2), table))
+    assert dataset.kinds() == ("regression",) and list(dataset.check()) == []
+    examples = dataset.load(None)
+    assert examples.labels.tolist()[:3] == [1.5, -2, 1.5] and examples.class_names == []
+    dataset = plugin("image_table", **listed(photos, ("old", "new"), table))
+    assert dataset.kinds() == ("classification",)
+    examples = dataset.load(None)
+    assert examples.class_names == ["new", "old"] and examples.labels.tolist()[:3] == [1, 0, 1]
+    assert examples.read(0).shape == (6, 5, 3)
+
+
+def test_numbers_may_be_names_of_classes(photos):
+    dataset = plugin("image_table", **listed(photos, (3, 12)), target="class")
+    assert dataset.kinds() == ("classification",)
+    assert dataset.load(None).class_names == ["12", "3"]
+
+
+def test_a_table_says_splits_and_groups(photos):
+    shipped = ["Train", "val", "test", None] * 3
+    options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bbbaaacccddd"))
+    examples = plugin("image_table", **options, group="patient", partition="fold").load(None)
+    assert examples.partition.tolist() == ["train", "validation", "test", ""] * 3
+    assert examples.groups.tolist() == [1, 1, 1, 0, 0, 0, 2, 2, 2, 3, 3, 3]
+
+
+def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(photos, tmp_path):
+    import shutil
+
+    listed(photos, (1.0, 2.0))
+    (tmp_path / "mirror").mkdir()
+    (photos / "list.csv").rename(tmp_path / "mirror" / "mirrored-list.csv")
+    shutil.make_archive(str(tmp_path / "mirror" / "pictures"), "zip", photos)
+    options = {"path": "mirrored-list.csv", "images": "pictures.zip"}
+    assert "say class or number" in problems("image_table", [tmp_path / "mirror"], **options)[0]
+    dataset = plugin("image_table", **options, target="number")
+    assert dataset.is_remote() and list(dataset.check([tmp_path / "mirror"])) == []
+    (tmp_path / "got").mkdir()
+    dataset.download(tmp_path / "got", Fetcher([tmp_path / "mirror"]))
+    examples = dataset.load(tmp_path / "got")
+    assert len(examples) == 12 and examples.read(11).shape == (6, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"image": ["../list.csv"] * 12}, "leads outside"),
+        ({"image": ["absent.png"] * 12}, "row 1 names 'absent.png', and there is no file"),
+        ({"label": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has nothing in 'label'"),
+        ({"label": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "row 5 has the label inf"),
+        ({"label": ["same"] * 12}, "1 class"),
+        (
+            {"fold": ["train"] * 11 + ["tset"]},
+            "row 12 is of the partition 'tset'; known are train or",
+        ),
+    ],
+)
+def test_a_table_that_makes_no_task_is_refused_by_its_row(photos, changes, said):
+    options = listed(photos, **changes) | ({"partition": "fold"} if "fold" in changes else {})
+    with pytest.raises(UserError, match=said):
+        plugin("image_table", **options).load(None)
+
+
+def test_a_table_without_a_column_is_told_before_the_first_job(photos):
+    options = listed(photos)
+    assert "did you mean 'label'?" in problems("image_table", **options, label="lable")[0]
+    assert "no column 'part'" in problems("image_table", **options, partition="part")[0]
+    assert "is no .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", target="number")[0]
