@@ -111,6 +111,7 @@ def test_a_good_config_has_no_problems():
         ("methods/ful", {}, "methods.ful: unknown method 'ful'; did you mean 'full'?"),
         ("methods/last", {"kind": "partial"}, "methods.last: missing 'blocks'"),
         ("methods/full", {"blocks": 2}, "methods.full.blocks: unknown key"),
+        ("methods/full", {"recpie": {}}, "methods.full.recpie: unknown key; did you mean 'recipe'?"),
         (
             "grid/exclude",
             [{"model": "scrach"}],

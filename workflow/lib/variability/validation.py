@@ -247,11 +247,12 @@ def _method_problems(key: str, name: str, entry: dict[str, Any], methods: dict[s
     if kind not in registry.names("methods"):
         yield Problem(f"{key}.kind" if "kind" in entry else key, registry.unknown("methods", kind))
         return
-    options = {option: value for option, value in entry.items() if option not in ("kind", "recipe")}
+    # Of these the schema has seen what they hold; they are what a mistyped key may have meant.
+    beside = {"kind": {}, "recipe": {}}
     plugin = registry.find("methods", kind)
     if missing := extras.lacking(plugin):
         yield Problem(key, missing)
-    yield from _option_problems(key, options, plugin.OPTIONS, plugin.REQUIRED)
+    yield from _option_problems(key, entry, beside | plugin.OPTIONS, plugin.REQUIRED)
 
 
 def _plugin_problems(config: dict[str, Any], family: str) -> Iterator[Problem]:
