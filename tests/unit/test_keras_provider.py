@@ -116,7 +116,11 @@ def test_files_that_keras_wrote_are_converted(tmp_path, suffix):
         provider(weights=str(path), options={"alpha": 0.5}).convert(path)
 
 
-def test_weights_of_another_architecture_are_refused(tmp_path, weights):
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    import safetensors.numpy
+
+    weights = tmp_path / "weights.safetensors"
+    safetensors.numpy.save_file({"block1_conv/kernel": np.zeros((3, 3, 3, 4), np.float32)}, weights)
     with pytest.raises(UserError, match="does not fit Keras's MobileNetV2: 26"):
         provider(weights=str(weights), options=SMALL).build(3, weights, 0, {"size": 32})
 
