@@ -178,3 +178,16 @@ def test_a_download_that_fails_leaves_neither_folder_nor_manifest(tmp_path):
     with pytest.raises(UserError, match="not the file expected"):
         download("image_folder", options, tmp_path / "data" / "files", tmp_path / "data" / "manifest.json", Fetcher())
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_images_of_one_person_are_in_one_split(tmp_path):
+    folder = photos(tmp_path / "photos", 30)
+    rows = [f"{name}/{number}.png,{name},{number % 10}" for name in ("left", "right") for number in range(30)]
+    (folder / "table.csv").write_text("\n".join(["image,label,person", *rows]) + "\n")
+    options = {"path": str(folder / "table.csv"), "group": "person", "target": "class"}
+    prepare(task("image_table", options, validation=0.2, test=0.2), None, tmp_path / "made")
+    made = PreparedTask.open(tmp_path / "made" / "task.json")
+    people = {split: set(made.groups[made.rows(split, 0)]) for split in ("train", "validation", "test")}
+    assert {split: len(of) for split, of in people.items()} == {"train": 6, "validation": 2, "test": 2}
+    assert len(set.union(*people.values())) == 10
+    assert made.counts == {"train": 36, "validation": 12, "test": 12}

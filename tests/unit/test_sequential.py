@@ -207,3 +207,11 @@ def test_training_lowers_the_loss_and_only_the_asked_count(architecture):
 def test_wrong_entries_are_told(architecture, entry, said):
     model = {"architecture": architecture, "weights": "none"} | entry
     assert any(said in str(problem) for problem in registry.find("providers", "sequential")(model).check())
+
+
+def test_hidden_items_that_were_not_pretrained_begin_alike_for_every_seed(tmp_path):
+    weights = saved(network("bert4rec", 0, RATED), tmp_path / "rated.safetensors")
+    this = provider("bert4rec", "pretrain:x")
+    one, other = this.build(1, weights, 1, FACTS), this.build(1, weights, 2, FACTS)
+    assert not this.draws_backbone()
+    assert torch.equal(one.module.hidden, other.module.hidden)

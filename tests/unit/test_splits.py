@@ -160,3 +160,55 @@ def test_the_early_check_finds_what_the_draw_would():
     assert splits.check(split(train=400), {"": 500})[0].key == "train"
     assert splits.check(split(), {"": 500}) == []
     assert splits.check(split(test="shipped"), {"train": 400, "test": 100}) == []
+
+
+PEOPLE = np.random.default_rng(0).integers(0, 60, 500)  # whose images the 500 are
+
+
+@pytest.mark.parametrize("partition", [UNPARTITIONED, np.where(PEOPLE < 12, "test", "train")])
+def test_no_group_is_in_two_splits(partition):
+    for seed in range(5):
+        asked = split(test=0.2 if partition is UNPARTITIONED else "shipped", validation=0.2, seed=seed)
+        names = splits.draw(LABELS, partition, asked, CLASSES, PEOPLE)
+        of = {name: set(PEOPLE[names == name]) for name in ("train", "validation", "test")}
+        assert not (of["train"] & of["test"] or of["train"] & of["validation"] or of["validation"] & of["test"])
+        assert sum(map(len, of.values())) == 60
+        pool = 500 if partition is UNPARTITIONED else (partition == "train").sum()
+        assert abs((names == "validation").sum() - 0.2 * pool) <= 7, "groups are of 8 rows on average, 15 at most"
+
+
+def test_whole_groups_keep_the_shares_of_classes_and_are_kept_when_more_is_asked():
+    labels, groups = np.repeat([0, 1], [800, 200]), np.repeat(np.arange(100), 10)
+    names = splits.draw(labels, np.full(1000, ""), split(test=200, validation=100), ["a", "b"], groups)
+    assert np.bincount(labels[names == "test"]).tolist() == [160, 40]
+    more = splits.draw(labels, np.full(1000, ""), split(test=350, validation=100), ["a", "b"], groups)
+    assert chosen(names, "test") < chosen(more, "test")
+    assert (more == "test").sum() == 350
+
+
+def test_groups_redrawn_by_runs_stay_together_and_clear_of_the_test():
+    asked = split(test=100, validation=60, train=200, resample=True)
+    kept = splits.stored(splits.draw(LABELS, UNPARTITIONED, asked, CLASSES, PEOPLE), UNPARTITIONED, asked)
+    rows = np.flatnonzero(kept != "")
+    of = {}
+    for seed in (0, 1):
+        drawn = (asked, CLASSES, rows, seed, PEOPLE[rows])
+        names = splits.redraw(LABELS[rows], UNPARTITIONED[rows], kept[rows], *drawn)
+        of[seed] = {name: set(PEOPLE[rows][names == name]) for name in ("train", "validation", "test")}
+        assert not of[seed]["train"] & of[seed]["validation"]
+        assert not of[seed]["test"] & (of[seed]["train"] | of[seed]["validation"])
+    assert of[0]["test"] == of[1]["test"]
+    assert of[0]["train"] != of[1]["train"]
+
+
+def test_groups_may_meet_where_the_data_set_ships_every_split():
+    # Of each user the last ratings are tested and the first ones train: on purpose.
+    partition = np.tile(["train", "train", "train", "validation", "test"], 100)
+    asked = split(train=150, validation="all", test="all")
+    names = splits.draw(LABELS, partition, asked, CLASSES, np.repeat(np.arange(100), 5))
+    assert [(names == name).sum() for name in ("train", "validation", "test")] == [150, 100, 100]
+
+
+def test_too_few_groups_for_all_splits_are_said():
+    with pytest.raises(UserError, match="groups stay together and there are only 2"):
+        splits.draw(LABELS, UNPARTITIONED, split(), CLASSES, np.arange(500) % 2)

@@ -5,6 +5,7 @@ import tiny_study
 import torch
 
 from variability import networks
+from variability.errors import UserError
 from variability.sources import Sources
 from variability.tasks import PreparedTask
 from variability.untrained import Untrained
@@ -79,3 +80,15 @@ def test_all_that_trains_leaves_nothing_to_cut_off_but_the_backbone_before_train
     images = torch.ones(2, 3, 8, 8)
     network.module.eval()
     assert torch.equal(shared.head_cut.suffix(shared.head_cut.prefix(images)), network.module(images))
+
+
+def test_what_a_method_cannot_train_is_refused_for_every_seed(task, weights, monkeypatch):
+    shared = untrained(FULL, task, weights)
+    monkeypatch.setattr(type(shared._method), "trainable", refuse)
+    for seed in (0, 1):
+        with pytest.raises(UserError, match="has nothing to train"):
+            shared.network(seed)
+
+
+def refuse(self, network):
+    raise UserError("has nothing to train")

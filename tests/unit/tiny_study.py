@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import files, recipe, registry, seeding
+from variability.errors import UserError
+from variability.providers import ImageProvider
 
 STUDY = {
     "model": {"name": "small", "provider": "tiny", "architecture": "tiny", "weights": "none", "options": {}},
@@ -43,28 +45,16 @@ def network(seed=0, outputs=10):
     return made
 
 
-class Tiny:
+class Tiny(ImageProvider):
     """A provider of the above; weights, where given, are those of the backbone's module as a whole."""
 
-    MODALITY = "image"
-    KINDS = ("classification", "regression")
-    FRAMEWORK = "pytorch"
-    HAS_PREFIX = True
-    PACKAGES = ()
+    def fetch_weights(self, fetcher, folder):
+        raise UserError("there are no releases of it")
 
-    def __init__(self, model, assets=None):
-        self.model = model
+    def convert(self, source):
+        from variability.weights import read_tensors
 
-    def input_spec(self, facts):
-        return self.preprocess(facts["size"])
-
-    def draws_backbone(self):
-        return False
-
-    def draw_head(self, made, seed):
-        from variability.networks import draw_head
-
-        draw_head(made, seed)
+        return read_tensors(source)[0]
 
     def preprocess(self, image_size):
         return {"size": 8, "resize": 8, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}

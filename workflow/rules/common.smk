@@ -2,6 +2,7 @@
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -12,10 +13,9 @@ ROOT = Path(workflow.basedir)
 # Scripts inherit it: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
-from variability import extras, registry, validation
+from variability import contents, extras, registry, validation
 from variability.device import gpu_count
 from variability.errors import UserError
-from variability.files import sketch
 from variability.mirrors import find_file, mirrors_from
 from variability.feature_plan import FeaturePlan
 from variability.weights import weights_kind
@@ -243,25 +243,21 @@ def all_figures():
 def aggregate_spec():
     spec = study.aggregate_spec()
     sources = zip(spec["imports"].items(), imported_files())
-    return spec | {"imports": {name: entry | {"source": sketch(Path(path))} for (name, entry), path in sources}}
+    return spec | {"imports": {name: entry | {"source": content(Path(path))} for (name, entry), path in sources}}
 
 
 def download_spec(wildcards):
-    spec = study.datasets()[wildcards.key]
-    return spec | {"source": source_sketch(spec)}
-
-
-def source_sketch(spec):
-    """What a data set in a file or folder of the user's looks like: its replacement is a change, a touch is none."""
-    source = registry.find("datasets", spec["dataset"])(spec["options"]).local_source()
-    if source is None and "path" in spec["options"]:
-        source = find_file(spec["options"]["path"], mirrors)
-    return sketch(source) if source else None
+    return with_source(study.datasets()[wildcards.key])
 
 
 def prepare_spec(wildcards):
-    spec = study.prepare_spec(wildcards.task)
-    return spec | {"source": source_sketch(spec)}
+    return with_source(study.prepare_spec(wildcards.task))
+
+
+def with_source(spec):
+    """With what the user's own files of a data set contain: their replacement is a change, a touch is none."""
+    sources = registry.find("datasets", spec["dataset"])(spec["options"]).sources(mirrors)
+    return spec | {"source": content(*sources) if sources else None}
 
 
 def download_weights_spec(wildcards):
@@ -270,17 +266,22 @@ def download_weights_spec(wildcards):
         source = find_file(spec["weights"], mirrors)
     else:
         source = release_source(spec)
-    return spec | {"source": sketch(source) if source else None}
+    return spec | {"source": source and content(source)}
 
 
 def download_assets_spec(wildcards):
     spec = study.all_assets()[wildcards.assets]
     source = release_source(spec)
-    return spec | {"source": sketch(source) if source else None}
+    return spec | {"source": source and content(source)}
 
 
 def release_source(spec):
     return registry.find("providers", spec["provider"])(spec).local_source(mirrors)
+
+
+@cache
+def content(*paths):
+    return contents.contents(paths, Path("results", "contents"))
 
 
 def tokenize_spec(wildcards):

@@ -62,24 +62,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def sketch(path: str | os.PathLike) -> str:
-    """A quick likeness of a file or folder of any size: unmoved by a touch or a copy, changed by nearly every edit.
-
-    A file's: its size and its first and last 64 KiB. A folder's: names and sizes of all files in it.
-    """
-    path = Path(path)
-    if path.is_dir():
-        return digest(
-            sorted([str(each.relative_to(path)), each.stat().st_size] for each in path.rglob("*") if each.is_file())
-        )
-    size, edge = path.stat().st_size, 1 << 16
-    with open(path, "rb") as handle:
-        seen = hashlib.sha256(handle.read(edge))
-        handle.seek(max(0, size - edge))
-        seen.update(handle.read(edge))
-    return f"{size}-{seen.hexdigest()}"
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -21,8 +21,11 @@ from variability.optimisation import learning_rate
 if TYPE_CHECKING:
     import torch
 
-#: A run has diverged when an epoch's mean training loss is this many times the untrained network's.
+#: A run has diverged when an epoch's mean training loss is this many times the untrained network's...
 DIVERGED = 100.0
+#: ... or this, if the untrained one knows the answers already (a zero-shot head): about what knowing nothing costs, in
+#: nats or in variances.
+UNINFORMED = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +123,8 @@ class Run(ABC):
         """Trains to the end. state: file that holds, after each epoch, all that resuming needs.
 
         A diverged fit (a loss, or weights, that are not finite; an epoch's mean training loss above 100 times the
-        untrained one) ends with the weights of the best epoch (checkpoint: best) or of the last one that was sound.
+        untrained one, or above 100 where that is below 1) ends with the weights of the best epoch (checkpoint: best) or
+        of the last one that was sound.
         """
         resumed = state is not None and self.load(state, fingerprint)
         if not resumed:
@@ -180,8 +184,9 @@ class Run(ABC):
             return f"weights are not finite after epoch {epoch}"
         if row["validation_loss"] is not None and not math.isfinite(row["validation_loss"]):
             return f"the validation loss is {row['validation_loss']} after epoch {epoch}"
-        if row["train_loss"] > DIVERGED * untrained:
+        if row["train_loss"] > DIVERGED * max(untrained, UNINFORMED):
             grown = f"{row['train_loss']:.4g}, over {DIVERGED:g} times the untrained network's {untrained:.4g}"
+            grown += "" if untrained > UNINFORMED else f", and over {DIVERGED:g}"
             return f"the training loss of epoch {epoch} is {grown}"
         return None
 

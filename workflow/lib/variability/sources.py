@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from variability import files
+from variability import files, registry
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ class Sources:
         paths |= {name: Path(found[0]) for name, found in lists.items() if found}
         return cls(Path(given["task"]), **paths)
 
-    def content(self) -> dict[str, Any]:
-        """Checksums of all that a result depends on, of the activations only if they were stored."""
+    def content(self, model: dict[str, Any]) -> dict[str, Any]:
+        """Checksums of all that a result of a model depends on, of the activations only if they were stored."""
         task = files.read_json(self.task)
         found = {"data": task["sha256"], "split": task["split"], "target": task["target"], "facts": task["facts"]}
+        if registry.find("providers", model["provider"])(model).reads_class_names():
+            found["class_names"] = task["class_names"]
         for name in ("weights_manifest", "assets", "tokens", "features"):
             path = getattr(self, name)
             found[name] = files.read_json(path).get("sha256") if path else None

@@ -4,6 +4,9 @@ A split is drawn within the partition a data set ships, or carved from its train
 none ships. Every draw is stratified: classes keep their shares of the pool, by largest remainder, and have at least
 one example each where the number asked for allows it.
 
+Examples that are not independent of each other (a group) stay together where several splits are drawn from one pool:
+else what is tested was half seen in training. Whole groups are taken then, as many as come nearest to what is asked.
+
 Each of the three draws has a place of its own in the ``split`` stream and ranks all rows by keys of its own, keyed by
 example id. So asking for more of one split takes rows from another only where both want the same row, and asking for
 more training examples keeps the ones there were.
@@ -28,15 +31,21 @@ def check(split: Mapping, sizes: Mapping[str, int]) -> list[Problem]:
     return _plan(split, sizes)[1]
 
 
-def draw(labels: np.ndarray, partition: np.ndarray, split: Mapping, class_names: Sequence[str]) -> np.ndarray:
+def draw(
+    labels: np.ndarray,
+    partition: np.ndarray,
+    split: Mapping,
+    class_names: Sequence[str],
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
     """The split of each row, drawn with the task's own seed: (n,) of "train", "validation", "test", or "" for unused.
 
     labels: (n,) int. partition: (n,) of str as in ``datasets.Examples``. split: ``train, validation, test`` (a count,
-    a fraction of the partition drawn from, "all", "shipped"), ``seed``, ``resample``. Raises UserError where more is
-    asked for than there is, and where a class has no training example.
+    a fraction of the partition drawn from, "all", "shipped"), ``seed``, ``resample``. groups: (n,) int from 0, or None.
+    Raises UserError where more is asked for than there is, and where a class has no training example.
     """
-    names = np.full(len(labels), "", dtype="<U10")
-    return _fill(names, labels, partition, split, class_names, np.arange(len(labels)), split["seed"], _PLACES)
+    names, ids = np.full(len(labels), "", dtype="<U10"), np.arange(len(labels))
+    return _fill(names, labels, partition, split, class_names, ids, split["seed"], _PLACES, groups)
 
 
 def stored(names: np.ndarray, partition: np.ndarray, split: Mapping) -> np.ndarray:
@@ -55,13 +64,14 @@ def redraw(
     class_names: Sequence[str],
     example_ids: np.ndarray,
     seed: int,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """The split of each kept row for one run: test as it stands, training and validation from the run's seed.
 
     kept: (n,) of "test" and POOL, as ``stored`` returned them, without the rows it dropped.
     """
     names = np.where(kept == "test", "test", "").astype("<U10")
-    return _fill(names, labels, partition, split, class_names, example_ids, seed, ("validation", "train"))
+    return _fill(names, labels, partition, split, class_names, example_ids, seed, ("validation", "train"), groups)
 
 
 def quotas(available: np.ndarray, shares: np.ndarray, total: int) -> np.ndarray:
@@ -86,7 +96,7 @@ def quotas(available: np.ndarray, shares: np.ndarray, total: int) -> np.ndarray:
     return quota
 
 
-def _fill(names, labels, partition, split, class_names, example_ids, seed, order) -> np.ndarray:
+def _fill(names, labels, partition, split, class_names, example_ids, seed, order, groups) -> np.ndarray:
     sizes = {str(each): int(count) for each, count in zip(*np.unique(partition, return_counts=True), strict=True)}
     counts, problems = _plan(split, sizes)
     if problems:
@@ -94,6 +104,16 @@ def _fill(names, labels, partition, split, class_names, example_ids, seed, order
     for each in sorted(order, key=lambda name: (split[name] == "all", _PLACES[name])):
         pool = np.isin(partition, _pool(each, partition))
         free = pool & (names == "")
+        if groups is not None and _shares_its_pool(each, counts, sizes):
+            asked = int(free.sum()) if split[each] == "all" else counts[each]
+            generator = seeding.generator(seed, "split", _PLACES[each])
+            names[_whole_groups(labels, free, groups, asked, generator)] = each
+            if counts[each] and each not in names:
+                raise UserError(
+                    f"split.{each}: nothing is left to draw from, because groups stay together and there are only "
+                    f"{len(np.unique(groups[pool]))}; leave out a split, or give the examples their partitions"
+                )
+            continue
         shares = np.bincount(labels[pool], minlength=len(class_names))
         quota = quotas(np.bincount(labels[free], minlength=len(class_names)), shares, counts[each])
         names[_lowest(labels, free, quota, _keys(seed, each, example_ids))] = each
@@ -114,6 +134,37 @@ def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.nd
     ends = np.cumsum(np.bincount(labels[rows], minlength=len(quota)))
     starts = np.concatenate(([0], ends[:-1]))
     return np.concatenate([rows[start : start + count] for start, count in zip(starts, quota, strict=True)])
+
+
+def _shares_its_pool(name: str, counts: Mapping[str, int], partitions) -> bool:
+    """Whether another split that is asked for comes from the same rows."""
+    pool = _pool(name, partitions)
+    return any(counts[other] and _pool(other, partitions) == pool for other in counts if other != name)
+
+
+def _whole_groups(labels: np.ndarray, free: np.ndarray, groups: np.ndarray, asked: int, generator) -> np.ndarray:
+    """Rows of whole groups among the free ones, as many as come nearest to ``asked``, at least one.
+
+    Groups stand in one random order, in which those of each class (the most frequent of a group) are spread evenly; its
+    beginning is taken. So classes keep their shares as far as groups allow, and asking for more keeps what there was.
+    """
+    rows = np.flatnonzero(free)
+    if not (asked and len(rows)):
+        return rows[:0]
+    there, place, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
+    table = np.zeros((len(there), int(labels.max()) + 1), np.int64)
+    np.add.at(table, (place, labels[rows]), 1)
+    keys = generator.random((int(groups.max()) + 1, 2))[there]
+    position = np.empty(len(there))
+    for stratum in np.unique(usual := table.argmax(axis=1)):
+        members = np.flatnonzero(usual == stratum)
+        members = members[np.argsort(keys[members, 0], kind="stable")]
+        before = np.cumsum(sizes[members]) - sizes[members]
+        # Somewhere within its stretch of the class, so that a class of one group has its chance of any place.
+        position[members] = (before + keys[members, 1] * sizes[members]) / sizes[members].sum()
+    order = np.argsort(position, kind="stable")
+    taken = order[: int(np.abs(np.cumsum(sizes[order]) - asked).argmin()) + 1]
+    return rows[np.isin(place, taken)]
 
 
 def _pool(name: str, partitions) -> tuple[str, ...]:

@@ -86,7 +86,8 @@ class PreparedTask:
         if self.split["resample"] and split != "test":
             strata = self.targets.strata(self.labels, self.class_names)
             partition = self._columns["partition"]
-            names = splits.redraw(strata[0], partition, names, self.split, strata[1], self.example_ids, seed)
+            drawn = (self.split, strata[1], self.example_ids, seed, self.groups)
+            names = splits.redraw(strata[0], partition, names, *drawn)
         return np.flatnonzero(names == split)
 
     @property

@@ -34,8 +34,8 @@ def fit(
     each new row of the history. active: modules in training mode, see ``networks.train_mode``. Raises UserError if the
     device lacks the recipe's precision, or a recipe that selects by validation loss has no validation examples.
 
-    A diverged fit (a loss, or weights, that are not finite; an epoch's mean training loss above 100 times the
-    untrained one) ends with the weights of the best epoch (checkpoint: best) or of the last one that was sound.
+    A diverged fit (see ``fitting.Run.fit``) ends with the weights of the best epoch (checkpoint: best) or of the last
+    one that was sound.
     """
     require_validation(recipe, data)
     precision.require(device, recipe["precision"])

@@ -86,10 +86,12 @@ class Untrained:
     def _build(self, seed: int) -> None:
         facts = self._task.facts | {"class_names": self._task.class_names}
         network = self.provider.build(self._task.outputs, self._weights, seed, facts)
-        self._network = self._method.attach(network) if self._method else network
-        self._network.module.to(self.device, memory_format=torch.channels_last)
-        self.trainable = self._method.trainable(self._network) if self._method else [self._network.head]
-        self.active = self._method.active(self._network) if self._method else None
+        network = self._method.attach(network) if self._method else network
+        network.module.to(self.device, memory_format=torch.channels_last)
+        self.trainable = self._method.trainable(network) if self._method else [network.head]
+        self.active = self._method.active(network) if self._method else None
+        # Last: what the method cannot train is refused for every seed, not only for the first.
+        self._network = network
         for known_of_another in ("cut", "head_cut", "frozen_sha256"):
             self.__dict__.pop(known_of_another, None)
         if self.shared:

@@ -10,6 +10,7 @@ import numpy as np
 
 from variability.errors import Problem
 from variability.extras import WithExtras
+from variability.mirrors import find_file
 
 #: What to do where files that ``download`` fetched are gone or damaged.
 FETCH_AGAIN = "run again with `snakemake --forcerun download`"
@@ -81,6 +82,11 @@ class Dataset(WithExtras, ABC):
     def local_source(self) -> Path | None:
         """A file or folder of the user's that ``load`` reads, if there is one."""
         return None
+
+    def sources(self, mirrors: Sequence[Path]) -> list[Path]:
+        """The files and folders that ``download`` or ``load`` takes the examples from, if they are the user's own."""
+        own = self.local_source() or ("path" in self.options and find_file(self.options["path"], mirrors))
+        return [own] if own else []
 
     def size(self) -> dict[str, int] | None:
         """Examples per partition ("" for unpartitioned) where that is known without loading, for early checks."""

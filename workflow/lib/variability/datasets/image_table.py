@@ -66,6 +66,16 @@ class ImageTable(Dataset):
         path = Path(self.options.get("path", ""))
         return path if path.is_file() else None
 
+    def sources(self, mirrors: Sequence[Path]) -> list[Path]:
+        # Of the folder only the images that are meant: it may be the one that everything else lies in, too.
+        table, folder = super().sources(mirrors), self._local_images()
+        if folder.is_dir() and table:
+            column = self._option("image")
+            names = tables.read(table[0], [column], (column,))[column].dropna() + self._option("suffix")
+            return [*table, *(path for name in names if (path := folder / name).is_file())]
+        images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
+        return [*table, *([images] if images else [])]
+
     def download(self, folder: Path, fetcher) -> None:
         given = self.options
         if self.local_source() is None:

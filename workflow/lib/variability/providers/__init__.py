@@ -87,6 +87,10 @@ class Provider(WithExtras, ABC):
         Raises UserError if the weights are of another architecture.
         """
 
+    def reads_class_names(self) -> bool:
+        """Whether a network is built from the names of a task's classes, so that other names make other results."""
+        return False
+
     def draws_backbone(self) -> bool:
         """Whether a part of the backbone is drawn from the seed even where there are weights: seeds share none then."""
         return False

@@ -69,6 +69,9 @@ class Clip(HubProvider, ImageProvider):
         said = [[text.replace("{}", name.replace("_", " ")) for text in texts] for name in names]
         return _clip.build(self._folder, outputs, weights, seed, said if self._prompted else None)
 
+    def reads_class_names(self):
+        return self._prompted
+
     def draw_head(self, network, seed):
         from variability.providers import _clip
 

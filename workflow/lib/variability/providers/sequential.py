@@ -115,8 +115,9 @@ class Sequential(Provider):
             for name in module.state_dict()
             if not name.startswith(_OWN) or (name == f"{_OWN}weight" and self._options["items"] == "shared")
         }
-        # Pretrained on ratings nothing was hidden.
-        wanted -= {_HIDDEN} - tensors.keys()
+        if _HIDDEN in wanted - tensors.keys():
+            # Pretrained on ratings nothing was hidden. As the backbone, it is for every seed the same.
+            tensors[_HIDDEN] = module.hidden.detach() * 0
         there = {name for name in tensors if not name.startswith(_OWN)} - {_HIDDEN}
         shapes = module.state_dict()
         differing = sorted(

@@ -30,7 +30,7 @@ def finetune(
     """
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= sources.content() | {"code": code, "threads": workplace.threads}
+    common |= sources.content(spec["model"]) | {"code": code, "threads": workplace.threads}
     prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
 
     def fingerprint(seed: int) -> str:

@@ -43,7 +43,7 @@ def predict(
     Raises UserError naming the seeds that failed, after all others are done.
     """
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = sources.content() | {"code": code, "threads": workplace.threads}
+    common = sources.content(spec["model"]) | {"code": code, "threads": workplace.threads}
     prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
 
     def fingerprint(seed: int) -> str:

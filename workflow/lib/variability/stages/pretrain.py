@@ -31,7 +31,7 @@ def pretrain(
     resumes after its last epoch. Raises UserError if the training diverges: there is nothing that could be fine-tuned.
     """
     parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
-    fingerprint = files.digest(parts | sources.content())
+    fingerprint = files.digest(parts | sources.content(spec["model"]))
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
