@@ -153,4 +153,6 @@ def test_prompts_need_a_tower_that_can_read():
     assert "weights: pretrained" in problems("pretrain:x", head="prompts")["options.head"]
     assert "take it out" in problems(head="random", prompt="a {}")["options.prompt"]
     assert not problems(head="prompts", prompt=["a {}", "the {}"])
+    cut = entry("org/name") | {"preprocess": {"size": 64, "resize": 32}}
+    assert "cut out of" in str(*registry.find("providers", "clip")(cut).check())
     assert "did you mean 'pretrained'?" in problems("pretraind")["weights"]

@@ -42,3 +42,14 @@ def test_new_augmentations_in_every_epoch_leave_nothing_to_store_and_views_do():
 def test_views_of_no_augmentation_are_the_images_as_they_are():
     plain, views = stored_of(), stored_of(recipe={"augmentation": {"views": 4}})
     assert plain.specs == views.specs
+
+
+def test_augmentation_of_images_is_nothing_to_texts():
+    tasks = {"reviews": {"dataset": "clinc150", "text": {"max_length": 8}}}
+    models = {"bert": {"provider": "transformers", "architecture": "org/name", "weights": "pretrained"}}
+    plain, augmented = (
+        stored_of(tasks=tasks, models=models, recipe={"augmentation": {"flip": flip, "views": 3}})
+        for flip in (False, True)
+    )
+    assert plain.of("bert", "reviews", "linear_probe") == "backbone"
+    assert plain.specs == augmented.specs

@@ -14,7 +14,7 @@ FACTS = {"items": 30, "target": "next_item", "max_length": 8, "exclude_seen": Tr
 RATED = FACTS | {"target": "rating"}
 SMALL = {"hidden_size": 16, "layers": 2, "heads": 2}
 BOTH = pytest.mark.parametrize("architecture", ["bert4rec", "sasrec"])
-METHODS = {"linear_probe": {}, "partial": {"blocks": 1}, "full": {}}
+METHODS = {"linear_probe": {}, "partial": {"blocks": 1}, "full": {}, "lora": {"r": 2}, "bitfit": {}}
 
 
 def provider(architecture, weights="none", **options):
@@ -100,7 +100,9 @@ def test_only_what_is_asked_for_is_scored_over_the_whole_catalogue(architecture)
 @pytest.mark.parametrize("facts", [FACTS, RATED])
 @pytest.mark.parametrize("kind", METHODS)
 def test_methods_train_what_they_say_and_nothing_else(architecture, facts, kind):
-    made, method = network(architecture, facts=facts), registry.find("methods", kind)(METHODS[kind])
+    method = registry.find("methods", kind)(METHODS[kind])
+    made = method.attach(network(architecture, facts=facts))
+    method.draw(made, 0)
     names = method.trainable(made)
     networks.freeze(made, names)
     networks.train_mode(made, names, method.active(made))

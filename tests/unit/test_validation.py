@@ -218,6 +218,43 @@ def test_best_needs_validation_examples():
     ]
 
 
+def test_what_a_recipe_asks_for_in_vain_is_told():
+    def numbers(config):
+        options = {"letters": "abc", "fonts": ["DejaVu Sans"], "target": "rotation"}
+        config["tasks"] = {"turned": {"dataset": "glyphs", "options": options, "image": {"size": 8}}}
+        config["metrics"] = ["rmse"]
+        config["recipe"] = {"label_smoothing": 0.1, "augmentation": {"flip": True}}
+        config["pretraining"], config["models"] = {}, {"one": {"architecture": "squeezenet1_1"}}
+
+    found = problems(numbers)
+    assert "recipe.label_smoothing: changes nothing in regression; take it out" in found
+    assert not [each for each in found if each.startswith("recipe.augmentation")]
+    used = put("recipe", {"label_smoothing": 0.1, "augmentation": {"flip": True}})
+    assert not [each for each in problems(used) if each.startswith("recipe")]
+
+
+def test_a_model_that_has_no_seed_is_run_once():
+    config = {
+        "study": "counted",
+        "seeds": [0, 1, 2],
+        "models": {"popular": {"provider": "counting", "architecture": "popularity"}},
+        "tasks": {
+            "next": {"dataset": "category_walks", "options": {"users": 20}, "interactions": {"max_length": 5}},
+        },
+        "methods": {"linear_probe": {}, "full": {}},
+        "recipe": {"augmentation": {"flip": True}},
+    }
+    found = problems(lambda good: (good.clear(), good.update(config)))
+    assert [each for each in found if each.startswith("models.popular")] == [
+        "models.popular: has neither a method nor a seed, so its 6 runs of a task would be one and the same; add to "
+        "grid.exclude: {model: popular, method: [full]}, {model: popular, seed: [1, 2]}"
+    ]
+    assert "recipe.augmentation: changes nothing of interactions; take it out" in found
+    config["grid"] = {"exclude": [{"model": "popular", "method": ["full"]}, {"model": "popular", "seed": [1, 2]}]}
+    config.pop("recipe")
+    assert not problems(lambda good: (good.clear(), good.update(config)))
+
+
 def test_the_best_checkpoint_of_each_cell_needs_validation_examples():
     def edit(config):
         config["checkpoints"] = "best"

@@ -13,7 +13,7 @@ ROOT = Path(workflow.basedir)
 # Scripts inherit it: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
-from variability import contents, extras, registry, validation
+from variability import contents, extras, frameworks, registry, validation
 from variability.device import gpu_count
 from variability.errors import UserError
 from variability.mirrors import find_file, mirrors_from
@@ -379,13 +379,19 @@ def environment(names):
 
 
 def gpus(wildcards):
-    """One GPU per training job, wherever there is one.
+    """One GPU per training job, wherever there is one and the model's framework computes on it.
 
     A local machine without a GPU trains on the CPU: claiming a GPU there would let `--resources gpu=2` hold all but
     two cores idle.
     """
+    if not frameworks.of(study.model_entry(wildcards.model)).ON_GPU:
+        return 0
     elsewhere = workflow.non_local_exec or workflow.remote_exec
     return 1 if elsewhere or gpu_count() else 0
+
+
+def prepare_threads(wildcards):
+    return registry.find("datasets", study.task_entry(wildcards.task)["dataset"]).THREADS
 
 
 # The last word ----------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ rule prepare:
         "<results>/prepare/{task}/prepare.log",
     conda:
         prepare_environment
+    threads: prepare_threads
     params:
         spec=prepare_spec,
     script:

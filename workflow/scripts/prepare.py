@@ -6,4 +6,4 @@ with journal(snakemake.log[0]):
     from variability.stages.prepare import prepare
 
     source = Path(snakemake.input.manifest).parent / "files" if snakemake.input.get("manifest") else None
-    prepare(snakemake.params.spec, source, Path(snakemake.output.task).parent)
+    prepare(snakemake.params.spec, source, Path(snakemake.output.task).parent, snakemake.threads)

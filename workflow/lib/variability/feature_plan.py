@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Any
 
-from variability import recipe
+from variability import recipe, registry
 from variability.files import digest
 from variability.methods import BACKBONE
 from variability.study import Cell, Study, sorted_keys
@@ -22,7 +22,7 @@ class FeaturePlan:
         That is where nothing is frozen, every seed has a backbone of its own, or each epoch asks for new augmentations.
         """
         frozen, settings = self._study.method(method).frozen(), self._study.recipe(model, task, method)
-        augments = recipe.augments(settings["augmentation"])
+        augments = self._augments(task, settings["augmentation"])
         fresh = augments and not settings["augmentation"]["views"]
         if frozen is None or not self._study.stores_features(model) or fresh:
             return None
@@ -48,19 +48,23 @@ class FeaturePlan:
             if own := self.of(*cell):
                 # Any network has a backbone, so its features are not the method's.
                 kind = None if self._study.method(method).frozen() == BACKBONE else self._study.method_entry(method)
-                found[model, task, own] = self._spec(model, kind, self._study.recipe(*cell))
+                found[model, task, own] = self._spec(model, task, kind, self._study.recipe(*cell))
             elif before := self.before(*cell):
-                found[model, task, before] = self._spec(model, None, recipe.DEFAULTS)
+                found[model, task, before] = self._spec(model, task, None, recipe.DEFAULTS)
         return found
 
-    def _spec(self, model: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
+    def _augments(self, task: str, augmentation: dict[str, Any]) -> bool:
+        modality = registry.find("modalities", self._study.task_entry(task)["modality"])
+        return modality.AUGMENTED and recipe.augments(augmentation)
+
+    def _spec(self, model: str, task: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
         augmentation = settings["augmentation"]
         return sorted_keys(
             {
                 "model": self._study.model_entry(model),
                 "method": method and {key: value for key, value in method.items() if key != "name"},
                 "precision": settings["precision"],
-                "augmentation": augmentation if recipe.augments(augmentation) else recipe.DEFAULTS["augmentation"],
+                "augmentation": augmentation if self._augments(task, augmentation) else recipe.DEFAULTS["augmentation"],
                 "limit_gb": self._study.compute["features_gb"],
             }
         )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,23 @@ BATCH = 256
 LAYOUTS = {"channels last": torch.channels_last, "as indexed": torch.contiguous_format}
 #: Bytes of activations that a job may hold in memory, where no rule has stored them.
 MEMORY = 10**9
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What a frozen prefix makes of all inputs, see ``store``: not computed yet."""
+
+    prefix: nn.Module
+    inputs: Inputs
+    trains: np.ndarray
+    device: str
+    form: str
+
+    def bytes(self) -> int:
+        return estimate(self.prefix, self.inputs, self.trains, self.device, self.form)
+
+    def store(self, target: Path) -> dict[str, Any]:
+        return store(self.prefix, self.inputs, self.trains, self.device, self.form, target)
 
 
 @torch.no_grad()

@@ -65,6 +65,8 @@ def _cross_problems(config: dict[str, Any], mirrors: Sequence[Path]) -> Iterator
     if None not in imported.values():
         yield from _grid_problems(config, imported)
     yield from _recipe_problems(config)
+    yield from _idle_problems(config)
+    yield from _unseeded_problems(config)
 
 
 def _import_problems(
@@ -329,6 +331,41 @@ def _recipe_problems(config: dict[str, Any]) -> Iterator[Problem]:
         for wanting in ("checkpoint: best", "early_stopping"):
             if any(r["checkpoint"] == "best" if wanting == "checkpoint: best" else r["early_stopping"] for r in used):
                 yield Problem(f"{key}.split.validation", f"is 0, but the recipe's {wanting} needs validation examples")
+
+
+def _idle_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """What a recipe asks for and no task of the study has a use for."""
+    study = Study(config)
+    used = [(study.task_entry(task), study.recipe(model, task, method)) for model, task, method in study.seeds]
+    for name, entry in config.get("pretraining", {}).items():
+        used.append((study.task_entry(name), resolve(entry.get("recipe"))))
+    modalities = {task["modality"] for task, settings in used if augments(settings["augmentation"])}
+    if modalities and not any(registry.find("modalities", name).AUGMENTED for name in modalities):
+        yield Problem("recipe.augmentation", f"changes nothing of {' and '.join(sorted(modalities))}; take it out")
+    kinds = {task["kind"] for task, settings in used if settings["label_smoothing"]}
+    if kinds and not any(registry.find("kinds", name).SMOOTHED for name in kinds):
+        yield Problem("recipe.label_smoothing", f"changes nothing in {' and '.join(sorted(kinds))}; take it out")
+
+
+def _unseeded_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """Runs that would repeat each other to the last bit, and look like a method without any noise."""
+    study = Study(config)
+    runs: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    for (model, task, method), seeds in study.seeds.items():
+        known = _known("providers", config["models"][model], "torchvision")
+        if known and not frameworks.of(study.model_entry(model)).SEEDED:
+            runs.setdefault((model, task), []).extend((method, seed) for seed in seeds)
+    for model in dict.fromkeys(model for (model, _), made in runs.items() if len(made) > 1):
+        made = next(made for (name, _), made in runs.items() if name == model and len(made) > 1)
+        methods, seeds = (list(dict.fromkeys(part)) for part in zip(*made, strict=True))
+        excluded = [
+            f"{{model: {model}, {key}: {of[1:]}}}" for key, of in (("method", methods), ("seed", seeds)) if of[1:]
+        ]
+        yield Problem(
+            f"models.{model}",
+            f"has neither a method nor a seed, so its {len(made)} runs of a task would be one and the same; "
+            f"add to grid.exclude: {', '.join(excluded)}".replace("'", ""),
+        )
 
 
 def _option_problems(

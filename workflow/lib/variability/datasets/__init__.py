@@ -58,6 +58,9 @@ class Dataset(WithExtras, ABC):
     #: Kinds of task that its targets can serve, the one first that is meant where a task does not say.
     KINDS: ClassVar[tuple[str, ...]] = ("classification",)
 
+    #: Examples that it is worth reading at a time; whatever their number, what is read is the same.
+    THREADS: ClassVar[int] = 1
+
     #: What a task's split is where the config does not say.
     SPLIT: ClassVar[dict[str, Any]] = {}
 

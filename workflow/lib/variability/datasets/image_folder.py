@@ -25,6 +25,7 @@ class ImageFolder(Dataset):
     Classes and files are in the order of their names.
     """
 
+    THREADS: ClassVar[int] = 4
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "a directory, an archive, or an archive's name in a mirror"},
         "url": {"type": "string", "description": "where to fetch an archive; wants sha256"},

@@ -24,6 +24,7 @@ class ImageTable(Dataset):
     which where they could be both. Images are named from the folder ``images``, that of the table if left out.
     """
 
+    THREADS: ClassVar[int] = 4
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the table, or its name in a mirror"},
         "url": {"type": "string", "description": "where to fetch the table; wants sha256"},

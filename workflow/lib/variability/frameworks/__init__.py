@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from variability.tasks import PreparedTask
 
 
+class Frozen(Protocol):
+    """Activations that could be stored."""
+
+    def bytes(self) -> int:
+        """How many they would take."""
+
+    def store(self, target: Path) -> dict[str, Any]:
+        """Computes and writes them; what has to be known to read them, as plain values."""
+
+
 class Framework(ABC):
     """The networks of a (model, task, method) in one library, for one seed after another, on one device.
 
@@ -31,6 +41,10 @@ class Framework(ABC):
     FED: ClassVar[bool] = False
     #: Whether what is frozen can be computed by the rule ``features`` and trained on from there.
     STORES_FEATURES: ClassVar[bool] = False
+    #: Whether it computes on a GPU where there is one.
+    ON_GPU: ClassVar[bool] = True
+    #: Whether method, recipe and seed make a difference; else a model has one run of each task.
+    SEEDED: ClassVar[bool] = True
     #: Packages whose versions a run's record states.
     PACKAGES: ClassVar[tuple[str, ...]]
 
@@ -88,6 +102,13 @@ class Framework(ABC):
 
         checkpoint: what ``save_trained`` wrote; None if there is no after. rows: by split. Inference is in fp32.
         """
+
+    def frozen(self, precision: str, augmentation: Mapping[str, Any]) -> Frozen | None:
+        """What the frozen part makes of the task's examples, where the framework STORES_FEATURES.
+
+        None where the network cannot be cut. Raises UserError if the device lacks the precision.
+        """
+        raise NotImplementedError(f"{type(self).__name__} computes what is frozen batch by batch")
 
     @abstractmethod
     def input_spec(self) -> dict[str, Any]:

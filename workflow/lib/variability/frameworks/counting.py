@@ -24,14 +24,15 @@ _PART = 512
 class Counting(Framework):
     """What ``providers.counting`` names: nothing is random, and the method, the recipe and the seed change nothing."""
 
-    PACKAGES: ClassVar[tuple[str, ...]] = ("scipy",)
+    PACKAGES: ClassVar[tuple[str, ...]] = ("scipy", "torch")
+    ON_GPU: ClassVar[bool] = False
+    SEEDED: ClassVar[bool] = False
 
     configure = staticmethod(devices.configure)
 
     @staticmethod
     @contextmanager
     def lease() -> Iterator[str]:
-        # Counting is no work for a GPU.
         yield "cpu"
 
     def __init__(self, model, method, sources, device):

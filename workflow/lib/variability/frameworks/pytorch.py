@@ -70,6 +70,16 @@ class Pytorch(Framework):
                 said = inference.outputs(feeds[phase].module, feeds[phase].inputs, chosen, data.summary)
                 yield phase, split, said.numpy()
 
+    def frozen(self, precision, augmentation):
+        from variability import features
+        from variability.precision import require
+
+        require(self._device, precision)
+        self._untrained.network(seed=0)
+        self._untrained.module.eval()
+        cut, given = self._untrained.cut, self._given(augmentation)
+        return cut and features.Frozen(cut.prefix, given, self.task.may_train, self._device, precision)
+
     def input_spec(self):
         return self._untrained.provider.input_spec(self.task.facts)
 

@@ -39,6 +39,8 @@ class Kind(ABC):
     LOSS_UNIT: ClassVar[str]
     #: What ``loss`` is, by name, for frameworks other than torch: cross_entropy, squared_error.
     LOSS: ClassVar[str | None] = None
+    #: Whether ``label_smoothing`` changes the loss.
+    SMOOTHED: ClassVar[bool] = True
     #: NumPy type of the stored labels.
     LABELS: ClassVar[type]
 

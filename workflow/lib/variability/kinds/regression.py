@@ -23,6 +23,7 @@ class Regression(Kind):
     MEASURE_LABEL: ClassVar[str] = "RMSE"
     MEASURE_UNIT: ClassVar[str] = "in the target's unit"
     LOSS_UNIT: ClassVar[str] = "share of the variance"
+    SMOOTHED: ClassVar[bool] = False
     LOSS: ClassVar[str] = "squared_error"
     LABELS: ClassVar[type] = np.float64
 

@@ -32,6 +32,8 @@ class Modality(ABC):
     FEED: ClassVar[str]
     #: Whether models need the examples in a form of their own, made once by the rule ``tokenize``.
     TOKENIZED: ClassVar[bool] = False
+    #: Whether a recipe's ``augmentation`` changes what is fed.
+    AUGMENTED: ClassVar[bool] = False
 
     def __init__(self, options: dict[str, Any]):
         self.options = options

@@ -20,6 +20,7 @@ class Image(Modality):
     DEFAULTS: ClassVar[dict[str, Any]] = {"color": "rgb"}
     REQUIRED: ClassVar[tuple[str, ...]] = ("size",)
     FEED: ClassVar[str] = "variability.modalities._images"
+    AUGMENTED: ClassVar[bool] = True
 
     def write(self, path, examples, rows, label, threads):
         from tqdm import tqdm

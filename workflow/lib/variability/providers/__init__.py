@@ -116,5 +116,18 @@ class ImageProvider(Provider):
         image_size: side of the task's stored images in pixels, which networks without named weights take as it is.
         """
 
+    def with_own(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """What a release wants, and on top of it what the model's own ``preprocess`` says."""
+        own = self.model.get("preprocess", {})
+        # Of a size alone the whole image is seen.
+        return wanted | ({"resize": own["size"]} if "size" in own else {}) | own
+
+    def size_problems(self) -> Iterator[Problem]:
+        """What is wrong with the sizes that the model's own ``preprocess`` asks for."""
+        own = self.model.get("preprocess", {})
+        if own.get("size", 0) > own.get("resize", own.get("size", 0)):
+            message = f"{own['size']} is cut out of an image of side resize, {own['resize']}, and cannot be larger"
+            yield Problem("preprocess.size", message)
+
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
         return self.preprocess(facts["size"])

@@ -35,11 +35,8 @@ class NamedImageProvider(ImageProvider):
     def preprocess(self, image_size: int) -> dict[str, Any]:
         for problem in self.check():
             raise UserError(f"models: {problem}")
-        own = self.model.get("preprocess", {})
         wanted = self.released_preprocess() if self.weights_kind == "named" else self._plain_preprocess(image_size)
-        if "size" in own:
-            wanted["resize"] = own["size"]  # the whole image is seen, unless the model's entry gives a resize too
-        wanted |= own
+        wanted = self.with_own(wanted)
         if problem := self._wrong_size(wanted["size"]):
             raise UserError(f"{problem}; set the task's image.size or the model's preprocess.size")
         return wanted
@@ -49,13 +46,10 @@ class NamedImageProvider(ImageProvider):
         return weights_kind(self.model["weights"])
 
     def size_problems(self) -> Iterator[Problem]:
-        """What is wrong with the sizes that the model's own ``preprocess`` asks for."""
         own = self.model.get("preprocess", {})
         if problem := self._wrong_size(own["size"]) if "size" in own else None:
             yield Problem("preprocess.size", problem)
-        if own.get("size", 0) > own.get("resize", own.get("size", 0)):
-            message = f"{own['size']} is cut out of an image of side resize, {own['resize']}, and cannot be larger"
-            yield Problem("preprocess.size", message)
+        yield from super().size_problems()
 
     def option_problems(self, known: list[str], refused: dict[str, str]) -> Iterator[Problem]:
         """Options that the architecture does not have, or that are not the model's to set: {option: why}."""

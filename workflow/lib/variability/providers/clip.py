@@ -49,6 +49,7 @@ class Clip(HubProvider, ImageProvider):
             yield Problem("options.head", f"prompts needs a text tower that knows what it reads: weights: {PRETRAINED}")
         if "prompt" in options and not self._prompted:
             yield Problem("options.prompt", "is for head: prompts; take it out")
+        yield from self.size_problems()
 
     def unfit(self, config: Mapping[str, Any]) -> str | None:
         if not {"vision_config", "text_config"} <= set(config):
@@ -78,7 +79,7 @@ class Clip(HubProvider, ImageProvider):
         _clip.draw_head(network, seed)
 
     def preprocess(self, image_size: int) -> dict[str, Any]:
-        own, said = self.model.get("preprocess", {}), self._said()
+        said = self._said()
         side = _side(said.get("crop_size")) or read_json(self._folder / "config.json")["vision_config"].get(
             "image_size", 224
         )
@@ -90,9 +91,7 @@ class Clip(HubProvider, ImageProvider):
             "std": list(said.get("image_std", usual["std"])),
             "interpolation": _INTERPOLATIONS.get(said.get("resample"), "bicubic"),
         }
-        if "size" in own:
-            wanted["resize"] = own["size"]
-        return wanted | own
+        return self.with_own(wanted)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
         return self.preprocess(facts["size"]) | {"assets": read_json(self.assets)["sha256"]}

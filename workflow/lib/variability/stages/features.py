@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from variability import files, locks, runs
 from variability.errors import UserError
 from variability.sources import Sources
@@ -41,25 +43,13 @@ def features(
 
 def _features(spec: dict[str, Any], sources: Sources, target: Path, threads: int) -> dict[str, Any]:
     with runs.Workplace(spec["model"], threads) as workplace:
-        place = workplace.device
-        import numpy as np
-
-        from variability import features, precision
-        from variability.untrained import Untrained
-
-        form = spec["precision"]
-        precision.require(place, form)
-        task = runs.open_task(sources.task)
-        untrained = Untrained(spec["model"], spec["method"], task, sources, place)
-        untrained.network(seed=0)
-        untrained.module.eval()
-        given = task.examples.inputs(task, untrained.provider, sources.tokens, place, spec["augmentation"])
+        framework = workplace.framework(spec["model"], spec["method"], sources, workplace.device)
+        frozen = framework.frozen(spec["precision"], spec["augmentation"])
         # Something has to lie there: the rule declares it.
         np.save(target, np.zeros(0, np.float32), allow_pickle=False)
-        if untrained.cut is None:
+        if frozen is None:
             return {"stored": False, "reason": "the network cannot be cut where its frozen part ends"}
-        asked = (untrained.cut.prefix, given, task.may_train, place, form)
-        size = features.estimate(*asked)
+        size = frozen.bytes()
         _log.info("%s: %.3f GB of activations, %g GB allowed", target.parent, size / 1e9, spec["limit_gb"])
         if size > spec["limit_gb"] * 1e9:
             reason = f"{size / 1e9:.2f} GB of activations, more than compute.features_gb allows ({spec['limit_gb']:g})"
@@ -70,5 +60,5 @@ def _features(spec: dict[str, Any], sources: Sources, target: Path, threads: int
                 f"{target} would take {size / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB left; make room, or "
                 "lower compute.features_gb, past which nothing is stored"
             )
-        said = features.store(*asked, target)
+        said = frozen.store(target)
         return {"stored": True, "reason": None, "bytes": size, "activations": said, "sha256": files.sha256(target)}

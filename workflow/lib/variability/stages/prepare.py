@@ -19,7 +19,7 @@ from variability.tasks import FILES
 _log = logging.getLogger(__name__)
 
 
-def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: int = 4) -> None:
+def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: int = 1) -> None:
     """Writes inputs.npy, examples.parquet and task.json to ``target``.
 
     task: ``{name, dataset, options, kind, modality, input, split}``. folder: what ``download`` filled, beside its
