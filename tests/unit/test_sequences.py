@@ -7,7 +7,8 @@ import torch
 from variability import files, modalities
 from variability.datasets import _interactions
 from variability.errors import UserError
-from variability.modalities._sequences import HIDDEN, NONE, NOT_ASKED, UNTOLD, Histories, Sequences
+from variability.histories import HIDDEN, NONE, NOT_ASKED, UNTOLD, Histories
+from variability.modalities._sequences import Sequences
 from variability.tasks import PreparedTask
 
 # Two users of items 0 to 5 and 2, 6, 7, 0, 1, in time; every item is numbered as it is.

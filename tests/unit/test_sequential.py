@@ -6,7 +6,7 @@ import torch
 
 from variability import kinds, networks, registry, seeding
 from variability.errors import UserError
-from variability.modalities._sequences import HIDDEN, NONE, NOT_ASKED
+from variability.histories import HIDDEN, NONE, NOT_ASKED
 
 pytest.importorskip("transformers", reason="the extra transformers is not installed")
 

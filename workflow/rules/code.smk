@@ -3,7 +3,7 @@ from functools import cache
 
 from snakemake.iocontainers import Wildcards
 
-from variability import provenance
+from variability import methods, provenance
 
 # A rule's ``input: code`` lists the library files its stage imports, and its script, with their checksums. Snakemake
 # compares so small a file by content: a touch of the code reruns nothing, an edit what imports the edited file.
@@ -48,7 +48,7 @@ def tokenize_code(wildcards):
 
 def pretrain_code(wildcards):
     task = study.pretraining_of(wildcards.model)
-    return code_of("pretrain", *study.plugins(wildcards.model, task), plugin("methods", "full"))
+    return code_of("pretrain", *study.plugins(wildcards.model, task), plugin("methods", methods.PRETRAINING["kind"]))
 
 
 def features_code(wildcards):

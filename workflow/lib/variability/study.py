@@ -16,7 +16,7 @@ from variability.datasets import Dataset
 from variability.files import digest
 from variability.metrics import scalars
 from variability.selection import matches, selects
-from variability.weights import weights_kind
+from variability.weights import pretraining_of, weights_kind
 
 COMPUTE = {
     "threads": 1,
@@ -228,7 +228,7 @@ class Study:
         return list(dict.fromkeys((self.assets_key(model), task) for model, task in pairs if self.tokenized(task)))
 
     def pretrain_spec(self, model: str) -> dict[str, Any]:
-        name = self.model_entry(model)["weights"].removeprefix("pretrain:")
+        name = self.pretraining_of(model)
         entry = self.config["pretraining"][name]
         return sorted_keys(
             {
@@ -239,8 +239,9 @@ class Study:
             }
         )
 
-    def pretraining_of(self, model: str) -> str:
-        return self.model_entry(model)["weights"].removeprefix("pretrain:")
+    def pretraining_of(self, model: str) -> str | None:
+        """The pretraining that a model's weights come from, if it is one of the study's."""
+        return pretraining_of(self.model_entry(model)["weights"])
 
     def finetune_spec(self, model: str, task: str, method: str, block: int) -> dict[str, Any]:
         return sorted_keys(self.predict_spec(model, task, method, block) | {"recipe": self.recipe(model, task, method)})

@@ -13,7 +13,7 @@ from variability.mirrors import find_file, missing_file
 from variability.recipe import augments, resolve
 from variability.selection import as_list
 from variability.study import Study, with_model_defaults, with_task_defaults
-from variability.weights import weights_kind
+from variability.weights import pretraining_of, weights_kind
 
 FAMILIES = ("models", "tasks", "methods")
 
@@ -100,7 +100,7 @@ def _model_problems(
     kind = weights_kind(model["weights"])
     if kind == "pretrain":
         known = list(config.get("pretraining", {}))
-        name = model["weights"].removeprefix("pretrain:")
+        name = pretraining_of(model["weights"])
         if name not in known:
             yield Problem(f"{key}.weights", f"no pretraining is named {name!r}; {registry.suggest(name, known)}")
     if kind == "file" and not find_file(model["weights"], mirrors):
@@ -186,9 +186,9 @@ def _framework_problems(config: dict[str, Any]) -> Iterator[Problem]:
         for model, task, method in study.seeds
     ]
     for name, entry in config.get("pretraining", {}).items():
-        models = [model for model in known if study.model_entry(model)["weights"] == f"pretrain:{name}"]
+        models = [model for model in known if study.pretraining_of(model) == name]
         key = f"pretraining.{name}"
-        fitted += [(key, model, {"kind": "full"}, resolve(entry.get("recipe")), f"{key}.") for model in models]
+        fitted += [(key, model, methods.PRETRAINING, resolve(entry.get("recipe")), f"{key}.") for model in models]
     found: dict[tuple[str, str], list[str]] = {}
     for key, model, method, settings, above in fitted:
         if model in known and method["kind"] in registry.names("methods"):

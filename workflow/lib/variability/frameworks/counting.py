@@ -36,7 +36,7 @@ class Counting(Framework):
         yield "cpu"
 
     def __init__(self, model, method, sources, device):
-        from variability.modalities._sequences import Histories
+        from variability.histories import Histories
 
         self.task = runs.open_task(sources.task)
         self._provider = registry.find("providers", model["provider"])(model)
@@ -100,20 +100,19 @@ class Counting(Framework):
         """Summaries of the scores of all items, see ``Kind.summary``."""
         import torch
 
-        from variability.modalities._sequences import Sequences
-
-        inputs = Sequences(self._histories, None, "cpu")
         parts = [rows[at : at + _PART] for at in range(0, len(rows), _PART)]
-        said = (inputs.candidates(torch.from_numpy(self._scores(part)), part) for part in parts)
-        return torch.cat([data.summary(each, part).float() for each, part in zip(said, parts, strict=True)])
+        scores = (torch.from_numpy(self._scores(part)) for part in parts)
+        return torch.cat([data.summary(each, part).float() for each, part in zip(scores, parts, strict=True)])
 
     def _scores(self, rows: np.ndarray) -> np.ndarray:
-        """float64 (rows, items); nothing is known before counting, and all items score 0."""
+        """float64 (rows, items), -inf of what cannot be the answer. Before counting all others score 0."""
         scores = np.zeros((len(rows), self.task.facts["items"]))
         if "popularity" in self._counted:
             scores += self._counted["popularity"]
         elif self._counted:
             scores += (self._taken(*self._histories.before(rows), len(rows)) @ _unpacked(self._counted)).toarray()
+        if seen := self._histories.seen(rows):
+            scores[seen] = -np.inf
         return scores
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: What stays frozen where only the head trains: every network has it, whatever its method.
 BACKBONE = "backbone"
+#: The method that pretraining is by.
+PRETRAINING = {"name": "pretrain", "kind": "full"}
 
 
 class Method(WithExtras, ABC):

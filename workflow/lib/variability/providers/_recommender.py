@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from variability import seeding
-from variability.modalities._sequences import HIDDEN, NONE, NOT_ASKED
+from variability.histories import HIDDEN, NONE, NOT_ASKED
 
 #: SD of the drawn vectors of items, as of the words of BERT and GPT-2.
 SD = 0.02

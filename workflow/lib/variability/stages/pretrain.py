@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, locks, runs
+from variability import files, locks, methods, runs
 from variability.errors import UserError
 from variability.sources import Sources
 
@@ -12,7 +12,6 @@ _log = logging.getLogger(__name__)
 
 
 #: All of a network is pretrained.
-METHOD = {"name": "pretrain", "kind": "full"}
 
 
 def pretrain(
@@ -54,7 +53,7 @@ def _train(
 ) -> None:
     model, recipe, seed = spec["model"], spec["recipe"], spec["seed"]
     name, state = sources.task.parent.name, target.parent / ".state.safetensors"
-    framework = workplace.framework(model, METHOD, sources, workplace.device)
+    framework = workplace.framework(model, methods.PRETRAINING, sources, workplace.device)
     report = runs.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
     result = framework.fit(seed, recipe, state, fingerprint, report)
     if result.status != "completed":
