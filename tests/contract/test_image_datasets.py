@@ -245,6 +245,26 @@ def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(
     assert len(examples) == 12 and examples.read(11).shape == (6, 6, 3)
 
 
+def test_words_for_nothing_are_classes_and_groups_but_no_numbers(photos):
+    examples = plugin("image_table", **listed(photos, ("NA", "null"), who=["None", "7", "07"] * 4), group="who").load(
+        None
+    )
+    assert examples.class_names == ["NA", "null"] and examples.groups.tolist() == [2, 1, 0] * 4
+    options = listed(photos, (1.5, "NA", 2.0))
+    assert plugin("image_table", **options).kinds() == ("regression",)
+    with pytest.raises(UserError, match=r"row 2 has nothing in 'label'.*target: class"):
+        plugin("image_table", **options).load(None)
+    assert plugin("image_table", **options, target="class").load(None).class_names == ["1.5", "2.0", "NA"]
+
+
+def test_quotes_in_a_table_of_images_mean_what_they_mean_in_any_table(photos):
+    options = listed(photos, ('5" disk', '"a" disk'), "list.tsv")
+    with pytest.raises(UserError, match="say `quotes: true`"):
+        plugin("image_table", **options).load(None)
+    assert plugin("image_table", **options, quotes=True).load(None).class_names == ['"a" disk', '5" disk']
+    assert problems("image_table", **listed(photos, table="list.parquet"), quotes=True)[0].startswith("quotes:")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

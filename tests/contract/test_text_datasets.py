@@ -36,7 +36,10 @@ def write(path, rows=ROWS, names=("text", "label", "part")):
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
 def test_a_table_is_read_as_it_was_written_whatever_its_format(tmp_path, suffix):
     path = write(tmp_path / f"reviews{suffix}")
-    examples = plugin("text_table", path=str(path), partition="part").load(None)
+    quotes = {"quotes": True} if suffix == ".tsv" else {}
+    dataset = plugin("text_table", path=str(path), partition="part", **quotes)
+    assert not list(dataset.check())
+    examples = dataset.load(None)
     assert [examples.read(at) for at in range(4)] == [text for text, _, _ in ROWS]
     assert examples.class_names == ["no", "yes"]
     assert examples.labels.dtype == np.int64 and examples.labels.tolist() == [0, 1, 0, 1]
@@ -98,6 +101,92 @@ def test_what_does_not_fit_is_named(tmp_path):
     (tmp_path / "e.json").write_text("{")
     with pytest.raises(UserError, match=r"e\.json cannot be read as a list of records"):
         plugin("text_table", path=str(tmp_path / "e.json")).load(None)
+
+
+GLUE = 'text\tlabel\n"hello world\t1\nfoo "bar"\t0\n"baz" qux\t1\n"last"\t0\n'
+EXCEL = 'text\tlabel\n"she said ""hi"""\t1\nfoo\t0\n'
+
+
+def texts(path, content, **options):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    examples = plugin("text_table", path=str(path), **options).load(None)
+    return [examples.read(at) for at in range(len(examples))], [examples.class_names[at] for at in examples.labels]
+
+
+def test_quotes_belong_to_the_values_of_a_tsv_unless_it_is_said_that_they_enclose_them(tmp_path):
+    said = ['"hello world', 'foo "bar"', '"baz" qux', '"last"']
+    assert texts(tmp_path / "a.tsv", GLUE) == (said, ["1", "0", "1", "0"])
+    assert texts(tmp_path / "b.tsv", EXCEL, quotes=True)[0] == ['she said "hi"', "foo"]
+    assert texts(tmp_path / "b.tsv", EXCEL, quotes=False)[0] == ['"she said ""hi"""', "foo"]
+    assert texts(tmp_path / "a.csv", GLUE.replace("\t", ","), quotes=False)[0] == said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.tsv", EXCEL, "say `quotes: true`, or `quotes: false`"),
+        ("a.tsv", '"text"\t"label"\n"a"\t"b"\n', "say `quotes: true`, or"),
+        ("a.tsv", 'text\tlabel\n"two\nlines"\t1\n', "line 2 has 1 value, but there are 2 columns.*`quotes: true`"),
+        ("a.tsv", "text\tlabel\na\t1\nb\tc\t1\n", "line 3 has 3 values, but there are 2 columns"),
+        ("a.csv", 'text,label\na,1\n"b,0\nc,1\n', "row of line 3 is not closed"),
+        ("a.csv", 'text,label\n"a,1\nb,0\n"c" d,1\n', r"row of line 2 .*\(line 4: .*`quotes: false`"),
+        ("a.csv", "text,label,text\na,1,b\n", "2 columns named 'text'; rename"),
+        ("a.csv", "text,label\n", "holds no rows"),
+        ("a.csv", "", "holds no rows"),
+        ("a.csv", "text,label\né,1\n".encode("latin-1"), "not in UTF-8 .line 2, byte 0xe9.; save it as UTF-8"),
+        ("a.tsv", "text\tlabel\na\t1\n".encode("utf-16"), "not in UTF-8"),
+        ("a.json", "text".encode("utf-16"), "not in UTF-8"),
+        ("a.json", "[]", "holds none"),
+        ("a.json", '{"text": ["a"]}', "is no list"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"text"\n', "line 2: "),
+        ("a.jsonl", '{"text": "a", "label": 1}\n[1]\n', r"row 1 is \[1\]"),
+        ("a.jsonl", '{"text": "a", "label": 1}\n{"label": 1}\n', "text of row 1 is None"),
+        ("a.jsonl", '{"text": "a", "label": NaN}\n', "label of row 0 is missing"),
+        ("a.jsonl", '{"text": "a", "label": "\\ud83d"}\n', "label of row 0 .*half a character"),
+        ("a.csv", "text,label\na,1\nb,1.0\n", "the labels '1' and '1.0' are one number"),
+    ],
+)
+def test_a_table_that_would_be_misread_is_refused(tmp_path, name, content, said):
+    with pytest.raises(UserError, match=said):
+        texts(tmp_path / name, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "\ufefftext,label\r\nNA,null\r\n\r\n,None\r\n"),
+        ("a.tsv", "\ufefftext\tlabel\tother\nNA\tnull\tx\n\tNone\t\n"),
+        ("a.csv", "text,label,,\nNA,null,,\n,None,,,\n"),
+        ("a.jsonl", '\ufeff{"text": "NA", "label": "null", "more": 1}\r\n{"text": "", "label": "None"}\r\n'),
+    ],
+)
+def test_words_for_nothing_are_words_and_marks_of_other_programs_are_none(tmp_path, name, content):
+    assert texts(tmp_path / name, content) == (["NA", ""], ["null", "None"])
+
+
+def test_a_text_may_be_long(tmp_path):
+    assert texts(tmp_path / "a.csv", f"text,label\n{'x' * 200_000},1\ny,0\n")[0] == ["x" * 200_000, "y"]
+
+
+def test_whole_numbers_name_one_class_however_they_are_stored(tmp_path):
+    for kind in (pa.int64(), pa.float64()):
+        pq.write_table(pa.table({"text": ["a", "b"], "label": pa.array([1, 0], kind)}), tmp_path / "a.parquet")
+        assert plugin("text_table", path=str(tmp_path / "a.parquet")).load(None).class_names == ["0", "1"]
+    named = ["bad", "good"]
+    assert texts(tmp_path / "a.csv", "text,label\na,1.0\nb,0.0\n", class_names=named)[1] == ["good", "bad"]
+
+
+def test_class_names_of_a_table_are_its_labels_or_have_them_for_numbers(tmp_path):
+    assert texts(tmp_path / "a.csv", "text,label\na,0\nb,1\n", class_names=["1", "0"])[1] == ["0", "1"]
+    assert texts(tmp_path / "a.csv", "text,label\na,0\nb,1\n", class_names=["x", "y"])[1] == ["x", "y"]
+
+
+def test_options_without_effect_are_said(tmp_path):
+    path = str(write(tmp_path / "train.parquet"))
+    assert problems("text_table", path=path, quotes=True)[0].startswith("quotes: is for .csv and .tsv")
+    assert "numbers have no classes" in problems("text_table", path=path, target="number", class_names=["a", "b"])[0]
+    assert problems("text_table", path=str(tmp_path), partition="part")[0].startswith("partition:")
+    assert problems("text_table", path=str(tmp_path)) == []
 
 
 def test_a_source_must_be_one_of_a_known_format_and_must_be_there(tmp_path):
@@ -166,10 +255,10 @@ def hub(monkeypatch):
 
     def load_dataset(name, config, **more):
         asked.append((name, config, more["revision"]))
+        names = ["1", "0"] if config == "numerals" else ["bad", "good"]
         assert "trust_remote_code" not in more
         if name == "no/where":
             raise ConnectionError("no network")
-        names = ["bad", "good"]
         return {
             "train": Split([("a", 1), ("b", 0)], names),
             "validation": Split([("c", 1)], names),
@@ -181,7 +270,7 @@ def hub(monkeypatch):
 
 
 def hub_text(**more):
-    return plugin("hub_text", name="org/set", config="sst2", revision="abc", text="sentence", **more)
+    return plugin("hub_text", **{"name": "org/set", "config": "sst2", "revision": "abc", "text": "sentence"} | more)
 
 
 def test_a_data_set_of_the_hub_is_kept_as_parquet_with_its_class_names(hub, tmp_path):
@@ -192,6 +281,18 @@ def test_a_data_set_of_the_hub_is_kept_as_parquet_with_its_class_names(hub, tmp_
     assert (examples.class_names, examples.labels.tolist()) == (["bad", "good"], [1, 0, 1])
     assert examples.partition.tolist() == ["train", "train", "test"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["class_names.json", "test.parquet", "train.parquet"]
+
+
+def test_labels_of_a_data_set_with_class_names_are_their_numbers_whatever_the_names(hub, tmp_path):
+    given = {"partitions": {"train": "train", "test": "validation"}, "config": "numerals"}
+    hub_text(**given).download(tmp_path, None)
+    examples = hub_text(**given).load(tmp_path)
+    assert (examples.class_names, examples.labels.tolist()) == (["1", "0"], [1, 0, 1])
+    renamed = hub_text(**given, class_names=["0", "no"]).load(tmp_path)
+    assert (renamed.class_names, renamed.labels.tolist()) == (["0", "no"], [1, 0, 1])
+    for others in (["0", "1"], ["a", "b", "c"]):
+        with pytest.raises(UserError, match="its classes are 1, 0, in this order"):
+            hub_text(**given, class_names=others).load(tmp_path)
 
 
 def test_hidden_labels_unknown_splits_and_a_missing_network_are_said(hub, tmp_path):

@@ -1,9 +1,11 @@
 """Runs from elsewhere are read by the names of their columns, and what these do not settle is refused."""
 
 import io
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import synthetic_study as synthetic
 
@@ -260,6 +262,28 @@ def test_only_the_header_of_a_file_is_read(tmp_path):
     assert tables.header(tmp_path / "runs.tsv") == ["net", "data"]
     pd.DataFrame({"net": ["a"], "data": [1]}).to_parquet(tmp_path / "runs.parquet")
     assert tables.header(tmp_path / "runs.parquet") == ["net", "data"]
+
+
+def test_names_are_text_and_other_columns_numbers_with_gaps(tmp_path):
+    (tmp_path / "runs.csv").write_text("net,data,rep,measure,score\n1.10,None,0,accuracy,0.5\n1.1,None,0,accuracy,NA\n")
+    runs = imported_table(imports.load(tmp_path / "runs.csv", LONG_SPEC), LONG_SPEC, "runs.csv", {}, {})
+    assert runs["model"].tolist() == ["1.1", "1.10"] and set(runs["task"]) == {"None"}
+    assert runs["seed"].tolist() == [0, 0] and runs["value"].isna().tolist() == [True, False]
+
+
+def test_what_is_guessed_of_a_column_is_whether_it_holds_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b,c,d,e\n1,2,true,x,\n2,NA,,,\n")
+    frame = tables.read(tmp_path / "a.csv", text=["a"])
+    assert frame["a"].tolist() == ["1", "2"] and frame["b"].tolist()[0] == 2.0
+    assert frame["c"].tolist()[0] == 1 and frame["d"].tolist()[0] == "x"
+    assert frame[["b", "c", "d"]].isna().iloc[1].all() and frame["e"].isna().all()
+
+
+def test_decimals_of_a_data_base_are_numbers(tmp_path):
+    exact = pd.Series([Decimal("0.50"), Decimal("0.25")], dtype=pd.ArrowDtype(pa.decimal128(4, 2)))
+    pd.DataFrame({"a": exact}).to_parquet(tmp_path / "a.parquet")
+    assert tables.numeric(tmp_path / "a.parquet", "a")
+    assert tables.read(tmp_path / "a.parquet")["a"].to_numpy().tolist() == [0.5, 0.25]
 
 
 def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):

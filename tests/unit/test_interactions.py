@@ -194,6 +194,66 @@ def test_a_table_of_ones_own(suffix, tmp_path):
     assert (found.items == expected.items).all() and (found.bounds == expected.bounds).all()
 
 
+def own(path, text, **options):
+    path.write_text(text)
+    return registry.find("datasets", "interactions_table")({"path": str(path), "min_interactions": 1} | options)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_users_and_items_are_told_apart_as_text(suffix, tmp_path):
+    users = [each for each in ("7", "07", "007", "NA", "null", "1.0", 'a"b') for _ in range(4)]
+    log = pd.DataFrame({"user": users, "item": ["NA", "1", "01", "nan"] * 7, "time": range(28)})
+    path, options = tmp_path / f"log{suffix}", {}
+    if suffix == ".parquet":
+        log.to_parquet(path)
+    else:
+        log.to_csv(path, index=False, sep="\t" if suffix == ".tsv" else ",")
+        options = {"quotes": True} if suffix == ".tsv" else {}
+    dataset = registry.find("datasets", "interactions_table")({"path": str(path), "min_interactions": 1} | options)
+    facts = dataset.load(None).facts
+    assert (facts["users"], facts["items"]) == (7, 4)
+
+
+def test_numbers_as_users_are_the_same_in_text_and_in_parquet(tmp_path):
+    table().to_parquet(tmp_path / "log.parquet")
+    table().to_csv(tmp_path / "log.csv", index=False)
+    paths = (tmp_path / "log.parquet", tmp_path / "log.csv")
+    options = {"min_interactions": 2}
+    one, other = (
+        registry.find("datasets", "interactions_table")({"path": str(path)} | options).load(None) for path in paths
+    )
+    assert (one.items == other.items).all() and (one.groups == other.groups).all()
+
+
+def test_a_user_is_one_however_long_the_log(tmp_path):
+    # As many rows as pandas would read in more than one piece, each of which it takes for numbers or for text.
+    rows = [f"{at % 5000},{at % 700}" for at in range(300_000)]
+    found = own(tmp_path / "log.csv", "\n".join(["user,item", *rows, "A1,5"]), min_interactions=2, repeats="keep").load(
+        None
+    )
+    assert found.facts["users"] == 5000
+
+
+def test_a_table_with_an_index_of_pandas_has_its_columns(tmp_path):
+    table().set_index("user").to_parquet(tmp_path / "log.parquet")
+    options = {"path": str(tmp_path / "log.parquet"), "min_interactions": 2}
+    assert registry.find("datasets", "interactions_table")(options).load(None).facts["users"] == 3
+
+
+@pytest.mark.parametrize("name", ["interactions_table", "movielens"])
+def test_a_threshold_for_ratings_that_are_predicted_is_said_before_the_first_job(name):
+    check = registry.find("datasets", name)
+    said = [str(each) for each in check({"threshold": 3, "target": "rating"}).check()]
+    assert any(each.startswith("threshold: ") and "take it out" in each for each in said)
+    assert not any("threshold" in str(each) for each in check({"threshold": 3}).check())
+
+
+def test_movielens_with_a_user_that_is_no_number_is_refused(tmp_path):
+    archive(tmp_path, "1m", [*ROWS, ("x", 1, 2, 3)])
+    with pytest.raises(UserError, match=r"ratings\.dat that can be read.*'x'"):
+        registry.find("datasets", "movielens")({"version": "1m"}).load(tmp_path)
+
+
 def test_a_table_without_times_is_in_the_order_of_its_rows(tmp_path):
     ordered = table().sort_values("time").drop(columns=["time", "rating"])
     ordered.to_csv(tmp_path / "log.csv", index=False)
@@ -207,6 +267,9 @@ def test_a_table_without_times_is_in_the_order_of_its_rows(tmp_path):
         ({}, {"columns": {"user": "users"}}, "no column 'users' for the user; did you mean 'user'"),
         ({"time": "soon"}, {}, "'time' holds neither numbers nor dates"),
         ({"item": None}, {}, "'item' is empty in 15 rows"),
+        ({"time": None}, {}, "'time' is empty in 15 rows"),
+        ({"rating": "2020-01-01"}, {}, "'rating' of row 1 is 2020-01-01, which is no number"),
+        ({"rating": float("inf")}, {}, "'rating' of row 1 is inf"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_an_error_for_people(columns, options, said, tmp_path):

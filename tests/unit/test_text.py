@@ -55,6 +55,12 @@ def test_pairs_come_back_as_pairs(tmp_path):
     assert seen == [(pairs, 8)]
 
 
+@pytest.mark.parametrize("texts", [["fine", "bad \ud83d"], [("a", "b"), ("c", "bad \ud83d")]])
+def test_half_a_character_is_named_by_its_example(tmp_path, texts):
+    with pytest.raises(UserError, match=r"example 1 .*\\ud83d at position 4.*take the example out"):
+        prepared(tmp_path, texts)
+
+
 def test_an_example_without_a_token_is_named(tmp_path):
     modality, task = prepared(tmp_path, TEXTS)
     with pytest.raises(UserError, match=r"example 100 .* has no token"):

@@ -216,11 +216,16 @@ def _times(column: pd.Series) -> pd.Series:
 def load(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     """The file as text columns and numbers, nothing guessed beyond that.
 
-    Raises UserError if it is not the one whose ``sha256`` the spec gives, cannot be read, or has no rows.
+    What models, tasks, methods and metrics are called is text: a model may be called 1.10, or None. Raises UserError if
+    it is not the one whose ``sha256`` the spec gives, cannot be read, or has no rows.
     """
     if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(path):
         raise expected.mismatch(str(path), path)
-    frame = tables.read(path)
-    if frame.empty:
-        raise UserError(f"{path} holds no runs: it has columns, but no row")
-    return frame
+    quotes = spec.get("quotes")
+    try:
+        names = tables.header(path, quotes)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    roles = roles_of(spec, names)
+    called = {roles[role] for role in ("model", "task", "method", "metric") if roles.get(role) in names}
+    return tables.read(path, text=called, quotes=quotes)

@@ -77,10 +77,10 @@ def _import_problems(
     if path is None:
         return [Problem("path", missing_file(entry["path"], mirrors))], None
     try:
-        names = tables.header(path)
+        names = tables.header(path, entry.get("quotes"))
     except (OSError, ValueError) as error:
         return [Problem("path", f"{path} cannot be read: {error}")], None
-    if problems := list(import_checks.check(entry, names)):
+    if problems := [*tables.check_quotes(entry, entry["path"]), *import_checks.check(entry, names)]:
         return problems, None
     tasks = {name: {"metric": with_task_defaults(task)["metric"]} for name, task in config.get("tasks", {}).items()}
     try:

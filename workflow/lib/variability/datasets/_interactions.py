@@ -1,12 +1,13 @@
 """From a log of who took what, when, to the examples of a recommender: sequences, and how each goes on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from variability.datasets import Examples
-from variability.errors import UserError
+from variability.errors import Problem, UserError
 
 TARGETS = {"next_item": "ranking", "rating": "regression"}
 
@@ -39,6 +40,12 @@ OPTIONS: dict[str, dict] = {
         "description": "of a user's interactions with one item the first counts, or all do",
     },
 }
+
+
+def check(options: dict[str, Any]) -> Iterator[Problem]:
+    """Options that would have no effect."""
+    if "threshold" in options and options.get("target") == "rating":
+        yield Problem("threshold", "says which ratings make an interaction; with target: rating all count, take it out")
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class HubText(Dataset):
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         if not hub.is_hub_id(self.options["name"]):
             yield Problem("name", f"{self.options['name']!r} is no name of the hub: organisation/name")
+        yield from _text_tables.check(self.options)
         if "train" not in self.options.get("partitions", {"train": "train"}):
             yield Problem("partitions", "missing 'train'")
 
@@ -83,7 +84,7 @@ class HubText(Dataset):
             named = read_json(folder / _NAMES)
         except (UserError, OSError, ValueError) as error:
             raise UserError(f"{error}; {FETCH_AGAIN}") from error
-        return _text_tables.examples(parts, ({"class_names": named} if named else {}) | self.options)
+        return _text_tables.examples(parts, self.options, named)
 
     def _class_names(self, features: Any) -> list[str] | None:
         """Names of the classes, where the data set says them."""

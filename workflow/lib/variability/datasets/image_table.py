@@ -38,7 +38,7 @@ class ImageTable(Dataset):
         "target": {"enum": ["class", "number"], "description": "what the labels are, if not what they look like"},
         "partition": {"type": "string", "description": "column that says train, validation or test"},
         "group": {"type": "string", "description": "column that says which images are not independent: their patient"},
-    }
+    } | tables.QUOTES
     KINDS: ClassVar[tuple[str, ...]] = ("regression", "classification")
 
     def kinds(self) -> tuple[str, ...]:
@@ -54,6 +54,7 @@ class ImageTable(Dataset):
             yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
         elif "path" in self.options and (table := find_file(self.options["path"], mirrors)) is None:
             yield Problem("path", missing_file(self.options["path"], mirrors))
+        yield from tables.check_quotes(self.options, self._name)
         yield from self._check_images(mirrors)
         if table is not None:
             yield from self._check_columns(table)
@@ -95,15 +96,17 @@ class ImageTable(Dataset):
         for problem in self._check_columns(path):
             raise UserError(f"{path}: {problem}")
         roles = self._columns()
-        text = tuple(roles[role] for role in ("image", "partition", "group") if role in roles)
-        if not self._are_numbers(path):
-            text = (*text, roles["label"])
-        frame = tables.read(path, list(dict.fromkeys(roles.values())), text)
+        numbers = self._are_numbers(path)
+        text = {name for role, name in roles.items() if role != "label" or not numbers}
+        frame = tables.read(path, list(dict.fromkeys(roles.values())), text, self.options.get("quotes"))
         column = {role: frame[name] for role, name in roles.items()}
         for role, values in column.items():
             if role != "partition" and values.isna().any():
                 row = _row(values.isna())
-                raise UserError(f"{path}: {row} has nothing in {roles[role]!r}; fill it in, or take the row out")
+                remedy = "fill it in, or take the row out"
+                if role == "label" and numbers:
+                    remedy += "; if labels such as NA are classes, say target: class"
+                raise UserError(f"{path}: {row} has nothing in {roles[role]!r}; {remedy}")
         labels, class_names = self._labels(path, column["label"])
         files = _files(path, root, column["image"] + self._option("suffix"))
         groups = np.unique(column["group"], return_inverse=True)[1] if "group" in column else None
@@ -141,7 +144,7 @@ class ImageTable(Dataset):
             return self.options["target"] == "number"
         table = table or self.local_source()
         try:
-            return table is not None and tables.numeric(table, self._option("label"))
+            return table is not None and tables.numeric(table, self._option("label"), self.options.get("quotes"))
         except (OSError, ValueError, KeyError):
             return False  # the check says what is wrong
 
@@ -160,7 +163,7 @@ class ImageTable(Dataset):
 
     def _check_columns(self, table: Path) -> Iterator[Problem]:
         try:
-            names = tables.header(table)
+            names = tables.header(table, self.options.get("quotes"))
         except (OSError, ValueError) as error:
             yield Problem("path", f"{table} cannot be read: {error}")
             return

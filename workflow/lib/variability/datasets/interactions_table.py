@@ -6,20 +6,20 @@ from typing import ClassVar
 
 import numpy as np
 
+from variability import tables
 from variability.datasets import FETCH_AGAIN, Dataset, Examples, _interactions
 from variability.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
 from variability.registry import suggest
 
 _COLUMNS = ("user", "item", "time", "rating")
-_READERS = {".csv": ",", ".tsv": "\t", ".parquet": None}
 
 
 class InteractionsTable(Dataset):
     """A .csv, .tsv or .parquet file, one interaction per row; ``columns`` says what its columns are called.
 
-    time may be a number or a date (ISO 8601); users and items may be anything. Without a time the order of the rows is
-    that of time.
+    time may be a number or a date (ISO 8601); users and items may be anything, and are told apart as text: 7 is not 07.
+    Without a time the order of the rows is that of time.
     """
 
     MODALITY: ClassVar[str] = "interactions"
@@ -35,6 +35,7 @@ class InteractionsTable(Dataset):
             "properties": {name: {"type": "string"} for name in _COLUMNS},
             "description": "names of the columns user, item, time, rating where they are called otherwise",
         },
+        **tables.QUOTES,
     } | _interactions.OPTIONS
 
     def kinds(self):
@@ -43,8 +44,11 @@ class InteractionsTable(Dataset):
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         yield from source_problems(self.options, mirrors)
         for key in ("path", "url"):
-            if key in self.options and Path(self.options[key]).suffix not in _READERS:
-                yield Problem(key, f"{self.options[key]!r} is none of {', '.join(_READERS)}")
+            if key in self.options and Path(self.options[key]).suffix not in tables.SUFFIXES:
+                yield Problem(key, f"{self.options[key]!r} is none of {', '.join(tables.SUFFIXES)}")
+            elif key in self.options:
+                yield from tables.check_quotes(self.options, self.options[key])
+        yield from _interactions.check(self.options)
 
     def is_remote(self) -> bool:
         return self.local_source() is None
@@ -59,47 +63,58 @@ class InteractionsTable(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / self._name
-        remedy = "get it again" if self.local_source() else FETCH_AGAIN
-        table = _read(path, remedy)
         columns = {name: self.options.get("columns", {}).get(name, name) for name in _COLUMNS}
+        try:
+            table = self._read(path, columns)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read: {error}{self._remedy}") from error
+        users, items = (table[columns[name]].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
+        times = _times(table[columns["time"]], path) if columns["time"] in table else np.arange(len(table))
+        ratings = _numbers(table[columns["rating"]], path) if columns["rating"] in table else None
+        return _interactions.examples(_interactions.Log(users, items, times, ratings), self.options, str(path))
+
+    def _read(self, path: Path, columns: dict[str, str]):
+        """The columns that there are, none of which has gaps. Raises UserError where one is missing."""
+        quotes = self.options.get("quotes")
+        names = tables.header(path, quotes)
         for name in ("user", "item", *self.options.get("columns", {})):
-            if columns[name] not in table:
-                hint = suggest(columns[name], list(map(str, table)))
+            if columns[name] not in names:
+                hint = suggest(columns[name], names)
                 raise UserError(f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns")
-        wanted = [columns[name] for name in _COLUMNS if columns[name] in table]
+        wanted = list(dict.fromkeys(columns[name] for name in _COLUMNS if columns[name] in names))
+        table = tables.read(path, wanted, [columns[name] for name in ("user", "item")], quotes)
         if (gaps := table[wanted].isna().sum()).any():
             name = gaps.idxmax()
             raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them or take them out")
-        users, items = (table[columns[name]].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
-        times = table[columns["time"]] if columns["time"] in table else np.arange(len(table))
-        log = _interactions.Log(users, items, _numbers(times, path), None)
-        if columns["rating"] in table:
-            log = _interactions.Log(users, items, log.times, _numbers(table[columns["rating"]], path).astype(float))
-        return _interactions.examples(log, self.options, str(path))
+        return table
+
+    @property
+    def _remedy(self) -> str:
+        return "" if self.local_source() else f"; {FETCH_AGAIN}"
 
     @property
     def _name(self) -> str:
         return "interactions" + Path(self.options.get("path", self.options.get("url"))).suffix
 
 
-def _read(path: Path, remedy: str):
-    import pandas as pd
-
-    try:
-        separator = _READERS[path.suffix]
-        return pd.read_parquet(path) if separator is None else pd.read_csv(path, sep=separator)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {remedy}") from error
-
-
-def _numbers(column, path: Path) -> np.ndarray:
+def _times(column, path: Path) -> np.ndarray:
     """Numbers as they are; dates as what orders them."""
     import pandas as pd
 
-    column = pd.Series(column)
     if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy()
+        return _numbers(column, path)
     try:
         return pd.to_datetime(column, format="ISO8601", utc=True).astype("int64").to_numpy()
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: column {column.name!r} holds neither numbers nor dates ({error})") from error
+
+
+def _numbers(column, path: Path) -> np.ndarray:
+    """Raises UserError naming the first value that is no number; rows are counted from 1."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy()
+    if (wrong := np.flatnonzero(~np.isfinite(numbers.astype(np.float64)))).size:
+        said = column.iloc[wrong[0]]
+        raise UserError(f"{path}: {column.name!r} of row {wrong[0] + 1} is {said}, which is no number; correct it")
+    return numbers

@@ -39,6 +39,9 @@ class Movielens(Dataset):
     def kinds(self):
         return (_interactions.TARGETS[self.options.get("target", "next_item")],)
 
+    def check(self, mirrors=()):
+        yield from _interactions.check(self.options)
+
     def is_remote(self):
         return True
 
@@ -70,5 +73,6 @@ def _read(content: bytes, between: bytes) -> _interactions.Log:
     table = pd.read_csv(io.BytesIO(content.replace(between, b"\t")), sep="\t", header=header)
     if table.shape[1] != 4:
         raise ValueError(f"it has {table.shape[1]} columns, not 4")
-    users, items, ratings, times = (table[column].to_numpy() for column in table)
-    return _interactions.Log(users, items, times, ratings.astype(np.float64))
+    users, items, ratings, times = (table[name].to_numpy() for name in table)
+    # Were one no number, pandas would have read the numbers near it as texts: one user as two.
+    return _interactions.Log(users.astype(np.int64), items.astype(np.int64), times, ratings.astype(np.float64))

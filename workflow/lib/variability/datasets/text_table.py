@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from variability import tables
 from variability.datasets import FETCH_AGAIN, Dataset, Examples, _text_tables
 from variability.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
@@ -24,6 +25,7 @@ class TextTable(Dataset):
         "url": {"type": "string", "description": "where to fetch the file; wants sha256"},
         "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
         "partition": {"type": "string", "description": "column that says train, validation or test"},
+        **tables.QUOTES,
         **_text_tables.OPTIONS,
     }
     MODALITY: ClassVar[str] = "text"
@@ -34,6 +36,7 @@ class TextTable(Dataset):
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         options = self.options
+        yield from _text_tables.check(options)
         if ("path" in options) == ("url" in options):
             yield Problem("", "give either path (a file, its name in a mirror, or a folder) or url")
             return
@@ -42,10 +45,13 @@ class TextTable(Dataset):
         if "path" in options and Path(options["path"]).is_dir():
             if not _files(Path(options["path"])):
                 yield Problem("path", f"{options['path']} has no {_named('train')}")
+            if "partition" in options:
+                yield Problem("partition", "the files of a folder say by their names what they are; take it out")
             return
         key = "url" if "url" in options else "path"
         if Path(self._name).suffix not in _text_tables.SUFFIXES:
             yield Problem(key, f"{self._name!r} is none of {', '.join(_text_tables.SUFFIXES)}")
+        yield from tables.check_quotes(options, self._name)
         if key == "path" and not find_file(options["path"], mirrors):
             yield Problem("path", missing_file(options["path"], mirrors))
 
@@ -62,13 +68,14 @@ class TextTable(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / self._name
+        quotes = self.options.get("quotes")
         if path.is_dir():
-            parts = [(file, partition, _text_tables.read(file)) for partition, file in _files(path).items()]
+            parts = [(file, partition, _text_tables.read(file, quotes)) for partition, file in _files(path).items()]
             return _text_tables.examples(parts, self.options)
         try:
-            table = _text_tables.read(path)
+            table = _text_tables.read(path, quotes)
         except UserError as error:
-            raise UserError(f"{error}; {'correct it' if self.local_source() else FETCH_AGAIN}") from error
+            raise error if self.local_source() else UserError(f"{error}; {FETCH_AGAIN}") from error
         found = _text_tables.examples([(path, "", table)], self.options)
         column = self.options.get("partition")
         if column is None:

@@ -31,7 +31,8 @@ class Text(Modality):
         stored = bytearray()
         for row in rows:
             read = examples.read(int(row))
-            stored += _BETWEEN.join(each.encode() for each in ((read,) if isinstance(read, str) else read)) + _END
+            each = (read,) if isinstance(read, str) else read
+            stored += _BETWEEN.join(_encoded(text, row, label) for text in each) + _END
         with replacing(path) as aside, open(aside, "wb") as handle:
             np.save(handle, np.frombuffer(stored, np.uint8), allow_pickle=False)
         return {"max_length": self.options["max_length"], "pairs": _BETWEEN[0] in stored}
@@ -62,3 +63,14 @@ class Text(Modality):
 
         # Of unequal length: what is not there must not be taken for a token.
         return torch.tensor([[0, 1, 1, 0, 1, 1, 1, 0], [1, 0, 1, *[NOTHING] * 5]])
+
+
+def _encoded(text: str, row: int, task: str) -> bytes:
+    """Raises UserError naming the example where a text holds half a character, which JSON can say and UTF-8 cannot."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{task}: the text of example {row} (the first is 0) holds \\u{ord(text[error.start]):04x} at position "
+            f"{error.start}, half of a pair and no character by itself; correct the text, or take the example out"
+        ) from error
