@@ -290,3 +290,13 @@ def test_a_table_without_a_column_is_told_before_the_first_job(photos):
     assert "did you mean 'label'?" in problems("image_table", **options, label="lable")[0]
     assert "no column 'part'" in problems("image_table", **options, partition="part")[0]
     assert "is no .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", target="number")[0]
+
+
+def test_one_word_after_thousands_of_numbers_makes_classes(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("image,label\n" + "a.png,1\n" * 3000)
+    plugin = registry.find("datasets", "image_table")({"path": str(table)})
+    assert plugin.kinds() == ("regression",)
+    with table.open("a") as file:
+        file.write("a.png,other\n")
+    assert plugin.kinds() == ("classification",)

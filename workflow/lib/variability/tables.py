@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,18 +53,29 @@ def header(path: Path, quotes: bool | None = None) -> list[str]:
     return next(_rows(path, quotes))
 
 
-def numeric(path: Path, column: str, quotes: bool | None = None, rows: int = 1000) -> bool:
-    """Whether a column holds numbers, as far as its first rows tell. Raises OSError or ValueError as ``header``."""
-    if Path(path).suffix == ".parquet":
+def numeric(path: Path, column: str, quotes: bool | None = None) -> bool:
+    """Whether a column holds numbers and nothing else. Raises OSError or ValueError as ``header``."""
+    return _numeric(Path(path), column, quotes, Path(path).stat().st_mtime_ns)
+
+
+@cache
+def _numeric(path: Path, column: str, quotes: bool | None, time: int) -> bool:
+    """time: of the file's last change, so that it is read again after it."""
+    if path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         kind = pq.read_schema(path).field(column).type
         return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    names, *found = islice(_rows(path, quotes), rows + 1)
-    place = names.index(column)
-    said = {row[place] for row in found} - MISSING
-    return bool(said) and all(map(_is_number, said))
+    rows = _rows(path, quotes)
+    place = next(rows).index(column)
+    found = False
+    for value in (row[place] for row in rows):
+        if value not in MISSING:
+            found = True
+            if not _is_number(value):
+                return False
+    return found
 
 
 def read(

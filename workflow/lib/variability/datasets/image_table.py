@@ -73,8 +73,8 @@ class ImageTable(Dataset):
         table, folder = super().sources(mirrors), self._local_images()
         if folder.is_dir() and table:
             column = self._option("image")
-            names = tables.read(table[0], [column], (column,))[column].dropna() + self._option("suffix")
-            return [*table, *(path for name in names if (path := folder / name).is_file())]
+            names = tables.read(table[0], [column], (column,), self.options.get("quotes"))[column].dropna()
+            return [*table, *(path for name in names + self._option("suffix") if (path := folder / name).is_file())]
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
 
