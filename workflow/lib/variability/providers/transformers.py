@@ -55,7 +55,7 @@ class Transformers(HubProvider):
     def encode(self, examples: Sequence[Any], max_length: int) -> list[Sequence[int]]:
         from variability.providers import _transformers
 
-        return _transformers.encode(self._folder, examples, max_length)
+        return _transformers.encode(self._folder, self.model["architecture"], examples, max_length)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
         return {"max_length": facts["max_length"], "assets": read_json(self.assets)["sha256"]}
