@@ -8,6 +8,7 @@ import torch
 
 from variability import files, modalities
 from variability.errors import UserError
+from variability.inputs import Activations, Feed, TokenActivations
 from variability.modalities._tokens import Tokens
 
 TEXTS = ["a", "größer", "", "line\nline\x00", "語"]
@@ -104,6 +105,26 @@ def test_parts_for_prediction_are_sorted_by_length_and_hold_every_place_once():
     assert sorted(np.concatenate(parts)) == list(range(250))
     lengths = LENGTHS[rows[np.concatenate(parts)]]
     assert (np.diff(lengths) >= 0).all()
+
+
+def test_batches_are_those_of_the_texts_whatever_of_them_is_fed():
+    given, order = tokens(), np.random.default_rng(3).permutation(500)
+    stored = Activations(torch.zeros(500, 4), np.arange(500), "cpu")
+    fed, whole = Feed(None, stored, given), Feed(None, given)
+    for rows, expected in zip(fed.batches(order, 16, 0, 1), whole.batches(order, 16, 0, 1), strict=True):
+        assert np.array_equal(rows, expected)
+
+
+def test_activations_of_tokens_are_filled_up_as_the_tokens_are():
+    given, rows = tokens(), np.array([7, 401, 3])
+    vectors = torch.from_numpy(given.tokens[given.tokens >= 0]).float()[:, None].expand(-1, 2)
+    stored = TokenActivations(vectors, np.cumsum(LENGTHS) - LENGTHS, LENGTHS, "cpu")
+    found = stored.plain(rows)
+    expected = given.plain(rows)
+    assert torch.equal(found.isnan(), (expected == -1)[..., None].expand(-1, -1, 2))
+    assert torch.equal(found.nan_to_num(-1.0).long(), expected[..., None].expand(-1, -1, 2))
+    for part, other in zip(stored.parts(rows, 2), given.parts(rows, 2), strict=True):
+        assert np.array_equal(part, other)
 
 
 def test_tokens_that_are_not_those_of_the_manifest_are_refused(tmp_path):

@@ -239,15 +239,54 @@ def method(kind: str, **options):
     return registry.find("methods", kind)(options)
 
 
-def test_a_probe_is_cut_at_the_pooled_features_and_partial_is_not_cut(place, tmp_path):
+def test_a_probe_is_cut_at_the_pooled_features(place, tmp_path):
     made = provider(place, tmp_path)
     network = made.build(3, None, 0)
     trial = modalities.find("text").trial(made, {})
     halves = prefix.cut(network, method("linear_probe").trainable(network), trial)
     assert halves.prefix(trial).shape == (2, 16)
     assert torch.equal(halves.suffix(halves.prefix(trial)), network.module(trial))
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama", "roberta", "opt", "gpt2"])
+def test_partial_is_cut_before_the_first_layer_that_trains(kind, tmp_path):
+    made = provider(text_models.folder(tmp_path / kind, kind), tmp_path, pooling="mean")
+    network = made.build(3, None, 0)
     names = method("partial", blocks=1).trainable(network)
-    assert prefix.cut(network, names, trial) is None
+    halves = prefix.cut(network, names, modalities.find("text").trial(made, {}))
+    pairs = batch(made, [("the cat", "a dog ran under the tree"), ("red", "blue"), ("dog", "the small mat")])
+    given = halves.prefix(pairs[:, :12])
+    assert torch.equal(given.isnan().all(2), pairs[:, :12] == -1)
+    expected = network.module(pairs[:, :12])
+    torch.testing.assert_close(halves.suffix(given), expected, rtol=1e-5, atol=1e-6)
+    # The halves are of the network: what trains in the one trains in the other, and the frozen part is out of it.
+    networks.freeze(network, names)
+    halves.suffix(given).sum().backward()
+    trained = {name for name, each in network.module.named_parameters() if each.requires_grad}
+    assert {name for name, each in network.module.named_parameters() if each.grad is not None} == trained
+    with torch.no_grad():
+        for name in trained:
+            network.module.get_parameter(name).add_(0.1)
+    changed = network.module(pairs[:, :12])
+    assert not torch.allclose(changed, expected, atol=1e-3)
+    torch.testing.assert_close(halves.suffix(given), changed, rtol=1e-5, atol=1e-6)
+
+
+def test_partial_is_not_cut_where_what_trains_has_a_part_in_every_layer(tmp_path):
+    """The relative positions of a DeBERTa stand behind its layers, and all layers read them."""
+    relative = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+    made = provider(text_models.folder(tmp_path / "deberta", "deberta-v2", **relative), tmp_path)
+    network = made.build(3, None, 0)
+    before = {name: each.requires_grad for name, each in network.module.named_parameters()}
+    names = method("partial", blocks=1).trainable(network)
+    assert any("rel_embeddings" in name for name in names)
+    assert prefix.cut(network, names, modalities.find("text").trial(made, {})) is None
+    assert {name: each.requires_grad for name, each in network.module.named_parameters()} == before
+
+
+def test_partial_trains_the_last_layers_and_what_follows(place, tmp_path):
+    network = provider(place, tmp_path).build(3, None, 0)
+    names = method("partial", blocks=1).trainable(network)
     networks.freeze(network, names)
     trained = {name for name, each in network.module.named_parameters() if each.requires_grad}
     assert all(name.startswith((network.blocks[-1], "backbone.model.norm", "head")) for name in trained)

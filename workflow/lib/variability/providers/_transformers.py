@@ -63,18 +63,24 @@ class Backbone(nn.Module):
         return (hidden * weight).sum(1) / weight.sum(1)
 
 
-class Classifier(nn.Module):
+class Classifier(networks.Layered):
     """Backbone, dropout, head: (B, L) tokens -> (B, outputs). features: what the backbone gives of a text."""
 
     def __init__(self, backbone: Backbone, features: int, dropout: float, outputs: int):
         super().__init__()
         self.backbone = backbone
+        self.filler = 1 if backbone.padding == 0 else 0
         self.dropout = nn.Dropout(dropout)
         # skip_init leaves the global generator alone.
         self.head = nn.utils.skip_init(nn.Linear, features, outputs)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.backbone(tokens)))
+
+    def varied(self, tokens: torch.Tensor) -> torch.Tensor:
+        after = torch.arange(tokens.shape[1], device=tokens.device) > 1
+        second = after & (tokens != NOTHING) & self.backbone.segments
+        return torch.where(second, tokens + _SEGMENT, tokens)
 
 
 def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | None, seed: int) -> networks.Network:
