@@ -15,6 +15,11 @@ SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "i
 MODELS = {
     "bert": SIZES | {"architectures": ["BertForMaskedLM"], "max_position_embeddings": 40},
     "llama": SIZES | {"architectures": ["LlamaForCausalLM"], "max_position_embeddings": 40},
+    "roberta": SIZES | {"architectures": ["RobertaForMaskedLM"], "max_position_embeddings": 12, "pad_token_id": 1},
+    "opt": SIZES | {"ffn_dim": 24, "word_embed_proj_dim": 8, "max_position_embeddings": 40},
+    "deberta-v2": SIZES | {"vocab_size": 60, "max_position_embeddings": 40},
+    "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 40},
+    "xlnet": {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24},
 }
 
 

@@ -295,8 +295,8 @@ def test_a_table_without_a_column_is_told_before_the_first_job(photos):
 def test_one_word_after_thousands_of_numbers_makes_classes(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("image,label\n" + "a.png,1\n" * 3000)
-    plugin = registry.find("datasets", "image_table")({"path": str(table)})
-    assert plugin.kinds() == ("regression",)
+    made = plugin("image_table", path=str(table))
+    assert made.kinds() == ("regression",)
     with table.open("a") as file:
         file.write("a.png,other\n")
-    assert plugin.kinds() == ("classification",)
+    assert made.kinds() == ("classification",)

@@ -130,7 +130,7 @@ def feed_of(untrained, task, rows, **given):
 def test_what_is_fed_is_stored_held_or_whole(task, untrained, tmp_path, monkeypatch):
     rows = np.arange(10, 60)
     there = stored(task, untrained, tmp_path)
-    assert feed_of(untrained, task, rows, stored=there) == Feed(untrained.cut.suffix, there)
+    assert feed_of(untrained, task, rows, stored=there) == Feed(untrained.cut.suffix, there, images(task, untrained))
     held = feed_of(untrained, task, rows)
     assert isinstance(held.inputs, Activations) and len(held.inputs.stored) == 50
     torch.testing.assert_close(held.inputs.plain(rows[::-1].copy()), there.plain(rows[::-1].copy()))
@@ -170,7 +170,13 @@ def test_the_stage_stores_and_says_what_it_stored(task_json, weights, tmp_path):
     about = made(tmp_path, task_json, weights)
     assert about["stored"] and about["reason"] is None
     assert about["bytes"] == 200 * 216 * 4
-    assert about["activations"] == {"shape": [216], "form": "fp32", "layout": "as indexed", "views": 0}
+    assert about["activations"] == {
+        "each": "example",
+        "shape": [216],
+        "form": "fp32",
+        "layout": "as indexed",
+        "views": 0,
+    }
     assert about["sha256"] == files.sha256(tmp_path / "activations.npy")
     assert made(tmp_path, task_json, weights) == about, "the same again"
 

@@ -8,6 +8,7 @@ import torch
 
 from variability import files, modalities
 from variability.errors import UserError
+from variability.inputs import Activations, Feed, TokenActivations
 from variability.modalities._tokens import Tokens
 
 TEXTS = ["a", "größer", "", "line\nline\x00", "語"]
@@ -23,12 +24,14 @@ def prepared(tmp_path, texts, max_length=8):
     return modality, SimpleNamespace(inputs=inputs, facts=facts, example_ids=ids, path=tmp_path / "task.json")
 
 
-def encoder(seen, empty=False):
+def encoder(seen, empty=False, most=100):
     def encode(examples, max_length):
         seen.append((examples, max_length))
-        return [[] if empty else list(range(1, 1 + min(max_length, len("".join(each)) + 1))) for each in examples]
+        longest = min(max_length, most)
+        counts = [0 if empty else min(longest, len("".join(each)) + 1) for each in examples]
+        return [list(range(1, 1 + count)) for count in counts], longest
 
-    return SimpleNamespace(encode=encode)
+    return SimpleNamespace(encode=encode, model={"architecture": "small"})
 
 
 def tokens(lengths=LENGTHS):
@@ -43,8 +46,15 @@ def test_texts_come_back_as_they_were(tmp_path):
     stored, facts = modality.encode(task, encoder(seen))
     assert seen == [(TEXTS, 8)]
     assert stored.dtype == np.int32 and (stored == -1).sum() == len(TEXTS)
-    assert facts == {"texts": 5, "tokens": 2 + 7 + 1 + 8 + 2, "longest": 8, "at_max_length": 1}
+    assert facts == {"texts": 5, "tokens": 2 + 7 + 1 + 8 + 2, "longest": 8, "max_length": 8, "at_max_length": 1}
     assert Tokens(stored, "cpu").lengths.tolist() == [2, 7, 1, 8, 2]
+
+
+def test_a_network_that_takes_fewer_tokens_is_said_to_cut_texts_off(tmp_path, caplog):
+    modality, task = prepared(tmp_path, TEXTS)
+    _, facts = modality.encode(task, encoder([], most=7))
+    assert (facts["max_length"], facts["longest"], facts["at_max_length"]) == (7, 7, 2)
+    assert "small takes 7 tokens, not 8; 2 texts are that long" in caplog.text
 
 
 def test_pairs_come_back_as_pairs(tmp_path):
@@ -110,6 +120,26 @@ def test_parts_for_prediction_are_sorted_by_length_and_hold_every_place_once():
     assert sorted(np.concatenate(parts)) == list(range(250))
     lengths = LENGTHS[rows[np.concatenate(parts)]]
     assert (np.diff(lengths) >= 0).all()
+
+
+def test_batches_are_those_of_the_texts_whatever_of_them_is_fed():
+    given, order = tokens(), np.random.default_rng(3).permutation(500)
+    stored = Activations(torch.zeros(500, 4), np.arange(500), "cpu")
+    fed, whole = Feed(None, stored, given), Feed(None, given)
+    for rows, expected in zip(fed.batches(order, 16, 0, 1), whole.batches(order, 16, 0, 1), strict=True):
+        assert np.array_equal(rows, expected)
+
+
+def test_activations_of_tokens_are_filled_up_as_the_tokens_are():
+    given, rows = tokens(), np.array([7, 401, 3])
+    vectors = torch.from_numpy(given.tokens[given.tokens >= 0]).float()[:, None].expand(-1, 2)
+    stored = TokenActivations(vectors, np.cumsum(LENGTHS) - LENGTHS, LENGTHS, "cpu")
+    found = stored.plain(rows)
+    expected = given.plain(rows)
+    assert torch.equal(found.isnan(), (expected == -1)[..., None].expand(-1, -1, 2))
+    assert torch.equal(found.nan_to_num(-1.0).long(), expected[..., None].expand(-1, -1, 2))
+    for part, other in zip(stored.parts(rows, 2), given.parts(rows, 2), strict=True):
+        assert np.array_equal(part, other)
 
 
 def test_tokens_that_are_not_those_of_the_manifest_are_refused(tmp_path):

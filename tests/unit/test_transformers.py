@@ -1,6 +1,7 @@
 """Networks of Transformers: what they say is what the library says, and comes from the seed and nothing else."""
 
 import shutil
+import sys
 
 import pytest
 import safetensors.torch
@@ -8,7 +9,7 @@ import text_models
 import torch
 from text_models import converted, provider
 
-from variability import modalities, networks, prefix, provenance, registry
+from variability import files, modalities, networks, prefix, provenance, registry
 from variability.errors import UserError
 from variability.fetching import Fetcher
 from variability.providers.transformers import Transformers
@@ -20,7 +21,7 @@ TEXTS = ["the cat sat", "a big red dog ran under the tree", "dog"]
 
 
 def batch(made: Transformers, texts=TEXTS) -> torch.Tensor:
-    ids = made.encode(texts, 16)
+    ids, _ = made.encode(texts, 16)
     rows = torch.full((len(ids), 16), -1)
     for at, found in enumerate(ids):
         rows[at, : len(found)] = torch.tensor(found)
@@ -47,7 +48,7 @@ def test_released_weights_say_what_the_library_makes_of_them_whatever_else_is_in
     network = made.build(4, weights, 0)
     released = transformers.AutoModel.from_pretrained(place, local_files_only=True).eval()
     found = network.module.eval().backbone(batch(made))
-    for ids, said in zip(made.encode(TEXTS, 16), found, strict=True):
+    for ids, said in zip(made.encode(TEXTS, 16)[0], found, strict=True):
         hidden = released(torch.tensor([ids])).last_hidden_state[0]
         expected = {"cls": hidden[0], "mean": hidden.mean(0), "last": hidden[-1]}[pooling]
         torch.testing.assert_close(said, expected, rtol=1e-5, atol=1e-5)
@@ -148,6 +149,87 @@ def test_what_the_networks_own_config_says_can_be_said_otherwise(bert, tmp_path)
         provider(bert, tmp_path / "wrong", config={"layers": 1}).build(2, None, 0)
 
 
+# What kinds of model differ in ----------------------------------------------------------------------------------------
+
+
+def test_the_head_is_as_wide_as_what_the_backbone_gives_whatever_its_config_calls_its_size(tmp_path):
+    made = provider(text_models.folder(tmp_path / "opt", "opt"), tmp_path)
+    before = torch.random.get_rng_state()
+    network = made.build(3, None, 0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert network.module.backbone.model.config.hidden_size == 16 and network.module.head.in_features == 8
+    assert network.module.eval()(batch(made)).shape == (3, 3)
+
+
+@pytest.mark.parametrize("kind", ["clip", "funnel"])
+def test_an_architecture_that_gives_no_vector_of_a_text_is_refused_with_the_reason(bert, tmp_path, kind):
+    made = provider(shutil.copytree(bert, tmp_path / kind), tmp_path)
+    files.write_json(made.assets.parent / "files/config.json", {"model_type": kind})
+    with pytest.raises(UserError, match=rf"{kind}: no text classifier can be made of .*Error: .*another architecture"):
+        made.build(3, None, 0)
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_what_stands_where_no_token_is_does_not_matter(kind, tmp_path):
+    """The first conversions of Llama say that the padding token is -1."""
+    made = provider(text_models.folder(tmp_path / kind, kind, pad_token_id=-1), tmp_path)
+    module = made.build(3, None, 0).module.eval()
+    said = []
+    for padding in (module.backbone.padding, 3, 17):
+        module.backbone.padding = padding
+        said.append(module(batch(made)))
+    assert torch.equal(said[0], said[1]) and torch.equal(said[0], said[2])
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("roberta", 12 - 1 - 1), ("bert", 12), ("xlnet", 16)])
+def test_the_longest_text_has_as_many_tokens_as_there_are_positions(kind, longest, tmp_path):
+    # An XLNet has no limit, and says that by -1.
+    sizes = {"max_position_embeddings": 12} if kind != "xlnet" else {}
+    place = text_models.folder(tmp_path / kind, kind, **sizes)
+    said = files.read_json(place / "tokenizer_config.json")
+    # Without it, the tokenizer knows no limit.
+    files.write_json(place / "tokenizer_config.json", {k: v for k, v in said.items() if k != "model_max_length"})
+    made = provider(place, tmp_path)
+    ((ids,), _) = made.encode(["the cat " * 20], 16)
+    assert len(ids) == longest
+    assert made.build(3, None, 0).module.eval()(torch.tensor([ids])).isfinite().all()
+
+
+def sentencepiece_model(place):
+    """The folder of a model whose tokenizer is a model of SentencePiece alone, as DeBERTa-v3 is released."""
+    import sentencepiece
+
+    place = text_models.folder(place, "deberta-v2")
+    (place / "tokenizer.json").unlink()
+    files.write_json(place / "tokenizer_config.json", {"do_lower_case": False, "vocab_type": "spm"})
+    sentences = iter([f"the quick brown fox jumps over lazy dog number {number}" for number in range(100)])
+    with open(place / "spm.model", "wb") as handle:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=sentences, model_writer=handle, vocab_size=48, model_type="unigram", pad_id=0, unk_id=3,
+            bos_id=1, eos_id=2, pad_piece="[PAD]", unk_piece="[UNK]", bos_piece="[CLS]", eos_piece="[SEP]",
+            minloglevel=2,
+        )  # fmt: skip
+    return place
+
+
+def test_a_tokenizer_is_converted_from_a_model_of_sentencepiece(tmp_path):
+    pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    made = provider(sentencepiece_model(tmp_path / "deberta"), tmp_path)
+    (first, pair), _ = made.encode([("the quick fox", "lazy dog"), ("fox", "fox")], 32)
+    assert first[0] == 1 and first[-1] == 2 and first.count(2) == 2 and len(first) > len(pair) > 4
+    assert made.build(3, None, 0).module.eval()(torch.tensor([first])).shape == (1, 3)
+
+
+def test_a_tokenizer_that_cannot_be_made_is_told_of_with_the_model_and_the_remedy(tmp_path, monkeypatch):
+    pytest.importorskip("sentencepiece")
+    made = provider(sentencepiece_model(tmp_path / "deberta"), tmp_path)
+    monkeypatch.setitem(sys.modules, "google.protobuf", None)
+    (made.assets.parent / "files/spm.model").write_bytes(b"no model")
+    with pytest.raises(UserError, match=r"deberta: no tokenizer can be made of its files .*make \.venv/\.transformers"):
+        made.encode(["the quick fox"], 32)
+
+
 # Methods ------------------------------------------------------------------------------------------------------------
 
 
@@ -157,15 +239,54 @@ def method(kind: str, **options):
     return registry.find("methods", kind)(options)
 
 
-def test_a_probe_is_cut_at_the_pooled_features_and_partial_is_not_cut(place, tmp_path):
+def test_a_probe_is_cut_at_the_pooled_features(place, tmp_path):
     made = provider(place, tmp_path)
     network = made.build(3, None, 0)
     trial = modalities.find("text").trial(made, {})
     halves = prefix.cut(network, method("linear_probe").trainable(network), trial)
     assert halves.prefix(trial).shape == (2, 16)
     assert torch.equal(halves.suffix(halves.prefix(trial)), network.module(trial))
+
+
+@pytest.mark.parametrize("kind", ["bert", "llama", "roberta", "opt", "gpt2"])
+def test_partial_is_cut_before_the_first_layer_that_trains(kind, tmp_path):
+    made = provider(text_models.folder(tmp_path / kind, kind), tmp_path, pooling="mean")
+    network = made.build(3, None, 0)
     names = method("partial", blocks=1).trainable(network)
-    assert prefix.cut(network, names, trial) is None
+    halves = prefix.cut(network, names, modalities.find("text").trial(made, {}))
+    pairs = batch(made, [("the cat", "a dog ran under the tree"), ("red", "blue"), ("dog", "the small mat")])
+    given = halves.prefix(pairs[:, :12])
+    assert torch.equal(given.isnan().all(2), pairs[:, :12] == -1)
+    expected = network.module(pairs[:, :12])
+    torch.testing.assert_close(halves.suffix(given), expected, rtol=1e-5, atol=1e-6)
+    # The halves are of the network: what trains in the one trains in the other, and the frozen part is out of it.
+    networks.freeze(network, names)
+    halves.suffix(given).sum().backward()
+    trained = {name for name, each in network.module.named_parameters() if each.requires_grad}
+    assert {name for name, each in network.module.named_parameters() if each.grad is not None} == trained
+    with torch.no_grad():
+        for name in trained:
+            network.module.get_parameter(name).add_(0.1)
+    changed = network.module(pairs[:, :12])
+    assert not torch.allclose(changed, expected, atol=1e-3)
+    torch.testing.assert_close(halves.suffix(given), changed, rtol=1e-5, atol=1e-6)
+
+
+def test_partial_is_not_cut_where_what_trains_has_a_part_in_every_layer(tmp_path):
+    """The relative positions of a DeBERTa stand behind its layers, and all layers read them."""
+    relative = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+    made = provider(text_models.folder(tmp_path / "deberta", "deberta-v2", **relative), tmp_path)
+    network = made.build(3, None, 0)
+    before = {name: each.requires_grad for name, each in network.module.named_parameters()}
+    names = method("partial", blocks=1).trainable(network)
+    assert any("rel_embeddings" in name for name in names)
+    assert prefix.cut(network, names, modalities.find("text").trial(made, {})) is None
+    assert {name: each.requires_grad for name, each in network.module.named_parameters()} == before
+
+
+def test_partial_trains_the_last_layers_and_what_follows(place, tmp_path):
+    network = provider(place, tmp_path).build(3, None, 0)
+    names = method("partial", blocks=1).trainable(network)
     networks.freeze(network, names)
     trained = {name for name, each in network.module.named_parameters() if each.requires_grad}
     assert all(name.startswith((network.blocks[-1], "backbone.model.norm", "head")) for name in trained)

@@ -66,6 +66,23 @@ def test_locks_are_pinned_by_hash_and_name_no_index():
         assert len(re.findall(r"^\S+==", text, re.M)) <= text.count("--hash=sha256:")
 
 
+def test_what_tokenizers_are_converted_with_is_installed_with_transformers():
+    """The library imports it where a tokenizer asks for it, and declares none of it."""
+    lock = (ROOT / "envs/transformers.lock").read_text()
+    for package in ("tokenizers", "sentencepiece", "protobuf"):
+        assert re.search(rf"^{package}==", lock, re.M), package
+
+
+def test_a_package_has_one_version_in_all_environments():
+    """Several extras are installed into one environment."""
+    pinned = {}
+    for path in sorted((ROOT / "envs").glob("*.lock")):
+        lines = re.findall(r"^([\w.-]+)(==.*)$", path.read_text(), re.M)
+        for name in {name for name, _ in lines}:
+            pinned.setdefault(name, set()).add(tuple(version for each, version in lines if each == name))
+    assert {name: versions for name, versions in pinned.items() if len(versions) > 1} == {}
+
+
 def test_the_schema_and_the_docs_know_every_key_of_a_recipe():
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     recipe = schema["$defs"]["recipe"]["properties"]

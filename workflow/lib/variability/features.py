@@ -1,7 +1,7 @@
 """Activations of frozen prefixes: computed once, stored, and opened again."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ from torch import nn
 
 from variability import files, precision, remedies
 from variability.errors import UserError
-from variability.inputs import Activations, Feed, Inputs, resident
+from variability.inputs import Activations, Feed, Inputs, TokenActivations, laid_out, resident
 from variability.untrained import Untrained
+
+#: Activations of each example, or of each token of it.
+Stored = Activations | TokenActivations
 
 _log = logging.getLogger(__name__)
 
@@ -73,10 +76,41 @@ def example(prefix: nn.Module, inputs: Inputs, device: str, form: str) -> torch.
 
 def estimate(prefix: nn.Module, inputs: Inputs, trains: np.ndarray, device: str, form: str) -> int:
     """Bytes that ``store`` would write."""
-    return (len(trains) + inputs.views * int(trains.sum())) * example(prefix, inputs, device, form).nbytes
+    one = example(prefix, inputs, device, form)
+    count, entry, _ = _entries(one, inputs, np.arange(len(trains)))
+    return (count + inputs.views * int(trains.sum())) * entry.nbytes
 
 
-def feed(untrained: Untrained, inputs: Inputs, stored: Activations | None, rows: np.ndarray, form: str) -> Feed:
+def _entries(
+    one: torch.Tensor, inputs: Inputs, rows: np.ndarray
+) -> tuple[int, torch.Tensor, Callable[[np.ndarray, torch.Tensor], tuple[np.ndarray, torch.Tensor]]]:
+    """How the activations of rows are stored: the number of entries, one of them, and a function that gives the entries
+    of a batch and their places, of positions within ``rows`` and their activations.
+
+    An entry is what the prefix says of an example, or, where that is a vector of each token, what it says of a token.
+    one: the activations of one example.
+    """
+    if not _of_tokens(one, inputs):
+        return len(rows), one[0], lambda part, activations: (part, activations)
+    lengths = inputs.lengths[rows]
+    starts = _starts(lengths)
+
+    def placed(part: np.ndarray, activations: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
+        places, there = laid_out(starts[part], lengths[part])
+        return places[there], activations[torch.from_numpy(there)]
+
+    return int(lengths.sum()), one[0, 0], placed
+
+
+def _of_tokens(one: torch.Tensor, inputs: Inputs) -> bool:
+    return inputs.lengths is not None and one.ndim == 3
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    return np.cumsum(lengths) - lengths
+
+
+def feed(untrained: Untrained, inputs: Inputs, stored: Stored | None, rows: np.ndarray, form: str) -> Feed:
     """What is to be computed of an untrained network, and from what, to train or evaluate it on ``rows``.
 
     The rest after the frozen prefix, from its stored activations or from those of ``rows``, computed once and held in
@@ -87,24 +121,29 @@ def feed(untrained: Untrained, inputs: Inputs, stored: Activations | None, rows:
     if cut is None:
         return whole
     if stored is not None:
-        return Feed(cut.suffix, stored)
+        return Feed(cut.suffix, stored, inputs)
     held = None if inputs.augmented else in_memory(cut.prefix, inputs, rows, untrained.device, form, MEMORY)
-    return whole if held is None else Feed(cut.suffix, held)
+    return whole if held is None else Feed(cut.suffix, held, inputs)
 
 
 def in_memory(
     prefix: nn.Module, inputs: Inputs, rows: np.ndarray, device: str, form: str, limit: float
-) -> Activations | None:
+) -> Stored | None:
     """The activations of some rows as they are, held in memory; None where they take more than ``limit`` bytes."""
     one = example(prefix, inputs, device, form)
-    if one.nbytes * len(rows) > limit:
+    count, entry, placed = _entries(one, inputs, rows)
+    if entry.nbytes * count > limit:
         return None
     parts = inputs.parts(rows, BATCH)
-    stored = torch.empty((len(rows), *one.shape[1:]), dtype=one.dtype)
+    stored = torch.empty((count, *entry.shape), dtype=entry.dtype)
     for part, activations in zip(parts, compute(prefix, plain(inputs, rows, parts), device, form), strict=True):
-        stored[torch.from_numpy(part)] = activations
+        places, entries = placed(part, activations)
+        stored[torch.from_numpy(places)] = entries
     # A row that was not asked for has a place that does not exist.
-    places = np.full(int(rows.max()) + 1, len(rows))
+    places = np.full(int(rows.max()) + 1, count)
+    if _of_tokens(one, inputs):
+        places[rows] = _starts(inputs.lengths[rows])
+        return TokenActivations(stored.to(device), places, inputs.lengths, device)
     places[rows] = np.arange(len(rows))
     return Activations(stored.to(device), places, device, LAYOUTS[_layout(one)])
 
@@ -114,31 +153,37 @@ def store(
 ) -> dict[str, Any]:
     """Writes the activations of all inputs, then of the views of the rows that may train.
 
-    trains: (n,) bool. Returns {shape, form, layout, views}, which ``opened`` needs: half precision of either kind is
-    stored as 16-bit integers of the same bits, because NumPy has no bfloat16; elements stand in the file as indexed,
-    whatever the layout that batches are to have.
+    trains: (n,) bool. Returns {each, shape, form, layout, views}, which ``opened`` needs: what an entry is of, an
+    example or a token; half precision of either kind is stored as 16-bit integers of the same bits, because NumPy has
+    no bfloat16; elements stand in the file as indexed, whatever the layout that batches are to have.
     """
     one = example(prefix, inputs, device, form)
     rows, training = np.arange(len(trains)), np.flatnonzero(trains)
     parts = inputs.parts(rows, BATCH)
-    shape = (len(rows) + inputs.views * len(training), *one.shape[1:])
+    count, entry, placed = _entries(one, inputs, rows)
+    shape = (count + inputs.views * len(training), *entry.shape)
     with files.replacing(target) as aside:
         array = np.lib.format.open_memmap(aside, "w+", np.float32 if form == "fp32" else np.uint16, shape)
         for part, activations in zip(parts, compute(prefix, plain(inputs, rows, parts), device, form), strict=True):
-            array[part] = _bits(activations, form)
-        at = len(rows)
+            places, entries = placed(part, activations)
+            array[places] = _bits(entries, form)
+        at = count
         for activations in compute(prefix, views(inputs, training), device, form):
             array[at : at + len(activations)] = _bits(activations, form)
             at += len(activations)
         array.flush()
-    _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), form, shape[0] * one.nbytes / 1e6)
-    return {"shape": list(shape[1:]), "form": form, "layout": _layout(one), "views": inputs.views}
+    _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), form, shape[0] * entry.nbytes / 1e6)
+    each = "token" if _of_tokens(one, inputs) else "example"
+    return {"each": each, "shape": list(shape[1:]), "form": form, "layout": _layout(one), "views": inputs.views}
 
 
-def opened(manifest: Path, trains: np.ndarray, device: str) -> Activations | None:
+def opened(
+    manifest: Path, trains: np.ndarray, device: str, lengths: Callable[[], np.ndarray] | None = None
+) -> Stored | None:
     """What ``store`` wrote, memory-mapped, or on a GPU with room for it; None where nothing was stored.
 
-    trains: as given to ``store``. Raises UserError if the file is not the one that the manifest is of.
+    trains: as given to ``store``. lengths: gives those of the examples, which activations of tokens need. Raises
+    UserError if the file is not the one that the manifest is of.
     """
     about, file = files.read_json(manifest), manifest.parent / FILE
     if not about["stored"]:
@@ -148,6 +193,9 @@ def opened(manifest: Path, trains: np.ndarray, device: str) -> Activations | Non
     # Copy on write: nothing writes, but a tensor of an array that cannot be written is warned of.
     array, said = np.load(file, mmap_mode="c", allow_pickle=False), about["activations"]
     tensor = torch.from_numpy(array).view(precision.DTYPES[said["form"]])
+    if said["each"] == "token":
+        found = lengths()
+        return TokenActivations(resident(tensor, device), _starts(found), found, device)
     places, ranks = np.arange(len(trains)), np.cumsum(trains) - 1
     return Activations(resident(tensor, device), places, device, LAYOUTS[said["layout"]], said["views"], ranks)
 

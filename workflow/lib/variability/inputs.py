@@ -14,6 +14,8 @@ from torch import nn
 from variability.augmentation import choose_views
 from variability.fitting import batches
 
+#: A batch is as long as a multiple of this: matrix products of odd sizes are slow on GPUs.
+_MULTIPLE = 8
 #: Share of a GPU's free memory that a task's examples or activations may take to stay there.
 _RESIDENT = 0.4
 _PART = 4096
@@ -26,6 +28,8 @@ class Inputs(ABC):
     views: int = 0
     #: Whether training sees other inputs than prediction does.
     augmented: bool = False
+    #: (n,) tokens of each example, where examples are of unequal length.
+    lengths: np.ndarray | None = None
 
     @abstractmethod
     def plain(self, rows: np.ndarray) -> torch.Tensor:
@@ -59,10 +63,18 @@ class Inputs(ABC):
 
 @dataclass(frozen=True)
 class Feed:
-    """What is computed of a network, all of it or the rest after its frozen prefix, and from what."""
+    """What is computed of a network, all of it or the rest after its frozen prefix, and from what.
+
+    examples: what the inputs are activations of; None where they are the examples themselves.
+    """
 
     module: nn.Module
     inputs: Inputs
+    examples: Inputs | None = None
+
+    def batches(self, order: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """An epoch's rows cut into batches, the same whether activations or examples are fed."""
+        return (self.inputs if self.examples is None else self.examples).batches(order, size, seed, epoch)
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,43 @@ class Activations(Inputs):
         """How many rows stand there as they are, and how many in each view."""
         first = int(self.places.max()) + 1
         return first, (len(self.stored) - first) // self.views
+
+
+@dataclass(frozen=True)
+class TokenActivations(Inputs):
+    """Activations of a frozen prefix that are a vector of each token: (rows, length, width), NaN where there is none.
+
+    stored: (m, width), those of all tokens one after another. starts, counts: (n,) where those of a row begin, and how
+    many there are.
+    """
+
+    stored: torch.Tensor
+    starts: np.ndarray
+    counts: np.ndarray
+    device: str
+
+    def plain(self, rows: np.ndarray) -> torch.Tensor:
+        places, there = laid_out(self.starts[rows], self.counts[rows])
+        taken = take(self.stored, places[there], self.device)
+        batch = taken.new_full((there.size, taken.shape[1]), torch.nan)
+        # Not by a mask: a GPU would make the host wait until it has counted.
+        batch[torch.from_numpy(np.flatnonzero(there)).to(batch.device)] = taken
+        return batch.view(*there.shape, -1)
+
+    def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
+        return by_length(self.counts[rows], size)
+
+
+def laid_out(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, length) where the tokens of each row stand in their file, and which of them there are."""
+    steps = np.arange(-(-int(lengths.max()) // _MULTIPLE) * _MULTIPLE)
+    return starts[:, None] + steps, steps < lengths[:, None]
+
+
+def by_length(lengths: np.ndarray, size: int) -> list[np.ndarray]:
+    """Positions cut into batches for prediction, each of examples of like length."""
+    ordered = np.argsort(lengths, kind="stable")
+    return [ordered[at : at + size] for at in range(0, len(lengths), size)]
 
 
 def resident(array: np.ndarray | torch.Tensor, device: str) -> np.ndarray | torch.Tensor:

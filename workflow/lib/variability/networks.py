@@ -47,6 +47,21 @@ class Network:
         return self.chain[self.chain.index(self.blocks[-count]) :]
 
 
+class Layered(nn.Module):
+    """A network of tokens, (B, L) -> (B, outputs), -1 where there is none, whose blocks are a list of layers.
+
+    Each layer is given what the one before says of all tokens. So it can be cut before a layer, see ``layers``, also
+    where it cannot be traced.
+    """
+
+    #: A token that may stand for any where what is made of tokens is not looked at.
+    filler: int
+
+    def varied(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens of a trial, with all that tokens may have beside their number."""
+        return tokens
+
+
 def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = None) -> Network:
     """The network that results from replacing a module's head by a fresh one, drawn from the seed's ``init`` stream.
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from variability.networks import Network
+from variability import layers
+from variability.networks import Layered, Network, freeze
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cu
     except Exception as error:
         # Tracing runs the network's own code on symbols, and that may raise anything.
         name = type(network.module).__name__
-        if trainable == [network.head] and (found := _before_head(network, example)):
+        untraced = _before_head if trainable == [network.head] else _before_layer
+        if found := untraced(network, trainable, example):
             return found
         _log.info("%s is not cut (%s: %s); all of it is computed each time", name, type(error).__name__, error)
         return None
@@ -69,38 +71,40 @@ def _tried(found: Cut | None, network: Network, example: torch.Tensor) -> Cut | 
     return found
 
 
-class _Reached(Exception):
-    """Carries what a head is given out of the network that would give it."""
-
-
-class _UpToHead(nn.Module):
-    """A network that cannot be traced, run until its head is given its input."""
-
-    def __init__(self, network: Network):
-        super().__init__()
-        self._whole = network.module
-        self._head = network.head
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        def stop(_, given):
-            raise _Reached(*given)
-
-        hook = self._whole.get_submodule(self._head).register_forward_pre_hook(stop)
-        try:
-            self._whole(inputs)
-        except _Reached as reached:
-            return reached.args[0]
-        finally:
-            hook.remove()
-        raise ValueError("the network does without its head")
-
-
-def _before_head(network: Network, example: torch.Tensor) -> Cut | None:
+def _before_head(network: Network, trainable: list[str], example: torch.Tensor) -> Cut | None:
     """The cut before the head of a network whose last step it is; None of another."""
     try:
-        return _tried(Cut(_UpToHead(network), network.module.get_submodule(network.head)), network, example)
+        halves = layers.UpTo(network.module, network.head), network.module.get_submodule(network.head)
+        return _tried(Cut(*halves), network, example)
     except (ValueError, RuntimeError, TypeError):
         return None
+
+
+def _before_layer(network: Network, trainable: list[str], example: torch.Tensor) -> Cut | None:
+    """The cut before the first block that trains of a ``layers.Layered`` network; None of another."""
+    first = next((block for block in network.blocks if block in trainable), None)
+    if first is None or not isinstance(network.module, Layered):
+        return None
+    try:
+        found = Cut(*layers.halves(network.module, first, example))
+        if _depends(found.prefix, network, trainable, example):
+            raise ValueError(f"what trains has a part in what {first} is given")
+        return _tried(found, network, example)
+    except (ValueError, RuntimeError, TypeError, AttributeError, LookupError) as error:
+        _log.info("%s is not cut before %s: %s", network.name, first, error)
+        return None
+
+
+def _depends(prefix: nn.Module, network: Network, trainable: list[str], example: torch.Tensor) -> bool:
+    """Whether a gradient would reach what trains through what the prefix gives."""
+    before = [(each, each.requires_grad) for each in network.module.parameters()]
+    freeze(network, trainable)
+    try:
+        with torch.enable_grad():
+            return prefix(example).requires_grad
+    finally:
+        for each, required in before:
+            each.requires_grad_(required)
 
 
 def _traced(network: Network, trainable: set[str]) -> Cut | None:

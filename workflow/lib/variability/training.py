@@ -71,7 +71,7 @@ class _Run(Run):
         self.scaler = torch.amp.GradScaler(kind, enabled=self.recipe["precision"] == "fp16")
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
-        return self.feed.inputs.batches(order, self.recipe["batch_size"], self.seed, epoch)
+        return self.feed.batches(order, self.recipe["batch_size"], self.seed, epoch)
 
     def steps(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
         train_mode(self.network, self.trainable, self.active)

@@ -20,15 +20,14 @@ class Pytorch(Framework):
     lease = staticmethod(devices.lease)
 
     def __init__(self, model, method, sources, device):
-        from variability import features
         from variability.untrained import Untrained
 
         self.task = runs.open_task(sources.task)
         self._device = device
         self._untrained = Untrained(model, method, self.task, sources, device)
-        opened = features.opened(sources.features, self.task.may_train, device) if sources.features else None
-        self._stored, self._tokens = opened, sources.tokens
+        self._tokens = sources.tokens
         self._inputs: dict[str, Any] = {}
+        self._stored = self._opened(sources.features) if sources.features else None
 
     def fit(self, seed, recipe, state, fingerprint, on_epoch):
         from variability import features, training
@@ -86,6 +85,14 @@ class Pytorch(Framework):
     def hardware(self):
         return devices.hardware(self._device)
 
+    def _opened(self, manifest):
+        from variability import features, recipe
+
+        def lengths() -> np.ndarray:
+            return self._given(recipe.DEFAULTS["augmentation"]).lengths
+
+        return features.opened(manifest, self.task.may_train, self._device, lengths)
+
     def _given(self, augmentation: dict[str, Any]):
         """The task's examples, opened once for an augmentation."""
         name = repr(augmentation)
@@ -103,7 +110,7 @@ class Pytorch(Framework):
 
         given = self._given(recipe.DEFAULTS["augmentation"])
         if self._stored is not None and self._untrained.cut is None:
-            before = Feed(self._untrained.head_cut.suffix, self._stored)
+            before = Feed(self._untrained.head_cut.suffix, self._stored, given)
             return {"before": before, "after": Feed(self._untrained.module, given)}
         both = features.feed(self._untrained, given, self._stored, rows, "fp32")
         return {"before": both, "after": both}

@@ -11,13 +11,11 @@ import torch
 
 from variability import files, remedies, seeding
 from variability.errors import UserError
-from variability.inputs import Inputs, batches
+from variability.inputs import Inputs, batches, by_length, laid_out
 from variability.tokens import NOTHING
 
 #: Beside the manifest of ``tokenize``.
 FILE = "tokens.npy"
-#: A batch is as long as a multiple of this: matrix products of odd sizes are slow on GPUs.
-_MULTIPLE = 8
 #: How many batches' texts are sorted by length together: the more, the less is filled up, and the less random they are.
 _CHUNK = 50
 
@@ -46,11 +44,9 @@ class Tokens(Inputs):
         return cls(np.load(file, allow_pickle=False), device)
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:
-        lengths = self.lengths[rows]
-        width = -(-int(lengths.max()) // _MULTIPLE) * _MULTIPLE
-        there = np.arange(width) < lengths[:, None]
+        places, there = laid_out(self._starts[rows], self.lengths[rows])
         batch = np.full(there.shape, NOTHING, np.int64)
-        batch[there] = self.tokens[(self._starts[rows][:, None] + np.arange(width))[there]]
+        batch[there] = self.tokens[places[there]]
         return torch.from_numpy(batch).to(self.device)
 
     def batches(self, order: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -68,8 +64,7 @@ class Tokens(Inputs):
         return [cut[at] for at in seeding.generator(seed, "order", epoch, 1).permutation(len(cut))]
 
     def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
-        ordered = np.argsort(self.lengths[rows], kind="stable")
-        return [ordered[at : at + size] for at in range(0, len(rows), size)]
+        return by_length(self.lengths[rows], size)
 
     @cached_property
     def lengths(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +11,8 @@ from variability.errors import UserError
 from variability.files import replacing
 from variability.modalities import Modality
 from variability.tokens import NOTHING
+
+_log = logging.getLogger(__name__)
 
 # Bytes that stand in no UTF-8 text.
 _END = b"\xff"
@@ -42,8 +45,8 @@ class Text(Modality):
             tuple(part.decode() for part in example.split(_BETWEEN))
             for example in task.inputs.tobytes().split(_END)[:-1]
         ]
-        length = task.facts["max_length"]
-        ids = provider.encode(texts if task.facts["pairs"] else [text for (text,) in texts], length)
+        asked = task.facts["max_length"]
+        ids, longest = provider.encode(texts if task.facts["pairs"] else [text for (text,) in texts], asked)
         empty = next((at for at, found in enumerate(ids) if not len(found)), None)
         if empty is not None:
             named = f"example {task.example_ids[empty]} of {task.path.parent.name}"
@@ -54,9 +57,12 @@ class Text(Modality):
         for found in ids:
             stored[at : at + len(found)] = found
             at += len(found) + 1
-        cut = sum(each >= length for each in lengths)
-        facts = {"texts": len(ids), "tokens": sum(lengths), "longest": max(lengths), "at_max_length": cut}
-        return stored, facts
+        full = sum(each >= longest for each in lengths)
+        if longest < asked:
+            name, where = provider.model["architecture"], task.path.parent.name
+            _log.warning("%s: %s takes %d tokens, not %d; %d texts are that long", where, name, longest, asked, full)
+        facts = {"texts": len(ids), "tokens": sum(lengths), "longest": max(lengths)}
+        return stored, facts | {"max_length": longest, "at_max_length": full}
 
     def trial(self, provider, facts):
         import torch

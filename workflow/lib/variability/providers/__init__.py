@@ -59,8 +59,11 @@ class Provider(WithExtras, ABC):
         """Brings what beside weights a network is built from into an empty ``folder``; facts worth recording."""
         raise NotImplementedError(f"{type(self).__name__} needs no files but weights")
 
-    def encode(self, examples: Sequence[Any], max_length: int) -> list[Sequence[int]]:
-        """Token ids of each example, 0 and up, at most ``max_length``; for a TOKENIZED modality."""
+    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:
+        """Token ids of each example, 0 and up, and how many they are at most; for a TOKENIZED modality.
+
+        That is ``max_length``, or fewer where the network takes no more.
+        """
         raise NotImplementedError(f"{type(self).__name__} takes examples as they are")
 
     @abstractmethod

@@ -55,9 +55,11 @@ class Classifier(nn.Module):
 
 
 def build(
-    folder: Path, outputs: int, weights: Path | None, seed: int, prompts: list[list[str]] | None
+    folder: Path, name: str, outputs: int, weights: Path | None, seed: int, prompts: list[list[str]] | None
 ) -> networks.Network:
-    """A network from the files in ``folder``; see ``Provider.build``. prompts: of each class, for a head of them.
+    """A network from the files in ``folder``; see ``Provider.build``.
+
+    name: of the model, in a message. prompts: of each class, for a head of them.
 
     Raises UserError if the weights lack the text tower that prompts need.
     """
@@ -76,7 +78,7 @@ def build(
         _load(tower, tensors, BACKBONE, weights)
         if prompts:
             _load(model, tensors, OTHER, weights)
-            _prompted(network.module, model.eval(), folder, prompts)
+            _prompted(network.module, model.eval(), _transformers.tokenizer_of(folder, name), prompts)
     draw_head(network, seed)
     return network
 
@@ -121,12 +123,11 @@ def _load(module: nn.Module, tensors: dict[str, torch.Tensor], prefix: str, path
 
 
 @torch.no_grad()
-def _prompted(module: Classifier, model: nn.Module, folder: Path, prompts: list[list[str]]) -> None:
+def _prompted(module: Classifier, model: nn.Module, tokenizer, prompts: list[list[str]]) -> None:
     """Sets the weights and the bias that prompts give the head: of each class one embedding, of unit length, times the
     model's scale, and the model's bias where it has one (SigLIP)."""
     if len(prompts) != module.head.out_features:
         raise UserError(f"head: prompts has {len(prompts)} class names for {module.head.out_features} outputs")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     # SigLIP was trained on texts filled up to their full length, and without a mask.
     full = model.config.model_type.startswith("siglip")
     longest = model.config.text_config.max_position_embeddings

@@ -38,12 +38,13 @@ class Backbone(nn.Module):
 
     def __init__(self, model: nn.Module, pooling: str):
         super().__init__()
-        config = model.config
         self.model = model
         self.pooling = pooling
-        # What stands where nothing is: no attention is paid to it, but some count positions by it.
-        self.padding = config.pad_token_id if config.pad_token_id is not None else 0
-        self.segments = getattr(config, "type_vocab_size", 0) > 1
+        # What stands where nothing is: no attention is paid to it, but some count positions by it. Where the config
+        # names no token (Llama's first conversions say -1) any will do.
+        said, known = model.config.pad_token_id, model.get_input_embeddings().num_embeddings
+        self.padding = said if said is not None and 0 <= said < known else 0
+        self.segments = getattr(model.config, "type_vocab_size", 0) > 1
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         there = tokens != NOTHING
@@ -62,18 +63,24 @@ class Backbone(nn.Module):
         return (hidden * weight).sum(1) / weight.sum(1)
 
 
-class Classifier(nn.Module):
-    """Backbone, dropout, head: (B, L) tokens -> (B, outputs)."""
+class Classifier(networks.Layered):
+    """Backbone, dropout, head: (B, L) tokens -> (B, outputs). features: what the backbone gives of a text."""
 
-    def __init__(self, backbone: Backbone, dropout: float, outputs: int):
+    def __init__(self, backbone: Backbone, features: int, dropout: float, outputs: int):
         super().__init__()
         self.backbone = backbone
+        self.filler = 1 if backbone.padding == 0 else 0
         self.dropout = nn.Dropout(dropout)
         # skip_init leaves the global generator alone.
-        self.head = nn.utils.skip_init(nn.Linear, backbone.model.config.hidden_size, outputs)
+        self.head = nn.utils.skip_init(nn.Linear, features, outputs)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.backbone(tokens)))
+
+    def varied(self, tokens: torch.Tensor) -> torch.Tensor:
+        after = torch.arange(tokens.shape[1], device=tokens.device) > 1
+        second = after & (tokens != NOTHING) & self.backbone.segments
+        return torch.where(second, tokens + _SEGMENT, tokens)
 
 
 def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | None, seed: int) -> networks.Network:
@@ -84,18 +91,49 @@ def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | Non
             raise UserError(f"models: options.config.{key}: {config.model_type} has no such setting; take it out")
         setattr(config, key, value)
     pooling = options.get("pooling") or _usual_pooling(folder, config)
-    with seeding.torch_global(seed, "init"), quiet():
+    with seeding.torch_global(seed, "init"), quiet(), _usable(model["architecture"], config):
         made = transformers.AutoModel.from_config(config, dtype=torch.float32)
     if pooling == "pooler" and getattr(made, "pooler", None) is None:
         raise UserError(f"models: options.pooling: {config.model_type} has no pooler; use cls, mean or last")
     if pooling != "pooler" and hasattr(made, "pooler"):
         made.pooler = None
+    with seeding.torch_global(seed, "init"), quiet(), _usable(model["architecture"], config):
+        backbone = Backbone(made, pooling)
+        features = _width(backbone)
     dropout = options.get("dropout", _usual_dropout(config))
-    network = as_network(Classifier(Backbone(made, pooling), dropout, outputs))
+    network = as_network(Classifier(backbone, features, dropout, outputs))
     if weights is not None:
         _load(network, weights, options.get("reinit", 0))
     networks.draw_head(network, seed)
     return network
+
+
+@contextlib.contextmanager
+def _usable(architecture: str, config) -> Iterator[None]:
+    """Raises UserError where the library's code fails, which may raise anything, on a model that this is not for."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, UserError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"models: architecture: {architecture}: no text classifier can be made of a network of the kind "
+            f"{config.model_type} ({type(error).__name__}: {error}); take another architecture"
+        ) from error
+
+
+@torch.no_grad()
+def _width(backbone: Backbone) -> int:
+    """How many numbers a backbone gives of a text, which its config need not say (OPT projects them).
+
+    Asked of two texts of unequal length. Raises ValueError where it does not give one vector a text.
+    """
+    tokens, training = torch.tensor([[0, 1], [1, NOTHING]]), backbone.training
+    found = backbone.eval()(tokens)
+    backbone.train(training)
+    if found.ndim != 2 or len(found) != len(tokens):
+        raise ValueError(f"two texts give numbers of the shape {tuple(found.shape)}, not a vector each")
+    return found.shape[1]
 
 
 def released(folder: Path, source: Path, name: str) -> dict[str, torch.Tensor]:
@@ -142,12 +180,10 @@ def whole(folder: Path, source: Path, name: str, optional: tuple[str, ...] = ())
     return model, set(info["missing_keys"])
 
 
-def encode(folder: Path, examples: Sequence[Any], max_length: int) -> list[list[int]]:
+def encode(folder: Path, name: str, examples: Sequence[Any], max_length: int) -> tuple[list[list[int]], int]:
     """See ``Provider.encode``; the number of a token of the second text of a pair is _SEGMENT more."""
-    config = config_of(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    positions = getattr(config, "max_position_embeddings", None) or max_length
-    longest = min(max_length, tokenizer.model_max_length, positions)
+    config, tokenizer = config_of(folder), tokenizer_of(folder, name)
+    longest = min(max_length, tokenizer.model_max_length, _positions(config) or max_length)
     segments = getattr(config, "type_vocab_size", 0) > 1
     ids: list[list[int]] = []
     for at in range(0, len(examples), _TEXTS):
@@ -161,7 +197,40 @@ def encode(folder: Path, examples: Sequence[Any], max_length: int) -> list[list[
             ids += [[each + kind * _SEGMENT for each, kind in zip(*row, strict=True)] for row in both]
         else:
             ids += said["input_ids"]
-    return ids
+    return ids, longest
+
+
+def tokenizer_of(folder: Path, name: str):
+    """The tokenizer among a model's files. name: of the model. Raises UserError where there is none."""
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        # What is missing, a file or a package, the library says in many ways, and not always rightly.
+        raise UserError(
+            f"{name}: no tokenizer can be made of its files ({type(error).__name__}: {error}); install what texts need "
+            f"anew (`make .venv/.transformers`), or take a model that has a tokenizer.json"
+        ) from error
+
+
+def _positions(config) -> int | None:
+    """Tokens that a model has positions for; None where there is no limit.
+
+    Models like RoBERTa count from the number of the padding token on, and have as many positions less.
+    """
+    said = getattr(config, "max_position_embeddings", None)
+    if said is None or said < 1:
+        return None
+    try:
+        with torch.device("meta"), quiet():
+            model = transformers.AutoModel.from_config(config)
+    except Exception:
+        # What cannot be built is told of when it is built.
+        return said
+    for part in model.modules():
+        places = getattr(part, "position_embeddings", None)
+        if getattr(places, "padding_idx", None) is not None and hasattr(part, "padding_idx"):
+            return len(places.weight) - part.padding_idx - 1
+    return said
 
 
 def config_of(folder: Path):

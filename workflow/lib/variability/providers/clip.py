@@ -68,7 +68,8 @@ class Clip(HubProvider, ImageProvider):
         prompts = self.model["options"].get("prompt", PROMPT)
         texts = [prompts] if isinstance(prompts, str) else prompts
         said = [[text.replace("{}", name.replace("_", " ")) for text in texts] for name in names]
-        return _clip.build(self._folder, outputs, weights, seed, said if self._prompted else None)
+        name = self.model["architecture"]
+        return _clip.build(self._folder, name, outputs, weights, seed, said if self._prompted else None)
 
     def reads_class_names(self):
         return self._prompted

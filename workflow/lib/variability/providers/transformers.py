@@ -52,10 +52,10 @@ class Transformers(HubProvider):
     def draws_backbone(self) -> bool:
         return self.model["options"].get("reinit", 0) > 0
 
-    def encode(self, examples: Sequence[Any], max_length: int) -> list[Sequence[int]]:
+    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:
         from variability.providers import _transformers
 
-        return _transformers.encode(self._folder, examples, max_length)
+        return _transformers.encode(self._folder, self.model["architecture"], examples, max_length)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
         return {"max_length": facts["max_length"], "assets": read_json(self.assets)["sha256"]}
