@@ -97,3 +97,12 @@ def test_the_docs_know_every_data_set_and_method():
     for family, page in (("datasets", "data.md"), ("methods", "models.md")):
         text = (ROOT / "docs" / page).read_text()
         assert all(f"| `{name}` |" in text for name in registry.names(family))
+
+
+def test_prose_is_wrapped():
+    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        code = False
+        for at, line in enumerate(path.read_text().splitlines()):
+            code ^= line.startswith("```")
+            prose = not code and not line.startswith(("|", "    ", "!", "<"))
+            assert not prose or len(line) <= 132, f"{path.name}:{at + 1} is {len(line)} characters long"
