@@ -3,6 +3,11 @@ from pathlib import Path
 
 import pytest
 
+# One thread each for this process and those that it starts: two workers with two threads each on two cores spend most
+# of their time waiting for each other. Before NumPy and torch are imported, which read it then.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:

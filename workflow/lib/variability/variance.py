@@ -148,6 +148,7 @@ class Cells:
         self.counts, self.codes, self.within = counts.astype(float), codes, within
         self.df_within = int(counts.sum()) - len(counts)
         self._levels: dict[Term, sparse.csr_array] = {}
+        self._weighted: dict[Term, sparse.csr_array] = {}
 
     def levels(self, term: Term) -> sparse.csr_array:
         """(cells, levels of the term): 1 where a cell has the level."""
@@ -159,7 +160,10 @@ class Cells:
 
     def weighted(self, term: Term) -> sparse.csr_array:
         """The levels in rows of equal variance: those of a mean times the root of its number of runs."""
-        return sparse.csr_array(self.levels(term).multiply(np.sqrt(self.counts)[:, None]))
+        if term not in self._weighted:
+            roots = np.sqrt(self.counts)[:, None]
+            self._weighted[term] = sparse.csr_array(self.levels(term).multiply(roots))
+        return self._weighted[term]
 
 
 class _Reduction:
