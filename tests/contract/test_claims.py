@@ -265,27 +265,41 @@ def test_a_leader_leads_only_if_it_differs_from_every_other_candidate():
     assert (own["p"] <= 0.05).all()
 
 
+def noise(studies, models, methods, seed):
+    """The runs of many studies without any difference, each of them a task."""
+    runs = synthetic.runs(models=models, tasks=[f"study{at}" for at in range(studies)], methods=methods)
+    return runs.assign(value=0.8 + 0.02 * np.random.default_rng(seed).standard_normal(len(runs)))
+
+
+@pytest.mark.parametrize("name", ["ranks", "pairwise", "gain"])
+def test_a_task_has_the_same_rows_alone_and_among_others(name):
+    runs = noise(3, ("a", "b"), ("full", "linear_probe"), seed=2)
+    analysis = registry.find("analyses", name)({})
+    among = analysis.table({"runs": runs}).query("task == 'study1'").reset_index(drop=True)
+    alone = analysis.table({"runs": runs[runs["task"] == "study1"]})
+    kept = [column for column in alone if column != "scope"]
+    assert len(alone)
+    pd.testing.assert_frame_equal(among[kept], alone[kept], check_exact=True, check_categorical=False)
+
+
 @pytest.mark.slow
 def test_of_two_equal_candidates_few_studies_name_a_leader():
     """5 %, within Monte-Carlo error, where the bootstrap by itself names one in 14 % of studies of five seeds."""
-    rng, wrong, studies = np.random.default_rng(1), 0, 3 * STUDIES_OF_NOISE
-    noise = synthetic.runs(models=("a", "b"), tasks=("digits",), methods=("full",))
-    for _ in range(studies):
-        runs = {"runs": noise.assign(value=0.8 + 0.02 * rng.standard_normal(len(noise)))}
-        read = {name: registry.find("analyses", name)({"resamples": 500}).table(runs) for name in ("ranks", "pairwise")}
-        found = findings("stable_ranking", read)
-        wrong += (found.loc[found["p"].notna(), "verdict"] == SUPPORTED).any()
+    studies = 3 * STUDIES_OF_NOISE
+    runs = {"runs": noise(studies, ("a", "b"), ("full",), seed=1)}
+    read = {name: registry.find("analyses", name)({"resamples": 500}).table(runs) for name in ("ranks", "pairwise")}
+    found = findings("stable_ranking", read)
+    assert found["task"].nunique() == studies
+    wrong = found.loc[found["p"].notna() & (found["verdict"] == SUPPORTED), "task"].nunique()
     assert wrong <= studies * 0.05 + 3 * np.sqrt(studies * 0.05 * 0.95)
 
 
 @pytest.mark.slow
 def test_of_pure_noise_few_studies_name_a_winner():
     """Six equal candidates: a false winner in at most 5 % of the studies, within Monte-Carlo error."""
-    wrong = 0
-    rng = np.random.default_rng(0)
-    for _ in range(STUDIES_OF_NOISE):
-        noise = synthetic.runs(models=("a", "b", "c"), tasks=("digits",))
-        noise["value"] = 0.8 + 0.02 * rng.standard_normal(len(noise))
-        read = {name: registry.find("analyses", name)({}).table({"runs": noise}) for name in ("pairwise", "gain")}
-        wrong += (findings("beats", read)["verdict"] == SUPPORTED).any()
+    runs = {"runs": noise(STUDIES_OF_NOISE, ("a", "b", "c"), ("full", "linear_probe"), seed=0)}
+    read = {name: registry.find("analyses", name)({}).table(runs) for name in ("pairwise", "gain")}
+    found = findings("beats", read)
+    assert found["task"].nunique() == STUDIES_OF_NOISE
+    wrong = found.loc[found["verdict"] == SUPPORTED, "task"].nunique()
     assert wrong <= STUDIES_OF_NOISE * 0.05 + 3 * np.sqrt(STUDIES_OF_NOISE * 0.05 * 0.95)
