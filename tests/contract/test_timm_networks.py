@@ -59,6 +59,7 @@ def problems(*arguments, **entry) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("name", "side", "options", "head"), FAMILIES)
+@torch.no_grad()
 def test_every_family_has_its_head_replaced_and_is_cut_before_it_and_its_last_blocks(name, side, options, head):
     this = provider(name, options=options)
     network = this.build(outputs=3, weights=None, seed=0)

@@ -15,27 +15,27 @@ from variability.providers.torchvision import Torchvision
 HEAVY = pytest.mark.slow
 # One member of each family, the side of the images it is tried on, and options that make it cheap.
 FAMILIES = [
-    pytest.param("alexnet", 64, {}, marks=HEAVY),
-    pytest.param("vgg11_bn", 32, {}, marks=HEAVY),
-    pytest.param("resnet18", 32, {}),
-    pytest.param("resnext50_32x4d", 32, {}, marks=HEAVY),
-    pytest.param("wide_resnet50_2", 32, {}, marks=HEAVY),
-    pytest.param("densenet121", 32, {}),
-    pytest.param("inception_v3", 75, {}, marks=HEAVY),
-    pytest.param("googlenet", 32, {}),
-    pytest.param("mobilenet_v2", 32, {"width_mult": 0.25}),
-    pytest.param("mobilenet_v3_small", 32, {}),
-    pytest.param("shufflenet_v2_x0_5", 32, {}),
-    pytest.param("squeezenet1_1", 32, {}),
-    pytest.param("mnasnet0_5", 32, {}),
-    pytest.param("regnet_y_400mf", 32, {}),
-    pytest.param("efficientnet_b0", 32, {}),
-    pytest.param("efficientnet_v2_s", 32, {}, marks=HEAVY),
-    pytest.param("convnext_tiny", 32, {}),
-    pytest.param("vit_b_32", 32, {"image_size": 32}, marks=HEAVY),
-    pytest.param("swin_t", 32, {}),
-    pytest.param("swin_v2_t", 32, {}, marks=HEAVY),
-    pytest.param("maxvit_t", 224, {}, marks=HEAVY),
+    pytest.param(("alexnet", 64, {}), id="alexnet", marks=HEAVY),
+    pytest.param(("vgg11_bn", 32, {}), id="vgg11_bn", marks=HEAVY),
+    pytest.param(("resnet18", 32, {}), id="resnet18"),
+    pytest.param(("resnext50_32x4d", 32, {}), id="resnext50_32x4d", marks=HEAVY),
+    pytest.param(("wide_resnet50_2", 32, {}), id="wide_resnet50_2", marks=HEAVY),
+    pytest.param(("densenet121", 32, {}), id="densenet121"),
+    pytest.param(("inception_v3", 75, {}), id="inception_v3", marks=HEAVY),
+    pytest.param(("googlenet", 32, {}), id="googlenet"),
+    pytest.param(("mobilenet_v2", 32, {"width_mult": 0.25}), id="mobilenet_v2"),
+    pytest.param(("mobilenet_v3_small", 32, {}), id="mobilenet_v3_small"),
+    pytest.param(("shufflenet_v2_x0_5", 32, {}), id="shufflenet_v2_x0_5"),
+    pytest.param(("squeezenet1_1", 32, {}), id="squeezenet1_1"),
+    pytest.param(("mnasnet0_5", 32, {}), id="mnasnet0_5"),
+    pytest.param(("regnet_y_400mf", 32, {}), id="regnet_y_400mf"),
+    pytest.param(("efficientnet_b0", 32, {}), id="efficientnet_b0"),
+    pytest.param(("efficientnet_v2_s", 32, {}), id="efficientnet_v2_s", marks=HEAVY),
+    pytest.param(("convnext_tiny", 32, {}), id="convnext_tiny"),
+    pytest.param(("vit_b_32", 32, {"image_size": 32}), id="vit_b_32", marks=HEAVY),
+    pytest.param(("swin_t", 32, {}), id="swin_t"),
+    pytest.param(("swin_v2_t", 32, {}), id="swin_v2_t", marks=HEAVY),
+    pytest.param(("maxvit_t", 224, {}), id="maxvit_t", marks=HEAVY),
 ]
 
 
@@ -50,31 +50,35 @@ def problems(*arguments, **entry) -> dict[str, str]:
 # Building ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
-def test_a_network_comes_from_its_seed_and_has_a_fresh_head(name, side, options):
+@pytest.fixture(scope="module", params=FAMILIES)
+def built(request):
+    """A provider of each family, the side of its images, and a network of seed 0 with three outputs."""
+    name, side, options = request.param
     this = provider(name, options=options)
     torch.manual_seed(1)
-    before = torch.random.get_rng_state()
-    first = this.build(outputs=3, weights=None, seed=0)
-    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
+    return this, side, this.build(outputs=3, weights=None, seed=0)
+
+
+@torch.no_grad()
+def test_a_network_comes_from_its_seed_and_has_a_fresh_head(built):
+    this, side, first = built
     torch.manual_seed(2)
+    before = torch.random.get_rng_state()
     larger = this.build(outputs=5, weights=None, seed=0)
+    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
     # Neither the global generator nor the size of the head shifts the backbone.
     assert networks.frozen_digest(first, [first.head]) == networks.frozen_digest(larger, [larger.head])
-
-    size = this.preprocess(image_size=side)["size"]
-    assert size == side
-    first.module.eval()
-    with torch.no_grad():
-        assert first.module(torch.zeros(2, 3, side, side)).shape == (2, 3)
-        assert larger.module.eval()(torch.zeros(1, 3, side, side)).shape == (1, 5)
+    assert this.preprocess(image_size=side)["size"] == side
+    for network, outputs in ((first, 3), (larger, 5)):
+        assert network.module.eval()(torch.zeros(1, 3, side, side)).shape == (1, outputs)
 
 
-@pytest.mark.parametrize(("name", "side", "options"), FAMILIES)
-def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(name, side, options):
-    network = provider(name, options=options).build(outputs=3, weights=None, seed=0)
+@torch.no_grad()
+def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(built):
+    _, side, network = built
     images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     whole = network.module.eval()(images)
+    assert whole.shape == (2, 3)
     for parts in ([network.head], network.last_blocks(1), network.last_blocks(2)):
         halves = prefix.cut(network, parts, images)
         assert halves is not None, parts[0]

@@ -1,0 +1,59 @@
+"""What every kind of task gives, whichever library the outputs are from."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from variability import registry
+from variability.metrics import scalars
+
+NAMES = registry.names("kinds")
+CLASSES = ["a", "b", "c", "d"]
+
+
+def example(name):
+    """A kind, summaries of 30 outputs, and their labels."""
+    rng = np.random.default_rng(0)
+    plugin = registry.find("kinds", name)
+    whole = np.issubdtype(plugin.LABELS, np.integer)
+    labels = (rng.integers(len(CLASSES), size=30) if whole else rng.normal(50, 9, 30)).astype(plugin.LABELS)
+    kind = plugin(plugin.facts(labels))
+    units = kind.outputs(CLASSES if whole else [], {"items": len(CLASSES)})
+    outputs = torch.from_numpy(rng.normal(size=(30, units)).astype(np.float32))
+    return kind, kind.summary(outputs, labels), labels
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_summaries_are_evaluated_alike_as_tensors_and_as_arrays(name):
+    kind, said, labels = example(name)
+    loss, measured = kind.evaluate(said, labels)
+    assert (loss, measured) == kind.evaluate(said.numpy(), labels)
+    assert type(loss) is type(measured) is float and np.isfinite([loss, measured]).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_measured_and_what_it_costs_are_metrics_of_what_is_stored(name):
+    kind, said, labels = example(name)
+    columns = kind.columns(said.numpy(), labels)
+    assert set(columns) == {"y_true", "y_pred", "probabilities"}
+    truth, predicted = (columns[key].to_numpy(zero_copy_only=False) for key in ("y_true", "y_pred"))
+    probabilities = kind.probabilities(pa.table(columns), len(CLASSES))
+
+    def value(metric):
+        return scalars()[metric]().compute(truth, predicted, probabilities)[metric]
+
+    _, measured = kind.evaluate(said, labels)
+    assert measured == pytest.approx(value(kind.MEASURE))
+    lost = kind.losses(truth, predicted).mean()
+    higher = scalars()[kind.LOSS_METRIC].HIGHER_IS_BETTER
+    assert (1 - lost if higher else lost) == pytest.approx(value(kind.LOSS_METRIC))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_that_trains_is_the_one_that_is_evaluated(name):
+    kind, _, labels = example(name)
+    units = kind.outputs(CLASSES, {"items": len(CLASSES)})
+    outputs = torch.from_numpy(np.random.default_rng(1).normal(size=(30, units)).astype(np.float32))
+    loss, _ = kind.evaluate(kind.summary(outputs, labels), labels)
+    assert kind.loss(outputs, kind.targets(labels)).item() == pytest.approx(loss, rel=1e-5)
