@@ -1,4 +1,4 @@
-"""What several tests need: the checkout's root, and a copy of the project in which Snakemake is run."""
+"""What several tests need: the checkout's root, a copy of the project in which Snakemake is run, the end of a study."""
 
 import os
 import re
@@ -49,7 +49,9 @@ class Checkout:
 
     def snakemake(self, *arguments: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "snakemake", *arguments]
-        environment = {key: value for key, value in os.environ.items() if key != "VARIABILITY_MIRROR"} | environ
+        # Each job would compile the library anew.
+        left_out = ("VARIABILITY_MIRROR", "PYTHONDONTWRITEBYTECODE")
+        environment = {key: value for key, value in os.environ.items() if key not in left_out} | environ
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
@@ -63,3 +65,56 @@ class Checkout:
             wildcards = re.search(r"^    wildcards: (.*)$", body, re.MULTILINE)
             found.add(f"{rule} {wildcards[1]}" if wildcards else rule)
         return found - {"all"}
+
+
+def aggregated(config: dict, results: Path, target: Path) -> None:
+    """Makes the base tables of a study in ``target`` in this process, from what its rules made of its runs."""
+    from variability.stages.aggregate import aggregate
+    from variability.study import Study
+
+    study = Study(config)
+    scores = [results / "score" / task / "scores.json" for task in study.tasks]
+    aggregate(scores, _blocks(study, results / "finetune"), study.aggregate_spec(), target / "aggregate")
+
+
+def presented(config: dict, results: Path, target: Path | None = None) -> Path:
+    """Makes all tables, figures and pages of a study whose runs are aggregated, as its rules do but in this process.
+
+    Each rule's job starts Python and imports pandas, which takes ten times as long as what it then does.
+
+    results: the study's folder; target: where its base tables lie and the rest is written, if not there.
+    """
+    from variability import registry
+    from variability.stages.analyse import analyse
+    from variability.stages.claim import claim
+    from variability.stages.plot import plot
+    from variability.stages.summarise import summarise
+    from variability.study import Study
+    from variability.wording import SUMMARISED
+
+    study, target = Study(config), target or results
+    base = {name: target / f"aggregate/{name}.parquet" for name in study.base_tables}
+    made = {name: target / f"analyse/{name}.csv" for name in study.analyses}
+    for name, options in study.analyses.items():
+        analysis = registry.find("analyses", name)
+        needed = [each for each in (*analysis.NEEDS, *analysis.USES) if each in base]
+        predictions = _blocks(study, results / "predict") if "predictions" in needed else []
+        analyse(name, {each: base[each] for each in needed if each != "predictions"}, options, made[name], predictions)
+    for name, options in study.plots.items():
+        drawn = [target / f"plot/{name}.{suffix}" for suffix in ("svg", "png")]
+        plot(name, base | made, options, study.name, *drawn)
+    read = {name: made[name] for kind in study.claims for name in registry.find("claims", kind).ANALYSES}
+    said = [target / f"claim/claims.{suffix}" for suffix in ("csv", "md", "html")]
+    claim(study.name, study.claims, read, *said)
+    tables = [made[name] for name in SUMMARISED if name in made]
+    pages = [target / f"report/summary.{suffix}" for suffix in ("md", "html")]
+    summarise(study.name, base["runs"], [*tables, said[0]], *pages)
+    return target
+
+
+def _blocks(study, folder: Path) -> list[Path]:
+    return [
+        folder.joinpath(*cell, f"block-{block}.json")
+        for cell, blocks in study.blocks.items()
+        for block in range(len(blocks))
+    ]

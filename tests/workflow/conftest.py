@@ -1,13 +1,25 @@
+import shutil
+from pathlib import Path
+
+import filelock
 import pytest
 from support import Checkout
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Checkout:
-    """The tiny study, run once from download to report."""
-    checkout = Checkout.of_project(tmp_path_factory.mktemp("finished") / "project")
-    checkout.snakemake("--cores", "2", "--configfile", "tiny.yaml")
-    return checkout
+def finished(tmp_path_factory, request) -> Checkout:
+    """The tiny study, run once from download to report; it is there to be read, ``study`` to be edited."""
+    base: Path = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist share one: whoever comes first makes it, and the others wait.
+    if hasattr(request.config, "workerinput"):
+        base = base.parent
+    folder, done = base / "finished/project", base / "finished/done"
+    with filelock.FileLock(base / "finished.lock"):
+        if not done.is_file():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            Checkout.of_project(folder).snakemake("--cores", "2", "--configfile", "tiny.yaml")
+            done.touch()
+    return Checkout(folder)
 
 
 @pytest.fixture
