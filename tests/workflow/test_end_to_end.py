@@ -1,5 +1,6 @@
 """The tiny study, run for real: what it leaves behind, and what happens when something goes wrong on the way."""
 
+import http.server
 import io
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 
@@ -132,7 +134,24 @@ def test_a_diverging_run_is_recorded_and_the_study_goes_on(study):
     assert "diverged" in (study.folder / "results/tiny/report/summary.md").read_text()
 
 
-def test_bad_data_is_named_and_other_tasks_go_on(study):
+@pytest.fixture
+def nothing_there():
+    """The address of a server that has nothing. One that does not answer is asked again for half a minute."""
+
+    class Nothing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Nothing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_bad_data_is_named_and_other_tasks_go_on(study, nothing_there):
     """One task for each thing that can be wrong with a file, all in one run."""
     names = [f"photos/{label}/{number}.png" for label in ("cat", "dog") for number in (1, 2)]
     image = io.BytesIO()
@@ -156,7 +175,7 @@ def test_bad_data_is_named_and_other_tasks_go_on(study):
         "lonely": ({"path": "lonely.zip"}, r"'dog'"),
         "other": ({"url": here, "sha256": "0" * 64}, r"sha256 should be 0000"),
         "nowhere": (
-            {"url": "http://127.0.0.1:9/a.zip", "sha256": "0" * 64},
+            {"url": f"{nothing_there}/a.zip", "sha256": "0" * 64},
             r"could not fetch .*VARIABILITY_MIRROR",
         ),
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from support import ROOT, Checkout
+from support import ROOT, Checkout, presented
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,7 +18,7 @@ pytestmark = [
         reason="Keras and TensorFlow are an extra: make .venv/.tensorflow",
     ),
 ]
-STUDY = "--configfile", "small.yaml"
+STUDY = "results/small/aggregate/manifest.json", "--configfile", "small.yaml"
 LIB = "workflow/lib/variability"
 
 
@@ -36,6 +36,7 @@ def checkout(tmp_path_factory) -> Checkout:
     config["grid"] = {"exclude": [{"method": "full-again", "model": "mobilenet-torch"}]}
     (made.folder / "small.yaml").write_text(yaml.safe_dump(config))
     made.snakemake("--cores", "2", *STUDY)
+    presented(config, made.folder / "results/small")
     return made
 
 

@@ -1,14 +1,14 @@
-"""The study of recommenders at a reduced size, from prepare to report."""
+"""The study of recommenders at a reduced size, from prepare to its tables and figures."""
 
 import pandas as pd
 import pytest
 import yaml
-from support import Checkout
+from support import Checkout, presented
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("transformers", reason="the extra transformers is not installed")
 
-STUDY = "--configfile", "small.yaml"
+STUDY = "results/recommender/aggregate/manifest.json", "--configfile", "small.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,7 @@ def finished(tmp_path_factory) -> Checkout:
     config["tasks"]["rating"] |= {"split": {"train": 200}, "recipe": {"epochs": 1}}
     (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     checkout.snakemake("--cores", "2", *STUDY)
+    presented(config, checkout.folder / "results/recommender")
     return checkout
 
 

@@ -3,13 +3,14 @@
 import pandas as pd
 import pytest
 import yaml
-from support import Checkout
+from support import Checkout, aggregated, presented
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Checkout:
+    """A study of both kinds of task, by its rules to the report; and that of numbers alone, made of the same runs."""
     checkout = Checkout.of_project(tmp_path_factory.mktemp("regression") / "project")
     config = yaml.safe_load((checkout.folder / "studies/regression.yaml").read_text())
     config["seeds"] = [0, 1]
@@ -20,12 +21,14 @@ def finished(tmp_path_factory) -> Checkout:
     config["pretraining"]["letters"]["task"]["options"]["per_font"] = 1
     config["pretraining"]["letters"]["task"]["split"] = {"train": 200, "validation": 50, "test": 50}
     config["pretraining"]["letters"]["recipe"]["epochs"] = 1
-    (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    checkout.snakemake("--cores", "2", "--configfile", "small.yaml")
     split = {"train": 60, "validation": 20, "test": 100}
-    config["tasks"]["digits"] = {"dataset": "digits", "image": {"size": 16}, "split": split}
-    (checkout.folder / "mixed.yaml").write_text(yaml.safe_dump(config | {"study": "mixed"}, sort_keys=False))
+    digits = {"dataset": "digits", "image": {"size": 16}, "split": split}
+    mixed = config | {"study": "mixed", "tasks": config["tasks"] | {"digits": digits}}
+    (checkout.folder / "mixed.yaml").write_text(yaml.safe_dump(mixed, sort_keys=False))
     checkout.snakemake("--cores", "2", "--configfile", "mixed.yaml")
+    results, alone = (checkout.folder / "results" / name for name in ("mixed", "regression"))
+    aggregated(config, results, alone)
+    presented(config, results, alone)
     return checkout
 
 
@@ -36,10 +39,11 @@ def made(finished, study):
 
 def test_a_number_is_measured_in_its_unit_before_and_after(finished):
     folder, runs = made(finished, "regression")
+    mixed, _ = made(finished, "mixed")
     assert (runs["status"] == "completed").all()
     assert {"rmse", "mae", "mse", "r2"} == set(runs["metric"])
     assert set(runs.loc[runs["primary"], "metric"]) == {"rmse"} and runs["phase"].nunique() == 2
-    said = pd.read_parquet(folder / "predict/mobilenet-deep/rotation/full/0.parquet")
+    said = pd.read_parquet(mixed / "predict/mobilenet-deep/rotation/full/0.parquet")
     assert said["y_true"].abs().max() <= 45 and said["y_true"].std() > 15
     row = runs.query(
         "model == 'mobilenet-deep' and method == 'full' and seed == 0 and phase == 'after' and split == 'test'"
@@ -60,5 +64,6 @@ def test_what_is_of_classes_alone_is_not_made_of_numbers(finished):
     calibration = pd.read_csv(mixed / "analyse/calibration.csv")
     assert calibration.groupby("task")["n"].max().to_dict() == {"digits": 2, "rotation": 0}
     assert (mixed / "plot/calibration.png").is_file()
+    assert (mixed / "report/report.html").is_file()
     claims = (mixed / "claim/claims.md").read_text()
     assert "On rotation" in claims and "On digits" in claims

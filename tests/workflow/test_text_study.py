@@ -1,4 +1,4 @@
-"""A study of texts from a table to the report, with a model so small that it is made here."""
+"""A study of texts from a table to its tables and figures, with a model so small that it is made here."""
 
 import csv
 import os
@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import text_models
-from support import Checkout
+import yaml
+from support import Checkout, presented
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("peft", reason="`make .venv/.transformers` installs it")
 
-STUDY = "--configfile", "pets.yaml"
+STUDY = "results/pets/aggregate/manifest.json", "--configfile", "pets.yaml"
 CONFIG = """
 study: pets
 seeds: [0, 1]
@@ -50,10 +51,11 @@ def finished(tmp_path_factory) -> Checkout:
             rows.writerow([" ".join([*words, animal]), animal, "train" if number < 100 else "test"])
     (checkout.folder / "pets.yaml").write_text(CONFIG)
     checkout.snakemake("--cores", "2", *STUDY)
+    presented(yaml.safe_load(CONFIG), checkout.folder / "results/pets")
     return checkout
 
 
-def test_every_cell_has_its_runs_and_a_report(finished):
+def test_every_cell_has_its_runs_and_the_study_its_end(finished):
     runs = pd.read_parquet(finished.folder / "results/pets/aggregate/runs.parquet")
     primary = runs[(runs["metric"] == "accuracy") & (runs["split"] == "test")]
     assert (primary["status"] == "completed").all() and (primary["n_test"] == 40).all()
@@ -63,7 +65,7 @@ def test_every_cell_has_its_runs_and_a_report(finished):
     full = primary[(primary["method"] == "full") & (primary["model"] == "bert")]
     after, before = (full.loc[full["phase"] == phase, "value"].mean() for phase in ("after", "before"))
     assert before < 0.8 < after
-    assert (finished.folder / "results/pets/report/report.html").is_file()
+    assert "bert (full)" in (finished.folder / "results/pets/report/summary.md").read_text()
 
 
 METHODS = ("linear_probe", "bitfit", "lora", "full")
