@@ -59,7 +59,7 @@ class Checkout:
 
     def jobs(self, *arguments: str) -> set[str]:
         """The jobs a run would start, as "rule wildcard=value,...", without the targets that only gather."""
-        done = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        done = self.snakemake(*arguments, "--dry-run", "--quiet", "host")
         found = set()
         for rule, body in JOB.findall(done.stdout + done.stderr):
             wildcards = re.search(r"^    wildcards: (.*)$", body, re.MULTILINE)

@@ -18,6 +18,9 @@ def finished(tmp_path_factory) -> Checkout:
     config["seeds"] = [0, 1]
     config["recipe"] |= {"epochs": 2}
     config["grid"]["exclude"][-1]["seed"] = [1]
+    # A job's imports take longer than all that it trains: one control, and one of the architectures that rates.
+    del config["models"]["bert4rec-scratch"]
+    config["grid"]["exclude"].append({"task": "rating", "model": ["bert4rec", "sasrec-body"]})
     for pretraining in config["pretraining"].values():
         pretraining["task"]["options"] |= {"users": 60, "items": 40}
         pretraining["recipe"] |= {"epochs": 1}
@@ -42,9 +45,10 @@ def test_every_cell_that_fits_has_its_runs_before_and_after(finished):
     assert (runs["status"] == "completed").all()
     primary = runs[runs["primary"] & (runs["split"] == "test") & (runs["phase"] == "after")]
     counts = primary.groupby(["task", "model"], observed=True).size().to_dict()
-    networks = {"bert4rec": 4, "bert4rec-scratch": 2, "sasrec": 4, "sasrec-scratch": 2, "sasrec-body": 2}
-    expected = {(task, model): n for task in ("next-item", "rating") for model, n in networks.items()}
-    assert counts == expected | {("next-item", "popularity"): 1, ("next-item", "item-knn"): 1}
+    rank = {"bert4rec": 4, "sasrec": 4, "sasrec-scratch": 2, "sasrec-body": 2, "popularity": 1, "item-knn": 1}
+    rate = {"sasrec": 4, "sasrec-scratch": 2}
+    expected = {("next-item", model): n for model, n in rank.items()}
+    assert counts == expected | {("rating", model): n for model, n in rate.items()}
     assert dict(zip(primary["task"], primary["metric"], strict=True)) == {"next-item": "ndcg_at_10", "rating": "rmse"}
     names = {"hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10", "mrr"}
     assert names <= set(runs.loc[runs["task"] == "next-item", "metric"])

@@ -50,11 +50,15 @@ def run_files(study: Checkout) -> dict[Path, int]:
     return {path.relative_to(study.folder): path.stat().st_mtime_ns for path in runs if not path.name.startswith(".")}
 
 
-def test_nothing_changed(study):
-    assert jobs(study) == set()
-
-
-def test_everything_touched(study):
+def test_what_changes_no_result_reruns_nothing(study):
+    """All at once: if nothing reruns for all of it, nothing reruns for any."""
+    text = (study.folder / "tiny.yaml").read_text().replace("recipe: {epochs: 2, batch_size: 20, lr: 0.002}\n", "")
+    # In another order and with a comment; and what is the default anyway is named.
+    reordered = "recipe: {lr: 0.002, batch_size: 20, epochs: 2} # same\n" + text + "analyses:\n  churn:\n"
+    (study.folder / "tiny.yaml").write_text(reordered)
+    study.append("workflow/schemas/config.schema.yaml", "# edited\n")
+    for name in ("frameworks/keras.py", "frameworks/_keras_training.py", "providers/keras.py"):
+        study.append(f"{LIB}/{name}", "# another framework than the study's\n")
     for path in study.folder.rglob("*"):
         if ".snakemake" not in path.parts and path.is_file():
             os.utime(path)
@@ -106,9 +110,13 @@ def test_fewer_checkpoints_kept_reruns_nothing_before_and_nothing_after(study):
     assert not list(study.folder.glob("results/tiny/finetune/*/*/*/*/checkpoint.safetensors"))
     assert jobs(study) == set()
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
+    assert jobs(study) == from_finetune(block=1) | {"keep_checkpoints"}
     before = run_files(study)
-    study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
-    assert {path: time for path, time in run_files(study).items() if path in before} == before
+    added = "results/tiny/predict/scratch/digits/full/block-1.json"
+    study.snakemake(added, "--cores", "2", "--configfile", "tiny.yaml")
+    after = run_files(study)
+    assert {path: after[path] for path in before} == before
+    assert {path.parent.name for path in set(after) - set(before)} == {"2"}
 
 
 def test_a_plot_restyled(study):
@@ -144,9 +152,7 @@ def test_a_claim_edited(study):
 
 
 def test_the_level_of_one_analysis_edited(study):
-    study.append("tiny.yaml", "analyses:\n  churn:\n")
-    assert jobs(study) == set(), "naming what is the default anyway changes nothing"
-    study.edit("tiny.yaml", "  churn:\n", "  churn: {level: 0.9}\n")
+    study.append("tiny.yaml", "analyses:\n  churn: {level: 0.9}\n")
     assert jobs(study) == {"analyse analysis=churn", "plot plot=churn", "report"}
 
 
@@ -156,20 +162,16 @@ def test_a_method_edited(study):
     assert jobs(study) == probe | SCORE | END
 
 
-def test_a_provider_edited(study):
-    study.append(f"{LIB}/providers/torchvision.py", "# edited\n")
-    assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
+@pytest.mark.parametrize("file", ["providers/torchvision.py", "modalities/_images.py", "prefix.py"])
+def test_what_the_same_jobs_depend_on(finished, file):
+    """How networks are built, fed (images are stored by another file) and cut, as how they are trained (see below)."""
+    assert depending(finished, file) == depending(finished, "optimisation.py") != set()
 
 
-def test_another_framework_and_its_provider_edited(study):
-    for name in ("frameworks/keras.py", "frameworks/_keras_training.py", "providers/keras.py"):
-        study.append(f"{LIB}/{name}", "# edited\n")
-    assert jobs(study) == set()
-
-
-def test_a_data_set_edited(study):
-    study.append(f"{LIB}/datasets/digits.py", "# edited\n")
-    assert jobs(study) == prepare("digits") | FEATURES | from_finetune()
+def depending(study: Checkout, file: str) -> set[str]:
+    """The listings, inputs of all jobs that import what they list, that name a file of the library."""
+    listings = (study.folder / "results/code").glob("*.txt")
+    return {path.name for path in listings if f"  lib/variability/{file}\n" in path.read_text()}
 
 
 def test_a_module_imported_two_levels_down_edited(study):
@@ -177,14 +179,9 @@ def test_a_module_imported_two_levels_down_edited(study):
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 
-def test_how_images_are_fed_edited(study):
-    study.append(f"{LIB}/modalities/_images.py", "# edited\n")
-    assert jobs(study) == PRETRAIN | FEATURES | from_finetune(), "how they are stored is another file"
-
-
-def test_the_cutting_of_networks_edited(study):
-    study.append(f"{LIB}/prefix.py", "# edited\n")
-    assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
+def test_a_data_set_edited(study):
+    study.append(f"{LIB}/datasets/digits.py", "# edited\n")
+    assert jobs(study) == prepare("digits") | FEATURES | from_finetune()
 
 
 def test_what_stored_activations_may_take_changed_trains_nothing(study):
@@ -218,17 +215,6 @@ def test_a_weights_file_of_the_users_replaced_and_touched(study):
     retrained[len(retrained) // 2] ^= 1
     own.write_bytes(retrained)
     assert any(job.startswith("download_weights") for job in jobs(study))
-
-
-def test_the_schema_edited(study):
-    study.append("workflow/schemas/config.schema.yaml", "# edited\n")
-    assert jobs(study) == set()
-
-
-def test_the_config_reordered_and_commented(study):
-    text = (study.folder / "tiny.yaml").read_text().replace("recipe: {epochs: 2, batch_size: 20, lr: 0.002}\n", "")
-    (study.folder / "tiny.yaml").write_text("recipe: {lr: 0.002, batch_size: 20, epochs: 2} # same\n" + text)
-    assert jobs(study) == set()
 
 
 def test_a_caption_edited(study):
