@@ -67,6 +67,12 @@ class Checkout:
         return found - {"all"}
 
 
+def objections(plugin, *sources) -> dict[str, str]:
+    """What the check of a model's provider objects to, by key; sources: mirrors, where those are checked too."""
+    found = [*plugin.check(), *(problem for mirrors in sources for problem in plugin.check_source(mirrors))]
+    return {problem.key: problem.message for problem in found}
+
+
 def aggregated(config: dict, results: Path, target: Path) -> None:
     """Makes the base tables of a study in ``target`` in this process, from what its rules made of its runs."""
     from variability.stages.aggregate import aggregate

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support import objections
 from two_towers import saved
 
 from variability import files, networks, prefix, registry
@@ -34,8 +35,7 @@ def ready(folder, place, weights="pretrained", **options):
 
 
 def problems(weights="pretrained", **options):
-    found = registry.find("providers", "clip")(entry("org/name", weights, **options)).check()
-    return {problem.key: problem.message for problem in found}
+    return objections(registry.find("providers", "clip")(entry("org/name", weights, **options)))
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from support import objections
 
 from variability import networks, prefix, registry
 from variability.errors import UserError
@@ -55,7 +56,7 @@ def provider(architecture: str, weights: str = "none", **entry):
 
 
 def problems(*arguments, **entry) -> dict[str, str]:
-    return {problem.key: problem.message for problem in provider(*arguments, **entry).check()}
+    return objections(provider(*arguments, **entry))
 
 
 @pytest.mark.parametrize(("name", "side", "options", "head"), FAMILIES)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from support import objections
 
 from variability import networks, prefix
 from variability.errors import UserError
@@ -44,7 +45,7 @@ def provider(architecture: str, weights: str = "none", **entry) -> Torchvision:
 
 
 def problems(*arguments, **entry) -> dict[str, str]:
-    return {problem.key: problem.message for problem in provider(*arguments, **entry).check()}
+    return objections(provider(*arguments, **entry))
 
 
 # Building ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,12 @@ def tiny_provider(monkeypatch):
     tiny_study.install()
 
 
+@pytest.fixture(scope="module")
+def task_json(tmp_path_factory) -> Path:
+    """The task of ``tiny_study``, prepared."""
+    return tiny_study.prepare(tmp_path_factory.mktemp("prepare") / "digits")
+
+
 @pytest.fixture
 def keras_process(monkeypatch):
     """This process as Keras's jobs are."""

@@ -28,11 +28,6 @@ AUGMENTED = PLAIN | {"flip": True, "crop": 1, "views": 3}
 
 
 @pytest.fixture(scope="module")
-def task_json(tmp_path_factory):
-    return tiny_study.prepare(tmp_path_factory.mktemp("prepare") / "digits")
-
-
-@pytest.fixture(scope="module")
 def task(task_json):
     return PreparedTask.open(task_json)
 

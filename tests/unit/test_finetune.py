@@ -25,11 +25,6 @@ LIBRARY = Path(files.__file__).parent.parent
 TIMES = ("seconds", "examples_per_second")
 
 
-@pytest.fixture(scope="module")
-def task_json(tmp_path_factory):
-    return tiny_study.prepare(tmp_path_factory.mktemp("prepare") / "digits")
-
-
 @pytest.fixture
 def study(tmp_path, task_json):
     """Fine-tunes into ``tmp_path/<name>``; returns that folder. Keywords change the spec or finetune's arguments."""

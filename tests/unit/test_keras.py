@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tiny_study
+from tiny_study import assert_same, timeless
 
-from variability import fitting, frameworks, kinds, optimisation, recipe, registry, seeding
+from variability import frameworks, kinds, optimisation, recipe, registry, seeding
 from variability.errors import UserError
 from variability.providers.keras import Keras as KerasProvider
 from variability.sources import Sources
@@ -90,17 +91,6 @@ def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
     settings = recipe.resolve(RECIPE, changed)
     result = framework.fit(seed, settings, folder / "state.safetensors", "fingerprint", on_epoch)
     return result, networks.tensors(framework._network.model)
-
-
-def timeless(history):
-    return [
-        {key: value for key, value in row.items() if key not in ("seconds", "examples_per_second")} for row in history
-    ]
-
-
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("augmentation", [recipe.DEFAULTS["augmentation"], AUGMENTED])
@@ -289,12 +279,6 @@ def test_a_fit_that_diverges_says_so(tmp_path, task):
     result, tensors = fit(opened(task), tmp_path, optimizer="sgd", lr=1e30, clip_norm=None)
     assert (result.status, result.best_epoch) == ("diverged", 0)
     assert all(np.isfinite(each).all() for each in tensors.values())
-
-
-def test_early_stopping_ends_a_fit(tmp_path, task):
-    result, _ = fit(opened(task), tmp_path, epochs=30, early_stopping=1, lr=0.3)
-    assert result.epochs == result.history[-1]["epoch"] < 30
-    assert fitting.stops_early(result.history, 1)
 
 
 def test_predictions_are_probabilities(task):

@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from support import objections
 
 from variability.errors import UserError
 from variability.providers.keras import Keras as KerasProvider
@@ -20,7 +21,7 @@ def provider(architecture="MobileNetV2", weights="none", **entry):
 
 
 def problems(*arguments, **entry):
-    return {problem.key: problem.message for problem in provider(*arguments, **entry).check()}
+    return objections(provider(*arguments, **entry))
 
 
 SMALL = {"alpha": 0.35, "bn_momentum": 0.9, "bn_epsilon": 0.00001}

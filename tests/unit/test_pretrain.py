@@ -16,11 +16,6 @@ from variability.stages.pretrain import pretrain
 MODEL = tiny_study.STUDY["model"] | {"weights": "pretrain:digits"}
 
 
-@pytest.fixture(scope="module")
-def task_json(tmp_path_factory):
-    return tiny_study.prepare(tmp_path_factory.mktemp("prepare") / "digits")
-
-
 def run(task_json, folder, model=MODEL, seed=0, **settings):
     """Pretrains into a folder; returns the tensors it wrote."""
     chosen = recipe.resolve(tiny_study.STUDY["recipe"], settings)

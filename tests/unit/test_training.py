@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny_study
 import torch
+from tiny_study import assert_same, timeless
 from torch import nn
 
 from variability import fitting, inputs, kinds, recipe, training
@@ -54,15 +55,6 @@ def fit(seed=0, trainable=("",), data=None, network=None, **settings):
 
 def tensors(network):
     return {name: each.clone() for name, each in network.module.state_dict().items()}
-
-
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
-
-
-def timeless(history):
-    return [{key: row[key] for key in row if key not in ("seconds", "examples_per_second")} for row in history]
 
 
 def test_a_network_learns_the_digits():
@@ -194,11 +186,6 @@ def test_best_keeps_the_weights_of_the_lowest_validation_loss_and_last_those_of_
     assert (best.best_epoch, last.best_epoch) == (lowest, 6)
     assert_same(tensors(kept), by_epoch[lowest])
     assert_same(tensors(network), by_epoch[6])
-
-
-def test_of_equal_validation_losses_the_earliest_is_the_best():
-    history = [{"epoch": epoch, "validation_loss": loss} for epoch, loss in enumerate([0.0, 2.0, 1.0, 1.0, 3.0])]
-    assert fitting.best_epoch(history) == 2
 
 
 def test_training_stops_early_once_patience_is_spent():

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import text_models
+from support import objections
 
 from variability import hub
 from variability.errors import UserError
@@ -19,8 +20,7 @@ transformers = pytest.importorskip("transformers", reason="`make .venv/.transfor
 
 
 def problems(model: dict, mirrors=()) -> dict[str, str]:
-    found = Transformers(model)
-    return {problem.key: problem.message for problem in (*found.check(), *found.check_source(mirrors))}
+    return objections(Transformers(model), mirrors)
 
 
 def test_sound_models_have_no_problems(bert):

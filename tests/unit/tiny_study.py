@@ -118,3 +118,14 @@ def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
     }
     files.write_json(folder / "task.json", about)
     return folder / "task.json"
+
+
+def timeless(history):
+    """A history without what the clock says."""
+    return [{key: row[key] for key in row if key not in ("seconds", "examples_per_second")} for row in history]
+
+
+def assert_same(first, second):
+    """Tensors or arrays by name, equal to the last bit."""
+    assert first.keys() == second.keys()
+    assert [name for name in first if not np.array_equal(first[name], second[name])] == []
