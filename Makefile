@@ -25,8 +25,9 @@ study: .venv/.core
 	for extra in $$extras; do $(MAKE) --no-print-directory .venv/.$$extra || exit 1; done
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 
-# Two workers: a file's tests share fixtures that take long to make.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Two workers: a file's tests share fixtures that take long to make. In the order of testpaths: by themselves workers
+# take the files with many tests first, and those that take long have few.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What a study may need beside core, and what working on the project needs. Not tested: slurm, which has no cluster here.
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
