@@ -30,8 +30,8 @@ def of_losses(cells, kind=int, groups=None):
 
 
 @cache
-def runs_of(count, kind):
-    runs = synthetic.runs(models=("a",), methods=("full",), seeds=range(count))
+def runs_of(count, kind, models=("a",)):
+    runs = synthetic.runs(models=models, methods=("full",), seeds=range(count))
     if kind is float:
         runs = runs.assign(metric=runs["metric"].map({"accuracy": "rmse", "nll": "mae"}))
     return runs
@@ -293,14 +293,18 @@ def test_a_test_set_that_takes_variance_away_is_told_and_not_tested():
 def test_the_seeds_variance_is_unbiased_with_groups_of_any_size():
     rng = np.random.default_rng(3)
     groups = np.repeat(np.arange(12), rng.integers(1, 9, 12))
-    clustered, pooled = [], []
-    for _ in range(150):
+    models, cells = tuple(f"study{at}" for at in range(150)), {}
+    for model in models:
         # Users differ, and so does what a run makes of a user.
         of_users = rng.normal(0, 1, 12) + rng.normal(0, 0.5, (6, 12))
         losses = 9 + rng.normal(0, 0.2, (6, 1)) + of_users[:, groups] + rng.normal(0, 0.1, (6, len(groups)))
-        roots = np.sqrt(np.maximum(losses, 0))
-        clustered.append(split(roots, float, groups)["variance_seed"])
-        pooled.append(split(roots, float)["variance_seed"])
+        cells[model, "digits", "full"] = np.sqrt(np.maximum(losses, 0))
+    analysis, runs = registry.find("analyses", "noise_split")({}), runs_of(6, float, models)
+    clustered, pooled = (
+        analysis.table({"runs": runs, "predictions": of_losses(cells, float, each)})["variance_seed"]
+        for each in (groups, None)
+    )
+    assert len(clustered) == len(pooled) == 150
     error = np.std(clustered, ddof=1) / len(clustered) ** 0.5
     assert np.mean(clustered) == pytest.approx(0.04, abs=3 * error)
     assert np.mean(pooled) > 0.04 + 3 * error, "what runs make of a user would pass for the seed's"
