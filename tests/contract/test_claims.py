@@ -140,6 +140,16 @@ def test_a_difference_smaller_than_what_matters_is_looked_for_at_that_size():
     assert row["n_more"] == sample_size.for_power(0.05, *upper, 0.8, 0.95) - 5
 
 
+@pytest.fixture(scope="module", params=[1, 100])
+def of_two_networks(request):
+    """In shares of 1 and in percent."""
+
+    def scaled(runs):
+        return runs.assign(value=request.param * runs["value"])
+
+    return tables(change=scaled, models=("cnn", "vit"), methods=("full",), sd=0.03)
+
+
 @pytest.mark.parametrize(
     ("kind", "margin", "expected"),
     [
@@ -149,10 +159,8 @@ def test_a_difference_smaller_than_what_matters_is_looked_for_at_that_size():
         ("best_seed_optimism", 0.08, REFUSED),
     ],
 )
-def test_in_percent_the_margin_is_a_share_of_the_mean(kind, margin, expected):
-    for change in (lambda runs: runs, lambda runs: runs.assign(value=100 * runs["value"])):
-        read = tables(change=change, models=("cnn", "vit"), methods=("full",), sd=0.03)
-        assert findings(kind, read, margin=margin)["verdict"].tolist() == [expected]
+def test_in_percent_the_margin_is_a_share_of_the_mean(kind, margin, expected, of_two_networks):
+    assert findings(kind, of_two_networks, margin=margin)["verdict"].tolist() == [expected]
 
 
 def test_pairs_that_would_decide_are_reckoned_from_their_differences():

@@ -181,7 +181,7 @@ def test_p_is_adjusted_within_a_task_as_statsmodels_does():
     from statsmodels.stats.multitest import multipletests
 
     names = {"models": tuple("abc"), "tasks": ("digits", "letters")}
-    found = registry.find("analyses", "multibootstrap")({}).table(synthetic.base_tables(**names))
+    found = registry.find("analyses", "multibootstrap")({"resamples": 300}).table(synthetic.base_tables(**names))
     assert len(found) == 2 * 15
     for _, of_family in found.groupby("family"):
         expected = multipletests(of_family["p"], method="holm")[1]
