@@ -2,6 +2,7 @@
 
 import csv
 import os
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,11 @@ import text_models
 import yaml
 from support import Checkout, presented
 
-pytestmark = pytest.mark.slow
-pytest.importorskip("peft", reason="`make .venv/.transformers` installs it")
+pytestmark = [
+    pytest.mark.slow,
+    # Not importorskip: its import takes four seconds of every run of the tests.
+    pytest.mark.skipif(find_spec("peft") is None, reason="`make .venv/.transformers` installs it"),
+]
 
 STUDY = "results/pets/aggregate/manifest.json", "--configfile", "pets.yaml"
 CONFIG = """
