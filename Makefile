@@ -26,8 +26,8 @@ study: .venv/.core
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 
 # Two workers: a file's tests share fixtures that take long to make. In the order of testpaths: by themselves workers
-# take the files with many tests first, and those that take long have few.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# take the files with many tests first, and those that take long have few. What pytest makes of the tests' source is kept.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What a study may need beside core, and what working on the project needs. Not tested: slurm, which has no cluster here.
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
