@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from variability import files, precision, remedies
+from variability import files, kernels, precision, remedies
 from variability.errors import UserError
 from variability.inputs import Activations, Feed, Inputs, TokenActivations, laid_out, resident
 from variability.untrained import Untrained
@@ -48,8 +48,8 @@ class Frozen:
 @torch.no_grad()
 def compute(prefix: nn.Module, batches: Iterator[torch.Tensor], device: str, form: str) -> Iterator[torch.Tensor]:
     """The activations of batches of inputs, on the CPU, in the number format ``form`` (fp32, bf16, fp16)."""
-    # One context around all: it keeps the weights it has converted.
-    with precision.autocast(device, form):
+    # One context around all: both keep the weights that they have converted.
+    with precision.autocast(device, form), kernels.Quick(prefix, device, form, training=False):
         for batch in batches:
             yield prefix(batch).to(precision.DTYPES[form]).cpu()
 

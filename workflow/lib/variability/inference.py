@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from variability import kernels
 from variability.inputs import Inputs
 
 # Fixed: a convolution's sums may be taken in another order for another batch size.
@@ -25,7 +26,8 @@ def outputs(
     the device and of its rows, one entry a row.
     """
     parts = inputs.parts(rows, BATCH)
-    said = [summary(_of(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
+    with kernels.Quick(module, inputs.device, "fp32", training=False):
+        said = [summary(_of(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
     ordered = torch.empty_like(joined := torch.cat(said))
     ordered[torch.from_numpy(np.concatenate(parts))] = joined
     return ordered

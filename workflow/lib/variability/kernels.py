@@ -1,4 +1,4 @@
-"""Where PyTorch takes a slow way through a layer in a training on the CPU, a quicker one."""
+"""Where PyTorch takes a slow way through a layer on the CPU, a quicker one."""
 
 from collections.abc import Callable
 
@@ -6,26 +6,33 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from variability.few_pixels import FewPixels
+
 #: Tokens up to which plain attention is the quicker one; beyond, it costs memory by their square.
 SHORT = 160
 
 
 class Quick:
-    """A context for a module's forward passes in training; to be entered as often as one likes.
+    """A context for a module's forward passes; to be entered as often as one likes.
 
-    On the CPU in bf16 (docs/performance.md has the figures) depthwise convolutions that stride or are wider than 3 are
-    computed in fp32, for which oneDNN's backward pass is up to 40 times as fast, and attention over short sequences by
-    its plain formula. Elsewhere all is left as it is.
+    On the CPU (docs/performance.md has the figures) convolutions whose output has few pixels are computed as products
+    of matrices, see ``few_pixels``. In bf16, where gradients are taken, depthwise convolutions that stride or are wider
+    than 3 are computed in fp32, for which oneDNN's backward pass is up to 40 times as fast, and attention over short
+    sequences by its plain formula. Elsewhere all is left as it is. training: whether gradients are taken; without, the
+    weights must not change inside the context.
     """
 
-    def __init__(self, module: nn.Module, device: str, precision: str):
+    def __init__(self, module: nn.Module, device: str, precision: str, training: bool = True):
         self.forwards: list[tuple[nn.Module, Callable]] = []
-        if torch.device(device).type != "cpu" or precision == "fp32":
+        if torch.device(device).type != "cpu":
             return
+        slow_backward = training and precision != "fp32"
         for part in module.modules():
-            if isinstance(part, nn.MultiheadAttention):
+            if FewPixels.fits(part):
+                self.forwards.append((part, FewPixels(part)))
+            elif slow_backward and isinstance(part, nn.MultiheadAttention):
                 self.forwards.append((part, _plain(part)))
-            elif isinstance(part, nn.Conv2d) and _slow_in_half(part):
+            elif slow_backward and isinstance(part, nn.Conv2d) and _slow_in_half(part):
                 self.forwards.append((part, _in_fp32(part)))
 
     def __enter__(self) -> None:
@@ -34,8 +41,10 @@ class Quick:
             part.forward = forward
 
     def __exit__(self, *_: object) -> None:
-        for part, _ in self.forwards:
+        for part, forward in self.forwards:
             del part.forward
+            if isinstance(forward, FewPixels):
+                forward.clear()
 
 
 def _slow_in_half(part: nn.Conv2d) -> bool:
