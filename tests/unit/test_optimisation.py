@@ -130,11 +130,30 @@ def test_what_is_corrected_is_torchs_own(kind):
     settings = recipe.resolve({"optimizer": kind, "schedule": "constant", "warmup": 0.0})
     found, gradients = steps(settings)
     tensor = torch.nn.Parameter(found[0].clone())
-    optimizer = make_optimizer([tensor], settings)
+    theirs = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
+    own = {"momentum": settings["momentum"]} if kind == "sgd" else {}
+    optimizer = theirs([tensor], settings["lr"], weight_decay=settings["weight_decay"], fused=True, **own)
     for gradient in gradients:
         tensor.grad = gradient
         optimizer.step()
     assert torch.equal(tensor, found[-1])
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+def test_gradients_that_a_scaler_scaled_are_taken_back_and_infinite_ones_skipped(kind):
+    settings = recipe.resolve({"optimizer": kind, "lr": 0.1, "weight_decay": 0.0})
+    tensors = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+    optimizers = [make_optimizer([each], settings) for each in tensors]
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    for gradient in ([1.0, -2.0, 3.0], [torch.inf, 1.0, 1.0], [0.5, 0.5, -4.0]):
+        scaler.scale(tensors[0] @ torch.tensor(gradient)).backward()
+        scaler.step(optimizers[0])
+        scaler.update()
+        if torch.inf not in gradient:
+            tensors[1].grad = torch.tensor(gradient)
+            optimizers[1].step()
+        optimizers[0].zero_grad()
+    torch.testing.assert_close(*tensors)
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])

@@ -136,7 +136,9 @@ def _before(module: nn.Module, graph: fx.Graph, last: fx.Node) -> fx.GraphModule
     return fx.GraphModule(module, half)
 
 
-def _after(module: nn.Module, graph: fx.Graph, last: fx.Node, trained: set[fx.Node]) -> fx.GraphModule:
+def _after(module: nn.Module, graph: fx.Graph, last: fx.Node, trained: set[fx.Node]) -> nn.Module:
+    if [node.op for node in graph.nodes if node in trained] == ["call_module", "output"]:
+        return module.get_submodule(next(node.target for node in graph.nodes if node in trained))
     half = fx.Graph()
     copies = {last: half.placeholder("activations")}
     for node in graph.nodes:

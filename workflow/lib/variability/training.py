@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from variability import checkpoints, inference, kernels, precision, seeding
+from variability.closed_form import LinearStep
 from variability.fitting import Data, FitResult, Run, of_this_run, require_validation
 from variability.inputs import Feed
 from variability.networks import Network, freeze, train_mode, trained_tensors
@@ -68,7 +69,9 @@ class _Run(Run):
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         kind = torch.device(self.device).type
         self.quick = kernels.Quick(self.feed.module, self.device, self.recipe["precision"])
-        self.scaler = torch.amp.GradScaler(kind, enabled=self.recipe["precision"] == "fp16")
+        self.linear = LinearStep.of(self.feed.module)
+        scaled = self.recipe["precision"] == "fp16" and self.linear is None
+        self.scaler = torch.amp.GradScaler(kind, enabled=scaled)
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return self.feed.batches(order, self.recipe["batch_size"], self.seed, epoch)
@@ -86,21 +89,29 @@ class _Run(Run):
 
     def _step(self, epoch: int, at: int, rows: np.ndarray) -> torch.Tensor:
         inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
-        with precision.autocast(self.device, self.recipe["precision"]), self.quick:
-            outputs = self.feed.module(inputs)
         targets = self.feed.inputs.targets(inputs)
         targets = self.data.targets(rows).to(self.device) if targets is None else targets
-        loss = self.data.kind.loss(outputs.float(), targets, self.recipe["label_smoothing"])
-        # As zero_grad does, without its record for the profiler, which a head's step would feel.
-        for each in self.parameters:
-            each.grad = None
-        self.scaler.scale(loss).backward()
+
+        def loss_of(outputs: torch.Tensor) -> torch.Tensor:
+            return self.data.kind.loss(outputs.float(), targets, self.recipe["label_smoothing"])
+
+        loss = self._by_autograd(inputs, loss_of) if self.linear is None else self.linear.loss(inputs, loss_of)
         if self.recipe["clip_norm"] is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_norm"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
+
+    def _by_autograd(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        with precision.autocast(self.device, self.recipe["precision"]), self.quick:
+            outputs = self.feed.module(inputs)
+        loss = loss_of(outputs)
+        # As zero_grad does, without its record for the profiler, which a small network's step would feel.
+        for each in self.parameters:
+            each.grad = None
+        self.scaler.scale(loss).backward()
+        return loss
 
     def said(self, rows: np.ndarray) -> torch.Tensor:
         self.network.module.eval()
