@@ -159,6 +159,12 @@ def test_a_network_cut_where_training_begins_gives_the_same_outputs_and_trains_t
     assert reached == parameters(network, names)
 
 
+def test_after_the_cut_of_a_linear_probe_stands_the_head_itself_where_it_is_a_layer(network):
+    halves = prefix.cut(network, trainable("linear_probe", network), torch.zeros(2, 3, 32, 32))
+    head = network.module.get_submodule(network.head)
+    assert (halves.suffix is head) == isinstance(head, torch.nn.Linear)
+
+
 def test_nothing_is_cut_off_where_all_trains(network):
     assert prefix.cut(network, trainable("full", network), torch.zeros(2, 3, 32, 32)) is None
 
