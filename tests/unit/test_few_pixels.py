@@ -1,12 +1,15 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from variability import few_pixels
+from variability import features, few_pixels, inference, kinds, recipe, training
 from variability.few_pixels import FewPixels
+from variability.inputs import Activations, Feed
 from variability.kernels import Quick
+from variability.networks import Network
 
 #: Of a convolution: channels in and out, kernel, stride, padding, bias; and the images' sides.
 SHAPES = [
@@ -24,8 +27,9 @@ SHAPES = [
 
 
 @pytest.fixture(autouse=True)
-def any_number_of_weights(monkeypatch):
+def any_number_of_weights_and_images(monkeypatch):
     monkeypatch.setattr(few_pixels, "WEIGHTS", 0)
+    monkeypatch.setattr(few_pixels, "IMAGES", 0)
 
 
 def made(shape, sides, form=torch.float32):
@@ -72,16 +76,14 @@ def quick(layer, images):
 def test_in_bf16_they_are_no_further_from_it_than_bf16_is(shape, sides):
     layer, images = made(shape, sides)
     weights = torch.rand(layer(images).shape)
-    expected = [
-        each for part in gradients(layer, images, weights) for each in (part if isinstance(part, tuple) else [part])
-    ]
-    for training in (True, False):
-        with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16", training):
-            said = layer(images)
-        assert said.dtype == torch.bfloat16
-        found = [said, *torch.autograd.grad((said.float() * weights).sum(), [images, *layer.parameters()])]
-        for one, other in zip(found, expected, strict=True):
-            assert one.dtype == (torch.bfloat16 if one is said else torch.float32)
+    said, expected = gradients(layer, images, weights)
+    for with_gradients in (True, False):
+        with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16", with_gradients):
+            half = layer(images)
+        found = torch.autograd.grad((half.float() * weights).sum(), [images, *layer.parameters()])
+        assert half.dtype == torch.bfloat16
+        assert all(each.dtype == torch.float32 for each in found)
+        for one, other in zip([half, *found], [said, *expected], strict=True):
             assert (one.float() - other).norm() < 0.01 * other.norm()
 
 
@@ -100,13 +102,111 @@ def test_weights_are_arranged_once_inside_a_context_without_gradients_and_forgot
         assert torch.allclose(layer(images), 2 * before)
 
 
-def test_in_training_weights_are_read_at_each_step():
-    layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_in_training_weights_are_read_at_each_step(kernel):
+    layer, images = made((8, 6, kernel, 1, kernel // 2, False), (2, 2))
     with Quick(layer, "cpu", "fp32"):
         before = layer(images)
         with torch.no_grad():
             layer.weight.mul_(2)
         assert torch.allclose(layer(images), 2 * before)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_what_is_kept_is_kept_by_size_and_number_format(kernel):
+    layer, large = made((8, 6, kernel, 1, kernel // 2, False), (2, 2))
+    small = large[:, :, :1, :1]
+    with torch.no_grad():
+        expected = [layer(large), layer(small)]
+        with Quick(layer, "cpu", "fp32", training=False):
+            for _ in range(2):
+                for images, exact in zip((large, small), expected, strict=True):
+                    assert torch.allclose(layer(images), exact, atol=1e-6)
+                    with torch.autocast("cpu", torch.bfloat16):
+                        half = layer(images)
+                    assert half.dtype == torch.bfloat16
+                    assert (half.float() - exact).norm() < 0.01 * exact.norm()
+
+
+def test_in_bf16_a_pixels_gradient_is_summed_in_fp32(monkeypatch):
+    layer, images = made((64, 64, 3, 1, 1, False), (3, 3))
+
+    def error():
+        with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16"):
+            said = layer(images)
+        found = torch.autograd.grad(said.float().sum(), images)[0]
+        return float((found - exact).norm())
+
+    exact = torch.autograd.grad(layer(images).sum(), images)[0]
+    ours = error()
+    monkeypatch.setattr(torch, "promote_types", lambda one, other: one)
+    assert ours < 0.95 * error()
+
+
+class Small(nn.Module):
+    """A convolution of few pixels and a head."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.head = nn.Conv2d(3, 6, 3, padding=1), nn.Linear(6, 2)
+
+    def forward(self, images):
+        return self.head(self.convolution(images).mean((2, 3)))
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Numbers of images that took the quick way."""
+    found, usual = [], FewPixels.__call__
+
+    def watched(self, images):
+        found.append(len(images))
+        return usual(self, images)
+
+    monkeypatch.setattr(FewPixels, "__call__", watched)
+    return found
+
+
+def test_trainings_predictions_and_features_take_the_quick_way(seen):
+    module, rows = Small(), np.arange(20)
+    images = Activations(torch.rand(20, 3, 2, 2), rows, "cpu")
+    inference.outputs(module.eval(), images, rows)
+    assert seen == [20]
+    list(features.compute(module.convolution, features.plain(images, rows, [rows[:8], rows[8:]]), "cpu", "fp32"))
+    assert seen == [20, 8, 12]
+    data = training.Data(rows % 2, rows, rows[:0], kinds.find("classification"))
+    chosen = recipe.resolve({"epochs": 1, "batch_size": 10}, {})
+    training.fit(Network(module, "head", []), [""], Feed(module, images), data, chosen, 0, "cpu")
+    assert seen == [20, 8, 12, 10, 10]
+
+
+def test_a_layer_may_be_in_a_context_inside_another():
+    layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
+    with Quick(layer, "cpu", "fp32"):
+        with Quick(layer, "cpu", "fp32"):
+            layer(images)
+        assert isinstance(vars(layer)["forward"], FewPixels)
+    assert "forward" not in vars(layer)
+
+
+def test_a_kernel_larger_than_the_images_is_torchs_error():
+    layer, images = made((8, 6, 3, 1, 0, False), (2, 2))
+    with Quick(layer, "cpu", "fp32"), pytest.raises(RuntimeError, match="Kernel size"):
+        layer(images)
+
+
+def test_few_images_are_computed_as_ever(monkeypatch):
+    layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
+    monkeypatch.setattr(few_pixels, "IMAGES", len(images) + 1)
+    assert not quick(layer, images)
+    assert quick(layer, images[:, :, :1, :1])
+
+
+def test_number_format_of_doubles_is_kept():
+    layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
+    layer.double()
+    with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16"):
+        assert layer(images.double()).dtype == torch.float64
 
 
 @pytest.mark.parametrize("frozen", ["weight", "images"])
@@ -126,10 +226,19 @@ class Padded(nn.Conv2d):
         return super().forward(nn.functional.pad(images, (1, 1, 1, 1)))
 
 
+class Standardised(nn.Conv2d):
+    """With weights of its own making."""
+
+    def _conv_forward(self, images, weight, bias):
+        return super()._conv_forward(images, weight - weight.mean(), bias)
+
+
 @pytest.mark.parametrize(
     "layer",
     [
         Padded(8, 6, 3),
+        Standardised(8, 6, 3),
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 6, 3)),
         nn.Conv2d(8, 8, 3, groups=8),
         nn.Conv2d(8, 6, 3, padding=1, dilation=2),
         nn.Conv2d(8, 6, 3, padding=1, padding_mode="reflect"),

@@ -48,10 +48,12 @@ def test_in_bf16_depthwise_convolutions_that_stride_or_are_wide_are_computed_in_
     assert outputs == [half] * 4
 
 
-@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp32"), ("cuda", "bf16")])
-def test_elsewhere_all_stays_as_it_is(device, precision):
+@pytest.mark.parametrize(
+    ("device", "precision", "training"), [("cpu", "fp32", True), ("cuda", "bf16", True), ("cpu", "bf16", False)]
+)
+def test_elsewhere_all_stays_as_it_is(device, precision, training):
     module = Convolutions()
-    weights, _ = formats(module, torch.rand(2, 3, 8, 8), Quick(module, device, precision))
+    weights, _ = formats(module, torch.rand(2, 3, 8, 8), Quick(module, device, precision, training))
     assert weights == [torch.bfloat16] * 4
 
 

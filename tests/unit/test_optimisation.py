@@ -139,14 +139,18 @@ def test_what_is_corrected_is_torchs_own(kind):
     assert torch.equal(tensor, found[-1])
 
 
+@pytest.mark.parametrize("clipped", [False, True])
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
-def test_gradients_that_a_scaler_scaled_are_taken_back_and_infinite_ones_skipped(kind):
+def test_gradients_that_a_scaler_scaled_are_taken_back_and_infinite_ones_skipped(kind, clipped):
     settings = recipe.resolve({"optimizer": kind, "lr": 0.1, "weight_decay": 0.0})
     tensors = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
     optimizers = [make_optimizer([each], settings) for each in tensors]
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     for gradient in ([1.0, -2.0, 3.0], [torch.inf, 1.0, 1.0], [0.5, 0.5, -4.0]):
         scaler.scale(tensors[0] @ torch.tensor(gradient)).backward()
+        if clipped:
+            scaler.unscale_(optimizers[0])
+            torch.nn.utils.clip_grad_norm_(tensors[0], 100.0)
         scaler.step(optimizers[0])
         scaler.update()
         if torch.inf not in gradient:
@@ -154,6 +158,41 @@ def test_gradients_that_a_scaler_scaled_are_taken_back_and_infinite_ones_skipped
             optimizers[1].step()
         optimizers[0].zero_grad()
     torch.testing.assert_close(*tensors)
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_a_group_without_gradients_is_left_as_it_is(kind):
+    weight, bias = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))
+    optimizer = make_optimizer([weight, bias], recipe.resolve({"optimizer": kind, "weight_decay": 0.1}))
+    weight.grad = torch.ones(2, 2)
+    optimizer.step()
+    assert torch.equal(bias, torch.ones(2)) and not torch.equal(weight, torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_a_step_makes_no_record_for_the_profiler(kind):
+    tensor = torch.nn.Parameter(torch.ones(2))
+    optimizer = make_optimizer([tensor], recipe.resolve({"optimizer": kind}))
+    tensor.grad = torch.ones(2)
+    with torch.autograd.profiler.profile() as profile:
+        optimizer.step()
+    names = [event.name for event in profile.function_events]
+    assert any("_fused_adam" in name for name in names)
+    assert not any("Optimizer.step" in name for name in names)
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_a_closure_is_called(kind):
+    tensor = torch.nn.Parameter(torch.ones(2))
+    optimizer = make_optimizer([tensor], recipe.resolve({"optimizer": kind}))
+
+    def closure():
+        loss = tensor.sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure) == 2.0
+    assert not torch.equal(tensor, torch.ones(2))
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])

@@ -9,11 +9,13 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 #: Pixels of an output up to which one product is the quicker way for a kernel of one pixel.
 POINTWISE = 49
-#: The same of wider kernels, whose products are many: they also need so many weights for each pixel of the output.
-PIXELS, WEIGHTS = 9, 100_000
+#: The same of wider kernels, whose products are many and take weights arranged for them: they also need so many weights
+#: for each pixel of the output, and so many images, if the output has more pixels than one.
+PIXELS, WEIGHTS, IMAGES = 9, 100_000, 16
 
 #: Of each output pixel along a side: the first tap of the kernel that meets the input, the one after the last, and the
 #: input pixel that the first one meets.
@@ -33,8 +35,11 @@ class FewPixels:
     @staticmethod
     def fits(part: nn.Module) -> bool:
         """Whether a layer is a convolution that may be computed so."""
+        if not isinstance(part, nn.Conv2d) or parametrize.is_parametrized(part):
+            return False
         # A class with a forward pass of its own pads, or standardises its weights, in its own way.
-        if not isinstance(part, nn.Conv2d) or type(part).forward is not nn.Conv2d.forward:
+        own, usual = type(part), nn.Conv2d
+        if own.forward is not usual.forward or own._conv_forward is not usual._conv_forward:
             return False
         plain = part.groups == 1 and part.dilation == (1, 1) and part.padding_mode == "zeros"
         if not plain or isinstance(part.padding, str):
@@ -45,16 +50,17 @@ class FewPixels:
         self.kept.clear()
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, channels, height, width) to (n, channels, height, width), as nn.Conv2d does."""
+        """(n, channels, height, width) to the same, as nn.Conv2d does; by the quick way channels last in memory."""
         part = self.part
         if images.ndim != 4:
             return self.usual(images)
         sides = list(zip(images.shape[2:], part.kernel_size, part.stride, part.padding, strict=True))
         rows, columns = (len(_starts(*side)) for side in sides)
-        if not self._quicker(rows * columns):
+        if not self._quicker(len(images), rows * columns):
             return self.usual(images)
         down, across = (_reach(*side) for side in sides)
-        form = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
+        halved = torch.is_autocast_enabled("cpu") and images.dtype != torch.float64
+        form = torch.get_autocast_dtype("cpu") if halved else images.dtype
         rows = images.to(form).permute(0, 2, 3, 1)
         if self.pointwise:
             rows = rows[:, :: part.stride[0], :: part.stride[1]]
@@ -67,10 +73,12 @@ class FewPixels:
             said = said + part.bias.to(form)
         return said.permute(0, 3, 1, 2)
 
-    def _quicker(self, pixels: int) -> bool:
+    def _quicker(self, images: int, pixels: int) -> bool:
         if self.pointwise:
             return 0 < pixels <= POINTWISE
-        return 0 < pixels <= PIXELS and self.part.weight.numel() >= WEIGHTS * pixels
+        if not 0 < pixels <= PIXELS or self.part.weight.numel() < WEIGHTS * pixels:
+            return False
+        return images >= IMAGES or pixels == 1
 
     def _matrices(self, form: torch.dtype, down: Reach, across: Reach) -> list[torch.Tensor]:
         """The weights that each product takes: for one of all pixels, or for one of each output pixel."""

@@ -24,6 +24,7 @@ _PART = 4096
 class Inputs(ABC):
     """A task's examples as one part of a network takes them; rows are indices into the task's stored examples."""
 
+    device: str
     #: Augmented views of each example that training chooses among; 0 where each epoch has new ones, or none.
     views: int = 0
     #: Whether training sees other inputs than prediction does.

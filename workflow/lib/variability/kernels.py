@@ -13,7 +13,7 @@ SHORT = 160
 
 
 class Quick:
-    """A context for a module's forward passes; to be entered as often as one likes.
+    """A context for a module's forward passes; to be entered as often as one likes, once at a time.
 
     On the CPU (docs/performance.md has the figures) convolutions whose output has few pixels are computed as products
     of matrices, see ``few_pixels``. In bf16, where gradients are taken, depthwise convolutions that stride or are wider
@@ -28,6 +28,9 @@ class Quick:
             return
         slow_backward = training and precision != "fp32"
         for part in module.modules():
+            # Its own already, or that of a context around this one.
+            if "forward" in vars(part):
+                continue
             if FewPixels.fits(part):
                 self.forwards.append((part, FewPixels(part)))
             elif slow_backward and isinstance(part, nn.MultiheadAttention):

@@ -63,11 +63,14 @@ def _dense(kind: type["torch.optim.Optimizer"]) -> type["torch.optim.Optimizer"]
 
         @torch.no_grad()
         def step(self, closure=None):
-            if closure is not None or getattr(self, "grad_scale", None) is not None:
+            # A gradient scaler sets found_inf for as long as it calls, and then this is its business.
+            if closure is not None or getattr(self, "found_inf", None) is not None:
                 return super().step(closure)
             for group in self.param_groups:
                 lists = [[] for _ in range(6)]
                 self._init_group(group, *lists)
+                if not lists[0]:
+                    continue
                 torch._foreach_add_(lists[-1], 1)
                 first, second = group["betas"]
                 told = {name: group[name] for name in ("lr", "weight_decay", "eps", "amsgrad", "maximize")}
