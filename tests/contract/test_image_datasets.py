@@ -222,10 +222,17 @@ def test_numbers_may_be_names_of_classes(photos):
 
 def test_a_table_says_splits_and_groups(photos):
     shipped = ["Train", "val", "test", None] * 3
-    options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bbbaaacccddd"))
+    options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bacd" * 3))
     examples = plugin("image_table", **options, group="patient", partition="fold").load(None)
     assert examples.partition.tolist() == ["train", "validation", "test", ""] * 3
-    assert examples.groups.tolist() == [1, 1, 1, 0, 0, 0, 2, 2, 2, 3, 3, 3]
+    assert examples.groups.tolist() == [1, 0, 2, 3] * 3
+
+
+def test_a_group_in_several_partitions_is_refused_by_name(photos):
+    shipped = ["train", None, "test", "val"] * 3
+    options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bbca" * 2 + "bbaa"))
+    with pytest.raises(UserError, match=r"1 of 3 groups of 'patient' .*\('a' in test and validation\).*mend 'fold'"):
+        plugin("image_table", **options, group="patient", partition="fold").load(None)
 
 
 def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(photos, tmp_path):

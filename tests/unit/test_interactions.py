@@ -214,6 +214,17 @@ def test_users_and_items_are_told_apart_as_text(suffix, tmp_path):
     assert (facts["users"], facts["items"]) == (7, 4)
 
 
+def test_what_looks_like_a_time_is_not_passed_over_for_the_order_of_the_rows(tmp_path, caplog):
+    rows = "".join(f"{at % 3},{at % 5},{at}\n" for at in range(30))
+    with pytest.raises(UserError, match=r"no column 'time', but 'Timestamp': name it.*\{time: Timestamp\}"):
+        own(tmp_path / "log.csv", "user,item,Timestamp\n" + rows).load(None)
+    named = own(tmp_path / "log.csv", "user,item,Timestamp\n" + rows, columns={"time": "Timestamp"})
+    assert named.load(None).facts["users"] == 3
+    with caplog.at_level("INFO"):
+        own(tmp_path / "log.csv", "user,item,price\n" + rows).load(None)
+    assert "in order of time" in caplog.text
+
+
 def test_numbers_as_users_are_the_same_in_text_and_in_parquet(tmp_path):
     table().to_parquet(tmp_path / "log.parquet")
     table().to_csv(tmp_path / "log.csv", index=False)

@@ -131,7 +131,8 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     (fitted / "0" / "checkpoint.safetensors").write_bytes(b"")
     before = times(folder)
     with pytest.raises(
-        UserError, match=r"seed 0: .*checkpoint\.safetensors is gone or is not the file.*--forcerun finetune"
+        UserError,
+        match=r"1 of 2 seeds failed.*: .*checkpoint\.safetensors is gone or is not the file.*--forcerun finetune",
     ):
         predict(
             tiny_study.STUDY,

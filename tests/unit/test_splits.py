@@ -68,6 +68,14 @@ def test_fractions_are_of_the_partition_drawn_from():
     assert [len(chosen(names, name)) for name in ("train", "validation", "test")] == [200, 40, 50]
 
 
+def test_what_is_left_open_of_validation_is_what_is_shipped_or_else_a_tenth_of_training():
+    assert len(chosen(draw(SHIPPED, validation=None, test="shipped"), "validation")) == 40
+    partition = SHIPPED.astype("<U10")
+    partition[:3] = "validation"
+    names = draw(partition, train="all", validation=None, test="shipped")
+    assert chosen(names, "validation") == chosen(partition, "validation")
+
+
 def test_all_takes_what_the_others_leave():
     assert len(chosen(draw(train=100, validation=50, test="all"), "test")) == 350
     assert len(chosen(draw(train="all", validation=50, test=100), "train")) == 350

@@ -45,9 +45,28 @@ def test_a_difference_within_the_seeds_noise_is_called_so():
 
 def test_a_single_seed_supports_no_verdict():
     text, findings = said(seeds=(0,))
-    assert "cannot be said" in findings
+    assert "no interval says" in findings
     assert "seed noise explains" not in findings
     assert "needs 2 runs" in text
+
+
+def test_one_run_is_placed_beside_the_several_of_another():
+    runs = synthetic.runs(models=("cnn", "vit"), methods=("full",))
+    kept = runs[(runs["model"] != "vit") | (runs["seed"] == 0)]
+    text = " ".join(summarise(tables_of(kept), "demo").split())
+    assert re.search(r"The one of vit \(full\) lies (within|outside) the 5 of cnn \(full\), 0\.\d+ to 0\.\d+\.", text)
+
+
+def test_what_is_no_better_than_the_most_frequent_class_is_named():
+    runs = synthetic.runs(models=("cnn", "vit"), methods=("full",))
+    assert "most frequent class" not in summarise(tables_of(runs), "demo")
+    runs.loc[runs["model"] == "vit", "value"] = runs["majority"].max()
+    text = " ".join(summarise(tables_of(runs), "demo").split())
+    assert re.search(r"most frequent class is right in 0\.\d+; vit \(full\) is no better\.", text)
+
+
+def tables_of(runs):
+    return {"runs": runs, "spread": registry.find("analyses", "spread")({}).table({"runs": runs})}
 
 
 def test_diverged_runs_are_counted_where_they_are_missing():

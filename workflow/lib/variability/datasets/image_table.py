@@ -1,6 +1,6 @@
 """Image files listed in a table, each with its target: a number or a class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,10 +110,13 @@ class ImageTable(Dataset):
         labels, class_names = self._labels(path, column["label"])
         files = _files(path, root, column["image"] + self._option("suffix"))
         groups = np.unique(column["group"], return_inverse=True)[1] if "group" in column else None
+        partition = _partition(path, column.get("partition"), len(labels))
+        if groups is not None:
+            _require_whole(path, column["group"], partition, roles)
         return Examples(
             labels=labels,
             class_names=class_names,
-            partition=_partition(path, column.get("partition"), len(labels)),
+            partition=partition,
             read=lambda index: images.read_file(files[index]),
             groups=None if groups is None else groups.astype(np.int64),
         )
@@ -198,6 +201,21 @@ def _files(table: Path, root: Path, names) -> list[Path]:
             raise UserError(f"{table}: row {at + 1} names {name!r}, and there is no file {path}")
         found.append(path)
     return found
+
+
+def _require_whole(path: Path, groups, partition: np.ndarray, roles: Mapping[str, str]) -> None:
+    """Raises UserError where a group stands in several partitions: what is tested would be half seen in training."""
+    import pandas as pd
+
+    pools = np.where(np.isin(partition, ("validation", "test")), partition, "train")
+    held = pd.Series(pools).groupby(groups.to_numpy(), sort=False).unique()
+    torn = held[held.map(len) > 1]
+    if len(torn):
+        raise UserError(
+            f"{path}: {len(torn)} of {len(held)} groups of {roles['group']!r} stand in several partitions "
+            f"({torn.index[0]!r} in {' and '.join(sorted(torn.iloc[0]))}), so that what is tested was half seen in "
+            f"training; mend {roles['partition']!r}, or name no partition and let whole groups be drawn"
+        )
 
 
 def _partition(table: Path, said, rows: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Interactions in a table of one's own: who took what, when, and perhaps with what rating."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +13,11 @@ from variability.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
 from variability.registry import suggest
 
+_log = logging.getLogger(__name__)
+
 _COLUMNS = ("user", "item", "time", "rating")
+#: What a time is often called: not to be passed over for the order of the rows.
+_TIMES = ("timestamp", "timestamps", "datetime", "date", "ts", "unix_time", "unixtime")
 
 
 class InteractionsTable(Dataset):
@@ -69,7 +74,10 @@ class InteractionsTable(Dataset):
         except (OSError, ValueError) as error:
             raise UserError(f"{path} cannot be read: {error}{self._remedy}") from error
         users, items = (table[columns[name]].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
-        times = _times(table[columns["time"]], path) if columns["time"] in table else np.arange(len(table))
+        timed = columns["time"] in table
+        times = _times(table[columns["time"]], path) if timed else np.arange(len(table))
+        if not timed:
+            _log.info("%s has no column %r: its rows are taken to be in order of time", path, columns["time"])
         ratings = _numbers(table[columns["rating"]], path) if columns["rating"] in table else None
         return _interactions.examples(_interactions.Log(users, items, times, ratings), self.options, str(path))
 
@@ -81,6 +89,12 @@ class InteractionsTable(Dataset):
             if columns[name] not in names:
                 hint = suggest(columns[name], names)
                 raise UserError(f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns")
+        likely = [name for name in names if name.lower() in _TIMES and name not in columns.values()]
+        if columns["time"] not in names and likely:
+            raise UserError(
+                f"{path} has no column {columns['time']!r}, but {likely[0]!r}: name it, options.columns: {{time: "
+                f"{likely[0]}}}, or take it out, and the order of the rows is that of time"
+            )
         wanted = list(dict.fromkeys(columns[name] for name in _COLUMNS if columns[name] in names))
         table = tables.read(path, wanted, [columns[name] for name in ("user", "item")], quotes)
         if (gaps := table[wanted].isna().sum()).any():

@@ -37,7 +37,7 @@ class GainSlopes(Plot):
             title=self.option("title", title),
             note="In each band: a run's value before (hollow, above) and after fine-tuning (filled, below); a cross "
             "for a failed run, which has no value after. Right: mean of the differences within runs, its "
-            f"{wording.percent(gains['level'].max())} t interval, and the number n of runs it rests on.",
+            f"{wording.percent(gains['level'].max())} t interval, and the number n of runs it rests on" + _better(runs),
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")
         for row, task in zip(grid, tasks, strict=True):
@@ -57,6 +57,11 @@ class GainSlopes(Plot):
                 axes.set_ylim(len(models) - 0.5, -0.5)
                 axes.tick_params(axis="y", length=0)
         return figure
+
+
+def _better(runs):
+    lower = runs.loc[~runs["higher_is_better"].astype(bool), "label"].unique()
+    return f"; of {', '.join(label.partition(' (')[0] for label in lower)} below 0 is better." if len(lower) else "."
 
 
 def _slopes(axes, cell, middle, look):

@@ -59,7 +59,7 @@ class ModelTaskHeatmap(Plot):
             axes.spines[:].set_visible(False)
             axes.set_title(style.wrap(method, 30), loc="left")
         bar = figure.colorbar(image, ax=grid, shrink=0.8, aspect=30, pad=0.02)
-        bar.set_label(labels.iloc[0] if common else "within a task: 0 = worst mean, 1 = best mean")
+        bar.set_label(labels.iloc[0] if common else "within a task:\n0 = worst mean, 1 = best mean")
         bar.outline.set_visible(False)
         return figure
 

@@ -68,6 +68,8 @@ class HubProvider(Provider):
         elif name.startswith(hub.PACKAGE):
             extra = _PACKAGED.get(hub.package_of(name))
             remedy = f"`make .venv/.{extra}` installs it" if extra else "install it, or correct the name"
+            if there := hub.folders_of_package(name):
+                remedy = suggest(name.partition("/")[2], there)
             yield Problem(
                 "architecture", f"no installed package has the folder {name.removeprefix(hub.PACKAGE)}; {remedy}"
             )

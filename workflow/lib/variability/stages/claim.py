@@ -11,6 +11,11 @@ from variability.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.files import replacing, write_text
 from variability.wording import as_page
 
+SCOPE = (
+    "What is said here holds for this study's recipes, test examples and candidates. That one candidate beats another "
+    "does not say that either is better than guessing: the analysis `failures` counts the runs that are not. An effect "
+    "above 0 means better, also of a metric that is better when lower."
+)
 HEADS = {
     SUPPORTED: "The runs show it: where there is a p-value, at the stated level after adjusting for the number of "
     "claims in its family; without interval and p-value, these runs are beyond a cut-off.",
@@ -62,7 +67,7 @@ def claims(chosen: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.Data
 
 def as_markdown(found: pd.DataFrame, study: str) -> str:
     """The claims in words, by verdict."""
-    sections = [f"# {study}: what the runs support"]
+    sections = [f"# {study}: what the runs support", SCOPE]
     for verdict, head in HEADS.items():
         of_verdict = found[found["verdict"] == verdict]
         sections.append(f"## {verdict.capitalize()} ({len(of_verdict)})")

@@ -34,7 +34,10 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     kind, modality = registry.find("kinds", task["kind"]), modalities.find(task["modality"], task["input"])
     examples = registry.find("datasets", task["dataset"])(task["options"]).load(folder)
     strata = kind().strata(examples.labels, examples.class_names)
-    drawn = splits.draw(strata[0], examples.partition, task["split"], strata[1], examples.groups)
+    try:
+        drawn = splits.draw(strata[0], examples.partition, task["split"], strata[1], examples.groups)
+    except UserError as error:
+        raise UserError(f"tasks.{task['name']}.{error}") from error
     kept = splits.stored(drawn, examples.partition, task["split"])
     rows = np.flatnonzero(kept != "")
     facts = modality.write(target / FILES["inputs"], examples, rows, task["name"], threads)
