@@ -305,3 +305,12 @@ def test_hidden_labels_unknown_splits_and_a_missing_network_are_said(hub, tmp_pa
     with pytest.raises(UserError, match=r"no network.*text_table"):
         plugin("hub_text", name="no/where", revision="abc").download(tmp_path, None)
     assert problems("hub_text", name="set", revision="abc")[0].startswith("name:")
+
+
+def test_columns_that_a_table_lacks_are_said_before_the_first_job(tmp_path):
+    (tmp_path / "texts.csv").write_text("body,topic\nsome words,a\nother words,b\n")
+    options = {"path": str(tmp_path / "texts.csv"), "text": "body", "label": "tpic", "partition": "fold"}
+    said = problems("text_table", **options)
+    assert len(said) == 2
+    assert said[0].startswith("label: ") and "did you mean 'topic'?" in said[0]
+    assert said[1].startswith("partition: ") and "no column 'fold'" in said[1]

@@ -225,6 +225,15 @@ def test_what_looks_like_a_time_is_not_passed_over_for_the_order_of_the_rows(tmp
     assert "in order of time" in caplog.text
 
 
+def test_columns_that_a_table_lacks_are_said_before_the_first_job(tmp_path):
+    rows = "".join(f"{at % 3},{at % 5},{at}\n" for at in range(30))
+    dataset = own(tmp_path / "log.csv", "user,film,when\n" + rows, columns={"time": "wen"})
+    said = [str(each) for each in dataset.check()]
+    assert len(said) == 2
+    assert "no column 'item' for the item" in said[0]
+    assert "no column 'wen' for the time; did you mean 'when'?" in said[1]
+
+
 def test_numbers_as_users_are_the_same_in_text_and_in_parquet(tmp_path):
     table().to_parquet(tmp_path / "log.parquet")
     table().to_csv(tmp_path / "log.csv", index=False)

@@ -11,6 +11,7 @@ from variability import tables
 from variability.datasets import FETCH_AGAIN, Dataset, Examples, _interactions
 from variability.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
+from variability.mirrors import find_file
 from variability.registry import suggest
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,12 @@ class InteractionsTable(Dataset):
                 yield Problem(key, f"{self.options[key]!r} is none of {', '.join(tables.SUFFIXES)}")
             elif key in self.options:
                 yield from tables.check_quotes(self.options, self.options[key])
+                path = find_file(self.options[key], mirrors) if key == "path" else None
+                if path is not None:
+                    try:
+                        yield from self._check_columns(path, tables.header(path, self.options.get("quotes")))
+                    except (OSError, ValueError) as error:
+                        yield Problem("path", f"{path} cannot be read: {error}")
         yield from _interactions.check(self.options)
 
     def is_remote(self) -> bool:
@@ -68,7 +75,7 @@ class InteractionsTable(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / self._name
-        columns = {name: self.options.get("columns", {}).get(name, name) for name in _COLUMNS}
+        columns = self._columns
         try:
             table = self._read(path, columns)
         except (OSError, ValueError) as error:
@@ -81,20 +88,33 @@ class InteractionsTable(Dataset):
         ratings = _numbers(table[columns["rating"]], path) if columns["rating"] in table else None
         return _interactions.examples(_interactions.Log(users, items, times, ratings), self.options, str(path))
 
+    @property
+    def _columns(self) -> dict[str, str]:
+        """Names of the columns by what they are."""
+        return {name: self.options.get("columns", {}).get(name, name) for name in _COLUMNS}
+
+    def _check_columns(self, path: Path, names: Sequence[str]) -> Iterator[Problem]:
+        columns = self._columns
+        for name in dict.fromkeys(("user", "item", *self.options.get("columns", {}))):
+            if columns[name] not in names:
+                hint = suggest(columns[name], list(names))
+                yield Problem(
+                    "columns", f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns"
+                )
+        likely = [name for name in names if name.lower() in _TIMES and name not in columns.values()]
+        if "time" not in self.options.get("columns", {}) and columns["time"] not in names and likely:
+            yield Problem(
+                "columns",
+                f"{path} has no column {columns['time']!r}, but {likely[0]!r}: name it, options.columns: {{time: "
+                f"{likely[0]}}}, or take it out, and the order of the rows is that of time",
+            )
+
     def _read(self, path: Path, columns: dict[str, str]):
         """The columns that there are, none of which has gaps. Raises UserError where one is missing."""
         quotes = self.options.get("quotes")
         names = tables.header(path, quotes)
-        for name in ("user", "item", *self.options.get("columns", {})):
-            if columns[name] not in names:
-                hint = suggest(columns[name], names)
-                raise UserError(f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns")
-        likely = [name for name in names if name.lower() in _TIMES and name not in columns.values()]
-        if columns["time"] not in names and likely:
-            raise UserError(
-                f"{path} has no column {columns['time']!r}, but {likely[0]!r}: name it, options.columns: {{time: "
-                f"{likely[0]}}}, or take it out, and the order of the rows is that of time"
-            )
+        for problem in self._check_columns(path, names):
+            raise UserError(problem.message)
         wanted = list(dict.fromkeys(columns[name] for name in _COLUMNS if columns[name] in names))
         table = tables.read(path, wanted, [columns[name] for name in ("user", "item")], quotes)
         if (gaps := table[wanted].isna().sum()).any():

@@ -12,6 +12,7 @@ from variability.datasets import FETCH_AGAIN, Dataset, Examples, _text_tables
 from variability.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
 from variability.mirrors import find_file, missing_file
+from variability.registry import suggest
 
 
 class TextTable(Dataset):
@@ -52,8 +53,25 @@ class TextTable(Dataset):
         if Path(self._name).suffix not in _text_tables.SUFFIXES:
             yield Problem(key, f"{self._name!r} is none of {', '.join(_text_tables.SUFFIXES)}")
         yield from tables.check_quotes(options, self._name)
-        if key == "path" and not find_file(options["path"], mirrors):
-            yield Problem("path", missing_file(options["path"], mirrors))
+        if key == "path":
+            path = find_file(options["path"], mirrors)
+            yield from (
+                [Problem("path", missing_file(options["path"], mirrors))] if path is None else self._columns(path)
+            )
+
+    def _columns(self, path: Path) -> Iterator[Problem]:
+        """Which columns a table lacks; what a list of records has, reading it all tells."""
+        if path.suffix not in tables.SUFFIXES:
+            return
+        try:
+            names = tables.header(path, self.options.get("quotes"))
+        except (OSError, ValueError) as error:
+            yield Problem("path", f"{path} cannot be read: {error}")
+            return
+        for role in ("text", "text_pair", "label", "partition"):
+            name = self.options.get(role, role if role in ("text", "label") else None)
+            if name is not None and name not in names:
+                yield Problem(role, f"{path} has no column {name!r}; {suggest(name, list(names))}")
 
     def is_remote(self) -> bool:
         return self.local_source() is None
