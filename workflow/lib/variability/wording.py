@@ -33,8 +33,8 @@ def shown(table: pd.DataFrame, phase: str | None = "after") -> pd.DataFrame:
 
 
 def number(value: float, sign: str = "") -> str:
-    """Three decimals, or fewer for large values; sign "+" shows it always."""
-    return f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign}.4g}"
+    """Three decimals, or fewer for large values; sign "+" shows it always. What rounds to 0 is not below it."""
+    return f"{value:{sign}z.3f}" if abs(value) < 100 else f"{value:{sign}.4g}"
 
 
 def percent(level: float) -> str:
