@@ -16,6 +16,7 @@ if "models" not in config and "imports" not in config:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/places.smk"
 include: "workflow/rules/code.smk"
 
 

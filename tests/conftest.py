@@ -15,3 +15,14 @@ def mirror() -> Path:
     if "VARIABILITY_MIRROR" not in os.environ:
         pytest.skip("needs real data: VARIABILITY_MIRROR is not set")
     return Path(os.environ["VARIABILITY_MIRROR"].split(os.pathsep)[0]).resolve()
+
+
+@pytest.fixture
+def one_thread():
+    """One thread for torch, whatever an earlier test has set: for tests that compare bits."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

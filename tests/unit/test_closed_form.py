@@ -14,12 +14,7 @@ from variability.networks import Network
 WIDTH, CLASSES, ROWS = 16, 3, 50
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def layer(bias=True):

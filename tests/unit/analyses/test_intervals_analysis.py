@@ -134,7 +134,7 @@ def times(run, copies):
 def test_copies_of_examples_that_belong_together_tell_no_more_than_one(metric):
     run = said(0)
     row = of_cell([times(run, 3)], metric, resamples=4000)
-    assert (row["interval"], row["n_test"]) == ("bootstrap over groups of examples", 900)
+    assert (row["interval"], row["n_test"], row["n_groups"]) == ("bootstrap over groups of examples", 900, 300)
     once = of_cell([run], "f1_macro", resamples=4000)
     right = round((run.y_true == run.y_pred).sum())
     wilson = stats.binomtest(int(right), 300).proportion_ci(0.95, method="wilson")

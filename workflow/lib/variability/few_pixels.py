@@ -25,7 +25,7 @@ Reach = list[tuple[int, int, int]]
 class FewPixels:
     """The forward pass of a convolution layer that takes the quick way where its output has few pixels.
 
-    Without gradients it keeps the weights as its products take them, until ``clear``: they must not change meanwhile.
+    Without gradients it keeps the weights as its products take them: they must not change as long as it is used.
     """
 
     def __init__(self, part: nn.Conv2d):
@@ -45,9 +45,6 @@ class FewPixels:
         if not plain or isinstance(part.padding, str):
             return False
         return all(padding < taps for padding, taps in zip(part.padding, part.kernel_size, strict=True))
-
-    def clear(self) -> None:
-        self.kept.clear()
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(n, channels, height, width) to the same, as nn.Conv2d does; by the quick way channels last in memory."""

@@ -35,6 +35,11 @@ class RunPredictions(NamedTuple):
     groups: np.ndarray | None = None
     kind: str = "classification"
 
+    @property
+    def clusters(self) -> np.ndarray | None:
+        """See ``Cube.clusters``."""
+        return _clusters(self.groups)
+
 
 @dataclass(frozen=True)
 class Cube:
@@ -65,10 +70,7 @@ class Cube:
     @cached_property
     def clusters(self) -> np.ndarray | None:
         """(examples,): the number of each one's group, from 0; None where every example is a group of its own."""
-        if self.groups is None:
-            return None
-        found, numbers = np.unique(self.groups, return_inverse=True)
-        return numbers if len(found) < len(numbers) else None
+        return _clusters(self.groups)
 
     @property
     def metric(self) -> str:
@@ -140,6 +142,13 @@ class Predictions:
         seeds = np.array([run.seed for run in runs])
         said = np.stack([run.y_pred for run in runs])
         return Cube(cell, seeds, first.example_ids, first.y_true, said, first.groups, first.kind)
+
+
+def _clusters(groups: np.ndarray | None) -> np.ndarray | None:
+    if groups is None:
+        return None
+    found, numbers = np.unique(groups, return_inverse=True)
+    return numbers if len(found) < len(numbers) else None
 
 
 def _runs(paths: Sequence[Path], phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:

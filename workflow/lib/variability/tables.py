@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from variability.errors import Problem, UserError
+from variability.registry import suggest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,6 +155,18 @@ def not_utf8(path: Path) -> ValueError:
                 byte = f"0x{line[error.start]:02x}"
                 return ValueError(f"it is not in UTF-8 (line {at + 1}, byte {byte}); save it as UTF-8")
     return ValueError("it is not in UTF-8; save it as UTF-8")
+
+
+def check_columns(path: Path, columns: Mapping[str, str], quotes: bool | None) -> Iterator[Problem]:
+    """Columns, {option that names it: name}, that a table lacks."""
+    try:
+        names = header(path, quotes)
+    except (OSError, ValueError) as error:
+        yield Problem("path", f"{path} cannot be read: {error}")
+        return
+    for option, name in columns.items():
+        if name not in names:
+            yield Problem(option, f"the table has no column {name!r}; {suggest(name, names)}")
 
 
 def check_quotes(options: Mapping[str, Any], name: str) -> Iterator[Problem]:

@@ -17,17 +17,17 @@ def resampled(
     y_pred: np.ndarray,
     classes: int,
     resamples: int,
-    groups: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``margins`` of bootstrap samples of the examples, or of whole groups of them, (resamples, classes) each.
 
-    groups: (examples,) which of them are not independent of each other; None where all are.
+    clusters: (examples,) the number, from 0, of each one's group; None where every example is a group of its own.
 
     Examples with the same true and predicted class are alike to these metrics. So how often each such pair is drawn
     is all that matters, and that is multinomial: the same as drawing examples, in a fraction of the time.
     """
-    if groups is not None and len(np.unique(groups)) < len(groups):
-        return _of_groups(rng, y_true, y_pred, classes, resamples, groups)
+    if clusters is not None:
+        return _of_clusters(rng, y_true, y_pred, classes, resamples, clusters)
     pairs, counts = np.unique(y_true * classes + y_pred, return_counts=True)
     drawn = rng.multinomial(len(y_true), counts / len(y_true), size=resamples).astype(float)
     true, predicted = np.divmod(pairs, classes)
@@ -36,16 +36,16 @@ def resampled(
     return drawn[:, right] @ of_class[true[right]], drawn @ of_class[true], drawn @ of_class[predicted]
 
 
-def _of_groups(rng, y_true, y_pred, classes, resamples, groups):
-    found, place = np.unique(groups, return_inverse=True)
-    hits, true, predicted = (np.zeros((len(found), classes)) for _ in range(3))
+def _of_clusters(rng, y_true, y_pred, classes, resamples, clusters):
+    count = int(clusters.max()) + 1
+    hits, true, predicted = (np.zeros((count, classes)) for _ in range(3))
     right = y_true == y_pred
-    np.add.at(hits, (place[right], y_true[right]), 1)
-    np.add.at(true, (place, y_true), 1)
-    np.add.at(predicted, (place, y_pred), 1)
-    share, part = np.full(len(found), 1 / len(found)), max(1, _AT_A_TIME // len(found))
+    np.add.at(hits, (clusters[right], y_true[right]), 1)
+    np.add.at(true, (clusters, y_true), 1)
+    np.add.at(predicted, (clusters, y_pred), 1)
+    part = max(1, _AT_A_TIME // count)
     sizes = [min(part, resamples - at) for at in range(0, resamples, part)]
-    drawn = (rng.multinomial(len(found), share, size=size).astype(float) for size in sizes)
+    drawn = (rng.multinomial(count, np.full(count, 1 / count), size=size).astype(float) for size in sizes)
     parts = [(each @ hits, each @ true, each @ predicted) for each in drawn]
     return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
@@ -56,11 +56,13 @@ def of_median_run(
     """The value of the run with the median value (the lower of two), and its bootstrap interval over examples, or over
     groups of them where they come in groups.
 
-    metric: one of ``margins.METRICS``. runs: ``RunPredictions`` of a cell. Returns estimate, low, high and n_test.
+    metric: one of ``margins.METRICS``. runs: ``RunPredictions`` of a cell. Returns estimate, low, high, n_test and
+    n_groups, which is n_test where every example is a group of its own.
     """
     values = [value(metric, *margins(run.y_true, run.y_pred, classes)) for run in runs]
     at = np.argsort(values, kind="stable")[(len(runs) - 1) // 2]
-    y_true, y_pred = runs[at].y_true, runs[at].y_pred
-    replicates = value(metric, *resampled(rng, y_true, y_pred, classes, resamples, runs[at].groups))
+    y_true, y_pred, clusters = runs[at].y_true, runs[at].y_pred, runs[at].clusters
+    replicates = value(metric, *resampled(rng, y_true, y_pred, classes, resamples, clusters))
     low, high = resampling.percentile_interval(replicates, level)
-    return {"estimate": values[at], "low": low, "high": high, "n_test": len(y_true)}
+    units = len(y_true) if clusters is None else int(clusters.max()) + 1
+    return {"estimate": values[at], "low": low, "high": high, "n_test": len(y_true), "n_groups": units}

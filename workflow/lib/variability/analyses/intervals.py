@@ -7,7 +7,7 @@ import numpy as np
 from variability import margins
 from variability.analyses import CELL, LEVEL, RESAMPLES, RUN_CELL, SEED, Analysis
 
-COLUMNS = [*CELL, "primary", "target", "estimate", "low", "high", "n", "n_failed", "n_undefined", "n_test"]
+COLUMNS = [*CELL, "primary", "target", "estimate", "low", "high", "n", "n_failed", "n_undefined", "n_test", "n_groups"]
 F1 = "f1_macro"
 #: What accuracy is among the functions of a confusion matrix's margins.
 AS_MARGINS = {"accuracy": "f1_micro"}
@@ -40,6 +40,8 @@ class Intervals(Analysis):
         runs, level = tables["runs"], self.option("level")
         cells = _cells.moments(runs)
         cells["n_test"] = runs.groupby(CELL, sort=False)["n_test"].max().to_numpy()
+        # Known where predictions are read: of how many units one run's bootstrap is.
+        cells["n_groups"] = np.nan
         moments = cells["mean"], cells["sd"], cells["n"]
         over = "mean over completed runs"
         mean = _part(cells, "mean", cells["mean"], intervals.t_interval(*moments, level), over, "t")
@@ -105,7 +107,7 @@ def _grouped(predictions):
     for task in [] if predictions is None else predictions.tasks:
         runs = (run for cell in predictions.cells_of(task) for run in predictions.runs(cell, probabilities=False))
         first = next(runs, None)
-        if first is not None and first.groups is not None and len(np.unique(first.groups)) < len(first.groups):
+        if first is not None and first.clusters is not None:
             found.add(task)
     return found
 

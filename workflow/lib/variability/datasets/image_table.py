@@ -11,7 +11,6 @@ from variability.datasets import PARTITIONS, Dataset, Examples
 from variability.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
 from variability.mirrors import find_file, missing_file
-from variability.registry import suggest
 
 _SHA256 = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"}
 _FOLDER = "images"
@@ -165,14 +164,7 @@ class ImageTable(Dataset):
             yield Problem("images", "is missing: a directory, an archive, or an archive's name in a mirror")
 
     def _check_columns(self, table: Path) -> Iterator[Problem]:
-        try:
-            names = tables.header(table, self.options.get("quotes"))
-        except (OSError, ValueError) as error:
-            yield Problem("path", f"{table} cannot be read: {error}")
-            return
-        for role, name in self._columns().items():
-            if name not in names:
-                yield Problem(role, f"the table has no column {name!r}; {suggest(name, names)}")
+        yield from tables.check_columns(table, self._columns(), self.options.get("quotes"))
 
     def _labels(self, path: Path, targets) -> tuple[np.ndarray, list[str]]:
         if self._are_numbers(path):

@@ -12,7 +12,6 @@ from variability.datasets import FETCH_AGAIN, Dataset, Examples, _text_tables
 from variability.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
 from variability.mirrors import find_file, missing_file
-from variability.registry import suggest
 
 
 class TextTable(Dataset):
@@ -61,17 +60,11 @@ class TextTable(Dataset):
 
     def _columns(self, path: Path) -> Iterator[Problem]:
         """Which columns a table lacks; what a list of records has, reading it all tells."""
-        if path.suffix not in tables.SUFFIXES:
-            return
-        try:
-            names = tables.header(path, self.options.get("quotes"))
-        except (OSError, ValueError) as error:
-            yield Problem("path", f"{path} cannot be read: {error}")
-            return
-        for role in ("text", "text_pair", "label", "partition"):
-            name = self.options.get(role, role if role in ("text", "label") else None)
-            if name is not None and name not in names:
-                yield Problem(role, f"{path} has no column {name!r}; {suggest(name, list(names))}")
+        if path.suffix in tables.SUFFIXES:
+            usual = {"text": "text", "text_pair": None, "label": "label", "partition": None}
+            named = {role: self.options.get(role, name) for role, name in usual.items()}
+            wanted = {role: name for role, name in named.items() if name is not None}
+            yield from tables.check_columns(path, wanted, self.options.get("quotes"))
 
     def is_remote(self) -> bool:
         return self.local_source() is None
