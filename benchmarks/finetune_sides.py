@@ -47,7 +47,7 @@ def build(architecture: str, size: int) -> nn.Module:
     """A network with random weights, the same in every process."""
     from torchvision import models
 
-    with seeding.torch_global(0, "init"):
+    with seeding.backbone(0).torch_global():
         if architecture == "vit_tiny":
             return models.VisionTransformer(
                 image_size=size, patch_size=8, num_layers=12, num_heads=3, hidden_dim=192, mlp_dim=768,
@@ -81,7 +81,7 @@ class Named(PerImage):
 
 
 def loader(told: dict) -> DataLoader:
-    order = seeding.torch_generator(0, "order")
+    order = seeding.example_order(0, 1).torch_generator()
     workers = {"num_workers": told["workers"], "persistent_workers": told["workers"] > 0}
     pinned = {"pin_memory": told["device"] == "cuda"}
     return DataLoader(PerImage(told), told["batch"], shuffle=True, generator=order, **workers, **pinned)

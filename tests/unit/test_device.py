@@ -166,8 +166,8 @@ def test_the_generator_of_mps_is_seeded_and_left_as_it_was(monkeypatch):
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: states[-1])
     monkeypatch.setattr(torch.mps, "manual_seed", states.append)
     monkeypatch.setattr(torch.mps, "set_rng_state", states.append)
-    with seeding.torch_global(0, "dropout", 1, 2, device="mps"):
-        assert states[-1] == seeding.integer(0, "dropout", 1, 2)
+    with seeding.dropout(0, 1).torch_global(device="mps"):
+        assert states[-1] == seeding.dropout(0, 1).integer()
     assert states[-1] == "outside"
 
 

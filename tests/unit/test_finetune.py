@@ -83,7 +83,7 @@ def test_a_run_leaves_a_checkpoint_a_history_and_a_record(study, task_json):
     assert (record["n_train"], record["n_validation"]) == (100, 40)
     assert record["recipe"] == tiny_study.STUDY["recipe"]
     assert record["preprocess"] == tiny_study.Tiny(None).preprocess(8)
-    assert record["streams"] == {stream: seeding.integer(0, stream) for stream in seeding.STREAMS}
+    assert record["streams"] == {stream: seeding.stream_number(0, stream) for stream in seeding.STREAMS}
     assert record["seconds"] > 0 and record["peak_memory_mb"] > 1 and record["energy_j"] is None
     assert record["hardware"]["threads"] == 1
     with open(folder / "0" / "history.csv", newline="") as handle:

@@ -184,7 +184,7 @@ def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, mon
         *("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "examples_per_second")
     ]
     for epoch, (batches, rates) in enumerate(seen, 1):
-        order = seeding.generator(3, "order", epoch).permutation(train)
+        order = seeding.example_order(3, epoch).generator().permutation(train)
         # A last batch of a single row joins the one before.
         assert [len(batch) for batch in batches] == [33, 33, 34]
         assert np.array_equal(np.concatenate(batches), order)

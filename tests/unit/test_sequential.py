@@ -109,7 +109,7 @@ def test_methods_train_what_they_say_and_nothing_else(architecture, facts, kind)
     masked = architecture == "bert4rec" and facts is FACTS
     items = [[1, HIDDEN if masked else 2, 3], [4, 5, 6]]
     given = batch(items, slice(None), ratings=[[1.0, 2, 0]] * 2 if facts is RATED else None)
-    with seeding.torch_global(0, "dropout"):
+    with seeding.dropout(0, 1).torch_global():
         made.module(given).square().sum().backward()
     reached = {name for name, each in made.module.named_parameters() if each.grad is not None}
     expected = {name for name, _ in made.module.named_parameters()} & networks.trained_tensors(made, names).keys()

@@ -37,7 +37,7 @@ def network(seed=0, outputs=10):
 
     from variability.networks import Network, draw_head
 
-    with seeding.torch_global(seed, "init"):
+    with seeding.backbone(seed).torch_global():
         backbone = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2))
         head = nn.Linear(6 * 6 * 6, outputs)
     made = Network(nn.Sequential(backbone, head), "1", ["0.0"])

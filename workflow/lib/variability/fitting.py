@@ -150,7 +150,7 @@ class Run(ABC):
     def advance(self) -> tuple[dict[str, Any], str | None]:
         """Trains one epoch; its row of the history, and why the run has diverged, if it has."""
         epoch, started = self.epoch + 1, time.perf_counter()
-        order = seeding.generator(self.seed, "order", epoch).permutation(self.data.train)
+        order = seeding.example_order(self.seed, epoch).generator().permutation(self.data.train)
         cut = self.batches(order, epoch)
         first, total = (epoch - 1) * len(cut), self.recipe["epochs"] * len(cut)
         rates = [learning_rate(first + at, total, self.recipe) for at in range(len(cut))]

@@ -79,8 +79,7 @@ def draw_head(network: Network, seed: int) -> None:
     Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer: what a fine-tuning script
     that says ``model.fc = nn.Linear(...)`` gets, so that the spread over init seeds is that of common practice.
     """
-    # A place of its own in the stream: the head's size cannot shift a random backbone, nor the backbone the head.
-    generator = seeding.torch_generator(seed, "init", 1)
+    generator = seeding.head(seed).torch_generator()
     layer = network.module.get_submodule(network.head)
     bound = layer.weight[0].numel() ** -0.5
     with torch.no_grad():

@@ -7,7 +7,10 @@ from numpy.typing import ArrayLike
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """A generator of its own for what the names say, whatever else is resampled before or after it."""
+    """Return the generator of the resampling that the names describe, which no other resampling shifts.
+
+    seed: that of the analyses. It is not a run's seed, and these generators share no state with those of ``seeding``.
+    """
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     key = np.frombuffer(digest[:16], dtype=">u4").astype(int).tolist()
     return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=key))

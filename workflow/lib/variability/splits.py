@@ -7,7 +7,7 @@ one example each where the number asked for allows it.
 Examples that are not independent of each other (a group) stay together where several splits are drawn from one pool:
 else what is tested was half seen in training. Whole groups are taken then, as many as come nearest to what is asked.
 
-Each of the three draws has a place of its own in the ``split`` stream and ranks all rows by keys of its own, keyed by
+Each of the three draws has a position of its own in ``seeding`` and ranks all rows by keys of its own, keyed by
 example id. So asking for more of one split takes rows from another only where both want the same row, and asking for
 more training examples keeps the ones there were.
 """
@@ -19,8 +19,8 @@ import numpy as np
 from variability import seeding
 from variability.errors import Problem, UserError
 
-#: Order of drawing, and each one's place in the stream: what is measured comes before what it is measured with.
-_PLACES = {"test": 0, "validation": 1, "train": 2}
+#: Order of drawing: what is measured comes before what it is measured with.
+_ORDER = ("test", "validation", "train")
 _HELD_OUT = ("validation", "test")
 #: Share of the training examples that validates where nothing is asked for and none are shipped.
 LEFT_OPEN = 0.1
@@ -48,7 +48,7 @@ def draw(
     Raises UserError where more is asked for than there is, and where a class has no training example.
     """
     names, ids = np.full(len(labels), "", dtype="<U10"), np.arange(len(labels))
-    return _fill(names, labels, partition, split, class_names, ids, split["seed"], _PLACES, groups)
+    return _fill(names, labels, partition, split, class_names, ids, split["seed"], _ORDER, groups)
 
 
 def stored(names: np.ndarray, partition: np.ndarray, split: Mapping) -> np.ndarray:
@@ -104,12 +104,12 @@ def _fill(names, labels, partition, split, class_names, example_ids, seed, order
     counts, problems = _plan(split, sizes)
     if problems:
         raise UserError(f"split.{problems[0]}")
-    for each in sorted(order, key=lambda name: (split[name] == "all", _PLACES[name])):
+    for each in sorted(order, key=lambda name: (split[name] == "all", _ORDER.index(name))):
         pool = np.isin(partition, _pool(each, partition))
         free = pool & (names == "")
         if groups is not None and _shares_its_pool(each, counts, sizes):
             asked = int(free.sum()) if split[each] == "all" else counts[each]
-            generator = seeding.generator(seed, "split", _PLACES[each])
+            generator = seeding.split(seed, each).generator()
             names[_whole_groups(labels, free, groups, asked, generator)] = each
             if counts[each] and each not in names:
                 raise UserError(
@@ -127,7 +127,7 @@ def _fill(names, labels, partition, split, class_names, example_ids, seed, order
 def _keys(seed: int, name: str, example_ids: np.ndarray) -> np.ndarray:
     if not len(example_ids):
         return np.empty(0)
-    return seeding.generator(seed, "split", _PLACES[name]).random(int(example_ids.max()) + 1)[example_ids]
+    return seeding.split(seed, name).generator().random(int(example_ids.max()) + 1)[example_ids]
 
 
 def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -178,11 +178,11 @@ def _pool(name: str, partitions) -> tuple[str, ...]:
 def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], list[Problem]]:
     """Examples per split, and what is wrong with that."""
     sizes = {name: size for name, size in sizes.items() if size}
-    pools = {name: _pool(name, sizes) for name in _PLACES}
+    pools = {name: _pool(name, sizes) for name in _ORDER}
     size = {name: sum(sizes.get(each, 0) for each in pool) for name, pool in pools.items()}
     counts: dict[str, int] = {}
     problems: list[Problem] = []
-    for name in sorted(_PLACES, key=lambda name: (split[name] == "all", _PLACES[name])):
+    for name in sorted(_ORDER, key=lambda name: (split[name] == "all", _ORDER.index(name))):
         asked = split[name]
         if asked is None:
             asked = "shipped" if name in sizes else LEFT_OPEN

@@ -80,7 +80,7 @@ class _Run(Run):
         train_mode(self.network, self.trainable, self.active)
         losses = []
         # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
-        with seeding.torch_global(self.seed, "dropout", epoch, device=self.device):
+        with seeding.dropout(self.seed, epoch).torch_global(self.device):
             for at, (rows, lr) in enumerate(zip(batches, rates, strict=True)):
                 set_rate(self.optimizer, lr, (epoch - 1) * len(batches) + at, self.recipe)
                 losses.append(self._step(epoch, at, rows))

@@ -7,7 +7,7 @@ import numpy as np
 
 from variability.datasets import Dataset, Examples, _interactions
 
-#: Places in a generator's sequence.
+#: Parts of the generated data, each with a generator of its own.
 _DYNAMICS, _CATALOGUE, _USERS = 0, 1, 2
 
 
@@ -72,13 +72,13 @@ class CategoryWalks(Dataset):
 
     def _log(self) -> _interactions.Log:
         categories, items, regularity = (self._option(name) for name in ("categories", "items", "regularity"))
-        shared = np.random.default_rng([_DYNAMICS, self._option("dynamics")])
+        shared = _generator(_DYNAMICS, self._option("dynamics"))
         leads_to = shared.integers(categories, size=(categories, categories))
-        made = np.random.default_rng([_CATALOGUE, self._option("catalogue")])
+        made = _generator(_CATALOGUE, self._option("catalogue"))
         # Every category has items.
         category = made.permutation(np.arange(items) % categories)
         quality = made.normal(0, 0.5, items)
-        own = np.random.default_rng([_USERS, self._option("seed")])
+        own = _generator(_USERS, self._option("seed"))
         popularity = 1 / (1 + own.permutation(items))
         low, high = self._option("length")
         rows = []
@@ -100,3 +100,8 @@ class CategoryWalks(Dataset):
                 before = np.array([before[1], category[item]])
         users, taken, times, ratings = (np.array(column) for column in zip(*rows, strict=True))
         return _interactions.Log(users, taken, times, ratings, items)
+
+
+def _generator(part: int, seed: int) -> np.random.Generator:
+    """Return the generator of one part, by that part's own option."""
+    return np.random.default_rng([part, seed])

@@ -166,15 +166,19 @@ class Glyphs(Dataset):
         # By its ink, since fonts disagree about where a line's middle is.
         corner = ((side - left - right) / 2, (side - top - bottom) / 2)
         ImageDraw.Draw(canvas).text(corner, letter, fill=255, font=typeface)
-        place = zlib.crc32(f"{font}/{letter}".encode())
-        generator = np.random.default_rng(np.random.SeedSequence(self._option("seed"), spawn_key=(place,)))
-        numbers = generator.uniform(-1, 1, (self._option("per_font"), 5))
+        numbers = _generator(self._option("seed"), font, letter).uniform(-1, 1, (self._option("per_font"), 5))
         maps = [_affine(each, self._jitter, side) for each in numbers]
         drawn = (
             canvas.transform(canvas.size, Image.Transform.AFFINE, each, Image.Resampling.BILINEAR) for each in maps
         )
         images = np.stack([np.asarray(each.reduce(_OVERSAMPLING)) for each in drawn])
         return images, self._jitter["rotation"] * numbers[:, 0]
+
+
+def _generator(seed: int, font: str, letter: str) -> np.random.Generator:
+    """Return the generator of one letter's images, which other letters and fonts do not shift."""
+    key = zlib.crc32(f"{font}/{letter}".encode())
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
 
 
 def _affine(uniform: np.ndarray, jitter: dict[str, float], side: int) -> tuple[float, ...]:

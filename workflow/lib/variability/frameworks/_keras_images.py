@@ -11,9 +11,6 @@ import tensorflow as tf
 
 from variability import seeding
 
-# As in ``augmentation``: each kind of change has a place of its own in the stream.
-_FLIP, _CROP = range(2)
-
 
 @dataclass(frozen=True)
 class Images:
@@ -30,7 +27,7 @@ class Images:
         return self.ready(tf.constant(np.asarray(self.images[rows])))
 
     def training(self, rows: np.ndarray, augmentation: dict[str, Any], seed: int, epoch: int, batch: int) -> tf.Tensor:
-        """(rows, size, size, 3) float32, augmented as a place in the seed's ``augment`` stream says."""
+        """(rows, size, size, 3) float32, augmented with what seed, epoch and batch determine."""
         return self.ready(tf.constant(augment(np.asarray(self.images[rows]), augmentation, seed, epoch, batch)))
 
     @cached_property
@@ -61,10 +58,10 @@ def augment(images: np.ndarray, augmentation: dict[str, Any], seed: int, epoch: 
     laws these are; what is drawn is not the same.
     """
     if augmentation["flip"]:
-        mirrored = seeding.generator(seed, "augment", epoch, batch, _FLIP).random(len(images)) < 0.5
+        mirrored = seeding.flips(seed, epoch, batch).generator().random(len(images)) < 0.5
         images = np.where(mirrored[:, None, None, None], images[..., ::-1], images)
     if padding := augmentation["crop"]:
-        generator = seeding.generator(seed, "augment", epoch, batch, _CROP)
+        generator = seeding.crops(seed, epoch, batch).generator()
         corners = generator.integers(2 * padding + 1, size=(2, len(images)))
         side = images.shape[-1]
         padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))

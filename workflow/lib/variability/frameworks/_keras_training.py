@@ -73,12 +73,12 @@ class Steps:
             variable.assign(value)
 
     def shuffle(self, seed: int, epoch: int) -> None:
-        """Lets dropout draw from a place in the seed's ``dropout`` stream."""
+        """Set the generators of dropout to their positions for an epoch."""
         generators = [
             found for layer in self.module._flatten_layers() if (found := getattr(layer, "seed_generator", None))
         ]
         for at, generator in enumerate(generators):
-            drawn = seeding.integer(seed, "dropout", epoch, at) & 0x7FFFFFFF
+            drawn = seeding.layer_dropout(seed, epoch, at).integer() & 0x7FFFFFFF
             generator.state.assign(np.array([drawn, 0], generator.state.dtype))
 
     def _step(self, inputs: tf.Tensor, answers: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:

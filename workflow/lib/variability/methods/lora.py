@@ -51,8 +51,8 @@ class Lora(Method):
             target_modules=targets,
             fan_in_fan_out=type(network.module.get_submodule(targets[0])).__name__ == "Conv1D",
         )
-        # What is drawn here is drawn again, by ``draw``; the global generator is left alone.
-        with seeding.torch_global(0, "init"):
+        # The values that peft samples here are discarded: ``draw`` samples them again. The seed makes no difference.
+        with seeding.adapters(0).torch_global():
             peft.inject_adapter_in_model(config, network.module)
         return network
 
@@ -60,8 +60,7 @@ class Lora(Method):
         """As peft does: A uniform in +-1/sqrt(fan in), B zero."""
         import torch
 
-        # After the places of the backbone and of the head.
-        generator = seeding.torch_generator(seed, "init", 2)
+        generator = seeding.adapters(seed).torch_generator()
         with torch.no_grad():
             for part in self._adapters(network):
                 for each in network.module.get_submodule(part).parameters():

@@ -85,7 +85,7 @@ class Sequences(Inputs):
         In some sequences, one in ten, the last one alone: that is what prediction will ask for, which no other mask
         shows. A sequence of which chance hides none has its last one hidden, too.
         """
-        generator = seeding.generator(seed, "augment", epoch, batch)
+        generator = seeding.batch_augmentation(seed, epoch, batch).generator()
         alone = generator.random(len(items)) < 0.1
         drawn = generator.random(items.shape)
         hidden = (drawn < self.masking) & (items != NONE) & ~alone[:, None]

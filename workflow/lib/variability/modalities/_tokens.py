@@ -60,8 +60,7 @@ class Tokens(Inputs):
             for chunk in batches(order, _CHUNK * size)
             for batch in batches(chunk[np.argsort(self.lengths[chunk], kind="stable")], size)
         ]
-        # A place of its own in the stream: the first is that of the rows' order.
-        return [cut[at] for at in seeding.generator(seed, "order", epoch, 1).permutation(len(cut))]
+        return [cut[at] for at in seeding.batch_order(seed, epoch).generator().permutation(len(cut))]
 
     def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
         return by_length(self.lengths[rows], size)

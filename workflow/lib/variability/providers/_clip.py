@@ -64,7 +64,7 @@ def build(
     Raises UserError if the weights lack the text tower that prompts need.
     """
     config = _transformers.config_of(folder)
-    with seeding.torch_global(seed, "init"), _transformers.quiet():
+    with seeding.backbone(seed).torch_global(), _transformers.quiet():
         model = transformers.AutoModel.from_config(config, dtype=torch.float32)
     tower = Tower(model, config.vision_config.image_size)
     features = (

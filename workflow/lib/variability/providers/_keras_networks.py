@@ -1,6 +1,5 @@
 """Keras networks as the workflow sees them: a model, its fresh head, its blocks, and where to cut it."""
 
-import random
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +87,7 @@ def attach_head(backbone: keras.Model, outputs: int, seed: int) -> KerasNetwork:
 
 def draw_head(network: KerasNetwork, seed: int) -> None:
     """Draws the head anew, in place: uniform in +-1/sqrt(fan in), the law of ``networks.draw_head``."""
-    generator = seeding.generator(seed, "init", 1)
+    generator = seeding.head(seed).generator()
     layer = network.model.get_layer(HEAD)
     bound = layer.kernel.shape[0] ** -0.5
     for weight in layer.weights:
@@ -102,17 +101,13 @@ def tensors(model: keras.Model) -> dict[str, np.ndarray]:
 
 @contextmanager
 def constructing(seed: int) -> Iterator[None]:
-    """Lets Keras draw from the seed's ``init`` stream, and number its layers from 1, inside the block.
+    """Let Keras sample weights from the seed, and number its layers from 1, inside the ``with`` block.
 
-    An initializer without a seed takes one from Python's global generator, which is put back after the block.
+    An initializer without a seed takes one from Python's global generator.
     """
-    outside = random.getstate()
     naming.reset_uids()
-    random.seed(seeding.integer(seed, "init"))
-    try:
+    with seeding.backbone(seed).python_global():
         yield
-    finally:
-        random.setstate(outside)
 
 
 def _units(model: keras.Model) -> list[Unit]:

@@ -35,7 +35,7 @@ class Catalogue(nn.Module):
     @torch.no_grad()
     def draw(self, seed: int) -> None:
         """Draws the vectors, and sets what is added to 0."""
-        generator = seeding.torch_generator(seed, "init", 1)
+        generator = seeding.head(seed).torch_generator()
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()

@@ -91,13 +91,13 @@ def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | Non
             raise UserError(f"models: options.config.{key}: {config.model_type} has no such setting; take it out")
         setattr(config, key, value)
     pooling = options.get("pooling") or _usual_pooling(folder, config)
-    with seeding.torch_global(seed, "init"), quiet(), _usable(model["architecture"], config):
+    with seeding.backbone(seed).torch_global(), quiet(), _usable(model["architecture"], config):
         made = transformers.AutoModel.from_config(config, dtype=torch.float32)
     if pooling == "pooler" and getattr(made, "pooler", None) is None:
         raise UserError(f"models: options.pooling: {config.model_type} has no pooler; use cls, mean or last")
     if pooling != "pooler" and hasattr(made, "pooler"):
         made.pooler = None
-    with seeding.torch_global(seed, "init"), quiet(), _usable(model["architecture"], config):
+    with seeding.backbone(seed).torch_global(), quiet(), _usable(model["architecture"], config):
         backbone = Backbone(made, pooling)
         features = _width(backbone)
     dropout = options.get("dropout", _usual_dropout(config))

@@ -84,7 +84,7 @@ class Sequential(Provider):
         from variability.providers import _recommender
 
         make, ranks = getattr(_recommender, ARCHITECTURES[self.model["architecture"]]), facts["target"] == "next_item"
-        with seeding.torch_global(seed, "init"):
+        with seeding.backbone(seed).torch_global():
             body, *chains = make(self._options, facts["max_length"])
             carried = weights is not None and self._options["items"] == "shared"
             catalogue = _recommender.Catalogue(facts["items"], self._options["hidden_size"], ranks, carried)

@@ -173,7 +173,7 @@ class Timm(NamedImageProvider):
             raise UserError(f"models: {problem}")
         options = self.model.get("options", {})
         try:
-            with seeding.torch_global(seed, "init"):
+            with seeding.backbone(seed).torch_global():
                 return timm.create_model(self._name, num_classes=classes, **options, **more)
         except _REFUSALS as error:
             raise UserError(

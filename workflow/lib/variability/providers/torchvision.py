@@ -127,7 +127,7 @@ class Torchvision(NamedImageProvider):
                     architecture.size_option, side if architecture.size_option == "image_size" else (side, side)
                 )
         try:
-            with seeding.torch_global(seed, "init"):
+            with seeding.backbone(seed).torch_global():
                 return get_model(self.model["architecture"], weights=None, **options)
         except (TypeError, ValueError, AssertionError) as error:
             raise UserError(

@@ -75,8 +75,8 @@ def _train(
         "task": spec["task"]["name"],
         "method": spec["method"]["name"],
         "seed": seed,
-        "streams": {stream: seeding.integer(seed, stream) for stream in seeding.STREAMS}
-        | {"split": seeding.integer(seed if split["resample"] else split["seed"], "split")},
+        "streams": {stream: seeding.stream_number(seed, stream) for stream in seeding.STREAMS}
+        | {"split": seeding.stream_number(seed if split["resample"] else split["seed"], "split")},
         "status": result.status,
         "fail_reason": result.fail_reason,
         "epochs": result.epochs,
