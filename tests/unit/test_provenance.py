@@ -1,3 +1,4 @@
+import ast
 import os
 import subprocess
 import sys
@@ -73,7 +74,8 @@ def test_a_listing_names_the_files_of_a_stage_its_plug_ins_and_its_script_with_t
     )
     expected = {f"lib/variability/{name}" for name in names("variability.stages.score", "variability.metrics.f1")}
     assert set(lines) == expected | {"scripts/score.py"}
-    assert lines["lib/variability/metrics/f1.py"] == sha256(provenance.PACKAGE / "metrics/f1.py")
+    assert lines["lib/variability/metrics/f1.py"] == provenance.read(provenance.PACKAGE / "metrics/f1.py").meaning
+    assert all(len(checksum) == 64 for checksum in lines.values())
 
 
 def test_a_listing_is_written_only_where_something_changed(tmp_path, monkeypatch):
@@ -82,9 +84,197 @@ def test_a_listing_is_written_only_where_something_changed(tmp_path, monkeypatch
     os.utime(path, (0, 0))
     assert provenance.write_listing(tmp_path, "score", "variability.metrics.f1") == path
     assert path.stat().st_mtime == 0
-    monkeypatch.setattr(provenance, "sha256", lambda file: "another")
+    source = provenance.read(provenance.PACKAGE / "metrics/f1.py")
+    monkeypatch.setattr(provenance, "read", lambda file: source._replace(meaning="another"))
     provenance.write_listing(tmp_path, "score", "variability.metrics.f1")
     assert path.stat().st_mtime > 0 and "another" in path.read_text()
+
+
+CODE = '''"""A module."""
+
+import math
+from functools import cache
+
+LEVEL = 0.95
+#: Unit of time.
+UNIT = "s"
+"""Documents UNIT."""
+
+
+@cache
+def area(radius: float, scale=1) -> float:
+    """Return an area."""
+    # Of a circle.
+    if radius < 0:
+        pass
+    return scale * math.pi * radius**2
+
+
+class Empty:
+    """A class without a body."""
+'''
+
+
+def meaning(folder, text, name="module.py"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return provenance.read(folder / name).meaning
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("# Of a circle.", "# Of a disc."),
+        ("    # Of a circle.\n", ""),
+        ("LEVEL = 0.95", "LEVEL = 0.95  # of all intervals"),
+        ("import math", "# -*- coding: utf-8 -*-\nimport math"),
+        ('"""A module."""\n', ""),
+        ("Return an area.", "Return the area of a circle.\n\n    radius: in metres.\n    "),
+        ('    """Return an area."""\n', ""),
+        ('"""Documents UNIT."""\n', ""),
+        ('"""A class without a body."""', "pass"),
+        ('"""A class without a body."""', "..."),
+        ('"s"', "'s'"),
+        ('"s"', '("s")'),
+        ('"s"', 'u"s"'),
+        ('"s"', '"\\x73"'),
+        ("0.95", "0.950"),
+        ("radius: float, scale=1", "\n    radius: float,\n    scale=1,\n"),
+        ("scale * math.pi * radius**2", "(scale*math.pi)*(radius ** 2)"),
+        ("scale * math.pi * radius**2", "scale * \\\n        math.pi * radius**2"),
+        ("    if radius < 0:\n        pass\n", "\n\n    if radius < 0: pass\n\n"),
+        ("\n", "\r\n"),
+    ],
+)
+def test_comments_docstrings_and_format_are_no_part_of_what_code_means(old, new, tmp_path):
+    assert old in CODE
+    assert meaning(tmp_path / "new", CODE.replace(old, new)) == meaning(tmp_path / "old", CODE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0.95", "0.9"),
+        ("0.95", '"0.95"'),
+        ("scale=1", "scale=2"),
+        ("scale=1", "scale=1.0"),
+        ("scale=1", "scale=True"),
+        ("scale=1", "scale=None"),
+        ("scale=1", "scale"),
+        ("scale=1", "*, scale=1"),
+        ('"s"', 'b"s"'),
+        ('"s"', '"#s"'),
+        ('"s"', '"s "'),
+        ("radius**2", "radius*2"),
+        ("radius < 0", "radius <= 0"),
+        ("radius**2", "scale**2"),
+        ("@cache\n", ""),
+        ("@cache\n", "@cache()\n"),
+        ("import math\n", "import cmath as math\n"),
+        ("from functools import cache", "from functools import lru_cache as cache"),
+        ("class Empty:", "class Empty(dict):"),
+        ("-> float", "-> int"),
+        ("        pass\n", "        return None\n"),
+        ("        pass\n", "        return\n"),
+        ("    return scale", "    scale"),
+        ("    return scale", "        return scale"),
+        ("def area", "async def area"),
+    ],
+)
+def test_what_can_change_a_result_changes_what_code_means(old, new, tmp_path):
+    assert old in CODE
+    assert meaning(tmp_path / "new", CODE.replace(old, new)) != meaning(tmp_path / "old", CODE)
+
+
+def test_none_in_an_expression_differs_from_its_absence(tmp_path):
+    texts = [
+        "return",
+        "return None",
+        "return [None]",
+        "return []",
+        "return {None: 1}",
+        "return {**None}",
+        "return 'None'",
+    ]
+    texts += [
+        "return lambda *, a: a",
+        "return lambda *, a=None: a",
+        "return x[:]",
+        "return x[None:]",
+        "return x[:None]",
+    ]
+    found = {meaning(tmp_path, f"def f():\n    {text}\n", f"{at}.py") for at, text in enumerate(texts)}
+    assert len(found) == len(texts)
+
+
+def test_the_canonical_text_is_pinned():
+    """It is not that of ``ast.dump``, which differs between versions of Python: with each, all runs would rerun."""
+    code = "def f(a, c=None):\n    return f'{a:>{c}} \N{SNOWMAN}', u'b', -1.5\n"
+    assert provenance._canonical(ast.parse(code)) == (
+        "(Module body=[(FunctionDef name='f' args=(arguments args=[(arg arg='a') (arg arg='c')] defaults=[(Constant)])"
+        " body=[(Return value=(Tuple elts=[(JoinedStr values=[(FormattedValue value=(Name id='a') conversion=-1"
+        " format_spec=(JoinedStr values=[(Constant value='>') (FormattedValue value=(Name id='c') conversion=-1)]))"
+        " (Constant value=' \\u2603')]) (Constant value='b') (UnaryOp op=(USub) operand=(Constant value=1.5))]))])])"
+    )
+
+
+def test_every_module_of_ours_means_the_same_without_its_comments_and_format(tmp_path):
+    files = [*provenance.PACKAGE.rglob("*.py"), *provenance.SCRIPTS.glob("*.py")]
+    assert len(files) > 200
+    for at, path in enumerate(files):
+        rewritten = ast.unparse(ast.parse(path.read_bytes()))
+        assert meaning(tmp_path, rewritten, f"{at}.py") == provenance.read(path).meaning, path
+
+
+def test_no_module_of_ours_reads_docstrings_or_comments():
+    """They could change a result without a rerun. Such a module is still safe: see the next test."""
+    files = [*provenance.PACKAGE.rglob("*.py"), *provenance.SCRIPTS.glob("*.py")]
+    assert not [path for path in files if provenance.read(path).reads_text]
+    # It reads the code of others' networks, without the comments.
+    readers = [path.name for path in files if "getsource" in path.read_text(encoding="utf-8")]
+    assert readers == ["lora.py"]
+
+
+@pytest.mark.parametrize(
+    "reader", ["__doc__\n", "import inspect\ninspect.getdoc(inspect)\n", "getattr(f, '__doc__')\n"]
+)
+def test_where_a_docstring_is_read_all_text_counts(reader, tmp_path, monkeypatch):
+    names = {"stages": "score", "metrics": "f1"}
+    for folder, name in names.items():
+        meaning(tmp_path / folder, '"""A module."""\n', f"{name}.py")
+    meaning(tmp_path / "scripts", "# A script.\n", "score.py")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    monkeypatch.setattr(provenance, "WORKFLOW", tmp_path)
+    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "scripts")
+    files = [tmp_path / "metrics/f1.py", tmp_path / "scripts/score.py", tmp_path / "stages/score.py"]
+
+    def checksums():
+        provenance.read.cache_clear()
+        lines = provenance.listing("score", "variability.metrics.f1").splitlines()
+        return {line.split("  ")[1]: line.split("  ")[0] for line in lines}
+
+    of_bytes = {str(path.relative_to(tmp_path)): sha256(path) for path in files}
+    assert not set(checksums().values()) & set(of_bytes.values())
+    (tmp_path / "metrics/f1.py").write_text(f'"""A module."""\n{reader}')
+    of_bytes["metrics/f1.py"] = sha256(tmp_path / "metrics/f1.py")
+    assert checksums() == of_bytes
+    (tmp_path / "stages/score.py").write_text('"""Another docstring."""\n')
+    assert checksums() == of_bytes | {"stages/score.py": sha256(tmp_path / "stages/score.py")}
+
+
+def test_a_script_counts_by_its_meaning(tmp_path, monkeypatch):
+    def listed(text):
+        provenance.read.cache_clear()
+        meaning(tmp_path / "scripts", text, "score.py")
+        return provenance.listing("score")
+
+    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "scripts")
+    monkeypatch.setattr(provenance, "WORKFLOW", tmp_path)
+    monkeypatch.setattr(provenance, "closure", lambda *modules: [])
+    first = listed("score(snakemake.input)  # a comment\n")
+    assert first.endswith("  scripts/score.py\n")
+    assert listed("# another\nscore( snakemake.input )\n") == first
+    assert listed("score(snakemake.input, 1)\n") != first
 
 
 def test_listings_of_many_plug_ins_have_names_of_their_own(tmp_path):

@@ -12,6 +12,7 @@ from text_models import converted, provider
 from variability import files, modalities, networks, prefix, provenance, registry
 from variability.errors import UserError
 from variability.fetching import Fetcher
+from variability.methods import lora as lora_method
 from variability.providers.transformers import Transformers
 from variability.stages.download_weights import download_weights
 
@@ -290,6 +291,18 @@ def test_partial_trains_the_last_layers_and_what_follows(place, tmp_path):
     networks.freeze(network, names)
     trained = {name for name, each in network.module.named_parameters() if each.requires_grad}
     assert all(name.startswith((network.blocks[-1], "backbone.model.norm", "head")) for name in trained)
+
+
+def test_a_layer_whose_weight_is_read_is_known_by_code_and_not_by_comments():
+    class Holder(torch.nn.Module):
+        def forward(self, x):
+            """Does not read self.out.weight."""
+            # Nor self.out.weight here.
+            return self.out(x)
+
+    assert not lora_method._reads_weight(Holder(), "out")
+    assert lora_method._reads_weight(torch.nn.MultiheadAttention(4, 1), "out_proj")
+    assert not lora_method._reads_weight(torch.nn.Linear(2, 2), "out_proj")
 
 
 @pytest.mark.parametrize("kind", ["bert", "llama"])

@@ -73,7 +73,7 @@ def test_an_edit_of_one_framework_reruns_no_run_of_the_other(checkout, tmp_path)
     ):
         edited = checkout.copy(tmp_path / mine)
         for name in names:
-            edited.append(f"{LIB}/{name}", "# edited\n")
+            edited.append(f"{LIB}/{name}", "\nEDITED = 1\n")
         jobs = edited.jobs(*STUDY)
         assert f"pretrain model=mobilenet-{mine}" in jobs
         assert not [job for job in jobs if f"model=mobilenet-{other}" in job]

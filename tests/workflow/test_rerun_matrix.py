@@ -1,6 +1,8 @@
 """Promise 1: only changed stages rerun. What is edited, and exactly the jobs that follow, by name."""
 
+import ast
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from variability.study import Study
 pytestmark = pytest.mark.slow
 
 LIB = "workflow/lib/variability"
+#: Appended to a module; a comment would change nothing.
+EDIT = "\nEDITED = 1\n"
 CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "full")]
 CONFIG = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 STUDY = Study(CONFIG)
@@ -58,10 +62,29 @@ def test_what_changes_no_result_reruns_nothing(study):
     (study.folder / "tiny.yaml").write_text(reordered)
     study.append("workflow/schemas/config.schema.yaml", "# edited\n")
     for name in ("frameworks/keras.py", "frameworks/_keras_training.py", "providers/keras.py"):
-        study.append(f"{LIB}/{name}", "# another framework than the study's\n")
+        study.append(f"{LIB}/{name}", EDIT)  # another framework than the study's
     for path in study.folder.rglob("*"):
         if ".snakemake" not in path.parts and path.is_file():
             os.utime(path)
+    assert jobs(study) == set()
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        pytest.param(lambda text: f"# A comment.\n{text}# Another.\n", id="a comment"),
+        # Opening quotes of all docstrings; closing ones end a line.
+        pytest.param(lambda text: re.sub(r'^( *""")(?=\w)', r"\1Edited. ", text, flags=re.MULTILINE), id="a docstring"),
+        pytest.param(lambda text: ast.unparse(ast.parse(text)), id="reformatted"),
+    ],
+)
+def test_code_edited_that_means_the_same_reruns_nothing(study, edited):
+    """In all modules and scripts at once."""
+    files = [*study.folder.glob(f"{LIB}/**/*.py"), *study.folder.glob("workflow/scripts/*.py")]
+    texts = {path: path.read_text() for path in files}
+    for path, text in texts.items():
+        path.write_text(edited(text))
+    assert sum(path.read_text() != text for path, text in texts.items()) > len(files) * 0.7
     assert jobs(study) == set()
 
 
@@ -125,12 +148,12 @@ def test_a_plot_restyled(study):
 
 
 def test_a_plots_code_edited(study):
-    study.append(f"{LIB}/plots/gain_slopes.py", "# edited\n")
+    study.append(f"{LIB}/plots/gain_slopes.py", EDIT)
     assert jobs(study) == {"plot plot=gain_slopes", "report"}
 
 
 def test_a_metric_edited(study):
-    study.append(f"{LIB}/metrics/f1.py", "# edited\n")
+    study.append(f"{LIB}/metrics/f1.py", EDIT)
     assert jobs(study) == SCORE | END
 
 
@@ -140,14 +163,14 @@ def test_a_metric_left_out(study):
 
 
 def test_an_analysis_edited(study):
-    study.append(f"{LIB}/analyses/gain.py", "# edited\n")
+    study.append(f"{LIB}/analyses/gain.py", EDIT)
     drawn = {f"plot plot={name}" for name in STUDY.plots if "gain" in registry.find("plots", name).ANALYSES}
     assert drawn
     assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | drawn
 
 
 def test_a_claim_edited(study):
-    study.append(f"{LIB}/claims/beats.py", "# edited\n")
+    study.append(f"{LIB}/claims/beats.py", EDIT)
     assert jobs(study) == {"claim", "summarise", "report"}
 
 
@@ -157,7 +180,7 @@ def test_the_level_of_one_analysis_edited(study):
 
 
 def test_a_method_edited(study):
-    study.append(f"{LIB}/methods/linear_probe.py", "# edited\n")
+    study.append(f"{LIB}/methods/linear_probe.py", EDIT)
     probe = {job for job in from_finetune() if "method=linear_probe" in job}
     assert jobs(study) == probe | SCORE | END
 
@@ -175,13 +198,13 @@ def depending(study: Checkout, file: str) -> set[str]:
     return {path.name for path in listings if not path.name.startswith("keep_checkpoints")}
 
 
-def test_a_module_imported_two_levels_down_edited(study):
-    study.append(f"{LIB}/optimisation.py", "# edited\n")
+def test_a_constant_edited_in_a_module_imported_two_levels_down(study):
+    study.edit(f"{LIB}/optimisation.py", "EPS = 1e-8", "EPS = 1e-7")
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 
 def test_a_data_set_edited(study):
-    study.append(f"{LIB}/datasets/digits.py", "# edited\n")
+    study.append(f"{LIB}/datasets/digits.py", EDIT)
     assert jobs(study) == prepare("digits") | FEATURES | from_finetune()
 
 
@@ -194,12 +217,12 @@ def test_what_stored_activations_may_take_changed_trains_nothing(study):
 
 
 def test_a_module_that_everything_imports_edited(study):
-    study.append(f"{LIB}/errors.py", "# edited\n")
+    study.append(f"{LIB}/errors.py", EDIT)
     assert jobs(study) == prepare("digits", "letters") | PRETRAIN | FEATURES | from_finetune()
 
 
 def test_a_script_edited(study):
-    study.append("workflow/scripts/score.py", "# edited\n")
+    study.append("workflow/scripts/score.py", EDIT)
     assert jobs(study) == SCORE | END
 
 

@@ -1,22 +1,44 @@
-"""Which files of the library a stage's result depends on.
+"""Listings of the code that a stage's result depends on, with checksums of what the code means.
 
 Snakemake does not notice edits to an imported module. So each rule has an ``input: code``: a listing of the import
 closure of its stage with the checksum of each file. An edit changes the listing of exactly the stages that import the
-edited file, a touch changes none. One file stands for forty, because planning costs a tenth of a millisecond for every
-input of every job.
+edited file, a touch changes none. A listing replaces some forty inputs, because planning costs a tenth of a millisecond
+for every input of every job.
+
+Checksums are computed from the syntax tree, without comments, docstrings, positions and quotes, so that only an edit
+that can change a result changes a listing.
 """
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from variability.files import digest, sha256, write_text
 
 PACKAGE = Path(__file__).parent
 WORKFLOW = PACKAGE.parents[1]
 SCRIPTS = WORKFLOW / "scripts"
+
+#: Attributes and functions that return docstrings and comments, as they appear in the canonical text of a module.
+_READS_TEXT = re.compile(r"'(__doc__|getdoc|getcomments)'")
+#: Fields of nodes without effect on what code does: ``ctx`` follows from the position, ``kind`` is the u of u"".
+_NO_EFFECT = frozenset({"ctx", "kind"})
+
+
+class Source(NamedTuple):
+    """A parsed module of ours.
+
+    meaning: SHA-256 of its canonical text. imports: files of this package that importing it executes. reads_text:
+    whether it reads docstrings or comments, which ``meaning`` leaves out.
+    """
+
+    meaning: str
+    imports: tuple[Path, ...]
+    reads_text: bool
 
 
 def closure(*modules: str) -> list[Path]:
@@ -32,17 +54,21 @@ def closure(*modules: str) -> list[Path]:
         path = todo.pop()
         if path not in seen:
             seen.add(path)
-            todo.extend(_imports(path))
+            todo.extend(read(path).imports)
     return sorted(seen)
 
 
 def listing(stage: str, *plugins: str) -> str:
-    """What the result of a stage with some plug-ins depends on: checksum and name of each file of ours, a line each.
+    """Return the code that the result of a stage with some plug-ins depends on: checksum and name of a file per line.
 
-    plugins: dotted names of modules. The stage's script is among the files. Independent of where the checkout lies.
+    plugins: dotted names of modules. The stage's script is among the files. Independent of where the checkout is. If
+    one of the files reads docstrings, any text may matter, and all of them have the checksum of their bytes.
     """
     files = [*closure(f"variability.stages.{stage}", *plugins), SCRIPTS / f"{stage}.py"]
-    return "".join(f"{sha256(path)}  {path.relative_to(WORKFLOW).as_posix()}\n" for path in files)
+    literal = any(read(path).reads_text for path in files)
+    checksums = [sha256(path) if literal else read(path).meaning for path in files]
+    names = [path.relative_to(WORKFLOW).as_posix() for path in files]
+    return "".join(f"{checksum}  {name}\n" for checksum, name in zip(checksums, names, strict=True))
 
 
 def write_listing(folder: Path, stage: str, *plugins: str) -> Path:
@@ -61,9 +87,37 @@ def code_digest(stage: str, *plugins: str) -> str:
 
 
 @cache
-def _imports(path: Path) -> tuple[Path, ...]:
+def read(path: Path) -> Source:
+    """Parse a module, once per process. Raises SyntaxError, and ValueError for a relative import."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    text = _canonical(tree)
+    return Source(hashlib.sha256(text.encode()).hexdigest(), _imports(tree, path), bool(_READS_TEXT.search(text)))
+
+
+def _canonical(value: ast.AST | list | object) -> str:
+    """Return the text of a syntax tree that is equal exactly for equal code.
+
+    Statements that do nothing (docstrings and other bare constants, ``pass``) are left out. ``ast.dump`` would not do:
+    its text differs between versions of Python, so that a job in another environment than the planner's, or an upgrade,
+    would find all code changed. Fields without a value are left out, because new versions add fields of this sort, and
+    strings are in ASCII, because versions differ in which characters they print.
+    """
+    if isinstance(value, ast.AST):
+        fields = [(name, getattr(value, name, None)) for name in value._fields if name not in _NO_EFFECT]
+        inner = [f" {name}={_canonical(field)}" for name, field in fields if field is not None and field != []]
+        return f"({type(value).__name__}{''.join(inner)})"
+    if isinstance(value, list):
+        return f"[{' '.join([_canonical(item) for item in value if not _does_nothing(item)])}]"
+    return ascii(value)
+
+
+def _does_nothing(item: object) -> bool:
+    return isinstance(item, ast.Pass) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+
+
+def _imports(tree: ast.Module, path: Path) -> tuple[Path, ...]:
     found: list[Path] = []
-    for node in _nodes(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _nodes(tree):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -78,11 +132,12 @@ def _imports(path: Path) -> tuple[Path, ...]:
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and all below it, but for what only type checkers import."""
+    """Yield the nodes that can hold imports (no expressions), but not what only type checkers import."""
     yield node
     if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
         for child in ast.iter_child_nodes(node):
-            yield from _nodes(child)
+            if not isinstance(child, ast.expr):
+                yield from _nodes(child)
 
 
 def _parents(module: str) -> list[Path]:

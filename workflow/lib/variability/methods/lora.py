@@ -1,6 +1,8 @@
 """LoRA: low-rank adapters train."""
 
 import inspect
+import io
+import tokenize
 from typing import ClassVar
 
 from variability import seeding
@@ -112,9 +114,13 @@ def _layers(network) -> list[str]:
 def _reads_weight(holder, child: str) -> bool:
     """Whether a module takes its child's weight instead of calling it, past any adapter (nn.MultiheadAttention)."""
     try:
-        return f".{child}.weight" in inspect.getsource(type(holder).forward)
+        source = inspect.getsource(type(holder).forward)
     except (OSError, TypeError):
         return False
+    # Not in comments and docstrings: an edit of one must not decide which layers are trained.
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    code = "".join(token.string for token in tokens if token.type not in (tokenize.COMMENT, tokenize.STRING))
+    return f".{child}.weight" in code
 
 
 def _usual(module) -> list[str]:
