@@ -16,8 +16,8 @@ if "models" not in config and "imports" not in config:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/places.smk"
-include: "workflow/rules/code.smk"
+include: "workflow/rules/environments.smk"
+include: "workflow/rules/code_inputs.smk"
 
 
 pathvars:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import registry
-from variability.runs_table import COLUMNS
+from variability.results.runs_table import COLUMNS
 from variability.stages.analyse import analyse
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib"))
 
-from variability import comparisons, intervals, iqm, resampling, variance
-from variability.analyses import noise_split
-from variability.predictions import Cube
+from variability.reporting.analyses import noise_split
+from variability.results.predictions import Cube
+from variability.stats import comparisons, intervals, resampling, robust_aggregates, variance_components
 
 LEVEL = 0.95
 COUNTS = (3, 5, 10, 20, 30)
@@ -156,8 +156,10 @@ def of_components(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
         for _ in range(simulations):
             values = 2 * rng.standard_normal((5, 1, 1)) + rng.standard_normal((1, 4, 1))
             values = values + 0.5 * rng.standard_normal((5, 4, 1)) + rng.standard_normal((5, 4, n))
-            table = variance.anova(values)
-            ends.append([variance.mls_interval(weights, table.ms, table.df, LEVEL) for weights in table.weights])
+            table = variance_components.anova(values)
+            ends.append(
+                [variance_components.mls_interval(weights, table.ms, table.df, LEVEL) for weights in table.weights]
+            )
         for name, (low, high), true in zip(names, np.transpose(ends, (1, 2, 0)), truth, strict=True):
             held[name][n] = _holds((low, high), true)
     for name, found in held.items():
@@ -170,7 +172,10 @@ def of_components(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
 def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
     """Ten tasks; the seeds' effects correlated by 0.3 over tasks. The truth is 0, for IQM and mean alike."""
     simulations = max(simulations // 8, 1)
-    ways = {"stratified bootstrap": iqm.stratified, "bootstrap clustered by seed": iqm.clustered}
+    ways = {
+        "stratified bootstrap": robust_aggregates.stratified,
+        "bootstrap clustered by seed": robust_aggregates.clustered,
+    }
     names = [*ways, "t of the jackknife over seeds"]
     for correlation in (0.0, 0.3):
         held = {name: {} for name in names}
@@ -180,15 +185,21 @@ def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
             for _ in range(simulations):
                 shared = np.sqrt(correlation) * rng.standard_normal(n)
                 values = np.sqrt(1 - correlation) * rng.standard_normal(10 * n) + shared[seed]
-                pool = iqm.Pool.of(values, task, seed, 10, n)
+                pool = robust_aggregates.Pool.of(values, task, seed, 10, n)
                 for name, weights in ways.items():
-                    drawn = [iqm.interquartile_mean(pool, iqm.cumulated(w)) for w in weights(pool, rng, RESAMPLES)]
+                    drawn = [
+                        robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulated(w))
+                        for w in weights(pool, rng, RESAMPLES)
+                    ]
                     low, high = resampling.percentile_interval(np.concatenate(drawn), LEVEL)
                     inside[name] += low <= 0 <= high
-                whole, *without = iqm.interquartile_mean(
-                    pool, iqm.cumulated(np.vstack([iqm.observed(pool), iqm.without_seeds(pool)]))
+                whole, *without = robust_aggregates.interquartile_mean(
+                    pool,
+                    robust_aggregates.cumulated(
+                        np.vstack([robust_aggregates.observed(pool), robust_aggregates.without_seeds(pool)])
+                    ),
                 )
-                low, high = iqm.jackknife_interval(whole, np.array(without), LEVEL)
+                low, high = robust_aggregates.jackknife_interval(whole, np.array(without), LEVEL)
                 inside[names[-1]] += low <= 0 <= high
             for name, count in inside.items():
                 held[name][n] = count / simulations

@@ -25,15 +25,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib")
 
 import numpy as np
 
-from variability import device, features, fetching, files, inference, intervals, recipe, training
-from variability.inputs import Activations, Feed, Inputs
-from variability.mirrors import mirrors_from
-from variability.sources import Sources
+from variability import recipe
+from variability.data.inputs import Activations, Feed, Inputs
+from variability.data.prepared_task import PreparedTask
+from variability.io import files
+from variability.io.fetcher import Fetcher
+from variability.io.mirrors import mirrors_from
 from variability.stages.download import download
 from variability.stages.download_weights import download_weights
 from variability.stages.prepare import prepare
-from variability.tasks import PreparedTask
-from variability.untrained import Untrained
+from variability.stats import intervals
+from variability.training import device, inference, stored_features, torch_fit
+from variability.training.input_files import Sources
+from variability.training.seeded_network import Untrained
 
 LEVEL = 0.95
 MODEL = {
@@ -89,11 +93,11 @@ class Bench:
     def _stored(self, untrained: Untrained, images: Inputs, name: str, form: str) -> Activations:
         if untrained.cut is None:
             raise SystemExit(f"{name}: the network cannot be cut where its frozen part ends")
-        target = self.folder / name / features.FILE
-        said = features.store(untrained.cut.prefix, images, self.task.may_train, "cpu", form, target)
+        target = self.folder / name / stored_features.FILE
+        said = stored_features.store(untrained.cut.prefix, images, self.task.may_train, "cpu", form, target)
         about = {"stored": True, "activations": said, "sha256": files.sha256(target)}
         files.write_json(target.parent / "manifest.json", about)
-        return features.opened(target.parent / "manifest.json", self.task.may_train, "cpu")
+        return stored_features.opened(target.parent / "manifest.json", self.task.may_train, "cpu")
 
     def _one(
         self, untrained: Untrained, images: Inputs, stored: Activations | None, chosen: dict, seed: int
@@ -101,9 +105,9 @@ class Bench:
         task, network = self.task, untrained.network(seed)
         rows = np.arange(len(task.labels))
         whole = Feed(untrained.module, images)
-        feed = features.feed(untrained, images, stored, rows, chosen["precision"]) if stored else whole
-        data = training.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
-        result = training.fit(network, untrained.trainable, feed, data, chosen, seed, "cpu")
+        feed = stored_features.feed(untrained, images, stored, rows, chosen["precision"]) if stored else whole
+        data = torch_fit.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
+        result = torch_fit.fit(network, untrained.trainable, feed, data, chosen, seed, "cpu")
         if result.status != "completed":
             raise SystemExit(f"seed {seed}: {result.fail_reason}")
         untrained.module.eval()
@@ -116,7 +120,7 @@ def prepared(folder: Path) -> tuple[PreparedTask, Path]:
     mirrors = mirrors_from([], os.environ)
     if not mirrors:
         raise SystemExit("set VARIABILITY_MIRROR to a folder that holds Fashion-MNIST and the weights of MobileNetV2")
-    fetcher = fetching.Fetcher(cache=folder / "cache", mirrors=mirrors)
+    fetcher = Fetcher(cache=folder / "cache", mirrors=mirrors)
     download(TASK["dataset"], TASK["options"], folder / "data" / "files", folder / "data" / "manifest.json", fetcher)
     prepare(TASK, folder / "data" / "files", folder / "task")
     weights = folder / "weights.safetensors"

@@ -95,10 +95,13 @@ def now(told: dict) -> float:
 
 
 def ours(told: dict) -> list[float]:
-    from variability import device, kinds, networks, recipe, training
-    from variability.inputs import Feed
-    from variability.modalities._images import Images
-    from variability.preprocessing import Preprocess
+    from variability import recipe
+    from variability.data import kinds
+    from variability.data.inputs import Feed
+    from variability.data.modalities._images import Images
+    from variability.data.preprocessing import Preprocess
+    from variability.models import networks
+    from variability.training import device, torch_fit
 
     device.configure(threads=told["threads"])
     images, labels = examples(told)
@@ -110,9 +113,9 @@ def ours(told: dict) -> list[float]:
     # Stored as ``prepare`` stores them: channels first.
     stored = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     feed = Feed(network.module, Images(stored, Preprocess(size, size, MEAN, STD), where, chosen["augmentation"]))
-    data = training.Data(labels, np.arange(len(labels)), np.arange(0), kinds.find("classification"))
+    data = torch_fit.Data(labels, np.arange(len(labels)), np.arange(0), kinds.find("classification"))
     ends = []
-    result = training.fit(network, [""], feed, data, chosen, 0, where, on_epoch=lambda row: ends.append(now(told)))
+    result = torch_fit.fit(network, [""], feed, data, chosen, 0, where, on_epoch=lambda row: ends.append(now(told)))
     assert result.status == "completed", result.fail_reason
     return ends[1:]  # the first row is of the untrained network
 

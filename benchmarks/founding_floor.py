@@ -5,7 +5,7 @@ import time
 
 from founding_sides import BATCH, CLASSES, LR, SIDE, Net
 
-from variability import device
+from variability.training import device
 
 
 def bare_pass(net: Net, threads: int, images: int) -> dict[int, float]:

@@ -16,9 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import device, files, mirrors, recipe
-from variability.study import Study
-from variability.tasks import FILES
+from variability import recipe
+from variability.config.study import Study
+from variability.data.prepared_task import FILES
+from variability.io import files, mirrors
+from variability.training import device
 
 BATCH, LR, SIDE, CLASSES = 32, 0.001, 32, 10
 RECIPE = {"optimizer": "adam", "lr": LR, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0}
@@ -200,11 +202,11 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     import torch  # noqa: F401
     import torchvision  # noqa: F401
 
-    from variability import checkpoints, inference, training, untrained  # noqa: F401
-    from variability.feature_plan import FeaturePlan
-    from variability.runs import Workplace
-    from variability.sources import Sources
+    from variability.config.feature_plan import FeaturePlan
     from variability.stages import features, finetune, predict
+    from variability.stages._blocks import Workplace
+    from variability.training import checkpoints, inference, seeded_network, torch_fit  # noqa: F401
+    from variability.training.input_files import Sources
 
     study, where = study_of(net, size), ("net", "images", "linear_probe")
     plan = FeaturePlan(study)
@@ -256,13 +258,14 @@ def study_of(net: Net, size: Size) -> Study:
 
 def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitions: int) -> list[float]:
     """Images a second of the frozen backbone, as the stage `features` computes and stores them."""
-    from variability import features, runs
-    from variability.sources import Sources
-    from variability.untrained import Untrained
+    from variability.stages import _blocks
+    from variability.training import stored_features
+    from variability.training.input_files import Sources
+    from variability.training.seeded_network import Untrained
 
     model = study_of(net, Size(1, 1, 1, 1)).model_entry("net")
-    with runs.Workplace(model, threads) as here:
-        place, task = here.device, runs.open_task(task_json)
+    with _blocks.Workplace(model, threads) as here:
+        place, task = here.device, _blocks.open_task(task_json)
         untrained = Untrained(model, None, task, Sources(task_json, Path(net.weights)), place)
         untrained.network(seed=0)
         untrained.module.eval()
@@ -272,6 +275,6 @@ def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitio
         for _ in range(repetitions + 1):
             started = time.perf_counter()
             given = (untrained.cut.prefix, images, task.may_train, place, "bf16", folder / "activations.npy")
-            features.store(*given)
+            stored_features.store(*given)
             rates.append(len(task.may_train) / (time.perf_counter() - started))
         return rates[1:]

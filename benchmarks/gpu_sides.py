@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from variability import device as devices
-from variability import kernels, optimisation
+from variability.training import device as devices
+from variability.training.cpu_kernels.quick import Quick
+from variability.training.optimizers import make_optimizer
 
 WARM = 3
 
@@ -83,12 +84,10 @@ def steps(architecture: str, size: int, batch: int, device: str, times: int, thr
 
 def _eager(architecture: str, size: int, batch: int, device: str, compiled: dict | None = None, graph: bool = False):
     module = build(architecture, size).to(device, memory_format=torch.channels_last)
-    optimizer = optimisation.make_optimizer(
-        module.parameters(), {"optimizer": "adamw", "lr": LR, "weight_decay": DECAY}
-    )
+    optimizer = make_optimizer(module.parameters(), {"optimizer": "adamw", "lr": LR, "weight_decay": DECAY})
     images = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (batch,), device=device)
-    quick = kernels.Quick(module, device, "bf16")
+    quick = Quick(module, device, "bf16")
     forward = module if compiled is None else torch.compile(module, **compiled)
     for group in optimizer.param_groups:
         group["capturable"] = graph

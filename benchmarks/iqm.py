@@ -66,14 +66,18 @@ def ours(scores, seed, resamples):
     import numpy as np
 
     sys.path.insert(0, str(HERE.parent / "workflow" / "lib"))
-    from variability import iqm, resampling
+    from variability.stats import resampling, robust_aggregates
 
     runs, tasks = scores.shape
     rng = np.random.default_rng(seed)
     wall, cpu = time.perf_counter(), time.process_time()
-    pool = iqm.Pool.of(scores.ravel(), np.tile(np.arange(tasks), runs), np.repeat(np.arange(runs), tasks), tasks, runs)
-    draws = iqm.stratified(pool, rng, resamples)
-    replicates = np.concatenate([iqm.interquartile_mean(pool, iqm.cumulated(weights)) for weights in draws])
+    pool = robust_aggregates.Pool.of(
+        scores.ravel(), np.tile(np.arange(tasks), runs), np.repeat(np.arange(runs), tasks), tasks, runs
+    )
+    draws = robust_aggregates.stratified(pool, rng, resamples)
+    replicates = np.concatenate(
+        [robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulated(weights)) for weights in draws]
+    )
     ends = resampling.percentile_interval(replicates, LEVEL)
     return *ends, time.perf_counter() - wall, time.process_time() - cpu
 

@@ -88,8 +88,8 @@ def checkout(folder: Path, shape: tuple[int, ...]) -> Path:
 
 def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
     """A file for every output of the jobs of `runs`, what is read later after what it is made of; how many."""
-    from variability.feature_plan import FeaturePlan
-    from variability.study import Study
+    from variability.config.feature_plan import FeaturePlan
+    from variability.config.study import Study
 
     study, results = Study(config(*shape)), folder / "results" / "planning"
     layers = [[f"prepare/{name}/{file}" for name in (*study.tasks, "letters") for file in _PREPARED]]
@@ -131,7 +131,7 @@ def study_files(folder: Path, models: list, tasks: list, methods: list, seeds: i
     """Records and histories of runs and tables of scores, as the stages leave them; manifests of score, of finetune."""
     import synthetic_study
 
-    from variability.files import write_json
+    from variability.io.files import write_json
 
     history = "epoch,train_loss,validation_loss,validation_accuracy,lr,seconds,examples_per_second\n"
     history += "".join(f"{epoch},1.25,1.5,0.5,0.001,0.5,400.0\n" for epoch in range(EPOCHS + 1))

@@ -75,8 +75,8 @@ def objections(plugin, *sources) -> dict[str, str]:
 
 def aggregated(config: dict, results: Path, target: Path) -> None:
     """Makes the base tables of a study in ``target`` in this process, from what its rules made of its runs."""
+    from variability.config.study import Study
     from variability.stages.aggregate import aggregate
-    from variability.study import Study
 
     study = Study(config)
     scores = [results / "score" / task / "scores.json" for task in study.tasks]
@@ -91,12 +91,12 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     results: the study's folder; target: where its base tables lie and the rest is written, if not there.
     """
     from variability import registry
+    from variability.config.study import Study
+    from variability.reporting.text_format import SUMMARISED
     from variability.stages.analyse import analyse
     from variability.stages.claim import claim
     from variability.stages.plot import plot
     from variability.stages.summarise import summarise
-    from variability.study import Study
-    from variability.wording import SUMMARISED
 
     study, target = Study(config), target or results
     base = {name: target / f"aggregate/{name}.parquet" for name in study.base_tables}

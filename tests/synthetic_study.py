@@ -10,9 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import registry, resampling, runs_table
-from variability.files import sha256
-from variability.predictions import Predictions, RunPredictions
+from variability import registry
+from variability.io.files import sha256
+from variability.results import runs_table
+from variability.results.predictions import Predictions, RunPredictions
+from variability.stats import resampling
 
 ANALYSES = registry.names("analyses")
 KINDS = {"linear_probe": "linear_probe", "full": "full", "partial": "partial"}

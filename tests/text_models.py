@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from variability.fetching import Fetcher
-from variability.providers.transformers import Transformers
+from variability.io.fetcher import Fetcher
+from variability.models.providers.transformers import Transformers
 from variability.stages.download_assets import download_assets
 from variability.stages.download_weights import download_weights
 

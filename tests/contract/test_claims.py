@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
-from variability import registry, sample_size
-from variability.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words, verdict
+from variability import registry
+from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words, verdict
 from variability.stages.claim import as_markdown, claims
+from variability.stats import sample_size
 
 NAMES = registry.names("claims")
 READ = sorted({name for claim in NAMES for name in registry.find("claims", claim).ANALYSES})

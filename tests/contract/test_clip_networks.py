@@ -5,11 +5,13 @@ import torch
 from support import objections
 from two_towers import saved
 
-from variability import files, networks, prefix, registry
+from variability import registry
+from variability.data.preprocessing import Preprocess
 from variability.errors import UserError
-from variability.fetching import Fetcher
-from variability.methods import plugin
-from variability.preprocessing import Preprocess
+from variability.io import files
+from variability.io.fetcher import Fetcher
+from variability.models import cutting, networks
+from variability.models.methods import plugin
 from variability.stages.download_assets import download_assets
 from variability.stages.download_weights import download_weights
 
@@ -106,7 +108,7 @@ def test_blocks_are_the_towers_layers_and_the_head_is_cut_off(kind, tmp_path):
     network = this.build(3, weights, 0, FACTS)
     assert len(network.blocks) == 3 and all(".layers." in name for name in network.blocks)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    halves = prefix.cut(network, [network.head], images)
+    halves = cutting.cut(network, [network.head], images)
     assert torch.equal(halves.suffix(halves.prefix(images)), network.module(images))
     partial = plugin({"name": "partial", "kind": "partial", "blocks": 1}).trainable(network)
     assert network.blocks[-1] in partial and network.head in partial and network.blocks[0] not in partial

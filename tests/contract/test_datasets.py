@@ -11,8 +11,8 @@ from data_sets import listed, plugin
 from jsonschema import Draft202012Validator
 
 from variability import registry
-from variability.datasets import PARTITIONS
-from variability.datasets._interactions import TARGETS
+from variability.data.datasets import PARTITIONS
+from variability.data.datasets._interactions import TARGETS
 
 LIBRARY = Path(registry.__file__).parents[1]
 SMALL = {"digits": {}, "glyphs": {"letters": "abAB", "per_font": 2, "test_fonts": ["mono"], "size": 16}}

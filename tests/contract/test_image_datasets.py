@@ -5,8 +5,8 @@ import pytest
 from data_sets import listed, plugin, problems
 
 from variability.errors import UserError
-from variability.fetching import Fetcher
-from variability.files import sha256
+from variability.io.fetcher import Fetcher
+from variability.io.files import sha256
 
 # digits and glyphs --------------------------------------------------------------------------------------------------
 

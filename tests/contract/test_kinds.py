@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from variability import registry
-from variability.metrics import scalars
+from variability.results.metrics import scalars
 
 NAMES = registry.names("kinds")
 CLASSES = ["a", "b", "c", "d"]

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
-from variability import extras, methods, networks, prefix, registry
+from variability import extras, registry
 from variability.errors import UserError
+from variability.models import cutting, methods, networks
 
 # Small members of families that differ in where the head stands and in how they are built. Options make them cheap.
 ARCHITECTURES = {
@@ -146,7 +147,7 @@ def test_methods_that_freeze_something_else_name_it_otherwise():
 def test_a_network_cut_where_training_begins_gives_the_same_outputs_and_trains_the_same_tensors(network, kind):
     names = trainable(kind, network)
     images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    halves = prefix.cut(network, names, images)
+    halves = cutting.cut(network, names, images)
     assert halves is not None
     networks.freeze(network, names)
     network.module.eval()
@@ -160,13 +161,13 @@ def test_a_network_cut_where_training_begins_gives_the_same_outputs_and_trains_t
 
 
 def test_after_the_cut_of_a_linear_probe_stands_the_head_itself_where_it_is_a_layer(network):
-    halves = prefix.cut(network, trainable("linear_probe", network), torch.zeros(2, 3, 32, 32))
+    halves = cutting.cut(network, trainable("linear_probe", network), torch.zeros(2, 3, 32, 32))
     head = network.module.get_submodule(network.head)
     assert (halves.suffix is head) == isinstance(head, torch.nn.Linear)
 
 
 def test_nothing_is_cut_off_where_all_trains(network):
-    assert prefix.cut(network, trainable("full", network), torch.zeros(2, 3, 32, 32)) is None
+    assert cutting.cut(network, trainable("full", network), torch.zeros(2, 3, 32, 32)) is None
 
 
 def test_partial_with_nothing_left_to_freeze_is_refused(network):

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
-from variability import registry, style
+from variability import registry
+from variability.reporting import figure_style
 from variability.stages.plot import plot, read_table
 
 NAMES = registry.names("plots")
@@ -63,7 +64,7 @@ def drawn(studies):
 
 def draw(name, tables, **options):
     drawer = registry.find("plots", name)(options, "demo")
-    with style.applied():
+    with figure_style.applied():
         figure = drawer.draw({need: tables[need] for need in (*drawer.NEEDS, *drawer.ANALYSES)})
         figure.draw_without_rendering()
     return figure
@@ -141,7 +142,7 @@ def test_the_title_names_metric_and_split(name, drawn):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_title_can_be_replaced(name, studies):
     drawer = registry.find("plots", name)({"title": "Mine"}, "demo")
-    with style.applied():
+    with figure_style.applied():
         figure = drawer.draw({need: studies["one run"][need] for need in (*drawer.NEEDS, *drawer.ANALYSES)})
     assert figure.get_suptitle().strip() == "Mine"
 
@@ -325,10 +326,11 @@ def test_a_cell_that_is_not_in_the_study_is_left_blank(studies):
 def test_drawing_never_touches_pyplot():
     names = ", ".join(repr(name) for name in NAMES)
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import synthetic_study; from variability import registry, style\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import synthetic_study\n"
+        "from variability import registry; from variability.reporting.figure_style import applied\n"
         "tables = synthetic_study.tables()\n"
         f"for name in ({names},):\n"
-        "    with style.applied(): registry.find('plots', name)({}, 'demo').draw(tables)\n"
+        "    with applied(): registry.find('plots', name)({}, 'demo').draw(tables)\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     tests = Path(synthetic.__file__).parent
@@ -338,7 +340,7 @@ def test_drawing_never_touches_pyplot():
 
 @pytest.mark.parametrize("count", [1, 6, 7, 12])
 def test_looks_differ_in_grey_too(count):
-    looks = style.looks([str(at) for at in range(count)]).values()
+    looks = figure_style.looks([str(at) for at in range(count)]).values()
     assert len({(look.marker, look.line) for look in looks}) == count
 
 
@@ -352,4 +354,4 @@ def test_looks_differ_in_grey_too(count):
     ],
 )
 def test_names_break_after_their_own_punctuation(name, lines):
-    assert style.wrap(name, 10) == lines
+    assert figure_style.wrap(name, 10) == lines

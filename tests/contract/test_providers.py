@@ -11,10 +11,12 @@ import pytest
 import two_towers
 from support import ROOT
 
-from variability import extras, frameworks, modalities, registry
+from variability import extras, registry
+from variability.data import modalities
 from variability.errors import UserError
-from variability.fetching import Fetcher
+from variability.io.fetcher import Fetcher
 from variability.stages.download_assets import download_assets
+from variability.training import frameworks
 
 LIBRARY = Path(registry.__file__).parents[1]
 
@@ -82,7 +84,7 @@ def built(name: str, folder: Path, outputs: int = 3, weights: Path | None = None
 
 
 def digest(network, *parts: str) -> str:
-    from variability.networks import tensors_digest, trained_tensors
+    from variability.models.networks import tensors_digest, trained_tensors
 
     return tensors_digest(trained_tensors(network, parts or [""]))
 
@@ -140,7 +142,7 @@ def test_a_network_comes_from_its_seed_and_from_nothing_else(name, tmp_path):
 def test_the_size_of_the_head_does_not_shift_the_backbone(name, tmp_path):
     import torch
 
-    from variability.networks import frozen_digest
+    from variability.models.networks import frozen_digest
 
     this, found = provider(name, tmp_path), {}
     for outputs in (3, 5):
@@ -163,7 +165,7 @@ def test_a_head_drawn_anew_is_the_one_of_its_seed(name, tmp_path):
 def test_weights_arrive_whatever_their_number_of_classes_and_the_head_is_the_seeds(name, tmp_path):
     import safetensors.torch
 
-    from variability.networks import frozen_digest
+    from variability.models.networks import frozen_digest
 
     source = built(name, tmp_path, outputs=3, seed=7)
     path = tmp_path / "weights.safetensors"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from variability import registry
-from variability.fetching import Fetcher
+from variability.data.prepared_task import PreparedTask
+from variability.io.fetcher import Fetcher
 from variability.stages.download import download
 from variability.stages.prepare import prepare
-from variability.tasks import PreparedTask
 
 
 def prepared(folder, mirror, dataset, options, size, color, **split):

@@ -11,8 +11,8 @@ import pytest
 from data_sets import plugin, problems
 
 from variability.errors import UserError
-from variability.fetching import Fetcher
-from variability.files import sha256
+from variability.io.fetcher import Fetcher
+from variability.io.files import sha256
 
 ROWS = [("NA", "no", "train"), ('she said, "hi"', "yes", "train"), ("zwei\nZeilen", "no", "dev"), ("é", "yes", "test")]
 

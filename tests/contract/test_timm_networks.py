@@ -7,12 +7,13 @@ import pytest
 import torch
 from support import objections
 
-from variability import networks, prefix, registry
+from variability import registry
+from variability.data.preprocessing import Preprocess
 from variability.errors import UserError
-from variability.fetching import Fetcher
-from variability.files import read_json
-from variability.preprocessing import Preprocess
-from variability.providers import _timm_source
+from variability.io.fetcher import Fetcher
+from variability.io.files import read_json
+from variability.models import cutting, networks
+from variability.models.providers import _timm_source
 from variability.stages.download_weights import download_weights
 
 timm = pytest.importorskip("timm", reason="the extra timm is not installed")
@@ -72,7 +73,7 @@ def test_every_family_has_its_head_replaced_and_is_cut_before_it_and_its_last_bl
     larger = this.build(outputs=5, weights=None, seed=0)
     assert networks.frozen_digest(network, [head]) == networks.frozen_digest(larger, [head])
     for parts in ([head], network.last_blocks(1), network.last_blocks(2)):
-        halves = prefix.cut(network, parts, images)
+        halves = cutting.cut(network, parts, images)
         assert halves is not None, parts[0]
         assert torch.equal(halves.suffix(halves.prefix(images)), whole)
 
@@ -81,7 +82,7 @@ def test_every_family_has_its_head_replaced_and_is_cut_before_it_and_its_last_bl
 def test_what_cannot_be_traced_is_cut_before_its_head_all_the_same(name, side):
     network = provider(name).build(outputs=3, weights=None, seed=0)
     images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-    halves = prefix.cut(network, [network.head], images)
+    halves = cutting.cut(network, [network.head], images)
     assert torch.equal(halves.suffix(halves.prefix(images)), network.module(images))
     assert halves.suffix is network.module.get_submodule(network.head)
 

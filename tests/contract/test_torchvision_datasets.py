@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from variability.datasets.torchvision import REFUSED, Torchvision, _load_plain, arguments, classes, fetching_through
+from variability.data.datasets.torchvision import (
+    REFUSED,
+    Torchvision,
+    _load_plain,
+    arguments,
+    classes,
+    fetching_through,
+)
 from variability.errors import UserError
 
 ACCEPTED = [name for name in classes() if name not in REFUSED]

@@ -7,11 +7,11 @@ import pytest
 import torch
 from support import objections
 
-from variability import networks, prefix
+from variability.data.preprocessing import Preprocess
 from variability.errors import UserError
-from variability.preprocessing import Preprocess
-from variability.providers._torchvision_source import architectures
-from variability.providers.torchvision import Torchvision
+from variability.models import cutting, networks
+from variability.models.providers._torchvision_source import architectures
+from variability.models.providers.torchvision import Torchvision
 
 HEAVY = pytest.mark.slow
 # One member of each family, the side of the images it is tried on, and options that make it cheap.
@@ -81,7 +81,7 @@ def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(built):
     whole = network.module.eval()(images)
     assert whole.shape == (2, 3)
     for parts in ([network.head], network.last_blocks(1), network.last_blocks(2)):
-        halves = prefix.cut(network, parts, images)
+        halves = cutting.cut(network, parts, images)
         assert halves is not None, parts[0]
         assert torch.equal(halves.suffix(halves.prefix(images)), whole)
 

@@ -4,8 +4,8 @@ import pytest
 from support import ROOT
 
 from variability import extras
+from variability.config.study import Study
 from variability.errors import UserError
-from variability.study import Study
 
 
 @pytest.fixture

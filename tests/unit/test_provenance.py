@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from variability import plugins, provenance
-from variability.files import sha256
+from variability import provenance
+from variability.io.files import sha256
 
 LIB = Path(provenance.__file__).parent.parent
 STAGES = sorted(path.stem for path in (LIB / "variability/stages").glob("*.py") if path.stem != "__init__")
@@ -18,30 +18,48 @@ def names(*modules):
 
 
 def test_a_closure_reaches_modules_imported_two_levels_down():
-    found = names("variability.stages.finetune", "variability.frameworks.pytorch")
-    assert {"stages/finetune.py", "training.py", "seeding.py", "__init__.py", "stages/__init__.py"} <= found
+    found = names("variability.stages.finetune", "variability.training.frameworks.pytorch")
+    assert {"stages/finetune.py", "training/torch_fit.py", "seeding.py", "__init__.py", "stages/__init__.py"} <= found
 
 
 def test_scoring_does_not_depend_on_how_networks_are_trained():
-    assert not {"training.py", "networks.py", "device.py"} & names("variability.stages.score")
+    assert not {"training/torch_fit.py", "models/networks.py", "training/device.py"} & names("variability.stages.score")
 
 
 def test_a_plugin_belongs_to_a_closure_only_when_named():
     without = names("variability.stages.prepare")
-    assert not any(path.startswith("datasets/") and path != "datasets/__init__.py" for path in without)
-    assert names("variability.stages.prepare", "variability.datasets.digits") - without == {"datasets/digits.py"}
+    assert not any(path.startswith("data/datasets/") and path != "data/datasets/__init__.py" for path in without)
+    assert names("variability.stages.prepare", "variability.data.datasets.digits") - without == {
+        "data/datasets/digits.py"
+    }
 
 
 def test_an_edit_of_one_framework_touches_no_run_of_another():
     model = {"provider": "torchvision"}
     task, method = {"kind": "classification"}, {"kind": "full"}
     for stage in ("finetune", "predict", "pretrain"):
-        torch = names(f"variability.stages.{stage}", *plugins.of_cell(model, task, method))
-        keras = names(f"variability.stages.{stage}", *plugins.of_cell(model | {"provider": "keras"}, task, method))
-        assert {"frameworks/pytorch.py", "providers/torchvision.py", "training.py", "networks.py"} <= torch
+        torch = names(f"variability.stages.{stage}", *provenance.plugins_of_cell(model, task, method))
+        keras = names(
+            f"variability.stages.{stage}", *provenance.plugins_of_cell(model | {"provider": "keras"}, task, method)
+        )
+        assert {
+            "training/frameworks/pytorch.py",
+            "models/providers/torchvision.py",
+            "training/torch_fit.py",
+            "models/networks.py",
+        } <= torch
         assert not any("keras" in name for name in torch)
-        assert {"frameworks/keras.py", "frameworks/_keras_training.py", "providers/_keras_networks.py"} <= keras
-        alone = {"frameworks/pytorch.py", "providers/torchvision.py", "providers/_torchvision_source.py", "training.py"}
+        assert {
+            "training/frameworks/keras.py",
+            "training/frameworks/_keras_training.py",
+            "models/providers/_keras_networks.py",
+        } <= keras
+        alone = {
+            "training/frameworks/pytorch.py",
+            "models/providers/torchvision.py",
+            "models/providers/_torchvision_source.py",
+            "training/torch_fit.py",
+        }
         assert not alone & keras
 
 
@@ -70,23 +88,29 @@ def test_a_closure_holds_every_module_of_ours_that_importing_the_stage_loads(sta
 
 def test_a_listing_names_the_files_of_a_stage_its_plug_ins_and_its_script_with_their_checksums():
     lines = dict(
-        reversed(line.split("  ")) for line in provenance.listing("score", "variability.metrics.f1").splitlines()
+        reversed(line.split("  "))
+        for line in provenance.listing("score", "variability.results.metrics.f1").splitlines()
     )
-    expected = {f"lib/variability/{name}" for name in names("variability.stages.score", "variability.metrics.f1")}
+    expected = {
+        f"lib/variability/{name}" for name in names("variability.stages.score", "variability.results.metrics.f1")
+    }
     assert set(lines) == expected | {"scripts/score.py"}
-    assert lines["lib/variability/metrics/f1.py"] == provenance.read(provenance.PACKAGE / "metrics/f1.py").meaning
+    assert (
+        lines["lib/variability/results/metrics/f1.py"]
+        == provenance.read(provenance.PACKAGE / "results/metrics/f1.py").meaning
+    )
     assert all(len(checksum) == 64 for checksum in lines.values())
 
 
 def test_a_listing_is_written_only_where_something_changed(tmp_path, monkeypatch):
-    path = provenance.write_listing(tmp_path, "score", "variability.metrics.f1")
+    path = provenance.write_listing(tmp_path, "score", "variability.results.metrics.f1")
     assert path.name == "score-f1.txt"
     os.utime(path, (0, 0))
-    assert provenance.write_listing(tmp_path, "score", "variability.metrics.f1") == path
+    assert provenance.write_listing(tmp_path, "score", "variability.results.metrics.f1") == path
     assert path.stat().st_mtime == 0
-    source = provenance.read(provenance.PACKAGE / "metrics/f1.py")
+    source = provenance.read(provenance.PACKAGE / "results/metrics/f1.py")
     monkeypatch.setattr(provenance, "read", lambda file: source._replace(meaning="another"))
-    provenance.write_listing(tmp_path, "score", "variability.metrics.f1")
+    provenance.write_listing(tmp_path, "score", "variability.results.metrics.f1")
     assert path.stat().st_mtime > 0 and "another" in path.read_text()
 
 
@@ -239,24 +263,24 @@ def test_no_module_of_ours_reads_docstrings_or_comments():
     "reader", ["__doc__\n", "import inspect\ninspect.getdoc(inspect)\n", "getattr(f, '__doc__')\n"]
 )
 def test_where_a_docstring_is_read_all_text_counts(reader, tmp_path, monkeypatch):
-    names = {"stages": "score", "metrics": "f1"}
+    names = {"stages": "score", "results/metrics": "f1"}
     for folder, name in names.items():
         meaning(tmp_path / folder, '"""A module."""\n', f"{name}.py")
     meaning(tmp_path / "scripts", "# A script.\n", "score.py")
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
     monkeypatch.setattr(provenance, "WORKFLOW", tmp_path)
     monkeypatch.setattr(provenance, "SCRIPTS", tmp_path / "scripts")
-    files = [tmp_path / "metrics/f1.py", tmp_path / "scripts/score.py", tmp_path / "stages/score.py"]
+    files = [tmp_path / "results/metrics/f1.py", tmp_path / "scripts/score.py", tmp_path / "stages/score.py"]
 
     def checksums():
         provenance.read.cache_clear()
-        lines = provenance.listing("score", "variability.metrics.f1").splitlines()
+        lines = provenance.listing("score", "variability.results.metrics.f1").splitlines()
         return {line.split("  ")[1]: line.split("  ")[0] for line in lines}
 
     of_bytes = {str(path.relative_to(tmp_path)): sha256(path) for path in files}
     assert not set(checksums().values()) & set(of_bytes.values())
-    (tmp_path / "metrics/f1.py").write_text(f'"""A module."""\n{reader}')
-    of_bytes["metrics/f1.py"] = sha256(tmp_path / "metrics/f1.py")
+    (tmp_path / "results/metrics/f1.py").write_text(f'"""A module."""\n{reader}')
+    of_bytes["results/metrics/f1.py"] = sha256(tmp_path / "results/metrics/f1.py")
     assert checksums() == of_bytes
     (tmp_path / "stages/score.py").write_text('"""Another docstring."""\n')
     assert checksums() == of_bytes | {"stages/score.py": sha256(tmp_path / "stages/score.py")}
@@ -278,7 +302,7 @@ def test_a_script_counts_by_its_meaning(tmp_path, monkeypatch):
 
 
 def test_listings_of_many_plug_ins_have_names_of_their_own(tmp_path):
-    plugins = [f"variability.metrics.{name}" for name in ("f1", "nll", "ece", "brier", "recall")]
+    plugins = [f"variability.results.metrics.{name}" for name in ("f1", "nll", "ece", "brier", "recall")]
     all_of_them = provenance.write_listing(tmp_path, "score", *plugins)
     assert all_of_them != provenance.write_listing(tmp_path, "score", *plugins[:4])
 

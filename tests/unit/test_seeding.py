@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from variability import resampling, seeding
-from variability.datasets import category_walks, glyphs
+from variability import seeding
+from variability.data.datasets import category_walks, glyphs
+from variability.stats import resampling
 
 LIB = Path(seeding.__file__).parent
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from support import ROOT, Checkout
 
-from variability.study import Study
+from variability.config.study import Study
 
 pytestmark = pytest.mark.slow
 

@@ -68,8 +68,16 @@ def test_a_run_of_keras_made_again_is_the_same_bit_for_bit(checkout):
 def test_an_edit_of_one_framework_reruns_no_run_of_the_other(checkout, tmp_path):
     assert checkout.jobs(*STUDY) == set()
     for mine, other, names in (
-        ("keras", "torch", ("frameworks/keras.py", "frameworks/_keras_training.py", "providers/keras.py")),
-        ("torch", "keras", ("frameworks/pytorch.py", "training.py", "providers/torchvision.py")),
+        (
+            "keras",
+            "torch",
+            ("training/frameworks/keras.py", "training/frameworks/_keras_training.py", "models/providers/keras.py"),
+        ),
+        (
+            "torch",
+            "keras",
+            ("training/frameworks/pytorch.py", "training/torch_fit.py", "models/providers/torchvision.py"),
+        ),
     ):
         edited = checkout.copy(tmp_path / mine)
         for name in names:
@@ -83,8 +91,9 @@ def test_a_job_of_keras_loads_no_torch(checkout, tmp_path):
     program = f"""
 import sys
 from pathlib import Path
-from variability import recipe, runs
-from variability.sources import Sources
+from variability import recipe
+from variability.stages import _blocks as runs
+from variability.training.input_files import Sources
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 

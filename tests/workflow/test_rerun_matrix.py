@@ -11,7 +11,7 @@ import yaml
 from support import ROOT, Checkout
 
 from variability import registry
-from variability.study import Study
+from variability.config.study import Study
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_what_changes_no_result_reruns_nothing(study):
     reordered = "recipe: {lr: 0.002, batch_size: 20, epochs: 2} # same\n" + text + "analyses:\n  churn:\n"
     (study.folder / "tiny.yaml").write_text(reordered)
     study.append("workflow/schemas/config.schema.yaml", "# edited\n")
-    for name in ("frameworks/keras.py", "frameworks/_keras_training.py", "providers/keras.py"):
+    for name in ("training/frameworks/keras.py", "training/frameworks/_keras_training.py", "models/providers/keras.py"):
         study.append(f"{LIB}/{name}", EDIT)  # another framework than the study's
     for path in study.folder.rglob("*"):
         if ".snakemake" not in path.parts and path.is_file():
@@ -185,10 +185,10 @@ def test_a_method_edited(study):
     assert jobs(study) == probe | SCORE | END
 
 
-@pytest.mark.parametrize("file", ["providers/torchvision.py", "modalities/_images.py", "prefix.py"])
+@pytest.mark.parametrize("file", ["models/providers/torchvision.py", "data/modalities/_images.py", "models/cutting.py"])
 def test_what_the_same_jobs_depend_on(finished, file):
     """How networks are built, fed (images are stored by another file) and cut, as how they are trained (see below)."""
-    assert depending(finished, file) == depending(finished, "optimisation.py") != set()
+    assert depending(finished, file) == depending(finished, "training/optimizers.py") != set()
 
 
 def depending(study: Checkout, file: str) -> set[str]:
@@ -199,7 +199,7 @@ def depending(study: Checkout, file: str) -> set[str]:
 
 
 def test_a_constant_edited_in_a_module_imported_two_levels_down(study):
-    study.edit(f"{LIB}/optimisation.py", "EPS = 1e-8", "EPS = 1e-7")
+    study.edit(f"{LIB}/training/optimizers.py", "EPS = 1e-8", "EPS = 1e-7")
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
 
 

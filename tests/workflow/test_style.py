@@ -7,8 +7,8 @@ import yaml
 from support import ROOT
 
 from variability import registry
+from variability.config.study import COMPUTE
 from variability.recipe import DEFAULTS
-from variability.study import COMPUTE
 
 #: Whose plug-ins may need an extra.
 FAMILIES = ("datasets", "providers", "methods")
@@ -28,7 +28,7 @@ def test_every_stage_has_a_rule_a_script_and_a_module():
         for rule in re.findall(r"^rule (\w+):", path.read_text(), re.M)
     }
     scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
-    stages = {path.stem for path in (ROOT / "workflow/lib/variability/stages").glob("*.py")} - {"__init__"}
+    stages = {path.stem for path in (ROOT / "workflow/lib/variability/stages").glob("[!_]*.py")}
     assert rules == scripts == stages
 
 

@@ -94,7 +94,7 @@ def test_what_is_touched_reruns_nothing_and_what_is_edited_what_depends_on_it(fi
         if ".snakemake" not in path.parts and path.is_file():
             os.utime(path)
     assert study.jobs(*STUDY) == set()
-    study.append("workflow/lib/variability/modalities/_tokens.py", "\nEDITED = 1\n")
+    study.append("workflow/lib/variability/data/modalities/_tokens.py", "\nEDITED = 1\n")
     rules = {job.split()[0] for job in study.jobs(*STUDY)}
     assert {"features", "finetune", "predict"} <= rules
     assert not {"prepare", "tokenize", "download_assets", "download_weights"} & rules

@@ -13,17 +13,19 @@ ROOT = Path(workflow.basedir)
 # Scripts inherit it: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
-from variability import contents, registry, validation
+from variability import advice, registry
+from variability.config import validate
+from variability.io import content_hash
 from variability.errors import UserError
-from variability.mirrors import find_file, mirrors_from
-from variability.feature_plan import FeaturePlan
-from variability.weights import weights_kind
-from variability.wording import SUMMARISED
+from variability.io.mirrors import find_file, mirrors_from
+from variability.config.feature_plan import FeaturePlan
+from variability.models.weight_files import weights_kind
+from variability.reporting.text_format import SUMMARISED
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    study = validation.check(config, schema, mirrors)
+    study = validate.check(config, schema, mirrors)
     feature_plan = FeaturePlan(study)
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -280,7 +282,7 @@ def release_source(spec):
 
 @cache
 def content(*paths):
-    return contents.contents(paths, Path("results", "contents"))
+    return content_hash.contents(paths, Path("results", "contents"))
 
 
 def tokenize_spec(wildcards):
@@ -317,7 +319,7 @@ def plot_options(wildcards):
 
 def chosen(family, name, options):
     if name not in options:
-        raise WorkflowError(f"{family}: {name!r} is not of this study; {registry.suggest(name, list(options))}")
+        raise WorkflowError(f"{family}: {name!r} is not of this study; {advice.suggest(name, list(options))}")
     return options[name]
 
 

@@ -1,4 +1,4 @@
-from variability.journal import journal
+from variability.job_log import journal
 
 with journal(snakemake.log[0]):
     import sys

@@ -1,11 +1,11 @@
-from variability.journal import journal
+from variability.job_log import journal
 
 with journal(snakemake.log[0]):
     import os
     from pathlib import Path
 
-    from variability.fetching import Fetcher
-    from variability.mirrors import mirrors_from
+    from variability.io.fetcher import Fetcher
+    from variability.io.mirrors import mirrors_from
     from variability.stages.download import download
 
     spec, manifest = snakemake.params.spec, Path(snakemake.output.manifest)

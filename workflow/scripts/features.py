@@ -1,10 +1,10 @@
-from variability.journal import journal
+from variability.job_log import journal
 
 with journal(snakemake.log[0]):
     from pathlib import Path
 
-    from variability.sources import Sources
     from variability.stages.features import features
+    from variability.training.input_files import Sources
 
     params, output = snakemake.params, snakemake.output
     activations, manifest = Path(output.activations), Path(output.manifest)

@@ -1,12 +1,12 @@
-from variability.journal import journal
+from variability.job_log import journal
 
 with journal(snakemake.log[0]):
     from pathlib import Path
 
-    from variability.files import sha256
-    from variability.runs import Workplace
-    from variability.sources import Sources
+    from variability.io.files import sha256
+    from variability.stages._blocks import Workplace
     from variability.stages.predict import predict
+    from variability.training.input_files import Sources
 
     given, spec, manifest = snakemake.input, snakemake.params.spec, Path(snakemake.output[0])
     runs = Path(given.runs)

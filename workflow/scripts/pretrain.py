@@ -1,11 +1,11 @@
-from variability.journal import journal
+from variability.job_log import journal
 
 with journal(snakemake.log[0]):
     from pathlib import Path
 
-    from variability.files import sha256
-    from variability.sources import Sources
+    from variability.io.files import sha256
     from variability.stages.pretrain import pretrain
+    from variability.training.input_files import Sources
 
     given, params = snakemake.input, snakemake.params
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]

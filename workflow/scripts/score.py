@@ -1,9 +1,9 @@
-from variability.journal import journal
+from variability.job_log import journal
 
 with journal(snakemake.log[0]):
     from pathlib import Path
 
-    from variability.files import sha256
+    from variability.io.files import sha256
     from variability.stages.score import score
 
     given, manifest = snakemake.input, Path(snakemake.output[0])

@@ -12,12 +12,13 @@ that can change a result changes a listing.
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from variability.files import digest, sha256, write_text
+from variability import registry
+from variability.io.files import digest, sha256, write_text
 
 PACKAGE = Path(__file__).parent
 WORKFLOW = PACKAGE.parents[1]
@@ -161,3 +162,27 @@ def _file(module: str) -> Path:
     if path is None:
         raise ValueError(f"no module {module!r} in {PACKAGE}")
     return path
+
+
+def plugins_of_cell(
+    model: Mapping[str, Any], task: Mapping[str, Any], method: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Dotted names of the modules that build, feed, train and evaluate a model.
+
+    model, method: entries with their defaults filled in. task: with its ``kind``. Without a method what concerns
+    training is left out.
+    """
+    provider = registry.find("providers", model["provider"])
+    named = {
+        "providers": model["provider"],
+        "frameworks": provider.FRAMEWORK,
+        "modalities": provider.MODALITY,
+        "kinds": task["kind"],
+    }
+    if method:
+        named["methods"] = method["kind"]
+    found = [registry.module_name(family, name) for family, name in named.items()]
+    if registry.find("frameworks", provider.FRAMEWORK).FED:
+        # Named by the modality, not imported: what stores examples and other frameworks do not depend on it.
+        found.append(registry.find("modalities", provider.MODALITY).FEED)
+    return tuple(found)

@@ -5,33 +5,34 @@ one subclass of the family's base class, which stands in the folder's ``__init__
 Names are known without importing anything; a plug-in is imported when it is asked for.
 """
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 from functools import cache
 from pathlib import Path
 
+from variability.advice import suggest
 from variability.errors import UserError
 
+#: The package that holds a family's plug-ins, and its base class, which the package's ``__init__`` defines.
 FAMILIES = {
-    "datasets": "Dataset",
-    "modalities": "Modality",
-    "kinds": "Kind",
-    "providers": "Provider",
-    "frameworks": "Framework",
-    "methods": "Method",
-    "metrics": "Metric",
-    "analyses": "Analysis",
-    "plots": "Plot",
-    "claims": "Claim",
+    "datasets": ("variability.data.datasets", "Dataset"),
+    "modalities": ("variability.data.modalities", "Modality"),
+    "kinds": ("variability.data.kinds", "Kind"),
+    "providers": ("variability.models.providers", "Provider"),
+    "methods": ("variability.models.methods", "Method"),
+    "frameworks": ("variability.training.frameworks", "Framework"),
+    "metrics": ("variability.results.metrics", "Metric"),
+    "analyses": ("variability.reporting.analyses", "Analysis"),
+    "plots": ("variability.reporting.plots", "Plot"),
+    "claims": ("variability.reporting.claims", "Claim"),
 }
 
 
 @cache
 def names(family: str) -> tuple[str, ...]:
     """Names of all plug-ins of a family, sorted; imports none of them."""
-    folder = Path(__file__).parent / family
+    folder = Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
     return tuple(sorted(found.name for found in pkgutil.iter_modules([str(folder)]) if not found.name.startswith("_")))
 
 
@@ -42,7 +43,7 @@ def module_name(family: str, name: str) -> str:
     """
     if name not in names(family):
         raise UserError(unknown(family, name))
-    return f"variability.{family}.{name}"
+    return f"{FAMILIES[family][0]}.{name}"
 
 
 def name_of(plugin: type) -> str:
@@ -52,16 +53,7 @@ def name_of(plugin: type) -> str:
 
 def unknown(family: str, name: str) -> str:
     """The sentence that says a plug-in does not exist and which one may have been meant."""
-    return f"unknown {FAMILIES[family].lower()} {name!r}; {suggest(name, names(family))}"
-
-
-def suggest(name: object, known: tuple[str, ...] | list[str]) -> str:
-    """``did you mean 'x'?`` with the nearest of the known names, or all of them where none is near."""
-    lowered = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {lowered[near[0]]!r}?"
-    return f"known: {', '.join(known)}" if known else "there are none"
+    return f"unknown {FAMILIES[family][1].lower()} {name!r}; {suggest(name, names(family))}"
 
 
 @cache
@@ -71,7 +63,8 @@ def find(family: str, name: str) -> type:
     Raises UserError for an unknown name, and for a file that does not hold exactly one subclass of the base class.
     """
     module = importlib.import_module(module_name(family, name))
-    base = getattr(importlib.import_module(f"variability.{family}"), FAMILIES[family])
+    package, base_name = FAMILIES[family]
+    base = getattr(importlib.import_module(package), base_name)
     found = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)

@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from variability import imports, kinds, remedies
+from variability import advice
+from variability.data import kinds
 from variability.errors import UserError
-from variability.files import read_json, replacing, sha256, write_json
-from variability.runs_table import KEYS, combined, imported_table, in_order, runs_table
+from variability.io.files import read_json, replacing, sha256, write_json
+from variability.results import imported_runs
+from variability.results.runs_table import KEYS, combined, imported_table, in_order, runs_table
 from variability.stages.score import SCHEMA
 
 #: Rows of a group, pyarrow's default.
@@ -54,7 +56,7 @@ def aggregate(
     del scored
     others = [
         imported_table(
-            imports.load(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"]
+            imported_runs.load(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"]
         )
         for name, path in (imported or {}).items()
     ]
@@ -106,9 +108,9 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {remedies.again('finetune')}") from error
+        raise UserError(f"{path} is gone; {advice.again('finetune')}") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {remedies.again('finetune')}") from error
+        raise UserError(f"{path} cannot be read ({error}); {advice.again('finetune')}") from error
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

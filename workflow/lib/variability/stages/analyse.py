@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
-from variability.files import replacing
-from variability.predictions import Predictions
-from variability.runs_table import first_runs
+from variability.io.files import replacing
+from variability.results.predictions import Predictions
+from variability.results.runs_table import first_runs
 
 
 def analyse(

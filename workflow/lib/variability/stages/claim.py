@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
-from variability.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
-from variability.files import replacing, write_text
-from variability.wording import as_page
+from variability.io.files import replacing, write_text
+from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
+from variability.reporting.text_format import as_page
 
 SCOPE = (
     "What is said here holds for this study's recipes, test examples and candidates. That one candidate beats another "

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry
-from variability.archives import replacing_folder
-from variability.files import sha256, write_json
+from variability.io.archives import replacing_folder
+from variability.io.files import sha256, write_json
 
 _log = logging.getLogger(__name__)
 

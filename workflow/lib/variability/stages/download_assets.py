@@ -4,8 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, registry
-from variability.archives import replacing_folder
+from variability import registry
+from variability.io import files
+from variability.io.archives import replacing_folder
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from variability import files, registry
+from variability import registry
 from variability.errors import UserError
-from variability.mirrors import get_file
-from variability.weights import weights_kind, write_tensors
+from variability.io import files
+from variability.io.mirrors import get_file
+from variability.models.weight_files import weights_kind, write_tensors
 
 
 def download_weights(

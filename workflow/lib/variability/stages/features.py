@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from variability import files, locks, runs
 from variability.errors import UserError
-from variability.sources import Sources
+from variability.io import files, locks
+from variability.stages import _blocks
+from variability.training.input_files import Sources
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def features(
 
 
 def _features(spec: dict[str, Any], sources: Sources, target: Path, threads: int) -> dict[str, Any]:
-    with runs.Workplace(spec["model"], threads) as workplace:
+    with _blocks.Workplace(spec["model"], threads) as workplace:
         framework = workplace.framework(spec["model"], spec["method"], sources, workplace.device)
         frozen = framework.frozen(spec["precision"], spec["augmentation"])
         # Something has to lie there: the rule declares it.

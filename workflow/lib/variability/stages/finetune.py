@@ -5,18 +5,21 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import device, files, registry, runs, seeding
-from variability.frameworks import Framework
-from variability.sources import Sources
+from variability import registry, seeding
+from variability.io import files
+from variability.stages import _blocks
+from variability.training import device
+from variability.training.frameworks import Framework
+from variability.training.input_files import Sources
 
 _log = logging.getLogger(__name__)
 
-OUTPUTS = {"checkpoint": runs.CHECKPOINT, "history": "history.csv"}
+OUTPUTS = {"checkpoint": _blocks.CHECKPOINT, "history": "history.csv"}
 STATE = ".state.safetensors"
 
 
 def finetune(
-    spec: dict[str, Any], sources: Sources, code: str, folder: Path, manifest: Path, workplace: runs.Workplace
+    spec: dict[str, Any], sources: Sources, code: str, folder: Path, manifest: Path, workplace: _blocks.Workplace
 ) -> None:
     """Fine-tunes every seed of ``spec`` that is not there yet, and writes the manifest of the block.
 
@@ -37,12 +40,12 @@ def finetune(
         return files.digest(common | {"seed": seed})
 
     def find(seed: int) -> dict[str, Any] | None:
-        record = runs.read_record(folder / str(seed) / "run.json")
+        record = _blocks.read_record(folder / str(seed) / "run.json")
         if record.get("fingerprint") != fingerprint(seed):
             return None
-        there = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(runs.DROPPED))]
+        there = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(_blocks.DROPPED))]
         checksums = {OUTPUTS[name]: record["sha256"][name] for name in there}
-        return entry(record) if runs.intact(folder / str(seed), checksums) else None
+        return entry(record) if _blocks.intact(folder / str(seed), checksums) else None
 
     def make(seed: int, place: str) -> dict[str, Any]:
         return entry(_train(prepared(place), spec, seed, fingerprint(seed), folder / str(seed), place))
@@ -50,7 +53,7 @@ def finetune(
     def lock(seed: int) -> Path:
         return folder / str(seed) / ".lock"
 
-    runs.run_block(spec["seeds"], lock, find, make, manifest, workplace, runs.label(spec))
+    _blocks.run_block(spec["seeds"], lock, find, make, manifest, workplace, _blocks.label(spec))
 
 
 def entry(record: dict[str, Any]) -> dict[str, Any]:
@@ -63,12 +66,12 @@ def _train(
 ) -> dict[str, Any]:
     """Trains one run, writes its files, and returns its record."""
     recipe, split = spec["recipe"], framework.task.split
-    label = f"{runs.label(spec)} / seed {seed}"
+    label = f"{_blocks.label(spec)} / seed {seed}"
     meter, data = device.Meter(place), framework.data(seed)
-    report = runs.progress(label, recipe["epochs"])
+    report = _blocks.progress(label, recipe["epochs"])
     result = framework.fit(seed, recipe, folder / STATE, fingerprint, report)
     framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)
-    runs.write_history(folder / OUTPUTS["history"], result.history)
+    _blocks.write_history(folder / OUTPUTS["history"], result.history)
     record = {
         "fingerprint": fingerprint,
         "model": spec["model"]["name"],
@@ -98,7 +101,7 @@ def _train(
     # Last: a run is there once its record is.
     files.write_json(folder / "run.json", record)
     (folder / STATE).unlink(missing_ok=True)
-    outcome = f"diverged: {result.fail_reason}" if result.fail_reason else runs.describe(result.history[-1])
+    outcome = f"diverged: {result.fail_reason}" if result.fail_reason else _blocks.describe(result.history[-1])
     again = ", resumed" if result.resumed else ""
     _log.info("%s: %d epochs in %.1f s%s, %s", label, result.epochs, record["seconds"], again, outcome)
     return record

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from variability.files import read_json, write_json
-from variability.metrics import scalars
-from variability.runs import CHECKPOINT, DROPPED
-from variability.runs_table import HERE
+from variability.io.files import read_json, write_json
+from variability.results.metrics import scalars
+from variability.results.runs_table import HERE
+from variability.stages._blocks import CHECKPOINT, DROPPED
 
 _log = logging.getLogger(__name__)
 

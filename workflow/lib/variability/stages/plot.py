@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from variability import registry, style
-from variability.runs_table import first_runs
+from variability import registry
+from variability.reporting import figure_style
+from variability.results.runs_table import first_runs
 
 
 def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], study: str, svg: Path, png: Path) -> None:
@@ -20,8 +21,8 @@ def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], stud
     read = {table: read_table(tables[table]) for table in (*drawer.NEEDS, *drawer.ANALYSES)}
     if "runs" in read and not drawer.REPEATS:
         read["runs"] = first_runs(read["runs"])
-    with style.applied():
-        style.save(drawer.draw(read), svg, png, drawer.option("dpi"))
+    with figure_style.applied():
+        figure_style.save(drawer.draw(read), svg, png, drawer.option("dpi"))
 
 
 def read_table(path: Path) -> pd.DataFrame:

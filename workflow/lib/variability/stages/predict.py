@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import files, plugins, provenance, remedies, runs
+from variability import advice, provenance
 from variability.errors import UserError
-from variability.frameworks import Framework
-from variability.sources import Sources
+from variability.io import files
+from variability.stages import _blocks
+from variability.training.frameworks import Framework
+from variability.training.input_files import Sources
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ def predict(
     code: str,
     folder: Path,
     manifest: Path | None,
-    workplace: runs.Workplace,
+    workplace: _blocks.Workplace,
 ) -> None:
     """Writes ``<seed>.parquet`` for every run of a manifest, and the manifest of the block if one is asked for.
 
@@ -60,16 +62,14 @@ def predict(
         return entry(seed) if there else None
 
     def make(seed: int, place: str) -> dict[str, Any]:
-        checkpoint = finetune_folder / str(seed) / runs.CHECKPOINT
-        if runs.read_record(checkpoint.parent / "run.json").get(runs.DROPPED):
+        checkpoint = finetune_folder / str(seed) / _blocks.CHECKPOINT
+        if _blocks.read_record(checkpoint.parent / "run.json").get(_blocks.DROPPED):
             raise UserError(
                 f"{checkpoint} was dropped, as the config's `checkpoints` asked, and has to be there to predict anew; "
-                f"{remedies.again('finetune', checkpoint.parent)}, with checkpoints: all"
+                f"{advice.again('finetune', checkpoint.parent)}, with checkpoints: all"
             )
-        if not runs.intact(checkpoint.parent, {checkpoint.name: fitted[seed]["sha256"]["checkpoint"]}):
-            raise UserError(
-                f"{checkpoint} is gone or is not the file that finetune wrote; {remedies.again('finetune')}"
-            )
+        if not _blocks.intact(checkpoint.parent, {checkpoint.name: fitted[seed]["sha256"]["checkpoint"]}):
+            raise UserError(f"{checkpoint} is gone or is not the file that finetune wrote; {advice.again('finetune')}")
         keys = {name: spec[name]["name"] for name in ("model", "task", "method")} | {"seed": seed}
         completed = fitted[seed]["status"] == "completed"
         table = _predict(prepared(place), keys, checkpoint if completed else None)
@@ -82,18 +82,18 @@ def predict(
     def lock(seed: int) -> Path:
         return folder / f".{seed}.lock"
 
-    runs.run_block(list(fitted), lock, find, make, manifest, workplace, f"{runs.label(spec)}, predictions")
+    _blocks.run_block(list(fitted), lock, find, make, manifest, workplace, f"{_blocks.label(spec)}, predictions")
 
 
 def predict_ahead(
-    spec: dict[str, Any], sources: Sources, manifest_in: Path, folder: Path, workplace: runs.Workplace
+    spec: dict[str, Any], sources: Sources, manifest_in: Path, folder: Path, workplace: _blocks.Workplace
 ) -> None:
     """Predicts what ``finetune`` has just trained, in the same process: loading the frameworks again takes longer.
 
     ``predict`` takes the files as its own if they are what it would write. What fails here fails there, and is said
     there.
     """
-    code = provenance.code_digest("predict", *plugins.of_cell(spec["model"], spec["task"], spec["method"]))
+    code = provenance.code_digest("predict", *provenance.plugins_of_cell(spec["model"], spec["task"], spec["method"]))
     try:
         predict(spec, sources, manifest_in.parent, manifest_in, code, folder, None, workplace)
     except Exception as error:

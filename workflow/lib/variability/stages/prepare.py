@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import modalities, registry, splits
-from variability.datasets import FETCH_AGAIN, Examples
+from variability import registry
+from variability.advice import FETCH_AGAIN
+from variability.data import modalities, splits
+from variability.data.datasets import Examples
+from variability.data.prepared_task import FILES
 from variability.errors import UserError
-from variability.files import read_json, replacing, sha256, write_json
-from variability.tasks import FILES
+from variability.io.files import read_json, replacing, sha256, write_json
 
 _log = logging.getLogger(__name__)
 

@@ -4,9 +4,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from variability import files, locks, methods, runs
 from variability.errors import UserError
-from variability.sources import Sources
+from variability.io import files, locks
+from variability.models import methods
+from variability.stages import _blocks
+from variability.training.input_files import Sources
 
 _log = logging.getLogger(__name__)
 
@@ -34,11 +36,11 @@ def pretrain(
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
-        record = runs.read_record(manifest)
+        record = _blocks.read_record(manifest)
         made = record.get("fingerprint") == fingerprint and history.is_file()
-        if made and runs.intact(folder, {target.name: record["sha256"]}):
+        if made and _blocks.intact(folder, {target.name: record["sha256"]}):
             return
-        with runs.Workplace(spec["model"], threads) as workplace:
+        with _blocks.Workplace(spec["model"], threads) as workplace:
             _train(spec, sources, fingerprint, target, manifest, history, workplace)
 
 
@@ -49,12 +51,12 @@ def _train(
     target: Path,
     manifest: Path,
     history: Path,
-    workplace: runs.Workplace,
+    workplace: _blocks.Workplace,
 ) -> None:
     model, recipe, seed = spec["model"], spec["recipe"], spec["seed"]
     name, state = sources.task.parent.name, target.parent / ".state.safetensors"
     framework = workplace.framework(model, methods.PRETRAINING, sources, workplace.device)
-    report = runs.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
+    report = _blocks.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
     result = framework.fit(seed, recipe, state, fingerprint, report)
     if result.status != "completed":
         raise UserError(
@@ -62,7 +64,7 @@ def _train(
             f"Lower lr or set clip_norm in the recipe of its pretraining"
         )
     framework.save_whole(target)
-    runs.write_history(history, result.history)
+    _blocks.write_history(history, result.history)
     kept = result.history[result.best_epoch]
     record = {
         "fingerprint": fingerprint,
@@ -76,4 +78,4 @@ def _train(
     }
     files.write_json(manifest, record)
     state.unlink(missing_ok=True)
-    _log.info("pretrained %s on %s: %d epochs, %s", model["architecture"], name, result.epochs, runs.describe(kept))
+    _log.info("pretrained %s on %s: %d epochs, %s", model["architecture"], name, result.epochs, _blocks.describe(kept))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.files import replacing, write_json
+from variability.io.files import replacing, write_json
 
 _log = logging.getLogger(__name__)
 

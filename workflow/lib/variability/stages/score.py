@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import kinds, registry, remedies
+from variability import advice, registry
+from variability.data import kinds
+from variability.data.kinds import Kind
 from variability.errors import UserError
-from variability.files import digest, read_json, replacing, sha256, write_json
-from variability.kinds import Kind
-from variability.metrics import Metric
+from variability.io.files import digest, read_json, replacing, sha256, write_json
+from variability.results.metrics import Metric
 
 KEYS = ("model", "task", "method", "seed")
 PHASES = ("before", "after")
@@ -101,13 +102,13 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {remedies.again('predict')}") from error
+        raise UserError(f"{path} is gone; {advice.again('predict')}") from error
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read ({error}); {_again(path)}") from error
 
 
 def _again(path: Path) -> str:
-    return remedies.again("predict", path)
+    return advice.again("predict", path)
 
 
 def values(

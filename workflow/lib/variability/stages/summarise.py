@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from variability.files import write_text
-from variability.summary import summarise as summary_of
-from variability.wording import as_page
+from variability.io.files import write_text
+from variability.reporting.summary import summarise as summary_of
+from variability.reporting.text_format import as_page
 
 
 def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, page: Path) -> None:

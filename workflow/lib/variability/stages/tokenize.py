@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from variability import files, registry
-from variability.tasks import PreparedTask
+from variability import registry
+from variability.data.prepared_task import PreparedTask
+from variability.io import files
 
 _log = logging.getLogger(__name__)
 

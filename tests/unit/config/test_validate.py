@@ -1,0 +1,393 @@
+import copy
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from support import ROOT
+
+from variability.config import import_checks, validate
+from variability.errors import ConfigError
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+GOOD = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
+
+
+def problems(edit, mirrors=()) -> list[str]:
+    config = copy.deepcopy(GOOD)
+    edit(config)
+    try:
+        validate.check(config, SCHEMA, mirrors)
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+def put(path, value):
+    def edit(config):
+        *parents, last = path.split("/")
+        for key in parents:
+            config = config[key]
+        config[last] = value
+
+    return edit
+
+
+def test_a_good_config_has_no_problems():
+    assert problems(lambda config: None) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("seedz", [1], "seedz: unknown key; did you mean 'seeds'?"),
+        ("recipe/learning_rate", 0.1, "recipe.learning_rate: unknown key"),
+        ("recipe/epoch", 3, "recipe.epoch: unknown key; did you mean 'epochs'?"),
+        ("recipe/epochs", "ten", "recipe.epochs: 'ten' is not a whole number"),
+        ("recipe/epochs", 0, "recipe.epochs: 0 is too small; the least is 1"),
+        ("recipe/lr", "1e-3", "recipe.lr: '1e-3' is not a number; YAML reads it as text, write 0.001"),
+        ("recipe/lr", "1e-7", "recipe.lr: '1e-7' is not a number; YAML reads it as text, write 1.0e-07"),
+        ("recipe/epochs", "1e2", "recipe.epochs: '1e2' is not a whole number; YAML reads it as text, write 100"),
+        ("recipe/batch_size", 32.0, "recipe.batch_size: 32.0 is not a whole number"),
+        ("recipe/optimizer", "admw", "recipe.optimizer: 'admw' is not allowed; did you mean 'adamw'?"),
+        ("recipe/lr", -1, "recipe.lr: -1 is too small; it must be above 0"),
+        ("recipe/momentum", 1, "recipe.momentum: 1 is too large; it must be below 1"),
+        ("tasks/digits/image/size", 5000, "tasks.digits.image.size: 5000 is too large; the most is 1024"),
+        (
+            "recipe/augmentation",
+            {"randaugment": {"num_ops": 1}},
+            "recipe.augmentation.randaugment: missing 'magnitude'",
+        ),
+        ("study", "a b", "study: 'a b' is not a name that is safe in paths"),
+        ("study", "downloads", "study: 'downloads' is reserved"),
+        ("study", "line\n", "study: 'line\\n' is not a name"),
+        ("seeds", [], "seeds: [] is empty; at least 1 must be there"),
+        (
+            "overrides",
+            [{"recipe": {}}],
+            "overrides.0: {'recipe': {}} has 1 entry; at least 2 must be there, of model, task",
+        ),
+        (
+            "models/scratch/preprocess",
+            {"mean": [0.5] * 4},
+            "preprocess.mean: [0.5, 0.5, 0.5, 0.5] has 4 entries; at most 3",
+        ),
+        ("models/scratch/sha256", "abc", "models.scratch.sha256: 'abc' is not the file's SHA-256: 64 digits"),
+        (
+            "pretraining/letters/task/options",
+            {"letters": "a1"},
+            "options.letters: 'a1' is not text of the letters a to z",
+        ),
+        ("grid/exclude", [{"model": []}], "grid.exclude.0.model: [] is empty; at least 1 must be there"),
+        (
+            "tasks/digits/split/train",
+            -1,
+            "split.train: -1 is not allowed here; expected a number of examples (200), a fraction",
+        ),
+        ("seeds", [1.0], "seeds.0: 1.0 is not a whole number"),
+        ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
+        ("seeds", [3, 1, 3], "seeds: 3 stands there 2 times"),
+        ("tasks/digits/split/train", "most", "tasks.digits.split.train: 'most' is not allowed"),
+        ("tasks/digits/split/train", 5000, "tasks.digits.split.train: asks for 5000 examples and 1657 are left"),
+        ("tasks/digits/split/train", 0, "tasks.digits.split.train: leaves nothing to train on"),
+        ("tasks/digits/dataset", "digit", "tasks.digits.dataset: unknown dataset 'digit'; did you mean 'digits'?"),
+        ("tasks/digits/options", {"sise": 1}, "tasks.digits.options.sise: unknown key"),
+        ("tasks/digits/metric", "acuracy", "tasks.digits.metric: 'acuracy' is no metric; did you mean 'accuracy'?"),
+        (
+            "tasks/digits/metric",
+            "rmse",
+            "tasks.digits.metric: 'rmse' is a metric of regression, but the task is classification",
+        ),
+        ("models/scratch/architecture", "resnet19", "models.scratch.architecture"),
+        ("models/scratch/weights", "IMAGENET1K_V9", "models.scratch.weights"),
+        ("models/scratch/weights", "gone.safetensors", "models.scratch.weights: no file 'gone.safetensors'"),
+        ("models/scratch/weights", "pretrain:leters", "no pretraining is named 'leters'; did you mean 'letters'?"),
+        (
+            "models/scratch/provider",
+            "torchvison",
+            "models.scratch.provider: unknown provider 'torchvison'; did you mean",
+        ),
+        ("methods/ful", {}, "methods.ful: unknown method 'ful'; did you mean 'full'?"),
+        ("methods/last", {"kind": "partial"}, "methods.last: missing 'blocks'"),
+        ("methods/full", {"blocks": 2}, "methods.full.blocks: unknown key"),
+        ("methods/full", {"recpie": {}}, "methods.full.recpie: unknown key; did you mean 'recipe'?"),
+        (
+            "grid/exclude",
+            [{"model": "scrach"}],
+            "grid.exclude.0.model: 'scrach' matches nothing; did you mean 'scratch'?",
+        ),
+        ("grid/exclude", [{"seed": 9}], "grid.exclude.0.seed: 9 is not among the seeds [0, 1]"),
+        ("grid/exclude", [{"model": "*"}], "grid: include and exclude leave no run"),
+        ("overrides", [{"task": "digit", "recipe": {}}], "overrides.0.task: 'digit' matches nothing"),
+        ("tasks/digits/kind", "regression", "tasks.digits.kind: 'regression' does not fit digits"),
+        ("tasks/digits/image", {"color": "grey"}, "tasks.digits.image: missing 'size'"),
+        ("models/scratch/preprocess", {"size": 64, "resize": 32}, "models.scratch.preprocess.size: 64 is cut out of"),
+        ("metrics", ["accuracy", "rmse"], "metrics.rmse: is a metric of regression, and no task is"),
+        ("metrics", ["acc"], "metrics.acc: unknown metric 'acc'"),
+        ("analyses", {"spred": {}}, "analyses.spred: unknown analysis 'spred'; did you mean 'spread'?"),
+        ("plots", {"seed_spread": {"colour": 1}}, "plots.seed_spread.colour: unknown key"),
+        ("plots", ["seed_sprad"], "plots.seed_sprad: unknown plot 'seed_sprad'; did you mean 'seed_spread'?"),
+        ("plots", [{"seed_spread": {"dpi": 5}}], "plots.seed_spread.dpi: 5 is too small; the least is 50"),
+        ("plots", {"seed_spread": True}, "plots.seed_spread: True is not allowed here; expected options, nothing"),
+        (
+            "plots",
+            [{"gain_slopes": {}, "cost": {}}],
+            "plots.0: {'gain_slopes': {}, 'cost': {}} has 2 entries; at most 1",
+        ),
+        ("plots", "cost", "plots: 'cost' is not allowed here; expected a list of those that are wanted, or a mapping"),
+        ("claims", ["beats", {"beats": {"margin": 0}}], "claims.beats: stands there 2 times"),
+        ("analyses", {"nondeterminism": None}, "analyses.nondeterminism: needs runs made twice (see `repeats`)"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_key_and_a_remedy(path, value, message):
+    found = problems(put(path, value))
+    assert any(problem.startswith(message) or message in problem for problem in found), found
+
+
+def test_all_problems_are_reported_at_once():
+    def edit(config):
+        config["seeds"] = [0, 0]
+        config["models"]["scratch"]["weights"] = "pretrain:x"
+        config["tasks"]["digits"]["metric"] = "acc"
+        config["methods"]["ful"] = {}
+
+    assert len(problems(edit)) == 4
+
+
+def test_what_the_schema_refuses_does_not_hide_what_the_cross_checks_find():
+    def edit(config):
+        config["recipe"] = {"epoch": 3, "lr": "fast", "epochs": 0}
+        config["seeds"] = [0, 0, "one"]
+        config["tasks"]["digits"]["dataset"] = "digit"
+
+    assert [problem.partition(":")[0] for problem in problems(edit)] == [
+        "recipe.epoch",
+        "recipe.epochs",
+        "recipe.lr",
+        "seeds.2",
+        "seeds",
+        "tasks.digits.dataset",
+    ]
+
+
+def test_a_missing_section_is_named():
+    assert problems(lambda config: config.pop("methods")) == ["missing 'methods'"]
+
+
+def test_two_models_of_a_family_under_one_framework_are_refused():
+    def edit(config):
+        config["models"] = {
+            name: {
+                "architecture": "squeezenet1_1",
+                "weights": "none",
+                "family": family,
+                "options": {"dropout": dropout},
+            }
+            for name, family, dropout in (("first", "small", 0.1), ("second", "small", 0.2), ("other", "first", 0.1))
+        }
+        config.pop("pretraining", None), config.pop("grid", None), config.pop("overrides", None)
+
+    said = [each for each in problems(edit) if "family" in each]
+    assert said == [
+        "models.second.family: 'first' is of this family and framework too; a family has one model for each framework"
+    ]
+
+
+def test_what_a_framework_cannot_do_is_told_before_the_first_job(monkeypatch):
+    from variability.errors import Problem
+    from variability.training import frameworks
+
+    def unable(cls, method, recipe):
+        yield Problem("recipe.precision", f"{recipe['precision']} is not for it")
+        yield Problem("method", "it looks too deep") if not method.BY_BLOCKS else Problem("recipe.lr", "no")
+
+    monkeypatch.setattr(frameworks.of({"provider": "torchvision"}), "problems", classmethod(unable))
+    said = problems(lambda config: None)
+    assert "recipe.precision: fp32 is not for it (models: pretrained, scratch)" in said
+    assert any(each.startswith("pretraining.") and "recipe.precision" in each for each in said)
+
+
+def test_best_needs_validation_examples():
+    def edit(config):
+        config["recipe"]["checkpoint"] = "best"
+        config["tasks"]["digits"]["split"]["validation"] = 0
+
+    assert problems(edit) == [
+        "tasks.digits.split.validation: is 0, but the recipe's checkpoint: best needs validation examples"
+    ]
+
+
+def test_what_a_recipe_asks_for_in_vain_is_told():
+    def numbers(config):
+        options = {"letters": "abc", "fonts": ["DejaVu Sans"], "target": "rotation"}
+        config["tasks"] = {"turned": {"dataset": "glyphs", "options": options, "image": {"size": 8}}}
+        config["metrics"] = ["rmse"]
+        config["recipe"] = {"label_smoothing": 0.1, "augmentation": {"flip": True}}
+        config["pretraining"], config["models"] = {}, {"one": {"architecture": "squeezenet1_1"}}
+
+    found = problems(numbers)
+    assert "recipe.label_smoothing: changes nothing in regression; take it out" in found
+    assert not [each for each in found if each.startswith("recipe.augmentation")]
+    used = put("recipe", {"label_smoothing": 0.1, "augmentation": {"flip": True}})
+    assert not [each for each in problems(used) if each.startswith("recipe")]
+
+
+def test_a_model_that_has_no_seed_is_run_once():
+    config = {
+        "study": "counted",
+        "seeds": [0, 1, 2],
+        "models": {"popular": {"provider": "counting", "architecture": "popularity"}},
+        "tasks": {
+            "next": {"dataset": "category_walks", "options": {"users": 20}, "interactions": {"max_length": 5}},
+        },
+        "methods": {"linear_probe": {}, "full": {}},
+        "recipe": {"augmentation": {"flip": True}},
+    }
+    found = problems(lambda good: (good.clear(), good.update(config)))
+    assert [each for each in found if each.startswith("models.popular")] == [
+        "models.popular: has neither a method nor a seed, so its 6 runs of a task would be one and the same; add to "
+        "grid.exclude: {model: popular, method: [full]}, {model: popular, seed: [1, 2]}"
+    ]
+    assert "recipe.augmentation: changes nothing of interactions; take it out" in found
+    config["grid"] = {"exclude": [{"model": "popular", "method": ["full"]}, {"model": "popular", "seed": [1, 2]}]}
+    config.pop("recipe")
+    assert not problems(lambda good: (good.clear(), good.update(config)))
+
+
+def test_the_best_checkpoint_of_each_cell_needs_validation_examples():
+    def edit(config):
+        config["checkpoints"] = "best"
+        config["tasks"]["digits"]["split"]["validation"] = 0
+
+    assert problems(edit) == [
+        "tasks.digits.split.validation: is 0, but checkpoints: best chooses among seeds by validation"
+    ]
+
+
+def test_views_of_images_that_nothing_changes_are_refused():
+    assert problems(put("recipe/augmentation", {"views": 3})) == [
+        "recipe.augmentation.views: views of images that nothing changes; "
+        "switch on flip, crop or randaugment too, or take it out"
+    ]
+    assert problems(put("recipe/augmentation", {"views": 3, "flip": True})) == []
+
+
+def test_a_weights_file_is_found_in_a_mirror(tmp_path):
+    (tmp_path / "net.safetensors").touch()
+    edit = put("models/scratch/weights", "net.safetensors")
+    assert problems(edit, [tmp_path]) == []
+
+
+@pytest.mark.parametrize(("part", "key"), [("models", "architecture"), ("tasks", "dataset")])
+def test_a_misspelt_required_key_is_told_in_words(part, key):
+    def misspell(config):
+        entry = next(iter(config[part].values()))
+        entry[f"{key}x"] = entry.pop(key)
+
+    said = problems(misspell)
+    assert any(f"{key}x: unknown key; did you mean '{key}'" in problem for problem in said), said
+
+
+def test_a_repeat_of_nothing_is_told_in_words():
+    said = problems(lambda config: config["methods"].update(again={"repeats": "ful"}))
+    assert any(problem.startswith("methods.again.repeats") for problem in said), said
+
+
+def test_what_is_switched_off_need_not_be_possible():
+    assert problems(put("plots", {"nondeterminism": False})) == []
+
+
+def test_no_message_is_the_schema_checkers_own():
+    """Its sentences speak of schemas ("is not valid under any of the given schemas"), not of configs."""
+    values = [None, True, -1, 1.5, "x y", [], [None], {}, {"x": None}, {"": {}}, [{"x": {}, "y": {}}]]
+    for key in SCHEMA["properties"]:
+        for value in values:
+            for said in problems(put(key, value)):
+                assert not re.search(r"schema|non-empty|does not match|is not of type|propert|expected$", said), said
+
+
+ROWS = "m,s,acc\na,0,0.5\na,1,0.6\nb,0,0.7\nb,1,0.8\n"
+
+
+def imported(tmp_path, text=ROWS, **keys) -> list[str]:
+    """Problems of a study of nothing but a file with this text."""
+    (tmp_path / "runs.csv").write_text(text)
+    entry = {"path": "runs.csv", "columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
+    entry |= keys.pop("entry", {})
+    try:
+        validate.check({"study": "s", "imports": {"own": entry}} | keys, SCHEMA, [tmp_path])
+    except ConfigError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("text", "entry", "message"),
+    [
+        (ROWS + "a,1,0.9\n", {}, "runs.csv: 1 of 4 runs stand there more than once"),
+        (ROWS + "c,0,high\n", {}, "runs.csv, row 6: the value 'high' is no number"),
+        (ROWS + "c,0,90\n", {}, "runs.csv, row 6: 90 in column 'acc' is better than a perfect accuracy"),
+        (ROWS, {"sha256": "0" * 64}, "its sha256 should be 000"),
+        (ROWS + "c,0,1,2,3\n", {}, "runs.csv cannot be read: "),
+        ("m,s,acc\n", {}, "runs.csv holds no rows"),
+        ('m,s,acc\n"a,0,0.5\nb,1,0.6\n', {}, "runs.csv cannot be read: a quote in the row of line 2"),
+    ],
+)
+def test_what_is_wrong_in_an_imported_file_is_said_before_the_first_job(text, entry, message, tmp_path):
+    (found,) = imported(tmp_path, text, entry=entry)
+    assert found.startswith("imports.own.path: ") and message in found
+
+
+def test_a_file_too_large_to_be_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(import_checks, "LARGEST", 10)
+    assert imported(tmp_path, ROWS + "c,0,high\n", grid={"exclude": [{"model": "z"}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"model": "bb"}, "grid.exclude.0.model: 'bb' matches nothing; did you mean 'b'?"),
+        ({"task": "x*"}, "grid.exclude.0.task: 'x*' matches nothing; known: task"),
+        ({"seed": [1, 7]}, "grid.exclude.0.seed: 7 is not among the seeds [0, 1]"),
+        ({"model": "*"}, "grid: include and exclude leave no run"),
+    ],
+)
+def test_a_selection_that_matches_no_imported_run_is_named(selection, message, tmp_path):
+    assert imported(tmp_path, grid={"exclude": [{"seed": 0}, selection]}) == [message.replace(".0.", ".1.")]
+
+
+def test_a_run_that_is_imported_and_trained_is_said_before_it_is_trained(tmp_path):
+    keys = {key: copy.deepcopy(GOOD[key]) for key in ("seeds", "models", "tasks", "methods", "pretraining")}
+    entry = {"constants": {"task": "digits", "method": "full"}}
+    text = ROWS.replace("a,", "scratch,")
+    (said,) = imported(tmp_path, text, entry=entry, **keys)
+    assert said.startswith("imports.own: 2 of its runs are there twice: scratch/digits/full/0 is trained here too")
+    only = {"exclude": [{"model": "scratch"}]}
+    assert imported(tmp_path, text, entry=entry, grid=only, **keys) == []
+
+
+@pytest.mark.parametrize(("metric", "count"), [("nll", 0), ("accuracy", 1)])
+def test_two_files_may_hold_different_metrics_of_a_run_and_not_the_same_one(metric, count, tmp_path):
+    (tmp_path / "more.csv").write_text(ROWS.replace("acc", metric))
+    (tmp_path / "runs.csv").write_text(ROWS)
+    both = {"columns": {"model": "m", "seed": "s"}}
+    files = {
+        "own": both | {"path": "runs.csv", "metrics": {"acc": {"metric": "accuracy"}}},
+        "more": both | {"path": "more.csv", "metrics": {metric: None}},
+    }
+    found = problems(lambda config: (config.clear(), config.update(study="s", imports=files)), [tmp_path])
+    twice = "imports.more: 4 of its runs are there twice: a/task/fine-tuned/0 comes from 'own' too"
+    assert [problem.partition(";")[0] for problem in found] == [twice] * count
+
+
+def test_pandas_is_loaded_for_imported_files_alone():
+    """The check runs at every start, and on a cluster before every job."""
+    code = (
+        "import sys, yaml; from variability.config import import_checks, validate\n"
+        "study = validate.check(*[yaml.safe_load(open(path)) for path in sys.argv[1:]])\n"
+        "study.analyses, study.plots, study.claims\n"
+        "assert not {'torch', 'sklearn', 'pandas', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)"
+    )
+    files = [str(ROOT / "config.yaml"), str(ROOT / "workflow/schemas/config.schema.yaml")]
+    subprocess.run([sys.executable, "-c", code, *files], check=True, env={"PYTHONPATH": str(ROOT / "workflow" / "lib")})

@@ -1,0 +1,137 @@
+import io
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from variability.errors import UserError
+from variability.io import archives
+
+FILES = {"top/a.txt": b"a" * 5000, "top/deep/b.txt": b"", "c.txt": bytes(range(256)) * 64}
+
+
+def make_zip(path, files, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+
+
+def make_tar(path, files, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def make(path, files=FILES):
+    if path.suffix == ".zip":
+        make_zip(path, files)
+    else:
+        make_tar(path, files, {".tar": "w", ".gz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}[path.suffix])
+    return path
+
+
+def content_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refuses(archive, tmp_path, *said):
+    with pytest.raises(UserError) as raised:
+        archives.extract(archive, tmp_path / "out")
+    assert all(each in str(raised.value) for each in (str(archive), *said))
+    assert [path.name for path in tmp_path.iterdir()] == [archive.name], "something half-written was left"
+
+
+KINDS = ["x.zip", "x.tar", "x.tar.gz", "x.tar.xz", "x.tar.bz2"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_archive_of_any_kind_is_unpacked_whole(tmp_path, name):
+    archives.extract(make(tmp_path / name), tmp_path / "out")
+    assert content_of(tmp_path / "out") == FILES
+    assert archives.is_archive(tmp_path / name)
+
+
+def test_a_folder_of_an_earlier_time_is_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "stale.txt").write_text("old")
+    archives.extract(make(tmp_path / "x.zip"), tmp_path / "out")
+    assert content_of(tmp_path / "out") == FILES
+
+
+def test_a_tar_that_ends_in_a_zip_is_unpacked_as_a_tar(tmp_path):
+    make_zip(tmp_path / "inner.zip", FILES, zipfile.ZIP_STORED)
+    inner = (tmp_path / "inner.zip").read_bytes()
+    make_tar(tmp_path / "x.tar", {"a.txt": b"a", "inner.zip": inner})
+    archives.extract(tmp_path / "x.tar", tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"a.txt": b"a", "inner.zip": inner}
+
+
+@pytest.mark.parametrize(
+    "member", ["../evil.txt", "/tmp/evil.txt", "top/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"]
+)
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar"])
+def test_a_member_that_leads_outside_is_refused(tmp_path, kind, member):
+    (tmp_path / "in").mkdir()
+    archive = make(tmp_path / "in" / kind, {"good.txt": b"good", member: b"evil"})
+    refuses(archive, tmp_path / "in", repr(member), "outside")
+    assert not (tmp_path / "evil.txt").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        member = tarfile.TarInfo("strange")
+        member.type, member.linkname = kind, "/etc/passwd"
+        archive.addfile(member)
+    refuses(tmp_path / "x.tar", tmp_path, "'strange'", "link or a device")
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path):
+    member = zipfile.ZipInfo("strange")
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(member, "/etc/passwd")
+    refuses(tmp_path / "x.zip", tmp_path, "'strange'", "link or a device")
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("kept", [0.3, 0.8, 0.99])
+def test_an_archive_cut_short_is_refused(tmp_path, name, kept):
+    files = {f"{number}.txt": bytes((number * 7 + at * at) % 251 for at in range(4000)) for number in range(20)}
+    archive = make(tmp_path / name, files)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: int(len(whole) * kept)] if name != "x.tar" or kept < 0.9 else whole[: 20 * 4608])
+    refuses(archive, tmp_path, "get it again")
+
+
+def test_a_damaged_member_is_refused(tmp_path):
+    archive = tmp_path / "x.zip"
+    make_zip(archive, FILES, zipfile.ZIP_STORED)
+    archive.write_bytes(archive.read_bytes().replace(b"aaaa", b"aaba", 1))
+    refuses(archive, tmp_path, "CRC")
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "x.zip").write_text("<html>not found</html>")
+    refuses(tmp_path / "x.zip", tmp_path, "not a zip or tar archive")
+
+
+def test_an_archive_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(UserError, match="no file"):
+        archives.extract(tmp_path / "absent.zip", tmp_path / "out")
+
+
+def test_more_than_the_disk_holds_is_refused_before_it_is_written(tmp_path, monkeypatch):
+    archive = make(tmp_path / "x.zip")
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("usage", (), {"free": 6000}))
+    refuses(archive, tmp_path, "'c.txt'", "more room")
+
+
+def test_a_folder_appears_only_when_all_of_it_is_there(tmp_path):
+    with pytest.raises(RuntimeError), archives.replacing_folder(tmp_path / "out") as aside:
+        (aside / "half").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,172 @@
+"""Networks of keras.applications: what is known of them, how they are built, and their weights."""
+
+import importlib.util
+import random
+
+import numpy as np
+import pytest
+from support import objections
+
+from variability.errors import UserError
+from variability.models.providers.keras import Keras as KerasProvider
+
+if not all(importlib.util.find_spec(name) for name in KerasProvider.NEEDS):
+    pytest.skip("Keras and TensorFlow are an extra: make .venv/.tensorflow", allow_module_level=True)
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras_process")]
+
+
+def provider(architecture="MobileNetV2", weights="none", **entry):
+    return KerasProvider({"architecture": architecture, "weights": weights} | entry)
+
+
+def problems(*arguments, **entry):
+    return objections(provider(*arguments, **entry))
+
+
+SMALL = {"alpha": 0.35, "bn_momentum": 0.9, "bn_epsilon": 0.00001}
+
+
+def test_the_networks_that_are_known_are_those_of_keras_applications():
+    import inspect
+
+    import keras
+
+    from variability.models.providers._keras_source import architectures
+
+    public = {
+        name
+        for name, each in vars(keras.applications).items()
+        if inspect.isfunction(each) and "weights" in inspect.signature(each).parameters
+    }
+    assert set(architectures()) == public
+    for name, known in architectures().items():
+        assert tuple(inspect.signature(getattr(keras.applications, name)).parameters) == known.options
+        module = getattr(keras.applications, known.module)
+        grey = module.preprocess_input(np.full((1, 2, 2, 3), 100.0, np.float32))
+        spec = provider(name).preprocess(256)
+        ours = (100 / 255 - np.array(spec["mean"])) / np.array(spec["std"])
+        assert np.allclose(np.asarray(grey)[0, 0, 0], ours, atol=1e-3), name
+
+
+def test_wrong_entries_are_said():
+    assert "did you mean 'MobileNetV2'" in problems("MobilNetV2")["architecture"]
+    assert "imagenet" in problems(weights="IMAGENET1K_V1")["weights"]
+    assert "cannot be set" in problems(options={"include_top": True})["options.include_top"]
+    assert "did you mean 'alpha'" in problems(options={"alpa": 1})["options.alpa"]
+    assert "use avg or max" in problems(options={"pooling": None})["options.pooling"]
+    assert "at least 32 pixels" in problems(preprocess={"size": 16})["preprocess.size"]
+    assert "at least 75" in problems("InceptionV3", preprocess={"size": 64})["preprocess.size"]
+    assert "none of the files" in problems(weights="model.pth")["weights"]
+    assert not problems(weights="ours.weights.h5", options=SMALL)
+    with pytest.raises(UserError, match="at least 32 pixels"):
+        provider().preprocess(16)
+
+
+def test_the_same_architecture_has_the_same_parameters_as_torchvisions():
+    from variability.models.providers.torchvision import Torchvision
+
+    here = provider(options=SMALL).build(7, None, 0, {"size": 32})
+    there = Torchvision({"architecture": "mobilenet_v2", "weights": "none", "options": {"width_mult": 0.35}})
+    module = there.build(7, None, 0).module
+    assert here.model.count_params() - sum(np.prod(w.shape) for w in here.model.non_trainable_weights) == sum(
+        each.numel() for each in module.parameters()
+    )
+    norm = here.model.get_layer("bn_Conv1")
+    assert (norm.momentum, norm.epsilon) == (0.9, 1e-5)
+    assert here.blocks == ["Conv1", "expanded_conv", *(f"block_{at}" for at in range(1, 17)), "Conv_1"]
+    assert here.last_blocks(2) == ["block_16", "Conv_1", "head"]
+
+
+def test_a_random_network_is_its_seeds_and_draws_from_no_global_generator():
+    from variability.models.providers import _keras_networks as networks
+
+    this = provider(options=SMALL)
+    state = random.getstate()
+    first = networks.tensors(this.build(3, None, 0, {"size": 32}).model)
+    assert random.getstate() == state
+    random.seed(7)
+    again = networks.tensors(this.build(5, None, 0, {"size": 32}).model)
+    backbone = [name for name in first if not name.startswith("head")]
+    assert all(np.array_equal(first[name], again[name]) for name in backbone)
+    other = networks.tensors(this.build(3, None, 1, {"size": 32}).model)
+    assert not np.array_equal(first["Conv1/kernel"], other["Conv1/kernel"])
+    assert not np.array_equal(first["head/kernel"], other["head/kernel"])
+    bound = first["head/kernel"].shape[0] ** -0.5
+    assert 0.95 * bound < np.abs(first["head/kernel"]).max() <= bound
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, in saving
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+def test_files_that_keras_wrote_are_converted(tmp_path, suffix):
+    import keras
+
+    from variability.models.providers import _keras_networks as networks
+
+    for top in (False, True):
+        with networks.constructing(5):
+            shape = {} if top else {"input_shape": (32, 32, 3), "pooling": "avg"}
+            model = keras.applications.MobileNetV2(weights=None, alpha=0.35, include_top=top, **shape)
+        path = tmp_path / f"{top}{suffix}"
+        model.save(path) if suffix == ".keras" else model.save_weights(path)
+        this = provider(weights=str(path), options=SMALL)
+        found = this.convert(path)
+        expected = {name: each for name, each in networks.tensors(model).items() if not name.startswith("predictions")}
+        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    with pytest.raises(UserError, match="does not fit"):
+        provider(weights=str(path), options={"alpha": 0.5}).convert(path)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    import safetensors.numpy
+
+    weights = tmp_path / "weights.safetensors"
+    safetensors.numpy.save_file({"block1_conv/kernel": np.zeros((3, 3, 3, 4), np.float32)}, weights)
+    with pytest.raises(UserError, match="does not fit Keras's MobileNetV2: 26"):
+        provider(weights=str(weights), options=SMALL).build(3, weights, 0, {"size": 32})
+
+
+def test_a_release_is_fetched_from_where_keras_has_it_and_checked_as_keras_does(tmp_path):
+    class Fetcher:
+        def fetch(self, *asked):
+            self.asked = asked
+
+    fetcher = Fetcher()
+    path, facts = provider("DenseNet121", "imagenet").fetch_weights(fetcher, tmp_path)
+    url, target, checksum = fetcher.asked
+    assert url == facts["source"]
+    assert url.endswith("densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5")
+    assert (target, checksum) == (path, "md5:30ee3e1110167f948a6b9946edeeb738")
+    provider("MobileNetV2", "imagenet", options={"alpha": 0.35}).fetch_weights(fetcher, tmp_path)
+    assert fetcher.asked[0].endswith("0.35_224_no_top.h5")
+    assert fetcher.asked[2] is None, "Keras gives no checksum for this one"
+    import keras
+
+    assert keras.Model.load_weights is keras.src.models.Functional.load_weights
+
+
+def test_a_network_for_a_release_is_constructed_as_one():
+    # EfficientNet divides its input once more if it is given ImageNet's weights.
+    named, plain = (provider("EfficientNetB0", weights)._construct(0, 32) for weights in ("imagenet", "none"))
+    assert len(named.layers) == len(plain.layers) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("ResNet50", 17),
+        ("DenseNet121", 62),
+        ("VGG16", 5),
+        ("ConvNeXtTiny", 22),
+        ("EfficientNetB0", 18),
+        ("Xception", 14),
+    ],
+)
+def test_networks_of_every_family_are_chains_of_blocks(name, blocks):
+    network = provider(name).build(3, None, 0, {"size": 96})
+    assert len(network.blocks) == blocks
+    layers = [layer.name for unit in network.units for layer in unit.layers]
+    assert len(set(layers)) == len(layers)
+    before, after = network.cut(network.trained_from(network.last_blocks(2)))
+    images = np.random.default_rng(0).random((2, 96, 96, 3), np.float32)
+    assert np.allclose(after(before(images)), network.model(images), atol=1e-4)

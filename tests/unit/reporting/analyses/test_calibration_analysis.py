@@ -1,0 +1,133 @@
+"""Calibration is the metrics' own, run by run, and its curve is that of the bins."""
+
+import numpy as np
+import pytest
+import synthetic_study as synthetic
+from scipy import stats
+from sklearn.metrics import log_loss
+
+from variability import registry
+from variability.results.predictions import Predictions, RunPredictions
+
+CELL = ("a", "digits", "full")
+SCORES = ("ece", "brier", "nll")
+
+
+def table(runs, predictions, **options):
+    return registry.find("analyses", "calibration")(options).table({"runs": runs, "predictions": predictions})
+
+
+def of_cell(runs, count=None, **options):
+    """The table of one cell with these ``RunPredictions``; seeds beyond them diverged."""
+    count = count or len(runs)
+    failed = {(*CELL, seed) for seed in range(len(runs), count)}
+    study = synthetic.runs(models=("a",), methods=("full",), seeds=range(count), failed=failed)
+    return table(study, Predictions({CELL: lambda *_: iter(runs)}), **options)
+
+
+def run(seed, y_true, probabilities):
+    probabilities = np.asarray(probabilities, dtype=np.float32)
+    y_true = np.asarray(y_true)
+    return RunPredictions(seed, np.arange(len(y_true)), y_true, probabilities.argmax(axis=1), probabilities)
+
+
+def drawn(seed, n=500, classes=4, sharpness=1.0):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(classes, sharpness), n)
+    return run(
+        seed, (rng.random((n, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=classes - 1), probabilities
+    )
+
+
+def by_hand(found, bins):
+    """Guo et al. 2017, eq. 3, example by example and bin by bin."""
+    confidence = found.probabilities.max(axis=1).astype(float)
+    right, total = found.y_pred == found.y_true, 0.0
+    for at in range(bins):
+        inside = (confidence > at / bins) & (confidence <= (at + 1) / bins)
+        if inside.any():
+            total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    return total
+
+
+@pytest.mark.parametrize("bins", [2, 15, 40])
+def test_the_ece_is_that_of_its_definition(bins):
+    runs = [drawn(seed) for seed in range(3)]
+    row = of_cell(runs, bins=bins).set_index("quantity").loc["ece"]
+    expected = [by_hand(found, bins) for found in runs]
+    assert (row["estimate"], row["sd"]) == pytest.approx((np.mean(expected), np.std(expected, ddof=1)))
+
+
+def test_scores_are_those_of_the_metrics_and_of_sklearn():
+    runs = [drawn(seed) for seed in range(4)]
+    found = of_cell(runs).set_index("quantity")
+    for name in SCORES:
+        metric = registry.find("metrics", name)()
+        values = [metric.compute(each.y_true, each.y_pred, each.probabilities)[name] for each in runs]
+        row = found.loc[name]
+        assert row["n"] == 4
+        assert (row["estimate"], row["sd"]) == pytest.approx((np.mean(values), np.std(values, ddof=1)), rel=1e-6)
+        assert (row["min"], row["max"]) == pytest.approx((min(values), max(values)), rel=1e-6)
+        ends = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+        assert (row["low"], row["high"]) == pytest.approx(ends, rel=1e-6)
+    losses = [log_loss(each.y_true, each.probabilities) for each in runs]
+    assert found.loc["nll", "estimate"] == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_the_curve_by_hand():
+    # Two runs of four examples in two bins; the second has none in the lower one.
+    runs = [
+        run(0, [0, 0, 0, 0], [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.9, 0.1, 0.0], [0.7, 0.2, 0.1]]),
+        run(1, [0, 0, 0, 0], [[0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.6, 0.2, 0.2]]),
+    ]
+    curve = of_cell(runs, bins=2).query("quantity == 'bin'").set_index("bin")
+    lower, upper = curve.loc[1], curve.loc[2]
+    # 0.5 belongs to the bin that ends there.
+    assert (lower["n"], lower["estimate"], lower["confidence"]) == (1, 0.5, 0.5)
+    assert (lower["count"], lower["count_min"], lower["count_max"]) == (1, 0, 2)
+    assert np.isnan(lower["sd"])
+    assert (upper["n"], upper["estimate"], upper["min"], upper["max"]) == (2, 0.875, 0.75, 1.0)
+    assert upper["confidence"] == pytest.approx((0.8 + 0.8) / 2)
+    assert upper["sd"] == pytest.approx(np.std([0.75, 1.0], ddof=1))
+    assert curve["n_examples"].tolist() == [4, 4]
+
+
+def test_what_is_calibrated_lies_on_the_diagonal():
+    found = of_cell([drawn(seed, n=4000) for seed in range(30)])
+    curve = found[(found["quantity"] == "bin") & (found["count_min"] > 50)]
+    assert len(curve) > 8
+    assert ((curve["low"] <= curve["confidence"]) & (curve["confidence"] <= curve["high"])).mean() > 0.8
+    assert (curve["estimate"] - curve["confidence"]).abs().max() < 0.02
+
+
+def test_the_ece_of_a_calibrated_network_is_larger_on_fewer_examples():
+    few, many = (of_cell([drawn(seed, n=n) for seed in range(10)]).set_index("quantity") for n in (50, 5000))
+    assert few.loc["ece", "estimate"] > 3 * many.loc["ece", "estimate"]
+
+
+def test_an_empty_bin_is_a_row_that_says_so():
+    curve = of_cell([drawn(0, classes=2)]).query("quantity == 'bin' and bin_high <= 0.46")
+    assert len(curve) == 6
+    assert (curve["n"] == 0).all()
+    assert curve["estimate"].isna().all()
+    assert (curve["note"] == "no run has examples in this bin").all()
+
+
+def test_regression_has_no_probabilities():
+    values = np.linspace(0, 1, 5)
+    found = of_cell([RunPredictions(0, np.arange(5), values, values, None, kind="regression")])
+    assert set(found["note"]) == {"no probabilities"}
+    assert found["estimate"].isna().all()
+    assert set(SCORES) < set(found["quantity"])
+
+
+def test_runs_that_diverged_are_counted():
+    found = of_cell([drawn(0), drawn(1)], count=5)
+    assert (found.loc[found["quantity"] != "bin", "n"] == 2).all()
+    assert (found["n_failed"] == 3).all()
+
+
+def test_a_cell_without_predictions_says_so():
+    found = table(synthetic.runs(models=("a",), methods=("full",)), Predictions({}))
+    assert set(found["note"]) == {"no predictions"}
+    assert (found["n"] == 0).all()

@@ -1,0 +1,154 @@
+"""Failed runs are told apart by reason, counted once, and their rate is Wilson's."""
+
+import numpy as np
+import pytest
+import synthetic_study as synthetic
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from variability import registry
+
+CELL = {"models": ("a",), "methods": ("full",)}
+
+
+def table(runs, **options):
+    return registry.find("analyses", "failures")(options).table({"runs": runs})
+
+
+def study(values, failed=(), metric="accuracy", higher=True, **facts):
+    """One cell whose primary metric has these values after fine-tuning on the test split."""
+    lost = {("a", "digits", "full", seed) for seed in failed}
+    runs = synthetic.runs(**CELL, seeds=range(len(values)), failed=lost)
+    at = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
+    runs.loc[at, "value"] = runs.loc[at, "seed"].map(dict(enumerate(values))).where(runs["status"] == "completed")
+    runs = runs[runs["metric"] == "accuracy"].assign(metric=metric, higher_is_better=higher)
+    return runs.assign(perfect=1.0 if higher else 0.0, **facts)
+
+
+def only(found):
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_each_run_counts_once_and_by_every_reason_it_has():
+    # Seed 4 diverged; seed 5 is at chance (0.1 + 2 * sqrt(0.1 * 0.9 / 200) = 0.1424) and far below; seed 6 far below.
+    values = [0.90, 0.91, 0.89, 0.90, np.nan, 0.14, 0.60, 0.91]
+    row = only(table(study(values, failed=[4])))
+    assert (row["n_runs"], row["n"], row["n_failed"]) == (8, 7, 1)
+    assert (row["n_chance"], row["n_outlier"], row["n_failed_any"]) == (1, 2, 3)
+    assert row["chance_limit"] == pytest.approx(0.1 + 2 * np.sqrt(0.1 * 0.9 / 200))
+    ends = stats.binomtest(3, 8).proportion_ci(0.95, method="wilson")
+    assert (row["rate"], row["low"], row["high"]) == pytest.approx((3 / 8, *ends))
+
+
+def test_the_results_with_and_without_are_numpys():
+    values = np.array([0.90, 0.91, 0.89, 0.90, 0.50, 0.92])
+    row = only(table(study(values)))
+    kept = values[values != 0.5]
+    assert (row["mean"], row["sd"]) == pytest.approx((values.mean(), values.std(ddof=1)))
+    assert (row["n_without"], row["mean_without"]) == (5, pytest.approx(kept.mean()))
+    assert row["sd_without"] == pytest.approx(kept.std(ddof=1))
+
+
+def test_a_run_at_chance_is_left_out_though_it_is_no_outlier():
+    values = np.array([0.14, 0.16, 0.15, 0.17])
+    row = only(table(study(values)))
+    assert (row["n_chance"], row["n_outlier"], row["n_without"]) == (1, 0, 3)
+    assert row["mean_without"] == pytest.approx(values[1:].mean())
+
+
+def test_an_outliers_limit_is_five_scaled_mads_below_the_median():
+    values = np.array([0.70, 0.74, 0.78, 0.80, 0.83, 0.86, 0.90])
+    row = only(table(study(values)))
+    mad = stats.median_abs_deviation(values, scale="normal")
+    assert row["outlier_limit"] == pytest.approx(np.median(values) - 5 * mad, rel=1e-5)
+    assert only(table(study(values), mads=1))["n_outlier"] == (values < np.median(values) - mad).sum() == 1
+
+
+@pytest.mark.parametrize(("value", "outliers"), [(0.871, 0), (0.869, 1)])
+def test_runs_that_agree_have_outliers_by_points_alone(value, outliers):
+    row = only(table(study([0.9, 0.9, 0.9, 0.9, value])))
+    assert row["n_outlier"] == outliers
+    assert "MAD is 0" in row["note"]
+
+
+@pytest.mark.parametrize(("value", "outliers"), [(206.1, 1), (205.9, 0), (150.0, 0)])
+def test_a_metric_beyond_0_to_1_has_relative_points_and_its_own_direction(value, outliers):
+    row = only(table(study([200.0, 200.0, 200.0, value], metric="rmse", higher=False)))
+    assert row["n_outlier"] == outliers
+    assert "chance level unknown" in row["note"]
+    assert np.isnan(row["n_chance"])
+
+
+def test_a_loss_that_lies_between_0_and_1_is_no_share():
+    # 3 points would make 0.05 harmless among losses of 0.02.
+    assert only(table(study([0.02, 0.02, 0.02, 0.05], metric="nll", higher=False)))["n_outlier"] == 1
+
+
+def test_a_share_of_errors_mirrors_the_share_of_right_ones():
+    values = np.array([0.9, 0.88, 0.91, 0.7, 0.9, 0.92])
+    right = only(table(study(values)))
+    wrong = only(table(study(1 - values, metric="error", higher=False).assign(perfect=np.nan)))
+    assert (right["n_outlier"], right["outlier_limit"]) == (
+        wrong["n_outlier"],
+        pytest.approx(1 - wrong["outlier_limit"]),
+    )
+    assert right["n_outlier"] == 1
+
+
+def test_a_test_set_of_one_class_tells_nothing_from_chance():
+    row = only(table(study([1.0, 1.0, 1.0], majority=1.0)))
+    assert np.isnan(row["n_chance"])
+    assert row["n_failed_any"] == 0
+    assert "chance level unknown" in row["note"]
+
+
+def test_the_direction_of_an_imported_metric_may_be_unknown():
+    row = only(table(study([0.9, 0.9, 0.1], metric="score").assign(higher_is_better=None)))
+    assert np.isnan(row["n_outlier"])
+    assert "higher is better" in row["note"]
+
+
+def test_a_cell_without_a_completed_run_has_failed_for_certain_in_what_was_seen():
+    row = only(table(study([np.nan] * 3, failed=[0, 1, 2])))
+    assert (row["n"], row["n_failed_any"], row["rate"], row["high"]) == (0, 3, 1, 1)
+    assert row["low"] == pytest.approx(stats.binomtest(3, 3).proportion_ci(method="wilson").low)
+    assert np.isnan(row["mean"])
+    assert row["note"] == "no completed run"
+
+
+def test_an_undefined_metric_is_no_failure():
+    row = only(table(study([0.9, np.nan, 0.9])))
+    assert (row["n_runs"], row["n_undefined"], row["n_failed_any"]) == (2, 1, 0)
+
+
+def test_a_run_at_chance_has_failed_also_where_its_metric_is_undefined():
+    runs = synthetic.runs(**CELL, seeds=range(4))
+    after, stuck = runs["phase"] == "after", runs["seed"] > 1
+    runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "accuracy"), 0.1)
+    runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "nll"))
+    row = only(table(runs.assign(primary=runs["metric"] == "nll")))
+    assert (row["n"], row["n_undefined"], row["n_chance"], row["n_failed_any"], row["n_runs"]) == (2, 2, 2, 2, 4)
+    assert row["low"] < row["rate"] == 0.5 < row["high"]
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 5))
+def test_no_run_counts_twice_and_none_is_lost(values, lost):
+    values = [*values, *[np.nan] * lost]
+    row = only(table(study(values, failed=range(len(values) - lost, len(values)))))
+    parts = row[["n_failed", "n_chance", "n_outlier"]].astype(float).fillna(0)
+    assert parts.max() <= row["n_failed_any"] <= parts.sum()
+    assert row["n_without"] == row["n_runs"] - row["n_failed_any"]
+    assert 0 <= row["low"] <= row["rate"] <= row["high"] <= 1
+
+
+def test_the_figure_marks_the_runs_that_the_table_counts():
+    from variability.reporting.analyses import _failures
+
+    runs = study([0.90, 0.91, 0.89, 0.90, np.nan, 0.14, 0.60, 0.91], failed=[4])
+    found = table(runs)
+    marked = _failures.flagged(runs, found).set_index("seed")
+    assert [list(marked.index[marked[reason]]) for reason in _failures.REASONS] == [[4], [5], [5, 6]]

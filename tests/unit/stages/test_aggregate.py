@@ -1,0 +1,158 @@
+"""The base tables: complete, deterministic, and honest about failures."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_study as synthetic
+
+from variability.errors import UserError
+from variability.io import files
+from variability.stages.aggregate import aggregate
+from variability.stages.score import score
+
+FAILED = ("b", "digits", "full", 1)
+SPEC = synthetic.spec(("a", "b"), ("digits",), ("full",))
+OUTPUTS = ("runs.parquet", "runs.csv", "per_class.parquet", "history.parquet")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Scores and manifests of a study of two models and three seeds, one of whose runs diverged."""
+    manifests = synthetic.study_files(tmp_path, failed={FAILED})
+    scores, metrics = [], ["accuracy", "recall", "confusion", "top5"]
+    for number, manifest in enumerate(manifests["predict"]):
+        scores.append(tmp_path / "score" / str(number) / "scores.json")
+        score([manifest], tmp_path / "prepare/digits/task.json", metrics, "code", scores[-1].parent, scores[-1])
+    return scores, manifests["finetune"], tmp_path / "aggregate"
+
+
+def runs_of(study):
+    aggregate(*study[:2], SPEC, study[2])
+    return pd.read_parquet(study[2] / "runs.parquet")
+
+
+def test_there_is_one_row_per_run_phase_split_and_scalar(study):
+    table = runs_of(study)
+    assert len(table) == 6 * 2 * 2 * 5
+    assert not table.duplicated(["model", "task", "method", "seed", "phase", "split", "metric"]).any()
+
+
+def test_the_order_of_the_files_does_not_change_a_byte(study):
+    runs_of(study)
+    first = {name: (study[2] / name).read_bytes() for name in OUTPUTS}
+    runs_of((study[0][::-1], study[1][::-1], study[2]))
+    assert {name: (study[2] / name).read_bytes() for name in OUTPUTS} == first
+
+
+def test_rows_are_sorted_by_run_and_before_comes_before_after(study):
+    table = runs_of(study)
+    phases = table["phase"].map({"before": 0, "after": 1})
+    keys = list(zip(table["model"], table["seed"], phases, strict=True))
+    assert all(one <= other for one, other in pairwise(keys))
+
+
+def test_every_float_of_the_csv_reads_back_as_it_was(study):
+    table = runs_of(study)
+    read = pd.read_csv(study[2] / "runs.csv")
+    assert list(read) == list(table)
+    assert np.array_equal(read["value"], table["value"], equal_nan=True)
+    assert (read["primary"] == table["primary"]).all()
+
+
+def test_a_diverged_run_keeps_its_rows_and_says_why(study):
+    table = runs_of(study)
+    lost = table[(table["model"] == "b") & (table["seed"] == 1)]
+    assert (lost["status"] == "diverged").all()
+    assert (lost["fail_reason"] == "loss is NaN").all()
+    assert lost[lost["phase"] == "after"]["value"].isna().all()
+    assert lost[(lost["phase"] == "before") & (lost["metric"] == "accuracy")]["value"].notna().all()
+
+
+def test_only_the_tasks_own_metric_is_primary(study):
+    table = runs_of(study)
+    assert set(table.loc[table["primary"], "metric"]) == {"accuracy"}
+
+
+def test_rows_tell_the_model_the_streams_and_the_versions(study):
+    row = runs_of(study).query("model == 'b' and seed == 2").iloc[0]
+    assert (row["architecture"], row["weights"], row["model_options"]) == ("b", "IMAGENET1K_V1", "{}")
+    assert (row["seed_init"], row["seed_dropout"], row["seed_split"]) == (20, 23, 0)
+    assert row["versions"] == "numpy=2.0; torch=2.0"
+
+
+def test_learning_curves_keep_the_epochs_of_diverged_runs(study):
+    runs_of(study)
+    history = pd.read_parquet(study[2] / "history.parquet")
+    lost = history[history["status"] == "diverged"]
+    assert lost["epoch"].tolist() == [0, 1, 2, 3, 4]
+    assert len(history) == 5 * 9 + 5
+
+
+def test_values_per_class_stand_in_a_table_of_their_own(study):
+    table = runs_of(study)
+    per_class = pd.read_parquet(study[2] / "per_class.parquet")
+    assert set(per_class["metric"]) == {"recall", "confusion"}
+    assert "confusion" not in set(table["metric"])
+
+
+def test_a_run_without_scores_is_refused(study):
+    with pytest.raises(
+        UserError, match=r"a/digits/full/0 has a run\.json but no scores; remove .* --forcerun finetune"
+    ):
+        runs_of((study[0][1:], study[1], study[2]))
+
+
+def test_scores_without_a_run_are_refused(study):
+    with pytest.raises(UserError, match=r"a/digits/full/0 has scores but no run\.json"):
+        runs_of((study[0], study[1][1:], study[2]))
+
+
+def test_a_completed_run_without_predictions_is_refused(study):
+    path = study[1][1].parent / "1" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "completed"}))
+    with pytest.raises(UserError, match="b/digits/full/1 completed but lacks predictions"):
+        runs_of(study)
+
+
+def test_a_regressions_error_is_in_the_learning_curves_beside_the_accuracy_of_classifications(study):
+    regression = {"kind": "regression", "metric": "accuracy"}
+    for path in study[1][0].parent.glob("*/history.csv"):
+        pd.read_csv(path).rename(columns={"validation_accuracy": "validation_rmse"}).to_csv(path, index=False)
+    before = pd.read_csv(study[1][0].parent / "0" / "history.csv")
+    aggregate(*study[:2], SPEC, study[2])
+    history = pd.read_parquet(study[2] / "history.parquet").query("seed == 0")
+    regressed = history[history["model"] == "a"]
+    assert np.array_equal(regressed["validation_rmse"], before["validation_rmse"])
+    assert regressed["validation_accuracy"].isna().all()
+    classified = history[history["model"] == "b"]
+    assert classified["validation_accuracy"].notna().all() and classified["validation_rmse"].isna().all()
+    assert set(history["kind"]) == {"classification"}
+    aggregate(*study[:2], SPEC | {"tasks": {"digits": regression}}, study[2])
+    assert set(pd.read_parquet(study[2] / "history.parquet")["kind"]) == {"regression"}
+
+
+@pytest.mark.parametrize("file", ["run.json", "history.csv"])
+def test_a_file_of_a_run_that_is_gone_or_damaged_is_named_with_what_mends_it(study, file):
+    path = study[1][0].parent / "1" / file
+    path.write_text('{"half')
+    with pytest.raises(UserError, match=rf"1/{file} cannot be read.*snakemake --forcerun finetune"):
+        runs_of(study)
+    path.unlink()
+    with pytest.raises(UserError, match=rf"1/{file} is gone; run again with `snakemake --forcerun finetune`"):
+        runs_of(study)
+
+
+def test_the_manifest_tells_the_base_tables_apart_by_checksum_and_no_other_file(study):
+    study[2].mkdir()
+    (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")
+    runs_of(study)
+    manifest = files.read_json(study[2] / "manifest.json")
+    tables = ("runs.parquet", "per_class.parquet", "history.parquet")
+    assert manifest == {name: files.sha256(study[2] / name) for name in tables}
+
+
+def test_rows_tell_what_the_network_was_shown(study):
+    assert set(runs_of(study)["preprocess"]) == {'{"resize": 32, "size": 32}'}

@@ -1,0 +1,180 @@
+import copy
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import tiny_study
+
+from variability import recipe, registry
+from variability.errors import UserError
+from variability.io import files
+from variability.stages.aggregate import aggregate
+from variability.stages.analyse import analyse
+from variability.stages.finetune import finetune
+from variability.stages.plot import plot
+from variability.stages.predict import predict
+from variability.stages.score import score
+from variability.training.input_files import Sources
+
+pytestmark = pytest.mark.usefixtures("tiny_provider")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Fine-tunes and predicts below ``tmp_path``; returns the folder of predictions. Keywords change the spec."""
+    prepared = {}
+
+    def run(name="predict", kind="classification", code="code", **changes):
+        if kind not in prepared:
+            prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
+        spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
+        fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
+        finetune(spec, Sources(prepared[kind]), "code", fitted, fitted / "block-0.json", tiny_study.here())
+        given, manifest = fitted / "block-0.json", folder / "block-0.json"
+        predict(spec, Sources(prepared[kind]), fitted, given, code, folder, manifest, tiny_study.here())
+        return folder
+
+    run.folder = tmp_path
+    return run
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+
+
+def test_every_example_of_validation_and_test_is_predicted_before_and_after(study):
+    table = pd.read_parquet(study() / "0.parquet")
+    assert list(table) == [
+        "model",
+        "task",
+        "method",
+        "seed",
+        "kind",
+        "phase",
+        "split",
+        "example_id",
+        "y_true",
+        "y_pred",
+        "probabilities",
+    ]
+    assert (table[["model", "task", "method", "seed"]] == ["small", "digits", "everything", 0]).all(axis=None)
+    sizes = table.groupby(["phase", "split"], observed=True).size().to_dict()
+    assert sizes == {
+        (phase, split): n for phase in ("before", "after") for split, n in (("validation", 40), ("test", 60))
+    }
+    _, labels = tiny_study.images_and_labels()
+    assert (table.y_true == labels[1199 - table.example_id]).all()
+    probabilities = np.stack(table.probabilities)
+    assert probabilities.shape == (200, 10) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(1), table.y_pred)
+
+
+def test_predictions_agree_with_what_was_measured_while_training(study):
+    folder = study()
+    table = pd.read_parquet(folder / "0.parquet").query("split == 'validation'")
+    history = pd.read_csv(study.folder / "predict-finetune" / "0" / "history.csv")
+    correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()
+    assert correct["before"] == history.validation_accuracy.iloc[0]
+    assert correct["after"] == history.validation_accuracy.iloc[-1]
+    assert correct["after"] > correct["before"]
+
+
+def test_regression_predicts_values_without_probabilities(study):
+    settings = recipe.resolve(tiny_study.STUDY["recipe"], {"lr": 0.002})
+    table = pd.read_parquet(study(kind="regression", recipe=settings) / "0.parquet")
+    assert table.y_true.dtype == table.y_pred.dtype == np.float64
+    assert table.probabilities.isna().all()
+    assert table.y_pred.nunique() > 50
+
+
+def test_a_diverged_run_has_rows_before_and_none_after(study):
+    folder = study(recipe=recipe.resolve(tiny_study.STUDY["recipe"], {"lr": 1e30, "warmup": 0.0}))
+    assert set(pd.read_parquet(folder / "0.parquet").phase) == {"before"}
+    assert [run["status"] for run in files.read_json(folder / "block-0.json")["runs"]] == ["diverged", "diverged"]
+    assert b'"status": "diverged"' in pq.read_schema(folder / "0.parquet").metadata[b"variability"]
+
+
+def test_what_is_there_is_taken_and_what_changed_is_predicted_again(study):
+    folder = study(seeds=[0, 1])
+    before = times(folder)
+    study(seeds=[0, 1, 2])
+    assert {name: time for name, time in times(folder).items() if name != "2.parquet"} == before
+    study(seeds=[0, 1, 2], code="edited")
+    assert all(times(folder)[name] != before[name] for name in before)
+
+
+def test_a_damaged_file_is_predicted_again(study):
+    folder = study()
+    whole = pd.read_parquet(folder / "0.parquet")
+    (folder / "0.parquet").write_bytes((folder / "0.parquet").read_bytes()[:-20])
+    study()
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "0.parquet"), whole)
+
+
+def test_a_run_is_predicted_alike_whatever_block_it_is_in(study):
+    together, apart = study("together", seeds=[1, 0]), study("apart", seeds=[1])
+    pd.testing.assert_frame_equal(pd.read_parquet(together / "1.parquet"), pd.read_parquet(apart / "1.parquet"))
+
+
+def test_equal_runs_make_files_of_equal_bytes(study):
+    folder = study(seeds=[0])
+    first = (folder / "0.parquet").read_bytes()
+    (folder / "0.parquet").unlink()
+    study(seeds=[0])
+    assert (folder / "0.parquet").read_bytes() == first
+
+
+def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_predicted(study, tmp_path):
+    folder = study()
+    task_json, fitted = tmp_path / "classification" / "task.json", tmp_path / "predict-finetune"
+    (fitted / "0" / "checkpoint.safetensors").write_bytes(b"")
+    before = times(folder)
+    with pytest.raises(
+        UserError,
+        match=r"1 of 2 seeds failed.*: .*checkpoint\.safetensors is gone or is not the file.*--forcerun finetune",
+    ):
+        predict(
+            tiny_study.STUDY,
+            Sources(task_json),
+            fitted,
+            fitted / "block-0.json",
+            "edited",
+            folder,
+            folder / "block-0.json",
+            tiny_study.here(),
+        )
+    assert times(folder)["0.parquet"] == before["0.parquet"]
+    assert times(folder)["1.parquet"] != before["1.parquet"]
+
+
+@pytest.mark.slow
+def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
+    task = tiny_study.prepare(tmp_path / "task", validation=0)
+    fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
+    finetune(tiny_study.STUDY, Sources(task), "code", fitted, fitted / "block-0.json", tiny_study.here())
+    given, manifest = fitted / "block-0.json", folder / "block-0.json"
+    predict(tiny_study.STUDY, Sources(task), fitted, given, "code", folder, manifest, tiny_study.here())
+    assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
+    score([folder / "block-0.json"], task, ["accuracy"], "code", tmp_path, tmp_path / "scores.json")
+    scores = pd.read_parquet(tmp_path / "small/everything.parquet")
+    assert set(scores["split"]) == {"test"} and set(scores["n_test"]) == {60}
+    known = {"backbone": "small", "family": "small", "framework": "pytorch", "seed_pretrain": None}
+    spec = {
+        "models": {"small": tiny_study.STUDY["model"] | known},
+        "tasks": {"digits": {"kind": "classification", "metric": "accuracy"}},
+        "methods": {"everything": {"kind": "full", "options": {}, "repeats": None}},
+        "imports": {},
+        "grid": {},
+    }
+    aggregate([tmp_path / "scores.json"], [fitted / "block-0.json"], spec, tmp_path)
+    tables = {name: tmp_path / f"{name}.parquet" for name in ("runs", "per_class", "history")}
+    assert pd.read_parquet(tables["history"])["validation_loss"].isna().all()
+    for name in registry.names("analyses"):
+        tables[name] = tmp_path / f"{name}.csv"
+        wanted = {*registry.find("analyses", name).NEEDS, *registry.find("analyses", name).USES} - {"predictions"}
+        analyse(name, {table: tables[table] for table in wanted}, {}, tables[name], [folder / "block-0.json"])
+    for name in registry.names("plots"):
+        plot(name, tables, {"dpi": 50}, "demo", tmp_path / f"{name}.svg", tmp_path / f"{name}.png")
+    assert "not measured" in (tmp_path / "learning_curves.svg").read_text()

@@ -1,0 +1,124 @@
+"""Texts and models of Transformers through the stages, from tokens to predictions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import text_models
+
+from variability import recipe, registry
+from variability.data import modalities
+from variability.io import files
+from variability.stages import _blocks
+from variability.stages.features import features
+from variability.stages.finetune import finetune
+from variability.stages.predict import predict_ahead
+from variability.stages.tokenize import tokenize
+from variability.training.input_files import Sources
+
+transformers = pytest.importorskip("transformers", reason="`make .venv/.transformers` installs it")
+
+
+def prepare(folder: Path, count=96) -> Path:
+    """A task as ``prepare`` leaves it: whether a cat or a dog is spoken of."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    spoken = [
+        " ".join([*generator.choice(text_models.WORDS[4:], generator.integers(1, 9)), ("cat", "dog")[label]])
+        for label in labels
+    ]
+    examples = registry.find("datasets", "text_table")
+    folder.mkdir(parents=True)
+    text = modalities.find("text", {"max_length": 12})
+    from types import SimpleNamespace
+
+    facts = text.write(folder / "inputs.npy", SimpleNamespace(read=spoken.__getitem__), np.arange(count), "", 1)
+    split = ["train"] * (count // 2) + ["validation"] * (count // 4) + ["test"] * (count // 4)
+    table = {"example_id": np.arange(count), "label": labels, "split": split, "partition": [""] * count}
+    pq.write_table(pa.table(table), folder / "examples.parquet")
+    about = {
+        "kind": "classification", "modality": examples.MODALITY, "class_names": ["cat", "dog"], "facts": facts,
+        "target": {}, "counts": {}, "split": {"seed": 0, "resample": False},
+        "sha256": {name.partition(".")[0]: files.sha256(folder / name) for name in ("inputs.npy", "examples.parquet")},
+    }  # fmt: skip
+    files.write_json(folder / "task.json", about)
+    return folder / "task.json"
+
+
+@pytest.fixture
+def sources(place, tmp_path) -> tuple[dict, Sources]:
+    """A model, and all files that its runs are made from."""
+    made, weights = text_models.converted(place, tmp_path)
+    task, tokens = prepare(tmp_path / "task"), tmp_path / "tokens"
+    tokens.mkdir()
+    tokenize(made.model, task, made.assets, tokens / "tokens.npy", tokens / "tokens.json")
+    return made.model, Sources(task, weights, tmp_path / "weights.json", made.assets, tokens / "tokens.json")
+
+
+def fit(model, given, folder, kind, seeds, blocks=None, **settings):
+    """Fine-tunes and predicts; {seed: table of predictions}."""
+    spec = {
+        "model": model, "task": {"name": "pets", "kind": "classification"}, "method": {"name": kind, "kind": kind},
+        "recipe": recipe.resolve({"epochs": 4, "lr": 0.01, "batch_size": 8} | settings), "seeds": seeds,
+    }  # fmt: skip
+    if blocks:
+        spec["method"]["blocks"] = blocks
+    with _blocks.Workplace(model) as here:
+        finetune(spec, given, "code", folder, folder / "block.json", here)
+        predict_ahead(spec, given, folder / "block.json", folder / "predictions", here)
+    return {seed: pq.read_table(folder / "predictions" / f"{seed}.parquet") for seed in seeds}
+
+
+def accuracy(table: pa.Table, phase: str) -> float:
+    found = table.to_pandas()
+    found = found[(found["phase"] == phase) & (found["split"] == "test")]
+    return (found["y_true"] == found["y_pred"]).mean()
+
+
+@pytest.mark.parametrize("kind", ["full", "linear_probe", "lora"])
+def test_a_seed_gives_the_same_bits_whatever_the_block_it_is_in(sources, tmp_path, kind):
+    if kind == "lora":
+        pytest.importorskip("peft")
+    both = fit(*sources, tmp_path / "both", kind, [0, 1])
+    alone = fit(*sources, tmp_path / "alone", kind, [1])
+    assert both[1].equals(alone[1])
+    assert not both[0].equals(both[1])
+
+
+def test_a_network_learns_which_animal_is_spoken_of(sources, tmp_path):
+    table = fit(*sources, tmp_path / "full", "full", [0], epochs=15, lr=0.003)[0]
+    assert accuracy(table, "before") < 0.8 < accuracy(table, "after")
+
+
+METHODS = {"linear_probe": {}, "partial": {"blocks": 1}}
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_a_run_ends_alike_whether_what_is_frozen_is_stored_held_in_memory_or_computed_each_time(
+    sources, tmp_path, kind, monkeypatch
+):
+    model, given = sources
+    method = {"kind": kind, **METHODS[kind]}
+    spec = {"model": model, "method": method, "precision": "fp32", "limit_gb": 1}
+    spec |= {"augmentation": recipe.DEFAULTS["augmentation"]}
+    folder = tmp_path / "features"
+    folder.mkdir()
+    features(spec, given, folder / "activations.npy", folder / "features.json")
+    about, tokens = files.read_json(folder / "features.json"), files.read_json(given.tokens)
+    probe = kind == "linear_probe"
+    entries = tokens["texts" if probe else "tokens"]
+    assert about["stored"] and about["bytes"] == entries * 16 * 4
+    assert about["activations"]["each"] == ("example" if probe else "token")
+
+    def said(name, given):
+        table = fit(model, given, tmp_path / name, kind, [0], **METHODS[kind])[0]
+        return np.stack(table["probabilities"].to_pylist())
+
+    stored, held = said("stored", replace(given, features=folder / "features.json")), said("held", given)
+    monkeypatch.setattr("variability.training.stored_features.MEMORY", 0)
+    streamed = said("streamed", given)
+    np.testing.assert_allclose(stored, held, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(stored, streamed, rtol=1e-3, atol=1e-4)

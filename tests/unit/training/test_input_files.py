@@ -1,0 +1,19 @@
+"""What a result depends on beside its settings and its code."""
+
+import tiny_study
+
+from variability.io import files
+from variability.training.input_files import Sources
+
+ZERO_SHOT = {"provider": "clip", "architecture": "towers", "weights": "pretrained", "options": {}}
+
+
+def test_names_of_classes_count_for_the_models_that_read_them(tmp_path):
+    task, content = tiny_study.prepare(tmp_path / "digits"), {}
+    renamed = files.read_json(task) | {"class_names": list("abcdefghij")}
+    models = {"zero-shot": ZERO_SHOT, "fresh head": ZERO_SHOT | {"options": {"head": "random"}}}
+    models |= {"random": ZERO_SHOT | {"weights": "none"}, "of images": {"provider": "torchvision"}}
+    for name, model in models.items():
+        content[name] = Sources(task).content(model)
+    files.write_json(task, renamed)
+    assert {name for name, model in models.items() if Sources(task).content(model) != content[name]} == {"zero-shot"}

@@ -1,0 +1,317 @@
+"""Keras trains the same fit as torch does, of its own networks: the same again for the same seed, also resumed."""
+
+import importlib.util
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tiny_study
+from tiny_study import assert_same, timeless
+
+from variability import recipe, registry, seeding
+from variability.data import kinds
+from variability.errors import UserError
+from variability.models.providers.keras import Keras as KerasProvider
+from variability.training import frameworks, optimizers
+from variability.training.input_files import Sources
+
+if not all(importlib.util.find_spec(name) for name in KerasProvider.NEEDS):
+    pytest.skip("Keras and TensorFlow are an extra: make .venv/.tensorflow", allow_module_level=True)
+
+pytestmark = pytest.mark.slow
+
+MODEL = {"name": "small", "provider": "tiny", "architecture": "tiny", "weights": "none", "options": {}}
+RECIPE = {"epochs": 3, "lr": 0.01, "batch_size": 32, "label_smoothing": 0.1, "clip_norm": 1.0}
+AUGMENTED = {"flip": True, "crop": 1, "randaugment": None, "views": 0}
+
+
+class Tiny(tiny_study.Tiny):
+    """Two convolutions with BatchNorm and dropout, in Keras."""
+
+    FRAMEWORK = "keras"
+
+    def build(self, outputs, weights, seed, facts=None):
+        import keras
+
+        from variability.models.providers import _keras_networks as networks
+
+        with networks.constructing(seed):
+            image = keras.Input((8, 8, 3))
+            x = image
+            for block in (1, 2):
+                x = keras.layers.Conv2D(4, 3, name=f"block{block}_conv")(x)
+                x = keras.layers.BatchNormalization(name=f"block{block}_bn", momentum=0.9)(x)
+                x = keras.layers.ReLU(name=f"block{block}_relu")(x)
+            x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(x))
+            made = networks.attach_head(keras.Model(image, x), outputs, seed)
+        if weights is not None:
+            import safetensors.numpy
+
+            found = safetensors.numpy.load_file(weights)
+            for each in made.model.weights:
+                if not each.path.startswith("head"):
+                    each.assign(found[each.path])
+        return made
+
+    def draw_head(self, made, seed):
+        from variability.models.providers import _keras_networks as networks
+
+        networks.draw_head(made, seed)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, keras_process):
+    monkeypatch.setattr(registry, "find", registry.find)
+    tiny_study.install(Tiny)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    return tiny_study.prepare(tmp_path_factory.mktemp("task") / "digits")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Of a network of another seed."""
+    import safetensors.numpy
+
+    from variability.models.providers import _keras_networks as networks
+
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    safetensors.numpy.save_file(networks.tensors(Tiny(MODEL).build(10, None, 99).model), path)
+    return path
+
+
+def opened(task, method="full", weights=None, **options):
+    return frameworks.of(MODEL)(MODEL, {"name": method, "kind": method} | options, Sources(task, weights), "cpu")
+
+
+def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
+    """The result of a fit, and the tensors of the network after it."""
+    from variability.models.providers import _keras_networks as networks
+
+    settings = recipe.resolve(RECIPE, changed)
+    result = framework.fit(seed, settings, folder / "state.safetensors", "fingerprint", on_epoch)
+    return result, networks.tensors(framework._network.model)
+
+
+@pytest.mark.parametrize("augmentation", [recipe.DEFAULTS["augmentation"], AUGMENTED])
+def test_the_same_seed_gives_the_same_bits_whatever_came_between(tmp_path, task, augmentation):
+    framework = opened(task)
+    found = []
+    for seed in (0, 1, 0):
+        result, _ = fit(framework, tmp_path, seed, augmentation=augmentation)
+        framework.save_trained(tmp_path / "checkpoint", "f")
+        rows = {"test": framework.task.rows("test", seed)}
+        found.append(
+            (
+                timeless(result.history),
+                *(said for *_, said in framework.predictions(seed, tmp_path / "checkpoint", rows)),
+            )
+        )
+        (tmp_path / "state.safetensors").unlink()
+    first, other, again = found
+    assert first[0] == again[0]
+    assert np.array_equal(first[1], again[1])
+    assert np.array_equal(first[2], again[2])
+    assert not np.array_equal(first[1], other[1])
+    assert not np.array_equal(first[1], first[2]), "training changed nothing"
+    alone, _ = fit(opened(task), tmp_path, 0, augmentation=augmentation)
+    assert timeless(alone.history) == first[0], "another seed in the process left a trace"
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
+    def stop(row):
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    settings = {"epochs": 4, "checkpoint": "best", "optimizer": optimizer, "augmentation": AUGMENTED}
+    (tmp_path / "whole").mkdir()
+    whole, tensors = fit(opened(task), tmp_path / "whole", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        fit(opened(task), tmp_path, on_epoch=stop, **settings)
+    resumed, after = fit(opened(task), tmp_path, **settings)
+    assert (whole.resumed, resumed.resumed) == (False, True)
+    assert timeless(resumed.history) == timeless(whole.history)
+    assert resumed.best_epoch == whole.best_epoch
+    assert_same(after, tensors)
+
+
+def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path, task):
+    fit(opened(task), tmp_path)
+    result = opened(task).fit(0, recipe.resolve(RECIPE), tmp_path / "state.safetensors", "another", lambda row: None)
+    assert not result.resumed
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:-3])
+    assert not opened(task).fit(0, recipe.resolve(RECIPE), state, "another", lambda row: None).resumed
+
+
+def test_what_does_not_train_keeps_every_bit(tmp_path, task, weights):
+    for method, options, trains in (("linear_probe", {}, ("head",)), ("partial", {"blocks": 1}, ("head", "block2"))):
+        framework = opened(task, method, weights, **options)
+        framework._begin(0)
+        from variability.models.providers import _keras_networks as networks
+
+        before = networks.tensors(framework._network.model)
+        _, after = fit(framework, tmp_path / method, augmentation=AUGMENTED)
+        moved = {name for name in before if not np.array_equal(before[name], after[name])}
+        assert moved == {name for name in before if name.startswith(trains)}, method
+
+
+def test_a_pretrained_backbone_starts_anew_for_every_seed(tmp_path, task, weights):
+    framework, found = opened(task, "full", weights), []
+    for seed in (0, 1):
+        fit(framework, tmp_path / str(seed), seed)
+        rows = {"validation": framework.task.rows("validation", seed)}
+        found.append(next(said for *_, said in framework.predictions(seed, None, rows)))
+    alone = next(iter(opened(task, "full", weights).predictions(1, None, rows)))[2]
+    assert np.array_equal(found[1], alone)
+    assert not np.array_equal(found[0], found[1]), "the heads are not of their seeds"
+
+
+def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, monkeypatch):
+    from variability.training.frameworks import _keras_training
+
+    seen, steps = [], _keras_training.KerasRun.steps
+    monkeypatch.setattr(
+        _keras_training.KerasRun,
+        "steps",
+        lambda self, epoch, batches, rates: seen.append((batches, rates)) or steps(self, epoch, batches, rates),
+    )
+    settings = {"schedule": "one_cycle", "batch_size": 33}
+    result, _ = fit(opened(task), tmp_path, seed=3, **settings)
+    resolved, train = recipe.resolve(RECIPE, settings), opened(task).data(3).train
+    assert list(result.history[1]) == [
+        *("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "examples_per_second")
+    ]
+    for epoch, (batches, rates) in enumerate(seen, 1):
+        order = seeding.example_order(3, epoch).generator().permutation(train)
+        # A last batch of a single row joins the one before.
+        assert [len(batch) for batch in batches] == [33, 33, 34]
+        assert np.array_equal(np.concatenate(batches), order)
+        wanted = [optimizers.learning_rate((epoch - 1) * 3 + at, 9, resolved) for at in range(3)]
+        assert rates == wanted
+        assert result.history[epoch]["lr"] == wanted[-1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "tolerance"),
+    [
+        ({"optimizer": "adamw", "weight_decay": 0.1}, 1e-6),
+        ({"optimizer": "adam", "weight_decay": 0.1}, 1e-6),
+        ({"optimizer": "sgd", "weight_decay": 0.1}, 1e-6),
+        ({"optimizer": "adamw", "clip_norm": 0.05, "label_smoothing": 0.2}, 1e-6),
+    ],
+)
+def test_steps_are_those_of_torch(changed, tolerance):
+    import keras
+    import torch
+
+    from variability.training.frameworks._keras_training import Steps
+
+    settings = recipe.resolve({"lr": 0.01}, changed)
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(16, 5)).astype(np.float32)
+    labels = generator.integers(3, size=16)
+    layer = keras.layers.Dense(3)
+    source = keras.Input((5,))
+    steps = Steps(keras.Model(source, layer(source)), settings, "cross_entropy")
+    module = torch.nn.Linear(5, 3)
+    with torch.no_grad():
+        module.weight.copy_(torch.from_numpy(layer.kernel.value.numpy().T.copy()))
+        module.bias.copy_(torch.from_numpy(layer.bias.value.numpy()))
+    optimizer = optimizers.make_optimizer(module.parameters(), settings)
+    kind = kinds.find("classification")
+    for rate in (0.002, 0.01, 0.004, 0.001):
+        said = float(steps.step(inputs, labels, np.float32(rate)))
+        optimizer.param_groups[0]["lr"] = optimizer.param_groups[-1]["lr"] = rate
+        loss = kind.loss(module(torch.from_numpy(inputs)), kind.targets(labels), settings["label_smoothing"])
+        assert said == pytest.approx(loss.item(), abs=1e-6)
+        optimizer.zero_grad()
+        loss.backward()
+        if settings["clip_norm"]:
+            torch.nn.utils.clip_grad_norm_(module.parameters(), settings["clip_norm"])
+        optimizer.step()
+        assert np.abs(layer.kernel.value.numpy().T - module.weight.detach().numpy()).max() < tolerance
+        assert np.abs(layer.bias.value.numpy() - module.bias.detach().numpy()).max() < tolerance
+
+
+def test_regression_is_fitted_by_its_squared_error(tmp_path):
+    task = tiny_study.prepare(tmp_path / "digits", kind="regression")
+    result, _ = fit(opened(task), tmp_path, epochs=15, label_smoothing=0.0)
+    first, last = result.history[0], result.history[-1]
+    assert last["validation_rmse"] == pytest.approx(2.8 * np.sqrt(last["validation_loss"]))
+    assert last["validation_rmse"] < first["validation_rmse"]
+
+
+def test_a_checkpoint_holds_what_was_trained(tmp_path, task, weights):
+    framework = opened(task, "partial", weights, blocks=1)
+    fit(framework, tmp_path)
+    rows = framework.task.rows("test", 0)
+    trained = framework._outputs(rows)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    framework.save_trained(checkpoint, "f")
+    again = {
+        phase: said
+        for phase, _, said in opened(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows})
+    }
+    assert np.array_equal(again["after"], trained)
+    with pytest.raises(UserError, match="does not fit the network"):
+        list(opened(task, "linear_probe", weights).predictions(0, checkpoint, {"test": rows}))
+    with pytest.raises(UserError, match="another backbone"):
+        list(opened(task, "partial", None, blocks=1).predictions(0, checkpoint, {"test": rows}))
+    checkpoint.write_bytes(b"no")
+    with pytest.raises(UserError, match="cannot be read"):
+        list(opened(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows}))
+
+
+def test_what_pretraining_writes_is_what_a_network_is_built_from(tmp_path, task):
+    framework = opened(task)
+    _, trained = fit(framework, tmp_path)
+    framework.save_whole(tmp_path / "whole.safetensors")
+    from variability.models.providers import _keras_networks as networks
+
+    built = networks.tensors(Tiny(MODEL).build(10, tmp_path / "whole.safetensors", 5).model)
+    backbone = {name for name in built if not name.startswith("head")}
+    assert_same({name: built[name] for name in backbone}, {name: trained[name] for name in backbone})
+
+
+def test_a_fit_that_diverges_says_so(tmp_path, task):
+    result, tensors = fit(opened(task), tmp_path, optimizer="sgd", lr=1e30, clip_norm=None)
+    assert (result.status, result.best_epoch) == ("diverged", 0)
+    assert all(np.isfinite(each).all() for each in tensors.values())
+
+
+def test_predictions_are_probabilities(task):
+    framework = opened(task)
+    rows = framework.task.rows("test", 0)
+    _, _, said = next(framework.predictions(0, None, {"test": rows}))
+    assert said.dtype == np.float32
+    columns = framework.task.targets.columns(said, framework.task.labels[rows])
+    table = pa.table(columns)
+    assert np.allclose(np.stack(table["probabilities"].to_pylist()).sum(axis=1), 1, atol=1e-6)
+
+
+def test_what_keras_cannot_do_is_refused(tmp_path, task):
+    class Lora(registry.find("methods", "full")):
+        BY_BLOCKS = False
+
+    framework = frameworks.of(MODEL)
+    assert [str(each) for each in framework.problems(Lora({}), recipe.DEFAULTS)] == [
+        "method: it looks into torch modules, which networks of Keras have not"
+    ]
+    wrong = {"precision": "bf16", "augmentation": AUGMENTED | {"views": 2}, "adam_bias_correction": False}
+    found = [each.key for each in framework.problems(registry.find("methods", "full")({}), recipe.resolve(wrong))]
+    assert found == ["recipe.adam_bias_correction", "recipe.precision", "recipe.augmentation.views"]
+    with pytest.raises(UserError, match="bf16"):
+        fit(opened(task), tmp_path, precision="bf16")
+
+
+def test_the_device_is_the_one_that_is_named(monkeypatch):
+    framework = frameworks.of(MODEL)
+    with framework.lease() as place:
+        assert place == "cpu"
+    monkeypatch.setenv("VARIABILITY_DEVICE", "cpu")
+    with framework.lease() as place:
+        assert place == "cpu"

@@ -1,0 +1,299 @@
+"""Stored activations are those of the network, found again by row, view and seed, and trained on alike."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import tiny_study
+import torch
+
+from variability import provenance, recipe, registry
+from variability.data.inputs import Activations, Feed
+from variability.data.modalities._images import Images
+from variability.data.prepared_task import PreparedTask
+from variability.errors import UserError
+from variability.io import files
+from variability.stages import features as stage
+from variability.stages.finetune import finetune
+from variability.stages.predict import predict, predict_ahead
+from variability.training import stored_features, torch_fit
+from variability.training.input_files import Sources
+from variability.training.seeded_network import Untrained
+
+pytestmark = pytest.mark.usefixtures("tiny_provider")
+
+PROBE = {"name": "probe", "kind": "linear_probe"}
+PLAIN = recipe.DEFAULTS["augmentation"]
+AUGMENTED = PLAIN | {"flip": True, "crop": 1, "views": 3}
+
+
+@pytest.fixture(scope="module")
+def task(task_json):
+    return PreparedTask.open(task_json)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return tiny_study.pretrained(tmp_path)
+
+
+@pytest.fixture
+def untrained(task, weights):
+    made = Untrained(tiny_study.STUDY["model"], PROBE, task, Sources(task.path, weights), "cpu")
+    made.network(0).module.eval()
+    return made
+
+
+def images(task, untrained, augmentation=PLAIN):
+    return task.examples.inputs(task, untrained.provider, None, "cpu", augmentation)
+
+
+def stored(task, untrained, folder, form="fp32", augmentation=PLAIN):
+    given = untrained.cut.prefix, images(task, untrained, augmentation), task.may_train, "cpu", form
+    said = stored_features.store(*given, folder / stored_features.FILE)
+    assert (folder / stored_features.FILE).stat().st_size - 128 == stored_features.estimate(*given)
+    checksum = files.sha256(folder / stored_features.FILE)
+    files.write_json(folder / "features.json", {"stored": True, "activations": said, "sha256": checksum})
+    return stored_features.opened(folder / "features.json", task.may_train, "cpu")
+
+
+def test_stored_activations_are_what_the_prefix_says_of_each_row(task, untrained, tmp_path):
+    found = stored(task, untrained, tmp_path)
+    rows = np.array([150, 3, 77])
+    expected = untrained.cut.prefix(images(task, untrained).plain(rows))
+    torch.testing.assert_close(found.plain(rows), expected, rtol=1e-6, atol=1e-6)
+    assert torch.equal(found.training(rows, seed=0, epoch=1, batch=0), found.plain(rows))
+
+
+def test_half_precision_comes_back_bit_for_bit_and_near_to_full(task, untrained, tmp_path):
+    rows = np.arange(200)
+    half, full = stored(task, untrained, tmp_path, "bf16"), untrained.cut.prefix(images(task, untrained).plain(rows))
+    assert half.plain(rows).dtype == torch.bfloat16
+    # Eight bits of mantissa, in the convolution's inputs and in what is stored.
+    assert (half.plain(rows).float() - full).abs().max() <= 0.02 * full.abs().max()
+
+
+def test_a_run_trains_on_the_same_views_whether_they_are_stored_or_not(task, untrained, tmp_path):
+    found, streamed = stored(task, untrained, tmp_path, augmentation=AUGMENTED), images(task, untrained, AUGMENTED)
+    rows = np.flatnonzero(task.may_train)[[70, 5, 31, 5]]
+    for place in ((0, 1, 0), (0, 1, 1), (0, 2, 0), (9, 1, 0)):
+        expected = untrained.cut.prefix(streamed.training(rows, *place))
+        torch.testing.assert_close(found.training(rows, *place), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_seed_chooses_among_the_views_of_each_row(task, untrained, tmp_path):
+    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED)
+    rows = np.flatnonzero(task.may_train)
+    assert len(found.stored) == 200 + 3 * len(rows)
+    first = found.training(rows, seed=5, epoch=1, batch=0)
+    assert torch.equal(found.training(rows, 5, 1, 0), first)
+    assert not torch.equal(found.training(rows, 6, 1, 0), first)
+    assert not torch.equal(found.training(rows, 5, 2, 0), first)
+    assert torch.equal(found.plain(rows), stored(task, untrained, tmp_path).plain(rows)), "evaluation sees none of them"
+
+
+def test_half_precision_is_of_the_network_and_not_of_the_images(task, untrained):
+    turned = PLAIN | {"randaugment": {"num_ops": 2, "magnitude": 9}, "views": 1}
+    streamed, rows = images(task, untrained, turned), np.arange(20)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = streamed.training(rows, 0, 1, 0)
+    assert torch.equal(half, streamed.training(rows, 0, 1, 0))
+
+
+def test_a_damaged_file_of_activations_is_refused(task, untrained, tmp_path):
+    stored(task, untrained, tmp_path)
+    content = bytearray((tmp_path / stored_features.FILE).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / stored_features.FILE).write_bytes(content)
+    with pytest.raises(UserError, match=r"activations\.npy is gone or is not the file.*--forcerun features"):
+        stored_features.opened(tmp_path / "features.json", task.may_train, "cpu")
+
+
+def test_a_disk_without_room_is_told_of_before_anything_is_written(task_json, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(UserError, match=r"would take 0\.00 GB and the disk has 0\.00 GB left; make room"):
+        made(tmp_path, task_json, weights)
+
+
+def feed_of(untrained, task, rows, **given):
+    settings = {"stored": None, "form": "fp32", "augmentation": PLAIN} | given
+    return stored_features.feed(
+        untrained, images(task, untrained, settings["augmentation"]), settings["stored"], rows, settings["form"]
+    )
+
+
+def test_what_is_fed_is_stored_held_or_whole(task, untrained, tmp_path, monkeypatch):
+    rows = np.arange(10, 60)
+    there = stored(task, untrained, tmp_path)
+    assert feed_of(untrained, task, rows, stored=there) == Feed(untrained.cut.suffix, there, images(task, untrained))
+    held = feed_of(untrained, task, rows)
+    assert isinstance(held.inputs, Activations) and len(held.inputs.stored) == 50
+    torch.testing.assert_close(held.inputs.plain(rows[::-1].copy()), there.plain(rows[::-1].copy()))
+    assert isinstance(feed_of(untrained, task, rows, augmentation=AUGMENTED).inputs, Images)
+    monkeypatch.setattr(stored_features, "MEMORY", 10)
+    assert feed_of(untrained, task, rows).module is untrained.module
+
+
+def test_training_from_activations_ends_where_training_from_images_ends(task, untrained, tmp_path):
+    data = torch_fit.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.targets)
+    chosen, weight = recipe.resolve({"epochs": 3}), []
+    for feed in (
+        Feed(untrained.module, images(task, untrained)),
+        Feed(untrained.cut.suffix, stored(task, untrained, tmp_path)),
+    ):
+        network = untrained.network(7)
+        result = torch_fit.fit(network, untrained.trainable, feed, data, chosen, 7, "cpu")
+        weight.append((network.module.get_parameter("1.weight").detach().clone(), result.history[-1]["train_loss"]))
+    torch.testing.assert_close(weight[0][0], weight[1][0], rtol=1e-4, atol=1e-5)
+    assert weight[0][1] == pytest.approx(weight[1][1], rel=1e-4)
+
+
+# The stage -----------------------------------------------------------------------------------------------------------
+
+
+def spec(**changes):
+    model = tiny_study.STUDY["model"]
+    return {"model": model, "method": None, "precision": "fp32", "augmentation": PLAIN, "limit_gb": 1} | changes
+
+
+def made(folder, task_json, weights, **changes):
+    stage.features(spec(**changes), Sources(task_json, weights), folder / "activations.npy", folder / "features.json")
+    return files.read_json(folder / "features.json")
+
+
+def test_the_stage_stores_and_says_what_it_stored(task_json, weights, tmp_path):
+    about = made(tmp_path, task_json, weights)
+    assert about["stored"] and about["reason"] is None
+    assert about["bytes"] == 200 * 216 * 4
+    assert about["activations"] == {
+        "each": "example",
+        "shape": [216],
+        "form": "fp32",
+        "layout": "as indexed",
+        "views": 0,
+    }
+    assert about["sha256"] == files.sha256(tmp_path / "activations.npy")
+    assert made(tmp_path, task_json, weights) == about, "the same again"
+
+
+def test_views_are_stored_where_the_augmentation_asks_for_them(task_json, weights, tmp_path):
+    about = made(tmp_path, task_json, weights, augmentation=AUGMENTED)
+    assert about["bytes"] == (200 + 3 * 100) * 216 * 4
+
+
+def test_more_than_the_limit_is_not_stored_but_said(task_json, weights, tmp_path, caplog):
+    about = made(tmp_path, task_json, weights, limit_gb=1e-4)
+    assert not about["stored"]
+    assert "more than compute.features_gb allows (0.0001)" in about["reason"] and about["reason"] in caplog.text
+    assert (tmp_path / "activations.npy").stat().st_size < 200
+
+
+def test_a_network_that_cannot_be_cut_is_not_stored_but_said(task_json, weights, tmp_path):
+    method = {"kind": "full"}
+    assert "cannot be cut" in made(tmp_path, task_json, weights, method=method)["reason"]
+
+
+def test_half_precision_without_the_device_for_it_is_refused(task_json, weights, tmp_path):
+    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
+        made(tmp_path, task_json, weights, precision="fp16")
+    assert not (tmp_path / "features.json").exists()
+
+
+def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json, weights, tmp_path):
+    probe, block = tiny_study.STUDY | {"method": PROBE, "seeds": [0]}, tmp_path / "block-0.json"
+    times = set()
+    for limit in (1e-4, 1.1e-4):
+        made(tmp_path, task_json, weights, limit_gb=limit)
+        finetune(
+            probe,
+            Sources(task_json, weights, features=tmp_path / "features.json"),
+            "code",
+            tmp_path,
+            block,
+            tiny_study.here(),
+        )
+        times.add((tmp_path / "0" / "run.json").stat().st_mtime_ns)
+    assert len(times) == 1
+
+
+@pytest.mark.parametrize("limit", [1, 1e-4])
+def test_runs_train_and_predict_from_stored_activations_and_without_them(task_json, weights, tmp_path, limit):
+    made(tmp_path, task_json, weights, limit_gb=limit)
+    manifest, outcomes = tmp_path / "features.json", {}
+    for name, given in (("with", manifest), ("without", None)):
+        fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
+        probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
+        finetune(
+            probe,
+            Sources(task_json, weights, features=given),
+            "code",
+            fitted,
+            fitted / "block-0.json",
+            tiny_study.here(),
+        )
+        block = fitted / "block-0.json"
+        predict(
+            probe,
+            Sources(task_json, weights, features=given),
+            fitted,
+            block,
+            "code",
+            folder,
+            folder / "block-0.json",
+            tiny_study.here(),
+        )
+        tables = [pd.read_parquet(folder / f"{seed}.parquet") for seed in (0, 1)]
+        outcomes[name] = [(table["phase"].tolist(), np.stack(table["probabilities"])) for table in tables]
+    for stored_run, other in zip(outcomes["with"], outcomes["without"], strict=True):
+        assert stored_run[0] == other[0]
+        np.testing.assert_allclose(stored_run[1], other[1], atol=1e-4)
+
+
+# The same bits, whatever is shared ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def squeezenet(tmp_path_factory):
+    """A small network of torchvision with dropout before its head, its weights, and a task for it."""
+    folder = tmp_path_factory.mktemp("squeezenet")
+    model = {"name": "net", "provider": "torchvision", "architecture": "squeezenet1_1", "options": {}, "preprocess": {}}
+    network = registry.find("providers", "torchvision")(model | {"weights": "none"}).build(10, None, 99)
+    safetensors.torch.save_file(network.module.state_dict(), folder / "weights.safetensors")
+    task = tiny_study.prepare(folder / "digits", size=32)
+    return model | {"weights": "pretrain:letters"}, folder / "weights.safetensors", task
+
+
+LAST = {"name": "last", "kind": "partial", "blocks": 1}
+RECIPES = {"plain": {}, "bf16": {"precision": "bf16"}, "views": {"augmentation": {"flip": True, "crop": 2, "views": 2}}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", RECIPES)
+@pytest.mark.parametrize("method", [PROBE, LAST])
+def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(squeezenet, tmp_path, method, settings):
+    model, weights, task = squeezenet
+    chosen = recipe.resolve({"epochs": 2, "lr": 0.001}, RECIPES[settings])
+    spec = {"model": model, "task": {"name": "digits", "kind": "classification"}, "method": method, "recipe": chosen}
+    shared = {"model": model, "method": method, "precision": chosen["precision"], "limit_gb": 1}
+    shared["augmentation"] = chosen["augmentation"]
+    stage.features(shared, Sources(task, weights), tmp_path / "activations.npy", tmp_path / "features.json")
+    manifest = tmp_path / "features.json"
+    assert files.read_json(manifest)["stored"]
+    sources = Sources(task, weights, features=manifest)
+
+    def tables(name, *blocks):
+        fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
+        for at, seeds in enumerate(blocks):
+            given, block = (spec | {"seeds": seeds}, sources), fitted / f"block-{at}.json"
+            with tiny_study.here() as here:
+                finetune(*given, "code", fitted, block, here)
+                predict_ahead(*given, block, folder, here)
+            before = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+            code = provenance.code_digest("predict", *provenance.plugins_of_cell(model, spec["task"], method))
+            predict(*given, fitted, block, code, folder, folder / f"block-{at}.json", tiny_study.here())
+            assert {path: path.stat().st_mtime_ns for path in before} == before, "predicted ahead, and taken"
+        return [(folder / f"{seed}.parquet").read_bytes() for seed in (0, 1, 2)]
+
+    assert tables("together", [2, 0, 1]) == tables("apart", [1], [0, 2])

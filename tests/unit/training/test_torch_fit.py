@@ -1,0 +1,296 @@
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_study
+import torch
+from tiny_study import assert_same, timeless
+from torch import nn
+
+from variability import recipe
+from variability.data import inputs, kinds
+from variability.data.inputs import Feed
+from variability.data.modalities._images import Images
+from variability.errors import UserError
+from variability.models.networks import Network
+from variability.training import fit_loop, torch_fit
+
+LIBRARY = Path(torch_fit.__file__).parents[2]
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def scale(images):
+    return images.float().expand(-1, 3, -1, -1) / 255
+
+
+def digits(kind="classification", train=100, validation=40):
+    _, labels = tiny_study.images_and_labels()
+    rows = np.arange(200)
+    return torch_fit.Data(
+        labels, rows[:train], rows[train : train + validation], kinds.find(kind, {"mean": 4.5, "sd": 2.8})
+    )
+
+
+def fit(seed=0, trainable=("",), data=None, network=None, **settings):
+    """A fit of the tiny network; returns it and the result. ``state`` and ``on_epoch`` go to ``training.fit``."""
+    options = {key: settings.pop(key) for key in ("state", "fingerprint", "on_epoch") if key in settings}
+    chosen = recipe.resolve({"epochs": 3, "batch_size": 32, "optimizer": "sgd", "lr": 0.05}, settings)
+    data = data or digits()
+    network = network or tiny_study.network(seed, data.kind.outputs(range(10)))
+    images, _ = tiny_study.images_and_labels()
+    feed = Feed(network.module, Images(images, scale, "cpu", chosen["augmentation"]))
+    return network, torch_fit.fit(network, list(trainable), feed, data, chosen, seed, "cpu", **options)
+
+
+def tensors(network):
+    return {name: each.clone() for name, each in network.module.state_dict().items()}
+
+
+def test_a_network_learns_the_digits():
+    _, result = fit(epochs=8)
+    assert result.status == "completed"
+    assert [row["epoch"] for row in result.history] == list(range(9))
+    assert result.history[0]["validation_accuracy"] < 0.4
+    assert result.history[-1]["validation_accuracy"] > 0.7
+    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"] / 2
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+    (first, result), (second, again), (other, _) = fit(seed=1), fit(seed=1), fit(seed=2)
+    assert_same(tensors(first), tensors(second))
+    assert timeless(result.history) == timeless(again.history)
+    assert not torch.equal(tensors(first)["1.weight"], tensors(other)["1.weight"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd"},
+        {"checkpoint": "best", "epochs": 6, "lr": 0.3, "schedule": "constant", "warmup": 0.0},
+        {"optimizer": "adamw", "schedule": "one_cycle", "augmentation": {"flip": True, "crop": 1}, "clip_norm": 1.0},
+        {"optimizer": "adam", "precision": "bf16", "label_smoothing": 0.1},
+    ],
+)
+def test_a_fit_stopped_after_any_epoch_resumes_to_the_same_bits(tmp_path, settings):
+    class Stopped(Exception):
+        pass
+
+    def stop_at(epoch):
+        def on_epoch(row):
+            if row["epoch"] == epoch:
+                raise Stopped
+
+        return on_epoch
+
+    whole, expected = fit(**settings)
+    for epoch in range(1, expected.epochs + 1):
+        # Raised before the state of the epoch is written, so each attempt repeats the epoch that was running.
+        with pytest.raises(Stopped):
+            fit(state=tmp_path / "state", on_epoch=stop_at(epoch), **settings)
+    resumed, result = fit(state=tmp_path / "state", **settings)
+    assert result.resumed and not expected.resumed
+    assert_same(tensors(whole), tensors(resumed))
+    assert timeless(result.history) == timeless(expected.history)
+    assert result.best_epoch == expected.best_epoch
+    if settings.get("checkpoint") == "best":
+        assert result.best_epoch < result.epochs - 1, "the case needs a best epoch that only the state remembers"
+
+
+@pytest.mark.slow
+def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_path):
+    script = """
+        import os, signal, sys
+        sys.path.insert(0, sys.argv[2])
+        import torch
+        from pathlib import Path
+        import test_training
+        torch.set_num_threads(1)
+        steps, step = 0, torch.optim.SGD.step
+        def count(*args, **kwargs):
+            global steps
+            steps += 1
+            if steps == 10:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*args, **kwargs)
+        torch.optim.SGD.step = count
+        test_training.fit(state=Path(sys.argv[1]), epochs=5)
+    """
+    state = tmp_path / "state"
+    command = [sys.executable, "-c", textwrap.dedent(script), str(state), str(Path(tiny_study.__file__).parent)]
+    killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(LIBRARY)}, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    epochs = []
+    resumed, result = fit(state=state, epochs=5, on_epoch=lambda row: epochs.append(row["epoch"]))
+    whole, expected = fit(epochs=5)
+    # 4 steps an epoch: the tenth is in the third epoch, so two were whole and only the third is trained again.
+    assert epochs == [3, 4, 5]
+    assert_same(tensors(whole), tensors(resumed))
+    assert timeless(result.history) == timeless(expected.history)
+
+
+def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path):
+    state = tmp_path / "state"
+    whole, _ = fit(state=state, fingerprint="a", epochs=2)
+    _, other = fit(state=state, fingerprint="b", epochs=2)
+    assert not other.resumed
+    state.write_bytes(state.read_bytes()[:-10])
+    network, damaged = fit(state=state, fingerprint="b", epochs=2)
+    assert not damaged.resumed
+    assert_same(tensors(whole), tensors(network))
+
+
+def test_what_is_frozen_does_not_change_batchnorm_statistics_included():
+    network = tiny_study.network()
+    before = tensors(network)
+    fit(network=network, trainable=["1"])
+    after = tensors(network)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"1.weight", "1.bias"}
+
+
+def test_dropout_and_augmentation_do_not_depend_on_what_was_drawn_before():
+    first, _ = fit()
+    torch.rand(17)
+    np.random.default_rng().normal()
+    second, _ = fit()
+    assert_same(tensors(first), tensors(second))
+
+
+def test_training_leaves_the_global_generator_as_it_was():
+    before = torch.get_rng_state()
+    fit(epochs=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_best_keeps_the_weights_of_the_lowest_validation_loss_and_last_those_of_the_end():
+    settings = {"epochs": 6, "lr": 0.5, "schedule": "constant", "warmup": 0.0}
+    by_epoch = []
+    network = tiny_study.network()
+    _, last = fit(
+        network=network, on_epoch=lambda row: by_epoch.append(tensors(network)), checkpoint="last", **settings
+    )
+    kept, best = fit(checkpoint="best", **settings)
+    lowest = min(last.history[1:], key=lambda row: row["validation_loss"])["epoch"]
+    assert lowest < 6, "the case needs a validation loss that rises again"
+    assert (best.best_epoch, last.best_epoch) == (lowest, 6)
+    assert_same(tensors(kept), by_epoch[lowest])
+    assert_same(tensors(network), by_epoch[6])
+
+
+def test_training_stops_early_once_patience_is_spent():
+    settings = {"epochs": 30, "lr": 0.5, "schedule": "constant", "warmup": 0.0, "early_stopping": 2}
+    _, result = fit(**settings)
+    best = fit_loop.best_epoch(result.history)
+    assert result.status == "completed"
+    assert result.epochs == best + 2 < 30
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+@pytest.mark.parametrize("lr", [math.nan, 1e30])
+def test_a_fit_that_diverges_says_so_and_holds_sound_weights(lr, checkpoint):
+    untrained = tensors(tiny_study.network())
+    network, result = fit(lr=lr, warmup=0.0, checkpoint=checkpoint)
+    assert result.status == "diverged"
+    assert "of epoch 1" in result.fail_reason or "after epoch 1" in result.fail_reason
+    assert (result.epochs, result.best_epoch) == (1, 0)
+    assert_same(tensors(network), untrained)
+
+
+def test_a_loss_that_grows_a_hundredfold_is_a_divergence_though_finite():
+    _, result = fit(lr=500.0, warmup=0.0, schedule="constant", epochs=10)
+    assert result.status == "diverged"
+    assert "over 100 times the untrained network's" in result.fail_reason
+
+
+def test_a_fit_that_diverges_late_goes_back_to_the_epoch_before(monkeypatch):
+    network, by_epoch = tiny_study.network(), []
+    rate = fit_loop.learning_rate
+    monkeypatch.setattr(
+        fit_loop, "learning_rate", lambda step, total, recipe: math.nan if step >= 8 else rate(step, total, recipe)
+    )
+    _, result = fit(network=network, epochs=5, on_epoch=lambda row: by_epoch.append(tensors(network)))
+    assert (result.status, result.epochs, result.best_epoch) == ("diverged", 3, 2)
+    assert_same(tensors(network), by_epoch[2])
+
+
+def test_regression_fits_values_by_their_squared_error():
+    _, result = fit(data=digits("regression"), epochs=20, lr=0.01)
+    first, last = result.history[0], result.history[-1]
+    assert last["validation_rmse"] == pytest.approx(2.8 * math.sqrt(last["validation_loss"]))
+    assert last["validation_rmse"] < 0.75 * first["validation_rmse"]
+
+
+def test_losses_are_made_double_on_the_host_because_mps_has_no_float64(monkeypatch):
+    class OnMps(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            if function is torch.Tensor.double:
+                raise TypeError("MPS has no float64")
+            returned = super().__torch_function__(function, types, args, kwargs or {})
+            return returned.as_subclass(torch.Tensor) if function is torch.Tensor.cpu else returned
+
+    step = torch_fit._Run._step
+    monkeypatch.setattr(torch_fit._Run, "_step", lambda *args: step(*args).as_subclass(OnMps))
+    _, result = fit(epochs=1)
+    assert result.status == "completed"
+
+
+def test_without_validation_examples_the_last_epoch_is_kept_and_best_is_refused():
+    data = digits(validation=0)
+    _, result = fit(data=data)
+    assert result.best_epoch == 3
+    assert result.history[-1]["validation_loss"] is None
+    for settings in ({"checkpoint": "best"}, {"early_stopping": 2}):
+        with pytest.raises(UserError, match="need validation examples"):
+            fit(data=data, **settings)
+
+
+def test_batches_hold_each_row_once_and_a_single_last_row_joins_the_batch_before():
+    rows = np.arange(65)
+    assert [len(each) for each in inputs.batches(rows, 32)] == [32, 33]
+    assert [len(each) for each in inputs.batches(rows, 30)] == [30, 30, 5]
+    assert [len(each) for each in inputs.batches(rows[:3], 1)] == [1, 1, 1]
+    assert [len(each) for each in inputs.batches(rows[:1], 32)] == [1]
+    np.testing.assert_array_equal(np.concatenate(inputs.batches(rows, 32)), rows)
+
+
+def test_batchnorm_over_a_vector_survives_a_last_batch_of_one():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    _, result = fit(network=Network(module, "3", ["1"]), data=digits(train=33))
+    assert result.status == "completed"
+
+
+def test_gradients_are_clipped_to_the_norm(monkeypatch):
+    norms, step = [], torch.optim.SGD.step
+
+    def watch(optimizer, *args, **kwargs):
+        gradients = [each.grad for group in optimizer.param_groups for each in group["params"]]
+        norms.append(torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradients])).item())
+        return step(optimizer, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", watch)
+    fit(epochs=1)
+    assert max(norms) > 0.5
+    norms.clear()
+    fit(epochs=1, clip_norm=0.1)
+    assert max(norms) <= 0.1 + 1e-6
+
+
+def test_bf16_computes_in_half_precision_and_keeps_the_weights_in_fp32():
+    (half, _), (single, _) = fit(precision="bf16"), fit()
+    assert half.module[1].weight.dtype == torch.float32
+    assert not torch.equal(half.module[1].weight, single.module[1].weight)
+    assert torch.allclose(half.module[1].weight, single.module[1].weight, atol=0.1)
+
+
+def test_fp16_without_cuda_is_refused_by_name():
+    with pytest.raises(UserError, match="precision: fp16 needs a CUDA device, this run is on cpu"):
+        fit(precision="fp16")

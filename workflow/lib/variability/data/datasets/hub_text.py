@@ -1,0 +1,91 @@
+"""Texts of a data set on the hub, fetched by the library ``datasets``."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from variability.advice import FETCH_AGAIN, suggest
+from variability.data.datasets import PARTITIONS, Dataset, Examples, _text_tables
+from variability.errors import Problem, UserError
+from variability.io import model_hub
+from variability.io.files import read_json, write_json
+
+_NAMES = "class_names.json"
+
+
+class HubText(Dataset):
+    """A data set of the hub at a revision, kept as parquet. Only ``download`` asks the hub; no code of a data set runs.
+
+    ``partitions``: which of the data set's splits train, validate and test: {train: train, test: validation} where the
+    test labels are hidden, as in GLUE.
+    """
+
+    EXTRA: ClassVar[str | None] = "transformers"
+    NEEDS: ClassVar[tuple[str, ...]] = ("datasets",)
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "name": {"type": "string", "description": "organisation/name"},
+        "config": {"type": "string", "description": "which of its configurations"},
+        "revision": {"type": "string", "minLength": 1, "description": "a commit, or a tag"},
+        "partitions": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": False,
+            "properties": {partition: {"type": "string"} for partition in PARTITIONS},
+            "description": "which splits of the data set are train, validation and test",
+        },
+        **_text_tables.OPTIONS,
+    }
+    REQUIRED: ClassVar[tuple[str, ...]] = ("name", "revision")
+    MODALITY: ClassVar[str] = "text"
+    KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
+
+    def kinds(self) -> tuple[str, ...]:
+        return _text_tables.kinds(self.options)
+
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        if not model_hub.is_hub_id(self.options["name"]):
+            yield Problem("name", f"{self.options['name']!r} is no name of the hub: organisation/name")
+        yield from _text_tables.check(self.options)
+        if "train" not in self.options.get("partitions", {"train": "train"}):
+            yield Problem("partitions", "missing 'train'")
+
+    def is_remote(self) -> bool:
+        return True
+
+    def download(self, folder: Path, fetcher) -> None:
+        import datasets
+
+        options = self.options
+        cache = folder / ".cache"
+        try:
+            loaded = datasets.load_dataset(
+                options["name"], options.get("config"), revision=options["revision"], cache_dir=str(cache)
+            )
+        except Exception as error:
+            # The library raises errors of its own, of the hub's client and of the network.
+            raise UserError(
+                f"{options['name']}: {type(error).__name__}: {error}. Check name, config and revision; without a "
+                "network, give the data as a text_table"
+            ) from error
+        chosen = options.get("partitions") or {each: each for each in PARTITIONS if each in loaded}
+        for partition, split in chosen.items():
+            if split not in loaded:
+                raise UserError(f"{options['name']} has no split {split!r}; {suggest(split, list(loaded))}")
+            loaded[split].to_parquet(folder / f"{partition}.parquet")
+        names = self._class_names(loaded[chosen["train"]].features)
+        write_json(folder / _NAMES, names)
+        shutil.rmtree(cache, ignore_errors=True)
+
+    def load(self, folder: Path | None) -> Examples:
+        paths = {each: path for each in PARTITIONS if (path := folder / f"{each}.parquet").is_file()}
+        try:
+            parts = [(path, partition, _text_tables.read(path)) for partition, path in paths.items()]
+            named = read_json(folder / _NAMES)
+        except (UserError, OSError, ValueError) as error:
+            raise UserError(f"{error}; {FETCH_AGAIN}") from error
+        return _text_tables.examples(parts, self.options, named)
+
+    def _class_names(self, features: Any) -> list[str] | None:
+        """Names of the classes, where the data set says them."""
+        return getattr(features.get(self.options.get("label", "label")), "names", None)

@@ -1,0 +1,154 @@
+"""Interactions in a table of one's own: who took what, when, and perhaps with what rating."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from variability.advice import FETCH_AGAIN, suggest
+from variability.data.datasets import Dataset, Examples, _interactions
+from variability.data.datasets._files import bring, source_problems
+from variability.errors import Problem, UserError
+from variability.io import tabular
+from variability.io.mirrors import find_file
+
+_log = logging.getLogger(__name__)
+
+_COLUMNS = ("user", "item", "time", "rating")
+#: What a time is often called: not to be passed over for the order of the rows.
+_TIMES = ("timestamp", "timestamps", "datetime", "date", "ts", "unix_time", "unixtime")
+
+
+class InteractionsTable(Dataset):
+    """A .csv, .tsv or .parquet file, one interaction per row; ``columns`` says what its columns are called.
+
+    time may be a number or a date (ISO 8601); users and items may be anything, and are told apart as text: 7 is not 07.
+    Without a time the order of the rows is that of time.
+    """
+
+    MODALITY: ClassVar[str] = "interactions"
+    KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
+    SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "path": {"type": "string", "description": "the file, or its name in a mirror"},
+        "url": {"type": "string", "description": "where to fetch it; wants sha256"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
+        "columns": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: {"type": "string"} for name in _COLUMNS},
+            "description": "names of the columns user, item, time, rating where they are called otherwise",
+        },
+        **tabular.QUOTES,
+    } | _interactions.OPTIONS
+
+    def kinds(self):
+        return (_interactions.TARGETS[self.options.get("target", "next_item")],)
+
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        yield from source_problems(self.options, mirrors)
+        for key in ("path", "url"):
+            if key in self.options and Path(self.options[key]).suffix not in tabular.SUFFIXES:
+                yield Problem(key, f"{self.options[key]!r} is none of {', '.join(tabular.SUFFIXES)}")
+            elif key in self.options:
+                yield from tabular.check_quotes(self.options, self.options[key])
+                path = find_file(self.options[key], mirrors) if key == "path" else None
+                if path is not None:
+                    try:
+                        yield from self._check_columns(path, tabular.header(path, self.options.get("quotes")))
+                    except (OSError, ValueError) as error:
+                        yield Problem("path", f"{path} cannot be read: {error}")
+        yield from _interactions.check(self.options)
+
+    def is_remote(self) -> bool:
+        return self.local_source() is None
+
+    def local_source(self) -> Path | None:
+        path = Path(self.options.get("path", ""))
+        return path if path.is_file() else None
+
+    def download(self, folder, fetcher):
+        checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
+        bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
+
+    def load(self, folder: Path | None) -> Examples:
+        path = self.local_source() or folder / self._name
+        columns = self._columns
+        try:
+            table = self._read(path, columns)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read: {error}{self._remedy}") from error
+        users, items = (table[columns[name]].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
+        timed = columns["time"] in table
+        times = _times(table[columns["time"]], path) if timed else np.arange(len(table))
+        if not timed:
+            _log.info("%s has no column %r: its rows are taken to be in order of time", path, columns["time"])
+        ratings = _numbers(table[columns["rating"]], path) if columns["rating"] in table else None
+        return _interactions.examples(_interactions.Log(users, items, times, ratings), self.options, str(path))
+
+    @property
+    def _columns(self) -> dict[str, str]:
+        """Names of the columns by what they are."""
+        return {name: self.options.get("columns", {}).get(name, name) for name in _COLUMNS}
+
+    def _check_columns(self, path: Path, names: Sequence[str]) -> Iterator[Problem]:
+        columns = self._columns
+        for name in dict.fromkeys(("user", "item", *self.options.get("columns", {}))):
+            if columns[name] not in names:
+                hint = suggest(columns[name], list(names))
+                yield Problem(
+                    "columns", f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns"
+                )
+        likely = [name for name in names if name.lower() in _TIMES and name not in columns.values()]
+        if "time" not in self.options.get("columns", {}) and columns["time"] not in names and likely:
+            yield Problem(
+                "columns",
+                f"{path} has no column {columns['time']!r}, but {likely[0]!r}: name it, options.columns: {{time: "
+                f"{likely[0]}}}, or take it out, and the order of the rows is that of time",
+            )
+
+    def _read(self, path: Path, columns: dict[str, str]):
+        """The columns that there are, none of which has gaps. Raises UserError where one is missing."""
+        quotes = self.options.get("quotes")
+        names = tabular.header(path, quotes)
+        for problem in self._check_columns(path, names):
+            raise UserError(problem.message)
+        wanted = list(dict.fromkeys(columns[name] for name in _COLUMNS if columns[name] in names))
+        table = tabular.read(path, wanted, [columns[name] for name in ("user", "item")], quotes)
+        if (gaps := table[wanted].isna().sum()).any():
+            name = gaps.idxmax()
+            raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them or take them out")
+        return table
+
+    @property
+    def _remedy(self) -> str:
+        return "" if self.local_source() else f"; {FETCH_AGAIN}"
+
+    @property
+    def _name(self) -> str:
+        return "interactions" + Path(self.options.get("path", self.options.get("url"))).suffix
+
+
+def _times(column, path: Path) -> np.ndarray:
+    """Numbers as they are; dates as what orders them."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column):
+        return _numbers(column, path)
+    try:
+        return pd.to_datetime(column, format="ISO8601", utc=True).astype("int64").to_numpy()
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: column {column.name!r} holds neither numbers nor dates ({error})") from error
+
+
+def _numbers(column, path: Path) -> np.ndarray:
+    """Raises UserError naming the first value that is no number; rows are counted from 1."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy()
+    if (wrong := np.flatnonzero(~np.isfinite(numbers.astype(np.float64)))).size:
+        said = column.iloc[wrong[0]]
+        raise UserError(f"{path}: {column.name!r} of row {wrong[0] + 1} is {said}, which is no number; correct it")
+    return numbers

@@ -1,0 +1,79 @@
+"""MovieLens, the ratings of GroupLens (Harper and Konstan, ACM TiiS 2015)."""
+
+import io
+import logging
+import zipfile
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from variability.advice import FETCH_AGAIN
+from variability.data.datasets import Dataset, Examples, _interactions
+from variability.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+_URL = "https://files.grouplens.org/datasets/movielens/ml-{}.zip"
+#: Of the .zip files, as GroupLens publishes it beside each; the file of ratings in it; what parts its columns.
+RELEASES = {
+    "100k": ("0e33842e24a9c977be4e0107933c0723", "u.data", b"\t"),
+    "1m": ("c4d9eecfca2ab87c1945afe126590906", "ratings.dat", b"::"),
+    "20m": ("cd245b17a1ae2cc31bb14903e1204af3", "ratings.csv", b","),
+}
+LICENCE = "for research; not for redistribution or commercial use without permission; see the README in the archive"
+
+
+class Movielens(Dataset):
+    """``version``: 100k (943 users, 1,682 films), 1m or 20m. Fetched from GroupLens, or found in a mirror as
+    ml-<version>.zip; the licence allows research and no redistribution.
+    """
+
+    MODALITY: ClassVar[str] = "interactions"
+    KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
+    SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
+    OPTIONS: ClassVar[dict[str, dict]] = {"version": {"enum": list(RELEASES)}} | {
+        name: schema for name, schema in _interactions.OPTIONS.items() if name != "repeats"
+    }
+    REQUIRED: ClassVar[tuple[str, ...]] = ("version",)
+
+    def kinds(self):
+        return (_interactions.TARGETS[self.options.get("target", "next_item")],)
+
+    def check(self, mirrors=()):
+        yield from _interactions.check(self.options)
+
+    def is_remote(self):
+        return True
+
+    def download(self, folder, fetcher):
+        version = self.options["version"]
+        fetcher.fetch(_URL.format(version), self._archive(folder), f"md5:{RELEASES[version][0]}")
+        _log.info("MovieLens %s: %s", version, LICENCE)
+
+    def load(self, folder: Path | None) -> Examples:
+        path, version = self._archive(folder), self.options["version"]
+        _, name, between = RELEASES[version]
+        try:
+            with zipfile.ZipFile(path) as archive:
+                member = next(each for each in archive.namelist() if each.rpartition("/")[2] == name)
+                table = _read(archive.read(member), between)
+        except (OSError, StopIteration, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} holds no {name} that can be read ({error}); {FETCH_AGAIN}") from error
+        return _interactions.examples(table, self.options, f"MovieLens {version}")
+
+    def _archive(self, folder: Path) -> Path:
+        return folder / f"ml-{self.options['version']}.zip"
+
+
+def _read(content: bytes, between: bytes) -> _interactions.Log:
+    """The columns user, item, rating, time; with a header or without."""
+    import pandas as pd
+
+    header = 0 if content[:1].isalpha() else None
+    table = pd.read_csv(io.BytesIO(content.replace(between, b"\t")), sep="\t", header=header)
+    if table.shape[1] != 4:
+        raise ValueError(f"it has {table.shape[1]} columns, not 4")
+    users, items, ratings, times = (table[name].to_numpy() for name in table)
+    # Were one no number, pandas would have read the numbers near it as texts: one user as two.
+    return _interactions.Log(users.astype(np.int64), items.astype(np.int64), times, ratings.astype(np.float64))

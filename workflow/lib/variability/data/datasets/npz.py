@@ -1,0 +1,101 @@
+"""Images in one NumPy .npz file, laid out as MedMNIST does."""
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from variability.advice import FETCH_AGAIN
+from variability.data.datasets import Dataset, Examples
+from variability.data.datasets._files import bring, source_problems
+from variability.errors import Problem, UserError
+
+_PARTITIONS = {"train": "train", "val": "validation", "test": "test"}
+_FILE = "data.npz"
+
+
+class Npz(Dataset):
+    """Arrays ``train_images, train_labels, val_images, val_labels, test_images, test_labels``; val and test optional.
+
+    images: uint8 (n, height, width) or (n, height, width, 3). labels: whole numbers (n,) or (n, 1), from 0.
+    """
+
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "path": {"type": "string", "description": "the file, or its name in a mirror"},
+        "url": {"type": "string", "description": "where to fetch it; wants sha256 or md5"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
+        "md5": {"type": "string", "pattern": "^[0-9a-fA-F]{32}$", "title": "an MD5: 32 hexadecimal digits"},
+        "class_names": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 2,
+            "description": "in the order of the labels; their numbers if left out",
+        },
+    }
+
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        return source_problems(self.options, mirrors, ("sha256", "md5"))
+
+    def is_remote(self) -> bool:
+        return self.local_source() is None
+
+    def local_source(self) -> Path | None:
+        path = Path(self.options.get("path", ""))
+        return path if path.is_file() else None
+
+    def download(self, folder: Path, fetcher) -> None:
+        bring(fetcher, folder / _FILE, self.options.get("path"), self.options.get("url"), self._checksum())
+
+    def load(self, folder: Path | None) -> Examples:
+        path = self.local_source() or folder / _FILE
+        arrays = _read(path, "get it again" if self.local_source() else FETCH_AGAIN)
+        shipped = [name for name in _PARTITIONS if f"{name}_images" in arrays]
+        if "train" not in shipped:
+            raise UserError(f"{path} has no train_images; it holds {', '.join(arrays) or 'nothing'}")
+        parts = [_part(path, name, arrays) for name in shipped]
+        images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+        partition = np.repeat([_PARTITIONS[name] for name in shipped], [len(part[1]) for part in parts])
+        return Examples(labels, self._class_names(path, labels), partition, images.__getitem__)
+
+    def _checksum(self) -> str | None:
+        named = (
+            f"{algorithm}:{self.options[algorithm]}" for algorithm in ("sha256", "md5") if algorithm in self.options
+        )
+        return next(named, None)
+
+    def _class_names(self, path: Path, labels: np.ndarray) -> list[str]:
+        names = self.options.get("class_names") or [str(label) for label in range(labels.max() + 1)]
+        if labels.min() < 0 or labels.max() >= len(names):
+            raise UserError(
+                f"{path} has labels from {labels.min()} to {labels.max()}, but there are {len(names)} classes, "
+                "numbered from 0; correct class_names or the labels"
+            )
+        return names
+
+
+def _read(path: Path, remedy: str) -> dict[str, np.ndarray]:
+    try:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as opened:
+            wanted = [f"{name}_{what}" for name in _PARTITIONS for what in ("images", "labels")]
+            return {name: opened[name] for name in wanted if name in opened}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} cannot be read as an .npz file of plain arrays ({error}); {remedy}") from error
+
+
+def _part(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = arrays[f"{name}_images"], arrays.get(f"{name}_labels")
+    if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)):
+        raise UserError(
+            f"{path}: {name}_images is {images.dtype} {images.shape}; wanted is uint8 (n, height, width) or "
+            "(n, height, width, 3)"
+        )
+    if labels is None or labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
+        found = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
+        raise UserError(
+            f"{path}: {name}_labels is {found}; wanted is one whole number for each of the {len(images)} images (data "
+            "with several labels per image are not supported)"
+        )
+    return images, labels.reshape(-1).astype(np.int64)

@@ -1,0 +1,119 @@
+"""Texts in a table: CSV, TSV, JSON, JSON lines or parquet."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from variability.advice import FETCH_AGAIN
+from variability.data.datasets import Dataset, Examples, _text_tables
+from variability.data.datasets._files import PARTITION_WORDS, bring
+from variability.errors import Problem, UserError
+from variability.io import tabular
+from variability.io.mirrors import find_file, missing_file
+
+
+class TextTable(Dataset):
+    """One file, or a folder with a file for each of train, validation (val, dev) and test.
+
+    ``partition``: column of a single file that says which of them a row belongs to; without it the workflow splits.
+    """
+
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "path": {"type": "string", "description": "the file, or its name in a mirror; or a folder"},
+        "url": {"type": "string", "description": "where to fetch the file; wants sha256"},
+        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
+        "partition": {"type": "string", "description": "column that says train, validation or test"},
+        **tabular.QUOTES,
+        **_text_tables.OPTIONS,
+    }
+    MODALITY: ClassVar[str] = "text"
+    KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
+
+    def kinds(self) -> tuple[str, ...]:
+        return _text_tables.kinds(self.options)
+
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
+        options = self.options
+        yield from _text_tables.check(options)
+        if ("path" in options) == ("url" in options):
+            yield Problem("", "give either path (a file, its name in a mirror, or a folder) or url")
+            return
+        if "url" in options and "sha256" not in options:
+            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+        if "path" in options and Path(options["path"]).is_dir():
+            if not _files(Path(options["path"])):
+                yield Problem("path", f"{options['path']} has no {_named('train')}")
+            if "partition" in options:
+                yield Problem("partition", "the files of a folder say by their names what they are; take it out")
+            return
+        key = "url" if "url" in options else "path"
+        if Path(self._name).suffix not in _text_tables.SUFFIXES:
+            yield Problem(key, f"{self._name!r} is none of {', '.join(_text_tables.SUFFIXES)}")
+        yield from tabular.check_quotes(options, self._name)
+        if key == "path":
+            path = find_file(options["path"], mirrors)
+            yield from (
+                [Problem("path", missing_file(options["path"], mirrors))] if path is None else self._columns(path)
+            )
+
+    def _columns(self, path: Path) -> Iterator[Problem]:
+        """Which columns a table lacks; what a list of records has, reading it all tells."""
+        if path.suffix in tabular.SUFFIXES:
+            usual = {"text": "text", "text_pair": None, "label": "label", "partition": None}
+            named = {role: self.options.get(role, name) for role, name in usual.items()}
+            wanted = {role: name for role, name in named.items() if name is not None}
+            yield from tabular.check_columns(path, wanted, self.options.get("quotes"))
+
+    def is_remote(self) -> bool:
+        return self.local_source() is None
+
+    def local_source(self) -> Path | None:
+        path = Path(self.options["path"]) if "path" in self.options else None
+        return path if path and path.exists() else None
+
+    def download(self, folder: Path, fetcher) -> None:
+        checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
+        bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
+
+    def load(self, folder: Path | None) -> Examples:
+        path = self.local_source() or folder / self._name
+        quotes = self.options.get("quotes")
+        if path.is_dir():
+            parts = [(file, partition, _text_tables.read(file, quotes)) for partition, file in _files(path).items()]
+            return _text_tables.examples(parts, self.options)
+        try:
+            table = _text_tables.read(path, quotes)
+        except UserError as error:
+            raise error if self.local_source() else UserError(f"{error}; {FETCH_AGAIN}") from error
+        found = _text_tables.examples([(path, "", table)], self.options)
+        column = self.options.get("partition")
+        if column is None:
+            return found
+        if column not in table:
+            raise UserError(f"{path} has no column {column!r} for partition; it has {', '.join(table)}")
+        said = [PARTITION_WORDS.get(str(each).lower()) for each in table[column]]
+        if None in said:
+            raise UserError(f"{path}: {column} is {table[column][said.index(None)]!r}, not train, validation or test")
+        return Examples(found.labels, found.class_names, np.array(said), found.read)
+
+    @property
+    def _name(self) -> str:
+        return Path(urlsplit(self.options["url"]).path if "url" in self.options else self.options["path"]).name
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The file of each partition, where a training file is among them."""
+    suffixes = _text_tables.SUFFIXES
+    found = {}
+    for path in sorted(folder.iterdir()):
+        partition = PARTITION_WORDS.get(path.stem.lower())
+        if partition and path.suffix in suffixes:
+            found.setdefault(partition, path)
+    return found if "train" in found else {}
+
+
+def _named(stem: str) -> str:
+    return " or ".join(f"{stem}{suffix}" for suffix in _text_tables.SUFFIXES)

@@ -1,0 +1,60 @@
+"""Images of one size."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import numpy as np
+
+from variability.data.modalities import Modality
+from variability.io.files import replacing
+
+_BLOCK = 256
+
+
+class Image(Modality):
+    """``size``: side in pixels; ``color``: rgb or grey. Stored as uint8 (n, channels, size, size)."""
+
+    DEFAULTS: ClassVar[dict[str, Any]] = {"color": "rgb"}
+    REQUIRED: ClassVar[tuple[str, ...]] = ("size",)
+    FEED: ClassVar[str] = "variability.data.modalities._images"
+    AUGMENTED: ClassVar[bool] = True
+
+    def write(self, path, examples, rows, label, threads):
+        from tqdm import tqdm
+
+        from variability.io import image_files
+
+        size, color = self.options["size"], self.options["color"]
+        channels = 1 if color == "grey" else 3
+        with replacing(path) as aside:
+            shape = (len(rows), channels, size, size)
+            stored = np.lib.format.open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape)
+
+            def write(start: int) -> int:
+                block = rows[start : start + _BLOCK]
+                for place, row in enumerate(block, start):
+                    stored[place] = image_files.fit(examples.read(int(row)), size, color)
+                return len(block)
+
+            interval = 0.2 if sys.stderr.isatty() else 30.0
+            with (
+                ThreadPoolExecutor(threads) as pool,
+                tqdm(desc=label, total=len(rows), unit="image", file=sys.stderr, mininterval=interval, delay=2) as bar,
+            ):
+                futures = [pool.submit(write, start) for start in range(0, len(rows), _BLOCK)]
+                try:
+                    for future in futures:
+                        bar.update(future.result())
+                finally:
+                    pool.shutdown(cancel_futures=True)
+            stored.flush()
+        return {"channels": channels, "size": size}
+
+    def trial(self, provider, facts):
+        import torch
+
+        side = provider.preprocess(facts["size"])["size"]
+        return torch.zeros(2, 3, side, side).contiguous(memory_format=torch.channels_last)

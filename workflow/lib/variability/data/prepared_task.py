@@ -1,0 +1,113 @@
+"""A task as ``prepare`` left it: examples, labels, and which of them train, validate and test."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from variability.advice import PREPARE_AGAIN
+from variability.data import kinds, modalities, splits
+from variability.errors import UserError
+from variability.io.files import read_json, sha256
+
+#: The files beside task.json, by the names of their checksums.
+FILES = {"inputs": "inputs.npy", "examples": "examples.parquet"}
+
+
+@dataclass(frozen=True)
+class PreparedTask:
+    """Opened lazily: examples stay on disk until they are indexed.
+
+    path: its task.json. kind: what its labels are. modality: what its examples are. class_names: in label order.
+    facts: of the examples, as the modality wrote them down. target: facts of the labels, see ``kinds.Kind.facts``.
+    split: the config's ``split``. counts: examples per split (of the task's own draw, if runs resample).
+    """
+
+    path: Path
+    kind: str
+    modality: str
+    class_names: list[str]
+    facts: dict[str, Any]
+    target: dict[str, Any]
+    split: dict[str, Any]
+    counts: dict[str, int]
+    sha256: dict[str, str]
+
+    @classmethod
+    def open(cls, task_json: Path) -> "PreparedTask":
+        """From the file task.json, beside which its data lie. Raises UserError naming the first that is gone."""
+        for path in (Path(task_json), *(Path(task_json).parent / file for file in FILES.values())):
+            if not path.is_file():
+                raise UserError(f"{path} is gone; {PREPARE_AGAIN}")
+        return cls(path=Path(task_json), **read_json(task_json))
+
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """The examples as the modality stored them, (n, ...), a read-only memory map."""
+        return np.load(self.path.parent / FILES["inputs"], mmap_mode="r", allow_pickle=False)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n,): int64 classes, or float64 numbers."""
+        return self._columns["label"]
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """int64 (n,): which examples are not independent of each other; None where all are."""
+        return self._columns.get("group")
+
+    @cached_property
+    def targets(self) -> kinds.Kind:
+        """What the labels are."""
+        return kinds.find(self.kind, self.target)
+
+    @cached_property
+    def examples(self) -> modalities.Modality:
+        """What the examples are."""
+        return modalities.find(self.modality)
+
+    @property
+    def example_ids(self) -> np.ndarray:
+        """int64 (n,): positions in the data set as shipped."""
+        return self._columns["example_id"]
+
+    def rows(self, split: str, seed: int) -> np.ndarray:
+        """Row numbers of a split, ascending int64.
+
+        split: train, validation or test. seed: the run's, from which training and validation are drawn if the task
+        resamples; otherwise they are the same for every run.
+        """
+        if split not in ("train", "validation", "test"):
+            raise ValueError(f"unknown split {split!r}")
+        names = self._columns["split"]
+        if self.split["resample"] and split != "test":
+            strata = self.targets.strata(self.labels, self.class_names)
+            partition = self._columns["partition"]
+            drawn = (self.split, strata[1], self.example_ids, seed, self.groups)
+            names = splits.redraw(strata[0], partition, names, *drawn)
+        return np.flatnonzero(names == split)
+
+    @property
+    def outputs(self) -> int:
+        """Units of the head that the task asks for."""
+        return self.targets.outputs(self.class_names, self.facts)
+
+    @property
+    def may_train(self) -> np.ndarray:
+        """(n,) bool: which rows some run trains on."""
+        return ~np.isin(self._columns["split"], ("validation", "test"))
+
+    def verify(self) -> None:
+        """Compares the files with their checksums; raises UserError naming the first that differs."""
+        for name, file in FILES.items():
+            path = self.path.parent / file
+            if not path.is_file() or sha256(path) != self.sha256[name]:
+                raise UserError(f"{path} is not the file that was prepared; {PREPARE_AGAIN}")
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        table = pq.read_table(self.path.parent / FILES["examples"])
+        return {name: table[name].to_numpy() for name in table.column_names}

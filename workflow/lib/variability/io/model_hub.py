@@ -1,0 +1,112 @@
+"""Where a model's files lie: in a folder, a mirror, an installed package, or on the model hub.
+
+A hub's repository is a folder at a revision. Its files are listed and fetched over plain HTTP, without its client
+library, so that they go through the same checks, mirrors and cache as all else that is fetched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from variability.errors import UserError
+from variability.io.files import read_json
+
+#: Says where the hub is, as for the hub's own client.
+ENDPOINT = "HF_ENDPOINT"
+PACKAGE = "package:"
+_DEFAULT_ENDPOINT = "https://huggingface.co"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name may be that of a repository of the hub: organisation/name."""
+    return _HUB_ID.fullmatch(name) is not None
+
+
+def local_folder(name: str, mirrors: Sequence[Path]) -> Path | None:
+    """The folder that a name means: an installed package's, one as named from the working directory, or in a mirror.
+
+    name: ``package:module/folder``, a path, or a hub's id. In a mirror it is the end of a folder's path, at any depth,
+    so that a copy of a hub's repository is found by its id. None where there is none.
+    """
+    if name.startswith(PACKAGE):
+        return _in_package(name)
+    if Path(name).is_dir():
+        return Path(name)
+    if Path(name).is_absolute() or ".." in Path(name).parts or re.search(r"[*?\[]", name):
+        return None
+    found = (path.parent for mirror in mirrors for path in sorted(mirror.rglob(f"{name}/config.json")))
+    return next(found, None)
+
+
+def package_of(name: str) -> str:
+    """The module that ``package:module/folder`` names."""
+    return name.removeprefix(PACKAGE).partition("/")[0]
+
+
+def folders_of_package(name: str) -> list[str]:
+    """Folders of models in the package of ``package:module/folder``; none where it is not installed."""
+    found = (path.parent.relative_to(root) for root in _roots(name) for path in sorted(root.rglob("config.json")))
+    return [folder.as_posix() for folder in found]
+
+
+def _in_package(name: str) -> Path | None:
+    below = name.removeprefix(PACKAGE).partition("/")[2]
+    return next((path for root in _roots(name) if (path := root / below).is_dir()), None)
+
+
+def _roots(name: str) -> list[Path]:
+    spec = find_spec(package_of(name)) if package_of(name).isidentifier() else None
+    return [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
+
+
+class Folder:
+    """Files of a model in a folder on this machine."""
+
+    def __init__(self, name: str, folder: Path):
+        self._folder = folder
+        self.facts: dict[str, Any] = {"source": name}
+        if name.startswith(PACKAGE):
+            with suppress(PackageNotFoundError):
+                self.facts["version"] = version(package_of(name))
+        self.files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+    def bring(self, file: str, target: Path, fetcher: Any) -> None:
+        """Copies a file."""
+        fetcher.fetch((self._folder / file).absolute().as_uri(), target)
+
+
+class Repository:
+    """Files of a hub's repository at a revision: a commit, or a tag or branch, which is resolved to one."""
+
+    def __init__(self, name: str, revision: str, fetcher: Any, folder: Path):
+        self._root = f"{os.environ.get(ENDPOINT, _DEFAULT_ENDPOINT).rstrip('/')}"
+        self._name = name
+        listing = folder / ".repository.json"
+        url = f"{self._root}/api/models/{name}/revision/{quote(revision, safe='')}?blobs=true"
+        fetcher.fetch(url, listing, mirrored=False)
+        try:
+            about = read_json(listing)
+            self._commit, entries = str(about["sha"]), about["siblings"]
+            self._sha256 = {each["rfilename"]: (each.get("lfs") or {}).get("sha256") for each in entries}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{url} is not the listing of a repository: {type(error).__name__}: {error}") from error
+        finally:
+            listing.unlink(missing_ok=True)
+        self.files = set(self._sha256)
+        licence = (about.get("cardData") or {}).get("license")
+        self.facts = {"source": f"{self._root}/{name}", "commit": self._commit, "license": licence}
+
+    def bring(self, file: str, target: Path, fetcher: Any) -> None:
+        """Fetches a file of the commit; large ones are compared with the checksum that the hub states."""
+        checksum = self._sha256[file]
+        url = f"{self._root}/{self._name}/resolve/{self._commit}/{quote(file)}"
+        fetcher.fetch(url, target, f"sha256:{checksum}" if checksum else None, mirrored=checksum is not None)

@@ -1,0 +1,135 @@
+"""Sequential recommenders: the transformers of the library transformers, with items as tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from variability.advice import suggest
+from variability.errors import Problem, UserError
+from variability.models.providers import Provider
+from variability.models.weight_files import read_tensors, weights_kind
+
+ARCHITECTURES = {"bert4rec": "bert", "sasrec": "gpt"}
+#: What is new with a catalogue, and what a task may have no use for.
+_OWN, _HIDDEN = "catalogue.", "hidden"
+
+
+class Sequential(Provider):
+    """``bert4rec``: a bidirectional body (BERT's), trained to tell hidden items (Sun et al., CIKM 2019). ``sasrec``: a
+    causal one (GPT-2's), trained to tell each next item (Kang and McAuley, ICDM 2018). Both by the cross-entropy over
+    the whole catalogue.
+
+    An item's vector is both its token and its output weights, so the head is the catalogue: what a new one asks for.
+    The body and its positions are the backbone.
+    """
+
+    MODALITY: ClassVar[str] = "interactions"
+    KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
+    EXTRA: ClassVar[str | None] = "transformers"
+    NEEDS: ClassVar[tuple[str, ...]] = ("transformers",)
+    PACKAGES: ClassVar[tuple[str, ...]] = ("transformers",)
+    HAS_PREFIX: ClassVar[bool] = False
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "hidden_size": {"type": "integer", "minimum": 1, "default": 64},
+        "layers": {"type": "integer", "minimum": 1, "default": 2},
+        "heads": {"type": "integer", "minimum": 1, "default": 2},
+        "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.1},
+        "mask_probability": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 1,
+            "default": 0.2,
+            "description": "share of the items that bert4rec hides in training",
+        },
+        "items": {
+            "enum": ["new", "shared"],
+            "default": "new",
+            "description": "whether the vectors of the items are drawn anew, or come with the weights where there are "
+            "any, which wants the very catalogue that these were pretrained on",
+        },
+    }
+
+    def check(self) -> Iterator[Problem]:
+        name, given = self.model["architecture"], self.model.get("options", {})
+        if name not in ARCHITECTURES:
+            known = list(ARCHITECTURES)
+            yield Problem("architecture", f"there is no sequential recommender {name!r}; {suggest(name, known)}")
+        if self._options["hidden_size"] % self._options["heads"]:
+            size, heads = self._options["hidden_size"], self._options["heads"]
+            yield Problem("options.hidden_size", f"{size} cannot be divided among {heads} heads")
+        if "mask_probability" in given and name == "sasrec":
+            yield Problem("options.mask_probability", "is for bert4rec: sasrec hides nothing; take it out")
+        kind = weights_kind(self.model["weights"])
+        if kind == "named":
+            yield Problem("weights", "there are no releases of it; give pretrain:<name>, a file, or none")
+        if self.model.get("preprocess"):
+            yield Problem("preprocess", "is for images; take it out")
+
+    def masking(self, facts: dict[str, Any]) -> float | None:
+        """Share of the items that training hides; None where it hides none."""
+        hides = self.model["architecture"] == "bert4rec" and facts["target"] == "next_item"
+        return self._options["mask_probability"] if hides else None
+
+    def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
+        raise UserError(f"there are no releases of {self.model['architecture']}")
+
+    def convert(self, source: Path) -> dict[str, Any]:
+        return read_tensors(source)[0]
+
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
+        from variability import seeding
+        from variability.models.networks import Network
+        from variability.models.providers import _recommender
+
+        make, ranks = getattr(_recommender, ARCHITECTURES[self.model["architecture"]]), facts["target"] == "next_item"
+        with seeding.backbone(seed).torch_global():
+            body, *chains = make(self._options, facts["max_length"])
+            carried = weights is not None and self._options["items"] == "shared"
+            catalogue = _recommender.Catalogue(facts["items"], self._options["hidden_size"], ranks, carried)
+            module = _recommender.Recommender(body, catalogue, self.masking(facts) is not None)
+        if weights is not None:
+            self._load(module, weights)
+        blocks, parts = ([f"body.{name}" for name in chain] for chain in chains)
+        network = Network(module, "catalogue", blocks, [*parts, "catalogue"])
+        self.draw_head(network, seed)
+        return network
+
+    def draw_head(self, network, seed):
+        network.module.catalogue.draw(seed)
+
+    def input_spec(self, facts):
+        return {key: facts[key] for key in ("max_length", "exclude_seen")} | {"masking": self.masking(facts)}
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        defaults = {name: schema["default"] for name, schema in self.OPTIONS.items()}
+        return defaults | self.model.get("options", {})
+
+    def _load(self, module, path: Path) -> None:
+        """Takes the backbone from a file, and the vectors of the items where they are shared."""
+        tensors, _ = read_tensors(path)
+        wanted = {
+            name
+            for name in module.state_dict()
+            if not name.startswith(_OWN) or (name == f"{_OWN}weight" and self._options["items"] == "shared")
+        }
+        if _HIDDEN in wanted - tensors.keys():
+            # Pretrained on ratings nothing was hidden. As the backbone, it is for every seed the same.
+            tensors[_HIDDEN] = module.hidden.detach() * 0
+        there = {name for name in tensors if not name.startswith(_OWN)} - {_HIDDEN}
+        shapes = module.state_dict()
+        differing = sorted(
+            name
+            for name in wanted | there
+            if name not in tensors or name not in shapes or tensors[name].shape != shapes[name].shape
+        )
+        if differing:
+            raise UserError(
+                f"{path} does not fit {self.model['architecture']} with these options: {len(differing)} tensors are "
+                f"missing, unexpected or of another shape, the first is {differing[0]!r}. Its architecture, "
+                "hidden_size, layers and interactions.max_length have to be the same (and its items, where they are "
+                "shared)"
+            )
+        module.load_state_dict({name: tensors[name] for name in wanted}, strict=False)

@@ -1,0 +1,204 @@
+"""Networks of timm (PyTorch Image Models), by name."""
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from variability import seeding
+from variability.advice import suggest
+from variability.errors import Problem, UserError
+from variability.io import model_hub
+from variability.models.providers._images import NamedImageProvider
+from variability.models.providers._timm_source import Release, architectures, option_names, releases
+from variability.models.weight_files import read_tensors
+
+_NOT_OPTIONS = {
+    "num_classes": "the task decides the number of classes",
+    "in_chans": "images have three channels",
+    "pretrained": "weights stands beside options",
+    "pretrained_cfg": "weights stands beside options",
+    "pretrained_cfg_overlay": "weights and preprocess stand beside options",
+    "checkpoint_path": "a file stands under weights",
+    "cache_dir": "downloads are kept by the workflow",
+    "features_only": "a network needs its head",
+    "device": "the workflow chooses the device",
+    "dtype": "precision stands in the recipe",
+}
+#: Any number: the head is replaced.
+_CLASSES = 1000
+#: What timm and torch raise for options that do not go together.
+_REFUSALS = (TypeError, ValueError, AssertionError, KeyError, RuntimeError, AttributeError)
+_READ = (".safetensors", ".pth", ".bin")
+_ON_THE_HUB = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin")
+
+
+class Timm(NamedImageProvider):
+    """``options`` are keyword arguments of ``timm.create_model``, e.g. ``pad_type`` or ``img_size``."""
+
+    EXTRA: ClassVar[str | None] = "timm"
+    NEEDS: ClassVar[tuple[str, ...]] = ("timm",)
+    PACKAGES: ClassVar[tuple[str, ...]] = ("timm",)
+
+    def check(self) -> Iterator[Problem]:
+        known, name = architectures(), self.model["architecture"]
+        base, _, tag = name.partition(".")
+        if not known:
+            yield Problem("provider", "timm is not installed here; `make .venv/.timm` installs it")
+        elif base in known and tag:
+            yield Problem("architecture", f"{tag!r} is a release: write architecture: {base} and weights: {tag}")
+        elif name not in known:
+            yield Problem("architecture", f"timm has no network {name!r}; {suggest(name, list(known))}")
+        elif (heads := len(self._release.classifiers)) != 1:
+            how = f"gives its outputs by {heads} layers" if heads else "has no layer that gives classes"
+            yield Problem("architecture", f"{name} {how}; networks with one such layer are supported")
+        else:
+            yield from self._check_weights()
+            if self.model.get("options"):
+                yield from self.option_problems(sorted(option_names(name) - set(_NOT_OPTIONS)), _NOT_OPTIONS)
+            yield from self.size_problems()
+
+    def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
+        said = self._configuration()
+        facts = {"release": self.model["weights"]}
+        facts |= {key: getattr(said, key) for key in ("license", "origin_url") if getattr(said, key)}
+        if said.hf_hub_id:
+            repository, _, revision = said.hf_hub_id.partition("@")
+            local = model_hub.local_folder(repository, fetcher.mirrors)
+            place = (
+                model_hub.Folder(repository, local)
+                if local
+                else model_hub.Repository(repository, revision or "main", fetcher, folder)
+            )
+            listed = (said.hf_hub_filename, *_ON_THE_HUB)
+            chosen = next((name for name in listed if name and name in place.files and name.endswith(_READ)), None)
+            if chosen is None:
+                raise UserError(f"{repository} on the hub has no weights that are read: {', '.join(_ON_THE_HUB)}")
+            target = folder / chosen
+            place.bring(chosen, target, fetcher)
+            return target, place.facts | facts
+        target = folder / said.url.rpartition("/")[2]
+        # As torch.hub has it: the first digits of the file's SHA-256.
+        digits = re.search(r"-([0-9a-f]{8,})\.pth$", target.name)
+        fetcher.fetch(said.url, target, f"sha256:{digits[1]}" if digits else None)
+        return target, {"source": said.url} | facts
+
+    def convert(self, source: Path) -> dict[str, Any]:
+        module = self._construct(seed=0)
+        tensors, versions = read_tensors(source)
+        try:
+            return self._load(module, source, tensors, versions)
+        except UserError as error:
+            # Of another origin, or for images of another size: timm knows how to translate many of them.
+            translated = self._translated(tensors)
+            if translated is None:
+                raise error
+            return translated
+
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
+        from variability.models.networks import attach_head
+
+        module = self._construct(seed)
+        if self._head not in dict(module.named_modules()):
+            raise UserError(f"timm's {self.model['architecture']} has no classifier, but features alone; take another")
+        if weights is not None:
+            self._load(module, weights, *read_tensors(weights))
+        return attach_head(module, outputs, seed, self._head)
+
+    def fixed_size(self) -> tuple[int, str] | None:
+        options, release = self.model.get("options", {}), self._release
+        if options.get("dynamic_img_size"):
+            return None
+        if "img_size" in options:
+            size = options["img_size"]
+            return (size[0] if isinstance(size, list) else size), "options.img_size"
+        return (release.side, "its positions are learnt; options.img_size asks for others") if release.fixed else None
+
+    def released_preprocess(self) -> dict[str, Any]:
+        said = self._configuration()
+        fixed = self.fixed_size()
+        size = fixed[0] if fixed else said.input_size[-1]
+        return {
+            "size": size,
+            "resize": math.floor(size / said.crop_pct),
+            "mean": list(said.mean),
+            "std": list(said.std),
+            "interpolation": said.interpolation,
+        }
+
+    @property
+    def _tag(self) -> str:
+        """The configuration that a network is built by: its release's, else the first of those with weights."""
+        known = releases(self.model["architecture"])
+        if self.weights_kind == "named":
+            return self.model["weights"]
+        return next((tag for tag, release in known.items() if release.has_weights), next(iter(known), ""))
+
+    @property
+    def _name(self) -> str:
+        return ".".join(filter(None, (self.model["architecture"], self._tag)))
+
+    @property
+    def _release(self) -> Release:
+        known = releases(self.model["architecture"])
+        # What the source does not spell out is left to the job.
+        return known.get(self._tag) or next(iter(known.values()), Release(224, False, True, False, ("head",)))
+
+    @property
+    def _head(self) -> str:
+        return self._release.classifiers[0]
+
+    def _configuration(self):
+        from timm.models import get_pretrained_cfg
+
+        return get_pretrained_cfg(self._name)
+
+    def _check_weights(self) -> Iterator[Problem]:
+        architecture, tag = self.model["architecture"], self.model["weights"]
+        known = releases(architecture)
+        if self.weights_kind != "named" or not known:
+            return
+        offered = [name for name, release in known.items() if release.has_weights and name]
+        if tag not in offered:
+            hint = suggest(tag, [*offered, "none"])
+            yield Problem("weights", f"timm has no release {tag!r} of {architecture}; {hint}")
+        elif known[tag].foreign:
+            yield Problem("weights", f"{tag} is in the format of another framework; save it as .safetensors yourself")
+
+    def _construct(self, seed: int, classes: int = _CLASSES, **more: Any):
+        """The module with a head of some number of classes, all of it drawn from the seed."""
+        import timm
+
+        for problem in self.check():
+            raise UserError(f"models: {problem}")
+        options = self.model.get("options", {})
+        try:
+            with seeding.backbone(seed).torch_global():
+                return timm.create_model(self._name, num_classes=classes, **options, **more)
+        except _REFUSALS as error:
+            raise UserError(
+                f"timm cannot build {self.model['architecture']} with options {options}: {error}; correct the model's "
+                "options"
+            ) from error
+
+    def _load(self, module, path: Path, tensors: dict[str, Any], versions: dict[str, Any]) -> dict[str, Any]:
+        from variability.models.strict_loading import load_strictly
+
+        said = f"{path} does not fit timm's {self.model['architecture']}"
+        remedy = "Correct the model's architecture or options"
+        return load_strictly(module, self._head, tensors, versions, said, lambda: remedy)
+
+    def _translated(self, tensors: dict[str, Any]) -> dict[str, Any] | None:
+        """The state dict of a network that timm loads the tensors into, None if they do not fit all the same."""
+        weight = tensors.get(f"{self._head}.weight")
+        given = {"state_dict": tensors, "custom_load": False}
+        if self.weights_kind == "named":
+            classes = self._configuration().num_classes
+        else:
+            classes = 0 if weight is None else len(weight)
+            given |= {"num_classes": classes, "label_offset": 0}
+        try:
+            return self._construct(0, classes, pretrained=True, pretrained_cfg_overlay=given).state_dict()
+        except UserError:
+            return None

@@ -1,0 +1,160 @@
+"""Classification networks of torchvision, by name."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from variability import seeding
+from variability.advice import suggest
+from variability.errors import Problem, UserError
+from variability.models.providers._images import NamedImageProvider
+from variability.models.providers._torchvision_source import Architecture, architectures
+from variability.models.weight_files import read_tensors
+
+_NOT_OPTIONS = {
+    "num_classes": "the task decides the number of classes",
+    "weights": "weights stands beside options",
+    "progress": "downloads report by themselves",
+    "aux_logits": "auxiliary classifiers are not used",
+}
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+_NOT_PARAMETERS = (
+    "running_mean",
+    "running_var",
+    "num_batches_tracked",
+    "relative_position_index",
+    "relative_coords_table",
+)
+
+
+class Torchvision(NamedImageProvider):
+    """``options`` are the keyword arguments of the architecture's constructor, e.g. ``width_mult``."""
+
+    PACKAGES: ClassVar[tuple[str, ...]] = ("torchvision",)
+
+    def check(self) -> Iterator[Problem]:
+        known, name = architectures(), self.model["architecture"]
+        if not known:
+            yield Problem("provider", "torchvision is not installed here; install the project's environment (envs/)")
+        elif name not in known:
+            yield Problem("architecture", f"torchvision has no classification network {name!r}; {suggest(name, known)}")
+        else:
+            yield from self._check_weights(known[name])
+            options = [each for each in known[name].options() if each not in _NOT_OPTIONS]
+            yield from self.option_problems(options, _NOT_OPTIONS)
+            yield from self.size_problems()
+
+    def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
+        release = self._release()
+        target = folder / release.url.rpartition("/")[2]
+        # torchvision's file names end in the first digits of the file's SHA-256.
+        digits = re.search(r"-([0-9a-f]{8,})\.pth$", target.name)
+        fetcher.fetch(release.url, target, f"sha256:{digits[1]}" if digits else None)
+        facts = {key: release.meta[key] for key in ("license", "recipe") if key in release.meta}
+        return target, {"source": release.url, "release": release.name} | facts
+
+    def convert(self, source: Path) -> dict[str, Any]:
+        module = self._construct(seed=0, random=False)
+        return self._load(module, source)
+
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
+        from variability.models.networks import attach_head
+
+        module = self._construct(seed, random=weights is None)
+        if weights is not None:
+            self._load(module, weights)
+        return attach_head(module, outputs, seed)
+
+    def _known(self) -> Architecture:
+        for problem in self.check():
+            raise UserError(f"models: {problem}")
+        return architectures()[self.model["architecture"]]
+
+    def _check_weights(self, architecture: Architecture) -> Iterator[Problem]:
+        name = self.model["weights"]
+        if self.weights_kind == "named" and name not in architecture.releases:
+            known = [*architecture.releases, "none"]
+            message = f"torchvision has no release {name!r} of {self.model['architecture']}; {suggest(name, known)}"
+            yield Problem("weights", message)
+
+    def fixed_size(self) -> tuple[int, str] | None:
+        architecture, weights = architectures()[self.model["architecture"]], self.model["weights"]
+        if architecture.size_option is None:
+            return None
+        if self.weights_kind == "named":
+            return (
+                (architecture.trained_at[weights], f"release {weights}") if weights in architecture.trained_at else None
+            )
+        size = self.model.get("options", {}).get(architecture.size_option, 224)
+        return size[0] if isinstance(size, list) else size, f"options.{architecture.size_option}"
+
+    def least_size(self) -> int:
+        return architectures()[self.model["architecture"]].min_size
+
+    def released_preprocess(self) -> dict[str, Any]:
+        transforms = self._release().transforms()
+        return {
+            "size": transforms.crop_size[0],
+            "resize": transforms.resize_size[0],
+            "mean": list(transforms.mean),
+            "std": list(transforms.std),
+            "interpolation": transforms.interpolation.value,
+        }
+
+    def _release(self):
+        from torchvision.models import get_model_weights
+
+        return get_model_weights(self.model["architecture"])[self._known().releases[self.model["weights"]]]
+
+    def _construct(self, seed: int, random: bool):
+        """The module with the constructor's own number of classes. random: its weights stay as drawn from the seed."""
+        from torchvision.models import get_model
+
+        architecture, options = self._known(), dict(self.model.get("options", {}))
+        if "aux_logits" in architecture.parameters:
+            options["aux_logits"] = False
+        if "init_weights" in architecture.parameters:
+            options.setdefault("init_weights", random)
+        if self.weights_kind == "named":
+            # What the builders of torchvision do when they are given a release: inception_v3 and googlenet came from
+            # TensorFlow and rescale their normalised input, positions are learnt for the release's image size.
+            if "transform_input" in architecture.parameters:
+                options.setdefault("transform_input", True)
+            if architecture.size_option:
+                side, _ = self.fixed_size()
+                options.setdefault(
+                    architecture.size_option, side if architecture.size_option == "image_size" else (side, side)
+                )
+        try:
+            with seeding.backbone(seed).torch_global():
+                return get_model(self.model["architecture"], weights=None, **options)
+        except (TypeError, ValueError, AssertionError) as error:
+            raise UserError(
+                f"torchvision cannot build {self.model['architecture']} with options "
+                f"{self.model.get('options', {})}: {error}; correct the model's options"
+            ) from error
+
+    def _load(self, module, path: Path) -> dict[str, Any]:
+        """Loads a file of the whole network strictly, see ``load_strictly``."""
+        from variability.models.networks import find_head
+        from variability.models.strict_loading import load_strictly
+
+        read, versions = read_tensors(path)
+        tensors = {_current_name(name): tensor for name, tensor in read.items() if not name.startswith(_AUXILIARY)}
+        said = f"{path} does not fit torchvision's {self.model['architecture']}"
+        return load_strictly(module, find_head(module), tensors, versions, said, lambda: _owner(read))
+
+
+def _current_name(name: str) -> str:
+    """DenseNet's released files have names of before PyTorch forbade dots in them."""
+    return re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.", r"\1\2.", name)
+
+
+def _owner(tensors: dict[str, Any]) -> str:
+    """The sentence that names the architectures with as many parameters."""
+    count = sum(each.numel() for name, each in tensors.items() if not name.endswith(_NOT_PARAMETERS))
+    same = [name for name, architecture in architectures().items() if count in architecture.sizes]
+    if same:
+        return f"By its {count:,} parameters it may be of {' or '.join(same)}: correct the model's architecture"
+    return "Correct the model's architecture or options"

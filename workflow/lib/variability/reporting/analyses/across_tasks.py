@@ -1,0 +1,168 @@
+"""Whether candidates differ over all tasks together, and which of them."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+
+CANDIDATE = ["model", "method"]
+FEWEST_CANDIDATES, FEWEST_TASKS = 3, 2
+COLUMNS = [
+    *("model", "method", "average_rank", "not_different_from", "n_tasks", "tasks", "n_candidates", "n", "n_failed"),
+    *(
+        "chi2",
+        "chi2_ties",
+        "f",
+        "p",
+        "p_permutation",
+        "p_floor",
+        "cd",
+        "estimator",
+        "interval",
+        "level",
+        "ddof",
+        "scope",
+        "note",
+    ),
+]
+
+
+class AcrossTasks(Analysis):
+    """Ranks of the candidates (model and method), averaged over tasks; rank 1 is the best mean, ties share theirs.
+
+    The unit is the task: each gives one rank per candidate, that of its mean over the completed runs (primary metric,
+    test split, after fine-tuning), however many runs there are. chi2: Friedman's as in Demsar (2006, sect. 3.2.2),
+    without regard to ties; chi2_ties: corrected for them; f and p: Iman & Davenport (1980), of the corrected one. Where
+    all tasks rank alike f has no bound, and p is the exact probability of that. p_permutation: the same statistic with
+    ranks shuffled within tasks (Monte Carlo), which also holds for few tasks, where p is far too small.
+    cd: Nemenyi's critical difference at 1 - level (as there): candidates whose average ranks lie less than that apart
+    are in not_different_from; that they are equal is not shown. Tasks are taken to be independent.
+
+    Every task must have every candidate. Until that is so, the candidate or task with the largest share of holes is
+    left out; at a draw the candidate, as long as three remain, and then the first by name. The note says which.
+    """
+
+    PRESUMES = ("tasks", "three")
+    CAPTION = (
+        "Candidates ranked by their mean on every task (1 is best), and the average rank over tasks. The Friedman test "
+        "(Iman and Davenport's F) asks whether they differ at all; two whose average ranks lie less than Nemenyi's "
+        "critical difference apart cannot be told from each other."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
+
+    def table(self, tables):
+        import pandas as pd
+
+        from variability.reporting import text_format
+        from variability.reporting.analyses import _cells
+
+        runs = text_format.shown(tables["runs"])
+        if runs.empty:
+            return pd.DataFrame(columns=COLUMNS)
+        marked = runs.assign(failed=_cells.failed(runs))
+        cells = marked.groupby(["task", *CANDIDATE]).agg(
+            n=("value", "count"), n_failed=("failed", "sum"), higher=("higher_is_better", "first")
+        )
+        # A candidate or task without any value is left out by pivoting, and has its row all the same.
+        means = runs.pivot_table(index="task", columns=CANDIDATE, values="value").reindex(
+            index=sorted(runs["task"].unique()), columns=cells.groupby(CANDIDATE).size().index
+        )
+        tasks, candidates = complete(means.notna().to_numpy())
+        kept = means.iloc[tasks, candidates]
+        counts = cells[["n", "n_failed"]]
+        counts = counts[counts.index.get_level_values("task").isin(kept.index)] if len(candidates) else counts
+        table = counts.groupby(CANDIDATE).sum().reindex(means.columns, fill_value=0)
+        table = table.assign(
+            n_tasks=len(tasks),
+            tasks="; ".join(kept.index) or "none",
+            n_candidates=len(candidates),
+            level=self.option("level"),
+        )
+        left_out = _left_out(means, tasks, candidates)
+        if len(candidates) < FEWEST_CANDIDATES or len(tasks) < FEWEST_TASKS:
+            note = _joined(
+                f"not estimable: needs {FEWEST_CANDIDATES} candidates and {FEWEST_TASKS} tasks, of which each has a "
+                f"value; there are {len(candidates)} and {len(tasks)}",
+                left_out,
+            )
+            table = table.assign(note=note)
+        else:
+            higher = cells["higher"].groupby("task").first().reindex(kept.index)
+            table = table.join(self._ranked(kept, higher)).assign(
+                note=lambda found: found["note"].where(found["average_rank"].notna(), "left out: no value on some task")
+            )
+            table["note"] = [_joined(note, left_out) for note in table["note"]]
+        table = table.assign(
+            estimator="average over tasks of the rank of the mean over completed runs",
+            interval="none; Nemenyi critical difference",
+            ddof=float("nan"),
+            scope=_cells.scope(runs),
+        )
+        table = table.reset_index().reindex(columns=COLUMNS)
+        return table.sort_values(["average_rank", *CANDIDATE], ignore_index=True)
+
+    def _ranked(self, means, higher):
+        """Rows of the candidates whose means (tasks, candidates) are complete; higher: of each task."""
+        import pandas as pd
+        from scipy import stats
+
+        from variability.stats import comparisons
+
+        level = self.option("level")
+        # Equal means of runs that were summed in another order differ in their last bits.
+        values = np.vectorize(lambda value: float(f"{value:.12g}"))(means.to_numpy())
+        turned = np.where(higher.to_numpy() == False, 1, -1)[:, None] * values  # noqa: E712
+        ranks = stats.rankdata(turned, axis=1)
+        test = comparisons.friedman(ranks)
+        average = ranks.mean(axis=0)
+        cd = comparisons.nemenyi_cd(*ranks.shape[::-1], level)
+        rng = self.generator("ranks", *means.index)
+        p_permutation, p_floor = comparisons.friedman_permutation(ranks, rng, self.option("resamples"))
+        notes = {
+            "all means are tied on every task": np.isnan(test.chi2_ties),
+            "all tasks rank alike: f has no bound, p is exact": np.isnan(test.f) and not np.isnan(test.chi2_ties),
+            "the Friedman test finds no difference at this level": p_permutation >= 1 - level,
+        }
+        return pd.DataFrame(
+            test._asdict()
+            | {
+                "p_permutation": p_permutation,
+                "p_floor": p_floor,
+                "average_rank": average,
+                "cd": cd,
+                "not_different_from": _near(average, cd, [f"{model} ({method})" for model, method in means.columns]),
+                "note": _joined(*(text for text, holds in notes.items() if holds)),
+            },
+            index=means.columns,
+        )
+
+
+def complete(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tasks and candidates (positions) that leave no hole in present (tasks, candidates); see ``AcrossTasks``."""
+    tasks, candidates = (np.arange(size) for size in present.shape)
+    while (holes := ~present[np.ix_(tasks, candidates)]).any():
+        of_task, of_candidate = holes.mean(axis=1), holes.mean(axis=0)
+        spare = len(candidates) > FEWEST_CANDIDATES
+        if of_candidate.max() > of_task.max() or (of_candidate.max() == of_task.max() and spare):
+            candidates = np.delete(candidates, of_candidate.argmax())
+        else:
+            tasks = np.delete(tasks, of_task.argmax())
+    return tasks, candidates
+
+
+def _near(average, cd, names):
+    apart = np.abs(average[:, None] - average)
+    near = (apart < cd - 1e-9) & ~np.eye(len(average), dtype=bool)
+    return ["; ".join(name for name, holds in zip(names, row, strict=True) if holds) or "none" for row in near]
+
+
+def _left_out(means, tasks, candidates):
+    names = [f"{model} ({method})" for model, method in means.columns.delete(candidates)]
+    names += [f"task {task}" for task in means.index.delete(tasks)]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"left out for holes: {', '.join(names[:4])}{more}" if names else ""
+
+
+def _joined(*notes):
+    return "; ".join(note for note in notes if note)

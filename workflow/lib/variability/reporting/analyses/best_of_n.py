@@ -1,0 +1,181 @@
+"""What the best of n runs is expected to score, and how much of that is only selection."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import RUN_CELL, Analysis
+
+#: How the n runs are drawn from the N there are.
+STATISTICS = {
+    "V": "V-statistic: n runs drawn with replacement (Dodge et al. 2019)",
+    "U": "U-statistic: n runs drawn without replacement (Tang et al. 2020)",
+}
+KEYS = [*RUN_CELL, "phase", "split", "metric", "primary"]
+VALUES = (
+    *("expected_best", "sd_best", "optimism"),
+    *("expected_test", "sd_test", "expected_validation", "optimism_validation"),
+)
+COLUMNS = [
+    *(*KEYS, "statistic", "best_of", "mean", *VALUES, "hours"),
+    *("n", "n_failed", "n_undefined", "estimator", "interval", "level", "ddof", "note"),
+]
+
+
+class BestOfN(Analysis):
+    """Expected best of n runs with other seeds, from the N completed runs of a cell, in two ways.
+
+    V (Dodge et al., EMNLP 2019, 'Show your work'): n runs drawn with replacement, the expected maximum of their
+    empirical distribution; too low on average. U (Tang et al., ACL 2020, 'Showing your work doesn't always
+    work'): the mean over all subsets of n of the N runs; unbiased, and at n = N nothing but the observed best. V varies
+    less and can be the nearer of the two (Dodge et al., Findings of EMNLP 2021).
+
+    expected_best: of the run with the best test value, which nobody can pick without looking at the test set; optimism
+    is how far it lies from the mean. expected_test: test value of the run with the best validation value (ties:
+    averaged), which is what selecting gains in truth. optimism_validation: how much more the selected run gains over
+    the mean on validation, where it was selected, than on test. sd_*: of such a result over draws of n runs; at n = N
+    U has only one draw and thus none. All values are in the metric's unit and sign; of a loss, the best is the least.
+    The runs count as draws from one distribution; failed ones are left out. best_of takes every n up to 20, and then
+    steps of about a tenth up to N.
+    """
+
+    CAPTION = (
+        "Expected test value of the best of n runs, picked on validation (what selecting gains) and picked on test "
+        "(what it seems to gain), with replacement (V) and without (U), and the hours that n runs take."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {}
+
+    def table(self, tables):
+        from variability.reporting.analyses import _cells
+
+        test, validation = _splits(tables["runs"])
+        cells = _cells.moments(test)
+        cells["seconds"] = _mean_seconds(test, cells)
+        both = test.merge(validation, on=[*RUN_CELL, "seed"], how="left", validate="one_to_one")
+        both = both[both["value"].notna()].merge(cells[[*RUN_CELL, "n"]], on=RUN_CELL)
+        parts = [_of_size(n, part) for n, part in both.groupby("n")]
+        parts += [_without_runs(cells[cells["n"] == 0])]
+        found = cells.drop(columns="primary").merge(_cells.stacked(parts), on=RUN_CELL, validate="one_to_many")
+        found = found.assign(phase="after", split="test", primary=True)
+        found["hours"] = found["best_of"] * found["seconds"] / 3600
+        found["estimator"] = found["statistic"].map(STATISTICS)
+        found["note"] = _reasons(found)
+        found = found.assign(interval="none", level="none", ddof=0)
+        return _cells.with_scope(found[COLUMNS], test)
+
+
+def _splits(runs):
+    """The primary metric after fine-tuning: all of its rows on test, and its values on validation."""
+    from variability.reporting import text_format
+
+    test = text_format.shown(runs).sort_values([*RUN_CELL, "seed"])
+    kept = runs["primary"].astype(bool) & (runs["phase"] == "after") & (runs["split"] == "validation")
+    return test, runs.loc[kept, [*RUN_CELL, "seed", "value"]].rename(columns={"value": "validation"})
+
+
+def _mean_seconds(test, cells):
+    import pandas as pd
+
+    # Of imported runs alone, the column may hold nothing but None.
+    seconds = pd.to_numeric(test["seconds"]).where(test["value"].notna())
+    known = test.assign(seconds=seconds).groupby(RUN_CELL)["seconds"].mean()
+    return cells[RUN_CELL].merge(known.reset_index(), on=RUN_CELL, how="left")["seconds"].to_numpy()
+
+
+def _of_size(n, runs):
+    """Rows of all cells that have n completed runs; the runs are sorted by cell."""
+    import pandas as pd
+
+    sign = np.where(runs["higher_is_better"].astype(bool), 1.0, -1.0).reshape(-1, n)
+    test, validation = (sign * runs[name].to_numpy(dtype=float).reshape(-1, n) for name in ("value", "validation"))
+    names, sign = runs[RUN_CELL].iloc[::n], sign[:, :1]
+    budgets = budgets_up_to(n)
+    parts = []
+    for statistic in STATISTICS:
+        weights = shares(n, budgets, statistic)
+        best, sd_best = _best(test, test, weights)
+        chosen, sd_chosen = _best(validation, test, weights)
+        seen, _ = _best(validation, validation, weights)
+        mean, mean_seen = best[:, :1], seen[:, :1]
+        found = {
+            "expected_best": sign * best,
+            "sd_best": sd_best,
+            "optimism": sign * (best - mean),
+            "expected_test": sign * chosen,
+            "sd_test": sd_chosen,
+            "expected_validation": sign * seen,
+            "optimism_validation": sign * ((seen - mean_seen) - (chosen - mean)),
+        }
+        if statistic == "U" or n == 1:
+            # There is one way only to draw them all.
+            sd_best[:, -1] = sd_chosen[:, -1] = np.nan
+        part = names.loc[names.index.repeat(len(budgets))].assign(statistic=statistic)
+        part["best_of"] = np.tile(budgets, len(names))
+        parts.append(part.assign(**{name: values.ravel() for name, values in found.items()}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def budgets_up_to(n: int) -> np.ndarray:
+    """1 to n: all up to 20, then steps of about a tenth, and n itself."""
+    found = list(range(1, min(n, 20) + 1))
+    while found[-1] < n:
+        found.append(min(n, round(found[-1] * 1.1)))
+    return np.array(found)
+
+
+def shares(n: int, budgets: np.ndarray, statistic: str) -> np.ndarray:
+    """(budgets, n): how often each of n runs, in ascending order, is the best of a draw of so many of them.
+
+    The best of k draws is among the lowest i runs with probability (i/n)^k with replacement, and C(i, k) / C(n, k)
+    without; what one more run adds to that is its share.
+    """
+    lowest = np.arange(n + 1)
+    if statistic == "V":
+        among = (lowest / n) ** budgets[:, None]
+    else:
+        product, kept = np.ones(n + 1), {}
+        for drawn in range(n):
+            product = product * np.maximum(lowest - drawn, 0) / (n - drawn)
+            kept[drawn + 1] = product
+        among = np.stack([kept[budget] for budget in budgets])
+    return np.diff(among, axis=1)
+
+
+def _best(key, value, weights):
+    """(cells, budgets): mean and SD of the value of the run with the largest key; NaN where a key is missing."""
+    middle = value.mean(axis=1, keepdims=True)
+    order = np.argsort(key, axis=1, kind="stable")
+    key, centred = (np.take_along_axis(array, order, axis=1) for array in (key, value - middle))
+    mean = _tied_means(key, centred) @ weights.T
+    variance = _tied_means(key, centred**2) @ weights.T - mean**2
+    known = ~np.isnan(key).any(axis=1, keepdims=True)
+    return np.where(known, middle + mean, np.nan), np.where(known, np.sqrt(np.maximum(variance, 0)), np.nan)
+
+
+def _tied_means(key, value):
+    """The value, averaged over neighbours in a row whose keys are equal."""
+    starts = np.ones(key.shape, dtype=bool)
+    starts[:, 1:] = key[:, 1:] != key[:, :-1]
+    group = np.cumsum(starts.ravel()) - 1
+    means = np.bincount(group, value.ravel()) / np.bincount(group)
+    return means[group].reshape(key.shape)
+
+
+def _without_runs(cells):
+    import pandas as pd
+
+    parts = [cells[RUN_CELL].assign(statistic=statistic, best_of=1) for statistic in STATISTICS]
+    return pd.concat(parts, ignore_index=True).assign(**dict.fromkeys(VALUES, np.nan))
+
+
+def _reasons(found):
+    from variability.reporting.analyses import _notes
+
+    some = found["n"] > 1
+    reasons = {
+        "no completed run": found["n"] == 0,
+        "a single run: nothing to choose from": found["n"] == 1,
+        "no validation value of every run to select by": some & found["expected_validation"].isna(),
+        "no interval: the bootstrap of a maximum covers too little (Tang et al. 2020)": some,
+    }
+    return _notes.notes(found, reasons)

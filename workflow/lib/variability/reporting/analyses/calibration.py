@@ -1,0 +1,157 @@
+"""Whether a network's confidence is the share of its predictions that are right, and how much that varies by seed."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import LEVEL, RUN_CELL, Analysis
+
+#: Scores of a run that metrics of the same names compute from its predictions.
+SCORES = ("brier", "nll")
+NO_PROBABILITIES = "no probabilities"
+COLUMNS = [
+    *(*RUN_CELL, "quantity", "bin", "bin_low", "bin_high", "confidence", "estimate", "sd", "low", "high", "min", "max"),
+    *("count", "count_min", "count_max", "n", "n_failed", "n_examples", "bins"),
+    *("estimator", "interval", "level", "ddof", "note"),
+]
+
+
+class Calibration(Analysis):
+    """Calibration of the predicted class on the test split after fine-tuning, told apart by ``quantity``.
+
+    ece: expected calibration error over ``bins`` bins of equal width, ((k-1)/bins, k/bins] (Guo et al. 2017, eq. 3).
+    brier, nll: as the metrics of these names. Each is reckoned for every run by itself; the estimate is the mean over
+    runs, with Student's t interval. bin: the reliability curve; the estimate is the share of right predictions in a
+    bin, averaged over the n runs that have examples there with equal weights, confidence their mean confidence, count
+    the mean number of examples per run. Examples are the same in all runs, so the spread is of the seed alone.
+
+    The ECE is biased upwards on few examples per bin, most so for well calibrated networks (Nixon et al. 2019;
+    Roelofs et al. 2022): compare it only at equal numbers of examples and bins.
+    """
+
+    NEEDS = ("runs", "predictions")
+    PRESUMES = ("probabilities",)
+    CAPTION = (
+        "Per cell: expected calibration error (equal-width bins), Brier score and NLL, as means over runs with t "
+        "intervals, and the reliability curve by bin. The ECE is biased upwards on small test sets."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "level": LEVEL,
+        "bins": {"type": "integer", "minimum": 2, "default": 15, "description": "bins of equal width over confidence"},
+    }
+
+    def table(self, tables):
+        import pandas as pd
+
+        from variability.reporting import text_format
+        from variability.reporting.analyses import _cells
+
+        runs, predictions = tables["runs"], tables["predictions"]
+        known = set(predictions.cells)
+        parts = []
+        for cell, rows in text_format.shown(runs).groupby(RUN_CELL, sort=False):
+            failed = int((rows["status"] != "completed").sum())
+            found, note = self._measured(predictions, cell) if cell in known else (None, "no predictions")
+            part = self._missing(note) if found is None else self._of(found)
+            parts.append(part.assign(**dict(zip(RUN_CELL, cell, strict=True)), n_failed=failed))
+        table = _cells.stacked(parts) if parts else pd.DataFrame(columns=COLUMNS)
+        table = table.assign(bins=self.option("bins"), level=self.option("level"), ddof=1)
+        return _cells.with_scope(table.reindex(columns=COLUMNS), runs)
+
+    def _measured(self, predictions, cell):
+        """What ``_measure`` says of every completed run, stacked over runs, or None and the reason."""
+        found = []
+        for run in predictions.runs(cell):
+            if run.probabilities is None:
+                return None, NO_PROBABILITIES
+            found.append(_measure(run, self.option("bins")))
+        if not found:
+            return None, "no completed run"
+        return {key: np.array([each[key] for each in found]) for key in found[0]}, None
+
+    def _missing(self, note):
+        import pandas as pd
+
+        rows = pd.DataFrame({"quantity": ["ece", *SCORES, "bin"], "n": 0, "note": note})
+        return rows.assign(estimator=_estimators(rows["quantity"]), interval="none")
+
+    def _of(self, found):
+        import pandas as pd
+
+        from variability.reporting.analyses import _notes
+        from variability.stats import intervals
+
+        rows = pd.concat([self._scores(found), self._curve(found)], ignore_index=True)
+        rows["low"], rows["high"] = intervals.t_interval(rows["estimate"], rows["sd"], rows["n"], self.option("level"))
+        rows["interval"] = np.where(rows["n"] < 2, "none", "t")
+        rows["estimator"] = _estimators(rows["quantity"])
+        reasons = {"no run has examples in this bin": rows["n"] == 0, "a single run: no spread": rows["n"] == 1}
+        return rows.assign(note=_notes.notes(rows, reasons))
+
+    def _scores(self, found):
+        import pandas as pd
+
+        examples = found["count"].sum(axis=1).mean()
+        rows = [_over_runs(found[name][:, None]) | {"quantity": [name]} for name in ("ece", *SCORES)]
+        return pd.concat([pd.DataFrame(row) for row in rows], ignore_index=True).assign(n_examples=examples)
+
+    def _curve(self, found):
+        import pandas as pd
+
+        bins, count = self.option("bins"), found["count"]
+        edges = np.arange(bins + 1) / bins
+        share, confidence = (_ratio(found[name], count) for name in ("right", "confidence"))
+        return pd.DataFrame(_over_runs(share)).assign(
+            quantity="bin",
+            bin=np.arange(1.0, bins + 1),
+            bin_low=edges[:-1],
+            bin_high=edges[1:],
+            confidence=_over_runs(confidence)["estimate"],
+            count=count.mean(axis=0),
+            count_min=count.min(axis=0),
+            count_max=count.max(axis=0),
+            n_examples=count.sum(axis=1).mean(),
+        )
+
+
+def _measure(run, bins):
+    """ECE and scores of a run, and (bins,): number of examples, of right ones, and the sum of their confidence."""
+    from variability import registry
+
+    confidence = run.probabilities.max(axis=1)
+    at = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    right = np.bincount(at, weights=run.y_pred == run.y_true, minlength=bins)
+    sure = np.bincount(at, weights=confidence, minlength=bins)
+    given = run.y_true, run.y_pred, run.probabilities
+    scores = {name: registry.find("metrics", name)().compute(*given)[name] for name in SCORES}
+    ece = np.abs(right - sure).sum() / len(at)
+    return scores | {"ece": ece, "count": np.bincount(at, minlength=bins), "right": right, "confidence": sure}
+
+
+def _ratio(total, count):
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def _over_runs(values):
+    """Moments down the columns of (runs, columns), of the values that there are."""
+    there = np.isfinite(values)
+    n = there.sum(axis=0)
+    low = np.where(there, values, np.inf).min(axis=0)
+    high = np.where(there, values, -np.inf).max(axis=0)
+    middle = _ratio(np.where(there, values, 0).sum(axis=0), n)
+    squares = np.square(np.where(there, values - middle, 0)).sum(axis=0)
+    sd = np.sqrt(_ratio(squares, np.maximum(n - 1, 0)))
+    # Free of the rounding of the mean: equal values have an SD of exactly 0.
+    sd = np.where((n > 1) & (low == high), 0.0, sd)
+    return {
+        "estimate": middle,
+        "sd": sd,
+        "min": np.where(n > 0, low, np.nan),
+        "max": np.where(n > 0, high, np.nan),
+        "n": n,
+    }
+
+
+def _estimators(quantities):
+    of_bin = "share of right predictions in a bin, mean over the runs with examples there"
+    return np.where(quantities == "bin", of_bin, "mean over completed runs, each by itself")

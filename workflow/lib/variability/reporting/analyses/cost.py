@@ -1,0 +1,151 @@
+"""What a run costs, what a precise mean costs, and which cells are worth their cost."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import CELL, LEVEL, Analysis
+
+UNITS = {"seconds": "s", "energy_j": "J", "peak_memory_mb": "MB", "bytes": "bytes"}
+COLUMNS = [
+    *(*CELL, "primary", "quantity", "unit", "estimate", "sd", "low", "high", "total", "n", "n_failed", "n_unknown"),
+    *("half_width", "sd_level", "runs_needed", "value_mean", "value_sd", "on_front"),
+    *("estimator", "interval", "level", "ddof", "note"),
+]
+
+
+class Cost(Analysis):
+    """Cost of every cell, told apart by ``quantity``, and its mean of the primary metric (test, after) beside it.
+
+    seconds (of fine-tuning; neither pretraining nor prediction), energy_j, peak_memory_mb, bytes (of what a run leaves
+    on the disk): mean over the n completed runs of which it is known, with Student's t interval. total is the sum over
+    all runs, failed ones included; a peak has none.
+
+    seconds_to_half_width: runs_needed times the seconds per completed run, into which those of failed runs are
+    reckoned. So many completed runs bring the t interval of the mean metric to +- half_width: points of a metric
+    between 0 and 1, else that fraction of the mean. runs_needed rests on the one-sided upper limit of the SD (Browne
+    1995), because the SD of a few runs is as often too small as too large.
+
+    on_front: no other cell of the task is at least as fast and as good in the mean, and better in one of the two
+    (Pareto). It compares estimates: a cell can be on the front by the luck of its seeds.
+    """
+
+    PRESUMES = ("seconds",)
+    CAPTION = (
+        "Per cell: seconds, energy, peak memory and disk space of a run (mean, t interval) and in all, seconds until "
+        "the mean metric is known to a half-width, and whether another cell of the task is both faster and better. "
+        "Seconds are of a run's own epochs; what is frozen and was computed once for all seeds is not in them."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "level": LEVEL,
+        "sd_level": LEVEL | {"default": 0.8, "description": "of the one-sided upper limit of the SD"},
+        "half_width": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "default": 0.01,
+            "description": "of the mean's interval, to be reached; of metrics beyond 0 to 1, a fraction of the mean",
+        },
+    }
+
+    def table(self, tables):
+        from variability.reporting import text_format
+        from variability.reporting.analyses import _cells
+
+        runs = text_format.shown(tables["runs"])
+        cells = _with_metric(runs)
+        spent = {quantity: self._spent(runs, quantity) for quantity in UNITS}
+        cells["on_front"] = _fronts(cells, spent["seconds"]["estimate"])
+        facts = [*CELL, "value_mean", "value_sd", "on_front"]
+        parts = [part.merge(cells[facts], on=CELL, validate="one_to_one") for part in spent.values()]
+        parts.append(self._to_half_width(cells, spent["seconds"]))
+        table = _cells.stacked(parts).assign(level=self.option("level"), ddof=1).reindex(columns=COLUMNS)
+        return _cells.with_scope(table, tables["runs"])
+
+    def _spent(self, runs, quantity):
+        from variability.reporting.analyses import _cells, _notes
+        from variability.stats import intervals
+
+        amount = runs[quantity].astype(float)
+        part = _cells.moments(runs.assign(value=amount.where(runs["status"] == "completed")))
+        part = part.rename(columns={"mean": "estimate", "n_undefined": "n_unknown"})
+        part["low"], part["high"] = intervals.t_interval(part["estimate"], part["sd"], part["n"], self.option("level"))
+        sums = runs.assign(total=amount).groupby(CELL, sort=False)["total"].sum(min_count=1)
+        part["total"] = np.nan if quantity == "peak_memory_mb" else sums.to_numpy()
+        part["note"] = _notes.notes(
+            part,
+            {
+                f"{quantity} unknown": (part["n"] == 0) & (part["n_unknown"] > 0),
+                f"{quantity} of some runs unknown": (part["n"] > 0) & (part["n_unknown"] > 0),
+                "no completed run": (part["n"] == 0) & (part["n_unknown"] == 0),
+                "a single run: no spread": part["n"] == 1,
+                "the task's runs were made on different devices": _on_several_devices(part, runs),
+            },
+        )
+        interval = np.where(part["n"] < 2, "none", "t")
+        return part.assign(
+            quantity=quantity, unit=UNITS[quantity], estimator="mean over completed runs", interval=interval
+        )
+
+    def _to_half_width(self, cells, seconds):
+        from variability.reporting.analyses import _notes, _scale
+        from variability.stats import sample_size
+
+        half_width = _scale.distance(self.option("half_width"), cells["share"], cells["value_mean"])
+        upper = sample_size.sd_upper(cells["value_sd"], cells["n"], self.option("sd_level"))
+        needed = sample_size.for_half_width(upper, half_width, self.option("level"))
+        part = cells.assign(
+            quantity="seconds_to_half_width",
+            unit="s",
+            half_width=half_width,
+            sd_level=self.option("sd_level"),
+            runs_needed=needed,
+            estimate=needed * (seconds["total"] / seconds["n"].where(seconds["n"] > 0)),
+            n_unknown=seconds["n_unknown"],
+            estimator="runs needed, from the upper limit of the SD, times seconds per completed run",
+            interval="none",
+        )
+        part["note"] = _notes.notes(
+            part,
+            {
+                "fewer than 2 completed runs: spread unknown": part["n"] < 2,
+                "seconds unknown": (part["n"] > 0) & (seconds["n"] == 0),
+                "seconds of some runs unknown": (seconds["n"] > 0) & (seconds["n_unknown"] > 0),
+                "a mean of 0 has no fraction": (part["n"] > 0) & half_width.isna(),
+                "the runs agree (SD 0): 2 is the least, not a finding": (part["n"] > 1) & (part["value_sd"] == 0),
+                f"{sample_size.MOST} runs or more": part["runs_needed"] >= sample_size.MOST,
+            },
+        )
+        return part
+
+
+def _with_metric(runs):
+    """Cells with the moments of their primary metric, in the order of the moments of anything else of these runs."""
+    from variability.reporting.analyses import _cells, _scale
+
+    cells = _cells.moments(runs).rename(columns={"mean": "value_mean", "sd": "value_sd"})
+    facts = runs.assign(share=_scale.is_share(runs)).groupby(CELL, sort=False)[["share", "higher_is_better"]]
+    return cells.merge(facts.first().reset_index(), on=CELL, validate="one_to_one")
+
+
+def _fronts(cells, seconds):
+    """on_front of every cell; None where its seconds, its mean or the direction of its metric is unknown."""
+    import pandas as pd
+
+    front = pd.Series(None, index=cells.index, dtype=object)
+    value = cells["value_mean"] * cells["higher_is_better"].map({True: 1.0, False: -1.0}).astype(float)
+    known = seconds.notna() & value.notna()
+    for _, rows in cells[known].groupby("task", sort=False):
+        front[rows.index] = _on_front(seconds[rows.index].to_numpy(), value[rows.index].to_numpy())
+    return front
+
+
+def _on_front(seconds, value):
+    """(cells,): which are dominated by none; of seconds less is better, of value more."""
+    slower, worse = seconds[:, None] - seconds, value - value[:, None]
+    dominated = (slower >= 0) & (worse >= 0) & ((slower > 0) | (worse > 0))
+    return ~dominated.any(axis=1)
+
+
+def _on_several_devices(cells, runs):
+    devices = runs.groupby("task", sort=False)["device"].nunique()
+    return cells["task"].map(devices) > 1

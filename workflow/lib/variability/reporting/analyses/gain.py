@@ -1,0 +1,176 @@
+"""What fine-tuning gained: over the untrained head, over a linear probe, over training from scratch."""
+
+from typing import ClassVar
+
+from variability import seeding
+from variability.data import kinds
+from variability.reporting.analyses import CELL, LEVEL, RUN_CELL, Analysis
+
+VALUE = ["split", "metric"]
+STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
+SIDES = ("", "_reference")
+#: What became of single examples, from the predictions.
+CHANGES = ["repaired", "broken", "repaired_per_run", "broken_per_run", "mcnemar_p_median", "n_examples"]
+COLUMNS = [
+    *(*RUN_CELL, *VALUE, "primary", "higher_is_better", "comparison", "reference", "gain", "low", "high", "sd"),
+    *("n", "n_reference", "n_failed", "n_failed_reference", "mean_reference", "error_reduction"),
+    *("estimator", "interval", "level", "ddof", *CHANGES),
+]
+
+
+class Gain(Analysis):
+    """Differences of a metric after fine-tuning, in its own unit and with its own sign: below 0 is better for a loss.
+
+    before: the same run with its untrained head, paired by run. linear_probe: the same model and task fitted as a
+    linear probe, paired by seed where all streams are the same. from_scratch: the same provider, architecture,
+    options, preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do
+    not pair different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the
+    share of the reference's distance from a perfect value that is gone, from the means.
+
+    Where there are predictions of classes, rows of ``before`` on the test split also say what became of the
+    n_examples examples, whatever the row's metric: repaired (wrong before, right after) and broken (the reverse),
+    summed over the completed runs and as a mean per run. mcnemar_p_median is the median over runs of each run's exact
+    McNemar test (1947). Runs are never pooled into one such test: they share their examples, and counting an example
+    once per run would pass repetition off as evidence.
+    """
+
+    USES = ("predictions",)
+
+    CAPTION = (
+        "What fine-tuning changed, in the metric's own unit and sign: over the untrained head and over a linear "
+        "probe (paired), and over the same architecture from scratch (unpaired, Welch). Against the untrained head "
+        "also how many test examples were repaired and how many broken."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
+
+    def table(self, tables):
+        from variability.reporting.analyses import _cells
+
+        runs, level = tables["runs"], self.option("level")
+        after = runs[runs["phase"] == "after"]
+        parts = [
+            _with_changes(_over_before(runs, after, level), tables.get("predictions")),
+            _over_probe(after, level),
+            _over_scratch(after, level),
+        ]
+        table = _cells.stacked(parts).assign(level=level, ddof=1).reindex(columns=COLUMNS)
+        return _cells.with_scope(table, runs)
+
+
+def _over_before(runs, after, level):
+    keys = [*RUN_CELL, "seed", *VALUE]
+    pairs = after.merge(runs[runs["phase"] == "before"], on=keys, suffixes=SIDES)
+    pairs["reference"] = "untrained head"
+    return _paired(pairs, "before", "mean of differences within runs", level)
+
+
+def _with_changes(table, predictions):
+    import pandas as pd
+
+    from variability.reporting import text_format
+
+    changes = [_change(cell, predictions) for cell in (predictions.cells if predictions else [])]
+    changes = pd.DataFrame(changes, columns=[*RUN_CELL, *CHANGES]).astype(dict.fromkeys(CHANGES, float))
+    changes = changes.assign(split=text_format.SPLIT).astype({name: table[name].dtype for name in [*RUN_CELL, "split"]})
+    return table.merge(changes, on=[*RUN_CELL, "split"], how="left", validate="many_to_one")
+
+
+def _change(cell, predictions):
+    """The CHANGES of one cell, NaN in regression, which has no right and wrong, and without a completed run."""
+    import numpy as np
+
+    from variability.reporting import text_format
+    from variability.stats import comparisons
+
+    before, after = (
+        {run.seed: run for run in predictions.runs(cell, phase, text_format.SPLIT, probabilities=False)}
+        for phase in ("before", "after")
+    )
+    found = dict(zip(RUN_CELL, cell, strict=True))
+    seeds = [seed for seed in after if seed in before and kinds.find(after[seed].kind).DISCRETE]
+    if not seeds:
+        return found
+    was, now = ([runs[seed].y_pred == runs[seed].y_true for seed in seeds] for runs in (before, after))
+    repaired, broken = (
+        np.array([int((~first & then).sum()) for first, then in zip(*pair, strict=True)])
+        for pair in ((was, now), (now, was))
+    )
+    return found | {
+        **{"repaired": repaired.sum(), "broken": broken.sum()},
+        **{"repaired_per_run": repaired.mean(), "broken_per_run": broken.mean()},
+        "mcnemar_p_median": np.median(comparisons.mcnemar_p(repaired, broken)),
+        "n_examples": len(now[0]),
+    }
+
+
+def _over_probe(after, level):
+    is_probe = after["method_kind"] == "linear_probe"
+    keys = ["model", "task", "seed", *STREAMS, *VALUE]
+    pairs = after[~is_probe].merge(after[is_probe], on=keys, suffixes=SIDES)
+    pairs["reference"] = pairs["method_reference"]
+    return _paired(pairs, "linear_probe", "mean of differences of runs paired by seed: same network, streams", level)
+
+
+def _over_scratch(after, level):
+    from variability.reporting.analyses import _cells
+    from variability.stats import intervals
+
+    known = [
+        *("provider", "architecture", "model_options", "preprocess", "weights", "recipe_hash"),
+        *("higher_is_better", "perfect"),
+    ]
+    facts = after.drop_duplicates(CELL)[[*CELL, *known]]
+    cells = _cells.moments(after).merge(facts, on=CELL)
+    scratch = cells["weights"] == "none"
+    same = ["provider", "architecture", "model_options", "preprocess", "task", "method", *VALUE]
+    pairs = cells[~scratch].merge(cells[scratch], on=same, suffixes=SIDES)
+    own, other = ([pairs[f"{name}{side}"] for name in ("mean", "sd", "n")] for side in SIDES)
+    low, high = intervals.welch_interval(*own, *other, level)
+    recipes = pairs["recipe_hash"] == pairs["recipe_hash_reference"]
+    table = pairs.assign(
+        comparison="from_scratch",
+        reference=pairs["model_reference"],
+        gain=pairs["mean"] - pairs["mean_reference"],
+        low=low,
+        high=high,
+        sd=float("nan"),
+        estimator="difference of means, unpaired: equal seeds do not pair different networks"
+        + recipes.map({True: "", False: "; the recipes differ too"}).astype(str),
+        interval="Welch t",
+    )
+    return _with_error_reduction(table)
+
+
+def _paired(pairs, comparison, estimator, level):
+    from variability.reporting.analyses import _cells
+    from variability.stats import intervals
+
+    valid = pairs["value"].notna() & pairs["value_reference"].notna()
+    reference = pairs[["value_reference", "status_reference"]].set_axis(["value", "status"], axis=1)
+    pairs = pairs.assign(
+        gain=pairs["value"] - pairs["value_reference"],
+        mean_reference=pairs["value_reference"].where(valid),
+        lost=_cells.failed(pairs),
+        lost_reference=_cells.failed(reference),
+    )
+    groups = pairs.groupby([*RUN_CELL, "reference", *VALUE], sort=False)
+    table = groups.agg(
+        primary=("primary", "first"),
+        higher_is_better=("higher_is_better", "first"),
+        perfect=("perfect", "first"),
+        n=("gain", "count"),
+        n_failed=("lost", "sum"),
+        n_failed_reference=("lost_reference", "sum"),
+        mean_reference=("mean_reference", "mean"),
+        sd=("gain", "std"),
+        gain=("gain", "mean"),
+    ).reset_index()
+    table["n_reference"] = table["n"]
+    table["low"], table["high"] = intervals.t_interval(table["gain"], table["sd"], table["n"], level)
+    table = table.assign(comparison=comparison, estimator=estimator, interval="t, of paired differences")
+    return _with_error_reduction(table)
+
+
+def _with_error_reduction(table):
+    distance = table["perfect"] - table["mean_reference"]
+    return table.assign(error_reduction=(table["gain"] / distance).where(distance != 0))

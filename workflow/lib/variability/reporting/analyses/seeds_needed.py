@@ -1,0 +1,151 @@
+"""How many runs a cell needs, reckoned from what its runs so far say about their spread."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import CELL, LEVEL, RUN_CELL, Analysis
+
+GOAL = {"type": "number", "exclusiveMinimum": 0, "default": 0.01}
+UNIT = "as it is of a metric between 0 and 1, like accuracy; of another, as a share of the cell's |mean|"
+#: Which SD a number of runs rests on.
+SDS = {"n_needed": "sd_upper", "n_needed_at_sd": "sd"}
+COLUMNS = [
+    *(*CELL, "primary", "target", "goal", "goal_from", "reference", "n_needed", "n_needed_at_sd", "n_more"),
+    *("n", "n_failed", "n_undefined", "mean", "sd", "sd_upper", "sd_level", "power"),
+    *("estimator", "interval", "level", "ddof", "note"),
+]
+
+
+class SeedsNeeded(Analysis):
+    """Runs needed per cell, in all (n_needed) and beyond those there are (n_more), for four targets.
+
+    half_width: the t interval of the mean reaches no farther than the goal. difference: a Welch test with as many
+    runs of either model sees a difference of the goal, the other model varying as much. gap: the same for the observed
+    gap to the cell with the next-worse mean on the task, each with its own SD. better: a one-sided test sees P(A > B)
+    above 1/2 if it is gamma, with alpha = beta = 1 - level (Noether 1987; 29 by default, as in Bouthillier et al.
+    2021); this one does not depend on the SD.
+
+    n_needed rests on the one-sided upper chi-square limit of the SD (Browne 1995), because the SD of a few runs is as
+    often too small as too large; n_needed_at_sd rests on the SD itself. Both lean on normal values and count completed
+    runs. A gap that was picked because it was seen tends to be too large, and its n_needed too small. n_needed ends
+    at 10,000.
+    """
+
+    CAPTION = (
+        "How many completed runs every cell needs for an interval of a given width, to see a given difference or "
+        "the gap to the next cell, and to find P(A > B); from the upper confidence limit of the SD, not the SD itself."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "level": LEVEL,
+        "sd_level": LEVEL | {"default": 0.8, "description": "of the one-sided upper limit of the SD"},
+        "half_width": GOAL | {"description": f"of the interval of the mean, {UNIT}"},
+        "difference": GOAL | {"description": f"between two models that is to be seen, {UNIT}"},
+        "power": LEVEL | {"default": 0.8, "description": "with which a difference is to be seen"},
+        "gamma": {
+            "type": "number",
+            "exclusiveMinimum": 0.5,
+            "maximum": 1,
+            "default": 0.75,
+            "description": "P(A > B) from which A counts as better",
+        },
+    }
+
+    def table(self, tables):
+        from variability.reporting import text_format
+        from variability.reporting.analyses import _cells, _scale
+        from variability.stats import sample_size
+
+        # In one order, so that sums are the same to the last bit in whatever order the runs come.
+        runs = text_format.shown(tables["runs"]).sort_values([*RUN_CELL, "seed"])
+        cells = _cells.moments(runs)
+        cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
+        facts = runs.assign(share=_scale.is_share(runs), better=runs["higher_is_better"].astype(bool))
+        cells = cells.merge(facts.drop_duplicates(CELL)[[*CELL, "share", "better"]], on=CELL, validate="one_to_one")
+        cells = _with_next(cells)
+        table = _cells.stacked(
+            [self._half_width(cells), self._difference(cells), self._gap(cells), self._better(cells)]
+        )
+        table["n_more"] = (table["n_needed"] - table["n"]).clip(lower=0)
+        table["note"] = _reasons(table)
+        table["level"], table["sd_level"] = self.option("level"), self.option("sd_level")
+        return _cells.with_scope(table[COLUMNS], runs)
+
+    def _half_width(self, cells):
+        from variability.stats import sample_size
+
+        part = self._with_goal(cells, "half_width")
+        for column, sd in SDS.items():
+            part[column] = sample_size.for_half_width(part[sd], part["goal"], self.option("level"))
+        return self._said(part, "half_width", "t interval of the mean")
+
+    def _difference(self, cells):
+        from variability.stats import sample_size
+
+        part, levels = self._with_goal(cells, "difference"), (self.option("power"), self.option("level"))
+        for column, sd in SDS.items():
+            part[column] = sample_size.for_power(part["goal"], part[sd], part[sd], *levels)
+        return self._said(part, "difference", "two-sided t test, noncentral t, equal SDs", levels[0])
+
+    def _gap(self, cells):
+        from variability.stats import sample_size
+
+        part = cells.assign(goal=cells["gap"], goal_from="observed gap", reference=cells["next"])
+        levels = self.option("power"), self.option("level")
+        for column, sd in SDS.items():
+            part[column] = sample_size.for_power(part["goal"], part[sd], part[f"next_{sd}"], *levels)
+        return self._said(part, "gap", "two-sided Welch test, noncentral t", levels[0])
+
+    def _better(self, cells):
+        from variability.stats import sample_size
+
+        gamma, alpha = self.option("gamma"), 1 - self.option("level")
+        needed = sample_size.for_probability_of_better(gamma, alpha, alpha)
+        part = cells.assign(goal=gamma, goal_from="gamma", n_needed=float(needed), n_needed_at_sd=float(needed))
+        part = self._said(part, "better", "one-sided Wilcoxon-Mann-Whitney test (Noether 1987)", 1 - alpha)
+        return part.assign(interval="none", ddof=np.nan)
+
+    def _with_goal(self, cells, option):
+        """The goal of an option, in the metric's unit: as it is, or as a share of the mean."""
+        from variability.reporting.analyses import _scale
+
+        given = self.option(option)
+        source = np.where(cells["share"], "as given", f"{100 * given:g} % of |mean|")
+        return cells.assign(goal=_scale.distance(given, cells["share"], cells["mean"]), goal_from=source)
+
+    def _said(self, part, target, estimator, power=np.nan):
+        from variability.reporting import text_format
+
+        part = part.assign(target=target, power=power, estimator=f"runs for: {estimator}", ddof=1.0)
+        return part.assign(interval=f"chi-square, one-sided {text_format.percent(self.option('sd_level'))}, of the SD")
+
+
+def _with_next(cells):
+    """With the next-worse cell of the task: its name, the gap to its mean, its SD and its SD's upper limit."""
+    score = cells["mean"].where(cells["better"], -cells["mean"])
+    ranked = cells.assign(_score=score, reference=None, next=cells["model"] + ", " + cells["method"])
+    ranked = ranked.sort_values(["task", "_score", "model", "method"], ascending=[True, False, True, True])
+    following = ranked[ranked["_score"].notna()].groupby("task")[["next", "_score", "sd", "sd_upper"]].shift(-1)
+    gap = ranked["_score"] - following["_score"].reindex(ranked.index)
+    # What rounding leaves between equal means is no gap.
+    gap = gap.mask(gap <= 1e-12 * ranked["mean"].abs(), 0.0)
+    renamed = following.rename(columns={name: f"next_{name}" for name in ("sd", "sd_upper")})
+    return ranked.drop(columns=["_score", "next"]).join(renamed.drop(columns="_score")).assign(gap=gap).sort_index()
+
+
+def _reasons(table):
+    from variability.reporting.analyses import _notes
+    from variability.stats import sample_size
+
+    of_sd, is_gap = table["target"] != "better", table["target"] == "gap"
+    known = of_sd & (table["n"] > 1)
+    reasons = {
+        "an SD needs two completed runs": of_sd & (table["n"] < 2),
+        "no cell of this task has a worse mean": is_gap & (table["n"] > 0) & table["goal"].isna(),
+        "the next cell's SD needs two completed runs": is_gap & table["goal"].notna() & table["next_sd"].isna(),
+        "a share of a mean of 0 is no goal": known & ~is_gap & table["goal"].isna(),
+        "the means are equal: no number of runs tells them apart": is_gap & (table["goal"] == 0),
+        "the SD is 0: to be believed of deterministic runs only": known & (table["sd"] == 0),
+        f"{sample_size.MOST} stands for so many or more": table["n_needed"] == sample_size.MOST,
+    }
+    return _notes.notes(table, reasons)

@@ -1,0 +1,53 @@
+"""How far runs that differ in nothing but their seed lie apart."""
+
+from typing import ClassVar
+
+from variability.reporting.analyses import CELL, LEVEL, Analysis
+
+
+class Spread(Analysis):
+    """Centre and spread of every cell over its completed runs.
+
+    sd has ddof 1 and a chi-square interval, which leans on normality; mad is the median of |value - median|, unscaled
+    (times 1.4826 it estimates a normal SD); iqr is between the quartiles by linear interpolation (Hyndman & Fan 1996,
+    type 7). n + n_failed + n_undefined is the number of runs.
+    """
+
+    CAPTION = (
+        "Centre and spread over the completed runs of every cell: runs that differ in their seed alone. Each row "
+        "says its numbers of completed, failed and undefined runs, and in its scope what varied between them."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
+
+    def table(self, tables):
+        from variability.reporting.analyses import _cells, _notes
+        from variability.stats import intervals
+
+        runs, level = tables["runs"], self.option("level")
+        spread = _cells.moments(runs)
+        spread["sd_low"], spread["sd_high"] = intervals.sd_interval(spread["sd"], spread["n"], level)
+        spread = spread.merge(_order_statistics(runs), on=CELL, validate="one_to_one")
+        spread["estimator"] = "mean, SD, median, MAD (unscaled), IQR over completed runs"
+        spread["interval"] = "chi-square, of the SD"
+        spread["level"] = level
+        spread["ddof"] = 1
+        spread["note"] = _notes.notes(
+            spread,
+            {
+                "no value of any run": spread["n"] == 0,
+                "a single run: no spread": spread["n"] == 1,
+                "all runs agree: an SD of 0 is to be believed of deterministic runs only": spread["sd"] == 0,
+            },
+        )
+        return _cells.with_scope(spread, runs)
+
+
+def _order_statistics(runs):
+    values = runs.groupby(CELL, sort=False)["value"]
+    table = values.median().to_frame("median")
+    deviation = (runs["value"] - values.transform("median")).abs()
+    table["mad"] = runs.assign(value=deviation).groupby(CELL, sort=False)["value"].median()
+    table["q25"], table["q75"] = values.quantile(0.25), values.quantile(0.75)
+    table["iqr"] = table["q75"] - table["q25"]
+    table["min"], table["max"] = values.min(), values.max()
+    return table.reset_index()

@@ -1,0 +1,25 @@
+"""Does fine-tuning more than the head pay?"""
+
+from typing import ClassVar
+
+from variability.reporting.claims import MARGIN, Claim
+
+
+class GainOverProbe(Claim):
+    """For every network and task, each method that trains more against the linear probe of the same network."""
+
+    ANALYSES = ("gain", "pairwise")
+    OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
+
+    def findings(self, tables):
+        from variability.reporting.claims import _pairs
+
+        pairs = _pairs.both_ways(tables["pairwise"])
+        return [
+            _pairs.finding(
+                row,
+                f"On {row['task']}, the gain of {_pairs.name(row)} over its {row['method_b']} exceeds seed noise.",
+                self.option("margin"),
+            )
+            for _, row in _pairs.with_controls(pairs, tables["gain"], "linear_probe", "method_b").iterrows()
+        ]

@@ -1,0 +1,25 @@
+"""Is pretraining worth anything?"""
+
+from typing import ClassVar
+
+from variability.reporting.claims import MARGIN, Claim
+
+
+class PretrainingHelps(Claim):
+    """For every pretrained network, task and method, against the same architecture from random weights."""
+
+    ANALYSES = ("gain", "pairwise")
+    OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
+
+    def findings(self, tables):
+        from variability.reporting.claims import _pairs
+
+        pairs = _pairs.both_ways(tables["pairwise"])
+        return [
+            _pairs.finding(
+                row,
+                f"On {row['task']}, pretraining helps {_pairs.name(row)}: it beats {row['model_b']}.",
+                self.option("margin"),
+            )
+            for _, row in _pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b").iterrows()
+        ]

@@ -1,0 +1,35 @@
+"""Is the spread between seeds more than luck with the test examples?"""
+
+from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
+
+
+class SeedMatters(Claim):
+    """Per cell: runs with other seeds would differ on infinitely many test examples, too.
+
+    From the F test of the crossed analysis of variance (``noise_split``), adjusted over the cells of the task. Refused
+    where even the upper end of the seed's SD is below that of the test set.
+    """
+
+    ANALYSES = ("noise_split",)
+
+    def findings(self, tables):
+        table = tables["noise_split"].dropna(subset=["p_adjusted"])
+        return [self._finding(row) for _, row in table.iterrows()]
+
+    def _finding(self, row):
+        small = row["sd_seed_high"] ** 2 < row["variance_test_set"]
+        verdict = SUPPORTED if row["p_adjusted"] <= 1 - row["level"] else REFUSED if small else UNDECIDED
+        cell = f"{row['model']} ({row['method']})"
+        return {
+            "task": row["task"],
+            "sentence": f"On {row['task']}, the seeds of {cell} differ by more than luck with the test examples.",
+            "verdict": verdict,
+            **{
+                "effect": row["sd_seed"],
+                "low": row["sd_seed_low"],
+                "high": row["sd_seed_high"],
+                "unit": f"SD of {row['metric']}",
+            },
+            **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
+            "n": f"{row['n']:g}",
+        }

@@ -1,0 +1,117 @@
+"""What more runs with other seeds buy."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+COLUMNS = 2
+#: So many models with a method, the best ones over tasks, are drawn in colour; the others are thin and grey.
+COLORED = 6
+UNITS = ((1.0, "hours"), (60.0, "minutes"), (3600.0, "seconds"))
+
+
+class BestOfN(Plot):
+    """One panel per task, two lines per cell: picked on validation (thick, with its SD), and picked on test (dotted).
+
+    A cell without validation values has the dotted line alone.
+    """
+
+    NEEDS = ("runs",)
+    PRESUMES = ("seeds",)
+    ANALYSES = ("best_of_n",)
+    CAPTION = (
+        "Expected primary test metric of the best of n runs: picked by its validation value (line, SD band) and picked "
+        "by its test value, which flatters (dotted). U-statistic; the mark at n = 1 is the mean over runs."
+    )
+
+    def draw(self, tables):
+        runs, curves = text_format.shown(tables["runs"]), text_format.shown(tables["best_of_n"])
+        curves = curves[(curves["statistic"] == "U") & (curves["n"] > 0)]
+        tasks = [task for task in _study.names(runs, "task") if (curves["task"] == task).any()]
+        looks = _looks(curves, runs)
+        rows = max(1, -(-len(tasks) // COLUMNS))
+        legend = [figure_style.handle(_name(key), look, linestyle="-") for key, look in looks.items()]
+        others = len(curves[["model", "method"]].drop_duplicates()) - len(looks)
+        if others:
+            legend.append(
+                figure_style.handle(f"{others} others", figure_style.Look(figure_style.SOFT, "", "-"), lw=0.6)
+            )
+        failed = int((runs["status"] != "completed").sum())
+        figure = figure_style.figure(
+            width=8.2,
+            height=1.6 + 0.17 * len(legend) + 3.1 * rows,
+            title=self.option(
+                "title",
+                f"{self.study}: expected {_study.metric_of(runs)} on the {text_format.SPLIT} split "
+                "of the best of n runs",
+            ),
+            note="U-statistic: n of a cell's completed runs drawn without replacement; no interval. Line and band: the "
+            "run with the best validation value, and its SD over draws. Dotted: the best on test, which nobody can "
+            f"pick. Mark at n = 1: mean over runs. {text_format.count(curves['n'])} per cell; "
+            f"{failed} of {len(runs)} runs failed.",
+            legend=legend,
+        )
+        if not tasks:
+            return _empty(figure)
+        grid = figure.subplots(rows, min(COLUMNS, len(tasks)), squeeze=False)
+        for axes in grid.flat[len(tasks) :]:
+            axes.set_visible(False)
+        for axes, task in zip(grid.flat, tasks, strict=False):
+            of_task = curves[curves["task"] == task]
+            for key, curve in of_task.groupby(["model", "method"], sort=False):
+                _curve(axes, curve.sort_values("best_of"), looks.get(key))
+            axes.set_title(figure_style.wrap(task, 40), loc="left")
+            axes.set_ylabel(runs.loc[runs["task"] == task, "label"].iloc[0])
+            _runs_axis(axes, of_task)
+        return figure
+
+
+def _looks(curves, runs):
+    """Looks of the best candidates by the mean over tasks of their rank by mean; all, where there are few."""
+    means = curves[curves["best_of"] == 1]
+    better = runs.drop_duplicates("task").set_index("task")["higher_is_better"].astype(bool)
+    loss = means["mean"].where(~means["task"].map(better).astype(bool), -means["mean"])
+    rank = loss.groupby(means["task"]).rank()
+    mean_rank = rank.groupby([means["model"], means["method"]], sort=False).mean()
+    best = set(mean_rank.sort_values(kind="stable").index[:COLORED])
+    return figure_style.looks([key for key in mean_rank.index if key in best])
+
+
+def _name(key):
+    return f"{key[0]}: {key[1]}"
+
+
+def _curve(axes, curve, look):
+    n, chosen, best = curve["best_of"], curve["expected_test"], curve["expected_best"]
+    if look is None:
+        axes.plot(n, chosen.where(chosen.notna(), best), color=figure_style.SOFT, lw=0.6, alpha=0.5, zorder=1)
+        return
+    axes.fill_between(n, chosen - curve["sd_test"], chosen + curve["sd_test"], color=look.color, alpha=0.1, lw=0)
+    axes.plot(n, chosen, look.marker, linestyle="-", color=look.color, lw=1.5, markersize=3, zorder=3)
+    axes.plot(n, best, color=look.color, lw=1, linestyle=(0, (1, 1.5)), zorder=2)
+    mean = {"marker": look.marker, "color": look.color, "markersize": 6.5, "markeredgecolor": "white", "zorder": 4}
+    axes.plot(1, best.iloc[0], linestyle="", **mean)
+
+
+def _runs_axis(axes, curves):
+    from matplotlib.ticker import MaxNLocator
+
+    most = curves["best_of"].max()
+    axes.set_xlim(0.8, max(most, 2) + 0.2)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    axes.set_xlabel("n, runs to choose from")
+    hours = (curves["hours"] / curves["best_of"]).median()
+    if not hours > 0:
+        return
+    scale, unit = next((found for found in UNITS if hours * most * found[0] >= 1), UNITS[-1])
+    each = hours * scale
+    above = axes.secondary_xaxis("top", functions=(lambda runs: runs * each, lambda time: time / each))
+    above.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    above.set_xlabel(f"{unit} for n runs of the median model", fontsize=7)
+    above.tick_params(labelsize=7)
+
+
+def _empty(figure):
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "No cell has a completed run to choose from.", ha="center", va="center")
+    return figure

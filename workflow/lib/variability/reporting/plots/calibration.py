@@ -1,0 +1,96 @@
+"""Reliability: the share of right predictions against the confidence in them, over seeds."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.analyses.calibration import NO_PROBABILITIES
+from variability.reporting.plots import Plot, _panels, _study
+
+PANELS = 12
+#: Behind words that a curve may pass.
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+
+
+class Calibration(Plot):
+    """A pair of panels per cell: the reliability curve above, the share of examples by confidence below.
+
+    The band and the thin lines run from the lowest to the highest run.
+    """
+
+    NEEDS = ()
+    ANALYSES = ("calibration",)
+    CAPTION = (
+        "Share of right predictions by the confidence in them, on the test split after fine-tuning: mean over runs, "
+        "band from the lowest run to the highest. Below the diagonal a network is too sure of itself. Below: where "
+        "the examples are."
+    )
+
+    def draw(self, tables):
+        table = tables["calibration"]
+        scores = table[table["quantity"] == "ece"].set_index(_study.KEYS)
+        # A task of another kind has nothing to be calibrated.
+        cells = list(scores.index[scores["note"] != NO_PROBABILITIES])
+        drawn = _panels.kept(cells, scores["estimate"].dropna().to_dict(), PANELS)
+        columns = max(1, min(len(drawn), _panels.COLUMNS))
+        rows = -(-len(drawn) // columns)
+        figure = figure_style.figure(
+            width=max(6.5, 0.6 + 2.9 * columns),
+            height=1.7 + 3.3 * max(rows, 1),
+            title=self.option("title", f"{self.study}: calibration on the {text_format.SPLIT} split after fine-tuning"),
+            note=self._note(table) + _panels.left_out(drawn, cells, "cells", "those with the largest ECE"),
+        )
+        if not drawn:
+            return _panels.nothing(figure, "no cell has predictions with probabilities")
+        heights = [ratio for _ in range(rows) for ratio in (3, 1)]
+        grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=heights)
+        for axes in grid.flat:
+            axes.set_visible(False)
+        curves = dict(list(table[table["quantity"] == "bin"].groupby(_study.KEYS, sort=False)))
+        for at, cell in enumerate(drawn):
+            above, below = grid[at // columns * 2 : at // columns * 2 + 2, at % columns]
+            _head(above, cell, scores.loc[cell])
+            curve = curves[cell][curves[cell]["n"] > 0]
+            _curve(above, curve)
+            _histogram(below, curve)
+        return figure
+
+    def _note(self, table):
+        bins = int(table["bins"].max()) if len(table) else 0
+        return (
+            f"Line: share of right predictions in each of {bins} bins of equal width, mean over the n runs; band: "
+            "lowest to highest run. ECE: expected calibration error, mean ± SD over runs; biased upwards on small "
+            "test sets. Below: share of examples, mean over runs, lowest to highest. Failed runs have no "
+            "predictions."
+        )
+
+
+def _head(axes, cell, score):
+    model, task, method = cell
+    axes.set_title(
+        "\n".join([figure_style.wrap(model, 34), figure_style.wrap(f"{task}: {method}", 34)]), loc="left", fontsize=8
+    )
+    said = f"n = {_study.counted(score['n'], score['n_failed'])}"
+    if score["n"]:
+        spread = f" ± {text_format.number(score['sd'])}" if score["n"] > 1 else ""
+        said = f"ECE {text_format.number(score['estimate'])}{spread}\n{said}"
+    else:
+        said = f"{said}\n{score['note']}"
+    axes.text(0.04, 0.96, said, transform=axes.transAxes, va="top", fontsize=6.5, bbox=BEHIND, zorder=5)
+
+
+def _curve(axes, curve):
+    axes.set_visible(True)
+    axes.plot([0, 1], [0, 1], color=figure_style.SOFT, lw=0.8, linestyle="--", zorder=1)
+    axes.fill_between(curve["confidence"], curve["min"], curve["max"], color=figure_style.COLORS[0], alpha=0.25, lw=0)
+    # A band has no width where a single bin is left.
+    axes.vlines(curve["confidence"], curve["min"], curve["max"], color=figure_style.COLORS[0], lw=0.8)
+    axes.plot(curve["confidence"], curve["estimate"], "o-", color=figure_style.COLORS[0], markersize=3, lw=1.2)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right predictions")
+    axes.tick_params(labelbottom=False)
+
+
+def _histogram(axes, curve):
+    axes.set_visible(True)
+    share, low, high = (curve[name] / curve["n_examples"] for name in ("count", "count_min", "count_max"))
+    middle, width = (curve["bin_low"] + curve["bin_high"]) / 2, curve["bin_high"] - curve["bin_low"]
+    axes.bar(middle, share, width=0.9 * width, color="#C9C9C9")
+    axes.vlines(middle, low, high, color=figure_style.INK, lw=0.8)
+    axes.set(xlim=(0, 1), ylim=(0, 1.05 * max([*high, 1e-9])), xlabel="confidence", ylabel="share of\nexamples")

@@ -1,0 +1,164 @@
+"""Which cells' runs disagree with one another on single test examples, and how unevenly over the examples."""
+
+from variability.data import kinds
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+#: Tasks that are drawn, the cells of each, and up to how many of them the numbers stand in the matrix.
+TASKS, CELLS, NUMBERED = 8, 30, 10
+REFERENCE = ["model_reference", "method_reference"]
+
+
+class Churn(Plot):
+    """One row of panels per task: the matrix of disagreement, and beside it each cell's flip rates, example by example.
+
+    A strip is a quantile function in colours: the steadiest twentieth of the examples stands to the left.
+    """
+
+    NEEDS = ()
+    ANALYSES = ("churn",)
+    CAPTION = (
+        "Left: mean disagreement between runs of two cells of a task on single test examples; the diagonal is that "
+        "between seeds of one cell. Right: the examples of each cell from the steadiest to the one that flips most, "
+        "and the cell's disagreement with its jackknife interval."
+    )
+
+    def draw(self, tables):
+        table = tables["churn"]
+        tasks = _study.names(table, "task")[:TASKS]
+        cells = {task: _cells(table[table["task"] == task]) for task in tasks}
+        labels = {task: _labels(cells[task]) for task in tasks}
+        heights = [_height(labels[task]) for task in tasks]
+        most = max(map(len, cells.values()))
+        figure = figure_style.figure(
+            width=max(10.0, 7.2 + 0.26 * most),
+            height=1.2 + sum(heights),
+            title=self.option(
+                "title", f"{self.study}: churn, the disagreement of runs on {text_format.SPLIT} examples"
+            ),
+            note=_note(table, tasks, cells),
+        )
+        parts = figure.subfigures(len(tasks), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for part, task in zip(parts, tasks, strict=True):
+            self._task(part, task, table[table["task"] == task], cells[task], labels[task])
+        return figure
+
+    def _task(self, part, task, table, cells, labels):
+        left, right = part.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
+        kind = kinds.find(table["kind"].iloc[0])
+        matrix, strips = _matrix(table, cells), _strips(table, cells)
+        _shaded(
+            part, left, matrix, [at - 0.5 for at in range(len(cells) + 1)], f"disagreement\n({kind.PREDICTION_UNIT})"
+        )
+        if len(cells) <= NUMBERED:
+            _numbers(left, matrix)
+        left.set_xticks(range(len(cells)), [str(at + 1) for at in range(len(cells))], fontsize=6.5)
+        left.set_yticks(range(len(cells)), labels)
+        left.set_title(figure_style.wrap(task, 44), loc="left")
+        pairs = "share of pairs" if kind.DISCRETE else kind.PREDICTION_UNIT
+        rate = f"{'flip rate' if kind.DISCRETE else 'difference of pairs'}\n({pairs})"
+        shares = sorted(table["quantile"].dropna().unique())
+        _shaded(part, right, strips, [0, *shares], rate)
+        right.set_xlabel("share of examples, from the steadiest")
+        within = table[table["model_reference"].isna() & (table["quantity"] == "disagreement")]
+        within = within.set_index(["model", "method"])
+        for at, cell in enumerate(cells):
+            row = within.loc[cell]
+            place = {"transform": right.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+            right.text(
+                1.03, at, _said(row), color=figure_style.FAILED if row["n_failed"] else figure_style.INK, **place
+            )
+        left.set_ylim(len(cells) - 0.5, -0.5)
+
+
+def _cells(table):
+    """(model, method) of the cells that are drawn."""
+    return list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))[:CELLS]
+
+
+def _labels(cells):
+    """The names with the numbers that stand for them below the matrix."""
+    return [figure_style.wrap(f"{at}  {', '.join(cell)}", 36) for at, cell in enumerate(cells, start=1)]
+
+
+def _height(labels):
+    line = 0.14 * max(label.count("\n") + 1 for label in labels)
+    return max(1.5, 0.85 + max(0.24, line) * len(labels))
+
+
+def _note(table, tasks, cells):
+    said = "Numbers: mean over pairs of runs, "
+    said += (
+        f"{text_format.percent(table['level'].max())} t interval by the delete-one-run jackknife (three runs or more), "
+    )
+    examples = text_format.count(table.loc[table["n"] > 0, "n_examples"])
+    said += f"n completed runs (failed ones in brackets); {examples} examples. "
+    said += "Blank: no two completed runs."
+    left_out = len(_study.names(table, "task")) - len(tasks)
+    if left_out:
+        said += f" {left_out} more tasks are in the table."
+    if any(len(_all(table, task)) > len(cells[task]) for task in tasks):
+        said += f" Only the first {CELLS} cells of a task are drawn."
+    return said
+
+
+def _all(table, task):
+    of_task = table[table["task"] == task]
+    return set(zip(of_task["model"], of_task["method"], strict=True))
+
+
+def _matrix(table, cells):
+    found = table[table["quantity"] == "disagreement"]
+    values = {}
+    for model, method, other, by, value in found[["model", "method", *REFERENCE, "estimate"]].itertuples(index=False):
+        one = (model, method)
+        beside = (other, by) if isinstance(other, str) else one
+        values[one, beside] = values[beside, one] = value
+    return [[values.get((one, other), float("nan")) for other in cells] for one in cells]
+
+
+def _strips(table, cells):
+    rates = table[table["quantity"] == "flip_rate"].sort_values("quantile", kind="stable")
+    rates = rates.groupby(["model", "method"])["estimate"].agg(list)
+    return [rates[cell] for cell in cells]
+
+
+def _shaded(part, axes, values, edges, label):
+    import numpy as np
+
+    values = np.ma.masked_invalid(np.array(values, dtype=float))
+    top = float(values.max()) if values.count() else 1.0
+    rows = [at - 0.5 for at in range(len(values) + 1)]
+    image = axes.pcolormesh(edges, rows, values, cmap=figure_style.COLORMAP, vmin=0, vmax=top or 1.0)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    bar = part.colorbar(image, ax=axes, aspect=18, pad=0.02, fraction=0.05)
+    bar.set_label(label, fontsize=7)
+    bar.locator = _few()
+    bar.update_ticks()
+    bar.outline.set_visible(False)
+
+
+def _few():
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(4)
+
+
+def _numbers(axes, matrix):
+    known = [value for row in matrix for value in row if value == value]
+    top = max(known, default=0)
+    for y, row in enumerate(matrix):
+        for x, value in enumerate(row):
+            if value == value:
+                # The upper part of the colour map is light.
+                color = "black" if top and value > 0.55 * top else "white"
+                said = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+                axes.text(x, y, said, ha="center", va="center", fontsize=6.5, color=color)
+
+
+def _said(row):
+    said = text_format.number(row["estimate"]) if row["n"] > 1 else "no pair"
+    if row["n"] > 2:
+        said += f" [{text_format.number(row['low'])}, {text_format.number(row['high'])}]"
+    return f"{said}, n = {_study.counted(row['n'], row['n_failed'])}"

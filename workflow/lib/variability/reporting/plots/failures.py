@@ -1,0 +1,107 @@
+"""Every run's value, with the failed ones marked, and how often they fail."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.analyses import _failures
+from variability.reporting.plots import Plot, _panels, _study
+
+LINE = 0.32
+#: Markers that no method has; where two reasons hold, the first is drawn.
+MARKS = {
+    "incomplete": figure_style.Look(figure_style.FAILED, "X", ""),
+    "chance": figure_style.Look(figure_style.FAILED, "*", ""),
+    "outlier": figure_style.Look(figure_style.FAILED, "d", ""),
+}
+SAID = {"incomplete": "not completed (no value: at the edge)", "chance": "at or below chance", "outlier": "outlier"}
+#: Columns of the table that hold their numbers, and the words for them.
+COUNTS = {"n_failed": "not completed", "n_chance": "at chance", "n_outlier": "outlying"}
+
+
+class Failures(Plot):
+    """One panel per task, one band per model, one line of runs per method; the rate stands in words beside it.
+
+    A tick is the value beyond which a run is an outlier.
+    """
+
+    NEEDS = ("runs",)
+    ANALYSES = ("failures",)
+    CAPTION = (
+        "Every run's primary metric on the test split after fine-tuning. Crosses did not complete, stars are no better "
+        "than guessing, diamonds lie far below the median (the tick is the limit). To the right: the rate of failed "
+        "runs with its Wilson interval."
+    )
+
+    def draw(self, tables):
+        found = tables["failures"]
+        runs = _failures.flagged(tables["runs"], found)
+        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        lost = found.groupby("model")["n_failed_any"].sum().to_dict()
+        worst = _panels.kept(models, lost, _panels.MODELS)
+        first = _panels.kept(tasks, found.groupby("task")["n_failed_any"].sum().to_dict(), _panels.TASKS)
+        looks = figure_style.looks(methods)
+        width, height = _panels.size(first, worst or [""], LINE * len(methods))
+        metric = _study.metric_of(runs) if len(runs) else "primary metric"
+        why = "those with the most failed runs"
+        legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
+        legend += [figure_style.handle(SAID[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
+        figure = figure_style.figure(
+            width=width,
+            height=height,
+            title=self.option(
+                "title", f"{self.study}: {metric} on the {text_format.SPLIT} split after fine-tuning, and failed runs"
+            ),
+            note=f"Right: rate of failed runs, its {_level(found)} Wilson interval, and how many of n runs failed; "
+            f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete. Tick: values beyond it are outliers."
+            + _panels.left_out(worst, models, "models", why)
+            + _panels.left_out(first, tasks, "tasks", why),
+            legend=legend,
+        )
+        if runs.empty:
+            return _panels.nothing(figure, "no run has the primary metric on the test split")
+        cells = found.set_index(_study.KEYS)
+        for task, axes in _panels.bands(figure, runs, first, worst).items():
+            of_task = runs[(runs["task"] == task) & runs["model"].isin(worst)]
+            axes.set_xlim(*_study.limits(of_task["value"], of_task["value"]))
+            for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
+                middle = _panels.place(worst.index(model), methods.index(method), len(methods))
+                _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
+                _limit(axes, cells.loc[(model, task, method), "outlier_limit"], middle, 0.3 / len(methods))
+                _words(axes, cells.loc[(model, task, method)], middle)
+        return figure
+
+
+def _level(found):
+    return text_format.percent(found["level"].max()) if len(found) else ""
+
+
+def _dots(axes, cell, middle, height, look):
+    left, right = axes.get_xlim()
+    worst = right if cell["higher_is_better"].eq(False).any() else left
+    cell = cell.assign(_y=_panels.scattered(cell["seed"], middle, height))
+    cell["value"] = cell["value"].mask(cell["incomplete"], worst)
+    plain = cell[~cell[_failures.REASONS].any(axis=1)]
+    dots = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.3}
+    axes.plot(plain["value"], plain["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)
+    rest = cell
+    for reason, mark in MARKS.items():
+        of_reason, rest = rest[rest[reason]], rest[~rest[reason]]
+        if len(of_reason):
+            at = of_reason["value"], of_reason["_y"]
+            axes.plot(*at, mark.marker, color=mark.color, markersize=6.5, clip_on=False, zorder=4, **dots)
+
+
+def _limit(axes, limit, middle, height):
+    left, right = axes.get_xlim()
+    if left < limit < right:
+        axes.plot([limit, limit], [middle - 1.2 * height, middle + 1.2 * height], color=figure_style.SOFT, lw=1)
+
+
+def _words(axes, cell, middle):
+    failed = cell["n_failed_any"]
+    color = figure_style.FAILED if failed else figure_style.SOFT
+    where = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5, "color": color}
+    if cell["n_runs"]:
+        said = f"{cell['rate']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
+        axes.text(1.02, middle, said, va="bottom", **where)
+    parts = [f"{int(cell[column])} {word}" for column, word in COUNTS.items() if cell[column] > 0]
+    said = f"{int(failed)} of {int(cell['n_runs'])}" + (f" ({', '.join(parts)})" if parts else "")
+    axes.text(1.02, middle, said, va="top", **where)

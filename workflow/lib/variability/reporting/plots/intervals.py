@@ -1,0 +1,113 @@
+"""Where the mean lies, where the next run would fall, and what one run's test set leaves open: a forest."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _panels, _study
+
+LINE = 0.3
+#: Of the thick interval, behind the dots.
+SHADE = "#C4C4C4"
+
+
+class Intervals(Plot):
+    """One panel per task, one band per model, two lines per method: the runs with both t intervals, and below them the
+    interval of the median run alone, which holds the noise of the test set instead of the seed's.
+    """
+
+    NEEDS = ("runs",)
+    ANALYSES = ("intervals",)
+    CAPTION = (
+        "Every run's primary metric on the test split as a dot. Grey, thick: t interval of the mean over seeds. Thin: "
+        "t prediction interval, where the next run would fall. Dashed, below, where there is one: what the finite test "
+        "set leaves open about the median run alone (Wilson, or a bootstrap over examples)."
+    )
+
+    def draw(self, tables):
+        runs = text_format.shown(tables["runs"])
+        intervals = text_format.shown(tables["intervals"])
+        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        best = _panels.kept(models, _standing(intervals, runs), _panels.MODELS)
+        first = tasks[: _panels.TASKS]
+        looks = figure_style.looks(methods)
+        width, height = _panels.size(first, best or [""], LINE * len(methods))
+        metric = _study.metric_of(runs) if len(runs) else "primary metric"
+        figure = figure_style.figure(
+            width=width,
+            height=height,
+            title=self.option(
+                "title", f"{self.study}: {metric} on the {text_format.SPLIT} split after fine-tuning, and its intervals"
+            ),
+            note=f"Dots: runs, one per seed. Grey and thin: {_levels(intervals)} t intervals of the mean and of the "
+            f"next run, over the n completed runs. {_of_one_run(intervals)} Arrows: an interval leaves the panel."
+            + _panels.left_out(best, models, "models", "those with the best mean rank")
+            + _panels.left_out(first, tasks, "tasks", "the first"),
+            legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
+        )
+        if runs.empty:
+            return _panels.nothing(figure, "no run has the primary metric on the test split")
+        cells = intervals.set_index([*_study.KEYS, "target"]).sort_index()
+        for task, axes in _panels.bands(figure, runs, first, best).items():
+            of_task = runs[(runs["task"] == task) & runs["model"].isin(best)]
+            ends = cells.xs(task, level="task")[["low", "high"]].stack()
+            axes.set_xlim(*_study.limits(of_task["value"], ends))
+            axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
+            for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
+                middle = _panels.place(best.index(model), methods.index(method), len(methods))
+                _line(axes, cell, cells.loc[(model, task, method)], middle, 0.43 / len(methods), looks[method])
+        return figure
+
+
+def _standing(intervals, runs):
+    """Of every model, minus its mean rank over tasks and methods; the best is highest."""
+    means = intervals[intervals["target"] == "mean"]
+    better = means["task"].map(runs.drop_duplicates("task").set_index("task")["higher_is_better"])
+    # What nobody called better or worse is ordered as it comes.
+    signed = means["estimate"].where(better.ne(False), -means["estimate"])
+    ranks = signed.groupby([means["task"], means["method"]]).rank(ascending=False)
+    return (-ranks.groupby(means["model"]).mean()).dropna().to_dict()
+
+
+def _levels(intervals):
+    return text_format.percent(intervals["level"].max()) if len(intervals) else ""
+
+
+def _of_one_run(intervals):
+    """What is drawn of one run's own interval, and of how many cells there is none, and why."""
+    cells = intervals[intervals["target"] == "one_run"]
+    drawn = cells["low"].notna()
+    reasons = "; ".join(dict.fromkeys(cells.loc[~drawn, "note"].dropna())) or "there is no run"
+    if not drawn.any():
+        return f"No interval of one run's test examples: {reasons}."
+    methods = " or ".join(dict.fromkeys(cells.loc[drawn, "interval"]))
+    missing = f" (of {(~drawn).sum()} of {len(cells)} cells none: {reasons})" if not drawn.all() else ""
+    said = f"Dashed, below: interval of the run with the median value (hollow), {methods}, of its test examples alone"
+    return f"{said}{missing}."
+
+
+def _line(axes, cell, targets, middle, half, look):
+    values = cell["value"].dropna()
+    above, below = middle - 0.3 * half, middle + 0.6 * half
+    _panels.bar(axes, *targets.loc["mean", ["low", "high"]], above, color=SHADE, lw=6, solid_capstyle="butt", zorder=1)
+    _panels.bar(axes, *targets.loc["next_run", ["low", "high"]], above, color=figure_style.INK, lw=0.8, zorder=2)
+    axes.plot(targets.loc["mean", "estimate"], above, marker="|", color=figure_style.INK, markersize=9, zorder=3)
+    axes.plot(
+        values,
+        _panels.scattered(values, above, 0.35 * half),
+        linestyle="",
+        marker=look.marker,
+        color=look.color,
+        markersize=3.6,
+        markeredgecolor="white",
+        markeredgewidth=0.3,
+        alpha=0.85,
+        zorder=4,
+    )
+    # Without an interval the median run is a dot that stands above already.
+    if "one_run" in targets.index and targets.loc["one_run", "low"] == targets.loc["one_run", "low"]:
+        one_run = targets.loc["one_run"]
+        drawn = {"color": look.color, "zorder": 2}
+        _panels.bar(axes, one_run["low"], one_run["high"], below, lw=1.1, linestyle=(0, (3, 1.5)), **drawn)
+        axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **drawn)
+    failed = (cell["status"] != "completed").sum()
+    where = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+    said = _study.counted(len(values), failed, len(cell) - len(values) - failed)
+    axes.text(1.02, middle, said, color=figure_style.FAILED if failed else figure_style.SOFT, **where)

@@ -1,0 +1,99 @@
+"""A measure of learning by epoch, every run of it."""
+
+from typing import ClassVar
+
+from variability.data import kinds
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+_MEASURES = {f"validation_{each.MEASURE}": each for each in kinds.all_kinds().values()}
+QUANTITIES = {
+    "validation_loss": "validation loss",
+    "train_loss": "training loss",
+    **{name: f"validation {each.MEASURE_LABEL}" for name, each in _MEASURES.items()},
+}
+CROSS = figure_style.Look(figure_style.FAILED, "X", "")
+
+
+class LearningCurves(Plot):
+    """Rows of panels are models, columns are tasks; a thin line is a run, a thick one the mean of completed runs.
+
+    The mean ends at the last epoch that all completed runs reached: with early stopping, a mean over the survivors
+    would drift towards the slow ones. Axes hold the completed runs; a diverging one leaves them.
+    """
+
+    NEEDS = ("history",)
+    CAPTION = (
+        "Every run by epoch (thin), and the mean of the completed runs as far as all of them got (thick); epoch 0 "
+        "is before training. Runs that diverged end in a cross."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = Plot.OPTIONS | {
+        "quantity": {"enum": list(QUANTITIES), "default": "validation_loss", "description": "what is drawn by epoch"}
+    }
+
+    def draw(self, tables):
+        quantity = self.option("quantity")
+        history = tables["history"].assign(value=tables["history"][quantity])
+        models, tasks, methods = (_study.names(history, key) for key in _study.KEYS)
+        looks = figure_style.looks(methods)
+        runs = history.drop_duplicates([*_study.KEYS, "seed"])
+        failed = (runs["status"] != "completed").sum()
+        sizes = runs[runs["status"] == "completed"].groupby(_study.KEYS).size()
+        legend = [figure_style.handle(name, look, marker="") for name, look in looks.items()]
+        if failed:
+            legend.append(figure_style.handle("end of a diverged run", CROSS))
+        figure = figure_style.figure(
+            width=max(6.5, 1.6 + 2.1 * len(tasks) + 0.8),
+            height=1.6 + 1.45 * len(models),
+            title=self.option("title", f"{self.study}: {QUANTITIES[quantity]} by epoch, every seed"),
+            note=f"Thin: one run. Thick: mean of the completed runs ({text_format.count(sizes)} in a cell), as far as "
+            f"all of them got. Epoch 0 is before training. {failed} of {len(runs)} runs diverged.",
+            legend=legend,
+        )
+        units = {task: _unit(quantity, kind) for task, kind in zip(runs["task"], runs["kind"], strict=True)}
+        common = len(set(units.values())) == 1
+        figure.supylabel(QUANTITIES[quantity] + (f" ({units[tasks[0]]})" if common else ""), fontsize=8)
+        grid = figure.subplots(len(models), len(tasks), squeeze=False, sharex="col", sharey="col")
+        for column, task in enumerate(tasks):
+            of_task = history[history["task"] == task]
+            kept = of_task["value"].where(of_task["status"] == "completed")
+            grid[0, column].set_ylim(*_study.limits(kept, kept))
+            grid[0, column].set_title(figure_style.wrap(task, 22) + ("" if common else f"\n({units[task]})"))
+            grid[-1, column].set_xlabel("epoch")
+            grid[-1, column].xaxis.get_major_locator().set_params(integer=True)
+            for axes, model in zip(grid[:, column], models, strict=True):
+                for method in methods:
+                    cell = of_task[(of_task["model"] == model) & (of_task["method"] == method)]
+                    _curves(axes, cell, looks[method])
+                if of_task["value"].isna().all():
+                    axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", fontsize=6.5)
+                _diverged(axes, runs[(runs["model"] == model) & (runs["task"] == task)])
+                axes.yaxis.grid(True, color="#EEEEEE", lw=0.6)
+        for axes, model in zip(grid[:, -1], models, strict=True):
+            axes.text(1.03, 0.5, figure_style.wrap(model, 18), transform=axes.transAxes, va="center", fontsize=8)
+        return figure
+
+
+def _unit(quantity, kind):
+    return _MEASURES[quantity].MEASURE_UNIT if quantity in _MEASURES else kinds.find(kind).LOSS_UNIT
+
+
+def _diverged(axes, runs):
+    failed = (runs["status"] != "completed").sum()
+    if failed:
+        place = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
+        axes.text(0.98, 0.98, f"{failed} of {len(runs)} diverged", color=figure_style.FAILED, **place)
+
+
+def _curves(axes, cell, look):
+    curves = cell.pivot_table(index="epoch", columns=["status", "seed"], values="value", sort=False).sort_index()
+    low, high = axes.get_ylim()
+    for (status, _), curve in curves.items():
+        curve = curve.dropna()
+        axes.plot(curve.index, curve, color=look.color, linestyle=look.line, lw=0.6, alpha=0.45)
+        if status != "completed" and len(curve):
+            end = min(max(curve.iloc[-1], low), high)
+            axes.plot(curve.index[-1], end, CROSS.marker, color=CROSS.color, markersize=5, clip_on=False, zorder=4)
+    if "completed" in curves:
+        mean = curves["completed"].mean(axis=1, skipna=False).dropna()
+        axes.plot(mean.index, mean, color=look.color, linestyle=look.line, lw=1.8)

@@ -1,0 +1,95 @@
+"""Mean and SD over seeds of every model on every task."""
+
+import textwrap
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+CELL = 1.05
+
+
+class ModelTaskHeatmap(Plot):
+    """One panel per method, rows are models, columns are tasks; the numbers stand in the cells.
+
+    Where tasks have different metrics there is no common scale, and a task's colours run from its worst to its best
+    mean.
+    """
+
+    NEEDS = ("runs",)
+    ANALYSES = ("spread",)
+    CAPTION = (
+        "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. The "
+        "number of runs stands in the cells where it is not the largest, with that of failed ones."
+    )
+
+    def draw(self, tables):
+        runs = text_format.shown(tables["runs"])
+        spread = text_format.shown(tables["spread"])
+        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        labels = runs.drop_duplicates("task").set_index("task")["label"]
+        # Tasks of one metric may still have units of their own, an RMSE for one; shares are comparable.
+        common = labels.nunique() == 1 and bool(spread["mean"].dropna().between(0, 1).all())
+        spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
+        beside = len(methods) * len(tasks) <= 9
+        rows, columns = (1, len(methods)) if beside else (len(methods), 1)
+        cells = spread.set_index(_study.KEYS)
+        what = f"{_study.metric_of(runs)} on the {text_format.SPLIT} split"
+        figure = figure_style.figure(
+            width=max(6.5, 3.2 + columns * (0.25 + CELL * len(tasks))),
+            height=1.6 + rows * (0.75 + 0.5 * len(models)),
+            title=self.option("title", f"{self.study}: {what} after fine-tuning, mean ± SD over seeds"),
+            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}, said in the "
+            "cells where it is not the largest. Blank: not in the study.",
+        )
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
+        shades = spread["shade"].dropna()
+        span = (shades.min(), shades.max()) if len(shades) else (0, 1)
+        for axes, method in zip(grid.flat, methods, strict=True):
+            shade = [[_of(cells, "shade", model, task, method) for task in tasks] for model in models]
+            image = axes.imshow(shade, cmap=figure_style.COLORMAP, vmin=span[0], vmax=span[1], aspect="auto")
+            for y, model in enumerate(models):
+                for x, task in enumerate(tasks):
+                    if (model, task, method) in cells.index:
+                        _words(axes, x, y, cells.loc[(model, task, method)], spread["n"].max(), image)
+            named = labels.nunique() > 1
+            heads = [f"{task}\n({labels[task].partition(' (')[0]})" if named else task for task in tasks]
+            axes.set_xticks(range(len(tasks)), [_head(head) for head in heads], fontsize=7)
+            axes.set_yticks(range(len(models)), [figure_style.wrap(model, 28) for model in models])
+            axes.tick_params(length=0)
+            axes.spines[:].set_visible(False)
+            axes.set_title(figure_style.wrap(method, 30), loc="left")
+        bar = figure.colorbar(image, ax=grid, shrink=0.8, aspect=30, pad=0.02)
+        bar.set_label(labels.iloc[0] if common else "within a task:\n0 = worst mean, 1 = best mean")
+        bar.outline.set_visible(False)
+        return figure
+
+
+def _within_task(spread, runs):
+    means = spread.groupby("task")["mean"]
+    lowest, highest = means.transform("min"), means.transform("max")
+    shade = ((spread["mean"] - lowest) / (highest - lowest)).where(highest > lowest, 0.5)
+    better = spread["task"].map(runs.drop_duplicates("task").set_index("task")["higher_is_better"]).astype(bool)
+    return shade.where(better, 1 - shade).where(spread["mean"].notna())
+
+
+def _of(cells, column, *key):
+    return cells.loc[key, column] if key in cells.index else float("nan")
+
+
+def _head(text):
+    return "\n".join(figure_style.wrap(line, 14) for line in text.split("\n"))
+
+
+def _words(axes, x, y, cell, most, image):
+    lines = [text_format.number(cell["mean"])] if cell["n"] else []
+    if cell["n"] > 1:
+        lines.append(f"± {text_format.number(cell['sd'])}")
+    if cell["n"] < most or cell["n_failed"]:
+        counted = _study.counted(cell["n"], cell["n_failed"], cell["n_undefined"])
+        lines.append(textwrap.fill(f"n = {counted}", 18))
+    color = figure_style.FAILED
+    if cell["n"]:
+        red, green, blue, _ = image.cmap(image.norm(cell["shade"]))
+        # Relative luminance, against which black or white stands out (WCAG 2).
+        color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
+    axes.text(x, y, "\n".join(lines), ha="center", va="center", fontsize=7, color=color)

@@ -1,0 +1,127 @@
+"""The variance between a cell's runs, split in what the seed and what the finite test set contributes."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+#: Cells drawn of a task, and tasks drawn of a study.
+CELLS, TASKS = 24, 12
+SEED, TEST = figure_style.COLORS[0], figure_style.COLORS[4]
+UNITS = {
+    "accuracy": ("variance of the accuracy between runs (percentage points squared)", 1e4),
+    "mse": ("variance of the mean squared error between runs (its unit squared)", 1.0),
+    "ndcg_at_10": ("variance of the NDCG@10 between runs (hundredths squared)", 1e4),
+}
+
+
+class NoiseSplit(Plot):
+    """One panel per task, one stacked bar per cell, whose length is the observed variance between runs.
+
+    Variances add up, which SDs do not; the SDs stand beside the bars. An estimate below 0 is drawn as no seed's part.
+    """
+
+    NEEDS = ()
+    PRESUMES = ("seeds",)
+    ANALYSES = ("noise_split",)
+    CAPTION = (
+        "Variance between runs on the test split: the part of the seed, which stays on any test set (dark, with "
+        "its interval), and the part of this finite test set (light, hatched). To the right: SD of the seed's part "
+        "with interval, share of the test set, number n of runs."
+    )
+
+    def draw(self, tables):
+        split = tables["noise_split"]
+        split = split[~split["note"].astype(str).str.startswith("no predictions")]
+        tasks = _study.names(split, "task")[:TASKS]
+        panels = {task: _widest(split[split["task"] == task]) for task in tasks}
+        labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}
+        heights = [0.75 + sum(0.1 + 0.13 * max(2, label.count("\n") + 1) for label in labels[task]) for task in tasks]
+        figure = figure_style.figure(
+            width=8.2,
+            height=1.9 + sum(heights),
+            title=self.option(
+                "title",
+                f"{self.study}: {_study.metric_of(split)} on the {text_format.SPLIT} split, seed and test-set noise",
+            ),
+            note=_note(split, panels),
+            legend=[
+                figure_style.handle("the seed's part", figure_style.Look(SEED, "s", "")),
+                figure_style.handle("the test set's part", figure_style.Look(TEST, "s", "")),
+                figure_style.handle("interval of the seed's part", figure_style.Look(figure_style.INK, "", "-")),
+            ],
+        )
+        if not tasks:
+            axes = figure.subplots()
+            axes.set_axis_off()
+            axes.text(0.5, 0.5, "no run of this study has predictions: n = 0", ha="center", va="center")
+            return figure
+        grid = figure.subplots(len(tasks), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+        for axes, task in zip(grid.flat, tasks, strict=True):
+            _panel(axes, panels[task], labels[task])
+            cut = (split["task"] == task).sum() - len(panels[task])
+            more = f" ({len(panels[task])} cells of largest variance; {cut} more in the table)" if cut else ""
+            axes.set_title(figure_style.wrap(task, 50) + more, loc="left")
+        return figure
+
+
+def _panel(axes, cells, labels):
+    title, scale = UNITS[cells["metric"].iloc[0]]
+    observed = cells["variance_observed"].fillna(0) * scale
+    # An estimate below 0 leaves the whole of the bar to the test set.
+    seed = cells["variance_seed"].clip(lower=0).fillna(0) * scale
+    middles = range(len(cells))
+    axes.barh(middles, seed, height=0.5, color=SEED, edgecolor="white", lw=0.4)
+    look = {"height": 0.5, "color": TEST, "edgecolor": "white", "hatch": "////", "lw": 0.4}
+    axes.barh(middles, (observed - seed).clip(lower=0), left=seed, **look)
+    lows, highs = (cells[f"sd_seed_{end}"] ** 2 * scale for end in ("low", "high"))
+    edge = max(1.6 * observed.max(), 1e-9)
+    axes.set_xlim(0, edge)
+    for middle, low, high in zip(middles, lows, highs, strict=True):
+        axes.plot([low, min(high, edge)], [middle, middle], color=figure_style.INK, lw=1.2, zorder=3)
+        if high > edge:
+            axes.plot(edge, middle, marker=5, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
+    for middle, row in zip(middles, cells.to_dict("records"), strict=True):
+        _words(axes, middle, row)
+    axes.set_xlabel(title)
+    axes.set_yticks(middles, labels)
+    axes.set_ylim(len(cells) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+
+
+def _words(axes, middle, row):
+    place = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
+    said = "no SD of fewer than two runs"
+    if row["sd_seed"] == row["sd_seed"]:
+        sd, low, high = (_sd(row, f"sd_seed{end}") for end in ("", "_low", "_high"))
+        said = f"seed: SD {sd} [{low}, {high}]"
+    axes.text(1.03, middle - 0.03, said, va="bottom", **place)
+    share = row["share_test_set"]
+    shown = f"test set {100 * share:.0f} %, " if share == share else ""
+    color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
+    said = f"{shown}n = {_study.counted(row['n'], row['n_failed'])}"
+    axes.text(1.03, middle + 0.03, said, va="top", color=color, **place)
+
+
+def _sd(row, column):
+    """In percentage points, or hundredths, or as it is."""
+    return f"{100 * row[column]:.2f}" if UNITS[row["metric"]][1] == 1e4 else text_format.number(row[column])
+
+
+def _label(row):
+    return figure_style.wrap(f"{row['model']}: {row['method']}", 36)
+
+
+def _widest(cells):
+    """At most so many of the cells as can be read, those of the largest variance, in the study's order."""
+    order = cells["variance_observed"].fillna(-1).sort_values(ascending=False, kind="stable").index[:CELLS]
+    return cells.loc[cells.index.isin(order)]
+
+
+def _note(split, panels):
+    level = text_format.percent(split["level"].max() if len(split) else 0.95)
+    said = (
+        f"Length of a bar: observed variance between the n completed runs of a cell, {text_format.count(split['n'])}. "
+        f"Line: {level} interval of the seed's part (Williams-Tukey), an arrow where it leaves the panel. Right: the "
+        "seed's SD (percentage points for accuracy) with its interval, and the test set's share of the variance."
+    )
+    hidden = split["task"].nunique() - len(panels)
+    return said + (f" {hidden} more tasks are in the table." if hidden else "")

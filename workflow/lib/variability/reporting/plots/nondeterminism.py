@@ -1,0 +1,113 @@
+"""What differs between runs that were made twice, with everything the same."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+from variability.results import repeated_runs
+
+#: Rows drawn; those furthest apart come first.
+ROWS = 40
+HOW = (
+    "No run of this study was made twice: n = 0 pairs of equal runs.\n"
+    "To see what is left when even the seeds are equal, give a method a second name in the config,\n"
+    "for example  methods: {full: {}, full-again: {repeats: full}}  (a failed run makes no pair)."
+)
+
+
+class Nondeterminism(Plot):
+    """One panel per task, one row per two names of the same runs, one dot per seed."""
+
+    NEEDS = ("runs",)
+    REPEATS = True
+    ANALYSES = ("nondeterminism",)
+    CAPTION = (
+        "Difference of the primary metric on the test split between two runs that agree in seeds, recipe and data and "
+        "bear different names: one dot per seed, at 0 where they are equal. To the right: whether metrics and "
+        "predictions are equal to the bit, and the number of pairs."
+    )
+
+    def draw(self, tables):
+        runs, table = text_format.shown(tables["runs"]), tables["nondeterminism"]
+        title = self.option(
+            "title", f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split, same seed twice"
+        )
+        if table.empty:
+            return _in_words(title)
+        kept = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS).sort_index()
+        tasks = _study.names(kept, "task")
+        rest = f" {len(table) - len(kept)} more rows stand in the table." * (len(table) > len(kept))
+        counts = [int((kept["task"] == task).sum()) for task in tasks]
+        labels = {at: _label(row) for at, row in kept.iterrows()}
+        band = 0.2 + 0.14 * max(label.count("\n") + 1 for label in labels.values())
+        figure = figure_style.figure(
+            width=7.5,
+            height=1.3 + sum(0.75 + band * count for count in counts),
+            title=title,
+            note="Dots: pairs of runs with equal seeds, the second minus the first. Line: 0, as equal. n: pairs that "
+            f"both completed, those with a failed run in brackets. SD: of one run, root of half the mean squared "
+            f"difference, with its {text_format.percent(table['level'].max())} chi-square interval.{rest}",
+        )
+        grid = figure.subplots(len(tasks), 1, squeeze=False, height_ratios=counts)
+        values = _differences(runs)
+        for axes, task in zip(grid.flat, tasks, strict=True):
+            of_task = kept[kept["task"] == task]
+            _panel(axes, of_task, values, [labels[at] for at in of_task.index])
+            axes.set_title(figure_style.wrap(task, 60), loc="left")
+            axes.set_xlabel(f"difference in {runs.loc[runs['task'] == task, 'label'].iloc[0]}")
+        return figure
+
+
+def _in_words(title):
+    figure = figure_style.figure(
+        width=7.5, height=2.2, title=title, note="n: pairs of runs with equal seeds that both completed."
+    )
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.01, 0.5, HOW, va="center", fontsize=8, transform=axes.transAxes)
+    return figure
+
+
+def _label(row):
+    names = [f"{row['model']}, {row['method']}", f"{row['twin_model']}, {row['twin_method']}"]
+    return "\n".join(figure_style.wrap(name, 34) for name in names)
+
+
+def _differences(runs):
+    """{(task, model, method, twin_model, twin_method): differences}, of the pairs that both completed."""
+    run, twin = ["task", "model", "method", "seed"], ["task", "twin_model", "twin_method", "twin_seed"]
+    values = runs[[*run, "value"]]
+    both = repeated_runs.pairs(runs).merge(values, on=run)
+    both = both.merge(values.rename(columns=dict(zip(run, twin, strict=True))), on=twin, suffixes=("", "_twin"))
+    both = both.assign(difference=both["value_twin"] - both["value"]).dropna(subset="difference")
+    return {key: group["difference"] for key, group in both.groupby([*run[:3], *twin[1:3]])}
+
+
+def _panel(axes, rows, values, labels):
+    axes.axvline(0, color=figure_style.SOFT, lw=0.8, zorder=0)
+    look = figure_style.looks(["pair"])["pair"]
+    for at, row in enumerate(rows.itertuples()):
+        dots = values.get((row.task, row.model, row.method, row.twin_model, row.twin_method), [])
+        offsets = [0.5 * ((0.618034 * number + 0.5) % 1 - 0.5) for number in range(len(dots))]
+        axes.plot(dots, [at + offset for offset in offsets], look.marker, color=look.color, markersize=4.2, alpha=0.85)
+        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        axes.text(1.02, at, _said(row), color=figure_style.FAILED if row.n_failed else figure_style.INK, **place)
+    reach = max((abs(number) for dots in axes.lines[1:] for number in dots.get_xdata()), default=0) or 1
+    axes.set_xlim(-1.1 * reach, 1.1 * reach)
+    axes.set_yticks(range(len(rows)), labels)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
+    axes.set_axisbelow(True)
+
+
+def _said(row):
+    said = [f"n = {_study.counted(row.n, row.n_failed)}"]
+    if row.n and row.n_bit_equal == row.n:
+        said.append("bit-equal")
+    elif row.n:
+        said.append(f"{row.n_bit_equal} bit-equal")
+        said.append(
+            f"SD {text_format.number(row.sd)} [{text_format.number(row.sd_low)}, {text_format.number(row.sd_high)}]"
+        )
+    if row.differing > 0:
+        said.append(f"{100 * row.differing:.1f} % of classes differ")
+    return "\n".join(said)

@@ -1,0 +1,153 @@
+"""Every two candidates of a task: how probable it is that a run of one beats a run of the other."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+MOST, MOST_TASKS = 15, 12
+WIDTH = 0.46
+MARKS = {"significant and meaningful": "●", "significant, not meaningful": "○", "not significant": ""}
+
+
+class Pairwise(Plot):
+    """One panel per task; rows and columns are its candidates from the best mean to the worst, at most MOST.
+
+    At most MOST_TASKS are drawn. Above the diagonal, coloured: P(a run of the row is better than one of the column),
+    with a mark for the verdict. Below it: by how much the row's mean is better than the column's, or worse.
+    """
+
+    NEEDS = ("runs",)
+    PRESUMES = ("candidates",)
+    ANALYSES = ("pairwise",)
+    CAPTION = (
+        "Candidates of each task from the best mean to the worst. Above the diagonal: the probability that a run of "
+        "the row is better than a run of the column, with a mark where the interval of that probability says "
+        "so. Below it: the difference of the means, row minus column, turned so that more is better."
+    )
+
+    def draw(self, tables):
+        runs = text_format.shown(tables["runs"])
+        pairs = text_format.shown(tables["pairwise"])
+        every = _study.names(runs, "task")
+        tasks = every[:MOST_TASKS]
+        panels = {task: _candidates(runs[runs["task"] == task]) for task in tasks}
+        drawn = {task: candidates.head(MOST) for task, candidates in panels.items()}
+        side = max(2, *map(len, drawn.values()))
+        lines = [label.count("\n") + 1 for candidates in drawn.values() for label in _labels(candidates)]
+        band = max(0.36, 0.12 * max(lines) + 0.04)
+        columns = min(len(tasks), 2 if side <= 8 or len(tasks) > 3 else 1)
+        rows = -(-len(tasks) // columns)
+        cut = (
+            f" Only the {MOST} best means of a task are drawn."
+            if any(len(each) > MOST for each in panels.values())
+            else ""
+        )
+        cut += f" Only the first {MOST_TASKS} of {len(every)} tasks are drawn." if len(every) > MOST_TASKS else ""
+        figure = figure_style.figure(
+            width=max(6.5, columns * (2.6 + WIDTH * side) + 0.9),
+            height=1.9 + rows * (0.8 + band * side),
+            title=self.option(
+                "title",
+                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split after fine-tuning, "
+                "pair by pair",
+            ),
+            note=_note(pairs) + cut,
+        )
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[len(tasks) :]:
+            axes.set_visible(False)
+        image = None
+        for axes, task in zip(grid.flat, tasks, strict=False):
+            axes.set_title(figure_style.wrap(f"{task}: {_label(runs, task)}", 44), loc="left")
+            image = _panel(axes, drawn[task], _lookup(pairs[pairs["task"] == task])) or image
+        if image is not None:
+            bar = figure.colorbar(image, ax=grid, shrink=0.7 / rows, aspect=20, pad=0.02, anchor=(0, 1))
+            bar.set_label("P(row is better than column)")
+            bar.outline.set_visible(False)
+        return figure
+
+
+def _label(runs, task):
+    return runs.loc[runs["task"] == task, "label"].iloc[0]
+
+
+def _note(pairs):
+    marks = "● the interval of P excludes 1/2 and reaches beyond {gamma:g}; ○ excludes 1/2 only"
+    marks += "; no mark: not significant; n/a: not estimable."
+    start = (
+        "n: completed runs, one per seed. Upper right: P(a run of the row is better than one of the column), ties half"
+    )
+    if pairs.empty:
+        return start + "."
+    first = pairs.iloc[0]
+    methods = sorted(set(pairs["probability_interval"]))
+    return (
+        f"{start}; {text_format.percent(first['level'])} interval by {' or '.join(methods)}, not adjusted for the "
+        f"number of pairs. {marks.format(gamma=first['gamma'])} Lower left: difference of means, row minus "
+        "column, turned so that + is better."
+    )
+
+
+def _candidates(runs):
+    """Candidates of a task from the best mean to the worst, those without any value last; index (model, method)."""
+    marked = runs.assign(failed=runs["status"] != "completed")
+    found = marked.groupby(["model", "method"], sort=False).agg(
+        mean=("value", "mean"), n=("value", "count"), failed=("failed", "sum")
+    )
+    return found.sort_values("mean", ascending=runs["higher_is_better"].iloc[0] in (False, 0), kind="stable")
+
+
+def _labels(candidates):
+    return [
+        figure_style.wrap(f"{model} ({method})", 30) + f"\n{at}: n = {_study.counted(row['n'], row['failed'])}"
+        for at, ((model, method), row) in enumerate(candidates.iterrows(), start=1)
+    ]
+
+
+def _lookup(pairs):
+    """Every pair both ways: probability, difference and verdict by (candidate, other)."""
+    found = {}
+    for row in pairs.itertuples(index=False):
+        one, other = (row.model, row.method), (row.model_b, row.method_b)
+        found[one, other] = (row.probability, row.difference, row.verdict)
+        found[other, one] = (1 - row.probability, -row.difference, row.verdict)
+    return found
+
+
+def _panel(axes, candidates, pairs):
+    names = list(candidates.index)
+    axes.set_yticks(range(len(names)), _labels(candidates), fontsize=6.5)
+    axes.set_xticks(range(len(names)), range(1, len(names) + 1))
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    if len(names) < 2:
+        axes.set_xlim(-0.5, 1.5)
+        axes.set_ylim(0.5, -0.5)
+        axes.text(0.5, 0, "a pair takes two candidates", ha="center", va="center", fontsize=7, color=figure_style.SOFT)
+        return None
+    nothing = (float("nan"), float("nan"), "")
+    cells = {
+        (y, x): pairs.get((names[y], names[x]), nothing) for y in range(len(names)) for x in range(len(names)) if y != x
+    }
+    shade = [[cells[y, x][0] if x > y else float("nan") for x in range(len(names))] for y in range(len(names))]
+    image = axes.imshow(shade, cmap=figure_style.COLORMAP, vmin=0, vmax=1, aspect="auto")
+    for (y, x), (probability, difference, verdict) in cells.items():
+        if x > y:
+            _probability(axes, x, y, probability, verdict, image)
+        elif difference == difference:
+            axes.text(
+                x, y, text_format.number(difference, "+"), ha="center", va="center", fontsize=6, color=figure_style.INK
+            )
+    return image
+
+
+def _probability(axes, x, y, probability, verdict, image):
+    if probability != probability:
+        axes.text(x, y, "n/a" if verdict else "", ha="center", va="center", fontsize=6, color=figure_style.SOFT)
+        return
+    red, green, blue, _ = image.cmap(image.norm(probability))
+    # Relative luminance, against which black or white stands out (WCAG 2).
+    color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
+    mark = MARKS.get(verdict, "")
+    said = f"{probability:.2f}" + (f"\n{mark}" if mark else "")
+    axes.text(x, y, said, ha="center", va="center", fontsize=6, color=color)

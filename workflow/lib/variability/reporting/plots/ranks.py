@@ -1,0 +1,121 @@
+"""How sure every rank is."""
+
+import math
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+#: So many candidates of a task, the best ones, and so many ranks are drawn.
+DRAWN = 15
+CELL = 0.42
+
+
+class Ranks(Plot):
+    """One panel per task: rows are candidates in the study's order, columns are ranks, numbers are percentages."""
+
+    NEEDS = ("runs",)
+    ANALYSES = ("ranks",)
+    CAPTION = (
+        "Probability in percent that a model with a method has a rank on a task, by bootstrap over seeds; at most "
+        "15 candidates and ranks are drawn. In words: how often a study with one seed names another winner."
+    )
+
+    def draw(self, tables):
+        runs, ranks = text_format.shown(tables["runs"]), text_format.shown(tables["ranks"])
+        tasks = [task for task in _study.names(runs, "task") if (ranks["task"] == task).any()]
+        panels = {task: _best(ranks[ranks["task"] == task]) for task in tasks}
+        widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
+        counts = [panel[_study.KEYS].drop_duplicates().shape[0] for panel in panels.values()]
+        wide, high = 3.2 + CELL * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
+        # As many columns as make the whole about as wide as it is high.
+        columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
+        rows = max(1, -(-len(tasks) // columns))
+        methods = runs["method"].nunique() > 1
+        failed = int((runs["status"] != "completed").sum())
+        figure = figure_style.figure(
+            width=max(6.5, columns * wide),
+            height=1.6 + rows * high,
+            title=self.option(
+                "title", f"{self.study}: ranks by {_study.metric_of(runs)} on the {text_format.SPLIT} split, over seeds"
+            ),
+            note="Percentage of bootstrap replicates (seeds drawn anew) in which a candidate has the rank; ties share. "
+            f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
+            f"often a study with one seed per candidate names another. {failed} of {len(runs)} runs failed.",
+        )
+        if not tasks:
+            return _empty(figure)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[len(tasks) :]:
+            axes.set_visible(False)
+        for axes, (task, panel) in zip(grid.flat, panels.items(), strict=False):
+            _panel(axes, task, panel, methods)
+        return figure
+
+
+def _best(of_task):
+    """Rows of the candidates that are drawn, best first; those without a completed run come last."""
+    keys = of_task.drop_duplicates(_study.KEYS).sort_values(["study_rank", "model", "method"])
+    kept = keys[_study.KEYS].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
+    return of_task.merge(kept, on=_study.KEYS).sort_values(["_order", "rank"])
+
+
+def _panel(axes, task, panel, methods):
+    cells = list(panel.groupby("_order"))
+    first = panel.iloc[0]
+    ranked = not math.isnan(first["rank"])
+    count = min(int(first["candidates"]), DRAWN) if ranked else 1
+    shares = [[_share(cell, rank) for rank in range(1, count + 1)] for _, cell in cells]
+    image = axes.imshow(shares, cmap=figure_style.COLORMAP, vmin=0, vmax=1, aspect="auto")
+    for y, row in enumerate(shares):
+        for x, share in enumerate(row):
+            _number(axes, x, y, share, image)
+    names = [_name(cell.iloc[0], methods) for _, cell in cells]
+    axes.set_yticks(range(len(names)), names, fontsize=7)
+    axes.set_xticks(range(count), range(1, count + 1), fontsize=7)
+    axes.set_xlabel("rank (1 = best mean)")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for y, (_, cell) in enumerate(cells):
+        said = _study.counted(cell["n"].iloc[0], cell["n_failed"].iloc[0])
+        color = figure_style.FAILED if cell["n_failed"].iloc[0] else figure_style.SOFT
+        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        axes.text(1.02, y, said, color=color, **place)
+    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_words(first, ranked)}", loc="left", fontsize=8)
+    axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
+
+
+def _words(first, ranked):
+    if not ranked:
+        return "no completed run: nothing to rank"
+    words = f"wrong winner {100 * first['wrong_winner']:.0f} %"
+    if not math.isnan(first["kendall_tau"]):
+        words += f", Kendall's tau {first['kendall_tau']:.2f}"
+    if first["candidates"] > DRAWN:
+        words += f"; the best {DRAWN} of {first['candidates']:.0f}"
+    return words if first["candidates"] > 1 else "one candidate: nothing to rank"
+
+
+def _share(cell, rank):
+    found = cell.loc[cell["rank"] == rank, "probability"]
+    return found.iloc[0] if len(found) else float("nan")
+
+
+def _name(row, methods):
+    return figure_style.wrap(f"{row['model']}: {row['method']}" if methods else row["model"], 30)
+
+
+def _number(axes, x, y, share, image):
+    if not share > 0:
+        return
+    red, green, blue, _ = image.cmap(image.norm(share))
+    # Relative luminance, against which black or white stands out (WCAG 2).
+    color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
+    said = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+    axes.text(x, y, said, ha="center", va="center", fontsize=7, color=color)
+
+
+def _empty(figure):
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "No task has a completed run to rank.", ha="center", va="center")
+    return figure

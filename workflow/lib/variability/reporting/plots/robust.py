@@ -1,0 +1,153 @@
+"""Candidates over all tasks: aggregates with intervals, who beats whom, and performance profiles."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+PANELS = {"iqm": "interquartile mean", "mean": "mean", "median": "median of task means"}
+#: Candidates that are drawn, and those of them whose profiles have a colour and an interval.
+MOST, COLOURED = 30, 6
+REFERENCE = ["model_reference", "method_reference"]
+
+
+class Robust(Plot):
+    """Above, a row per candidate, the best IQM on top; below, the performance profiles of all of them."""
+
+    NEEDS = ("runs",)
+    ANALYSES = ("robust",)
+    CAPTION = (
+        "Above: interquartile mean, mean and median over all shared tasks with intervals, and the "
+        "probability that a run of the candidate on top beats one of this row. Below: share of runs better than a "
+        "threshold, with intervals."
+    )
+
+    def draw(self, tables):
+        runs, table = text_format.shown(tables["runs"]), tables["robust"]
+        largest = table.loc[table["n_candidates"].idxmax(), "suite"]
+        table = table[table["suite"] == largest]
+        ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
+        drawn = ranked.head(MOST).reset_index(drop=True)
+        looks = figure_style.looks([_name(row) for _, row in drawn.head(COLOURED).iterrows()])
+        labels = [figure_style.wrap(_name(row), 34) for _, row in drawn.iterrows()]
+        band = max(0.24, 0.14 * max(label.count("\n") + 1 for label in labels))
+        height = 2.4 + band * len(drawn) + 2.6
+        tasks = int(table["n_tasks"].iloc[0])
+        figure = figure_style.figure(
+            width=9.5,
+            height=height,
+            title=self.option(
+                "title",
+                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split, over {tasks} "
+                f"task{'s' if tasks > 1 else ''}, by candidate",
+            ),
+            note=_note(table, ranked, drawn),
+            legend=[figure_style.handle(name, look, markersize=4) for name, look in looks.items()],
+        )
+        above, below = figure.subfigures(2, 1, height_ratios=[height - 3.4, 2.6])
+        panels = above.subplots(1, 4, sharey=True)
+        for axes, (quantity, title) in zip(panels, PANELS.items(), strict=False):
+            _intervals(axes, drawn, table[table["quantity"] == quantity], looks)
+            axes.set_title(title, loc="left")
+            axes.set_xlabel(_scale(table, runs))
+        _beaten(panels[3], drawn, table[table["quantity"] == "improvement"])
+        panels[0].set_yticks(range(len(drawn)), labels)
+        panels[0].set_ylim(len(drawn) - 0.5, -0.5)
+        for at, row in drawn.iterrows():
+            place = {"transform": panels[3].get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+            color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
+            panels[3].text(1.06, at, _study.counted(row["n"], row["n_failed"]), color=color, **place)
+        panels[3].text(1.06, 1, "n", transform=panels[3].transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
+        _profiles(below.subplots(), drawn, table[table["quantity"] == "profile"], looks, _scale(table, runs))
+        return figure
+
+
+def _name(row):
+    return f"{row['model']}, {row['method']}"
+
+
+def _note(table, ranked, drawn):
+    level = text_format.percent(table["level"].max())
+    known = table[table["interval"] != "none"]
+    aggregates = known[known["quantity"].isin(["iqm", "mean"])]["interval"].drop_duplicates()
+    others = known[known["quantity"].isin(["median", "profile"])]["interval"].drop_duplicates()
+    said = (
+        f"IQM and mean: {level} {' or '.join(aggregates)}. All else: {level} {' or '.join(others)}, likely too narrow "
+        "below 10 runs a task"
+        if len(known)
+        else "No interval: one run on each task"
+    )
+    said += ". n: completed runs on all tasks together (failed ones in brackets)"
+    if len(drawn) < len(ranked):
+        said += f"; the {len(drawn)} highest interquartile means of {len(ranked)} candidates"
+    suites = table["n_candidates"].iloc[0]
+    return f"{said}; {suites} candidates in all. {_scaling(table)}"
+
+
+def _scaling(table):
+    scale = table["estimator"].iloc[0].partition("; ")[2]
+    return f"Scores: {scale}."
+
+
+def _scale(table, runs):
+    scaled = "scaled" in table["estimator"].iloc[0]
+    return "score (0 = worst, 1 = best run)" if scaled else figure_style.wrap(runs["label"].iloc[0], 30)
+
+
+def _of(table, row):
+    """The row of the same candidate."""
+    return table[(table["model"] == row["model"]) & (table["method"] == row["method"])].iloc[0]
+
+
+def _intervals(axes, drawn, table, looks):
+    for at, row in drawn.iterrows():
+        found = _of(table, row)
+        look = looks.get(_name(row))
+        color, marker = (look.color, look.marker) if look else (figure_style.INK, "o")
+        axes.plot([found["low"], found["high"]], [at, at], color=color, lw=1.6, solid_capstyle="butt")
+        axes.plot(found["estimate"], at, marker=marker, color=color, markersize=5, linestyle="")
+    _tidy(axes)
+
+
+def _beaten(axes, drawn, table):
+    """The candidate on top against each other; two bars of a pair never stand for the same comparison."""
+    axes.set_title("P(top beats it)", loc="left")
+    axes.axvline(0.5, color=figure_style.SOFT, lw=0.8, ls="--")
+    top = drawn.iloc[0]
+    of_top = table[(table["model"] == top["model"]) & (table["method"] == top["method"])]
+    of_top = of_top.set_index(REFERENCE)
+    for at, row in drawn.iterrows():
+        key = (row["model"], row["method"])
+        if key in of_top.index:
+            found = of_top.loc[key]
+            axes.plot([found["low"], found["high"]], [at, at], color=figure_style.INK, lw=1.6, solid_capstyle="butt")
+            axes.plot(found["estimate"], at, marker="o", color=figure_style.INK, markersize=5, linestyle="")
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xticks([0, 0.5, 1])
+    axes.set_xlabel("probability, ties half")
+    _tidy(axes)
+
+
+def _tidy(axes):
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.locator_params(axis="x", nbins=4) if len(axes.get_xticks()) > 4 else None
+
+
+def _profiles(axes, drawn, table, looks, scale):
+    axes.set_title("performance profile", loc="left")
+    if table["estimate"].notna().any():
+        for _, row in reversed(list(drawn.iterrows())):
+            curve = table[(table["model"] == row["model"]) & (table["method"] == row["method"])]
+            look = looks.get(_name(row))
+            if look:
+                axes.fill_between(curve["threshold"], curve["low"], curve["high"], color=look.color, alpha=0.15, lw=0)
+                axes.plot(curve["threshold"], curve["estimate"], color=look.color, ls=look.line, lw=1.5)
+            else:
+                axes.plot(curve["threshold"], curve["estimate"], color="#BBBBBB", lw=0.7, zorder=1)
+        axes.set_ylim(-0.02, 1.02)
+    else:
+        axes.text(0.5, 0.5, "no candidate completed a run on every task", ha="center", transform=axes.transAxes)
+        axes.set_yticks([])
+        axes.set_xticks([])
+    axes.set_xlabel(f"threshold: {scale}".replace("\n", " "))
+    axes.set_ylabel("share of runs\nbetter than it")

@@ -1,0 +1,102 @@
+"""Every run's value as a dot, with the mean and its interval."""
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+COLUMNS = 3
+
+
+class SeedSpread(Plot):
+    """One panel per task, one band per model, one line of dots per method.
+
+    To the right of a panel stand the numbers of completed and of failed runs.
+    """
+
+    NEEDS = ("runs",)
+    ANALYSES = ("intervals",)
+    CAPTION = (
+        "Every run's primary metric on the test split after fine-tuning: one dot per seed. The tick is the mean "
+        "over the completed runs, the bar its t interval; to the right stand the numbers of completed and of "
+        "failed runs."
+    )
+
+    def draw(self, tables):
+        runs = text_format.shown(tables["runs"])
+        intervals = text_format.shown(tables["intervals"])
+        means = intervals[intervals["target"] == "mean"].set_index(_study.KEYS)
+        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        columns = min(len(tasks), COLUMNS)
+        rows = -(-len(tasks) // columns)
+        looks = figure_style.looks(methods)
+        labels = [figure_style.wrap(model, 28) for model in models]
+        band = 0.16 + max(0.2 * len(methods), 0.13 * max(label.count("\n") + 1 for label in labels))
+        figure = figure_style.figure(
+            width=max(6.5, 1.9 + 3.3 * columns),
+            height=1.5 + rows * (0.75 + band * len(models)),
+            title=self.option(
+                "title",
+                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split after fine-tuning, by seed",
+            ),
+            note="Dots: runs, one per seed. Tick and bar: mean and its "
+            f"{text_format.percent(intervals['level'].max())} t interval over the n completed runs; an arrow where it "
+            "leaves the panel.",
+            legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
+        )
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for axes in grid.flat[len(tasks) :]:
+            axes.set_visible(False)
+        for axes, task in zip(grid.flat, tasks, strict=False):
+            of_task = runs[runs["task"] == task]
+            ends = means.xs(task, level="task")[["low", "high"]].stack()
+            axes.set_xlim(*_study.limits(of_task["value"], ends))
+            for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
+                middle = models.index(model) + ((methods.index(method) + 0.5) / len(methods) - 0.5) * 0.8
+                _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
+                _interval(axes, means.loc[(model, task, method)], middle)
+                _count(axes, cell, middle)
+            for edge in range(1, len(models)):
+                axes.axhline(edge - 0.5, color="#DDDDDD", lw=0.6, zorder=0)
+            axes.set_title(figure_style.wrap(task, 40), loc="left")
+            axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
+            axes.set_xlabel(of_task["label"].iloc[0])
+            axes.locator_params(axis="x", nbins=6)
+            axes.set_yticks(range(len(models)), labels)
+            axes.set_ylim(len(models) - 0.5, -0.5)
+            axes.tick_params(axis="y", length=0)
+            axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
+            axes.set_axisbelow(True)
+        return figure
+
+
+def _dots(axes, cell, middle, height, look):
+    values = cell["value"].dropna()
+    # Multiples of the golden ratio spread any number of dots evenly over the height, the same way every time.
+    offsets = [(at * 0.618034 + 0.5) % 1 - 0.5 for at in range(len(values))]
+    axes.plot(
+        values,
+        [middle + 2 * height * offset for offset in offsets],
+        linestyle="",
+        marker=look.marker,
+        color=look.color,
+        markersize=4.2,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        alpha=0.85,
+    )
+
+
+def _interval(axes, mean, middle):
+    low, high = axes.get_xlim()
+    axes.plot([mean["low"], mean["high"]], [middle, middle], color=figure_style.INK, lw=1.2, zorder=3)
+    axes.plot(mean["estimate"], middle, marker="|", color=figure_style.INK, markersize=8, markeredgewidth=1.4, zorder=3)
+    for edge, marker, beyond in ((low, 4, mean["low"] < low), (high, 5, mean["high"] > high)):
+        if beyond:
+            axes.plot(edge, middle, marker=marker, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
+
+
+def _count(axes, cell, middle):
+    failed = (cell["status"] != "completed").sum()
+    values = cell["value"].count()
+    said = _study.counted(values, failed, len(cell) - values - failed)
+    place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+    axes.text(1.02, middle, said, color=figure_style.FAILED if failed else figure_style.SOFT, **place)

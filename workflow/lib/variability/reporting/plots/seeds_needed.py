@@ -1,0 +1,123 @@
+"""How the power to see a difference grows with the number of runs."""
+
+import math
+
+from variability.reporting import figure_style, text_format
+from variability.reporting.plots import Plot, _study
+
+COLUMNS = 2
+LOOKS = {
+    "sd": figure_style.Look(figure_style.COLORS[0], "o", "-"),
+    "sd_upper": figure_style.Look(figure_style.COLORS[1], "s", "--"),
+}
+
+
+class SeedsNeeded(Plot):
+    """One panel per task: power of a two-sided t test against the number of runs per model, for the task's median SD.
+
+    The upper curve takes that SD as it is, the lower one its upper confidence limit.
+    """
+
+    NEEDS = ("runs",)
+    PRESUMES = ("seeds",)
+    ANALYSES = ("seeds_needed",)
+    CAPTION = (
+        "Power to see a given difference between two models against the number of completed runs per model: from the "
+        "median SD of a task's cells, and from the median of its upper confidence limits, from which to plan."
+    )
+
+    def draw(self, tables):
+        runs, table = text_format.shown(tables["runs"]), text_format.shown(tables["seeds_needed"])
+        tasks = [task for task in _study.names(runs, "task") if (table["task"] == task).any()]
+        rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
+        failed = int((runs["status"] != "completed").sum())
+        level = text_format.percent(table["sd_level"].max()) if len(table) else ""
+        figure = figure_style.figure(
+            width=max(6.5, 4.1 * columns),
+            height=1.9 + 2.75 * rows,
+            title=self.option(
+                "title",
+                f"{self.study}: runs needed to see a difference in {_study.metric_of(runs)} on the {text_format.SPLIT} "
+                "split",
+            ),
+            note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
+            f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Upright: the study's "
+            f"own n (grey) and the n that P(A > B) takes (dotted). {failed} of {len(runs)} runs failed.",
+            legend=_legend(table),
+        )
+        if not tasks:
+            return _empty(figure)
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for axes in grid.flat[len(tasks) :]:
+            axes.set_visible(False)
+        for axes, task in zip(grid.flat, tasks, strict=False):
+            _panel(axes, task, table[table["task"] == task])
+        return figure
+
+
+def _legend(table):
+    legend = [
+        figure_style.handle("from the median SD", LOOKS["sd"]),
+        figure_style.handle("from the median upper limit of the SD", LOOKS["sd_upper"]),
+    ]
+    better = table[table["target"] == "better"]
+    if len(better):
+        label = f"P(A > B) = {better['goal'].iloc[0]:g}: n = {better['n_needed'].iloc[0]:.0f}"
+        legend.append(figure_style.handle(label, figure_style.Look(figure_style.INK, "", ":"), lw=1))
+    return [
+        *legend,
+        figure_style.handle("the study's own n", figure_style.Look(figure_style.SOFT, "", "-"), lw=3, alpha=0.5),
+    ]
+
+
+def _panel(axes, task, table):
+    import numpy as np
+
+    from variability.stats import sample_size
+
+    cells, better = table[table["target"] == "difference"], table[table["target"] == "better"]
+    level, goal, own = cells["level"].iloc[0], cells["power"].iloc[0], cells["n"]
+    # In units of the difference, which is another one for every cell where it is a share of the mean.
+    spread = {name: (cells[name] / cells["goal"]).median() for name in LOOKS}
+    known = not any(math.isnan(value) for value in spread.values())
+    needed = {name: float(sample_size.for_power(1, value, value, goal, level)) for name, value in spread.items()}
+    most = max([10, 2 * own.max(), 1.3 * better["n_needed"].max(), *([1.6 * needed["sd_upper"]] if known else [])])
+    runs = np.unique(np.geomspace(2, most, 200).round())
+    axes.axvspan(max(own.min(), 1) / 1.03, max(own.max(), 1) * 1.03, color=figure_style.SOFT, alpha=0.5, lw=0, zorder=0)
+    axes.axvline(better["n_needed"].iloc[0], color=figure_style.INK, lw=1, linestyle=":", zorder=1)
+    axes.axhline(goal, color=figure_style.SOFT, lw=0.6, zorder=0)
+    for name, look in LOOKS.items() if known else ():
+        power = sample_size.power(1, spread[name], spread[name], runs, level)
+        axes.plot(runs, power, color=look.color, linestyle=look.line, lw=1.6)
+        reached = float(sample_size.power(1, spread[name], spread[name], needed[name], level))
+        axes.plot(needed[name], reached, look.marker, color=look.color, markersize=6, zorder=3)
+    axes.set_xscale("log")
+    axes.set_xlim(1.8, most)
+    axes.set_ylim(0, 1.03)
+    ticks = [tick for tick in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000) if tick <= most]
+    axes.set_xticks(ticks[:: -(-len(ticks) // 7)], [str(tick) for tick in ticks[:: -(-len(ticks) // 7)]])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("n, completed runs per model")
+    axes.set_ylabel("power")
+    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_words(cells, needed, goal, known)}", loc="left", fontsize=8)
+
+
+def _words(cells, needed, goal, known):
+    from variability.stats import sample_size
+
+    goals = cells["goal"].dropna()
+    own = f"the study has {text_format.count(cells['n'])}"
+    if not known:
+        return f"no SD: {own}"
+    least, largest = (float(f"{value:.2g}") for value in (goals.min(), goals.max()))
+    difference = f"{least:g}" if least == largest else f"{least:g} to {largest:g}"
+    counts = [f"{n:.0f}{' or more' if n == sample_size.MOST else ''}" for n in needed.values()]
+    said = f"{text_format.percent(goal)} for a difference of {difference}: n = {counts[0]}"
+    return f"{said}, upper limit {counts[1]};\n{own}"
+
+
+def _empty(figure):
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "There are no runs to plan from.", ha="center", va="center")
+    return figure

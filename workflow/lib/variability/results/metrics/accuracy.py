@@ -1,0 +1,17 @@
+"""The share of examples whose predicted class is right."""
+
+from typing import ClassVar
+
+from variability.results.metrics import Metric
+
+
+class Accuracy(Metric):
+    """Top-1 accuracy."""
+
+    KIND = "classification"
+    LABELS: ClassVar[dict[str, str]] = {"accuracy": "accuracy (fraction of examples)"}
+    HIGHER_IS_BETTER = True
+    PERFECT = 1.0
+
+    def compute(self, y_true, y_pred, probabilities):
+        return {"accuracy": float((y_true == y_pred).mean())}

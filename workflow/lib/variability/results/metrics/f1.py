@@ -1,0 +1,23 @@
+"""The harmonic mean of precision and recall."""
+
+from typing import ClassVar
+
+from variability.results.metrics import Metric, _averages
+
+
+class F1(Metric):
+    """F1: averages over all classes of the task, and per class; 0/0 counts as 0 (``zero_division=0``).
+
+    With one label per example the micro average equals accuracy.
+    """
+
+    KIND = "classification"
+    LABELS: ClassVar[dict[str, str]] = _averages.labels("f1", "F1")
+    HIGHER_IS_BETTER = True
+    PERFECT = 1.0
+
+    def compute(self, y_true, y_pred, probabilities):
+        return _averages.averaged("f1", y_true, y_pred, probabilities.shape[1])
+
+    def per_class(self, y_true, y_pred, probabilities):
+        return _averages.each("f1", y_true, y_pred, probabilities.shape[1])

@@ -1,0 +1,124 @@
+"""Frameworks: what trains networks and asks them for predictions; one file each. See ``Framework``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from variability import registry
+from variability.errors import Problem
+from variability.training.fit_loop import Data, FitResult
+from variability.training.input_files import Sources
+
+if TYPE_CHECKING:
+    from variability.data.prepared_task import PreparedTask
+    from variability.models.methods import Method
+
+
+class Frozen(Protocol):
+    """Activations that could be stored."""
+
+    def bytes(self) -> int:
+        """How many they would take."""
+
+    def store(self, target: Path) -> dict[str, Any]:
+        """Computes and writes them; what has to be known to read them, as plain values."""
+
+
+class Framework(ABC):
+    """The networks of a (model, task, method) in one library, for one seed after another, on one device.
+
+    model, method: entries of the config. sources: files. device: as ``lease`` gave it. A plug-in module must import
+    without its library, which takes seconds: a job whose runs are all there ends without it.
+    """
+
+    #: Whether it takes what ``modalities.Modality.inputs`` gives, in torch.
+    FED: ClassVar[bool] = False
+    #: Whether what is frozen can be computed by the rule ``features`` and trained on from there.
+    STORES_FEATURES: ClassVar[bool] = False
+    #: Whether it computes on a GPU where there is one.
+    ON_GPU: ClassVar[bool] = True
+    #: Whether method, recipe and seed make a difference; else a model has one run of each task.
+    SEEDED: ClassVar[bool] = True
+    #: Packages whose versions a run's record states.
+    PACKAGES: ClassVar[tuple[str, ...]]
+
+    #: What the networks are for, opened.
+    task: PreparedTask
+
+    @classmethod
+    def problems(cls, method: Method, recipe: Mapping[str, Any]) -> Iterator[Problem]:
+        """What it cannot do of a method (key ``method``) or a recipe (``recipe.<key>``), said before the first job."""
+        return iter(())
+
+    @staticmethod
+    @abstractmethod
+    def configure(threads: int) -> None:
+        """Makes this process compute the same bits each time. threads: CPU threads of one operation."""
+
+    @staticmethod
+    @abstractmethod
+    def lease() -> AbstractContextManager[str]:
+        """Yields the device to compute on, held for this process alone where it is a GPU."""
+
+    @abstractmethod
+    def __init__(self, model: Mapping[str, Any], method: Mapping[str, Any], sources: Sources, device: str):
+        """Opens the task and the weights."""
+
+    def data(self, seed: int) -> Data:
+        """The rows that a seed trains and validates on, and their labels."""
+        task = self.task
+        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
+
+    @abstractmethod
+    def fit(
+        self,
+        seed: int,
+        recipe: Mapping[str, Any],
+        state: Path,
+        fingerprint: str,
+        on_epoch: Callable[[dict[str, Any]], None],
+    ) -> FitResult:
+        """Trains the network of a seed. state: file from which an interrupted fit of this fingerprint resumes."""
+
+    @abstractmethod
+    def save_trained(self, path: Path, fingerprint: str) -> None:
+        """Writes what ``fit`` trained, as safetensors."""
+
+    @abstractmethod
+    def save_whole(self, path: Path) -> None:
+        """Writes the whole network, its head included, as ``Provider.build`` takes it."""
+
+    @abstractmethod
+    def predictions(
+        self, seed: int, checkpoint: Path | None, rows: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Phase (before, after), split, and what is said of its rows, see ``Kind.summary``: (rows, ...) float32.
+
+        checkpoint: what ``save_trained`` wrote; None if there is no after. rows: by split. Inference is in fp32.
+        """
+
+    def frozen(self, precision: str, augmentation: Mapping[str, Any]) -> Frozen | None:
+        """What the frozen part makes of the task's examples, where the framework STORES_FEATURES.
+
+        None where the network cannot be cut. Raises UserError if the device lacks the precision.
+        """
+        raise NotImplementedError(f"{type(self).__name__} computes what is frozen batch by batch")
+
+    @abstractmethod
+    def input_spec(self) -> dict[str, Any]:
+        """How examples are made ready, for a run's record."""
+
+    @abstractmethod
+    def hardware(self) -> dict[str, Any]:
+        """What computes, for a run's record: plain values."""
+
+
+def of(model: Mapping[str, Any]) -> type[Framework]:
+    """The framework of a model's entry."""
+    return registry.find("frameworks", registry.find("providers", model["provider"]).FRAMEWORK)

@@ -1,0 +1,118 @@
+"""PyTorch."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from variability.stages import _blocks
+from variability.training import device as devices
+from variability.training.frameworks import Framework
+
+
+class Pytorch(Framework):
+    """Trains all networks that are torch modules, whichever library they come from."""
+
+    FED: ClassVar[bool] = True
+    STORES_FEATURES: ClassVar[bool] = True
+    PACKAGES: ClassVar[tuple[str, ...]] = ("torch",)
+
+    configure = staticmethod(devices.configure)
+    lease = staticmethod(devices.lease)
+
+    def __init__(self, model, method, sources, device):
+        from variability.training.seeded_network import Untrained
+
+        self.task = _blocks.open_task(sources.task)
+        self._device = device
+        self._untrained = Untrained(model, method, self.task, sources, device)
+        self._tokens = sources.tokens
+        self._inputs: dict[str, Any] = {}
+        self._stored = self._opened(sources.features) if sources.features else None
+
+    def fit(self, seed, recipe, state, fingerprint, on_epoch):
+        from variability.training import stored_features, torch_fit
+
+        data, network = self.data(seed), self._untrained.network(seed)
+        rows = np.sort(np.concatenate([data.train, data.validation]))
+        given = self._given(recipe["augmentation"])
+        feed = stored_features.feed(self._untrained, given, self._stored, rows, recipe["precision"])
+        return torch_fit.fit(
+            network, self._untrained.trainable, feed, data, recipe, seed, self._device, state, fingerprint, on_epoch,
+            self._untrained.active,
+        )  # fmt: skip
+
+    def save_trained(self, path, fingerprint):
+        from variability.training import checkpoints
+
+        meta = {"fingerprint": fingerprint, "frozen_sha256": self._untrained.frozen_sha256}
+        checkpoints.save_checkpoint(path, self._untrained.current, self._untrained.trainable, meta)
+
+    def save_whole(self, path):
+        import safetensors.torch
+
+        from variability.io import files
+
+        state = self._untrained.module.state_dict()
+        with files.replacing(path) as aside:
+            safetensors.torch.save_file({name: each.cpu().contiguous() for name, each in state.items()}, aside)
+
+    def predictions(self, seed, checkpoint, rows):
+        from variability.training import checkpoints, inference
+
+        data, network, trainable = self.data(seed), self._untrained.network(seed), self._untrained.trainable
+        network.module.eval()
+        feeds = self._feeds(np.sort(np.concatenate(list(rows.values()))))
+        for phase in ("before", "after") if checkpoint else ("before",):
+            if phase == "after":
+                checkpoints.load_checkpoint(checkpoint, network, trainable, self._untrained.frozen_sha256)
+            for split, chosen in rows.items():
+                said = inference.outputs(feeds[phase].module, feeds[phase].inputs, chosen, data.summary)
+                yield phase, split, said.numpy()
+
+    def frozen(self, precision, augmentation):
+        from variability.training import stored_features
+        from variability.training.precision import require
+
+        require(self._device, precision)
+        self._untrained.network(seed=0)
+        self._untrained.module.eval()
+        cut, given = self._untrained.cut, self._given(augmentation)
+        return cut and stored_features.Frozen(cut.prefix, given, self.task.may_train, self._device, precision)
+
+    def input_spec(self):
+        return self._untrained.provider.input_spec(self.task.facts)
+
+    def hardware(self):
+        return devices.hardware(self._device)
+
+    def _opened(self, manifest):
+        from variability import recipe
+        from variability.training import stored_features
+
+        def lengths() -> np.ndarray:
+            return self._given(recipe.DEFAULTS["augmentation"]).lengths
+
+        return stored_features.opened(manifest, self.task.may_train, self._device, lengths)
+
+    def _given(self, augmentation: dict[str, Any]):
+        """The task's examples, opened once for an augmentation."""
+        name = repr(augmentation)
+        if name not in self._inputs:
+            provider = self._untrained.provider
+            self._inputs[name] = self.task.examples.inputs(
+                self.task, provider, self._tokens, self._device, augmentation
+            )
+        return self._inputs[name]
+
+    def _feeds(self, rows: np.ndarray) -> dict[str, Any]:
+        """What to compute before and after training, and from what."""
+        from variability import recipe
+        from variability.data.inputs import Feed
+        from variability.training import stored_features
+
+        given = self._given(recipe.DEFAULTS["augmentation"])
+        if self._stored is not None and self._untrained.cut is None:
+            before = Feed(self._untrained.head_cut.suffix, self._stored, given)
+            return {"before": before, "after": Feed(self._untrained.module, given)}
+        both = stored_features.feed(self._untrained, given, self._stored, rows, "fp32")
+        return {"before": both, "after": both}
