@@ -86,7 +86,7 @@ class Bench:
         chosen = recipe.resolve(RECIPE, own, self.settings, {"precision": form})
         untrained = Untrained(MODEL, entry, self.task, Sources(self.task.path, self.weights), "cpu")
         untrained.network(seed=0)
-        images = self.task.examples.inputs(self.task, untrained.provider, None, "cpu", chosen["augmentation"])
+        images = self.task.modality.inputs(self.task, untrained.provider, None, "cpu", chosen["augmentation"])
         stored = self._stored(untrained, images, f"{method}-{form}", form) if cut else None
         return np.stack([self._one(untrained, images, stored, chosen, seed) for seed in seeds])
 
@@ -106,7 +106,7 @@ class Bench:
         rows = np.arange(len(task.labels))
         whole = Feed(untrained.module, images)
         feed = stored_features.feed(untrained, images, stored, rows, chosen["precision"]) if stored else whole
-        data = torch_fit.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
+        data = torch_fit.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
         result = torch_fit.fit(network, untrained.trainable, feed, data, chosen, seed, "cpu")
         if result.status != "completed":
             raise SystemExit(f"seed {seed}: {result.fail_reason}")

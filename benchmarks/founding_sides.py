@@ -270,7 +270,7 @@ def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitio
         untrained.network(seed=0)
         untrained.module.eval()
         plain = recipe.DEFAULTS["augmentation"]
-        images = task.examples.inputs(task, untrained.provider, None, place, plain)
+        images = task.modality.inputs(task, untrained.provider, None, place, plain)
         rates = []
         for _ in range(repetitions + 1):
             started = time.perf_counter()

@@ -60,7 +60,8 @@ def test_images_labels_and_ids_belong_together(fixed):
     assert (fixed.labels == shipped.labels[fixed.example_ids]).all()
     assert all((fixed.inputs[row, 0] == shipped.read(each)).all() for row, each in enumerate(fixed.example_ids))
     assert fixed.class_names == shipped.class_names
-    assert (fixed.kind, fixed.modality, fixed.facts) == ("classification", "image", {"channels": 1, "size": 8})
+    assert (fixed.kind_name, fixed.modality_name) == ("classification", "image")
+    assert fixed.facts == {"channels": 1, "size": 8}
 
 
 def test_images_cannot_be_written_to(fixed):

@@ -8,9 +8,7 @@ from variability.data import modalities
 from variability.data.datasets import _interactions
 from variability.data.item_sequences import HIDDEN, NONE, NOT_ASKED, UNTOLD, Histories
 from variability.data.modalities._sequences import Sequences
-from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
-from variability.io import files
 
 # Two users of items 0 to 5 and 2, 6, 7, 0, 1, in time; every item is numbered as it is.
 ROWS = [(0, item, item + 1, item) for item in range(6)] + [(1, item, 9, at) for at, item in enumerate((2, 6, 7, 0, 1))]
@@ -22,9 +20,8 @@ def stored(tmp_path, max_length=4, exclude_seen=True, rows=ROWS, **options):
     examples = _interactions.examples(log, {"min_interactions": 1} | options, "log")
     modality = modalities.find("interactions", {"max_length": max_length, "exclude_seen": exclude_seen})
     facts = modality.write(tmp_path / "inputs.npy", examples, np.arange(len(examples)), "task", 1)
-    files.write_json(tmp_path / "facts.json", facts)
-    task = PreparedTask(tmp_path / "task.json", "ranking", "interactions", [], facts, {}, {}, {}, {})
-    return Histories.of(task), {name: np.flatnonzero(examples.partition == name) for name in ("train", "test")}
+    array = np.load(tmp_path / "inputs.npy", mmap_mode="r", allow_pickle=False)
+    return Histories.of(array, facts), {name: np.flatnonzero(examples.partition == name) for name in ("train", "test")}
 
 
 @pytest.fixture

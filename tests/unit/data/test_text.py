@@ -22,7 +22,7 @@ def prepared(tmp_path, texts, max_length=8):
     facts = modality.write(tmp_path / "inputs.npy", examples, np.arange(len(texts)), "", 1)
     inputs = np.load(tmp_path / "inputs.npy", mmap_mode="r", allow_pickle=False)
     ids = np.arange(len(texts)) + 100
-    return modality, SimpleNamespace(inputs=inputs, facts=facts, example_ids=ids, path=tmp_path / "task.json")
+    return modality, SimpleNamespace(inputs=inputs, facts=facts, example_ids=ids, name="texts")
 
 
 def encoder(seen, empty=False, most=100):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from variability import recipe
-from variability.data import inputs
+from variability.data.batching import cut_batches
 from variability.errors import UserError
 from variability.training import fit_loop
 
@@ -30,7 +30,7 @@ class Written(fit_loop.Run):
         self.stored = None
 
     def batches(self, order, epoch):
-        return inputs.batches(order, self.recipe["batch_size"])
+        return cut_batches(order, self.recipe["batch_size"])
 
     def steps(self, epoch, batches, rates):
         assert len(batches) == len(rates) == 2 and sorted(np.concatenate(batches)) == list(range(40))

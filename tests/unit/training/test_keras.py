@@ -288,7 +288,7 @@ def test_predictions_are_probabilities(task):
     rows = framework.task.rows("test", 0)
     _, _, said = next(framework.predictions(0, None, {"test": rows}))
     assert said.dtype == np.float32
-    columns = framework.task.targets.columns(said, framework.task.labels[rows])
+    columns = framework.task.kind.columns(said, framework.task.labels[rows])
     table = pa.table(columns)
     assert np.allclose(np.stack(table["probabilities"].to_pylist()).sum(axis=1), 1, atol=1e-6)
 

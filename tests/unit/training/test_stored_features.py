@@ -47,7 +47,7 @@ def untrained(task, weights):
 
 
 def images(task, untrained, augmentation=PLAIN):
-    return task.examples.inputs(task, untrained.provider, None, "cpu", augmentation)
+    return task.modality.inputs(task, untrained.provider, None, "cpu", augmentation)
 
 
 def stored(task, untrained, folder, form="fp32", augmentation=PLAIN):
@@ -137,7 +137,7 @@ def test_what_is_fed_is_stored_held_or_whole(task, untrained, tmp_path, monkeypa
 
 
 def test_training_from_activations_ends_where_training_from_images_ends(task, untrained, tmp_path):
-    data = torch_fit.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.targets)
+    data = torch_fit.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.kind)
     chosen, weight = recipe.resolve({"epochs": 3}), []
     for feed in (
         Feed(untrained.module, images(task, untrained)),

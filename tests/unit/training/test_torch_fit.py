@@ -14,7 +14,8 @@ from tiny_study import assert_same, timeless
 from torch import nn
 
 from variability import recipe
-from variability.data import inputs, kinds
+from variability.data import kinds
+from variability.data.batching import cut_batches
 from variability.data.inputs import Feed
 from variability.data.modalities._images import Images
 from variability.errors import UserError
@@ -255,11 +256,11 @@ def test_without_validation_examples_the_last_epoch_is_kept_and_best_is_refused(
 
 def test_batches_hold_each_row_once_and_a_single_last_row_joins_the_batch_before():
     rows = np.arange(65)
-    assert [len(each) for each in inputs.batches(rows, 32)] == [32, 33]
-    assert [len(each) for each in inputs.batches(rows, 30)] == [30, 30, 5]
-    assert [len(each) for each in inputs.batches(rows[:3], 1)] == [1, 1, 1]
-    assert [len(each) for each in inputs.batches(rows[:1], 32)] == [1]
-    np.testing.assert_array_equal(np.concatenate(inputs.batches(rows, 32)), rows)
+    assert [len(each) for each in cut_batches(rows, 32)] == [32, 33]
+    assert [len(each) for each in cut_batches(rows, 30)] == [30, 30, 5]
+    assert [len(each) for each in cut_batches(rows[:3], 1)] == [1, 1, 1]
+    assert [len(each) for each in cut_batches(rows[:1], 32)] == [1]
+    np.testing.assert_array_equal(np.concatenate(cut_batches(rows, 32)), rows)
 
 
 def test_batchnorm_over_a_vector_survives_a_last_batch_of_one():

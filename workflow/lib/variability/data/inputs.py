@@ -12,10 +12,8 @@ import torch
 from torch import nn
 
 from variability.data.augmentation import choose_views
-from variability.training.fit_loop import batches
+from variability.data.batching import batches_of_similar_length, cut_batches, padded_positions
 
-#: A batch is as long as a multiple of this: matrix products of odd sizes are slow on GPUs.
-_MULTIPLE = 8
 #: Share of a GPU's free memory that a task's examples or activations may take to stay there.
 _RESIDENT = 0.4
 _PART = 4096
@@ -54,7 +52,7 @@ class Inputs(ABC):
 
     def batches(self, order: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
         """An epoch's rows, given in random order, cut into batches."""
-        return batches(order, size)
+        return cut_batches(order, size)
 
     def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
         """Positions within ``rows``, cut into batches for prediction."""
@@ -128,7 +126,7 @@ class TokenActivations(Inputs):
     device: str
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:
-        places, there = laid_out(self.starts[rows], self.counts[rows])
+        places, there = padded_positions(self.starts[rows], self.counts[rows])
         taken = take(self.stored, places[there], self.device)
         batch = taken.new_full((there.size, taken.shape[1]), torch.nan)
         # Not by a mask: a GPU would make the host wait until it has counted.
@@ -136,19 +134,7 @@ class TokenActivations(Inputs):
         return batch.view(*there.shape, -1)
 
     def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
-        return by_length(self.counts[rows], size)
-
-
-def laid_out(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, length) where the tokens of each row stand in their file, and which of them there are."""
-    steps = np.arange(-(-int(lengths.max()) // _MULTIPLE) * _MULTIPLE)
-    return starts[:, None] + steps, steps < lengths[:, None]
-
-
-def by_length(lengths: np.ndarray, size: int) -> list[np.ndarray]:
-    """Positions cut into batches for prediction, each of examples of like length."""
-    ordered = np.argsort(lengths, kind="stable")
-    return [ordered[at : at + size] for at in range(0, len(lengths), size)]
+        return batches_of_similar_length(self.counts[rows], size)
 
 
 def resident(array: np.ndarray | torch.Tensor, device: str) -> np.ndarray | torch.Tensor:

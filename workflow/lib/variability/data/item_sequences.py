@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from variability.data.prepared_task import PreparedTask
 
 #: In place of an item: nobody took one, since the sequence begins later; it is hidden.
 NONE, HIDDEN = -1, -2
@@ -31,8 +29,8 @@ class Histories:
     exclude_seen: bool
 
     @classmethod
-    def of(cls, task: PreparedTask) -> Histories:
-        stored, facts = task.inputs, task.facts
+    def of(cls, stored: np.ndarray, facts: Mapping[str, Any]) -> Histories:
+        """Unpack the array of a task, and the facts, that ``modalities.interactions`` wrote."""
         rows, count = facts["rows"], facts["interactions"]
         bounds, items = stored[: 2 * rows].reshape(rows, 2), stored[2 * rows : 2 * rows + count]
         ratings = stored[2 * rows + count :].view(np.float32) if facts["target"] == "rating" else None

@@ -19,30 +19,50 @@ FILES = {"inputs": "inputs.npy", "examples": "examples.parquet"}
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """Opened lazily: examples stay on disk until they are indexed.
+    """A task whose examples stay on disk until they are indexed.
 
-    path: its task.json. kind: what its labels are. modality: what its examples are. class_names: in label order.
-    facts: of the examples, as the modality wrote them down. target: facts of the labels, see ``kinds.Kind.facts``.
-    split: the config's ``split``. counts: examples per split (of the task's own draw, if runs resample).
+    path: its task.json. kind_name, modality_name: names of the plug-ins. class_names: in label order. facts: properties
+    of the stored examples that reading them needs, as ``Modality.write`` returned them. label_facts: properties of the
+    labels, as ``Kind.facts`` returned them. split: the config's ``split``. counts: examples per split (of the task's
+    own split, if runs resample). sha256: checksums of FILES.
     """
 
     path: Path
-    kind: str
-    modality: str
+    kind_name: str
+    modality_name: str
     class_names: list[str]
     facts: dict[str, Any]
-    target: dict[str, Any]
+    label_facts: dict[str, Any]
     split: dict[str, Any]
     counts: dict[str, int]
     sha256: dict[str, str]
 
     @classmethod
     def open(cls, task_json: Path) -> "PreparedTask":
-        """From the file task.json, beside which its data lie. Raises UserError naming the first that is gone."""
+        """Open a task by its task.json, whose folder holds the data.
+
+        Raises UserError naming the first missing file.
+        """
         for path in (Path(task_json), *(Path(task_json).parent / file for file in FILES.values())):
             if not path.is_file():
                 raise UserError(f"{path} is gone; {PREPARE_AGAIN}")
-        return cls(path=Path(task_json), **read_json(task_json))
+        stored = read_json(task_json)
+        return cls(
+            path=Path(task_json),
+            kind_name=stored["kind"],
+            modality_name=stored["modality"],
+            class_names=stored["class_names"],
+            facts=stored["facts"],
+            label_facts=stored["target"],
+            split=stored["split"],
+            counts=stored["counts"],
+            sha256=stored["sha256"],
+        )
+
+    @property
+    def name(self) -> str:
+        """The task's name in the config."""
+        return self.path.parent.name
 
     @cached_property
     def inputs(self) -> np.ndarray:
@@ -60,14 +80,14 @@ class PreparedTask:
         return self._columns.get("group")
 
     @cached_property
-    def targets(self) -> kinds.Kind:
-        """What the labels are."""
-        return kinds.find(self.kind, self.target)
+    def kind(self) -> kinds.Kind:
+        """The plug-in that defines labels, loss and predictions."""
+        return kinds.find(self.kind_name, self.label_facts)
 
     @cached_property
-    def examples(self) -> modalities.Modality:
-        """What the examples are."""
-        return modalities.find(self.modality)
+    def modality(self) -> modalities.Modality:
+        """The plug-in that stores and reads the examples."""
+        return modalities.find(self.modality_name)
 
     @property
     def example_ids(self) -> np.ndarray:
@@ -84,7 +104,7 @@ class PreparedTask:
             raise ValueError(f"unknown split {split!r}")
         names = self._columns["split"]
         if self.split["resample"] and split != "test":
-            strata = self.targets.strata(self.labels, self.class_names)
+            strata = self.kind.strata(self.labels, self.class_names)
             partition = self._columns["partition"]
             drawn = (self.split, strata[1], self.example_ids, seed, self.groups)
             names = splits.redraw(strata[0], partition, names, *drawn)
@@ -93,7 +113,7 @@ class PreparedTask:
     @property
     def outputs(self) -> int:
         """Units of the head that the task asks for."""
-        return self.targets.outputs(self.class_names, self.facts)
+        return self.kind.outputs(self.class_names, self.facts)
 
     @property
     def may_train(self) -> np.ndarray:

@@ -117,8 +117,8 @@ def _predict(framework: Framework, keys: dict[str, Any], checkpoint: Path | None
         ids = {"example_id": task.example_ids[rows[split]]}
         if task.groups is not None:
             ids["group"] = task.groups[rows[split]]
-        columns = task.targets.columns(said, task.labels[rows[split]])
-        parts.append(_table(keys | {"kind": task.kind, "phase": phase, "split": split}, ids, columns))
+        columns = task.kind.columns(said, task.labels[rows[split]])
+        parts.append(_table(keys | {"kind": task.kind_name, "phase": phase, "split": split}, ids, columns))
     return pa.concat_tables(parts).unify_dictionaries()
 
 

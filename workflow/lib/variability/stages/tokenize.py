@@ -24,7 +24,7 @@ def tokenize(model: dict[str, Any], task_json: Path, assets: Path, target: Path,
     started = time.perf_counter()
     task = PreparedTask.open(task_json)
     task.verify()
-    tokens, facts = task.examples.encode(task, registry.find("providers", model["provider"])(model, assets))
+    tokens, facts = task.modality.encode(task, registry.find("providers", model["provider"])(model, assets))
     with files.replacing(target) as aside, open(aside, "wb") as handle:
         np.save(handle, tokens, allow_pickle=False)
     about = facts | {"assets": files.read_json(assets)["sha256"], "sha256": files.sha256(target)}

@@ -201,17 +201,6 @@ def stops_early(history: list[dict[str, Any]], patience: int | None) -> bool:
     return patience is not None and len(history) > 1 and history[-1]["epoch"] - best_epoch(history) >= patience
 
 
-def batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
-    """Rows cut into batches, the incomplete last one kept.
-
-    A last batch of a single row joins the one before: BatchNorm has no variance to normalise one example by.
-    """
-    cut = [rows[at : at + size] for at in range(0, len(rows), size)]
-    if len(cut) > 1 and len(cut[-1]) == 1 < size:
-        cut[-2:] = [np.concatenate(cut[-2:])]
-    return cut
-
-
 def require_validation(recipe: dict[str, Any], data: Data) -> None:
     """Raises UserError where a recipe selects by validation and there are no examples for it."""
     selects = recipe["checkpoint"] == "best" or recipe["early_stopping"] is not None

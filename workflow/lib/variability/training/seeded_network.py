@@ -76,7 +76,7 @@ class Untrained:
     def _cut_before(self, parts: list[str]) -> cutting.Cut | None:
         if not self.provider.HAS_PREFIX:
             return None
-        example = self._task.examples.trial(self.provider, self._task.facts)
+        example = self._task.modality.trial(self.provider, self._task.facts)
         return cutting.cut(self._network, parts, example.to(self.device))
 
     @cached_property

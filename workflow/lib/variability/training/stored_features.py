@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from variability import advice
-from variability.data.inputs import Activations, Feed, Inputs, TokenActivations, laid_out, resident
+from variability.data.batching import padded_positions
+from variability.data.inputs import Activations, Feed, Inputs, TokenActivations, resident
 from variability.errors import UserError
 from variability.io import files
 from variability.training import precision
@@ -99,7 +100,7 @@ def _entries(
     starts = _starts(lengths)
 
     def placed(part: np.ndarray, activations: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
-        places, there = laid_out(starts[part], lengths[part])
+        places, there = padded_positions(starts[part], lengths[part])
         return places[there], activations[torch.from_numpy(there)]
 
     return int(lengths.sum()), one[0, 0], placed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -14,7 +14,26 @@ from variability import registry
 if TYPE_CHECKING:
     from variability.data.datasets import Examples
     from variability.data.inputs import Inputs
-    from variability.data.prepared_task import PreparedTask
+
+
+class StoredExamples(Protocol):
+    """The examples of a prepared task: the part of ``PreparedTask`` that modalities read."""
+
+    @property
+    def name(self) -> str:
+        """The task's name, for messages."""
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """The array that ``Modality.write`` stored."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts that ``Modality.write`` returned."""
+
+    @property
+    def example_ids(self) -> np.ndarray:
+        """int64 (n,): positions of the examples in the data set, for messages."""
 
 
 class Modality(ABC):
@@ -45,7 +64,7 @@ class Modality(ABC):
         label: of the progress. Returns facts that reading them needs: plain values, which become the task's ``facts``.
         """
 
-    def encode(self, task: PreparedTask, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """The examples of a task as a provider's networks take them, one array, and facts of it: plain values.
 
         For a TOKENIZED modality. Raises UserError naming an example that cannot be encoded.
@@ -53,7 +72,7 @@ class Modality(ABC):
         raise NotImplementedError(f"{type(self).__name__} examples are taken as they are")
 
     def inputs(
-        self, task: PreparedTask, provider: Any, tokens: Path | None, device: str, augmentation: dict[str, Any]
+        self, task: StoredExamples, provider: Any, tokens: Path | None, device: str, augmentation: dict[str, Any]
     ) -> Inputs:
         """The examples of a task as the networks of a ``Provider`` take them, in torch: what ``inputs`` of FEED gives.
 

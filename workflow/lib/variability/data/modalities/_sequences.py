@@ -13,12 +13,12 @@ from variability.data.inputs import Inputs
 from variability.data.item_sequences import HIDDEN, NONE, NOT_ASKED, UNTOLD, Histories
 
 if TYPE_CHECKING:
-    from variability.data.prepared_task import PreparedTask
+    from variability.data.modalities import StoredExamples
 
 
-def inputs(task: PreparedTask, provider, tokens, device: str, augmentation) -> Sequences:
+def inputs(task: StoredExamples, provider, tokens, device: str, augmentation) -> Sequences:
     """See ``Modality.inputs``."""
-    return Sequences(Histories.of(task), provider.masking(task.facts), device)
+    return Sequences(Histories.of(task.inputs, task.facts), provider.masking(task.facts), device)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from variability import advice, seeding
-from variability.data.inputs import Inputs, batches, by_length, laid_out
+from variability.data.batching import batches_of_similar_length, cut_batches, padded_positions
+from variability.data.inputs import Inputs
 from variability.data.padding import NOTHING
 from variability.errors import UserError
 from variability.io import files
@@ -45,7 +46,7 @@ class Tokens(Inputs):
         return cls(np.load(file, allow_pickle=False), device)
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:
-        places, there = laid_out(self._starts[rows], self.lengths[rows])
+        places, there = padded_positions(self._starts[rows], self.lengths[rows])
         batch = np.full(there.shape, NOTHING, np.int64)
         batch[there] = self.tokens[places[there]]
         return torch.from_numpy(batch).to(self.device)
@@ -58,13 +59,13 @@ class Tokens(Inputs):
         """
         cut = [
             batch
-            for chunk in batches(order, _CHUNK * size)
-            for batch in batches(chunk[np.argsort(self.lengths[chunk], kind="stable")], size)
+            for chunk in cut_batches(order, _CHUNK * size)
+            for batch in cut_batches(chunk[np.argsort(self.lengths[chunk], kind="stable")], size)
         ]
         return [cut[at] for at in seeding.batch_order(seed, epoch).generator().permutation(len(cut))]
 
     def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
-        return by_length(self.lengths[rows], size)
+        return batches_of_similar_length(self.lengths[rows], size)
 
     @cached_property
     def lengths(self) -> np.ndarray:

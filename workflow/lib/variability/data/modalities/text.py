@@ -49,7 +49,7 @@ class Text(Modality):
         ids, longest = provider.encode(texts if task.facts["pairs"] else [text for (text,) in texts], asked)
         empty = next((at for at, found in enumerate(ids) if not len(found)), None)
         if empty is not None:
-            named = f"example {task.example_ids[empty]} of {task.path.parent.name}"
+            named = f"example {task.example_ids[empty]} of {task.name}"
             raise UserError(f"{named} has no token: {texts[empty]!r}; take it out")
         lengths = [len(found) for found in ids]
         stored = np.full(sum(lengths) + len(lengths), NOTHING, np.int32)
@@ -59,7 +59,7 @@ class Text(Modality):
             at += len(found) + 1
         full = sum(each >= longest for each in lengths)
         if longest < asked:
-            name, where = provider.model["architecture"], task.path.parent.name
+            name, where = provider.model["architecture"], task.name
             _log.warning("%s: %s takes %d tokens, not %d; %d texts are that long", where, name, longest, asked, full)
         facts = {"texts": len(ids), "tokens": sum(lengths), "longest": max(lengths)}
         return stored, facts | {"max_length": longest, "at_max_length": full}

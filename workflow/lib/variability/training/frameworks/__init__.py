@@ -73,7 +73,7 @@ class Framework(ABC):
     def data(self, seed: int) -> Data:
         """The rows that a seed trains and validates on, and their labels."""
         task = self.task
-        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.targets)
+        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
 
     @abstractmethod
     def fit(

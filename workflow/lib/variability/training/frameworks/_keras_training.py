@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from variability import seeding
-from variability.training.fit_loop import Data, Run, batches, of_this_run
+from variability.data.batching import cut_batches
+from variability.training.fit_loop import Data, Run, of_this_run
 from variability.training.frameworks import _keras_files
 from variability.training.optimizers import EPS
 
@@ -137,7 +138,7 @@ class KerasRun(Run):
         self._kept: dict[str, np.ndarray] = {}
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
-        return batches(order, self.recipe["batch_size"])
+        return cut_batches(order, self.recipe["batch_size"])
 
     def steps(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
         self._steps.shuffle(self.seed, epoch)

@@ -41,7 +41,7 @@ class Counting(Framework):
 
         self.task = _blocks.open_task(sources.task)
         self._provider = registry.find("providers", model["provider"])(model)
-        self._histories = Histories.of(self.task)
+        self._histories = Histories.of(self.task.inputs, self.task.facts)
         self._counted: dict[str, np.ndarray] = {}
 
     def fit(self, seed, recipe, state, fingerprint, on_epoch):

@@ -99,7 +99,7 @@ class Pytorch(Framework):
         name = repr(augmentation)
         if name not in self._inputs:
             provider = self._untrained.provider
-            self._inputs[name] = self.task.examples.inputs(
+            self._inputs[name] = self.task.modality.inputs(
                 self.task, provider, self._tokens, self._device, augmentation
             )
         return self._inputs[name]
