@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 BASE_TABLES = ("runs", "predictions", "per_class", "history")
 #: What a plug-in may presume of the runs, by the name it does so, and the words for it.
-WORDS = {
+DESCRIPTIONS = {
     "before": "values from before fine-tuning",
     "probabilities": "a task of classification",
     "seconds": "the seconds that runs took",
-    "twins": "runs made twice (see `repeats`)",
+    "repeated_runs": "runs made twice (see `repeats`)",
     "seeds": "more than one seed of anything",
     "tasks": "more than one task",
     "candidates": "two models or methods on the same task",
@@ -33,10 +33,10 @@ def base_tables(study: Study) -> tuple[str, ...]:
     return BASE_TABLES if study.config.get("models") else BASE_TABLES[:1]
 
 
-def holdings(study: Study) -> frozenset[str]:
-    """Names of the base tables, and of those WORDS that are true of the study. What an import may hold counts as held.
+def met_by(study: Study) -> frozenset[str]:
+    """Return the names of the base tables, and of those DESCRIPTIONS that are true of the study.
 
-    Its file is not read for that.
+    What an imported file may contain counts as true: the file is not read.
     """
     files, trained = list(study.imports.values()), bool(study.seeds)
     cells = [cell for cell in study.seeds if study.repeated(cell[2]) == cell[2]]
@@ -46,7 +46,7 @@ def holdings(study: Study) -> frozenset[str]:
         "before": trained or any(_has_before(file) for file in files),
         "probabilities": any(kinds.find(study.task_entry(task)["kind"]).PROBABILITIES for task in study.tasks),
         "seconds": trained or any(_says(file, "seconds") or file.get("format") in TIMED for file in files),
-        "twins": _has_twins(study),
+        "repeated_runs": _has_repeated_runs(study),
         "seeds": bool(files) or any(len(seeds) > 1 for seeds in study.seeds.values()),
         "tasks": len(tasks) > 1 or any("task" in file.get("columns", {}) for file in files),
         "candidates": bool(files) or most >= 2,
@@ -64,7 +64,7 @@ def _has_before(file: Mapping[str, Any]) -> bool:
     return "phase" in file.get("columns", {}) or any(each.get("phase") == "before" for each in facts)
 
 
-def _has_twins(study: Study) -> bool:
+def _has_repeated_runs(study: Study) -> bool:
     """Whether two cells agree in all but their names, and have a seed in common."""
     seen: set[str] = set()
     for (model, task, method), seeds in study.seeds.items():

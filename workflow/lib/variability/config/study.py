@@ -82,12 +82,12 @@ class Study:
         """What an analysis, a plot or a claim needs and the study has not, in words."""
         plugin = registry.find(family, name)
         parts = [plugin, *(registry.find("analyses", read) for read in getattr(plugin, "ANALYSES", ()))]
-        needed = {need for part in parts for need in (*getattr(part, "NEEDS", ()), *getattr(part, "PRESUMES", ()))}
-        return [prerequisites.WORDS.get(need, need) for need in sorted(needed - self._holdings)]
+        needed = {need for part in parts for need in (*getattr(part, "NEEDS", ()), *getattr(part, "REQUIRES", ()))}
+        return [prerequisites.DESCRIPTIONS.get(need, need) for need in sorted(needed - self._prerequisites_met)]
 
     @cached_property
-    def _holdings(self) -> frozenset[str]:
-        return prerequisites.holdings(self)
+    def _prerequisites_met(self) -> frozenset[str]:
+        return prerequisites.met_by(self)
 
     def _chosen(self, family: str) -> dict[str, dict]:
         """Options by name. Where the config does not list them: all of which the study has what they need.

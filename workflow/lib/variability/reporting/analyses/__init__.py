@@ -36,8 +36,8 @@ class Analysis(ABC):
     NEEDS: ClassVar[tuple[str, ...]] = ("runs",)
     #: Base tables it makes use of where the study has them.
     USES: ClassVar[tuple[str, ...]] = ()
-    #: What there must be among the runs for it to have anything to say, by the names of ``holdings.WORDS``.
-    PRESUMES: ClassVar[tuple[str, ...]] = ()
+    #: What the study must have for the table to say anything: keys of ``config.prerequisites.DESCRIPTIONS``.
+    REQUIRES: ClassVar[tuple[str, ...]] = ()
     #: Whether it reads runs that repeat others, too: no further evidence to any other question.
     REPEATS: ClassVar[bool] = False
     #: Whether it is made where the config does not list analyses.

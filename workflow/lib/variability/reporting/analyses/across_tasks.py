@@ -43,7 +43,7 @@ class AcrossTasks(Analysis):
     left out; at a draw the candidate, as long as three remain, and then the first by name. The note says which.
     """
 
-    PRESUMES = ("tasks", "three")
+    REQUIRES = ("tasks", "three")
     CAPTION = (
         "Candidates ranked by their mean on every task (1 is best), and the average rank over tasks. The Friedman test "
         "(Iman and Davenport's F) asks whether they differ at all; two whose average ranks lie less than Nemenyi's "

@@ -30,7 +30,7 @@ class Calibration(Analysis):
     """
 
     NEEDS = ("runs", "predictions")
-    PRESUMES = ("probabilities",)
+    REQUIRES = ("probabilities",)
     CAPTION = (
         "Per cell: expected calibration error (equal-width bins), Brier score and NLL, as means over runs with t "
         "intervals, and the reliability curve by bin. The ECE is biased upwards on small test sets."

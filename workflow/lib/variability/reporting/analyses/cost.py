@@ -30,7 +30,7 @@ class Cost(Analysis):
     (Pareto). It compares estimates: a cell can be on the front by the luck of its seeds.
     """
 
-    PRESUMES = ("seconds",)
+    REQUIRES = ("seconds",)
     CAPTION = (
         "Per cell: seconds, energy, peak memory and disk space of a run (mean, t interval) and in all, seconds until "
         "the mean metric is known to a half-width, and whether another cell of the task is both faster and better. "

@@ -108,7 +108,7 @@ class Multibootstrap(Analysis):
     """
 
     NEEDS = ("runs", "predictions")
-    PRESUMES = ("candidates",)
+    REQUIRES = ("candidates",)
     CAPTION = (
         "Differences between all pairs of cells of a task, with seeds and test examples resampled together and, for "
         "backbones pretrained several times, pretraining seeds too. Percentile intervals, too narrow with 5 or "

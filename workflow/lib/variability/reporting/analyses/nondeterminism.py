@@ -37,7 +37,7 @@ class Nondeterminism(Analysis):
 
     USES = ("predictions",)
     REPEATS = True
-    PRESUMES = ("twins",)
+    REQUIRES = ("repeated_runs",)
     CAPTION = (
         "Runs that were made twice with the same seeds, recipe and data, under different names: whether metrics and "
         "predictions are equal to the bit, the spread between the two, and the share of test examples on which they "

@@ -40,7 +40,7 @@ class Ranks(Analysis):
     of all of them, whose own winner may be wrong too; exact over all such studies, a tie drawn by lot.
     """
 
-    PRESUMES = ("candidates",)
+    REQUIRES = ("candidates",)
     CAPTION = (
         "Probability of every rank on a task, by bootstrap over seeds; how far rankings of such replicates agree with "
         "the study's (Kendall's tau-b); and how often a study with one seed per candidate names another winner."

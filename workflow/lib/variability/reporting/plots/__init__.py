@@ -19,8 +19,8 @@ class Plot(ABC):
 
     #: Base tables it reads: "runs", "per_class", "history".
     NEEDS: ClassVar[tuple[str, ...]] = ("runs",)
-    #: What there must be among the runs for it to show anything, by the names of ``holdings.WORDS``.
-    PRESUMES: ClassVar[tuple[str, ...]] = ()
+    #: What the study must have for the figure to show anything: keys of ``config.prerequisites.DESCRIPTIONS``.
+    REQUIRES: ClassVar[tuple[str, ...]] = ()
     #: Whether it shows runs that repeat others, too.
     REPEATS: ClassVar[bool] = False
     #: Whether it is drawn where the config does not list plots.

@@ -16,7 +16,7 @@ class BestOfN(Plot):
     """
 
     NEEDS = ("runs",)
-    PRESUMES = ("seeds",)
+    REQUIRES = ("seeds",)
     ANALYSES = ("best_of_n",)
     CAPTION = (
         "Expected primary test metric of the best of n runs: picked by its validation value (line, SD band) and picked "

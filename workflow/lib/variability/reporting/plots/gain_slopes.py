@@ -12,7 +12,7 @@ class GainSlopes(Plot):
     """
 
     NEEDS = ("runs",)
-    PRESUMES = ("before",)
+    REQUIRES = ("before",)
     ANALYSES = ("gain",)
     CAPTION = (
         "Each run's primary metric on the test split before fine-tuning (untrained head) and after it. To the "

@@ -20,7 +20,7 @@ class NoiseSplit(Plot):
     """
 
     NEEDS = ()
-    PRESUMES = ("seeds",)
+    REQUIRES = ("seeds",)
     ANALYSES = ("noise_split",)
     CAPTION = (
         "Variance between runs on the test split: the part of the seed, which stays on any test set (dark, with "

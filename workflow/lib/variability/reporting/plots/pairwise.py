@@ -16,7 +16,7 @@ class Pairwise(Plot):
     """
 
     NEEDS = ("runs",)
-    PRESUMES = ("candidates",)
+    REQUIRES = ("candidates",)
     ANALYSES = ("pairwise",)
     CAPTION = (
         "Candidates of each task from the best mean to the worst. Above the diagonal: the probability that a run of "

@@ -19,7 +19,7 @@ class SeedsNeeded(Plot):
     """
 
     NEEDS = ("runs",)
-    PRESUMES = ("seeds",)
+    REQUIRES = ("seeds",)
     ANALYSES = ("seeds_needed",)
     CAPTION = (
         "Power to see a given difference between two models against the number of completed runs per model: from the "
