@@ -68,8 +68,14 @@ def listing(stage: str, *plugins: str) -> str:
     files = [*closure(f"variability.stages.{stage}", *plugins), SCRIPTS / f"{stage}.py"]
     literal = any(read(path).reads_text for path in files)
     checksums = [sha256(path) if literal else read(path).meaning for path in files]
-    names = [path.relative_to(WORKFLOW).as_posix() for path in files]
+    names = [_name(path) for path in files]
     return "".join(f"{checksum}  {name}\n" for checksum, name in zip(checksums, names, strict=True))
+
+
+def _name(path: Path) -> str:
+    """A file's name in a listing, independent of where the checkout and the user's plug-in folders are."""
+    within = WORKFLOW if path.is_relative_to(WORKFLOW) else path.parents[2]
+    return path.relative_to(within).as_posix()
 
 
 def write_listing(folder: Path, stage: str, *plugins: str) -> Path:
@@ -151,10 +157,10 @@ def _file_or_none(module: str) -> Path | None:
     if module != "variability" and not module.startswith("variability."):
         return None
     base = PACKAGE.joinpath(*module.split(".")[1:])
-    for candidate in (base / "__init__.py", base.with_suffix(".py")):
-        if candidate.is_file():
-            return candidate
-    return None
+    package, _, leaf = module.rpartition(".")
+    families = [family for family, (name, _) in registry.FAMILIES.items() if name == package]
+    users = [folder / f"{leaf}.py" for family in families for folder in registry.family_folders(family)[1:]]
+    return next((path for path in (base / "__init__.py", base.with_suffix(".py"), *users) if path.is_file()), None)
 
 
 def _file(module: str) -> Path:

@@ -1,15 +1,21 @@
 """Finds plug-ins by file name.
 
-A plug-in is one file in one of the families' folders (``datasets/digits.py`` is the data set ``digits``) that holds
-one subclass of the family's base class, which stands in the folder's ``__init__``. There is no list to add it to.
-Names are known without importing anything; a plug-in is imported when it is asked for.
+A plug-in is one file in one of the families' folders (``data/datasets/digits.py`` is the data set ``digits``) that
+defines one subclass of the family's base class, which the folder's ``__init__`` defines. There is no list to add it to.
+Names are known without importing anything; a plug-in is imported when it is needed.
+
+Plug-ins may also be in folders of the user's, named in the config (``plugins: [my_plugins]``), with a subfolder for
+each family: ``my_plugins/metrics/within_two.py``. They are imported as modules of the package of their family.
 """
 
 import importlib
 import inspect
+import os
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from variability.advice import suggest
 from variability.errors import UserError
@@ -29,11 +35,45 @@ FAMILIES = {
 }
 
 
+#: Environment variable with the user's plug-in folders, which jobs inherit from the Snakemake that starts them.
+FOLDERS = "VARIABILITY_PLUGINS"
+
+
+def use_folders(folders: Iterable[str | os.PathLike]) -> None:
+    """Add the plug-ins of the user's folders, for this process and those that it starts; replaces earlier folders."""
+    os.environ[FOLDERS] = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    names.cache_clear()
+    find.cache_clear()
+
+
+def family_folders(family: str) -> list[Path]:
+    """Folders that hold the plug-ins of a family: the library's, then the user's."""
+    own = Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
+    users = [Path(folder) / family for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
+    return [own, *(folder for folder in users if folder.is_dir())]
+
+
 @cache
 def names(family: str) -> tuple[str, ...]:
-    """Names of all plug-ins of a family, sorted; imports none of them."""
-    folder = Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
-    return tuple(sorted(found.name for found in pkgutil.iter_modules([str(folder)]) if not found.name.startswith("_")))
+    """Names of all plug-ins of a family, sorted; imports none of them.
+
+    Raises UserError if two folders have a module of the same name.
+    """
+    paths: dict[str, Path] = {}
+    for folder in family_folders(family):
+        for module in pkgutil.iter_modules([str(folder)]):
+            if module.name in paths:
+                message = f"{folder / module.name}.py has the name of a module in {paths[module.name]}; rename it"
+                raise UserError(message)
+            paths[module.name] = folder
+    return tuple(sorted(name for name in paths if not name.startswith("_")))
+
+
+def package(family: str) -> ModuleType:
+    """The package of a family, which also finds the user's modules."""
+    module = importlib.import_module(FAMILIES[family][0])
+    module.__path__ = [str(folder) for folder in family_folders(family)]
+    return module
 
 
 def module_name(family: str, name: str) -> str:
@@ -62,9 +102,8 @@ def find(family: str, name: str) -> type:
 
     Raises UserError for an unknown name, and for a file that does not hold exactly one subclass of the base class.
     """
+    base = getattr(package(family), FAMILIES[family][1])
     module = importlib.import_module(module_name(family, name))
-    package, base_name = FAMILIES[family]
-    base = getattr(importlib.import_module(package), base_name)
     found = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)

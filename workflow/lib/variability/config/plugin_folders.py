@@ -1,0 +1,46 @@
+"""The user's own plug-in folders, which the config names (``plugins:``)."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from variability import registry
+from variability.advice import suggest
+from variability.errors import Problem, UserError
+
+
+def use(folders: Sequence[str]) -> list[Problem]:
+    """Make the plug-ins in the user's folders known, unless the folders have problems, which are returned.
+
+    folders: absolute, or relative to the working directory.
+    """
+    problems = [problem for folder in folders for problem in _problems(folder)]
+    registry.use_folders([] if problems else folders)
+    return problems or list(_collisions())
+
+
+def _problems(folder: str) -> Iterator[Problem]:
+    path = Path(folder)
+    if not path.is_dir():
+        yield Problem("plugins", f"there is no folder {folder}")
+        return
+    for file in sorted(path.glob("*.py")):
+        yield Problem(
+            "plugins", f"{file} must be in a subfolder named after its family: {', '.join(registry.FAMILIES)}"
+        )
+    subfolders = [
+        child.name for child in sorted(path.iterdir()) if child.is_dir() and not child.name.startswith((".", "_"))
+    ]
+    for name in subfolders:
+        if name not in registry.FAMILIES and any((path / name).glob("*.py")):
+            hint = suggest(name, list(registry.FAMILIES))
+            yield Problem("plugins", f"{path / name} is not named after a family of plug-ins; {hint}")
+    if not set(subfolders) & set(registry.FAMILIES):
+        yield Problem("plugins", f"{folder} has none of the subfolders {', '.join(registry.FAMILIES)}")
+
+
+def _collisions() -> Iterator[Problem]:
+    for family in registry.FAMILIES:
+        try:
+            registry.names(family)
+        except UserError as error:
+            yield Problem("plugins", str(error))
