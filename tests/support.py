@@ -92,7 +92,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     """
     from variability import registry
     from variability.config.study import Study
-    from variability.reporting.text_format import SUMMARISED
+    from variability.reporting.primary_rows import SUMMARISED
     from variability.stages.analyse import analyse
     from variability.stages.claim import claim
     from variability.stages.plot import plot

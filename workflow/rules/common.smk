@@ -20,7 +20,7 @@ from variability.errors import UserError
 from variability.io.mirrors import find_file, mirrors_from
 from variability.config.feature_plan import FeaturePlan
 from variability.models.weight_files import weights_kind
-from variability.reporting.text_format import SUMMARISED
+from variability.reporting.primary_rows import SUMMARISED
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)

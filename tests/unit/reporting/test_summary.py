@@ -7,8 +7,8 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
+from variability.reporting.primary_rows import SUMMARISED
 from variability.reporting.summary import summarise
-from variability.reporting.text_format import SUMMARISED
 
 MODELS = ("cnn", "cnn-scratch", "vit")
 

@@ -6,7 +6,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import text_format
+from variability.reporting import primary_rows
 from variability.stats import variance_components
 
 STREAMS = [f"seed_{stream}" for stream in ("init", "order", "augment", "dropout", "split")]
@@ -30,7 +30,7 @@ def seeded(runs, **streams):
 
 def test_a_complete_grid_is_an_analysis_of_variance():
     runs = synthetic.runs(models=("a", "b", "c"))
-    values = text_format.shown(runs).sort_values(["model", "method", "seed"])["value"].to_numpy().reshape(3, 2, 5)
+    values = primary_rows.select(runs).sort_values(["model", "method", "seed"])["value"].to_numpy().reshape(3, 2, 5)
     expected = variance_components.anova(values)
     found = table(runs)
     names = ["model", "method", "model x method", "seed (init, order, augment, dropout)"]
@@ -170,7 +170,7 @@ def test_crossed_streams_are_told_apart(crossed):
 
 
 def test_runs_that_share_an_init_tell_less_of_their_cells_means(crossed):
-    shown = text_format.shown(crossed).sort_values(["model", "method", "seed"])
+    shown = primary_rows.select(crossed).sort_values(["model", "method", "seed"])
     values = shown["value"].to_numpy().reshape(3, 2, 8, 6)
     # Inits and orders are each cell's own: nested in model and method.
     whole = variance_components.anova(values[..., None], {2: [0, 1], 3: [0, 1]})

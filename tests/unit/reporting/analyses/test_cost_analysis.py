@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from variability import registry
-from variability.reporting import text_format
+from variability.reporting import primary_rows
 from variability.reporting.analyses import cost
 
 FAILED = {("a", "digits", "full", 4)}
@@ -28,7 +28,7 @@ def one(found, **values):
 def cell(values, seconds=2.0, **facts):
     """One cell with these values of its primary metric, and so many seconds per run."""
     runs = synthetic.runs(models=("a",), methods=("full",), seeds=range(len(values)))
-    runs = text_format.shown(runs).sort_values("seed")
+    runs = primary_rows.select(runs).sort_values("seed")
     return runs.assign(value=values, seconds=seconds, **facts)
 
 

@@ -146,9 +146,9 @@ def test_no_run_counts_twice_and_none_is_lost(values, lost):
 
 
 def test_the_figure_marks_the_runs_that_the_table_counts():
-    from variability.reporting.analyses import _failures
+    from variability.reporting.analyses import _failure_flags
 
     runs = study([0.90, 0.91, 0.89, 0.90, np.nan, 0.14, 0.60, 0.91], failed=[4])
     found = table(runs)
-    marked = _failures.flagged(runs, found).set_index("seed")
-    assert [list(marked.index[marked[reason]]) for reason in _failures.REASONS] == [[4], [5], [5, 6]]
+    marked = _failure_flags.flagged(runs, found).set_index("seed")
+    assert [list(marked.index[marked[reason]]) for reason in _failure_flags.REASONS] == [[4], [5], [5, 6]]

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from variability import registry
-from variability.reporting.analyses import _confusion
+from variability.reporting.analyses import _confusion_bootstrap
 from variability.results.metrics import scalars
 from variability.results.predictions import Predictions, RunPredictions
 from variability.stats import confusion_scores
@@ -153,7 +153,7 @@ def test_groups_of_one_example_each_change_nothing():
 def test_where_every_pair_is_a_binomial_count_the_bootstrap_is_too():
     # Micro F1 is accuracy, whose bootstrap distribution is binomial.
     run = said(3, n=200)
-    drawn = _confusion.resampled(np.random.default_rng(0), run.y_true, run.y_pred, 4, 20000)
+    drawn = _confusion_bootstrap.resampled(np.random.default_rng(0), run.y_true, run.y_pred, 4, 20000)
     right = confusion_scores.value("f1_micro", *drawn) * 200
     share = (run.y_true == run.y_pred).mean()
     assert right.mean() == pytest.approx(200 * share, abs=0.2)

@@ -6,7 +6,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import text_format
+from variability.reporting import primary_rows
 from variability.results.predictions import Predictions
 from variability.stats import intervals
 
@@ -49,7 +49,7 @@ def test_equal_runs_are_equal_to_the_bit():
 
 def test_the_spread_is_that_of_one_run():
     runs = twice(models=("a",))
-    shown = text_format.shown(runs).pivot_table(index="seed", columns="method", values="value")
+    shown = primary_rows.select(runs).pivot_table(index="seed", columns="method", values="value")
     # The SD within pairs, pooled over pairs.
     expected = np.sqrt(shown.var(axis=1, ddof=1).mean())
     row = table(runs).iloc[0]

@@ -6,7 +6,7 @@ import synthetic_study as synthetic
 from scipy import stats
 
 from variability import registry
-from variability.reporting import text_format
+from variability.reporting import primary_rows
 
 TASKS = ("digits", "letters", "shapes")
 
@@ -24,7 +24,7 @@ def one(found, **values):
 
 def values(runs, model, method):
     """(seeds, tasks)"""
-    shown = text_format.shown(runs).query("model == @model and method == @method")
+    shown = primary_rows.select(runs).query("model == @model and method == @method")
     return shown.pivot_table(index="seed", columns="task", values="value").to_numpy()
 
 
@@ -98,7 +98,7 @@ def test_tasks_without_a_common_scale_are_scaled_by_their_own_range(runs):
     stretched = runs.assign(value=runs["value"].where(runs["task"] != "digits", 7 + 1000 * runs["value"]))
     found = table(stretched)
     assert found["estimator"].str.contains("each task scaled").all()
-    shown = text_format.shown(runs)
+    shown = primary_rows.select(runs)
     spans = shown.groupby("task")["value"].agg(["min", "max"])
     scores = (values(runs, "a", "full") - spans["min"].to_numpy()) / (spans["max"] - spans["min"]).to_numpy()
     row = one(found, quantity="iqm", model="a", method="full")

@@ -5,7 +5,7 @@ from itertools import product
 
 import pandas as pd
 
-from variability.reporting import text_format
+from variability.reporting import primary_rows, text_format
 from variability.results.runs_table import HERE, KEYS, first_runs
 
 #: Cells that a sentence names, the first of all it is about.
@@ -28,7 +28,7 @@ def in_words(runs: pd.DataFrame) -> str:
     if len(failed):
         word = "Failed" if len(others) else "Diverged"
         said.append(f"{word} runs are counted, and are in no mean ({_by_cell(failed)}).")
-    shown = text_format.shown(first)
+    shown = primary_rows.select(first)
     undefined = shown[shown["value"].isna() & (shown["status"] == "completed")]
     if count := len(undefined):
         has, are = ("has", "is") if count == 1 else ("have", "are")

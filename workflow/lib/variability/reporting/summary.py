@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from variability.reporting import run_counts, text_format
+from variability.reporting import primary_rows, run_counts, text_format
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results.runs_table import first_runs
 from variability.stats import intervals
@@ -24,7 +24,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """
     sections = [f"# {study}", textwrap.fill(run_counts.in_words(tables["runs"]), WIDTH, break_on_hyphens=False)]
     tables = {**tables, "runs": first_runs(tables["runs"])}
-    shown = {name: text_format.shown(tables[name]) for name in ("runs", *text_format.SUMMARISED) if name in tables}
+    shown = {name: primary_rows.select(tables[name]) for name in ("runs", *primary_rows.SUMMARISED) if name in tables}
     findings = []
     for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
         of_task = {name: table[table["task"] == task] for name, table in shown.items()}

@@ -54,10 +54,10 @@ class AcrossTasks(Analysis):
     def table(self, tables):
         import pandas as pd
 
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
-        runs = text_format.shown(tables["runs"])
+        runs = primary_rows.select(tables["runs"])
         if runs.empty:
             return pd.DataFrame(columns=COLUMNS)
         marked = runs.assign(failed=_cells.failed(runs))

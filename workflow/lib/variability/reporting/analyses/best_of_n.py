@@ -66,9 +66,9 @@ class BestOfN(Analysis):
 
 def _splits(runs):
     """The primary metric after fine-tuning: all of its rows on test, and its values on validation."""
-    from variability.reporting import text_format
+    from variability.reporting import primary_rows
 
-    test = text_format.shown(runs).sort_values([*RUN_CELL, "seed"])
+    test = primary_rows.select(runs).sort_values([*RUN_CELL, "seed"])
     kept = runs["primary"].astype(bool) & (runs["phase"] == "after") & (runs["split"] == "validation")
     return test, runs.loc[kept, [*RUN_CELL, "seed", "value"]].rename(columns={"value": "validation"})
 

@@ -43,13 +43,13 @@ class Calibration(Analysis):
     def table(self, tables):
         import pandas as pd
 
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
         runs, predictions = tables["runs"], tables["predictions"]
         known = set(predictions.cells)
         parts = []
-        for cell, rows in text_format.shown(runs).groupby(RUN_CELL, sort=False):
+        for cell, rows in primary_rows.select(runs).groupby(RUN_CELL, sort=False):
             failed = int((rows["status"] != "completed").sum())
             found, note = self._measured(predictions, cell) if cell in known else (None, "no predictions")
             part = self._missing(note) if found is None else self._of(found)

@@ -57,11 +57,11 @@ class Churn(Analysis):
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
     def table(self, tables):
-        from variability.reporting import text_format
-        from variability.reporting.analyses import _cubes, _references
+        from variability.reporting import primary_rows
+        from variability.reporting.analyses import _example_losses, _reference_scopes
 
-        runs = text_format.shown(tables["runs"])
-        predictions, failures = tables["predictions"], _cubes.failures(runs)
+        runs = primary_rows.select(tables["runs"])
+        predictions, failures = tables["predictions"], _example_losses.failures(runs)
         rows = []
         for _, of_task in runs.groupby("task", sort=False):
             cells = [*dict.fromkeys(of_task[RUN_CELL].itertuples(index=False, name=None))]
@@ -71,7 +71,7 @@ class Churn(Analysis):
                 cell.kind = cell.kind or kind
             rows += [row for cell in cells for row in self._within(cell)]
             rows += _between(cells)
-        return _references.with_scopes(_framed(rows, self.option("level")), runs, RUN_CELL)
+        return _reference_scopes.with_scopes(_framed(rows, self.option("level")), runs, RUN_CELL)
 
     def _within(self, cell):
         from variability.stats import intervals

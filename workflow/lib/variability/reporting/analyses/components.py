@@ -59,11 +59,11 @@ class Components(Analysis):
     def table(self, tables):
         import pandas as pd
 
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
         from variability.results import repeated_runs
 
-        shown = text_format.shown(tables["runs"]).sort_values([*RUN_CELL, "seed"], ignore_index=True)
+        shown = primary_rows.select(tables["runs"]).sort_values([*RUN_CELL, "seed"], ignore_index=True)
         runs = repeated_runs.without_reruns(shown)
         runs = runs.assign(backbone=runs["backbone"].fillna(runs["model"]))
         if "family" in runs:
@@ -79,20 +79,20 @@ class Components(Analysis):
         return pd.DataFrame(rows, columns=COLUMNS).assign(level=self.option("level"), ddof=float("nan"))
 
     def _across(self, runs, scope, copies):
-        from variability.reporting.analyses import _scale
+        from variability.reporting.analyses import _metric_scale
 
         metrics = sorted(set(runs["metric"]))
         if len(metrics) > 1:
             facts = _facts(runs, ALL, scope) | {"metric": "primary metric"}
             why = f"the tasks have different primary metrics ({', '.join(metrics)})"
-        elif not _scale.have_one_unit(runs):
+        elif not _metric_scale.have_one_unit(runs):
             facts, why = _facts(runs, ALL, scope), f"{metrics[0]} may be in another unit on each task"
         else:
             return self._rows(runs, ALL, scope, copies)
         return [facts | _nothing("task", "factor", NOT_ESTIMABLE + why)]
 
     def _rows(self, runs, task, scope, copies):
-        from variability.reporting.analyses import _grid
+        from variability.reporting.analyses import _factor_grid
 
         facts = _facts(runs, task, scope)
         done = runs[runs["value"].notna()]
@@ -101,9 +101,9 @@ class Components(Analysis):
         if len(done) < 2:
             why = "a single completed run" if len(done) else "no completed run"
             return [facts | _nothing(seed, "seed", NOT_ESTIMABLE + why)]
-        grid = _grid.grid(done, across=task == ALL)
+        grid = _factor_grid.grid(done, across=task == ALL)
         cells, cell = grid.cells()
-        inside = _grid.inside(done, grid, cell, layout)
+        inside = _factor_grid.inside(done, grid, cell, layout)
         rows = _reckoned(grid, cells, inside, seed, self.option("level")) + _of_streams(
             layout, inside, self.option("level")
         )

@@ -48,10 +48,10 @@ class Cost(Analysis):
     }
 
     def table(self, tables):
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
-        runs = text_format.shown(tables["runs"])
+        runs = primary_rows.select(tables["runs"])
         cells = _with_metric(runs)
         spent = {quantity: self._spent(runs, quantity) for quantity in UNITS}
         cells["on_front"] = _fronts(cells, spent["seconds"]["estimate"])
@@ -87,10 +87,10 @@ class Cost(Analysis):
         )
 
     def _to_half_width(self, cells, seconds):
-        from variability.reporting.analyses import _notes, _scale
+        from variability.reporting.analyses import _metric_scale, _notes
         from variability.stats import sample_size
 
-        half_width = _scale.distance(self.option("half_width"), cells["share"], cells["value_mean"])
+        half_width = _metric_scale.distance(self.option("half_width"), cells["share"], cells["value_mean"])
         upper = sample_size.sd_upper(cells["value_sd"], cells["n"], self.option("sd_level"))
         needed = sample_size.for_half_width(upper, half_width, self.option("level"))
         part = cells.assign(
@@ -120,10 +120,10 @@ class Cost(Analysis):
 
 def _with_metric(runs):
     """Cells with the moments of their primary metric, in the order of the moments of anything else of these runs."""
-    from variability.reporting.analyses import _cells, _scale
+    from variability.reporting.analyses import _cells, _metric_scale
 
     cells = _cells.moments(runs).rename(columns={"mean": "value_mean", "sd": "value_sd"})
-    facts = runs.assign(share=_scale.is_share(runs)).groupby(CELL, sort=False)[["share", "higher_is_better"]]
+    facts = runs.assign(share=_metric_scale.is_share(runs)).groupby(CELL, sort=False)[["share", "higher_is_better"]]
     return cells.merge(facts.first().reset_index(), on=CELL, validate="one_to_one")
 
 

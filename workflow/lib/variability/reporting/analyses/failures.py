@@ -51,13 +51,13 @@ class Failures(Analysis):
     }
 
     def table(self, tables):
-        from variability.reporting import text_format
-        from variability.reporting.analyses import _cells, _failures
+        from variability.reporting import primary_rows
+        from variability.reporting.analyses import _cells, _failure_flags
         from variability.stats import intervals
 
-        shown, level = text_format.shown(tables["runs"]), self.option("level")
+        shown, level = primary_rows.select(tables["runs"]), self.option("level")
         cells = self._with_limits(_cells.moments(shown), shown)
-        runs = _failures.flagged(tables["runs"], cells)
+        runs = _failure_flags.flagged(tables["runs"], cells)
         cells = cells.merge(_counts(runs), on=RUN_CELL, validate="one_to_one")
         cells = cells.merge(_without(runs), on=CELL, validate="one_to_one")
         cells["low"], cells["high"] = intervals.wilson_interval(cells["n_failed_any"], cells["n_runs"], level)
@@ -70,11 +70,11 @@ class Failures(Analysis):
         return _cells.with_scope(said, tables["runs"])
 
     def _with_limits(self, cells, shown):
-        from variability.reporting.analyses import _scale
+        from variability.reporting.analyses import _metric_scale
 
         values = shown.groupby(CELL, sort=False)["value"]
         deviation = (shown["value"] - values.transform("median")).abs()
-        facts = shown.assign(_share=_scale.is_share(shown), _deviation=deviation).groupby(CELL, sort=False)
+        facts = shown.assign(_share=_metric_scale.is_share(shown), _deviation=deviation).groupby(CELL, sort=False)
         cells = cells.merge(
             facts.agg(
                 median=("value", "median"),
@@ -85,7 +85,7 @@ class Failures(Analysis):
             on=CELL,
             validate="one_to_one",
         )
-        points = _scale.distance(self.option("points"), cells["share"], cells["median"])
+        points = _metric_scale.distance(self.option("points"), cells["share"], cells["median"])
         robust = self.option("mads") * MAD_TO_SD * cells["mad"]
         # Neither is a scale where both are 0: a median of 0 of runs that agree.
         margin = robust.where(robust > points.fillna(0), points)
@@ -94,9 +94,9 @@ class Failures(Analysis):
 
 
 def _counts(runs):
-    from variability.reporting.analyses import _failures
+    from variability.reporting.analyses import _failure_flags
 
-    reasons = runs[_failures.REASONS]
+    reasons = runs[_failure_flags.REASONS]
     # A run whose metric is undefined may have stayed at chance all the same, if it has an accuracy.
     judged = runs["value"].notna() | runs["incomplete"] | (runs["accuracy"].notna() & runs["chance_limit"].notna())
     cells = runs.assign(_any=reasons.any(axis=1), _judged=judged).groupby(RUN_CELL, sort=False)

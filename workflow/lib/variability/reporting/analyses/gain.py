@@ -67,11 +67,13 @@ def _over_before(runs, after, level):
 def _with_changes(table, predictions):
     import pandas as pd
 
-    from variability.reporting import text_format
+    from variability.reporting import primary_rows
 
     changes = [_change(cell, predictions) for cell in (predictions.cells if predictions else [])]
     changes = pd.DataFrame(changes, columns=[*RUN_CELL, *CHANGES]).astype(dict.fromkeys(CHANGES, float))
-    changes = changes.assign(split=text_format.SPLIT).astype({name: table[name].dtype for name in [*RUN_CELL, "split"]})
+    changes = changes.assign(split=primary_rows.SPLIT).astype(
+        {name: table[name].dtype for name in [*RUN_CELL, "split"]}
+    )
     return table.merge(changes, on=[*RUN_CELL, "split"], how="left", validate="many_to_one")
 
 
@@ -79,11 +81,11 @@ def _change(cell, predictions):
     """The CHANGES of one cell, NaN in regression, which has no right and wrong, and without a completed run."""
     import numpy as np
 
-    from variability.reporting import text_format
+    from variability.reporting import primary_rows
     from variability.stats import comparisons
 
     before, after = (
-        {run.seed: run for run in predictions.runs(cell, phase, text_format.SPLIT, probabilities=False)}
+        {run.seed: run for run in predictions.runs(cell, phase, primary_rows.SPLIT, probabilities=False)}
         for phase in ("before", "after")
     )
     found = dict(zip(RUN_CELL, cell, strict=True))

@@ -63,11 +63,11 @@ class Intervals(Analysis):
     def _without_wilson(self, cells, predictions, grouped):
         """Rows of one run's macro F1 where there are predictions, of primary metrics other than accuracy, and of
         accuracy where examples come in groups."""
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
         known = [] if predictions is None else predictions.cells
-        here = (grouped["phase"] == "after") & (grouped["split"] == text_format.SPLIT)
+        here = (grouped["phase"] == "after") & (grouped["split"] == primary_rows.SPLIT)
         of_accuracy = cells[cells.index.isin(grouped.index[here])]
         wanted = _cells.stacked([_wanted(cells, known), of_accuracy])
         wanted = wanted.assign(**dict.fromkeys(("estimate", "low", "high"), np.nan))
@@ -85,7 +85,7 @@ class Intervals(Analysis):
 
     def _resampled(self, predictions, cell, metrics):
         """{metric: estimate, ends and number of examples} of those metrics that there are bootstrap intervals of."""
-        from variability.reporting.analyses import _confusion
+        from variability.reporting.analyses import _confusion_bootstrap
 
         runs = list(predictions.runs(cell, probabilities=False))
         known = {metric: AS_MARGINS.get(metric, metric) for metric in metrics}
@@ -97,7 +97,7 @@ class Intervals(Analysis):
         # The same resamples of examples for all metrics of a cell, where they are of the same run.
         found = {}
         for metric, name in known.items():
-            found[metric] = _confusion.of_median_run(name, runs, self.generator(*cell), *given)
+            found[metric] = _confusion_bootstrap.of_median_run(name, runs, self.generator(*cell), *given)
         return found
 
 
@@ -121,10 +121,10 @@ def _wanted(cells, known):
     """Those of the cells' rows that a bootstrap is for; where macro F1 was not scored, of the predictions' own."""
     import pandas as pd
 
-    from variability.reporting import text_format
+    from variability.reporting import primary_rows
     from variability.reporting.analyses import _cells
 
-    after = cells[(cells["phase"] == "after") & (cells["split"] == text_format.SPLIT)]
+    after = cells[(cells["phase"] == "after") & (cells["split"] == primary_rows.SPLIT)]
     other = after[after["primary"].astype(bool) & ~after["metric"].isin(["accuracy", F1])]
     here = pd.MultiIndex.from_frame(after[RUN_CELL]).isin(known)
     scored = after[(after["metric"] == F1) & (here | after["primary"].astype(bool))]

@@ -119,10 +119,10 @@ class Multibootstrap(Analysis):
     def table(self, tables):
         import pandas as pd
 
-        from variability.reporting.analyses import _cells, _cubes
+        from variability.reporting.analyses import _cells, _example_losses
 
         runs, predictions = tables["runs"], tables["predictions"]
-        failures, metrics = _cubes.failures(runs), _cubes.metrics(runs)
+        failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs)
         names, backbones = _names_of_runs(runs), _backbones(runs)
         parts = []
         for task in predictions.tasks:
@@ -137,14 +137,14 @@ class Multibootstrap(Analysis):
 
     def _said(self, table):
         """The table with what is the same in all rows, and with adjusted p-values."""
-        from variability.reporting.analyses import _cubes
+        from variability.reporting.analyses import _example_losses
 
         resamples, level = self.option("resamples"), self.option("level")
         table["unit"] = table["comparison"].map(UNITS)
         grouped = table["n_groups"] < table["n_examples"]
         table["unit"] = table["unit"].mask(grouped, table["unit"].str.replace("examples", "groups of examples"))
         table["family"] = "all pairs of " + table["comparison"].astype(str) + " of " + table["task"].astype(str)
-        table["p_adjusted"] = _cubes.holm(table["p"], table["family"])
+        table["p_adjusted"] = _example_losses.holm(table["p"], table["family"])
         table["p_floor"] = 2 / (resamples + 1)
         tests = table["p"].groupby(table["family"]).transform("count").astype(float)
         blunt = (tests * table["p_floor"] > 1 - level) & table["p"].notna()

@@ -64,10 +64,10 @@ class NoiseSplit(Analysis):
     def table(self, tables):
         import pandas as pd
 
-        from variability.reporting.analyses import _cells, _cubes
+        from variability.reporting.analyses import _cells, _example_losses
 
         runs, predictions, level = tables["runs"], tables["predictions"], self.option("level")
-        failures, metrics = _cubes.failures(runs), _cubes.metrics(runs)
+        failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs)
         known = [cell for cell in predictions.cells if cell in failures]
         rows = []
         for cell in [*known, *sorted(set(failures) - set(known))]:
@@ -79,7 +79,7 @@ class NoiseSplit(Analysis):
             rows.append(dict(zip(RUN_CELL, cell, strict=True)) | facts | found)
         table = pd.DataFrame(rows)
         table["family"] = "F tests of all cells of " + table["task"]
-        table["p_adjusted"] = _cubes.holm(table["p"], table["family"])
+        table["p_adjusted"] = _example_losses.holm(table["p"], table["family"])
         table = table.assign(
             estimator="crossed analysis of variance, runs x examples: (MS_seed - MS_residual) / n_examples",
             interval="Williams-Tukey, of the seed's SD, truncated at 0",

@@ -70,10 +70,10 @@ class Pairwise(Analysis):
     def table(self, tables):
         import pandas as pd
 
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
-        runs = text_format.shown(tables["runs"])
+        runs = primary_rows.select(tables["runs"])
         tasks = runs.groupby("task", sort=False)
         parts = [part for task, of_task in tasks if len(part := self._of_task(task, of_task))]
         if not parts:

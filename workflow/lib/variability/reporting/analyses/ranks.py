@@ -48,10 +48,10 @@ class Ranks(Analysis):
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
     def table(self, tables):
-        from variability.reporting import text_format
+        from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
-        shown = text_format.shown(tables["runs"])
+        shown = primary_rows.select(tables["runs"])
         # In one order, so that sums are the same to the last bit in whatever order the runs come.
         runs = shown.sort_values([*RUN_CELL, "seed"])
         cells = _cells.moments(runs)

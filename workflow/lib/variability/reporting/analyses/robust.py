@@ -80,14 +80,14 @@ class Robust(Analysis):
     }
 
     def table(self, tables):
-        from variability.reporting import text_format
-        from variability.reporting.analyses import _cells, _references
+        from variability.reporting import primary_rows
+        from variability.reporting.analyses import _cells, _reference_scopes
 
-        runs = text_format.shown(tables["runs"])
+        runs = primary_rows.select(tables["runs"])
         runs = runs.sort_values([*KEYS, "task", "seed"])
         parts = [self._suite(suite).assign(suite=at) for at, suite in enumerate(_suites(runs), start=1)]
         table = _cells.stacked(parts).assign(level=self.option("level"), ddof=float("nan"))
-        return _references.with_scopes(table.reindex(columns=COLUMNS), runs, KEYS)
+        return _reference_scopes.with_scopes(table.reindex(columns=COLUMNS), runs, KEYS)
 
     def _suite(self, runs):
         """The rows of candidates that were all given the same tasks."""

@@ -52,15 +52,15 @@ class SeedsNeeded(Analysis):
     }
 
     def table(self, tables):
-        from variability.reporting import text_format
-        from variability.reporting.analyses import _cells, _scale
+        from variability.reporting import primary_rows
+        from variability.reporting.analyses import _cells, _metric_scale
         from variability.stats import sample_size
 
         # In one order, so that sums are the same to the last bit in whatever order the runs come.
-        runs = text_format.shown(tables["runs"]).sort_values([*RUN_CELL, "seed"])
+        runs = primary_rows.select(tables["runs"]).sort_values([*RUN_CELL, "seed"])
         cells = _cells.moments(runs)
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
-        facts = runs.assign(share=_scale.is_share(runs), better=runs["higher_is_better"].astype(bool))
+        facts = runs.assign(share=_metric_scale.is_share(runs), better=runs["higher_is_better"].astype(bool))
         cells = cells.merge(facts.drop_duplicates(CELL)[[*CELL, "share", "better"]], on=CELL, validate="one_to_one")
         cells = _with_next(cells)
         table = _cells.stacked(
@@ -107,11 +107,11 @@ class SeedsNeeded(Analysis):
 
     def _with_goal(self, cells, option):
         """The goal of an option, in the metric's unit: as it is, or as a share of the mean."""
-        from variability.reporting.analyses import _scale
+        from variability.reporting.analyses import _metric_scale
 
         given = self.option(option)
         source = np.where(cells["share"], "as given", f"{100 * given:g} % of |mean|")
-        return cells.assign(goal=_scale.distance(given, cells["share"], cells["mean"]), goal_from=source)
+        return cells.assign(goal=_metric_scale.distance(given, cells["share"], cells["mean"]), goal_from=source)
 
     def _said(self, part, target, estimator, power=np.nan):
         from variability.reporting import text_format

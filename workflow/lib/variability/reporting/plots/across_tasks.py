@@ -1,7 +1,7 @@
 """Average ranks over tasks, and which of them cannot be told apart."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 MOST = 40
 NEEDED = ("average_rank", "cd")
@@ -23,7 +23,7 @@ class AcrossTasks(Plot):
     )
 
     def draw(self, tables):
-        runs = text_format.shown(tables["runs"])
+        runs = primary_rows.select(tables["runs"])
         ranked = tables["across_tasks"].dropna(subset=list(NEEDED)).sort_values("average_rank", kind="stable")
         drawn = ranked.head(MOST)
         labels = [_label(row) for _, row in drawn.iterrows()]
@@ -33,7 +33,7 @@ class AcrossTasks(Plot):
             height=2.3 + (band * len(drawn) if len(drawn) else 0.6),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split after fine-tuning, "
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
                 "ranked over tasks",
             ),
             note=_note(tables["across_tasks"], ranked),
@@ -66,7 +66,7 @@ class AcrossTasks(Plot):
 def _label(row):
     return (
         figure_style.wrap(f"{row['model']} ({row['method']})", 34)
-        + f"\nn = {_study.counted(row['n'], row['n_failed'])}"
+        + f"\nn = {_labels.counted(row['n'], row['n_failed'])}"
     )
 
 

@@ -1,7 +1,7 @@
 """What more runs with other seeds buy."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 COLUMNS = 2
 #: So many models with a method, the best ones over tasks, are drawn in colour; the others are thin and grey.
@@ -24,9 +24,9 @@ class BestOfN(Plot):
     )
 
     def draw(self, tables):
-        runs, curves = text_format.shown(tables["runs"]), text_format.shown(tables["best_of_n"])
+        runs, curves = primary_rows.select(tables["runs"]), primary_rows.select(tables["best_of_n"])
         curves = curves[(curves["statistic"] == "U") & (curves["n"] > 0)]
-        tasks = [task for task in _study.names(runs, "task") if (curves["task"] == task).any()]
+        tasks = [task for task in _labels.names(runs, "task") if (curves["task"] == task).any()]
         looks = _looks(curves, runs)
         rows = max(1, -(-len(tasks) // COLUMNS))
         legend = [figure_style.handle(_name(key), look, linestyle="-") for key, look in looks.items()]
@@ -41,7 +41,7 @@ class BestOfN(Plot):
             height=1.6 + 0.17 * len(legend) + 3.1 * rows,
             title=self.option(
                 "title",
-                f"{self.study}: expected {_study.metric_of(runs)} on the {text_format.SPLIT} split "
+                f"{self.study}: expected {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split "
                 "of the best of n runs",
             ),
             note="U-statistic: n of a cell's completed runs drawn without replacement; no interval. Line and band: the "

@@ -1,8 +1,8 @@
 """Reliability: the share of right predictions against the confidence in them, over seeds."""
 
-from variability.reporting import figure_style, text_format
+from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.calibration import NO_PROBABILITIES
-from variability.reporting.plots import Plot, _panels, _study
+from variability.reporting.plots import Plot, _labels, _panels
 
 PANELS = 12
 #: Behind words that a curve may pass.
@@ -25,7 +25,7 @@ class Calibration(Plot):
 
     def draw(self, tables):
         table = tables["calibration"]
-        scores = table[table["quantity"] == "ece"].set_index(_study.KEYS)
+        scores = table[table["quantity"] == "ece"].set_index(_labels.KEYS)
         # A task of another kind has nothing to be calibrated.
         cells = list(scores.index[scores["note"] != NO_PROBABILITIES])
         drawn = _panels.kept(cells, scores["estimate"].dropna().to_dict(), PANELS)
@@ -34,7 +34,9 @@ class Calibration(Plot):
         figure = figure_style.figure(
             width=max(6.5, 0.6 + 2.9 * columns),
             height=1.7 + 3.3 * max(rows, 1),
-            title=self.option("title", f"{self.study}: calibration on the {text_format.SPLIT} split after fine-tuning"),
+            title=self.option(
+                "title", f"{self.study}: calibration on the {primary_rows.SPLIT} split after fine-tuning"
+            ),
             note=self._note(table) + _panels.left_out(drawn, cells, "cells", "those with the largest ECE"),
         )
         if not drawn:
@@ -43,7 +45,7 @@ class Calibration(Plot):
         grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat:
             axes.set_visible(False)
-        curves = dict(list(table[table["quantity"] == "bin"].groupby(_study.KEYS, sort=False)))
+        curves = dict(list(table[table["quantity"] == "bin"].groupby(_labels.KEYS, sort=False)))
         for at, cell in enumerate(drawn):
             above, below = grid[at // columns * 2 : at // columns * 2 + 2, at % columns]
             _head(above, cell, scores.loc[cell])
@@ -67,7 +69,7 @@ def _head(axes, cell, score):
     axes.set_title(
         "\n".join([figure_style.wrap(model, 34), figure_style.wrap(f"{task}: {method}", 34)]), loc="left", fontsize=8
     )
-    said = f"n = {_study.counted(score['n'], score['n_failed'])}"
+    said = f"n = {_labels.counted(score['n'], score['n_failed'])}"
     if score["n"]:
         spread = f" ± {text_format.number(score['sd'])}" if score["n"] > 1 else ""
         said = f"ECE {text_format.number(score['estimate'])}{spread}\n{said}"

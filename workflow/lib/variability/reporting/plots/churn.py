@@ -1,8 +1,8 @@
 """Which cells' runs disagree with one another on single test examples, and how unevenly over the examples."""
 
 from variability.data import kinds
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 #: Tasks that are drawn, the cells of each, and up to how many of them the numbers stand in the matrix.
 TASKS, CELLS, NUMBERED = 8, 30, 10
@@ -25,16 +25,16 @@ class Churn(Plot):
 
     def draw(self, tables):
         table = tables["churn"]
-        tasks = _study.names(table, "task")[:TASKS]
+        tasks = _labels.names(table, "task")[:TASKS]
         cells = {task: _cells(table[table["task"] == task]) for task in tasks}
-        labels = {task: _labels(cells[task]) for task in tasks}
+        labels = {task: _cell_labels(cells[task]) for task in tasks}
         heights = [_height(labels[task]) for task in tasks]
         most = max(map(len, cells.values()))
         figure = figure_style.figure(
             width=max(10.0, 7.2 + 0.26 * most),
             height=1.2 + sum(heights),
             title=self.option(
-                "title", f"{self.study}: churn, the disagreement of runs on {text_format.SPLIT} examples"
+                "title", f"{self.study}: churn, the disagreement of runs on {primary_rows.SPLIT} examples"
             ),
             note=_note(table, tasks, cells),
         )
@@ -76,7 +76,7 @@ def _cells(table):
     return list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))[:CELLS]
 
 
-def _labels(cells):
+def _cell_labels(cells):
     """The names with the numbers that stand for them below the matrix."""
     return [figure_style.wrap(f"{at}  {', '.join(cell)}", 36) for at, cell in enumerate(cells, start=1)]
 
@@ -94,7 +94,7 @@ def _note(table, tasks, cells):
     examples = text_format.count(table.loc[table["n"] > 0, "n_examples"])
     said += f"n completed runs (failed ones in brackets); {examples} examples. "
     said += "Blank: no two completed runs."
-    left_out = len(_study.names(table, "task")) - len(tasks)
+    left_out = len(_labels.names(table, "task")) - len(tasks)
     if left_out:
         said += f" {left_out} more tasks are in the table."
     if any(len(_all(table, task)) > len(cells[task]) for task in tasks):
@@ -161,4 +161,4 @@ def _said(row):
     said = text_format.number(row["estimate"]) if row["n"] > 1 else "no pair"
     if row["n"] > 2:
         said += f" [{text_format.number(row['low'])}, {text_format.number(row['high'])}]"
-    return f"{said}, n = {_study.counted(row['n'], row['n_failed'])}"
+    return f"{said}, n = {_labels.counted(row['n'], row['n_failed'])}"

@@ -1,7 +1,7 @@
 """How much of the spread is the model's, the task's, the method's, and the seed's."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 from variability.results import varied_streams
 
 COLUMNS = 2
@@ -25,9 +25,9 @@ class Components(Plot):
     )
 
     def draw(self, tables):
-        runs, table = text_format.shown(tables["runs"]), tables["components"]
+        runs, table = primary_rows.select(tables["runs"]), tables["components"]
         drawn = table[table["sd"].notna() | (table["role"] != "stream")]
-        order = [*([ALL] if ALL in set(table["task"]) else []), *_study.names(runs, "task")]
+        order = [*([ALL] if ALL in set(table["task"]) else []), *_labels.names(runs, "task")]
         tasks, crossed = order[:PANELS], _crossed(runs)
         panels = len(tasks) + (crossed is not None)
         columns = min(COLUMNS, panels)
@@ -41,7 +41,7 @@ class Components(Plot):
             height=1.5 + sum(heights) + 0.85 * len(heights),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split after fine-tuning, "
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
                 "SD by source",
             ),
             note=f"Bars: SD that a source alone would cause; whiskers: {text_format.percent(table['level'].max())} "
@@ -57,11 +57,11 @@ class Components(Plot):
             _bars(axes, of_task, labels[task])
             first = of_task.iloc[0]
             axes.set_title(
-                figure_style.wrap(f"{task}: n = {_study.counted(first['n'], first['n_failed'])}", 44), loc="left"
+                figure_style.wrap(f"{task}: n = {_labels.counted(first['n'], first['n_failed'])}", 44), loc="left"
             )
             axes.set_xlabel(figure_style.wrap(f"SD of {label.iloc[0]}", 60))
         if crossed is not None:
-            _heat(figure, grid.flat[len(tasks)], *crossed, _study.metric_of(runs))
+            _heat(figure, grid.flat[len(tasks)], *crossed, _labels.metric_of(runs))
         return figure
 
 
@@ -115,7 +115,7 @@ def _limit(rows):
 
 def _crossed(runs):
     """Of the first cell whose runs are crossed by two groups of streams: its name, their names, and its values."""
-    for cell, of_cell in runs.groupby(_study.KEYS, sort=False):
+    for cell, of_cell in runs.groupby(_labels.KEYS, sort=False):
         groups = varied_streams.layout(of_cell).crossed
         done = of_cell[of_cell["value"].notna()]
         if len(groups) == 2 and len(done):

@@ -1,7 +1,7 @@
 """What a cell's runs take and what they reach: the front of those that are worth their time."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _panels, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 
 #: More models than this are numbered only where they are on a front.
 FEW = 12
@@ -24,8 +24,8 @@ class Cost(Plot):
     )
 
     def draw(self, tables):
-        every = text_format.shown(tables["runs"])
-        models, tasks, methods = (_study.names(every, key) for key in _study.KEYS)
+        every = primary_rows.select(tables["runs"])
+        models, tasks, methods = (_labels.names(every, key) for key in _labels.KEYS)
         timed = every[every["seconds"] > 0]
         cells = tables["cost"]
         cells = cells[(cells["quantity"] == "seconds") & (cells["estimate"] > 0) & cells["value_mean"].notna()]
@@ -38,14 +38,14 @@ class Cost(Plot):
         legend += [figure_style.handle(model, _figure(number)) for model, number in numbers.items()]
         columns = min(max(len(first), 1), _panels.COLUMNS)
         failed = int((every["status"] != "completed").sum())
-        metric = _study.metric_of(every) if len(every) else "primary metric"
+        metric = _labels.metric_of(every) if len(every) else "primary metric"
         entries = max((len(name) for name in [*numbers, *methods]), default=1)
         abreast = max(1, int((1.5 + 3.6 * columns) / (0.085 * entries + 0.6)))
         figure = figure_style.figure(
             width=max(6.5, 1.5 + 3.6 * columns),
             height=1.5 + 0.17 * len(legend) / abreast + 3 * -(-max(len(first), 1) // columns),
             title=self.option(
-                "title", f"{self.study}: {metric} on the {text_format.SPLIT} split, and what a run takes"
+                "title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split, and what a run takes"
             ),
             note=f"Marks: means over the completed runs of a cell ({text_format.count(cells['n'])}); whiskers: ± 1 SD; "
             f"faint dots: runs. {failed} of {len(every)} runs failed and have no dot. Front: no other cell is as "
@@ -87,7 +87,7 @@ def _axes(axes, runs):
     axes.set_xscale("log")
     # So wide that at least one number of the axis lies within.
     axes.set_xlim(low / 1.7, high * 1.7)
-    axes.set_ylim(*_study.limits(runs["value"], runs["value"]))
+    axes.set_ylim(*_labels.limits(runs["value"], runs["value"]))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,8 +1,8 @@
 """Every run's value, with the failed ones marked, and how often they fail."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.analyses import _failures
-from variability.reporting.plots import Plot, _panels, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.analyses import _failure_flags
+from variability.reporting.plots import Plot, _labels, _panels
 
 LINE = 0.32
 #: Markers that no method has; where two reasons hold, the first is drawn.
@@ -32,14 +32,14 @@ class Failures(Plot):
 
     def draw(self, tables):
         found = tables["failures"]
-        runs = _failures.flagged(tables["runs"], found)
-        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        runs = _failure_flags.flagged(tables["runs"], found)
+        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
         lost = found.groupby("model")["n_failed_any"].sum().to_dict()
         worst = _panels.kept(models, lost, _panels.MODELS)
         first = _panels.kept(tasks, found.groupby("task")["n_failed_any"].sum().to_dict(), _panels.TASKS)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, worst or [""], LINE * len(methods))
-        metric = _study.metric_of(runs) if len(runs) else "primary metric"
+        metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         why = "those with the most failed runs"
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
         legend += [figure_style.handle(SAID[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
@@ -47,7 +47,7 @@ class Failures(Plot):
             width=width,
             height=height,
             title=self.option(
-                "title", f"{self.study}: {metric} on the {text_format.SPLIT} split after fine-tuning, and failed runs"
+                "title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and failed runs"
             ),
             note=f"Right: rate of failed runs, its {_level(found)} Wilson interval, and how many of n runs failed; "
             f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete. Tick: values beyond it are outliers."
@@ -57,10 +57,10 @@ class Failures(Plot):
         )
         if runs.empty:
             return _panels.nothing(figure, "no run has the primary metric on the test split")
-        cells = found.set_index(_study.KEYS)
+        cells = found.set_index(_labels.KEYS)
         for task, axes in _panels.bands(figure, runs, first, worst).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(worst)]
-            axes.set_xlim(*_study.limits(of_task["value"], of_task["value"]))
+            axes.set_xlim(*_labels.limits(of_task["value"], of_task["value"]))
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
                 middle = _panels.place(worst.index(model), methods.index(method), len(methods))
                 _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
@@ -78,7 +78,7 @@ def _dots(axes, cell, middle, height, look):
     worst = right if cell["higher_is_better"].eq(False).any() else left
     cell = cell.assign(_y=_panels.scattered(cell["seed"], middle, height))
     cell["value"] = cell["value"].mask(cell["incomplete"], worst)
-    plain = cell[~cell[_failures.REASONS].any(axis=1)]
+    plain = cell[~cell[_failure_flags.REASONS].any(axis=1)]
     dots = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.3}
     axes.plot(plain["value"], plain["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)
     rest = cell

@@ -1,7 +1,7 @@
 """From the untrained head to the fine-tuned network, run by run."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _panels, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 
 
 class GainSlopes(Plot):
@@ -20,11 +20,13 @@ class GainSlopes(Plot):
     )
 
     def draw(self, tables):
-        runs = text_format.shown(tables["runs"], phase=None)
-        gains = text_format.shown(tables["gain"], phase=None)
-        gains = gains[gains["comparison"] == "before"].set_index(_study.KEYS)
-        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
-        title = f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split, before and after fine-tuning"
+        runs = primary_rows.select(tables["runs"], phase=None)
+        gains = primary_rows.select(tables["gain"], phase=None)
+        gains = gains[gains["comparison"] == "before"].set_index(_labels.KEYS)
+        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
+        title = (
+            f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, before and after fine-tuning"
+        )
         if gains.empty:
             figure = figure_style.figure(
                 6.5, 2.0, self.option("title", title), "Imported runs begin after fine-tuning."
@@ -47,7 +49,7 @@ class GainSlopes(Plot):
             of_task = runs[runs["task"] == task]
             for axes, method in zip(row, methods, strict=True):
                 of_panel = of_task[of_task["method"] == method]
-                axes.set_xlim(*_study.limits(of_task["value"], of_task["value"]))
+                axes.set_xlim(*_labels.limits(of_task["value"], of_task["value"]))
                 for model, cell in of_panel.groupby("model", sort=False):
                     middle = models.index(model)
                     _slopes(axes, cell, middle, looks[method])
@@ -85,7 +87,7 @@ def _words(axes, gain, middle):
     if gain["n"] > 1:
         said += f" [{text_format.number(gain['low'], '+')}, {text_format.number(gain['high'], '+')}]"
     axes.text(1.02, middle - 0.03, said, va="bottom", **place)
-    count = f"n = {_study.counted(gain['n'], gain['n_failed'])}"
+    count = f"n = {_labels.counted(gain['n'], gain['n_failed'])}"
     axes.text(
         1.02,
         middle + 0.03,

@@ -1,7 +1,7 @@
 """Where the mean lies, where the next run would fall, and what one run's test set leaves open: a forest."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _panels, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 
 LINE = 0.3
 #: Of the thick interval, behind the dots.
@@ -22,19 +22,20 @@ class Intervals(Plot):
     )
 
     def draw(self, tables):
-        runs = text_format.shown(tables["runs"])
-        intervals = text_format.shown(tables["intervals"])
-        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        runs = primary_rows.select(tables["runs"])
+        intervals = primary_rows.select(tables["intervals"])
+        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
         best = _panels.kept(models, _standing(intervals, runs), _panels.MODELS)
         first = tasks[: _panels.TASKS]
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, best or [""], LINE * len(methods))
-        metric = _study.metric_of(runs) if len(runs) else "primary metric"
+        metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         figure = figure_style.figure(
             width=width,
             height=height,
             title=self.option(
-                "title", f"{self.study}: {metric} on the {text_format.SPLIT} split after fine-tuning, and its intervals"
+                "title",
+                f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and its intervals",
             ),
             note=f"Dots: runs, one per seed. Grey and thin: {_levels(intervals)} t intervals of the mean and of the "
             f"next run, over the n completed runs. {_of_one_run(intervals)} Arrows: an interval leaves the panel."
@@ -44,11 +45,11 @@ class Intervals(Plot):
         )
         if runs.empty:
             return _panels.nothing(figure, "no run has the primary metric on the test split")
-        cells = intervals.set_index([*_study.KEYS, "target"]).sort_index()
+        cells = intervals.set_index([*_labels.KEYS, "target"]).sort_index()
         for task, axes in _panels.bands(figure, runs, first, best).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(best)]
             ends = cells.xs(task, level="task")[["low", "high"]].stack()
-            axes.set_xlim(*_study.limits(of_task["value"], ends))
+            axes.set_xlim(*_labels.limits(of_task["value"], ends))
             axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
                 middle = _panels.place(best.index(model), methods.index(method), len(methods))
@@ -109,5 +110,5 @@ def _line(axes, cell, targets, middle, half, look):
         axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **drawn)
     failed = (cell["status"] != "completed").sum()
     where = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    said = _study.counted(len(values), failed, len(cell) - len(values) - failed)
+    said = _labels.counted(len(values), failed, len(cell) - len(values) - failed)
     axes.text(1.02, middle, said, color=figure_style.FAILED if failed else figure_style.SOFT, **where)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from variability.data import kinds
 from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting.plots import Plot, _labels
 
 _MEASURES = {f"validation_{each.MEASURE}": each for each in kinds.all_kinds().values()}
 QUANTITIES = {
@@ -34,11 +34,11 @@ class LearningCurves(Plot):
     def draw(self, tables):
         quantity = self.option("quantity")
         history = tables["history"].assign(value=tables["history"][quantity])
-        models, tasks, methods = (_study.names(history, key) for key in _study.KEYS)
+        models, tasks, methods = (_labels.names(history, key) for key in _labels.KEYS)
         looks = figure_style.looks(methods)
-        runs = history.drop_duplicates([*_study.KEYS, "seed"])
+        runs = history.drop_duplicates([*_labels.KEYS, "seed"])
         failed = (runs["status"] != "completed").sum()
-        sizes = runs[runs["status"] == "completed"].groupby(_study.KEYS).size()
+        sizes = runs[runs["status"] == "completed"].groupby(_labels.KEYS).size()
         legend = [figure_style.handle(name, look, marker="") for name, look in looks.items()]
         if failed:
             legend.append(figure_style.handle("end of a diverged run", CROSS))
@@ -57,7 +57,7 @@ class LearningCurves(Plot):
         for column, task in enumerate(tasks):
             of_task = history[history["task"] == task]
             kept = of_task["value"].where(of_task["status"] == "completed")
-            grid[0, column].set_ylim(*_study.limits(kept, kept))
+            grid[0, column].set_ylim(*_labels.limits(kept, kept))
             grid[0, column].set_title(figure_style.wrap(task, 22) + ("" if common else f"\n({units[task]})"))
             grid[-1, column].set_xlabel("epoch")
             grid[-1, column].xaxis.get_major_locator().set_params(integer=True)

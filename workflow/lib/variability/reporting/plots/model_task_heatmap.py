@@ -2,8 +2,8 @@
 
 import textwrap
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 CELL = 1.05
 
@@ -23,17 +23,17 @@ class ModelTaskHeatmap(Plot):
     )
 
     def draw(self, tables):
-        runs = text_format.shown(tables["runs"])
-        spread = text_format.shown(tables["spread"])
-        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        runs = primary_rows.select(tables["runs"])
+        spread = primary_rows.select(tables["spread"])
+        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
         labels = runs.drop_duplicates("task").set_index("task")["label"]
         # Tasks of one metric may still have units of their own, an RMSE for one; shares are comparable.
         common = labels.nunique() == 1 and bool(spread["mean"].dropna().between(0, 1).all())
         spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
         beside = len(methods) * len(tasks) <= 9
         rows, columns = (1, len(methods)) if beside else (len(methods), 1)
-        cells = spread.set_index(_study.KEYS)
-        what = f"{_study.metric_of(runs)} on the {text_format.SPLIT} split"
+        cells = spread.set_index(_labels.KEYS)
+        what = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
             width=max(6.5, 3.2 + columns * (0.25 + CELL * len(tasks))),
             height=1.6 + rows * (0.75 + 0.5 * len(models)),
@@ -85,7 +85,7 @@ def _words(axes, x, y, cell, most, image):
     if cell["n"] > 1:
         lines.append(f"± {text_format.number(cell['sd'])}")
     if cell["n"] < most or cell["n_failed"]:
-        counted = _study.counted(cell["n"], cell["n_failed"], cell["n_undefined"])
+        counted = _labels.counted(cell["n"], cell["n_failed"], cell["n_undefined"])
         lines.append(textwrap.fill(f"n = {counted}", 18))
     color = figure_style.FAILED
     if cell["n"]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 #: Differences drawn in all, the fewest of a task, and tasks drawn.
 ROWS, FEWEST, TASKS = 30, 4, 8
@@ -34,19 +34,19 @@ class Multibootstrap(Plot):
 
     def draw(self, tables):
         found = tables["multibootstrap"]
-        tasks = _study.names(found, "task")[:TASKS]
+        tasks = _labels.names(found, "task")[:TASKS]
         most = max(FEWEST, ROWS // max(len(tasks), 1))
         panels = {task: _clearest(found[found["task"] == task], most) for task in tasks}
         labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}
         # A line is as high as the highest of its panel, which are all alike.
         lines = {task: max(2, *(label.count("\n") + 1 for label in labels[task]), 0) for task in tasks}
         heights = [0.75 + (0.1 + 0.13 * lines[task]) * len(labels[task]) for task in tasks]
-        comparisons = _study.names(found, "comparison")
+        comparisons = _labels.names(found, "comparison")
         figure = figure_style.figure(
             width=8.6,
             height=2.0 + sum(heights) + (0 if tasks else 0.5),
             title=self.option(
-                "title", f"{self.study}: {_study.metric_of(found)} on the {text_format.SPLIT} split, differences"
+                "title", f"{self.study}: {_labels.metric_of(found)} on the {primary_rows.SPLIT} split, differences"
             ),
             note=_note(found, panels),
             legend=[figure_style.handle(f"between {name}", LOOKS[name]) for name in comparisons],
@@ -93,7 +93,7 @@ def _words(axes, middle, row):
         low, high = (text_format.number(row[end], "+") for end in ("low", "high"))
         said += f" [{low}, {high}], p = {text_format.number(row['p_adjusted'])}"
     axes.text(1.02, middle - 0.03, said, va="bottom", **place)
-    sides = (_study.counted(row[f"n{end}"], row[f"n_failed{end}"]) for end in ("", "_reference"))
+    sides = (_labels.counted(row[f"n{end}"], row[f"n_failed{end}"]) for end in ("", "_reference"))
     paired = ", paired" if row["seeds_paired"] else ""
     color = figure_style.FAILED if row["n_failed"] or row["n_failed_reference"] else figure_style.SOFT
     axes.text(1.02, middle + 0.03, f"n = {' and '.join(sides)}{paired}", va="top", color=color, **place)

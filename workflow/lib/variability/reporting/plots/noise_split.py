@@ -1,7 +1,7 @@
 """The variance between a cell's runs, split in what the seed and what the finite test set contributes."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 #: Cells drawn of a task, and tasks drawn of a study.
 CELLS, TASKS = 24, 12
@@ -31,7 +31,7 @@ class NoiseSplit(Plot):
     def draw(self, tables):
         split = tables["noise_split"]
         split = split[~split["note"].astype(str).str.startswith("no predictions")]
-        tasks = _study.names(split, "task")[:TASKS]
+        tasks = _labels.names(split, "task")[:TASKS]
         panels = {task: _widest(split[split["task"] == task]) for task in tasks}
         labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}
         heights = [0.75 + sum(0.1 + 0.13 * max(2, label.count("\n") + 1) for label in labels[task]) for task in tasks]
@@ -40,7 +40,7 @@ class NoiseSplit(Plot):
             height=1.9 + sum(heights),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(split)} on the {text_format.SPLIT} split, seed and test-set noise",
+                f"{self.study}: {_labels.metric_of(split)} on the {primary_rows.SPLIT} split, seed and test-set noise",
             ),
             note=_note(split, panels),
             legend=[
@@ -97,7 +97,7 @@ def _words(axes, middle, row):
     share = row["share_test_set"]
     shown = f"test set {100 * share:.0f} %, " if share == share else ""
     color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
-    said = f"{shown}n = {_study.counted(row['n'], row['n_failed'])}"
+    said = f"{shown}n = {_labels.counted(row['n'], row['n_failed'])}"
     axes.text(1.03, middle + 0.03, said, va="top", color=color, **place)
 
 

@@ -1,7 +1,7 @@
 """What differs between runs that were made twice, with everything the same."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 from variability.results import repeated_runs
 
 #: Rows drawn; those furthest apart come first.
@@ -26,14 +26,14 @@ class Nondeterminism(Plot):
     )
 
     def draw(self, tables):
-        runs, table = text_format.shown(tables["runs"]), tables["nondeterminism"]
+        runs, table = primary_rows.select(tables["runs"]), tables["nondeterminism"]
         title = self.option(
-            "title", f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split, same seed twice"
+            "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, same seed twice"
         )
         if table.empty:
             return _in_words(title)
         kept = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS).sort_index()
-        tasks = _study.names(kept, "task")
+        tasks = _labels.names(kept, "task")
         rest = f" {len(table) - len(kept)} more rows stand in the table." * (len(table) > len(kept))
         counts = [int((kept["task"] == task).sum()) for task in tasks]
         labels = {at: _label(row) for at, row in kept.iterrows()}
@@ -100,7 +100,7 @@ def _panel(axes, rows, values, labels):
 
 
 def _said(row):
-    said = [f"n = {_study.counted(row.n, row.n_failed)}"]
+    said = [f"n = {_labels.counted(row.n, row.n_failed)}"]
     if row.n and row.n_bit_equal == row.n:
         said.append("bit-equal")
     elif row.n:

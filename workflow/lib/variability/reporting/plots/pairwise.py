@@ -1,7 +1,7 @@
 """Every two candidates of a task: how probable it is that a run of one beats a run of the other."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 MOST, MOST_TASKS = 15, 12
 WIDTH = 0.46
@@ -25,14 +25,14 @@ class Pairwise(Plot):
     )
 
     def draw(self, tables):
-        runs = text_format.shown(tables["runs"])
-        pairs = text_format.shown(tables["pairwise"])
-        every = _study.names(runs, "task")
+        runs = primary_rows.select(tables["runs"])
+        pairs = primary_rows.select(tables["pairwise"])
+        every = _labels.names(runs, "task")
         tasks = every[:MOST_TASKS]
         panels = {task: _candidates(runs[runs["task"] == task]) for task in tasks}
         drawn = {task: candidates.head(MOST) for task, candidates in panels.items()}
         side = max(2, *map(len, drawn.values()))
-        lines = [label.count("\n") + 1 for candidates in drawn.values() for label in _labels(candidates)]
+        lines = [label.count("\n") + 1 for candidates in drawn.values() for label in _candidate_labels(candidates)]
         band = max(0.36, 0.12 * max(lines) + 0.04)
         columns = min(len(tasks), 2 if side <= 8 or len(tasks) > 3 else 1)
         rows = -(-len(tasks) // columns)
@@ -47,7 +47,7 @@ class Pairwise(Plot):
             height=1.9 + rows * (0.8 + band * side),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split after fine-tuning, "
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
                 "pair by pair",
             ),
             note=_note(pairs) + cut,
@@ -96,9 +96,9 @@ def _candidates(runs):
     return found.sort_values("mean", ascending=runs["higher_is_better"].iloc[0] in (False, 0), kind="stable")
 
 
-def _labels(candidates):
+def _candidate_labels(candidates):
     return [
-        figure_style.wrap(f"{model} ({method})", 30) + f"\n{at}: n = {_study.counted(row['n'], row['failed'])}"
+        figure_style.wrap(f"{model} ({method})", 30) + f"\n{at}: n = {_labels.counted(row['n'], row['failed'])}"
         for at, ((model, method), row) in enumerate(candidates.iterrows(), start=1)
     ]
 
@@ -115,7 +115,7 @@ def _lookup(pairs):
 
 def _panel(axes, candidates, pairs):
     names = list(candidates.index)
-    axes.set_yticks(range(len(names)), _labels(candidates), fontsize=6.5)
+    axes.set_yticks(range(len(names)), _candidate_labels(candidates), fontsize=6.5)
     axes.set_xticks(range(len(names)), range(1, len(names) + 1))
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -2,8 +2,8 @@
 
 import math
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows
+from variability.reporting.plots import Plot, _labels
 
 #: So many candidates of a task, the best ones, and so many ranks are drawn.
 DRAWN = 15
@@ -21,11 +21,11 @@ class Ranks(Plot):
     )
 
     def draw(self, tables):
-        runs, ranks = text_format.shown(tables["runs"]), text_format.shown(tables["ranks"])
-        tasks = [task for task in _study.names(runs, "task") if (ranks["task"] == task).any()]
+        runs, ranks = primary_rows.select(tables["runs"]), primary_rows.select(tables["ranks"])
+        tasks = [task for task in _labels.names(runs, "task") if (ranks["task"] == task).any()]
         panels = {task: _best(ranks[ranks["task"] == task]) for task in tasks}
         widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
-        counts = [panel[_study.KEYS].drop_duplicates().shape[0] for panel in panels.values()]
+        counts = [panel[_labels.KEYS].drop_duplicates().shape[0] for panel in panels.values()]
         wide, high = 3.2 + CELL * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
         # As many columns as make the whole about as wide as it is high.
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
@@ -36,7 +36,8 @@ class Ranks(Plot):
             width=max(6.5, columns * wide),
             height=1.6 + rows * high,
             title=self.option(
-                "title", f"{self.study}: ranks by {_study.metric_of(runs)} on the {text_format.SPLIT} split, over seeds"
+                "title",
+                f"{self.study}: ranks by {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over seeds",
             ),
             note="Percentage of bootstrap replicates (seeds drawn anew) in which a candidate has the rank; ties share. "
             f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
@@ -54,9 +55,9 @@ class Ranks(Plot):
 
 def _best(of_task):
     """Rows of the candidates that are drawn, best first; those without a completed run come last."""
-    keys = of_task.drop_duplicates(_study.KEYS).sort_values(["study_rank", "model", "method"])
-    kept = keys[_study.KEYS].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
-    return of_task.merge(kept, on=_study.KEYS).sort_values(["_order", "rank"])
+    keys = of_task.drop_duplicates(_labels.KEYS).sort_values(["study_rank", "model", "method"])
+    kept = keys[_labels.KEYS].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
+    return of_task.merge(kept, on=_labels.KEYS).sort_values(["_order", "rank"])
 
 
 def _panel(axes, task, panel, methods):
@@ -76,7 +77,7 @@ def _panel(axes, task, panel, methods):
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     for y, (_, cell) in enumerate(cells):
-        said = _study.counted(cell["n"].iloc[0], cell["n_failed"].iloc[0])
+        said = _labels.counted(cell["n"].iloc[0], cell["n_failed"].iloc[0])
         color = figure_style.FAILED if cell["n_failed"].iloc[0] else figure_style.SOFT
         place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
         axes.text(1.02, y, said, color=color, **place)

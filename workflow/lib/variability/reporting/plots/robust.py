@@ -1,7 +1,7 @@
 """Candidates over all tasks: aggregates with intervals, who beats whom, and performance profiles."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 PANELS = {"iqm": "interquartile mean", "mean": "mean", "median": "median of task means"}
 #: Candidates that are drawn, and those of them whose profiles have a colour and an interval.
@@ -21,7 +21,7 @@ class Robust(Plot):
     )
 
     def draw(self, tables):
-        runs, table = text_format.shown(tables["runs"]), tables["robust"]
+        runs, table = primary_rows.select(tables["runs"]), tables["robust"]
         largest = table.loc[table["n_candidates"].idxmax(), "suite"]
         table = table[table["suite"] == largest]
         ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
@@ -36,7 +36,7 @@ class Robust(Plot):
             height=height,
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split, over {tasks} "
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over {tasks} "
                 f"task{'s' if tasks > 1 else ''}, by candidate",
             ),
             note=_note(table, ranked, drawn),
@@ -54,7 +54,7 @@ class Robust(Plot):
         for at, row in drawn.iterrows():
             place = {"transform": panels[3].get_yaxis_transform(), "va": "center", "fontsize": 6.5}
             color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
-            panels[3].text(1.06, at, _study.counted(row["n"], row["n_failed"]), color=color, **place)
+            panels[3].text(1.06, at, _labels.counted(row["n"], row["n_failed"]), color=color, **place)
         panels[3].text(1.06, 1, "n", transform=panels[3].transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
         _profiles(below.subplots(), drawn, table[table["quantity"] == "profile"], looks, _scale(table, runs))
         return figure

@@ -1,7 +1,7 @@
 """Every run's value as a dot, with the mean and its interval."""
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 COLUMNS = 3
 
@@ -21,10 +21,10 @@ class SeedSpread(Plot):
     )
 
     def draw(self, tables):
-        runs = text_format.shown(tables["runs"])
-        intervals = text_format.shown(tables["intervals"])
-        means = intervals[intervals["target"] == "mean"].set_index(_study.KEYS)
-        models, tasks, methods = (_study.names(runs, key) for key in _study.KEYS)
+        runs = primary_rows.select(tables["runs"])
+        intervals = primary_rows.select(tables["intervals"])
+        means = intervals[intervals["target"] == "mean"].set_index(_labels.KEYS)
+        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
         columns = min(len(tasks), COLUMNS)
         rows = -(-len(tasks) // columns)
         looks = figure_style.looks(methods)
@@ -35,7 +35,7 @@ class SeedSpread(Plot):
             height=1.5 + rows * (0.75 + band * len(models)),
             title=self.option(
                 "title",
-                f"{self.study}: {_study.metric_of(runs)} on the {text_format.SPLIT} split after fine-tuning, by seed",
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, by seed",
             ),
             note="Dots: runs, one per seed. Tick and bar: mean and its "
             f"{text_format.percent(intervals['level'].max())} t interval over the n completed runs; an arrow where it "
@@ -48,7 +48,7 @@ class SeedSpread(Plot):
         for axes, task in zip(grid.flat, tasks, strict=False):
             of_task = runs[runs["task"] == task]
             ends = means.xs(task, level="task")[["low", "high"]].stack()
-            axes.set_xlim(*_study.limits(of_task["value"], ends))
+            axes.set_xlim(*_labels.limits(of_task["value"], ends))
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
                 middle = models.index(model) + ((methods.index(method) + 0.5) / len(methods) - 0.5) * 0.8
                 _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
@@ -97,6 +97,6 @@ def _interval(axes, mean, middle):
 def _count(axes, cell, middle):
     failed = (cell["status"] != "completed").sum()
     values = cell["value"].count()
-    said = _study.counted(values, failed, len(cell) - values - failed)
+    said = _labels.counted(values, failed, len(cell) - values - failed)
     place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
     axes.text(1.02, middle, said, color=figure_style.FAILED if failed else figure_style.SOFT, **place)

@@ -2,8 +2,8 @@
 
 import math
 
-from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _study
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels
 
 COLUMNS = 2
 LOOKS = {
@@ -27,8 +27,8 @@ class SeedsNeeded(Plot):
     )
 
     def draw(self, tables):
-        runs, table = text_format.shown(tables["runs"]), text_format.shown(tables["seeds_needed"])
-        tasks = [task for task in _study.names(runs, "task") if (table["task"] == task).any()]
+        runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
+        tasks = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
         rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
         failed = int((runs["status"] != "completed").sum())
         level = text_format.percent(table["sd_level"].max()) if len(table) else ""
@@ -37,8 +37,8 @@ class SeedsNeeded(Plot):
             height=1.9 + 2.75 * rows,
             title=self.option(
                 "title",
-                f"{self.study}: runs needed to see a difference in {_study.metric_of(runs)} on the {text_format.SPLIT} "
-                "split",
+                f"{self.study}: runs needed to detect a difference in {_labels.metric_of(runs)} on the "
+                f"{primary_rows.SPLIT} split",
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
             f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Upright: the study's "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from variability.reporting import text_format
+from variability.reporting import primary_rows
 from variability.reporting.analyses import RUN_CELL
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def flagged(runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     limits: per cell the ``outlier_limit`` beyond which a value is an outlier; NaN where none is. An incomplete run
     has no value, and is nothing else. chance_limit is the accuracy up to which a run is at chance, NaN if unknown.
     """
-    found = text_format.shown(runs).merge(_chance(runs), on=RUN, how="left", validate="many_to_one")
+    found = primary_rows.select(runs).merge(_chance(runs), on=RUN, how="left", validate="many_to_one")
     found = found.merge(limits[[*RUN_CELL, "outlier_limit"]], on=RUN_CELL, how="left", validate="many_to_one")
     below, above = found["value"] < found["outlier_limit"], found["value"] > found["outlier_limit"]
     higher, lower = (found["higher_is_better"].eq(side).fillna(False).astype(bool) for side in (True, False))
@@ -38,7 +38,7 @@ def _chance(runs):
 
     Where that is 1 or more no accuracy could be told from chance, and the limit is unknown.
     """
-    rows = runs[(runs["metric"] == "accuracy") & (runs["split"] == text_format.SPLIT) & (runs["phase"] == "after")]
+    rows = runs[(runs["metric"] == "accuracy") & (runs["split"] == primary_rows.SPLIT) & (runs["phase"] == "after")]
     majority, n_test = rows["majority"], rows["n_test"]
     limit = majority + 2 * np.sqrt(majority * (1 - majority) / n_test.where(n_test > 0))
     found = rows[RUN].assign(accuracy=rows["value"], chance_limit=limit.where(limit < 1))
