@@ -148,12 +148,12 @@ def test_a_plot_restyled(study):
 
 
 def test_a_plots_code_edited(study):
-    study.append(f"{LIB}/plots/gain_slopes.py", EDIT)
+    study.append(f"{LIB}/reporting/plots/gain_slopes.py", EDIT)
     assert jobs(study) == {"plot plot=gain_slopes", "report"}
 
 
 def test_a_metric_edited(study):
-    study.append(f"{LIB}/metrics/f1.py", EDIT)
+    study.append(f"{LIB}/results/metrics/f1.py", EDIT)
     assert jobs(study) == SCORE | END
 
 
@@ -163,14 +163,14 @@ def test_a_metric_left_out(study):
 
 
 def test_an_analysis_edited(study):
-    study.append(f"{LIB}/analyses/gain.py", EDIT)
+    study.append(f"{LIB}/reporting/analyses/gain.py", EDIT)
     drawn = {f"plot plot={name}" for name in STUDY.plots if "gain" in registry.find("plots", name).ANALYSES}
     assert drawn
     assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | drawn
 
 
 def test_a_claim_edited(study):
-    study.append(f"{LIB}/claims/beats.py", EDIT)
+    study.append(f"{LIB}/reporting/claims/beats.py", EDIT)
     assert jobs(study) == {"claim", "summarise", "report"}
 
 
@@ -180,7 +180,7 @@ def test_the_level_of_one_analysis_edited(study):
 
 
 def test_a_method_edited(study):
-    study.append(f"{LIB}/methods/linear_probe.py", EDIT)
+    study.append(f"{LIB}/models/methods/linear_probe.py", EDIT)
     probe = {job for job in from_finetune() if "method=linear_probe" in job}
     assert jobs(study) == probe | SCORE | END
 
@@ -204,7 +204,7 @@ def test_a_constant_edited_in_a_module_imported_two_levels_down(study):
 
 
 def test_a_data_set_edited(study):
-    study.append(f"{LIB}/datasets/digits.py", EDIT)
+    study.append(f"{LIB}/data/datasets/digits.py", EDIT)
     assert jobs(study) == prepare("digits") | FEATURES | from_finetune()
 
 
