@@ -19,7 +19,7 @@ from variability.io import content_hash
 from variability.errors import UserError
 from variability.io.mirrors import find_file, mirrors_from
 from variability.config.feature_plan import FeaturePlan
-from variability.models.weight_files import weights_kind
+from variability.models.weights_source import weights_kind
 from variability.reporting.primary_rows import SUMMARISED
 
 try:

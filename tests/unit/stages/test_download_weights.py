@@ -14,7 +14,8 @@ from variability import registry
 from variability.errors import UserError
 from variability.io import files
 from variability.models import networks
-from variability.models.weight_files import read_tensors, weights_kind
+from variability.models.weight_files import read_tensors
+from variability.models.weights_source import weights_kind
 from variability.stages.download_weights import download_weights
 
 SMALL = "squeezenet1_1"

@@ -17,7 +17,7 @@ from variability.data import modalities
 from variability.data.datasets import Dataset
 from variability.io.files import digest
 from variability.models import methods
-from variability.models.weight_files import pretraining_of, weights_kind
+from variability.models.weights_source import pretraining_of, weights_kind
 from variability.results.metrics import scalars
 from variability.results.run_selection import matches, selects
 from variability.training import frameworks

@@ -14,7 +14,7 @@ from variability.errors import ConfigError, Problem, UserError
 from variability.io import tabular
 from variability.io.mirrors import find_file, missing_file
 from variability.models import methods
-from variability.models.weight_files import pretraining_of, weights_kind
+from variability.models.weights_source import pretraining_of, weights_kind
 from variability.recipe import augments, resolve
 from variability.results.metrics import scalar_names, scalars
 from variability.results.run_selection import as_list

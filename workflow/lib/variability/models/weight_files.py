@@ -1,6 +1,6 @@
-"""Files of pretrained weights, read without running anything that stands in them.
+"""Files of weights: reading tensors without running any code that a file holds, and writing safetensors.
 
-Imports without torch, because the config check asks for the kind of a model's weights.
+Imports without torch: the providers import this module, and the config check imports the providers.
 """
 
 import pickle
@@ -10,23 +10,7 @@ from typing import Any
 
 from variability.errors import UserError
 
-PRETRAIN = "pretrain:"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".h5", ".keras")
 _NESTED = ("state_dict", "model_state_dict", "model")
-
-
-def pretraining_of(weights: str) -> str | None:
-    """The pretraining that a model's ``weights`` come from; None where they are from elsewhere."""
-    return weights.removeprefix(PRETRAIN) if weights.startswith(PRETRAIN) else None
-
-
-def weights_kind(weights: str) -> str:
-    """How a model's ``weights`` are come by: none, pretrain, file or named (a release of the provider's)."""
-    if weights == "none":
-        return "none"
-    if weights.startswith(PRETRAIN):
-        return "pretrain"
-    return "file" if weights.endswith(SUFFIXES) else "named"
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

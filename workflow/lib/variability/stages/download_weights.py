@@ -9,7 +9,8 @@ from variability import registry
 from variability.errors import UserError
 from variability.io import files
 from variability.io.mirrors import get_file
-from variability.models.weight_files import weights_kind, write_tensors
+from variability.models.weight_files import write_tensors
+from variability.models.weights_source import weights_kind
 
 
 def download_weights(

@@ -11,7 +11,7 @@ from variability.errors import Problem, UserError
 from variability.io import model_hub
 from variability.io.files import read_json
 from variability.models.providers import Provider
-from variability.models.weight_files import weights_kind
+from variability.models.weights_source import weights_kind
 
 #: What a network and its tokenizer are made from, as far as a folder has it.
 MODEL_FILES = (

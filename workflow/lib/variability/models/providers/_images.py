@@ -7,7 +7,7 @@ from typing import Any
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.models.providers import ImageProvider
-from variability.models.weight_files import weights_kind
+from variability.models.weights_source import weights_kind
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]

@@ -10,7 +10,7 @@ from variability.errors import Problem
 from variability.io.files import read_json
 from variability.models.providers import ImageProvider
 from variability.models.providers._hub import MODEL_FILES, PRETRAINED, HubProvider
-from variability.models.weight_files import weights_kind
+from variability.models.weights_source import weights_kind
 
 PROMPT = "a photo of a {}."
 #: Radford et al., ICML 2021: of the pixels that CLIP was trained on.

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.models.providers import Provider
-from variability.models.weight_files import read_tensors, weights_kind
+from variability.models.weight_files import read_tensors
+from variability.models.weights_source import weights_kind
 
 ARCHITECTURES = {"bert4rec": "bert", "sasrec": "gpt"}
 #: What is new with a catalogue, and what a task may have no use for.
