@@ -3,31 +3,27 @@
 #   download -----------------> prepare --+-> features -+
 #   download_weights / pretrain ----------+-------------+-> finetune -> predict -> score -> aggregate -> analyse -> plot -> report
 #
-# Stages stand in workflow/rules, one file each; what they call stands in workflow/lib/variability/stages.
+# The stages are in workflow/rules, by step; the code that they call is in workflow/lib/variability/stages.
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-# A study given by --configfile stands alone; what only changes some keys is laid over the embedded study.
+# A config that names models or imports is a study of its own; any other is merged into the embedded study.
 if "models" not in config and "imports" not in config:
 
     configfile: "config.yaml"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/environments.smk"
-include: "workflow/rules/code_inputs.smk"
-
-
-pathvars:
-    results=f"results/{study.name}",
-    downloads="results/downloads",
-
-
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/inputs.smk"
+include: "workflow/rules/params.smk"
+include: "workflow/rules/code_inputs.smk"
+include: "workflow/rules/environments.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/finetune.smk"
@@ -44,7 +40,7 @@ rule all:
         kept_checkpoints(),
 
 
-# Stops of the pipeline that can be asked for by name ------------------------------------------------------------
+# Parts of the pipeline that can be requested by name -------------------------------------------------------------
 
 
 # All that needs a network: run it where there is one, then everything else where there is none.
@@ -79,4 +75,4 @@ rule figures:
 
 
 onsuccess:
-    say_what_was_found()
+    print_summary()

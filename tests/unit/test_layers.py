@@ -30,7 +30,7 @@ ALLOWED = {
 }
 #: Imports that are still to be removed.
 KNOWN = {
-    ("rules.common", "variability.reporting.text_format"),
+    ("rules.inputs", "variability.reporting.primary_rows"),
     ("variability.data.inputs", "variability.training.fit_loop"),
     ("variability.training.frameworks.counting", "variability.stages._blocks"),
     ("variability.training.frameworks.keras", "variability.stages._blocks"),

@@ -6,7 +6,7 @@ rule aggregate:
         scores=all_scores(),
         runs=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
         imports=ancient(imported_files()),
-        code=aggregate_code,
+        code=code_of("aggregate"),
     output:
         runs="<results>/aggregate/runs.parquet",
         csv="<results>/aggregate/runs.csv",
@@ -18,7 +18,7 @@ rule aggregate:
     conda:
         "../../envs/core.yaml"
     params:
-        spec=aggregate_spec(),
+        spec=spec_of("aggregate"),
     script:
         "../scripts/aggregate.py"
 
@@ -29,7 +29,7 @@ rule keep_checkpoints:
         manifest="<results>/aggregate/manifest.json",
         runs=ancient("<results>/aggregate/runs.parquet"),
         manifests=all_blocks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
-        code=keep_checkpoints_code(),
+        code=code_of("keep_checkpoints"),
     output:
         "<results>/aggregate/checkpoints.json",
     log:
@@ -42,17 +42,14 @@ rule keep_checkpoints:
         "../scripts/keep_checkpoints.py"
 
 
-localrules:
-    disk,
-
-
 rule disk:
     log:
         "<results>/disk.log",
+    localrule: True
     conda:
         "../../envs/core.yaml"
     params:
-        results=f"results/{study.name}",
-        downloads="results/downloads",
+        results=RESULTS,
+        downloads=DOWNLOADS,
     script:
         "../scripts/disk.py"

@@ -1,5 +1,5 @@
-# Evaluation, before and after fine-tuning: outputs per example first, metrics from them, so that a new metric never
-# touches a GPU.
+# Evaluation before and after fine-tuning: predictions of each example first, then metrics from them, so that a new
+# metric never needs a GPU.
 
 
 rule predict:
@@ -10,20 +10,20 @@ rule predict:
         tokens=task_tokens,
         features=predict_features,
         runs="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
-        code=predict_code,
+        code=code_of("predict"),
     output:
         manifest="<results>/predict/{model}/{task}/{method}/block-{block}.json",
     log:
         "<results>/predict/{model}/{task}/{method}/block-{block}.log",
     conda:
-        cell_environment
+        environment_of("predict")
     threads: study.compute["threads"]
     resources:
         gpu=gpus,
         mem_mb=study.compute["mem_mb"],
         runtime=study.compute["runtime"],
     params:
-        spec=predict_spec,
+        spec=spec_of("predict"),
         threads=study.compute["threads"],
     script:
         "../scripts/predict.py"
@@ -33,7 +33,7 @@ rule score:
     input:
         task="<results>/prepare/{task}/task.json",
         predictions=task_predictions,
-        code=score_code,
+        code=code_of("score"),
     output:
         "<results>/score/{task}/scores.json",
     log:

@@ -1,4 +1,4 @@
-# What does not train, computed once; then fine-tuning, from there.
+# Activations of what does not train, computed once; then fine-tuning, which starts from them.
 
 
 rule features:
@@ -7,7 +7,7 @@ rule features:
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
         tokens=task_tokens,
-        code=features_code,
+        code=code_of("features"),
     output:
         manifest="<results>/features/{model}/{task}/{features}/features.json",
         activations="<results>/features/{model}/{task}/{features}/activations.npy",
@@ -16,21 +16,21 @@ rule features:
     benchmark:
         "<results>/features/{model}/{task}/{features}/benchmark.tsv"
     conda:
-        features_environment
+        environment_of("features")
     threads: study.compute["features_threads"]
     resources:
         gpu=gpus,
         mem_mb=study.compute["mem_mb"],
         runtime=study.compute["runtime"],
     params:
-        spec=features_spec,
+        spec=spec_of("features"),
         threads=study.compute["features_threads"],
     script:
         "../scripts/features.py"
 
 
-# One job fits a block of seeds; each run keeps its files in a folder of its own, and a run that is there
-# already, whole and of the same spec, is taken as it is. See "Seed blocks" in docs/architecture.md.
+# One job fits a chunk of seeds. Each run has a folder of its own; a complete run of the same fingerprint is reused
+# unchanged. See "Seed chunks" in docs/architecture.md.
 
 
 rule finetune:
@@ -41,7 +41,7 @@ rule finetune:
         tokens=task_tokens,
         features=finetune_features,
         features_before=predict_features,
-        code=finetune_code,
+        code=code_of("finetune"),
     output:
         manifest="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
     log:
@@ -49,15 +49,15 @@ rule finetune:
     benchmark:
         "<results>/finetune/{model}/{task}/{method}/block-{block}.tsv"
     conda:
-        cell_environment
+        environment_of("finetune")
     threads: study.compute["threads"]
     resources:
         gpu=gpus,
         mem_mb=study.compute["mem_mb"],
         runtime=study.compute["runtime"],
     params:
-        spec=finetune_spec,
+        spec=spec_of("finetune"),
         threads=study.compute["threads"],
-        predictions=f"results/{study.name}/predict/{{model}}/{{task}}/{{method}}",
+        predictions=f"{RESULTS}/predict/{{model}}/{{task}}/{{method}}",
     script:
         "../scripts/finetune.py"

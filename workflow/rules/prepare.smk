@@ -1,21 +1,18 @@
-# Data: fetched once for all studies, then decoded once per task.
-
-
-localrules:
-    download,
+# Data, fetched once for all studies and decoded once per task.
 
 
 rule download:
     input:
-        code=download_code,
+        code=code_of("download"),
     output:
         manifest="<downloads>/datasets/{key}/manifest.json",
     log:
         "<downloads>/datasets/{key}.log",
+    localrule: True
     conda:
-        download_environment
+        environment_of("download")
     params:
-        spec=download_spec,
+        spec=spec_of("download"),
     script:
         "../scripts/download.py"
 
@@ -23,7 +20,7 @@ rule download:
 rule prepare:
     input:
         manifest=prepare_source,
-        code=prepare_code,
+        code=code_of("prepare"),
     output:
         task="<results>/prepare/{task}/task.json",
         inputs="<results>/prepare/{task}/inputs.npy",
@@ -31,9 +28,9 @@ rule prepare:
     log:
         "<results>/prepare/{task}/prepare.log",
     conda:
-        prepare_environment
+        environment_of("prepare")
     threads: prepare_threads
     params:
-        spec=prepare_spec,
+        spec=spec_of("prepare"),
     script:
         "../scripts/prepare.py"

@@ -6,7 +6,7 @@ rule analyse:
         manifest="<results>/aggregate/manifest.json",
         tables=analysis_base,
         predictions=analysis_predictions,
-        code=analyse_code,
+        code=code_of("analyse"),
     output:
         report(
             "<results>/analyse/{analysis}.csv",
@@ -30,7 +30,7 @@ rule plot:
         manifest="<results>/aggregate/manifest.json",
         tables=plot_base,
         analyses=plot_tables,
-        code=plot_code,
+        code=code_of("plot"),
     output:
         svg=report(
             "<results>/plot/{plot}.svg",
@@ -54,7 +54,7 @@ rule plot:
 rule claim:
     input:
         tables=claim_tables(),
-        code=claim_code(),
+        code=code_of("claim"),
     output:
         csv="<results>/claim/claims.csv",
         markdown="<results>/claim/claims.md",
@@ -81,7 +81,7 @@ rule summarise:
         runs=ancient("<results>/aggregate/runs.parquet"),
         tables=summary_tables(),
         claims="<results>/claim/claims.csv",
-        code=summarise_code(),
+        code=code_of("summarise"),
     output:
         markdown="<results>/report/summary.md",
         page=report(
@@ -100,11 +100,7 @@ rule summarise:
         "../scripts/summarise.py"
 
 
-# Needs Snakemake's records of the run, so it stays on the machine that Snakemake runs on.
-localrules:
-    report,
-
-
+# Reads Snakemake's records of the run, so it runs on the same machine as Snakemake.
 rule report:
     input:
         rules.summarise.output,
@@ -112,11 +108,12 @@ rule report:
         all_tables(),
         all_figures(),
         texts=report_texts(),
-        code=report_code(),
+        code=code_of("report"),
     output:
         "<results>/report/report.html",
     log:
         "<results>/report/report.log",
+    localrule: True
     conda:
         "../../envs/core.yaml"
     params:

@@ -1,60 +1,57 @@
-# Pretrained weights: fetched, or made here; and what else a network is built from.
-
-
-localrules:
-    download_weights,
-    download_assets,
+# Pretrained weights, fetched or made here, and the other files that a network is built from.
 
 
 rule download_weights:
     input:
         unpack(weights_assets),
-        code=download_weights_code,
+        code=code_of("download_weights"),
     output:
         weights="<downloads>/weights/{key}.safetensors",
         manifest="<downloads>/weights/{key}.json",
     log:
         "<downloads>/weights/{key}.log",
+    localrule: True
     conda:
-        weights_environment
+        environment_of("download_weights")
     params:
-        spec=download_weights_spec,
+        spec=spec_of("download_weights"),
     script:
         "../scripts/download_weights.py"
 
 
-# The files beside weights that a network is built from: its config, its tokenizer.
+# Files that a network is built from in addition to its weights: its config, its tokenizer.
 rule download_assets:
     input:
-        code=download_assets_code,
+        code=code_of("download_assets"),
     output:
         manifest="<downloads>/assets/{assets}/manifest.json",
     log:
         "<downloads>/assets/{assets}.log",
+    localrule: True
     conda:
-        assets_environment
+        environment_of("download_assets")
     params:
-        spec=download_assets_spec,
+        spec=spec_of("download_assets"),
     script:
         "../scripts/download_assets.py"
 
 
-# A task's examples in the form that networks with these assets take, once for all of them.
+# A task's examples as token ids, computed once for all networks with these assets.
 rule tokenize:
     input:
         assets="<downloads>/assets/{assets}/manifest.json",
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
-        code=tokenize_code,
+        code=code_of("tokenize"),
     output:
         manifest="<results>/tokenize/{assets}/{task}/tokens.json",
         tokens="<results>/tokenize/{assets}/{task}/tokens.npy",
     log:
         "<results>/tokenize/{assets}/{task}/tokenize.log",
     conda:
-        assets_environment
+        environment_of("tokenize")
     params:
-        spec=tokenize_spec,
+        spec=spec_of("tokenize"),
     script:
         "../scripts/tokenize.py"
 
@@ -65,7 +62,7 @@ rule pretrain:
         task=pretrain_task,
         arrays=pretrain_arrays,
         tokens=pretrain_tokens,
-        code=pretrain_code,
+        code=code_of("pretrain"),
     output:
         weights="<results>/pretrain/{model}/weights.safetensors",
         manifest="<results>/pretrain/{model}/weights.json",
@@ -75,14 +72,14 @@ rule pretrain:
     benchmark:
         "<results>/pretrain/{model}/benchmark.tsv"
     conda:
-        pretrain_environment
+        environment_of("pretrain")
     threads: study.compute["threads"]
     resources:
         gpu=gpus,
         mem_mb=study.compute["mem_mb"],
         runtime=study.compute["runtime"],
     params:
-        spec=pretrain_spec,
+        spec=spec_of("pretrain"),
         threads=study.compute["threads"],
     script:
         "../scripts/pretrain.py"

@@ -1,0 +1,261 @@
+"""The table of stages: what the jobs of each stage depend on.
+
+From a stage's entry follow, for each of its jobs, the params of its rule, the listing of the code that its result
+depends on, and its environment. A new stage needs an entry here, a rule, a script and a module in ``stages/``.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from variability import registry
+from variability.config.feature_plan import FeaturePlan
+from variability.config.study import Study
+from variability.io import content_hash
+from variability.io.mirrors import find_file
+from variability.models import methods
+from variability.models.weights_source import weights_kind
+
+#: Wildcards of a job by name. A job may have more of them than its stage's functions read.
+Job = Mapping[str, str]
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study, and where its jobs find the user's own files.
+
+    mirrors: folders that are searched for files. hashes: folder that caches the hashes of the user's files.
+    """
+
+    study: Study
+    mirrors: Sequence[Path]
+    hashes: Path
+
+    @cached_property
+    def features(self) -> FeaturePlan:
+        """Activations that the study stores."""
+        return FeaturePlan(self.study)
+
+    def imported_files(self) -> list[Path]:
+        """Return the file of each entry of ``imports``, in their order."""
+        return [find_file(entry["path"], self.mirrors) for entry in self.study.imports.values()]
+
+    def content(self, *paths: Path | None) -> str | None:
+        """Return the hash of all that files and folders contain; None if there are none."""
+        present = tuple(path for path in paths if path is not None)
+        return _content(present, self.hashes) if present else None
+
+    def release(self, spec: Entry) -> Path | None:
+        """Return the user's own files that a provider reads a release from; None for a release that is fetched."""
+        return registry.find("providers", spec["provider"])(spec).local_source(self.mirrors)
+
+
+@cache
+def _content(paths: tuple[Path, ...], hashes: Path) -> str:
+    return content_hash.contents(paths, hashes)
+
+
+def _one_job(plan: Plan) -> list[Job]:
+    return [{}]
+
+
+def _nothing(plan: Plan, job: Job) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the jobs of a stage depend on: functions of the plan, and of a job.
+
+    jobs: wildcards of all jobs of a plan; without those that change neither their code nor their environment.
+    plugins: dotted names of the modules of the plug-ins that a job uses. extras: names of the optional parts of the
+    environment that it needs. spec: all other values that its result depends on, a plain dict with sorted keys; None
+    where the rule states its params itself.
+    """
+
+    jobs: Callable[[Plan], Iterable[Job]] = _one_job
+    plugins: Callable[[Plan, Job], Iterable[str]] = _nothing
+    extras: Callable[[Plan, Job], Iterable[str]] = _nothing
+    spec: Callable[[Plan, Job], dict[str, Any]] | None = None
+
+
+# Entries of the config, with defaults, that a job is about ------------------------------------------------------
+
+
+def _dataset(plan: Plan, job: Job) -> Entry:
+    return plan.study.datasets()[job["key"]]
+
+
+def _task(plan: Plan, job: Job) -> Entry:
+    return plan.study.task_entry(job["task"])
+
+
+def _weights(plan: Plan, job: Job) -> Entry:
+    return plan.study.all_weights()[job["key"]]
+
+
+def _assets(plan: Plan, job: Job) -> Entry:
+    return plan.study.all_assets()[job["assets"]]
+
+
+def _model(plan: Plan, job: Job) -> Entry:
+    return plan.study.model_entry(job["model"])
+
+
+def _method(plan: Plan, job: Job) -> Entry:
+    return plan.study.method_entry(job["method"])
+
+
+def _features(plan: Plan, job: Job) -> dict[str, Any]:
+    return plan.features.specs[job["model"], job["task"], job["features"]]
+
+
+# Plug-ins and extras --------------------------------------------------------------------------------------------
+
+
+def _modules(family: str, names: Iterable[str]) -> list[str]:
+    return [registry.module_name(family, name) for name in names]
+
+
+def _of_task(entry: Entry) -> list[str]:
+    families = {"datasets": "dataset", "modalities": "modality", "kinds": "kind"}
+    return [registry.module_name(family, entry[key]) for family, key in families.items()]
+
+
+def _of_pretraining(plan: Plan, job: Job) -> list[str]:
+    task = plan.study.pretraining_of(job["model"])
+    return [*plan.study.plugins(job["model"], task), *_modules("methods", [methods.PRETRAINING["kind"]])]
+
+
+def _of_features(plan: Plan, job: Job) -> list[str]:
+    method = _features(plan, job)["method"]
+    used = plan.study.plugins(job["model"], job["task"])
+    return [*used, *_modules("methods", [method["kind"]] if method else [])]
+
+
+def _of_cell(plan: Plan, job: Job) -> tuple[str, ...]:
+    return plan.study.plugins(job["model"], job["task"], job["method"])
+
+
+def _of_scores(plan: Plan, job: Job) -> list[str]:
+    return [*_modules("kinds", [_task(plan, job)["kind"]]), *_modules("metrics", plan.study.metrics(job["task"]))]
+
+
+def _of_tables(plan: Plan, job: Job) -> list[str]:
+    metrics = dict.fromkeys(name for task in plan.study.tasks for name in plan.study.metrics(task))
+    return [*_modules("metrics", metrics), *_modules("kinds", registry.names("kinds"))]
+
+
+def _dataset_extras(entry: Entry) -> list[str]:
+    return registry.find("datasets", entry["dataset"]).extras(entry)
+
+
+def _model_extras(model: Entry, method: Entry | None = None) -> list[str]:
+    of_method = registry.find("methods", method["kind"]).extras(method) if method else []
+    return registry.find("providers", model["provider"]).extras(model) + of_method
+
+
+# Specs with the content of the user's own files: replacing one is a change, touching it is none -------------------
+
+
+def _with_dataset(plan: Plan, spec: Entry) -> dict[str, Any]:
+    files = registry.find("datasets", spec["dataset"])(spec["options"]).sources(plan.mirrors)
+    return {**spec, "source": plan.content(*files)}
+
+
+def _with_weights(plan: Plan, spec: Entry) -> dict[str, Any]:
+    if weights_kind(spec["weights"]) == "file":
+        return {**spec, "source": plan.content(find_file(spec["weights"], plan.mirrors))}
+    return {**spec, "source": plan.content(plan.release(spec))}
+
+
+def _with_imports(plan: Plan, spec: Entry) -> dict[str, Any]:
+    pairs = zip(spec["imports"].items(), plan.imported_files(), strict=True)
+    return {**spec, "imports": {name: entry | {"source": plan.content(path)} for (name, entry), path in pairs}}
+
+
+# The table ------------------------------------------------------------------------------------------------------
+
+
+def _cells(plan: Plan) -> list[Job]:
+    return [{"model": model, "task": task, "method": method} for model, task, method in plan.study.seeds]
+
+
+STAGES: dict[str, Stage] = {
+    "download": Stage(
+        jobs=lambda plan: [{"key": key} for key in plan.study.datasets()],
+        plugins=lambda plan, job: _modules("datasets", [_dataset(plan, job)["dataset"]]),
+        extras=lambda plan, job: _dataset_extras(_dataset(plan, job)),
+        spec=lambda plan, job: _with_dataset(plan, _dataset(plan, job)),
+    ),
+    "prepare": Stage(
+        jobs=lambda plan: [{"task": task} for task in [*plan.study.tasks, *plan.study.config.get("pretraining", {})]],
+        plugins=lambda plan, job: _of_task(_task(plan, job)),
+        extras=lambda plan, job: _dataset_extras(_task(plan, job)),
+        spec=lambda plan, job: _with_dataset(plan, plan.study.prepare_spec(job["task"])),
+    ),
+    "download_weights": Stage(
+        jobs=lambda plan: [{"key": key} for key in plan.study.all_weights()],
+        plugins=lambda plan, job: _modules("providers", [_weights(plan, job)["provider"]]),
+        extras=lambda plan, job: _model_extras(_weights(plan, job)),
+        spec=lambda plan, job: _with_weights(plan, _weights(plan, job)),
+    ),
+    "download_assets": Stage(
+        jobs=lambda plan: [{"assets": key} for key in plan.study.all_assets()],
+        plugins=lambda plan, job: _modules("providers", [_assets(plan, job)["provider"]]),
+        extras=lambda plan, job: _model_extras(_assets(plan, job)),
+        spec=lambda plan, job: {**_assets(plan, job), "source": plan.content(plan.release(_assets(plan, job)))},
+    ),
+    "tokenize": Stage(
+        jobs=lambda plan: [{"assets": key, "task": task} for key, task in plan.study.all_tokens()],
+        plugins=lambda plan, job: [
+            *_modules("providers", [_assets(plan, job)["provider"]]),
+            *_modules("modalities", [_task(plan, job)["modality"]]),
+        ],
+        extras=lambda plan, job: _model_extras(_assets(plan, job)),
+        spec=lambda plan, job: dict(_assets(plan, job)),
+    ),
+    "pretrain": Stage(
+        jobs=lambda plan: [
+            {"model": model} for model in plan.study.models if plan.study.weights_kind(model) == "pretrain"
+        ],
+        plugins=_of_pretraining,
+        extras=lambda plan, job: _model_extras(_model(plan, job)),
+        spec=lambda plan, job: plan.study.pretrain_spec(job["model"]),
+    ),
+    "features": Stage(
+        jobs=lambda plan: [dict(zip(("model", "task", "features"), key, strict=True)) for key in plan.features.specs],
+        plugins=_of_features,
+        extras=lambda plan, job: _model_extras(_model(plan, job), _features(plan, job)["method"]),
+        spec=_features,
+    ),
+    "finetune": Stage(
+        jobs=_cells,
+        plugins=_of_cell,
+        extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
+        spec=lambda plan, job: plan.study.finetune_spec(job["model"], job["task"], job["method"], int(job["block"])),
+    ),
+    "predict": Stage(
+        jobs=_cells,
+        plugins=_of_cell,
+        extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
+        spec=lambda plan, job: plan.study.predict_spec(job["model"], job["task"], job["method"], int(job["block"])),
+    ),
+    "score": Stage(jobs=lambda plan: [{"task": task} for task in plan.study.tasks], plugins=_of_scores),
+    "aggregate": Stage(plugins=_of_tables, spec=lambda plan, job: _with_imports(plan, plan.study.aggregate_spec())),
+    "keep_checkpoints": Stage(plugins=lambda plan, job: _modules("metrics", registry.names("metrics"))),
+    "analyse": Stage(
+        jobs=lambda plan: [{"analysis": name} for name in plan.study.analyses],
+        plugins=lambda plan, job: _modules("analyses", [job["analysis"]]),
+    ),
+    "plot": Stage(
+        jobs=lambda plan: [{"plot": name} for name in plan.study.plots],
+        plugins=lambda plan, job: _modules("plots", [job["plot"]]),
+    ),
+    "claim": Stage(plugins=lambda plan, job: _modules("claims", plan.study.claims)),
+    "summarise": Stage(),
+    "report": Stage(),
+}

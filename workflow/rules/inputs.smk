@@ -1,0 +1,134 @@
+# Functions for the rules' inputs. Small manifests show whether something changed; the large files next to them are
+# `ancient`, because Snakemake would compare them by time.
+from variability.reporting.primary_rows import SUMMARISED
+
+
+def imported_files():
+    return [str(path) for path in plan.imported_files()]
+
+
+def prepare_source(wildcards):
+    key = study.dataset_key(wildcards.task)
+    return f"<downloads>/datasets/{key}/manifest.json" if key in remote_datasets() else []
+
+
+def weights_of(wildcards):
+    return assets_of(wildcards) | pretrained_weights(wildcards)
+
+
+def assets_of(wildcards):
+    return assets_manifest(study.assets_key(wildcards.model))
+
+
+def weights_assets(wildcards):
+    return assets_manifest(study.assets_of_weights()[wildcards.key])
+
+
+def assets_manifest(key):
+    return {"assets": f"<downloads>/assets/{key}/manifest.json"} if key else {}
+
+
+def pretrained_weights(wildcards):
+    folder = {
+        "none": None,
+        "pretrain": f"<results>/pretrain/{wildcards.model}/weights",
+        "file": f"<downloads>/weights/{study.weights_key(wildcards.model)}",
+        "named": f"<downloads>/weights/{study.weights_key(wildcards.model)}",
+    }[study.weights_kind(wildcards.model)]
+    if folder is None:
+        return {}
+    return {"weights_manifest": f"{folder}.json", "weights": ancient(f"{folder}.safetensors")}
+
+
+def task_tokens(wildcards):
+    return stored_tokens(wildcards.model, wildcards.task)
+
+
+def pretrain_tokens(wildcards):
+    return stored_tokens(wildcards.model, study.pretraining_of(wildcards.model))
+
+
+def stored_tokens(model, task):
+    if not study.tokenized(task):
+        return []
+    folder = f"<results>/tokenize/{study.assets_key(model)}/{task}"
+    return [f"{folder}/tokens.json", ancient(f"{folder}/tokens.npy")]
+
+
+def finetune_features(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return stored_features(wildcards, plan.features.of(*cell))
+
+
+def predict_features(wildcards):
+    cell = (wildcards.model, wildcards.task, wildcards.method)
+    return stored_features(wildcards, plan.features.before(*cell))
+
+
+def stored_features(wildcards, name):
+    if name is None:
+        return []
+    folder = f"<results>/features/{wildcards.model}/{wildcards.task}/{name}"
+    return [f"{folder}/features.json", ancient(f"{folder}/activations.npy")]
+
+
+def pretrain_task(wildcards):
+    return f"<results>/prepare/{study.pretraining_of(wildcards.model)}/task.json"
+
+
+def pretrain_arrays(wildcards):
+    return ancient(arrays(study.pretraining_of(wildcards.model)))
+
+
+def task_arrays(wildcards):
+    return ancient(arrays(wildcards.task))
+
+
+def arrays(task):
+    return [f"<results>/prepare/{task}/inputs.npy", f"<results>/prepare/{task}/examples.parquet"]
+
+
+def task_predictions(wildcards):
+    cells = [cell for cell in study.blocks if cell[1] == wildcards.task]
+    pattern = "<results>/predict/{model}/{task}/{method}/block-{block}.json"
+    return [path for cell in cells for path in blocks_of(cell, pattern)]
+
+
+def report_texts():
+    return [os.path.relpath(path) for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))]
+
+
+def summary_tables():
+    return [f"<results>/analyse/{name}.csv" for name in SUMMARISED if name in study.analyses]
+
+
+def claim_tables():
+    read = [name for claim in study.claims for name in registry.find("claims", claim).ANALYSES]
+    return [f"<results>/analyse/{name}.csv" for name in dict.fromkeys(read)]
+
+
+def analysis_base(wildcards):
+    return base_tables([name for name in analysis_tables(wildcards) if name != "predictions"])
+
+
+def analysis_predictions(wildcards):
+    if "predictions" not in analysis_tables(wildcards):
+        return []
+    return all_blocks("<results>/predict/{model}/{task}/{method}/block-{block}.json")
+
+
+def analysis_tables(wildcards):
+    analysis = registry.find("analyses", wildcards.analysis)
+    return [name for name in (*analysis.NEEDS, *analysis.USES) if name in study.base_tables]
+
+
+def plot_base(wildcards):
+    return base_tables(registry.find("plots", wildcards.plot).NEEDS)
+
+
+def base_tables(names):
+    return ancient([f"<results>/aggregate/{name}.parquet" for name in names])
+
+
+def plot_tables(wildcards):
+    return [f"<results>/analyse/{name}.csv" for name in registry.find("plots", wildcards.plot).ANALYSES]

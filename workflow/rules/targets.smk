@@ -1,0 +1,50 @@
+# Files that a study consists of, for the targets and for the rules that gather them.
+
+
+def remote_datasets():
+    """Return the keys of the data sets that have to be fetched."""
+    return [
+        key
+        for key, spec in study.datasets().items()
+        if registry.find("datasets", spec["dataset"])(spec["options"]).is_remote()
+    ]
+
+
+def all_downloads():
+    data = [f"<downloads>/datasets/{key}/manifest.json" for key in remote_datasets()]
+    assets = [f"<downloads>/assets/{key}/manifest.json" for key in study.all_assets()]
+    return data + assets + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
+
+
+def all_scores():
+    return [f"<results>/score/{task}/scores.json" for task in study.tasks]
+
+
+def all_blocks(pattern):
+    """Return a file for each seed chunk of each cell. pattern: its path, with the wildcards' names in braces."""
+    return [path for cell in study.blocks for path in blocks_of(cell, pattern)]
+
+
+def blocks_of(cell, pattern):
+    model, task, method = cell
+    blocks = range(len(study.blocks[cell]))
+    return [pattern.format(model=model, task=task, method=method, block=block) for block in blocks]
+
+
+def kept_checkpoints():
+    return [] if study.checkpoints == "all" else ["<results>/aggregate/checkpoints.json"]
+
+
+def all_tables():
+    return ["<results>/aggregate/runs.parquet", *[f"<results>/analyse/{name}.csv" for name in study.analyses]]
+
+
+def all_figures():
+    return [f"<results>/plot/{name}.{suffix}" for name in study.plots for suffix in ("svg", "png")]
+
+
+def print_summary():
+    """Print the summary of a report that this run of Snakemake has written."""
+    folder = Path(RESULTS, "report")
+    if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
+        print(f"\n{(folder / 'summary.md').read_text()}\nReport: {folder / 'report.html'}", file=sys.stderr)
