@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from variability.training import device as devices
-from variability.training.cpu_kernels.quick import Quick
+from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.optimizers import make_optimizer
 
 WARM = 3
@@ -87,7 +87,7 @@ def _eager(architecture: str, size: int, batch: int, device: str, compiled: dict
     optimizer = make_optimizer(module.parameters(), {"optimizer": "adamw", "lr": LR, "weight_decay": DECAY})
     images = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (batch,), device=device)
-    quick = Quick(module, device, "bf16")
+    quick = QuickLayers(module, device, "bf16")
     forward = module if compiled is None else torch.compile(module, **compiled)
     for group in optimizer.param_groups:
         group["capturable"] = graph

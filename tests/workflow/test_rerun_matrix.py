@@ -208,6 +208,14 @@ def test_a_data_set_edited(study):
     assert jobs(study) == prepare("digits") | FEATURES | from_finetune()
 
 
+def test_the_kernels_switched_off(study, monkeypatch):
+    """What trains or predicts runs again; without the variable, the results are there as before."""
+    monkeypatch.setenv("VARIABILITY_STOCK_KERNELS", "1")
+    assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
+    monkeypatch.setenv("VARIABILITY_STOCK_KERNELS", "0")
+    assert jobs(study) == set()
+
+
 def test_what_stored_activations_may_take_changed_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "compute: {", "compute: {features_gb: 5, ")

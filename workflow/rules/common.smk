@@ -24,10 +24,9 @@ try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
     schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
     study = validate.check(config, schema, mirrors)
+    plan = Plan(study, mirrors, Path("results", "contents"))
 except UserError as error:
     raise WorkflowError(str(error)) from None
-
-plan = Plan(study, mirrors, Path("results", "contents"))
 
 
 pathvars:

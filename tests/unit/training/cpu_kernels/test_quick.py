@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 
-from variability.training.cpu_kernels.quick import SHORT, Quick
+from variability.training.cpu_kernels.quick import SHORT, QuickLayers
 
 
 class Convolutions(nn.Sequential):
@@ -43,7 +43,7 @@ def formats(module, images, quick):
 
 def test_in_bf16_depthwise_convolutions_that_stride_or_are_wide_are_computed_in_fp32():
     module, half, single = Convolutions(), torch.bfloat16, torch.float32
-    weights, outputs = formats(module, torch.rand(2, 3, 8, 8), Quick(module, "cpu", "bf16"))
+    weights, outputs = formats(module, torch.rand(2, 3, 8, 8), QuickLayers(module, "cpu", "bf16"))
     assert weights == [half, half, single, single]
     assert outputs == [half] * 4
 
@@ -53,7 +53,7 @@ def test_in_bf16_depthwise_convolutions_that_stride_or_are_wide_are_computed_in_
 )
 def test_elsewhere_all_stays_as_it_is(device, precision, training):
     module = Convolutions()
-    weights, _ = formats(module, torch.rand(2, 3, 8, 8), Quick(module, device, precision, training))
+    weights, _ = formats(module, torch.rand(2, 3, 8, 8), QuickLayers(module, device, precision, training))
     assert weights == [torch.bfloat16] * 4
 
 
@@ -68,7 +68,7 @@ def test_gradients_are_nearer_to_those_of_fp32():
         outputs.float().square().sum().backward()
         return module[3].weight.grad.clone()
 
-    nothing, quick = Quick(module, "cpu", "fp32"), Quick(module, "cpu", "bf16")
+    nothing, quick = QuickLayers(module, "cpu", "fp32"), QuickLayers(module, "cpu", "bf16")
     exact, half, mixed = gradient(nothing, False), gradient(nothing, True), gradient(quick, True)
     assert (mixed - exact).norm() <= (half - exact).norm() < 0.05 * exact.norm()
 
@@ -87,7 +87,7 @@ def test_attention_over_short_sequences_is_plain_and_says_the_same(monkeypatch, 
     monkeypatch.setattr(nn.functional, "multi_head_attention_forward", watched)
     shown = torch.rand(2, tokens, 8) if batch_first else torch.rand(tokens, 2, 8)
     expected, _ = attention(shown, shown, shown, need_weights=False)
-    with Quick(attention, "cpu", "bf16"):
+    with QuickLayers(attention, "cpu", "bf16"):
         found, _ = attention(shown, shown, shown, need_weights=False)
     assert (used[1] == [SDPBackend.MATH]) == plain
     assert torch.allclose(found, expected, atol=1e-6)
@@ -95,7 +95,7 @@ def test_attention_over_short_sequences_is_plain_and_says_the_same(monkeypatch, 
 
 def test_after_the_context_the_module_is_as_before_and_it_may_be_entered_again():
     module = Convolutions()
-    quick = Quick(module, "cpu", "bf16")
+    quick = QuickLayers(module, "cpu", "bf16")
     for _ in range(2):
         with pytest.raises(ZeroDivisionError), quick:
             assert "forward" in vars(module[2])

@@ -11,8 +11,8 @@ from variability.data.inputs import Activations, Feed
 from variability.models.networks import Network
 from variability.training import inference, stored_features, torch_fit
 from variability.training.cpu_kernels import small_convolutions
-from variability.training.cpu_kernels.quick import Quick
-from variability.training.cpu_kernels.small_convolutions import FewPixels
+from variability.training.cpu_kernels.quick import QuickLayers
+from variability.training.cpu_kernels.small_convolutions import SmallConvolution
 
 #: Of a convolution: channels in and out, kernel, stride, padding, bias; and the images' sides.
 SHAPES = [
@@ -57,9 +57,9 @@ def test_outputs_and_gradients_are_those_of_the_convolution(shape, sides):
     weights = torch.rand(exact(images.double()).shape, dtype=torch.float64)
     expected, expected_gradients = gradients(exact, images.detach().double().requires_grad_(), weights)
     assert quick(layer, images)
-    with Quick(layer, "cpu", "fp32"):
+    with QuickLayers(layer, "cpu", "fp32"):
         found, found_gradients = gradients(layer, images, weights)
-    with Quick(layer, "cpu", "fp32", training=False), torch.no_grad():
+    with QuickLayers(layer, "cpu", "fp32", training=False), torch.no_grad():
         again = [layer(images), layer(images)]
     for each in [found, *again]:
         assert torch.allclose(each.double(), expected, atol=1e-6)
@@ -70,9 +70,9 @@ def test_outputs_and_gradients_are_those_of_the_convolution(shape, sides):
 
 def quick(layer, images):
     """Whether a layer takes the quick way."""
-    way = FewPixels(layer)
-    way.usual = lambda images: None
-    return FewPixels.fits(layer) and way(images) is not None
+    way = SmallConvolution(layer)
+    way.stock_forward = lambda images: None
+    return SmallConvolution.supports(layer) and way(images) is not None
 
 
 @pytest.mark.parametrize(("shape", "sides"), SHAPES)
@@ -81,7 +81,7 @@ def test_in_bf16_they_are_no_further_from_it_than_bf16_is(shape, sides):
     weights = torch.rand(layer(images).shape)
     said, expected = gradients(layer, images, weights)
     for with_gradients in (True, False):
-        with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16", with_gradients):
+        with torch.autocast("cpu", torch.bfloat16), QuickLayers(layer, "cpu", "bf16", with_gradients):
             half = layer(images)
         found = torch.autograd.grad((half.float() * weights).sum(), [images, *layer.parameters()])
         assert half.dtype == torch.bfloat16
@@ -92,13 +92,13 @@ def test_in_bf16_they_are_no_further_from_it_than_bf16_is(shape, sides):
 
 def test_weights_are_arranged_once_inside_a_context_without_gradients_and_forgotten_after_it():
     layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
-    quick = Quick(layer, "cpu", "fp32", training=False)
+    quick = QuickLayers(layer, "cpu", "fp32", training=False)
     with quick, torch.no_grad():
         before = layer(images)
         way = layer.forward
-        ((_, matrices),) = way.kept.items()
+        ((_, matrices),) = way.cache.items()
         layer(images)
-        assert list(way.kept.values()) == [matrices]
+        assert list(way.cache.values()) == [matrices]
         layer.weight.mul_(2)
     with quick, torch.no_grad():
         assert torch.allclose(layer(images), 2 * before)
@@ -107,7 +107,7 @@ def test_weights_are_arranged_once_inside_a_context_without_gradients_and_forgot
 @pytest.mark.parametrize("kernel", [1, 3])
 def test_in_training_weights_are_read_at_each_step(kernel):
     layer, images = made((8, 6, kernel, 1, kernel // 2, False), (2, 2))
-    with Quick(layer, "cpu", "fp32"):
+    with QuickLayers(layer, "cpu", "fp32"):
         before = layer(images)
         with torch.no_grad():
             layer.weight.mul_(2)
@@ -120,7 +120,7 @@ def test_what_is_kept_is_kept_by_size_and_number_format(kernel):
     small = large[:, :, :1, :1]
     with torch.no_grad():
         expected = [layer(large), layer(small)]
-        with Quick(layer, "cpu", "fp32", training=False):
+        with QuickLayers(layer, "cpu", "fp32", training=False):
             for _ in range(2):
                 for images, exact in zip((large, small), expected, strict=True):
                     assert torch.allclose(layer(images), exact, atol=1e-6)
@@ -134,7 +134,7 @@ def test_in_bf16_a_pixels_gradient_is_summed_in_fp32(monkeypatch):
     layer, images = made((64, 64, 3, 1, 1, False), (3, 3))
 
     def error():
-        with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16"):
+        with torch.autocast("cpu", torch.bfloat16), QuickLayers(layer, "cpu", "bf16"):
             said = layer(images)
         found = torch.autograd.grad(said.float().sum(), images)[0]
         return float((found - exact).norm())
@@ -159,13 +159,13 @@ class Small(nn.Module):
 @pytest.fixture
 def seen(monkeypatch):
     """Numbers of images that took the quick way."""
-    found, usual = [], FewPixels.__call__
+    found, usual = [], SmallConvolution.__call__
 
     def watched(self, images):
         found.append(len(images))
         return usual(self, images)
 
-    monkeypatch.setattr(FewPixels, "__call__", watched)
+    monkeypatch.setattr(SmallConvolution, "__call__", watched)
     return found
 
 
@@ -188,16 +188,16 @@ def test_trainings_predictions_and_features_take_the_quick_way(seen):
 
 def test_a_layer_may_be_in_a_context_inside_another():
     layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
-    with Quick(layer, "cpu", "fp32"):
-        with Quick(layer, "cpu", "fp32"):
+    with QuickLayers(layer, "cpu", "fp32"):
+        with QuickLayers(layer, "cpu", "fp32"):
             layer(images)
-        assert isinstance(vars(layer)["forward"], FewPixels)
+        assert isinstance(vars(layer)["forward"], SmallConvolution)
     assert "forward" not in vars(layer)
 
 
 def test_a_kernel_larger_than_the_images_is_torchs_error():
     layer, images = made((8, 6, 3, 1, 0, False), (2, 2))
-    with Quick(layer, "cpu", "fp32"), pytest.raises(RuntimeError, match="Kernel size"):
+    with QuickLayers(layer, "cpu", "fp32"), pytest.raises(RuntimeError, match="Kernel size"):
         layer(images)
 
 
@@ -211,7 +211,7 @@ def test_few_images_are_computed_as_ever(monkeypatch):
 def test_number_format_of_doubles_is_kept():
     layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
     layer.double()
-    with torch.autocast("cpu", torch.bfloat16), Quick(layer, "cpu", "bf16"):
+    with torch.autocast("cpu", torch.bfloat16), QuickLayers(layer, "cpu", "bf16"):
         assert layer(images.double()).dtype == torch.float64
 
 
@@ -219,7 +219,7 @@ def test_number_format_of_doubles_is_kept():
 def test_what_is_frozen_gets_no_gradient(frozen):
     layer, images = made((8, 6, 3, 1, 1, False), (2, 2))
     (layer.weight if frozen == "weight" else images).requires_grad_(False)
-    with Quick(layer, "cpu", "fp32"):
+    with QuickLayers(layer, "cpu", "fp32"):
         layer(images).sum().backward()
     assert (layer.weight.grad is None) == (frozen == "weight")
     assert (images.grad is None) == (frozen == "images")
@@ -256,7 +256,7 @@ class Standardised(nn.Conv2d):
     ids=repr,
 )
 def test_other_layers_are_left_alone(layer):
-    assert not FewPixels.fits(layer)
+    assert not SmallConvolution.supports(layer)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ depends on, and its environment. A new stage needs an entry here, a rule, a scri
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from variability.io import content_hash
 from variability.io.mirrors import find_file
 from variability.models import methods
 from variability.models.weights_source import weights_kind
+from variability.training.cpu_kernels import switch
 
 #: Wildcards of a job by name. A job may have more of them than its stage's functions read.
 Job = Mapping[str, str]
@@ -28,11 +29,13 @@ class Plan:
     """A study, and where its jobs find the user's own files.
 
     mirrors: folders that are searched for files. hashes: folder that caches the hashes of the user's files.
+    kernels: entry of all specs of stages that train or predict, see ``cpu_kernels.switch``.
     """
 
     study: Study
     mirrors: Sequence[Path]
     hashes: Path
+    kernels: Mapping[str, str] = field(default_factory=switch.fingerprint)
 
     @cached_property
     def features(self) -> FeaturePlan:
@@ -177,6 +180,10 @@ def _with_imports(plan: Plan, spec: Entry) -> dict[str, Any]:
     return {**spec, "imports": {name: entry | {"source": plan.content(path)} for (name, entry), path in pairs}}
 
 
+def _with_kernels(plan: Plan, spec: Entry) -> dict[str, Any]:
+    return {**spec, **plan.kernels}
+
+
 # The table ------------------------------------------------------------------------------------------------------
 
 
@@ -224,25 +231,29 @@ STAGES: dict[str, Stage] = {
         ],
         plugins=_of_pretraining,
         extras=lambda plan, job: _model_extras(_model(plan, job)),
-        spec=lambda plan, job: plan.study.pretrain_spec(job["model"]),
+        spec=lambda plan, job: _with_kernels(plan, plan.study.pretrain_spec(job["model"])),
     ),
     "features": Stage(
         jobs=lambda plan: [dict(zip(("model", "task", "features"), key, strict=True)) for key in plan.features.specs],
         plugins=_of_features,
         extras=lambda plan, job: _model_extras(_model(plan, job), _features(plan, job)["method"]),
-        spec=_features,
+        spec=lambda plan, job: _with_kernels(plan, _features(plan, job)),
     ),
     "finetune": Stage(
         jobs=_cells,
         plugins=_of_cell,
         extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
-        spec=lambda plan, job: plan.study.finetune_spec(job["model"], job["task"], job["method"], int(job["block"])),
+        spec=lambda plan, job: _with_kernels(
+            plan, plan.study.finetune_spec(job["model"], job["task"], job["method"], int(job["block"]))
+        ),
     ),
     "predict": Stage(
         jobs=_cells,
         plugins=_of_cell,
         extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
-        spec=lambda plan, job: plan.study.predict_spec(job["model"], job["task"], job["method"], int(job["block"])),
+        spec=lambda plan, job: _with_kernels(
+            plan, plan.study.predict_spec(job["model"], job["task"], job["method"], int(job["block"]))
+        ),
     ),
     "score": Stage(jobs=lambda plan: [{"task": task} for task in plan.study.tasks], plugins=_of_scores),
     "aggregate": Stage(plugins=_of_tables, spec=lambda plan, job: _with_imports(plan, plan.study.aggregate_spec())),

@@ -9,6 +9,7 @@ from variability import registry, seeding
 from variability.io import files
 from variability.stages import _blocks
 from variability.training import device
+from variability.training.cpu_kernels import switch
 from variability.training.frameworks import Framework
 from variability.training.input_files import Sources
 
@@ -33,7 +34,7 @@ def finetune(
     """
     common = {key: spec[key] for key in ("model", "method", "recipe")}
     common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= sources.content(spec["model"]) | {"code": code, "threads": workplace.threads}
+    common |= sources.content(spec["model"]) | {"code": code, "threads": workplace.threads} | switch.fingerprint()
     prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
 
     def fingerprint(seed: int) -> str:
@@ -89,6 +90,7 @@ def _train(
         # A resumed run was measured in part only.
         "energy_j": None if result.resumed else meter.energy_j(),
         "hardware": framework.hardware(),
+        **switch.fingerprint(),
         "versions": device.versions(_packages(framework, spec["model"])),
         "preprocess": framework.input_spec(),
         "recipe": recipe,

@@ -14,6 +14,7 @@ from variability import advice, provenance
 from variability.errors import UserError
 from variability.io import files
 from variability.stages import _blocks
+from variability.training.cpu_kernels import switch
 from variability.training.frameworks import Framework
 from variability.training.input_files import Sources
 
@@ -45,7 +46,7 @@ def predict(
     Raises UserError naming the seeds that failed, after all others are done.
     """
     fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = sources.content(spec["model"]) | {"code": code, "threads": workplace.threads}
+    common = sources.content(spec["model"]) | {"code": code, "threads": workplace.threads} | switch.fingerprint()
     prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
 
     def fingerprint(seed: int) -> str:

@@ -8,6 +8,7 @@ from variability.errors import UserError
 from variability.io import files, locks
 from variability.models import methods
 from variability.stages import _blocks
+from variability.training.cpu_kernels import switch
 from variability.training.input_files import Sources
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def pretrain(
     resumes after its last epoch. Raises UserError if the training diverges: there is nothing that could be fine-tuned.
     """
     parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
-    fingerprint = files.digest(parts | sources.content(spec["model"]))
+    fingerprint = files.digest(parts | sources.content(spec["model"]) | switch.fingerprint())
     folder = target.parent
     with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
         # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
@@ -73,6 +74,7 @@ def _train(
         "architecture": model["architecture"],
         "task": name,
         "seed": seed,
+        **switch.fingerprint(),
         "epochs": result.epochs,
         **{key: value for key, value in kept.items() if key.startswith("validation_")},
     }

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from variability.data.inputs import Inputs
-from variability.training.cpu_kernels import quick
+from variability.training.cpu_kernels.quick import QuickLayers
 
 # Fixed: a convolution's sums may be taken in another order for another batch size.
 BATCH = 256
@@ -26,7 +26,7 @@ def outputs(
     the device and of its rows, one entry a row.
     """
     parts = inputs.parts(rows, BATCH)
-    with quick.Quick(module, inputs.device, "fp32", training=False):
+    with QuickLayers(module, inputs.device, "fp32", training=False):
         said = [summary(_of(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
     ordered = torch.empty_like(joined := torch.cat(said))
     ordered[torch.from_numpy(np.concatenate(parts))] = joined

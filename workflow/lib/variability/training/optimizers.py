@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def make_optimizer(parameters: Iterable["torch.Tensor"], recipe: dict[str, Any])
     """
     import torch
 
+    from variability.training.cpu_kernels import fused_adam
+
     eps = {} if recipe["optimizer"] == "sgd" else {"eps": EPS}
     parameters, decay = list(parameters), recipe["weight_decay"]
     decayed = [each for each in parameters if each.ndim > 1]
@@ -35,52 +36,7 @@ def make_optimizer(parameters: Iterable["torch.Tensor"], recipe: dict[str, Any])
     common = {"lr": recipe["lr"], "fused": True} | eps
     if recipe["optimizer"] == "sgd":
         return torch.optim.SGD(groups, momentum=recipe["momentum"], **common)
-    return _dense({"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe["optimizer"]])(groups, **common)
-
-
-@cache
-def _dense(kind: type["torch.optim.Optimizer"]) -> type["torch.optim.Optimizer"]:
-    """Adam or AdamW by the fused kernel alone.
-
-    Around it torch makes a record for its profiler and sorts the tensors by device, which takes longer than the update
-    of a head. And on the CPU the kernel makes a copy of each gradient that is not contiguous as indexed, which it then
-    does not use: filters in channels-last layout are given to it as the plain rows of numbers they are.
-    """
-    import torch
-
-    update = {torch.optim.Adam: torch._fused_adam_, torch.optim.AdamW: torch._fused_adamw_}[kind]
-
-    def as_stored(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor if tensor.is_contiguous() or tensor.ndim != 4 else tensor.permute(0, 2, 3, 1)
-
-    class Dense(kind):
-        def _init_group(self, group, params, *lists):
-            complex_ = super()._init_group(group, params, *lists)
-            # Gradients and moments are laid out as their parameters are.
-            for each in (params, *lists):
-                each[:] = map(as_stored, each)
-            return complex_
-
-        @torch.no_grad()
-        def step(self, closure=None):
-            # A gradient scaler sets found_inf for as long as it calls, and then this is its business.
-            if closure is not None or getattr(self, "found_inf", None) is not None:
-                return super().step(closure)
-            for group in self.param_groups:
-                lists = [[] for _ in range(6)]
-                self._init_group(group, *lists)
-                if not lists[0]:
-                    continue
-                torch._foreach_add_(lists[-1], 1)
-                first, second = group["betas"]
-                told = {name: group[name] for name in ("lr", "weight_decay", "eps", "amsgrad", "maximize")}
-                update(*lists, beta1=first, beta2=second, **told)
-            return None
-
-        # Tells torch that there is nothing to wrap.
-        step.hooked = True
-
-    return Dense
+    return fused_adam.optimizer_class(recipe["optimizer"])(groups, **common)
 
 
 def set_rate(optimizer: "torch.optim.Optimizer", lr: float, step: int, recipe: dict[str, Any]) -> None:

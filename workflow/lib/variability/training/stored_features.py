@@ -16,7 +16,7 @@ from variability.data.inputs import Activations, Feed, Inputs, TokenActivations,
 from variability.errors import UserError
 from variability.io import files
 from variability.training import precision
-from variability.training.cpu_kernels import quick
+from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.seeded_network import Untrained
 
 #: Activations of each example, or of each token of it.
@@ -53,7 +53,7 @@ class Frozen:
 def compute(prefix: nn.Module, batches: Iterator[torch.Tensor], device: str, form: str) -> Iterator[torch.Tensor]:
     """The activations of batches of inputs, on the CPU, in the number format ``form`` (fp32, bf16, fp16)."""
     # One context around all: both keep the weights that they have converted.
-    with precision.autocast(device, form), quick.Quick(prefix, device, form, training=False):
+    with precision.autocast(device, form), QuickLayers(prefix, device, form, training=False):
         for batch in batches:
             yield prefix(batch).to(precision.DTYPES[form]).cpu()
 

@@ -11,8 +11,8 @@ from variability import seeding
 from variability.data.inputs import Feed
 from variability.models.networks import Network, freeze, train_mode, trained_tensors
 from variability.training import checkpoints, inference, precision
-from variability.training.cpu_kernels import quick
 from variability.training.cpu_kernels.linear_head import LinearStep
+from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.fit_loop import Data, FitResult, Run, of_this_run, require_validation
 from variability.training.optimizers import make_optimizer, set_rate
 
@@ -70,7 +70,7 @@ class _Run(Run):
         # In the optimizer's order, in which the gradients' norm is summed.
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         kind = torch.device(self.device).type
-        self.quick = quick.Quick(self.feed.module, self.device, self.recipe["precision"])
+        self.quick = QuickLayers(self.feed.module, self.device, self.recipe["precision"])
         self.linear = LinearStep.of(self.feed.module)
         scaled = self.recipe["precision"] == "fp16" and self.linear is None
         self.scaler = torch.amp.GradScaler(kind, enabled=scaled)

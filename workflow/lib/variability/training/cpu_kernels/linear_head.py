@@ -1,4 +1,4 @@
-"""Gradients of a linear layer that is all that is computed in a step: a head on stored activations."""
+"""Gradients in closed form of a linear layer that is the whole computation of a step: a head on stored activations."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from variability.training.cpu_kernels import switch
+
 
 class LinearStep:
-    """Loss and gradients of a linear layer, as autograd gives them bit by bit, without its walk through the layer.
+    """Loss and gradients of a linear layer, bit by bit those of autograd, without its pass through the layer.
 
-    A head's step at usual batch sizes is the starting of operations, not their sums, and autograd's are half of them.
-    All of it is in fp32, of activations in half precision too, which converting weights and gradients costs more than.
+    At common batch sizes a head's step spends its time on starting operations, and half of them are autograd's. The
+    step is computed in fp32, also from activations in half precision: converting weights and gradients costs more.
     """
 
     def __init__(self, layer: nn.Linear):
@@ -19,12 +21,15 @@ class LinearStep:
 
     @classmethod
     def of(cls, module: nn.Module) -> "LinearStep | None":
-        """The step of a module that is a linear layer and trains as a whole; None of another."""
-        trains = all(each.requires_grad for each in module.parameters())
-        return cls(module) if type(module) is nn.Linear and trains else None
+        """Return the step of a linear layer that trains as a whole; None for other modules and with kernels off."""
+        trains = all(parameter.requires_grad for parameter in module.parameters())
+        return cls(module) if switch.enabled() and type(module) is nn.Linear and trains else None
 
     def loss(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Sets the gradients of a loss, a function of the outputs (rows, units); inputs: (rows, width)."""
+        """Set the gradients of a loss and return it.
+
+        inputs: (rows, width). loss_of: maps the layer's outputs, (rows, units), to a scalar.
+        """
         inputs = inputs.float()
         with torch.no_grad():
             outputs = functional.linear(inputs, self.weight, self.bias)

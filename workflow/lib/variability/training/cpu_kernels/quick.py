@@ -1,4 +1,4 @@
-"""Where PyTorch takes a slow way through a layer on the CPU, a quicker one."""
+"""Faster CPU implementations of layers that PyTorch runs slowly, in place for the duration of a context."""
 
 from collections.abc import Callable
 
@@ -6,71 +6,78 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from variability.training.cpu_kernels.small_convolutions import FewPixels
+from variability.training.cpu_kernels import switch
+from variability.training.cpu_kernels.small_convolutions import SmallConvolution
 
-#: Tokens up to which plain attention is the quicker one; beyond, it costs memory by their square.
+#: Number of tokens up to which plain attention is the faster one; beyond, its memory grows with their square.
 SHORT = 160
 
+Forward = Callable[..., object]
 
-class Quick:
-    """A context for a module's forward passes; to be entered as often as one likes, once at a time.
 
-    On the CPU (docs/performance.md has the figures) convolutions whose output has few pixels are computed as products
-    of matrices, see ``few_pixels``. In bf16, where gradients are taken, depthwise convolutions that stride or are wider
-    than 3 are computed in fp32, for which oneDNN's backward pass is up to 40 times as fast, and attention over short
-    sequences by its plain formula. Elsewhere all is left as it is. training: whether gradients are taken; without, the
-    weights must not change inside the context.
+class QuickLayers:
+    """A context for the forward passes of a module, which replaces those of slow layers on the CPU.
+
+    Convolutions whose output has few pixels are computed as matrix products, see ``small_convolutions``. In bf16, where
+    gradients are computed, depthwise convolutions with a stride or a kernel wider than 3 are computed in fp32, for
+    which oneDNN's backward pass is up to 40 times as fast, and attention over short sequences by its plain formula.
+    docs/performance.md has the figures. On other devices, and where the kernels are off (``switch``), nothing changes.
+
+    The context may be entered any number of times, but not while it is active. training: whether gradients are
+    computed; if not, the weights must not change inside the context.
     """
 
     def __init__(self, module: nn.Module, device: str, precision: str, training: bool = True):
-        #: Layers, and what makes the quicker forward pass of each.
-        self.ways: list[tuple[nn.Module, Callable]] = []
-        if torch.device(device).type != "cpu":
+        #: Layers to replace the forward pass of, each with the function that makes the replacement.
+        self.replacements: list[tuple[nn.Module, Callable[..., Forward]]] = []
+        if torch.device(device).type != "cpu" or not switch.enabled():
             return
         slow_backward = training and precision != "fp32"
-        for part in module.modules():
-            # Its own already, or that of a context around this one.
-            if "forward" in vars(part):
+        for layer in module.modules():
+            # The layer has a forward pass of its own, or that of an enclosing context.
+            if "forward" in vars(layer):
                 continue
-            if FewPixels.fits(part):
-                self.ways.append((part, FewPixels))
-            elif slow_backward and isinstance(part, nn.MultiheadAttention):
-                self.ways.append((part, _plain))
-            elif slow_backward and isinstance(part, nn.Conv2d) and _slow_in_half(part):
-                self.ways.append((part, _in_fp32))
+            if SmallConvolution.supports(layer):
+                self.replacements.append((layer, SmallConvolution))
+            elif slow_backward and isinstance(layer, nn.MultiheadAttention):
+                self.replacements.append((layer, _plain_attention))
+            elif slow_backward and isinstance(layer, nn.Conv2d) and _slow_in_half_precision(layer):
+                self.replacements.append((layer, _in_fp32))
 
     def __enter__(self) -> None:
-        # On the instance, for as long as the context lasts: a copy of the module made later knows nothing of it.
-        # Made anew each time: what one keeps of the weights ends with the context.
-        for part, made in self.ways:
-            part.forward = made(part)
+        # Set on the instance and deleted at the end, so that a copy of the module made later is not affected. Made
+        # again at each entry, so that arranged weights are released with the context.
+        for layer, replacement in self.replacements:
+            layer.forward = replacement(layer)
 
     def __exit__(self, *_: object) -> None:
-        for part, _ in self.ways:
-            del part.forward
+        for layer, _ in self.replacements:
+            del layer.forward
 
 
-def _slow_in_half(part: nn.Conv2d) -> bool:
-    return part.groups == part.in_channels > 1 and (max(part.stride) > 1 or max(part.kernel_size) > 3)
+def _slow_in_half_precision(layer: nn.Conv2d) -> bool:
+    return layer.groups == layer.in_channels > 1 and (max(layer.stride) > 1 or max(layer.kernel_size) > 3)
 
 
-def _in_fp32(part: nn.Conv2d) -> Callable[[torch.Tensor], torch.Tensor]:
-    usual = part.forward
+def _in_fp32(layer: nn.Conv2d) -> Forward:
+    stock_forward = layer.forward
 
     def forward(images: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", enabled=False):
-            return usual(images.float()).to(images.dtype)
+            return stock_forward(images.float()).to(images.dtype)
 
     return forward
 
 
-def _plain(part: nn.MultiheadAttention) -> Callable[..., tuple[torch.Tensor, torch.Tensor | None]]:
-    usual = part.forward
+def _plain_attention(layer: nn.MultiheadAttention) -> Forward:
+    stock_forward = layer.forward
 
-    def forward(query: torch.Tensor, *rest: torch.Tensor, **options: object):
-        if query.shape[1 if part.batch_first else 0] > SHORT:
-            return usual(query, *rest, **options)
+    def forward(
+        query: torch.Tensor, *rest: torch.Tensor, **options: object
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if query.shape[1 if layer.batch_first else 0] > SHORT:
+            return stock_forward(query, *rest, **options)
         with sdpa_kernel(SDPBackend.MATH):
-            return usual(query, *rest, **options)
+            return stock_forward(query, *rest, **options)
 
     return forward
