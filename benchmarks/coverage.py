@@ -188,14 +188,14 @@ def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
                 pool = robust_aggregates.Pool.of(values, task, seed, 10, n)
                 for name, weights in ways.items():
                     drawn = [
-                        robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulated(w))
+                        robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulative(w))
                         for w in weights(pool, rng, RESAMPLES)
                     ]
                     low, high = resampling.percentile_interval(np.concatenate(drawn), LEVEL)
                     inside[name] += low <= 0 <= high
                 whole, *without = robust_aggregates.interquartile_mean(
                     pool,
-                    robust_aggregates.cumulated(
+                    robust_aggregates.cumulative(
                         np.vstack([robust_aggregates.observed(pool), robust_aggregates.without_seeds(pool)])
                     ),
                 )

@@ -76,7 +76,7 @@ def ours(scores, seed, resamples):
     )
     draws = robust_aggregates.stratified(pool, rng, resamples)
     replicates = np.concatenate(
-        [robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulated(weights)) for weights in draws]
+        [robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulative(weights)) for weights in draws]
     )
     ends = resampling.percentile_interval(replicates, LEVEL)
     return *ends, time.perf_counter() - wall, time.process_time() - cpu

@@ -289,6 +289,6 @@ def test_two_tasks_are_too_few_for_f():
 
 
 def test_bars_join_the_largest_sets_that_are_alike():
-    assert comparisons.alike([1.0, 1.5, 2.2, 4.0, 4.5], 1.0) == [(0, 1), (1, 2), (3, 4)]
-    assert comparisons.alike([1.0, 2.0, 3.0], 1.0) == []
-    assert comparisons.alike([1.0, 2.0, 3.0], 5.0) == [(0, 2)]
+    assert comparisons.not_different([1.0, 1.5, 2.2, 4.0, 4.5], 1.0) == [(0, 1), (1, 2), (3, 4)]
+    assert comparisons.not_different([1.0, 2.0, 3.0], 1.0) == []
+    assert comparisons.not_different([1.0, 2.0, 3.0], 5.0) == [(0, 2)]

@@ -16,7 +16,7 @@ def pool(scores, missing=()):
 
 
 def mean(own, weights):
-    return robust_aggregates.interquartile_mean(own, robust_aggregates.cumulated(weights))
+    return robust_aggregates.interquartile_mean(own, robust_aggregates.cumulative(weights))
 
 
 @settings(max_examples=200, deadline=None)
@@ -92,15 +92,15 @@ def test_profiles_and_improvement_are_those_of_loops(runs, tasks, seed):
     own, other = pool(scores.astype(float)), pool(others.astype(float))
     weights, weights_other = (np.concatenate(list(robust_aggregates.stratified(each, rng, 8))) for each in (own, other))
     thresholds = [-1, 0, 0.5, 2, 3, 5]
-    shares = robust_aggregates.profile(own, robust_aggregates.cumulated(weights), thresholds)
+    shares = robust_aggregates.profile(own, robust_aggregates.cumulative(weights), thresholds)
     expected = [[(row * (own.scores > at)).sum() / len(row) for at in thresholds] for row in weights]
     assert shares == pytest.approx(np.array(expected))
     found = robust_aggregates.improvement(
         own,
-        robust_aggregates.cumulated_by_task(own, weights),
+        robust_aggregates.cumulative_by_task(own, weights),
         other,
         weights_other,
-        robust_aggregates.standing(own, other),
+        robust_aggregates.insertion_points(own, other),
     )
     for replicate, row, row_other in zip(found, weights, weights_other, strict=True):
         per_task = []
@@ -140,7 +140,7 @@ def test_the_jackknife_of_the_iqm_leaves_one_seed_out_at_a_time():
     values = rng.standard_normal((4, 5))
     pool = robust_aggregates.Pool.of(values.ravel(), np.repeat(np.arange(4), 5), np.tile(np.arange(5), 4), 4, 5)
     found = robust_aggregates.interquartile_mean(
-        pool, robust_aggregates.cumulated(robust_aggregates.without_seeds(pool))
+        pool, robust_aggregates.cumulative(robust_aggregates.without_seeds(pool))
     )
     # Of 20 runs 16 are left, each of which stands for 20/16 of a run: five are cut off at each end, four of these 16.
     expected = [stats.trim_mean(np.delete(values, seed, axis=1).ravel(), 0.25) for seed in range(5)]

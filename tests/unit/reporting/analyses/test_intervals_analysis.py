@@ -100,7 +100,7 @@ def test_values_from_the_confusion_matrix_are_those_of_the_metrics(seed, n, metr
     rng = np.random.default_rng(seed)
     y_true, y_pred = rng.integers(0, 4, (2, n))
     expected = scalars()[metric]().compute(y_true, y_pred, np.eye(5)[y_pred])[metric]
-    found = confusion_scores.value(metric, *confusion_scores.margins(y_true, y_pred, 5))
+    found = confusion_scores.score(metric, *confusion_scores.class_counts(y_true, y_pred, 5))
     assert found == pytest.approx(expected)
 
 
@@ -154,7 +154,7 @@ def test_where_every_pair_is_a_binomial_count_the_bootstrap_is_too():
     # Micro F1 is accuracy, whose bootstrap distribution is binomial.
     run = said(3, n=200)
     drawn = _confusion_bootstrap.resampled(np.random.default_rng(0), run.y_true, run.y_pred, 4, 20000)
-    right = confusion_scores.value("f1_micro", *drawn) * 200
+    right = confusion_scores.score("f1_micro", *drawn) * 200
     share = (run.y_true == run.y_pred).mean()
     assert right.mean() == pytest.approx(200 * share, abs=0.2)
     assert right.std() == pytest.approx(np.sqrt(200 * share * (1 - share)), rel=0.03)

@@ -1,10 +1,11 @@
-"""Tests and effect sizes that tell two sets of runs apart, or many candidates over tasks.
+"""Tests and effect sizes for the comparison of two sets of runs, or of many candidates over tasks.
 
-Arrays in, arrays out; every p-value is two-sided, and NaN where it cannot be had. Rows are pairs of candidates, one
-after another, so that thousands of pairs cost a few matrix products. Randomisation tests double the smaller tail; the
-difference of means is their statistic.
+Arrays in, arrays out. Every p-value is two-sided, and NaN where it is not defined. A row is a pair of candidates, so
+that thousands of pairs cost a few matrix products. Randomisation tests double the smaller tail; their statistic is the
+difference of means.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import combinations
 from math import comb
@@ -17,14 +18,14 @@ from scipy import special, stats
 from variability.stats import resampling
 from variability.stats.intervals import Interval
 
-#: Up to so many arrangements of the labels or signs are enumerated.
+#: Largest number of arrangements of labels or signs that are enumerated.
 ENUMERABLE = 20_000
 NOT_SIGNIFICANT = "not significant"
 NOT_MEANINGFUL = "significant, not meaningful"
 MEANINGFUL = "significant and meaningful"
 NOT_ESTIMABLE = "not estimable"
-# Numbers held at once, by arrays that grow with pairs times arrangements.
-_BLOCK = 1_000_000
+# Largest number of elements of temporary arrays, which grow with pairs times arrangements.
+_CHUNK = 1_000_000
 
 
 # Student's t ------------------------------------------------------------------------------------------------------
@@ -33,23 +34,24 @@ _BLOCK = 1_000_000
 def welch_p(
     mean: ArrayLike, sd: ArrayLike, n: ArrayLike, mean_b: ArrayLike, sd_b: ArrayLike, n_b: ArrayLike
 ) -> np.ndarray:
-    """p-value of equal means of unpaired runs with unequal variances (Welch 1947), from moments (ddof 1).
+    """Return the p-value of equal means of unpaired runs with unequal variances (Welch 1947).
 
-    NaN with fewer than two runs on a side, and where neither side has any spread: t is then 0/0 or without bound.
+    The arguments are moments of the two sides (SDs with ddof 1). NaN where a side has fewer than two runs, and where
+    neither side has any spread: t is then 0/0 or infinite.
     """
-    moments = [np.array(each, dtype=float) for each in np.broadcast_arrays(mean, sd, n, mean_b, sd_b, n_b)]
+    moments = [np.array(moment, dtype=float) for moment in np.broadcast_arrays(mean, sd, n, mean_b, sd_b, n_b)]
     known = (moments[2] >= 2) & (moments[5] >= 2) & ((moments[1] > 0) | (moments[4] > 0))
-    found = np.full(known.shape, np.nan)
-    found[known] = stats.ttest_ind_from_stats(*(each[known] for each in moments), equal_var=False).pvalue
-    return found
+    p = np.full(known.shape, np.nan)
+    p[known] = stats.ttest_ind_from_stats(*(moment[known] for moment in moments), equal_var=False).pvalue
+    return p
 
 
 def paired_p(mean: ArrayLike, sd: ArrayLike, n: ArrayLike) -> np.ndarray:
-    """p-value of a mean difference of 0 (Student 1908), from the moments (ddof 1) of the differences of n pairs.
+    """Return the p-value of a mean difference of 0 in n pairs (Student 1908).
 
-    NaN with fewer than two pairs, and where all differences are equal.
+    mean, sd: moments of the differences (ddof 1). NaN with fewer than two pairs, and where all differences are equal.
     """
-    mean, sd, n = (np.asarray(each, dtype=float) for each in (mean, sd, n))
+    mean, sd, n = (np.asarray(moment, dtype=float) for moment in (mean, sd, n))
     n, sd = np.where(n >= 2, n, np.nan), np.where(sd > 0, sd, np.nan)
     return 2 * special.stdtr(n - 1, -np.abs(mean / sd * np.sqrt(n)))
 
@@ -57,8 +59,12 @@ def paired_p(mean: ArrayLike, sd: ArrayLike, n: ArrayLike) -> np.ndarray:
 # Randomisation ----------------------------------------------------------------------------------------------------
 
 
-class Randomised(NamedTuple):
-    """p: (pairs,); floor: the smallest p that data without ties could give; arrangements: how many were looked at."""
+class RandomisationTest(NamedTuple):
+    """Result of a randomisation test of several pairs of candidates.
+
+    p: (pairs,). floor: the smallest p that data without ties could give. arrangements: the number that was evaluated.
+    exact: True if these are all arrangements.
+    """
 
     p: np.ndarray
     floor: float
@@ -66,22 +72,23 @@ class Randomised(NamedTuple):
     exact: bool
 
 
-def sign_flip(differences: np.ndarray, rng: np.random.Generator, resamples: int) -> Randomised:
-    """Of a mean difference of 0, for differences symmetric about it (Fisher 1935, sect. 21).
+def sign_flip(differences: np.ndarray, rng: np.random.Generator, resamples: int) -> RandomisationTest:
+    """Test a mean difference of 0, for differences that are symmetric about it (Fisher 1935, sect. 21).
 
-    differences: (pairs of candidates, n). All 2**n signs where they are few enough, else ``resamples`` random ones.
+    differences: (pairs of candidates, n). Evaluates all 2**n signs if they can be enumerated, and ``resamples`` random
+    ones otherwise.
     """
     n = differences.shape[1]
     exact = 2**n <= ENUMERABLE
     signs = _all_signs(n) if exact else rng.choice([-1.0, 1.0], size=(resamples, n))
-    return _randomised(signs, differences, exact)
+    return _randomisation_test(signs, differences, exact)
 
 
-def permutation(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, resamples: int) -> Randomised:
-    """Of a and b having the same distribution (Pitman 1937).
+def permutation(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, resamples: int) -> RandomisationTest:
+    """Test that a and b have the same distribution (Pitman 1937).
 
-    a: (pairs of candidates, n); b: (pairs, n_b). All ways to deal out the labels where they are few enough, else
-    ``resamples`` random ones, the same for all pairs.
+    a: (pairs of candidates, n); b: (pairs, n_b). Evaluates all assignments of the labels if they can be enumerated, and
+    ``resamples`` random ones otherwise, the same for all pairs.
     """
     n, n_b = a.shape[1], b.shape[1]
     exact = comb(n + n_b, n) <= ENUMERABLE
@@ -91,10 +98,10 @@ def permutation(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, resample
         labels = rng.permuted(np.tile(np.repeat([1.0, 0.0], [n, n_b]), (resamples, 1)), axis=1)
     pooled = np.concatenate([a, b], axis=1)
     centred = pooled - pooled.mean(axis=1, keepdims=True)
-    # Equal values must not differ by the rounding of their mean.
+    # Equal values must not differ by the rounding error of their mean.
     centred[np.abs(centred) <= 1e-12 * np.abs(pooled)] = 0
-    # The sum of a's values orders the arrangements as the difference of means does.
-    return _randomised(labels, centred, exact, observed=np.arange(n + n_b) < n)
+    # The sum of a's values orders the arrangements in the same way as the difference of means.
+    return _randomisation_test(labels, centred, exact, observed=np.arange(n + n_b) < n)
 
 
 @lru_cache(maxsize=8)
@@ -109,37 +116,45 @@ def _all_labels(n: int, n_b: int) -> np.ndarray:
     return labels
 
 
-def _randomised(weights: np.ndarray, values: np.ndarray, exact: bool, observed: ArrayLike = True) -> Randomised:
-    """weights: (arrangements, n) for the sum of values (pairs, n); observed: the weights of the data as they came."""
+def _randomisation_test(
+    weights: np.ndarray, values: np.ndarray, exact: bool, observed: ArrayLike = True
+) -> RandomisationTest:
+    """Test each row of values against the weighted sums that the arrangements give.
+
+    weights: (arrangements, n); values: (pairs, n); observed: the weights of the data as observed.
+    """
     count = len(weights)
-    step = max(1, _BLOCK // count)
-    blocks = [values[at : at + step] for at in range(0, len(values), step)]
-    tails = [_smaller_tail(weights, block, observed) for block in blocks]
+    step = max(1, _CHUNK // count)
+    chunks = [values[start : start + step] for start in range(0, len(values), step)]
+    tails = [_smaller_tail(weights, chunk, observed) for chunk in chunks]
     tail = np.concatenate(tails) if tails else np.empty(0)
     share = tail / count if exact else resampling.p_value(tail, count)
     floor = 2 / count if exact else 2 / (count + 1)
-    return Randomised(np.minimum(1, 2 * share), min(1.0, floor), count, exact)
+    return RandomisationTest(np.minimum(1, 2 * share), min(1.0, floor), count, exact)
 
 
 def _smaller_tail(weights: np.ndarray, values: np.ndarray, observed: ArrayLike) -> np.ndarray:
     sums = weights @ values.T
-    seen = np.where(observed, values, 0).sum(axis=1)
-    # Equal sums of other addends differ in their last bits, and must count as equal.
+    observed_sum = np.where(observed, values, 0).sum(axis=1)
+    # Sums of different terms that are equal differ in their last bits, and must count as equal.
     slack = 1e-9 * np.abs(values).sum(axis=1)
-    return np.minimum((sums <= seen + slack).sum(axis=0), (sums >= seen - slack).sum(axis=0))
+    return np.minimum((sums <= observed_sum + slack).sum(axis=0), (sums >= observed_sum - slack).sum(axis=0))
 
 
 def mcnemar_p(repaired: ArrayLike, broken: ArrayLike) -> np.ndarray:
-    """Exact McNemar test of one run before and after: of the changed examples, half for the better (McNemar 1947).
+    """Return the p-value of the exact McNemar test of one run before and after fine-tuning (McNemar 1947).
 
-    1 where nothing changed.
+    Tests that half of the changed examples changed for the better. 1 where nothing changed.
     """
     repaired, broken = np.asarray(repaired, dtype=float), np.asarray(broken, dtype=float)
     return np.minimum(1, 2 * special.bdtr(np.minimum(repaired, broken), (repaired + broken).astype(int), 0.5))
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """Step-down adjusted p-values of one family (Holm 1979); a NaN stays one and is none of the family's tests."""
+    """Adjust the p-values of one family by Holm's step-down method (1979).
+
+    A NaN stays NaN and does not count as a test of the family.
+    """
     p = np.asarray(p, dtype=float)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known], kind="stable")]
@@ -152,67 +167,71 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 
 def superiority(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """P(A > B) + P(A = B) / 2 over all pairs of runs, the Mann-Whitney U / (n n_b); and the share of ties.
+    """Return P(A > B) + P(A = B) / 2 over all pairs of runs, and the share of ties.
 
-    a: (pairs of candidates, n); b: (pairs, n_b).
+    a: (pairs of candidates, n); b: (pairs, n_b). The first is the Mann-Whitney U / (n n_b).
     """
     count = a.shape[1] * b.shape[1]
-    step = max(1, _BLOCK // count)
+    step = max(1, _CHUNK // count)
     greater, equal = np.empty(len(a)), np.empty(len(a))
-    for at in range(0, len(a), step):
-        own, other = a[at : at + step, :, None], b[at : at + step, None, :]
-        greater[at : at + step] = (own > other).reshape(-1, count).sum(axis=1)
-        equal[at : at + step] = (own == other).reshape(-1, count).sum(axis=1)
+    for start in range(0, len(a), step):
+        rows = slice(start, start + step)
+        runs, other_runs = a[rows, :, None], b[rows, None, :]
+        greater[rows] = (runs > other_runs).reshape(-1, count).sum(axis=1)
+        equal[rows] = (runs == other_runs).reshape(-1, count).sum(axis=1)
     return (greater + equal / 2) / count, equal / count
 
 
 def superiority_interval(share: ArrayLike, n: ArrayLike, n_b: ArrayLike, level: float) -> Interval:
-    """Interval of P(A > B) from unpaired runs, which works at complete separation (Newcombe 2006, part 2, method 5).
+    """Return the interval of P(A > B) from unpaired runs (Newcombe 2006, part 2, method 5).
 
-    All values t with |share - t| <= z * SD(t), the SD being Hanley & McNeil's with both sample sizes replaced by their
-    mean.
+    It is also valid where the runs separate completely. It holds all values t with |share - t| <= z * SD(t), where the
+    SD is that of Hanley & McNeil with both sample sizes replaced by their mean.
     """
-    share, n, n_b = np.broadcast_arrays(*(np.asarray(each, dtype=float) for each in (share, n, n_b)))
+    share, n, n_b = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (share, n, n_b)))
     z = special.ndtri(0.5 + level / 2)
 
-    def within(t):
+    def within(t: np.ndarray) -> np.ndarray:
         size = (n + n_b) / 2 - 1
         variance = t * (1 - t) * (1 + size * (1 - t) / (2 - t) + size * t / (1 + t)) / (n * n_b)
         return np.square(share - t) <= z**2 * variance
 
-    return tuple(_boundary(within, share, np.full(share.shape, end)) for end in (0.0, 1.0))
+    low, high = (_boundary(within, share, np.full(share.shape, end)) for end in (0.0, 1.0))
+    return low, high
 
 
 def share_interval(share: ArrayLike, n: ArrayLike, level: float) -> Interval:
-    """Exact interval of a proportion of n pairs (Clopper & Pearson 1934): it excludes 1/2 where the sign test does.
+    """Return the exact interval of a proportion of n pairs (Clopper & Pearson 1934).
 
-    A score interval is narrower, and calls 5 of 5 significant at 5 % where the exact test has p = 1/16.
+    It excludes 1/2 exactly where the sign test rejects. A score interval is narrower, and would call 5 of 5 significant
+    at 5 %, where the exact test has p = 1/16.
     """
-    share, n = (np.asarray(each, dtype=float) for each in (share, n))
+    share, n = (np.asarray(value, dtype=float) for value in (share, n))
     tail, hits = (1 - level) / 2, np.asarray(share * n)
-    # A parameter of 0, where the end is known, would be refused.
+    # betaincinv refuses a parameter of 0; there the end of the interval is known.
     low = special.betaincinv(np.maximum(hits, 1e-9), n - hits + 1, tail)
     high = special.betaincinv(hits + 1, np.maximum(n - hits, 1e-9), 1 - tail)
     return np.where(hits > 0, low, 0.0), np.where(hits < n, high, 1.0)
 
 
-def _boundary(within, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    # Bisection to the last bit; an end of 0 or 1 that lies within stays the limit.
+def _boundary(within: Callable[[np.ndarray], np.ndarray], inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    # Bisect to the last bit; an end of 0 or 1 that is itself within remains the limit.
     for _ in range(60):
         middle = (inside + outside) / 2
-        held = within(middle)
-        inside, outside = np.where(held, middle, inside), np.where(held, outside, middle)
+        is_within = within(middle)
+        inside, outside = np.where(is_within, middle, inside), np.where(is_within, outside, middle)
     return outside
 
 
 def verdicts(low: ArrayLike, high: ArrayLike, gamma: float) -> np.ndarray:
-    """What an interval of P(A > B) supports, whichever of the two is the better (Bouthillier et al. 2021).
+    """Return the verdicts that intervals of P(A > B) support, in either direction (Bouthillier et al. 2021).
 
-    Significant if it excludes 1/2; meaningful if it reaches beyond gamma (or, for B, below 1 - gamma).
+    A difference is significant if the interval excludes 1/2, and meaningful if the interval extends beyond gamma (or,
+    in favour of B, below 1 - gamma).
     """
     low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
-    far = np.where(low > 0.5, high, 1 - low)
-    cases = [np.isnan(low) | np.isnan(high), (low <= 0.5) & (high >= 0.5), far <= gamma]
+    extreme = np.where(low > 0.5, high, 1 - low)
+    cases = [np.isnan(low) | np.isnan(high), (low <= 0.5) & (high >= 0.5), extreme <= gamma]
     return np.select(cases, [NOT_ESTIMABLE, NOT_SIGNIFICANT, NOT_MEANINGFUL], MEANINGFUL)
 
 
@@ -220,7 +239,7 @@ def verdicts(low: ArrayLike, high: ArrayLike, gamma: float) -> np.ndarray:
 
 
 class Friedman(NamedTuple):
-    """Statistics of the ranks of candidates over tasks; f and p are of the tie-corrected chi-square."""
+    """Statistics of the ranks of candidates over tasks; f and p belong to the tie-corrected chi-square."""
 
     chi2: float
     chi2_ties: float
@@ -229,11 +248,11 @@ class Friedman(NamedTuple):
 
 
 def friedman(ranks: np.ndarray) -> Friedman:
-    """Of all candidates being equal: ranks (tasks, candidates), 1 is best, ties have their average.
+    """Test that all candidates are equal. ranks: (tasks, candidates), 1 is best, ties have their average.
 
-    chi2 as Demsar (2006, sect. 3.2.2) writes it, without regard to ties; chi2_ties corrected for them (Conover 1999,
-    sect. 5.8); f and p of Iman & Davenport (1980). NaN where all values of every task are tied. Where all tasks rank
-    alike, f has no bound and p is the exact probability of that.
+    chi2 is the statistic of Demsar (2006, sect. 3.2.2), which ignores ties; chi2_ties is corrected for ties (Conover
+    1999, sect. 5.8); f and p follow Iman & Davenport (1980). NaN where all values of every task are tied. If all tasks
+    give the same ranking, f is unbounded and p is the exact probability of that.
     """
     tasks, candidates = ranks.shape
     squares = np.square(ranks.mean(axis=0) - (candidates + 1) / 2).sum()
@@ -243,52 +262,53 @@ def friedman(ranks: np.ndarray) -> Friedman:
         return Friedman(chi2, np.nan, np.nan, np.nan)
     corrected = (candidates - 1) * tasks**2 * squares / spread
     if (ranks == ranks[0]).all():
-        return Friedman(chi2, corrected, np.nan, np.exp((1 - tasks) * _log_orders(ranks[0])))
+        return Friedman(chi2, corrected, np.nan, float(np.exp((1 - tasks) * _log_orders(ranks[0]))))
     f = iman_davenport(corrected, tasks, candidates)
-    return Friedman(chi2, corrected, f, stats.f.sf(f, candidates - 1, (candidates - 1) * (tasks - 1)))
+    return Friedman(chi2, corrected, f, float(stats.f.sf(f, candidates - 1, (candidates - 1) * (tasks - 1))))
 
 
 def friedman_permutation(ranks: np.ndarray, rng: np.random.Generator, resamples: int) -> tuple[float, float]:
-    """Monte-Carlo p-value of Friedman's statistic, ranks shuffled within every task, and the least it could be.
+    """Return the Monte-Carlo p-value of Friedman's statistic, and the smallest possible one.
 
-    It holds for any number of tasks: with two tasks and six candidates F's p is ten times too small. The floor is
-    that of ranks without ties, which is 1/k! for two tasks, however many resamples.
+    Ranks are shuffled within every task. The test is valid for any number of tasks: with two tasks and six candidates
+    the p of F is ten times too small. The smallest possible value is that of ranks without ties, which is 1/k! for two
+    tasks, however many resamples there are.
     """
     tasks, candidates = ranks.shape
     shuffled = np.zeros((resamples, candidates))
     for row in ranks:
         shuffled += rng.permuted(np.tile(row, (resamples, 1)), axis=1)
-    # Ties within tasks stay as they are, so that the sum of squares orders as chi2_ties does.
-    seen = np.square(ranks.sum(axis=0)).sum()
-    extreme = (np.square(shuffled).sum(axis=1) >= seen * (1 - 1e-9)).sum()
+    # Ties within tasks are the same in all shuffles, so the sum of squares orders them as chi2_ties does.
+    observed = np.square(ranks.sum(axis=0)).sum()
+    extreme = (np.square(shuffled).sum(axis=1) >= observed * (1 - 1e-9)).sum()
     floor = max(1 / (resamples + 1), float(np.exp((1 - tasks) * special.gammaln(candidates + 1))))
     return float(resampling.p_value(extreme, resamples)), floor
 
 
 def iman_davenport(chi2: float, tasks: int, candidates: int) -> float:
-    """F with (k - 1) and (k - 1)(N - 1) degrees of freedom from Friedman's chi-square (Iman & Davenport 1980)."""
+    """Convert Friedman's chi-square to F with k - 1 and (k - 1)(N - 1) degrees of freedom."""
     return (tasks - 1) * chi2 / (tasks * (candidates - 1) - chi2)
 
 
 def _log_orders(ranks: np.ndarray) -> float:
-    """Logarithm of the number of orders in which one task's ranks could have come."""
+    """Return the logarithm of the number of distinct orders of one task's ranks."""
     ties = np.unique(ranks, return_counts=True)[1]
     return special.gammaln(len(ranks) + 1) - special.gammaln(ties + 1).sum()
 
 
 def nemenyi_cd(candidates: int, tasks: int, level: float) -> float:
-    """How far average ranks must lie apart to differ, any two of them (Nemenyi 1963; Demsar 2006, sect. 3.2.2)."""
+    """Return the critical difference of two average ranks (Nemenyi 1963; Demsar 2006, sect. 3.2.2)."""
     q = stats.studentized_range.ppf(level, candidates, np.inf) / np.sqrt(2)
     return q * np.sqrt(candidates * (candidates + 1) / (6 * tasks))
 
 
-def alike(ranks: ArrayLike, cd: float) -> list[tuple[int, int]]:
-    """First and last position of every largest set of average ranks, in ascending order, that lie less than cd apart.
+def not_different(ranks: ArrayLike, cd: float) -> list[tuple[int, int]]:
+    """Return the largest sets of average ranks that differ by less than cd, as (first, last) positions.
 
-    Sets of one are left out.
+    ranks: in ascending order. Sets of one are left out.
     """
     ranks = np.asarray(ranks, dtype=float)
-    # Rounding must not make a difference of exactly cd a smaller one.
+    # Rounding must not turn a difference of exactly cd into a smaller one.
     lasts = np.searchsorted(ranks, ranks + cd - 1e-9, side="left") - 1
-    found = [(first, int(last)) for first, last in enumerate(lasts) if last > first]
-    return [(first, last) for at, (first, last) in enumerate(found) if at == 0 or last > found[at - 1][1]]
+    sets = [(first, int(last)) for first, last in enumerate(lasts) if last > first]
+    return [(first, last) for i, (first, last) in enumerate(sets) if i == 0 or last > sets[i - 1][1]]

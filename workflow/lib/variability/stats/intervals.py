@@ -1,9 +1,9 @@
 """Confidence and prediction intervals of a few runs, from their mean, SD (ddof 1) and number.
 
-Every function broadcasts over arrays and returns (low, high). Both ends are NaN with fewer than two runs, from which
-nothing can be said about spread, and where an input is NaN. With an SD of exactly 0 an interval shrinks to a point:
-the formula's answer, true of deterministic runs and of nothing else. Bounded metrics are not clipped: an end above 1
-says that the normal model is strained.
+Every function broadcasts over arrays and returns (low, high). Both ends are NaN with fewer than two runs, which say
+nothing about spread, and where an input is NaN. With an SD of exactly 0 an interval shrinks to a point, which is
+correct only for deterministic runs. Bounded metrics are not clipped: an end above 1 shows that the normal model does
+not fit well.
 """
 
 import numpy as np
@@ -14,19 +14,25 @@ Interval = tuple[np.ndarray, np.ndarray]
 
 
 def t_interval(mean: ArrayLike, sd: ArrayLike, n: ArrayLike, level: float) -> Interval:
-    """Student's t confidence interval of the mean: mean +- t(n-1) * sd / sqrt(n) (Student 1908)."""
+    """Return Student's t confidence interval of the mean: mean +- t(n-1) * sd / sqrt(n) (Student 1908)."""
     n = _at_least_two(n)
     return _around(mean, special.stdtrit(n - 1, _upper(level)) * sd / np.sqrt(n))
 
 
 def prediction_interval(mean: ArrayLike, sd: ArrayLike, n: ArrayLike, level: float) -> Interval:
-    """Interval that holds the next run's value: mean +- t(n-1) * sd * sqrt(1 + 1/n) (Hahn & Meeker 1991, sect. 4.7)."""
+    """Return the t prediction interval of the next run's value (Hahn & Meeker 1991, sect. 4.7).
+
+    mean +- t(n-1) * sd * sqrt(1 + 1/n).
+    """
     n = _at_least_two(n)
     return _around(mean, special.stdtrit(n - 1, _upper(level)) * sd * np.sqrt(1 + 1 / n))
 
 
 def sd_interval(sd: ArrayLike, n: ArrayLike, level: float) -> Interval:
-    """Chi-square confidence interval of the SD: sd * sqrt((n-1) / chi2(n-1)); leans on normality (Cochran 1934)."""
+    """Return the chi-square confidence interval of the SD: sd * sqrt((n-1) / chi2(n-1)) (Cochran 1934).
+
+    It depends on normality.
+    """
     n = _at_least_two(n)
     sd = np.asarray(sd, dtype=float)
     low, high = (np.sqrt((n - 1) / special.chdtri(n - 1, tail)) for tail in (1 - _upper(level), _upper(level)))
@@ -36,18 +42,21 @@ def sd_interval(sd: ArrayLike, n: ArrayLike, level: float) -> Interval:
 def welch_interval(
     mean: ArrayLike, sd: ArrayLike, n: ArrayLike, mean_b: ArrayLike, sd_b: ArrayLike, n_b: ArrayLike, level: float
 ) -> Interval:
-    """Confidence interval of mean - mean_b of unpaired runs with unequal variances (Welch 1947)."""
+    """Return the confidence interval of mean - mean_b of unpaired runs with unequal variances (Welch 1947)."""
     n, n_b = _at_least_two(n), _at_least_two(n_b)
-    own, other = np.square(sd) / n, np.square(sd_b) / n_b
+    variance, variance_b = np.square(sd) / n, np.square(sd_b) / n_b
     with np.errstate(invalid="ignore"):
-        freedom = np.square(own + other) / (np.square(own) / (n - 1) + np.square(other) / (n_b - 1))
-    # Without any spread the degrees of freedom are 0/0, and whatever they are the half-width is 0.
-    freedom = np.where(own + other == 0, n + n_b - 2, freedom)
-    return _around(np.subtract(mean, mean_b), special.stdtrit(freedom, _upper(level)) * np.sqrt(own + other))
+        freedom = np.square(variance + variance_b) / (np.square(variance) / (n - 1) + np.square(variance_b) / (n_b - 1))
+    # Without any spread the degrees of freedom are 0/0, but the half-width is 0 whatever they are.
+    freedom = np.where(variance + variance_b == 0, n + n_b - 2, freedom)
+    return _around(np.subtract(mean, mean_b), special.stdtrit(freedom, _upper(level)) * np.sqrt(variance + variance_b))
 
 
 def wilson_interval(successes: ArrayLike, n: ArrayLike, level: float) -> Interval:
-    """Score interval of a proportion (Wilson 1927, eq. 4); NaN for n = 0. n counts examples, not runs."""
+    """Return the score interval of a proportion (Wilson 1927, eq. 4); NaN for n = 0.
+
+    n counts examples, not runs.
+    """
     n = np.asarray(n, dtype=float)
     n = np.where(n > 0, n, np.nan)
     z = special.ndtri(_upper(level))
@@ -59,7 +68,7 @@ def wilson_interval(successes: ArrayLike, n: ArrayLike, level: float) -> Interva
 
 def _upper(level: float) -> float:
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, not {level}")
+        raise ValueError(f"level must be between 0 and 1, not {level}")
     return 0.5 + level / 2
 
 

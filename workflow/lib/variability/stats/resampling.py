@@ -1,4 +1,4 @@
-"""Resampling with explicit generators: bootstrap weights, percentile intervals, Monte-Carlo p-values."""
+"""Bootstrap weights, percentile intervals and Monte-Carlo p-values, with explicit random generators."""
 
 import hashlib
 
@@ -7,9 +7,10 @@ from numpy.typing import ArrayLike
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """Return the generator of the resampling that the names describe, which no other resampling shifts.
+    """Return the random generator of one resampling, independent of all generators with other names.
 
-    seed: that of the analyses. It is not a run's seed, and these generators share no state with those of ``seeding``.
+    seed: the seed of the analyses. It is not a run's seed, and these generators share no state with those of
+    ``seeding``.
     """
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     key = np.frombuffer(digest[:16], dtype=">u4").astype(int).tolist()
@@ -17,23 +18,24 @@ def generator(seed: int, *names: str) -> np.random.Generator:
 
 
 def bootstrap_counts(rng: np.random.Generator, n: int, resamples: int) -> np.ndarray:
-    """(resamples, n): how often each of n units is drawn in a bootstrap sample of size n (Efron 1979)."""
+    """Return (resamples, n) counts of each of n units in bootstrap samples of size n (Efron 1979)."""
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
 def percentile_interval(replicates: ArrayLike, level: float, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """The central interval of bootstrap replicates along an axis, NaN where one of them is NaN (Efron 1981).
+    """Return the central interval of bootstrap replicates along an axis (Efron 1981).
 
-    It covers too little with few units (75 % of a nominal 95 % at 3, 84 % at 5): not a default for few seeds.
+    NaN where a replicate is NaN. The coverage is too low with few units (75 % of a nominal 95 % at 3, 84 % at 5): do
+    not use it as the default for few seeds.
     """
     tail = (1 - level) / 2
-    low, high = np.quantile(replicates, [tail, 1 - tail], axis=axis)
+    low, high = np.quantile(np.asarray(replicates), [tail, 1 - tail], axis=axis)
     return low, high
 
 
 def p_value(exceeding: ArrayLike, resamples: int) -> np.ndarray:
-    """Monte-Carlo p-value (b + 1) / (B + 1), never 0 (Davison & Hinkley 1997, eq. 4.11).
+    """Return the Monte-Carlo p-value (b + 1) / (B + 1), never 0 (Davison & Hinkley 1997, eq. 4.11).
 
-    exceeding: number of replicates at least as extreme as what was observed.
+    exceeding: number of replicates that are at least as extreme as the observed value.
     """
     return (np.asarray(exceeding) + 1) / (resamples + 1)

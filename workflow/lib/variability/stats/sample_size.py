@@ -1,7 +1,7 @@
-"""How many runs are needed: for an interval of a given width, for a given power, for P(A > B).
+"""Numbers of runs needed for an interval of a given width, for a given power, or for P(A > B).
 
-Every function broadcasts over arrays. Numbers of runs are per model, at least two and at most ``MOST``, which stands
-for "this many or more"; they are NaN where an input is.
+Every function broadcasts over arrays. Numbers of runs are per model, at least two and at most ``MOST``, which means
+"this many or more"; they are NaN where an input is.
 """
 
 from collections.abc import Callable
@@ -12,17 +12,18 @@ from scipy import special
 
 from variability.stats import intervals
 
-#: Where the search ends: beyond it, the question is not one of seeds.
+#: Upper limit of the search: beyond it, more seeds do not help.
 MOST = 10_000
-# A difference of this many standard errors is seen for certain.
+# A difference of this many standard errors is detected with certainty.
 _CERTAIN = 1e4
 
 
 def sd_upper(sd: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
-    """One-sided upper chi-square confidence limit of an SD (ddof 1) from n runs: sd * sqrt((n-1) / chi2(n-1, 1-level)).
+    """Return the one-sided upper chi-square confidence limit of an SD (ddof 1) from n runs.
 
-    A sample size planned from it reaches what was planned in at least ``level`` of all pilots; one planned from the
-    SD itself, in about half of them (Browne 1995, Statistics in Medicine 14). NaN for fewer than two runs.
+    sd * sqrt((n-1) / chi2(n-1, 1-level)). A sample size planned from it is large enough in at least ``level`` of all
+    pilots; one planned from the SD itself, in about half of them (Browne 1995, Statistics in Medicine 14). NaN for
+    fewer than two runs.
     """
     n = np.asarray(n, dtype=float)
     n = np.where(n >= 2, n, np.nan)
@@ -30,27 +31,32 @@ def sd_upper(sd: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
 
 
 def power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
-    """Power of the two-sided Welch test at alpha = 1 - level to see a true difference of two means of n runs each.
+    """Return the power of the two-sided Welch test at alpha = 1 - level for two means of n runs each.
 
-    From the noncentral t distribution, with Welch's degrees of freedom at the true SDs: exact for normal values with
-    equal SDs, where it is the two-sample t test with 2n - 2, and an approximation else. Without any spread, a
-    difference is always seen.
+    difference: the true difference of the means. From the noncentral t distribution, with Welch's degrees of freedom at
+    the true SDs: exact for normal values with equal SDs (the two-sample t test with 2n - 2), an approximation
+    otherwise. Without any spread, a difference is always detected.
     """
     sd, sd_other, n = (np.asarray(value, dtype=float) for value in (sd, sd_other, n))
     both = np.hypot(sd, sd_other)
     scale = np.where(both > 0, both, 1)
     shares = np.where(both > 0, (sd / scale) ** 4 + (sd_other / scale) ** 4, 0.5)
-    return _seen(difference, both, n, (n - 1) / shares, level)
+    return _t_test_power(difference, both, n, (n - 1) / shares, level)
 
 
 def paired_power(difference: ArrayLike, sd: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
-    """Power of the two-sided paired t test of n pairs, whose differences have this SD; else as ``power``."""
+    """Return the power of the two-sided paired t test of n pairs whose differences have this SD.
+
+    Otherwise like ``power``.
+    """
     n = np.asarray(n, dtype=float)
-    return _seen(difference, np.asarray(sd, dtype=float), n, n - 1, level)
+    return _t_test_power(difference, np.asarray(sd, dtype=float), n, n - 1, level)
 
 
-def _seen(difference: ArrayLike, sd: np.ndarray, n: np.ndarray, freedom: np.ndarray, level: float) -> np.ndarray:
-    """Power of a two-sided t test of a difference whose standard error is sd / sqrt(n)."""
+def _t_test_power(
+    difference: ArrayLike, sd: np.ndarray, n: np.ndarray, freedom: np.ndarray, level: float
+) -> np.ndarray:
+    """Return the power of a two-sided t test of a difference with standard error sd / sqrt(n)."""
     distance = np.abs(difference)
     with np.errstate(over="ignore"):
         shift = np.where(sd > 0, distance / np.where(sd > 0, sd, 1) * np.sqrt(n), np.where(distance > 0, _CERTAIN, 0))
@@ -61,46 +67,56 @@ def _seen(difference: ArrayLike, sd: np.ndarray, n: np.ndarray, freedom: np.ndar
 
 
 def for_half_width(sd: ArrayLike, half_width: ArrayLike, level: float) -> np.ndarray:
-    """Runs after which the t interval of the mean reaches no farther than ``half_width`` to either side."""
+    """Return the runs after which the t interval of the mean has at most this half-width."""
     sd, half_width = np.broadcast_arrays(np.asarray(sd, dtype=float), np.asarray(half_width, dtype=float))
     known = ~np.isnan(sd) & ~np.isnan(half_width)
     return _smallest(lambda n: intervals.t_interval(0.0, sd, n, level)[1] <= half_width, known)
 
 
 def for_power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: float) -> np.ndarray:
-    """Runs of either model that give the two-sided Welch test the power ``goal`` to see the difference."""
-    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd, sd_other)))
-    known = ~np.isnan(sum(arrays))
-    return _smallest(lambda n: power(*arrays, n, level) >= goal, known)
+    """Return the runs per model that give the two-sided Welch test the power ``goal`` for a difference."""
+    arrays = (np.asarray(value, dtype=float) for value in (difference, sd, sd_other))
+    difference, sd, sd_other = np.broadcast_arrays(*arrays)
+    known = ~np.isnan(difference + sd + sd_other)
+    return _smallest(lambda n: power(difference, sd, sd_other, n, level) >= goal, known)
 
 
 def for_paired_power(difference: ArrayLike, sd: ArrayLike, goal: float, level: float) -> np.ndarray:
-    """Pairs of runs that give the two-sided paired t test the power ``goal``; sd: of their differences."""
-    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd)))
-    return _smallest(lambda n: paired_power(*arrays, n, level) >= goal, ~np.isnan(sum(arrays)))
+    """Return the pairs of runs that give the two-sided paired t test the power ``goal``.
+
+    sd: the SD of the differences.
+    """
+    difference, sd = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd)))
+    return _smallest(lambda n: paired_power(difference, sd, n, level) >= goal, ~np.isnan(difference + sd))
 
 
 def for_probability_of_better(gamma: float, alpha: float, beta: float) -> int:
-    """Runs of either model for a one-sided test that P(A > B) exceeds 1/2, if in truth it is gamma.
+    """Return the runs per model for a one-sided test of P(A > B) > 1/2, if the truth is gamma.
 
     Noether 1987 (JASA 82), Wilcoxon-Mann-Whitney with equal numbers: (z(1-alpha) + z(1-beta))^2 / (6 (gamma - 1/2)^2);
-    29 at gamma = 0.75 and alpha = beta = 0.05, as Bouthillier et al. 2021 recommend. Whatever the SD is.
+    29 at gamma = 0.75 and alpha = beta = 0.05, as Bouthillier et al. 2021 recommend. Independent of the SD.
     """
     if not 0.5 < gamma <= 1:
-        raise ValueError(f"gamma must lie above 0.5 and at most at 1, not {gamma}")
+        raise ValueError(f"gamma must be above 0.5 and at most 1, not {gamma}")
     z = special.ndtri(1 - alpha) + special.ndtri(1 - beta)
     return int(min(MOST, max(2, np.ceil(z**2 / (6 * (gamma - 0.5) ** 2)))))
 
 
 def _noncentral_t(t: np.ndarray, freedom: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Its distribution function. SciPy has NaN for some tails below 1e-9, which are 0 here."""
+    """Return the distribution function of the noncentral t, with 0 for tails that SciPy returns as NaN.
+
+    SciPy has NaN for some tails below 1e-9.
+    """
     below = special.nctdtr(freedom, shift, t)
     known = ~(np.isnan(t) | np.isnan(freedom) | np.isnan(shift))
     return np.where(known & np.isnan(below), 0.0, below)
 
 
 def _smallest(enough: Callable[[np.ndarray], np.ndarray], known: np.ndarray) -> np.ndarray:
-    """The least n from 2 to MOST that is enough, element by element, by bisection: more is always enough, too."""
+    """Return the smallest n from 2 to MOST that is enough, element by element, by bisection.
+
+    Every larger number must be enough, too.
+    """
     low, high = np.full(known.shape, 1.0), np.full(known.shape, float(MOST))
     while (high - low > 1).any():
         middle = np.floor((low + high) / 2)

@@ -114,13 +114,13 @@ class Robust(Analysis):
 
         known = [candidate for candidate in candidates if candidate["pool"]]
         fair = [pair for pair in pairs if all(each["pool"] for each in pair)]
-        stood = [robust_aggregates.standing(one["pool"], other["pool"]) for one, other in fair]
+        stood = [robust_aggregates.insertion_points(one["pool"], other["pool"]) for one, other in fair]
         whole, compared = {each["name"]: [] for each in known}, {_names(pair): [] for pair in fair}
         for weights in _draws(known, self.option("resamples")):
             for each in known:
                 whole[each["name"]].append(_numbers(each["pool"], weights[each["name"]], thresholds))
             firsts = {one["name"]: one["pool"] for one, _ in fair}
-            heaped = {name: robust_aggregates.cumulated_by_task(pool, weights[name]) for name, pool in firsts.items()}
+            heaped = {name: robust_aggregates.cumulative_by_task(pool, weights[name]) for name, pool in firsts.items()}
             for (one, other), places in zip(fair, stood, strict=True):
                 of_other = other["pool"], weights[other["name"]]
                 found = robust_aggregates.improvement(one["pool"], heaped[one["name"]], *of_other, places)
@@ -223,7 +223,7 @@ def _candidate(key, runs):
         "name": key,
         "pool": pool,
         "iqm": pool
-        and robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulated(robust_aggregates.observed(pool)))[
+        and robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulative(robust_aggregates.observed(pool)))[
             0
         ],
         "crossed": pool is not None and len(valid) == len(tasks) * len(seeds) and len(seeds) >= 3,
@@ -264,7 +264,7 @@ def _draws(candidates, resamples):
 def _numbers(pool, weights, thresholds):
     from variability.stats import robust_aggregates
 
-    heaped, means = robust_aggregates.cumulated(weights), robust_aggregates.task_means(pool, weights)
+    heaped, means = robust_aggregates.cumulative(weights), robust_aggregates.task_means(pool, weights)
     aggregates = [robust_aggregates.interquartile_mean(pool, heaped), means.mean(axis=1), np.median(means, axis=1)]
     return np.column_stack([*aggregates, robust_aggregates.profile(pool, heaped, thresholds)])
 
@@ -276,7 +276,7 @@ def _jackknifed(pool, sign, level):
     whole, without = robust_aggregates.observed(pool), robust_aggregates.without_seeds(pool)
     ends = []
     for numbers in (
-        lambda weights: robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulated(weights)),
+        lambda weights: robust_aggregates.interquartile_mean(pool, robust_aggregates.cumulative(weights)),
         lambda weights: robust_aggregates.task_means(pool, weights).mean(axis=1),
     ):
         low, high = robust_aggregates.jackknife_interval(numbers(whole)[0], numbers(without), level)

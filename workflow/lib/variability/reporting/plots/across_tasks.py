@@ -96,7 +96,7 @@ def _lanes(drawn):
     from variability.stats import comparisons
 
     lanes = []
-    for first, last in comparisons.alike(drawn["average_rank"], drawn["cd"].iloc[0]):
+    for first, last in comparisons.not_different(drawn["average_rank"], drawn["cd"].iloc[0]):
         free = [lane for lane in lanes if lane[-1][1] < first]
         if free:
             free[0].append((first, last))

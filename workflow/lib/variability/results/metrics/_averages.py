@@ -12,12 +12,12 @@ def labels(name: str, title: str) -> dict[str, str]:
 
 def averaged(name: str, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> dict[str, float]:
     """The averages of a score over all ``classes`` of the task, absent ones included."""
-    found = confusion_scores.margins(y_true, y_pred, classes)
+    found = confusion_scores.class_counts(y_true, y_pred, classes)
     names = [f"{name}_{average}" for average in confusion_scores.AVERAGES]
-    return {metric: float(confusion_scores.value(metric, *found)) for metric in names}
+    return {metric: float(confusion_scores.score(metric, *found)) for metric in names}
 
 
 def each(name: str, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> dict[tuple[int, ...], float]:
     """The score of every class of the task; 0 where it would be 0/0."""
-    values = confusion_scores.each(name, *confusion_scores.margins(y_true, y_pred, classes))
+    values = confusion_scores.per_class(name, *confusion_scores.class_counts(y_true, y_pred, classes))
     return {(at,): float(value) for at, value in enumerate(values)}

@@ -15,5 +15,5 @@ class BalancedAccuracy(Metric):
     PERFECT = 1.0
 
     def compute(self, y_true, y_pred, probabilities):
-        found = confusion_scores.margins(y_true, y_pred, probabilities.shape[1])
-        return {"balanced_accuracy": float(confusion_scores.value("balanced_accuracy", *found))}
+        found = confusion_scores.class_counts(y_true, y_pred, probabilities.shape[1])
+        return {"balanced_accuracy": float(confusion_scores.score("balanced_accuracy", *found))}
