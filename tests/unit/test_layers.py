@@ -31,12 +31,10 @@ ALLOWED = {
 #: Imports that are still to be removed.
 KNOWN = {
     ("rules.inputs", "variability.reporting.primary_rows"),
-    ("variability.data.inputs", "variability.training.fit_loop"),
     ("variability.training.frameworks.counting", "variability.stages._blocks"),
     ("variability.training.frameworks.keras", "variability.stages._blocks"),
     ("variability.training.frameworks.pytorch", "variability.stages._blocks"),
     ("variability.config.prerequisites", "variability.config.study"),
-    ("variability.data.modalities", "variability.data.prepared_task"),
 }
 
 Graph = Mapping[str, Iterable[str]]

@@ -1,6 +1,6 @@
-from variability.job_log import journal
+from variability.job_log import log_job
 
-with journal(snakemake.log[0]):
+with log_job(snakemake.log[0]):
     import os
     from pathlib import Path
 

@@ -1,16 +1,16 @@
-"""Errors that are written for the person who has to mend them."""
+"""Errors whose messages address the user who can fix them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 
 class UserError(Exception):
-    """Something the user can mend. The message says what is wrong, where, and what to do."""
+    """An error that the user can fix. The message says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a config: the dotted ``key`` it stands under, and what is wrong and how to mend it."""
+    """One mistake in a config: its dotted ``key``, and a message that says what is wrong and how to fix it."""
 
     key: str
     message: str
@@ -20,7 +20,7 @@ class Problem:
 
 
 class ConfigError(UserError):
-    """A config that cannot be run. Carries every problem found, not only the first."""
+    """A config that cannot be run. Carries all its problems, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = list(problems)

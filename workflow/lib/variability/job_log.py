@@ -1,4 +1,4 @@
-"""What a job tells the person: everything to its log file, the lines that matter to the terminal, errors in words."""
+"""The log of a job: everything goes to its log file, and also to standard error, which Snakemake shows."""
 
 import logging
 import sys
@@ -13,25 +13,25 @@ LOGGER = "variability"
 
 
 @contextmanager
-def journal(path: str | Path) -> Iterator[None]:
-    """Logs to ``path`` and standard error while the block runs.
+def log_job(path: str | Path) -> Iterator[None]:
+    """Log to ``path`` and to standard error inside the block, and end the process if the block raises.
 
-    A UserError ends the process with its message alone: a traceback would bury what the user can mend. Any other
-    exception is a bug and leaves its traceback in both places.
+    A UserError ends the process with its message alone, because a traceback would hide the part that the user can fix.
+    Any other exception is a bug; its traceback is logged.
     """
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
-    warned = logging.getLogger("py.warnings")
+    warnings_logger = logging.getLogger("py.warnings")
     handlers = [logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler(sys.stderr)]
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         logger.addHandler(handler)
-        warned.addHandler(handler)
+        warnings_logger.addHandler(handler)
     logging.captureWarnings(True)
     try:
         yield
     except KeyboardInterrupt:
-        logger.error("interrupted; what is done is kept, the same command goes on from there")
+        logger.error("interrupted; finished work is kept, run the same command again to continue")
         sys.exit(130)
     except UserError as error:
         logger.error("error: %s", error)
@@ -43,5 +43,5 @@ def journal(path: str | Path) -> Iterator[None]:
         logging.captureWarnings(False)
         for handler in handlers:
             logger.removeHandler(handler)
-            warned.removeHandler(handler)
+            warnings_logger.removeHandler(handler)
             handler.close()

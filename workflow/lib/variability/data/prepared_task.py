@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from variability.advice import PREPARE_AGAIN
+from variability.advice import RERUN_PREPARE
 from variability.data import kinds, modalities, splits
 from variability.errors import UserError
 from variability.io.files import read_json, sha256
@@ -45,7 +45,7 @@ class PreparedTask:
         """
         for path in (Path(task_json), *(Path(task_json).parent / file for file in FILES.values())):
             if not path.is_file():
-                raise UserError(f"{path} is gone; {PREPARE_AGAIN}")
+                raise UserError(f"{path} is gone; {RERUN_PREPARE}")
         stored = read_json(task_json)
         return cls(
             path=Path(task_json),
@@ -125,7 +125,7 @@ class PreparedTask:
         for name, file in FILES.items():
             path = self.path.parent / file
             if not path.is_file() or sha256(path) != self.sha256[name]:
-                raise UserError(f"{path} is not the file that was prepared; {PREPARE_AGAIN}")
+                raise UserError(f"{path} is not the file that was prepared; {RERUN_PREPARE}")
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:

@@ -32,7 +32,7 @@ class Checksum:
         """Whether a file has this checksum."""
         return self.of(path).startswith(self.digits)
 
-    def mismatch(self, source: str, path: Path) -> UserError:
+    def mismatch_error(self, source: str, path: Path) -> UserError:
         """The error for a file, got from ``source`` and lying at ``path``, that does not have this checksum."""
         return UserError(
             f"{source} is not the file expected: its {self.algorithm} should be {self.digits} and is "

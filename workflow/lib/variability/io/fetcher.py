@@ -118,7 +118,7 @@ class Fetcher:
         if not source.is_file():
             raise UserError(f"cannot fetch {url}: there is no such file")
         if expected and not expected.matches(source):
-            raise expected.mismatch(url, source)
+            raise expected.mismatch_error(url, source)
         _copy(source, target)
 
     def _download(self, url: str, target: Path, expected: Checksum | None, name: str) -> None:
@@ -132,7 +132,7 @@ class Fetcher:
                     return
                 self._fill(url, handle, part, expected, name)
                 if expected and not expected.matches(part):
-                    error = expected.mismatch(url, part)
+                    error = expected.mismatch_error(url, part)
                     handle.truncate(0)
                     raise error
                 os.fsync(handle.fileno())

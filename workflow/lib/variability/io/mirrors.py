@@ -91,13 +91,13 @@ def get_file(path: str, mirrors: Sequence[Path], checksum: str | None = None) ->
     """
     if Path(path).is_file():
         if checksum and not (expected := Checksum.parse(checksum)).matches(Path(path)):
-            raise expected.mismatch(path, Path(path))
+            raise expected.mismatch_error(path, Path(path))
         return Path(path)
     index, name = Index(mirrors), Path(path).name
     if found := index.find(name, checksum):
         return found
     if others := index.named(name):
-        raise Checksum.parse(checksum).mismatch(" or ".join(map(str, others)), others[0])
+        raise Checksum.parse(checksum).mismatch_error(" or ".join(map(str, others)), others[0])
     raise UserError(missing_file(path, mirrors))
 
 

@@ -220,7 +220,7 @@ def load(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     it is not the one whose ``sha256`` the spec gives, cannot be read, or has no rows.
     """
     if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(path):
-        raise expected.mismatch(str(path), path)
+        raise expected.mismatch_error(str(path), path)
     quotes = spec.get("quotes")
     try:
         names = tabular.header(path, quotes)

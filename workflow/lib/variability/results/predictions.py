@@ -183,9 +183,9 @@ def _reading(path: Path, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {advice.again('predict')}") from error
+        raise UserError(f"{path} is gone; {advice.rerun('predict')}") from error
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.again('predict', path)}") from error
+        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('predict', path)}") from error
 
 
 def _rows(table: pa.Table, phase: str, split: str) -> pa.Table:

@@ -166,4 +166,4 @@ def _joined(facts: Mapping[str, Any]) -> str:
 def _refuse(rows: pd.DataFrame, why: str) -> None:
     if len(rows):
         run = "/".join(str(rows.iloc[0][key]) for key in KEYS)
-        raise UserError(f"run {run} {why}; {advice.again('finetune', 'its folder under finetune')}")
+        raise UserError(f"run {run} {why}; {advice.rerun('finetune', 'its folder under finetune')}")

@@ -108,9 +108,9 @@ def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {advice.again('finetune')}") from error
+        raise UserError(f"{path} is gone; {advice.rerun('finetune')}") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.again('finetune')}") from error
+        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('finetune')}") from error
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

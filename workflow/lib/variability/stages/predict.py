@@ -67,10 +67,10 @@ def predict(
         if _blocks.read_record(checkpoint.parent / "run.json").get(_blocks.DROPPED):
             raise UserError(
                 f"{checkpoint} was dropped, as the config's `checkpoints` asked, and has to be there to predict anew; "
-                f"{advice.again('finetune', checkpoint.parent)}, with checkpoints: all"
+                f"{advice.rerun('finetune', checkpoint.parent)}, with checkpoints: all"
             )
         if not _blocks.intact(checkpoint.parent, {checkpoint.name: fitted[seed]["sha256"]["checkpoint"]}):
-            raise UserError(f"{checkpoint} is gone or is not the file that finetune wrote; {advice.again('finetune')}")
+            raise UserError(f"{checkpoint} is gone or is not the file that finetune wrote; {advice.rerun('finetune')}")
         keys = {name: spec[name]["name"] for name in ("model", "task", "method")} | {"seed": seed}
         completed = fitted[seed]["status"] == "completed"
         table = _predict(prepared(place), keys, checkpoint if completed else None)

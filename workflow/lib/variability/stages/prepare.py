@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import registry
-from variability.advice import FETCH_AGAIN
+from variability.advice import RERUN_DOWNLOAD
 from variability.data import modalities, splits
 from variability.data.datasets import Examples
 from variability.data.prepared_task import FILES
@@ -67,7 +67,7 @@ def _require_downloaded(name: str, folder: Path) -> None:
     """Raises UserError naming the first file that ``download`` left and that is there no longer."""
     for file in read_json(folder.parent / "manifest.json")["files"]:
         if not (folder / file).is_file():
-            raise UserError(f"{name}: {folder / file} is gone; {FETCH_AGAIN}")
+            raise UserError(f"{name}: {folder / file} is gone; {RERUN_DOWNLOAD}")
 
 
 def _write_examples(path: Path, examples: Examples, rows: np.ndarray, kept: np.ndarray, labels: type) -> None:

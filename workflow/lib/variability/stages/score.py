@@ -102,13 +102,13 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {advice.again('predict')}") from error
+        raise UserError(f"{path} is gone; {advice.rerun('predict')}") from error
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read ({error}); {_again(path)}") from error
 
 
 def _again(path: Path) -> str:
-    return advice.again("predict", path)
+    return advice.rerun("predict", path)
 
 
 def values(

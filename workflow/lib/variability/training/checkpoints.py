@@ -39,7 +39,7 @@ def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], froz
     of another backbone than the network's.
     """
     trainable = list(trainable)
-    again = f"; {advice.again('finetune', Path(path).parent)}"
+    again = f"; {advice.rerun('finetune', Path(path).parent)}"
     try:
         tensors, header = _read(path)
     except (OSError, safetensors.SafetensorError) as error:

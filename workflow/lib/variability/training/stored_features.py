@@ -193,7 +193,7 @@ def opened(
     if not about["stored"]:
         return None
     if not file.is_file() or files.sha256(file) != about["sha256"]:
-        raise UserError(f"{file} is gone or is not the file that was stored; {advice.again('features')}")
+        raise UserError(f"{file} is gone or is not the file that was stored; {advice.rerun('features')}")
     # Copy on write: nothing writes, but a tensor of an array that cannot be written is warned of.
     array, said = np.load(file, mmap_mode="c", allow_pickle=False), about["activations"]
     tensor = torch.from_numpy(array).view(precision.DTYPES[said["form"]])

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.advice import FETCH_AGAIN
+from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
 from variability.errors import UserError
 from variability.io.files import read_json
@@ -53,7 +53,7 @@ class Clinc150(Dataset):
                 for text, intent in parts[scope + name]
             ]
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{folder / self._file} cannot be read ({error!r}); {FETCH_AGAIN}") from error
+            raise UserError(f"{folder / self._file} cannot be read ({error!r}); {RERUN_DOWNLOAD}") from error
         texts, intents, partition = zip(*rows, strict=True)
         names = sorted(set(intents))
         labels = np.searchsorted(names, intents)

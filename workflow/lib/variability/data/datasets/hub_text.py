@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from variability.advice import FETCH_AGAIN, suggest
+from variability.advice import RERUN_DOWNLOAD, suggest
 from variability.data.datasets import PARTITIONS, Dataset, Examples, _text_tables
 from variability.errors import Problem, UserError
 from variability.io import model_hub
@@ -83,7 +83,7 @@ class HubText(Dataset):
             parts = [(path, partition, _text_tables.read(path)) for partition, path in paths.items()]
             named = read_json(folder / _NAMES)
         except (UserError, OSError, ValueError) as error:
-            raise UserError(f"{error}; {FETCH_AGAIN}") from error
+            raise UserError(f"{error}; {RERUN_DOWNLOAD}") from error
         return _text_tables.examples(parts, self.options, named)
 
     def _class_names(self, features: Any) -> list[str] | None:

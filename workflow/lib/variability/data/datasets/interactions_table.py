@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.advice import FETCH_AGAIN, suggest
+from variability.advice import RERUN_DOWNLOAD, suggest
 from variability.data.datasets import Dataset, Examples, _interactions
 from variability.data.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
@@ -124,7 +124,7 @@ class InteractionsTable(Dataset):
 
     @property
     def _remedy(self) -> str:
-        return "" if self.local_source() else f"; {FETCH_AGAIN}"
+        return "" if self.local_source() else f"; {RERUN_DOWNLOAD}"
 
     @property
     def _name(self) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.advice import FETCH_AGAIN
+from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples, _interactions
 from variability.errors import UserError
 
@@ -59,7 +59,7 @@ class Movielens(Dataset):
                 member = next(each for each in archive.namelist() if each.rpartition("/")[2] == name)
                 table = _read(archive.read(member), between)
         except (OSError, StopIteration, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} holds no {name} that can be read ({error}); {FETCH_AGAIN}") from error
+            raise UserError(f"{path} holds no {name} that can be read ({error}); {RERUN_DOWNLOAD}") from error
         return _interactions.examples(table, self.options, f"MovieLens {version}")
 
     def _archive(self, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.advice import FETCH_AGAIN
+from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
 from variability.data.datasets._files import bring, source_problems
 from variability.errors import Problem, UserError
@@ -51,7 +51,7 @@ class Npz(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or folder / _FILE
-        arrays = _read(path, "get it again" if self.local_source() else FETCH_AGAIN)
+        arrays = _read(path, "get it again" if self.local_source() else RERUN_DOWNLOAD)
         shipped = [name for name in _PARTITIONS if f"{name}_images" in arrays]
         if "train" not in shipped:
             raise UserError(f"{path} has no train_images; it holds {', '.join(arrays) or 'nothing'}")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from variability.advice import FETCH_AGAIN
+from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples, _text_tables
 from variability.data.datasets._files import PARTITION_WORDS, bring
 from variability.errors import Problem, UserError
@@ -87,7 +87,7 @@ class TextTable(Dataset):
         try:
             table = _text_tables.read(path, quotes)
         except UserError as error:
-            raise error if self.local_source() else UserError(f"{error}; {FETCH_AGAIN}") from error
+            raise error if self.local_source() else UserError(f"{error}; {RERUN_DOWNLOAD}") from error
         found = _text_tables.examples([(path, "", table)], self.options)
         column = self.options.get("partition")
         if column is None:

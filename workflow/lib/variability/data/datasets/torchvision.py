@@ -20,7 +20,7 @@ from urllib.error import URLError
 import numpy as np
 
 from variability import advice
-from variability.advice import FETCH_AGAIN
+from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
 from variability.errors import Problem, UserError
 from variability.io import image_files
@@ -172,7 +172,7 @@ class Torchvision(Dataset):
         except UserError:
             raise
         except (ImportError, RuntimeError, ValueError, TypeError, OSError, pickle.UnpicklingError) as error:
-            remedy = "" if download else f"; if its files are gone or damaged, {FETCH_AGAIN}"
+            remedy = "" if download else f"; if its files are gone or damaged, {RERUN_DOWNLOAD}"
             raise UserError(f"torchvision cannot make {name} with {chosen}: {error}{remedy}") from error
 
     def _labels(self, partition: str, part: Any) -> Iterator[int]:
@@ -196,7 +196,7 @@ class Torchvision(Dataset):
         except (OSError, ValueError, SyntaxError) as error:
             raise UserError(
                 f"{self.options['class']}: image {index} of {partition or 'all'} does not decode ({error}); "
-                f"{FETCH_AGAIN}"
+                f"{RERUN_DOWNLOAD}"
             ) from error
 
 

@@ -42,7 +42,7 @@ class Tokens(Inputs):
         """What ``tokenize`` wrote. Raises UserError if it is gone, or is not the file that the manifest is of."""
         file = manifest.parent / FILE
         if not file.is_file() or files.sha256(file) != files.read_json(manifest)["sha256"]:
-            raise UserError(f"{file} is gone or is not the file that was made; {advice.again('tokenize')}")
+            raise UserError(f"{file} is gone or is not the file that was made; {advice.rerun('tokenize')}")
         return cls(np.load(file, allow_pickle=False), device)
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:

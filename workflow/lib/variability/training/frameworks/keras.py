@@ -231,7 +231,7 @@ class Keras(Framework):
         from variability.training.frameworks import _keras_files
         from variability.training.frameworks._keras_training import assign
 
-        again = f"; {advice.again('finetune', checkpoint.parent)}"
+        again = f"; {advice.rerun('finetune', checkpoint.parent)}"
         try:
             arrays, header = _keras_files.read(checkpoint)
         except (OSError, safetensors.SafetensorError) as error:
