@@ -202,6 +202,7 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     import torch  # noqa: F401
     import torchvision  # noqa: F401
 
+    from variability.config import specs
     from variability.config.feature_plan import FeaturePlan
     from variability.stages import features, finetune, predict
     from variability.stages._blocks import Workplace
@@ -210,8 +211,8 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
 
     study, where = study_of(net, size), ("net", "images", "linear_probe")
     plan = FeaturePlan(study)
-    features_spec = plan.specs[where[0], where[1], plan.of(*where)]
-    spec, weights = study.finetune_spec(*where, 0), Path(net.weights)
+    features_spec = plan.specs[where[0], where[1], plan.for_training(*where)]
+    spec, weights = specs.finetune(study, *where, 0), Path(net.weights)
     manifest, fitted = folder / "features" / "features.json", folder / "finetune"
     seconds = {}
     for path in (manifest.parent, fitted, folder / "predict"):

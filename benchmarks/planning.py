@@ -97,7 +97,7 @@ def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
     layers.append([f"pretrain/{model}/{file}" for model in study.models for file in pretrained])
     stored = ["features/{}/{}/{}".format(*key) for key in FeaturePlan(study).specs]
     layers.append([f"{name}/{file}" for name in stored for file in ("features.json", "activations.npy")])
-    blocks = [("/".join(cell), block) for cell, found in study.blocks.items() for block in range(len(found))]
+    blocks = [("/".join(cell), block) for cell, found in study.seed_chunks.items() for block in range(len(found))]
     layers += [[f"{stage}/{cell}/block-{at}.json" for cell, at in blocks] for stage in ("finetune", "predict")]
     for layer in layers:
         for name in layer:

@@ -75,12 +75,13 @@ def objections(plugin, *sources) -> dict[str, str]:
 
 def aggregated(config: dict, results: Path, target: Path) -> None:
     """Makes the base tables of a study in ``target`` in this process, from what its rules made of its runs."""
+    from variability.config import specs
     from variability.config.study import Study
     from variability.stages.aggregate import aggregate
 
     study = Study(config)
     scores = [results / "score" / task / "scores.json" for task in study.tasks]
-    aggregate(scores, _blocks(study, results / "finetune"), study.aggregate_spec(), target / "aggregate")
+    aggregate(scores, _blocks(study, results / "finetune"), specs.aggregate(study), target / "aggregate")
 
 
 def presented(config: dict, results: Path, target: Path | None = None) -> Path:
@@ -91,6 +92,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     results: the study's folder; target: where its base tables lie and the rest is written, if not there.
     """
     from variability import registry
+    from variability.config.outputs import Outputs
     from variability.config.study import Study
     from variability.reporting.primary_rows import SUMMARISED
     from variability.stages.analyse import analyse
@@ -99,19 +101,20 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     from variability.stages.summarise import summarise
 
     study, target = Study(config), target or results
-    base = {name: target / f"aggregate/{name}.parquet" for name in study.base_tables}
-    made = {name: target / f"analyse/{name}.csv" for name in study.analyses}
-    for name, options in study.analyses.items():
+    outputs = Outputs(study)
+    base = {name: target / f"aggregate/{name}.parquet" for name in outputs.base_tables}
+    made = {name: target / f"analyse/{name}.csv" for name in outputs.analyses}
+    for name, options in outputs.analyses.items():
         analysis = registry.find("analyses", name)
         needed = [each for each in (*analysis.NEEDS, *analysis.USES) if each in base]
         predictions = _blocks(study, results / "predict") if "predictions" in needed else []
         analyse(name, {each: base[each] for each in needed if each != "predictions"}, options, made[name], predictions)
-    for name, options in study.plots.items():
+    for name, options in outputs.plots.items():
         drawn = [target / f"plot/{name}.{suffix}" for suffix in ("svg", "png")]
         plot(name, base | made, options, study.name, *drawn)
-    read = {name: made[name] for kind in study.claims for name in registry.find("claims", kind).ANALYSES}
+    read = {name: made[name] for kind in outputs.claims for name in registry.find("claims", kind).ANALYSES}
     said = [target / f"claim/claims.{suffix}" for suffix in ("csv", "md", "html")]
-    claim(study.name, study.claims, read, *said)
+    claim(study.name, outputs.claims, read, *said)
     tables = [made[name] for name in SUMMARISED if name in made]
     pages = [target / f"report/summary.{suffix}" for suffix in ("md", "html")]
     summarise(study.name, base["runs"], [*tables, said[0]], *pages)
@@ -121,6 +124,6 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
 def _blocks(study, folder: Path) -> list[Path]:
     return [
         folder.joinpath(*cell, f"block-{block}.json")
-        for cell, blocks in study.blocks.items()
+        for cell, blocks in study.seed_chunks.items()
         for block in range(len(blocks))
     ]

@@ -4,6 +4,7 @@ import pytest
 from support import ROOT
 
 from variability import extras
+from variability.config import specs
 from variability.config.study import Study
 from variability.errors import UserError
 
@@ -65,4 +66,4 @@ def test_what_is_fetched_has_a_name_that_is_safe_in_paths(architecture):
     import re
 
     study = Study({"models": {"m": {"architecture": architecture, "weights": "some"}}})
-    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", study.weights_key("m"))
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", specs.weights_key(study, "m"))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from support import ROOT, Checkout
 
+from variability.config.outputs import Outputs
 from variability.config.study import Study
 
 pytestmark = pytest.mark.slow
@@ -24,9 +25,9 @@ def counts(checkout: Checkout, *arguments: str, **environ: str) -> dict[str, int
 
 def end(name: str) -> dict[str, int]:
     """The jobs of a study from ``aggregate`` on: those that its config asks for, or all that its tables suffice for."""
-    study = Study(yaml.safe_load((ROOT / name).read_text()))
-    assert len(study.analyses) >= 10 and len(study.plots) >= 10
-    found = {"analyse": len(study.analyses), "plot": len(study.plots)}
+    outputs = Outputs(Study(yaml.safe_load((ROOT / name).read_text())))
+    assert len(outputs.analyses) >= 10 and len(outputs.plots) >= 10
+    found = {"analyse": len(outputs.analyses), "plot": len(outputs.plots)}
     return found | {name: 1 for name in ("aggregate", "claim", "summarise", "report", "all")}
 
 

@@ -11,6 +11,7 @@ import yaml
 from support import ROOT, Checkout
 
 from variability import registry
+from variability.config.outputs import Outputs
 from variability.config.study import Study
 
 pytestmark = pytest.mark.slow
@@ -20,9 +21,9 @@ LIB = "workflow/lib/variability"
 EDIT = "\nEDITED = 1\n"
 CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "full")]
 CONFIG = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
-STUDY = Study(CONFIG)
-ANALYSES = {f"analyse analysis={name}" for name in STUDY.analyses}
-PLOTS = {f"plot plot={name}" for name in STUDY.plots}
+OUTPUTS = Outputs(Study(CONFIG))
+ANALYSES = {f"analyse analysis={name}" for name in OUTPUTS.analyses}
+PLOTS = {f"plot plot={name}" for name in OUTPUTS.plots}
 END = {"aggregate", "claim", "summarise", "report"} | ANALYSES | PLOTS
 
 
@@ -119,7 +120,7 @@ def test_a_seed_added_to_a_block_trains_that_seed_and_no_other(study):
 def test_a_seed_removed_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
-    of_one_seed = {f"plot plot={name}" for name in Study(CONFIG | {"seeds": [0]}).plots}
+    of_one_seed = {f"plot plot={name}" for name in Outputs(Study(CONFIG | {"seeds": [0]})).plots}
     assert of_one_seed < PLOTS, "one seed has no spread to draw"
     assert jobs(study) == from_finetune() - PLOTS | of_one_seed
     study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
@@ -164,7 +165,7 @@ def test_a_metric_left_out(study):
 
 def test_an_analysis_edited(study):
     study.append(f"{LIB}/reporting/analyses/gain.py", EDIT)
-    drawn = {f"plot plot={name}" for name in STUDY.plots if "gain" in registry.find("plots", name).ANALYSES}
+    drawn = {f"plot plot={name}" for name in OUTPUTS.plots if "gain" in registry.find("plots", name).ANALYSES}
     assert drawn
     assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | drawn
 

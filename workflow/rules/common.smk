@@ -15,7 +15,7 @@ ROOT = Path(workflow.snakefile).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from variability import registry
-from variability.config import validate
+from variability.config import specs, validate
 from variability.config.stage_table import STAGES, Plan
 from variability.errors import UserError
 from variability.io.mirrors import mirrors_from

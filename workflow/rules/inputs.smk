@@ -8,7 +8,7 @@ def imported_files():
 
 
 def prepare_source(wildcards):
-    key = study.dataset_key(wildcards.task)
+    key = specs.dataset_key(study, wildcards.task)
     return f"<downloads>/datasets/{key}/manifest.json" if key in remote_datasets() else []
 
 
@@ -17,11 +17,11 @@ def weights_of(wildcards):
 
 
 def assets_of(wildcards):
-    return assets_manifest(study.assets_key(wildcards.model))
+    return assets_manifest(specs.assets_key(study, wildcards.model))
 
 
 def weights_assets(wildcards):
-    return assets_manifest(study.assets_of_weights()[wildcards.key])
+    return assets_manifest(specs.assets_of_weights(study)[wildcards.key])
 
 
 def assets_manifest(key):
@@ -32,8 +32,8 @@ def pretrained_weights(wildcards):
     folder = {
         "none": None,
         "pretrain": f"<results>/pretrain/{wildcards.model}/weights",
-        "file": f"<downloads>/weights/{study.weights_key(wildcards.model)}",
-        "named": f"<downloads>/weights/{study.weights_key(wildcards.model)}",
+        "file": f"<downloads>/weights/{specs.weights_key(study, wildcards.model)}",
+        "named": f"<downloads>/weights/{specs.weights_key(study, wildcards.model)}",
     }[study.weights_kind(wildcards.model)]
     if folder is None:
         return {}
@@ -51,18 +51,18 @@ def pretrain_tokens(wildcards):
 def stored_tokens(model, task):
     if not study.tokenized(task):
         return []
-    folder = f"<results>/tokenize/{study.assets_key(model)}/{task}"
+    folder = f"<results>/tokenize/{specs.assets_key(study, model)}/{task}"
     return [f"{folder}/tokens.json", ancient(f"{folder}/tokens.npy")]
 
 
 def finetune_features(wildcards):
     cell = (wildcards.model, wildcards.task, wildcards.method)
-    return stored_features(wildcards, plan.features.of(*cell))
+    return stored_features(wildcards, plan.features.for_training(*cell))
 
 
 def predict_features(wildcards):
     cell = (wildcards.model, wildcards.task, wildcards.method)
-    return stored_features(wildcards, plan.features.before(*cell))
+    return stored_features(wildcards, plan.features.before_training(*cell))
 
 
 def stored_features(wildcards, name):
@@ -89,7 +89,7 @@ def arrays(task):
 
 
 def task_predictions(wildcards):
-    cells = [cell for cell in study.blocks if cell[1] == wildcards.task]
+    cells = [cell for cell in study.seed_chunks if cell[1] == wildcards.task]
     pattern = "<results>/predict/{model}/{task}/{method}/block-{block}.json"
     return [path for cell in cells for path in blocks_of(cell, pattern)]
 
@@ -99,11 +99,11 @@ def report_texts():
 
 
 def summary_tables():
-    return [f"<results>/analyse/{name}.csv" for name in SUMMARISED if name in study.analyses]
+    return [f"<results>/analyse/{name}.csv" for name in SUMMARISED if name in plan.outputs.analyses]
 
 
 def claim_tables():
-    read = [name for claim in study.claims for name in registry.find("claims", claim).ANALYSES]
+    read = [name for claim in plan.outputs.claims for name in registry.find("claims", claim).ANALYSES]
     return [f"<results>/analyse/{name}.csv" for name in dict.fromkeys(read)]
 
 
@@ -119,7 +119,7 @@ def analysis_predictions(wildcards):
 
 def analysis_tables(wildcards):
     analysis = registry.find("analyses", wildcards.analysis)
-    return [name for name in (*analysis.NEEDS, *analysis.USES) if name in study.base_tables]
+    return [name for name in (*analysis.NEEDS, *analysis.USES) if name in plan.outputs.base_tables]
 
 
 def plot_base(wildcards):

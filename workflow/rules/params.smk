@@ -16,11 +16,11 @@ def score_metrics(wildcards):
 
 
 def analysis_options(wildcards):
-    return options_of("analyses", wildcards.analysis, study.analyses)
+    return options_of("analyses", wildcards.analysis, plan.outputs.analyses)
 
 
 def plot_options(wildcards):
-    return options_of("plots", wildcards.plot, study.plots)
+    return options_of("plots", wildcards.plot, plan.outputs.plots)
 
 
 def options_of(family, name, chosen):

@@ -69,7 +69,7 @@ rule claim:
     conda:
         "../../envs/core.yaml"
     params:
-        chosen=study.claims,
+        chosen=plan.outputs.claims,
         study=study.name,
     script:
         "../scripts/claim.py"

@@ -5,15 +5,15 @@ def remote_datasets():
     """Return the keys of the data sets that have to be fetched."""
     return [
         key
-        for key, spec in study.datasets().items()
+        for key, spec in specs.datasets(study).items()
         if registry.find("datasets", spec["dataset"])(spec["options"]).is_remote()
     ]
 
 
 def all_downloads():
     data = [f"<downloads>/datasets/{key}/manifest.json" for key in remote_datasets()]
-    assets = [f"<downloads>/assets/{key}/manifest.json" for key in study.all_assets()]
-    return data + assets + [f"<downloads>/weights/{key}.json" for key in study.all_weights()]
+    assets = [f"<downloads>/assets/{key}/manifest.json" for key in specs.assets(study)]
+    return data + assets + [f"<downloads>/weights/{key}.json" for key in specs.weights(study)]
 
 
 def all_scores():
@@ -22,12 +22,12 @@ def all_scores():
 
 def all_blocks(pattern):
     """Return a file for each seed chunk of each cell. pattern: its path, with the wildcards' names in braces."""
-    return [path for cell in study.blocks for path in blocks_of(cell, pattern)]
+    return [path for cell in study.seed_chunks for path in blocks_of(cell, pattern)]
 
 
 def blocks_of(cell, pattern):
     model, task, method = cell
-    blocks = range(len(study.blocks[cell]))
+    blocks = range(len(study.seed_chunks[cell]))
     return [pattern.format(model=model, task=task, method=method, block=block) for block in blocks]
 
 
@@ -36,11 +36,11 @@ def kept_checkpoints():
 
 
 def all_tables():
-    return ["<results>/aggregate/runs.parquet", *[f"<results>/analyse/{name}.csv" for name in study.analyses]]
+    return ["<results>/aggregate/runs.parquet", *[f"<results>/analyse/{name}.csv" for name in plan.outputs.analyses]]
 
 
 def all_figures():
-    return [f"<results>/plot/{name}.{suffix}" for name in study.plots for suffix in ("svg", "png")]
+    return [f"<results>/plot/{name}.{suffix}" for name in plan.outputs.plots for suffix in ("svg", "png")]
 
 
 def print_summary():

@@ -65,8 +65,8 @@ def test_jobs_are_those_of_the_study(plan):
     assert jobs["finetune"] == jobs["predict"]
     assert jobs["score"] == [{"task": "digits"}]
     assert jobs["download_weights"] == jobs["download_assets"] == jobs["tokenize"] == []
-    assert [job["analysis"] for job in jobs["analyse"]] == list(tiny.study.analyses)
-    assert [job["plot"] for job in jobs["plot"]] == list(tiny.study.plots)
+    assert [job["analysis"] for job in jobs["analyse"]] == list(tiny.outputs.analyses)
+    assert [job["plot"] for job in jobs["plot"]] == list(tiny.outputs.plots)
     for stage in ("aggregate", "keep_checkpoints", "claim", "summarise", "report"):
         assert jobs[stage] == [{}], stage
 

@@ -87,13 +87,13 @@ def test_a_good_config_has_no_problems():
         ),
         ("seeds", [1.0], "seeds.0: 1.0 is not a whole number"),
         ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
-        ("seeds", [3, 1, 3], "seeds: 3 stands there 2 times"),
+        ("seeds", [3, 1, 3], "seeds: seed 3 is listed twice; a repeated seed does not add a run"),
         ("tasks/digits/split/train", "most", "tasks.digits.split.train: 'most' is not allowed"),
         ("tasks/digits/split/train", 5000, "tasks.digits.split.train: asks for 5000 examples and 1657 are left"),
         ("tasks/digits/split/train", 0, "tasks.digits.split.train: leaves nothing to train on"),
         ("tasks/digits/dataset", "digit", "tasks.digits.dataset: unknown dataset 'digit'; did you mean 'digits'?"),
         ("tasks/digits/options", {"sise": 1}, "tasks.digits.options.sise: unknown key"),
-        ("tasks/digits/metric", "acuracy", "tasks.digits.metric: 'acuracy' is no metric; did you mean 'accuracy'?"),
+        ("tasks/digits/metric", "acuracy", "tasks.digits.metric: 'acuracy' is not a metric; did you mean 'accuracy'?"),
         (
             "tasks/digits/metric",
             "rmse",
@@ -120,10 +120,14 @@ def test_a_good_config_has_no_problems():
         ("grid/exclude", [{"seed": 9}], "grid.exclude.0.seed: 9 is not among the seeds [0, 1]"),
         ("grid/exclude", [{"model": "*"}], "grid: include and exclude leave no run"),
         ("overrides", [{"task": "digit", "recipe": {}}], "overrides.0.task: 'digit' matches nothing"),
-        ("tasks/digits/kind", "regression", "tasks.digits.kind: 'regression' does not fit digits"),
+        (
+            "tasks/digits/kind",
+            "regression",
+            "tasks.digits.kind: 'regression' does not fit the data set digits, whose labels are for",
+        ),
         ("tasks/digits/image", {"color": "grey"}, "tasks.digits.image: missing 'size'"),
         ("models/scratch/preprocess", {"size": 64, "resize": 32}, "models.scratch.preprocess.size: 64 is cut out of"),
-        ("metrics", ["accuracy", "rmse"], "metrics.rmse: is a metric of regression, and no task is"),
+        ("metrics", ["accuracy", "rmse"], "metrics.rmse: is a metric of regression, and the study has no such task"),
         ("metrics", ["acc"], "metrics.acc: unknown metric 'acc'"),
         ("analyses", {"spred": {}}, "analyses.spred: unknown analysis 'spred'; did you mean 'spread'?"),
         ("plots", {"seed_spread": {"colour": 1}}, "plots.seed_spread.colour: unknown key"),
@@ -136,8 +140,12 @@ def test_a_good_config_has_no_problems():
             "plots.0: {'gain_slopes': {}, 'cost': {}} has 2 entries; at most 1",
         ),
         ("plots", "cost", "plots: 'cost' is not allowed here; expected a list of those that are wanted, or a mapping"),
-        ("claims", ["beats", {"beats": {"margin": 0}}], "claims.beats: stands there 2 times"),
-        ("analyses", {"nondeterminism": None}, "analyses.nondeterminism: needs runs made twice (see `repeats`)"),
+        ("claims", ["beats", {"beats": {"margin": 0}}], "claims.beats: is listed twice; list it once"),
+        (
+            "analyses",
+            {"nondeterminism": None},
+            "analyses.nondeterminism: requires repeated runs (see `repeats`), which",
+        ),
     ],
 )
 def test_a_bad_value_is_named_with_its_key_and_a_remedy(path, value, message):
@@ -190,7 +198,7 @@ def test_two_models_of_a_family_under_one_framework_are_refused():
 
     said = [each for each in problems(edit) if "family" in each]
     assert said == [
-        "models.second.family: 'first' is of this family and framework too; a family has one model for each framework"
+        "models.second.family: 'first' has the same family and framework; a family has one model per framework"
     ]
 
 
@@ -227,7 +235,7 @@ def test_what_a_recipe_asks_for_in_vain_is_told():
         config["pretraining"], config["models"] = {}, {"one": {"architecture": "squeezenet1_1"}}
 
     found = problems(numbers)
-    assert "recipe.label_smoothing: changes nothing in regression; take it out" in found
+    assert "recipe.label_smoothing: has no effect on regression; remove it" in found
     assert not [each for each in found if each.startswith("recipe.augmentation")]
     used = put("recipe", {"label_smoothing": 0.1, "augmentation": {"flip": True}})
     assert not [each for each in problems(used) if each.startswith("recipe")]
@@ -246,10 +254,10 @@ def test_a_model_that_has_no_seed_is_run_once():
     }
     found = problems(lambda good: (good.clear(), good.update(config)))
     assert [each for each in found if each.startswith("models.popular")] == [
-        "models.popular: has neither a method nor a seed, so its 6 runs of a task would be one and the same; add to "
+        "models.popular: depends on neither method nor seed, so its 6 runs of a task would be identical; add to "
         "grid.exclude: {model: popular, method: [full]}, {model: popular, seed: [1, 2]}"
     ]
-    assert "recipe.augmentation: changes nothing of interactions; take it out" in found
+    assert "recipe.augmentation: has no effect on interactions; remove it" in found
     config["grid"] = {"exclude": [{"model": "popular", "method": ["full"]}, {"model": "popular", "seed": [1, 2]}]}
     config.pop("recipe")
     assert not problems(lambda good: (good.clear(), good.update(config)))
@@ -261,14 +269,14 @@ def test_the_best_checkpoint_of_each_cell_needs_validation_examples():
         config["tasks"]["digits"]["split"]["validation"] = 0
 
     assert problems(edit) == [
-        "tasks.digits.split.validation: is 0, but checkpoints: best chooses among seeds by validation"
+        "tasks.digits.split.validation: is 0, but checkpoints: best needs validation examples to choose a seed"
     ]
 
 
 def test_views_of_images_that_nothing_changes_are_refused():
     assert problems(put("recipe/augmentation", {"views": 3})) == [
-        "recipe.augmentation.views: views of images that nothing changes; "
-        "switch on flip, crop or randaugment too, or take it out"
+        "recipe.augmentation.views: views of images that no augmentation changes; "
+        "add flip, crop or randaugment, or remove views"
     ]
     assert problems(put("recipe/augmentation", {"views": 3, "flip": True})) == []
 
@@ -340,7 +348,7 @@ def test_what_is_wrong_in_an_imported_file_is_said_before_the_first_job(text, en
 
 
 def test_a_file_too_large_to_be_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_checks, "LARGEST", 10)
+    monkeypatch.setattr(import_checks, "MAX_BYTES", 10)
     assert imported(tmp_path, ROWS + "c,0,high\n", grid={"exclude": [{"model": "z"}]}) == []
 
 
@@ -362,7 +370,9 @@ def test_a_run_that_is_imported_and_trained_is_said_before_it_is_trained(tmp_pat
     entry = {"constants": {"task": "digits", "method": "full"}}
     text = ROWS.replace("a,", "scratch,")
     (said,) = imported(tmp_path, text, entry=entry, **keys)
-    assert said.startswith("imports.own: 2 of its runs are there twice: scratch/digits/full/0 is trained here too")
+    assert said.startswith(
+        "imports.own: 2 of its runs have two sources: scratch/digits/full/0 is also trained by this study"
+    )
     only = {"exclude": [{"model": "scratch"}]}
     assert imported(tmp_path, text, entry=entry, grid=only, **keys) == []
 
@@ -377,7 +387,7 @@ def test_two_files_may_hold_different_metrics_of_a_run_and_not_the_same_one(metr
         "more": both | {"path": "more.csv", "metrics": {metric: None}},
     }
     found = problems(lambda config: (config.clear(), config.update(study="s", imports=files)), [tmp_path])
-    twice = "imports.more: 4 of its runs are there twice: a/task/fine-tuned/0 comes from 'own' too"
+    twice = "imports.more: 4 of its runs have two sources: a/task/fine-tuned/0 also comes from 'own'"
     assert [problem.partition(";")[0] for problem in found] == [twice] * count
 
 
@@ -385,8 +395,9 @@ def test_pandas_is_loaded_for_imported_files_alone():
     """The check runs at every start, and on a cluster before every job."""
     code = (
         "import sys, yaml; from variability.config import import_checks, validate\n"
+        "from variability.config.outputs import Outputs\n"
         "study = validate.check(*[yaml.safe_load(open(path)) for path in sys.argv[1:]])\n"
-        "study.analyses, study.plots, study.claims\n"
+        "outputs = Outputs(study); outputs.analyses, outputs.plots, outputs.claims\n"
         "assert not {'torch', 'sklearn', 'pandas', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)"
     )
     files = [str(ROOT / "config.yaml"), str(ROOT / "workflow/schemas/config.schema.yaml")]

@@ -19,7 +19,7 @@ OPTIONS = {"users": 40, "items": 30, "categories": 3, "length": [6, 12]}
 @pytest.fixture(scope="module")
 def task(tmp_path_factory):
     folder = tmp_path_factory.mktemp("walks")
-    entry = study.with_task_defaults({"dataset": "category_walks", "options": OPTIONS})
+    entry = study.complete_task({"dataset": "category_walks", "options": OPTIONS})
     prepare({"name": "walks"} | entry, None, folder)
     return folder / "task.json"
 

@@ -106,7 +106,7 @@ def test_a_transposed_file_cannot_pass():
     assert {problem.key for problem in problems} == {"columns.model", "seeds.run_0", "seeds.run_1", "seeds.run_2"}
     swapped = WIDE_SPEC | {"columns": {"model": "seed"}, "seeds": {"a": 0, "b": 1, "c": 2}}
     (problem,) = import_checks.check(swapped, names)
-    assert problem.key == "columns.model" and "holds the seeds" in problem.message
+    assert problem.key == "columns.model" and "holds the seed, not the model" in problem.message
 
 
 def test_rows_that_are_the_same_run_are_refused_and_the_columns_they_differ_in_are_named():
@@ -234,20 +234,20 @@ def test_the_grid_selects_among_imported_runs_too():
         ({"columns": {"model": "net"}}, "columns", "which column holds the seed"),
         ({"metrics": {"scor": {"metric": "accuracy"}}}, "metrics.scor", "did you mean 'score'"),
         ({"metrics": {"score": {"metric": "own"}}}, "metrics.score", "higher_is_better"),
-        ({"metrics": {}}, "metrics", "say either which columns hold metrics"),
-        ({"primary": "f2"}, "primary", "'f2' is no metric of the file"),
-        ({"seeds": {"score": 1}}, "seeds", "take one of them out"),
+        ({"metrics": {}}, "metrics", "name either the columns that hold metrics"),
+        ({"primary": "f2"}, "primary", "'f2' is not a metric of the file"),
+        ({"seeds": {"score": 1}}, "seeds", "remove one of the two"),
         ({"seeds": {"score": 1, "data": 1}}, "seeds", "the columns score and data are both seed 1"),
         (
             {"metrics": {"score": {"metric": "accuracy"}, "data": {"metric": "accuracy", "split": "test"}}},
             "metrics",
             "the columns score and data are both accuracy test after",
         ),
-        ({"columns": {"model": "net", "seed": "rep", "value": "score"}}, "metrics", "say either which columns"),
+        ({"columns": {"model": "net", "seed": "rep", "value": "score"}}, "metrics", "name either the columns"),
         (
             {"seeds": {"score": 1}, "metrics": {"accuracy": {"split": "test"}}},
             "metrics.accuracy.split",
-            "is for columns of one metric",
+            "applies to a column that holds one metric",
         ),
     ],
 )

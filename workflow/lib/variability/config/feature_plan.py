@@ -1,57 +1,64 @@
-"""Which activations of frozen parts a study stores, and which of its runs use them."""
+"""Stored activations of frozen parts: those that a study computes, and the runs that use them."""
 
 from functools import cached_property
 from typing import Any
 
 from variability import recipe, registry
-from variability.config.study import Cell, Study, sorted_keys
+from variability.config.specs import sorted_keys
+from variability.config.study import Cell, Study
 from variability.io.files import digest
 from variability.models.methods import BACKBONE
 
 
 class FeaturePlan:
-    """Activations are named by what is frozen, the precision and the augmentation: all runs of a model on a task whose
-    name is the same share them, whatever their seed and method."""
+    """Names and specs of the stored activations of a study.
+
+    Activations are named by what is frozen, the precision and the augmentation. All runs of a model on a task with the
+    same name share them, whatever their seed and method.
+    """
 
     def __init__(self, study: Study):
         self._study = study
 
-    def of(self, model: str, task: str, method: str) -> str | None:
-        """Names the activations that the runs of a cell train on; None where there are none to share.
+    def for_training(self, model: str, task: str, method: str) -> str | None:
+        """Return the name of the activations that the runs of a cell train on; None if they share none.
 
-        That is where nothing is frozen, every seed has a backbone of its own, or each epoch asks for new augmentations.
+        They share none if nothing is frozen, if every seed has its own backbone, or if the recipe asks for new
+        augmentations in every epoch.
         """
         frozen, settings = self._study.method(method).frozen(), self._study.recipe(model, task, method)
-        augments = self._augments(task, settings["augmentation"])
-        fresh = augments and not settings["augmentation"]["views"]
-        if frozen is None or not self._study.stores_features(model) or fresh:
+        augmented = self._augments(task, settings["augmentation"])
+        new_in_every_epoch = augmented and not settings["augmentation"]["views"]
+        if frozen is None or not self._study.stores_features(model) or new_in_every_epoch:
             return None
         parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
-        return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augments else []))
+        return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augmented else []))
 
-    def before(self, model: str, task: str, method: str) -> str | None:
-        """Names the activations that give a cell's predictions before training; None where there are none.
+    def before_training(self, model: str, task: str, method: str) -> str | None:
+        """Return the name of the activations that give a cell's predictions before training; None if there are none.
 
-        Of a method that freezes nothing they are the backbone's: before training it is what it is for every seed. So
-        they are of one that freezes the backbone and trains on new augmentations: images are predicted as they are.
+        For a method that freezes nothing, these are the backbone's, which before training is the same for every seed.
+        The same holds for a method that freezes the backbone and trains on new augmentations, because predictions are
+        made from images without augmentation.
         """
-        own, frozen = self.of(model, task, method), self._study.method(method).frozen()
-        shared = own is None and frozen in (None, BACKBONE) and self._study.stores_features(model)
-        return BACKBONE if shared else own
+        name, frozen = self.for_training(model, task, method), self._study.method(method).frozen()
+        uses_backbone = name is None and frozen in (None, BACKBONE) and self._study.stores_features(model)
+        return BACKBONE if uses_backbone else name
 
     @cached_property
     def specs(self) -> dict[Cell, dict[str, Any]]:
-        """What ``features`` has to know, by model, task and the name of the activations."""
-        found = {}
+        """Specs of ``features`` by model, task and name of the activations."""
+        specs = {}
         for cell in self._study.seeds:
             model, task, method = cell
-            if own := self.of(*cell):
-                # Any network has a backbone, so its features are not the method's.
-                kind = None if self._study.method(method).frozen() == BACKBONE else self._study.method_entry(method)
-                found[model, task, own] = self._spec(model, task, kind, self._study.recipe(*cell))
-            elif before := self.before(*cell):
-                found[model, task, before] = self._spec(model, task, None, recipe.DEFAULTS)
-        return found
+            if name := self.for_training(*cell):
+                # Every network has a backbone, so the spec of its activations does not depend on the method.
+                frozen = self._study.method(method).frozen()
+                entry = None if frozen == BACKBONE else self._study.method_entry(method)
+                specs[model, task, name] = self._spec(model, task, entry, self._study.recipe(*cell))
+            elif name := self.before_training(*cell):
+                specs[model, task, name] = self._spec(model, task, None, recipe.DEFAULTS)
+        return specs
 
     def _augments(self, task: str, augmentation: dict[str, Any]) -> bool:
         modality = registry.find("modalities", self._study.task_entry(task)["modality"])

@@ -1,4 +1,4 @@
-"""What is wrong with the description of runs made elsewhere, and with their file, before the first job."""
+"""Problems of the description of imported runs, and of their file, found before the first job."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
@@ -9,17 +9,18 @@ from variability.errors import Problem
 from variability.results import imported_runs
 from variability.results.imported_runs import DEFAULTS, KEYS, ROLES, is_long, roles_of
 
-VALUE = ("phase", "split", "metric")
+#: Names one value of a run.
+VALUE_KEYS = ("phase", "split", "metric")
 
-#: Bytes of a file that is read before the first job. The check runs at every start; a larger file is told of by the job
-#: that reads it.
-LARGEST = 10_000_000
+#: Largest file in bytes that is read before the first job, because this check runs at every start. The job that
+#: imports a larger file reports its problems.
+MAX_BYTES = 10_000_000
 
 
-class Found(NamedTuple):
-    """What is in a file: all runs (model, task, method, seed), and the values (run, phase, split, metric) of the study.
+class Contents(NamedTuple):
+    """Contents of a file: all its runs (model, task, method, seed), and the values that the study's grid selects.
 
-    The study's are those that its grid selects.
+    A value is (model, task, method, seed, phase, split, metric).
     """
 
     runs: set[tuple[str, str, str, int]]
@@ -27,7 +28,7 @@ class Found(NamedTuple):
 
 
 def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
-    """What is wrong with the description of a file that has columns of these names."""
+    """Yield the problems of the description of a file. names: of its columns."""
     roles = roles_of(spec, names)
     for role in spec.get("columns", {}):
         if role not in ROLES:
@@ -37,7 +38,7 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
             yield Problem(f"columns.{role}", f"the file has no column {column!r}; {advice.suggest(column, names)}")
     for role, column in roles.items():
         if column in KEYS and column != role and column in names:
-            yield Problem(f"columns.{role}", f"the column {column!r} holds the {column}s, by its name, not the {role}")
+            yield Problem(f"columns.{role}", f"by its name, the column {column!r} holds the {column}, not the {role}")
     long = is_long(spec, roles)
     for key in ("seeds",) if long else ("metrics",):
         for column in spec.get(key, {}):
@@ -47,67 +48,69 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     seeds, metrics = spec.get("seeds", {}), spec.get("metrics", {})
     for role in ("model", "seed"):
         if role not in known and not (role == "seed" and seeds):
-            yield Problem("columns", f"nothing says which column holds the {role}; add `{role}: <column>`")
+            yield Problem("columns", f"does not say which column holds the {role}; add `{role}: <column>`")
     if seeds and "seed" in known:
-        yield Problem("seeds", "the seeds stand in columns of their own and in one column; take one of them out")
+        yield Problem("seeds", "every seed has its own column, and one column holds the seeds; remove one of the two")
     if (long and set(metrics) & set(names)) or not (long or metrics):
-        yield Problem("metrics", "say either which columns hold metrics, or which one column (or seeds) the values")
+        message = "name either the columns that hold metrics, or the one column (or the seeds) that holds the values"
+        yield Problem("metrics", message)
     if long and "metric" not in known:
-        yield Problem("columns", "nothing says which metric the values are; add `metric: <column>` or a constant")
-    for seed, columns in _by_value(seeds).items():
+        yield Problem("columns", "does not say which metric the values are; add `metric: <column>` or a constant")
+    for seed, columns in _columns_by_value(seeds).items():
         if len(columns) > 1:
             yield Problem("seeds", f"the columns {' and '.join(columns)} are both seed {seed}")
-    yield from _metric_problems(spec, long)
+    yield from _check_metrics(spec, long)
 
 
-def found(
+def contents(
     path: Path, spec: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]], grid: Mapping[str, Any]
-) -> Found | None:
-    """What is in a file whose description is sound; None of one that is too large to be read before the first job.
+) -> Contents | None:
+    """Return the contents of a file whose description has no problems; None if it is larger than MAX_BYTES.
 
-    tasks, grid: those of the study, as in the spec of ``aggregate``. Raises UserError for what that job would refuse.
+    tasks, grid: of the study, as in the spec of ``aggregate``. Raises UserError for what that job would refuse.
     """
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_BYTES:
         return None
-    # The job's own code, so that it has nothing to add. It takes pandas, which only studies with imports pay for.
+    # The code of the job, so that the job finds no further problems. It needs pandas, which studies without imports
+    # do not load.
     from variability.results import runs_table
 
-    every = imported_runs.imported_runs(imported_runs.load(path, spec), spec, path.name)
-    chosen = runs_table.of_study(every, spec, path.name, tasks, grid)
-    return Found(*(set(rows.itertuples(index=False, name=None)) for rows in (every[KEYS], chosen[[*KEYS, *VALUE]])))
+    all_runs = imported_runs.imported_runs(imported_runs.load(path, spec), spec, path.name)
+    selected = runs_table.of_study(all_runs, spec, path.name, tasks, grid)
+    tables = (all_runs[KEYS], selected[[*KEYS, *VALUE_KEYS]])
+    return Contents(*(set(table.itertuples(index=False, name=None)) for table in tables))
 
 
-def _metric_problems(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
+def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
     facts = imported_runs.facts_of(spec)
-    metrics = {column: given or {} for column, given in spec.get("metrics", {}).items()}
-    for column, given in metrics.items():
-        name = given.get("metric", column)
+    metrics = {column: entry or {} for column, entry in spec.get("metrics", {}).items()}
+    for column, entry in metrics.items():
+        name = entry.get("metric", column)
         if facts[name]["higher_is_better"] is None:
-            yield Problem(f"metrics.{column}", f"nothing is known of {name!r}; add `higher_is_better: true` or false")
+            message = f"{name!r} is not a known metric; add `higher_is_better: true` or `higher_is_better: false`"
+            yield Problem(f"metrics.{column}", message)
         for key in ("split", "phase") if long else ():
-            if key in given:
-                yield Problem(
-                    f"metrics.{column}.{key}", f"is for columns of one metric; add `{key}` to columns or constants"
-                )
+            if key in entry:
+                message = f"applies to a column that holds one metric; add `{key}` to columns or constants"
+                yield Problem(f"metrics.{column}.{key}", message)
     if not long:
         defaults = DEFAULTS | spec.get("constants", {})
-        places = {
-            column: (given.get("metric", column), *(given.get(key, defaults[key]) for key in ("split", "phase")))
-            for column, given in metrics.items()
+        values = {
+            column: (entry.get("metric", column), *(entry.get(key, defaults[key]) for key in ("split", "phase")))
+            for column, entry in metrics.items()
         }
-        for place, columns in _by_value(places).items():
+        for value, columns in _columns_by_value(values).items():
             if len(columns) > 1:
-                yield Problem(
-                    "metrics", f"the columns {' and '.join(columns)} are both {' '.join(place)}; tell them apart"
-                )
+                message = f"the columns {' and '.join(columns)} are both {' '.join(value)}; change one of them"
+                yield Problem("metrics", message)
     primary = spec.get("primary")
     for name in [primary] if isinstance(primary, str) else (primary or {}).values():
         if name not in facts:
-            yield Problem("primary", f"{name!r} is no metric of the file; {advice.suggest(name, list(facts))}")
+            yield Problem("primary", f"{name!r} is not a metric of the file; {advice.suggest(name, list(facts))}")
 
 
-def _by_value(columns: Mapping[str, Hashable]) -> dict[Hashable, list[str]]:
-    found: dict[Hashable, list[str]] = {}
+def _columns_by_value(columns: Mapping[str, Hashable]) -> dict[Hashable, list[str]]:
+    by_value: dict[Hashable, list[str]] = {}
     for column, value in columns.items():
-        found.setdefault(value, []).append(column)
-    return found
+        by_value.setdefault(value, []).append(column)
+    return by_value

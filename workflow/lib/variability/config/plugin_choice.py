@@ -1,27 +1,30 @@
-"""Which plug-ins of a family a config chooses (``analyses``, ``plots``, ``claims``), and with which options.
+"""Choice of plug-ins of a family (``analyses``, ``plots``, ``claims``) in the config, with their options.
 
-A list chooses; a mapping sets options and leaves the others on, so that nobody has to name all to change one.
+A list chooses the plug-ins. A mapping sets options and leaves the other plug-ins on, so that changing one does not
+require naming all of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 Options = Mapping[str, Any]
-Said = Mapping[str, Options | Literal[False] | None] | Sequence[str | Mapping[str, Options | None]]
+#: A section of the config: {name: options}, or a list of names and of {name: options}.
+Section = Mapping[str, Options | Literal[False] | None] | Sequence[str | Mapping[str, Options | None]]
 
 
-def entries(said: Said) -> list[tuple[str, Options | Literal[False] | None]]:
-    """(name, options) of all that is named: None for the usual options, False for what is switched off."""
-    if isinstance(said, Mapping):
-        return list(said.items())
-    return [pair for entry in said for pair in (entry.items() if isinstance(entry, Mapping) else [(entry, None)])]
+def entries(section: Section) -> list[tuple[str, Options | Literal[False] | None]]:
+    """Return (name, options) of every entry: None for the default options, False for a plug-in that is switched off."""
+    if isinstance(section, Mapping):
+        return list(section.items())
+    return [pair for entry in section for pair in (entry.items() if isinstance(entry, Mapping) else [(entry, None)])]
 
 
-def chosen(said: Said | None, usual: Iterable[str]) -> dict[str, Options]:
-    """Options by name of the plug-ins that are on, by name. said: None where the config is silent.
+def chosen(section: Section | None, default: Iterable[str]) -> dict[str, Options]:
+    """Return the options of the plug-ins that are on, sorted by name.
 
-    usual: names of those that are on where nobody says otherwise; a list says otherwise of all of them.
+    section: None if the config does not have it. default: names of the plug-ins that are on unless the section switches
+    them off or is a list.
     """
-    kept = {} if said is not None and not isinstance(said, Mapping) else dict.fromkeys(usual)
-    kept |= dict(entries(said or {}))
-    return {name: kept[name] or {} for name in sorted(kept) if kept[name] is not False}
+    options = {} if section is not None and not isinstance(section, Mapping) else dict.fromkeys(default)
+    options |= dict(entries(section or {}))
+    return {name: options[name] or {} for name in sorted(options) if options[name] is not False}

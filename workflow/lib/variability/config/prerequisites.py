@@ -1,79 +1,76 @@
-"""What a study has, as far as its config tells: what analyses, figures and claims can be made of it."""
-
-from __future__ import annotations
+"""Properties of a study that analyses, plots and claims may require, as far as its config tells."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from variability.config.study import Study
 from variability.data import kinds
 
-if TYPE_CHECKING:
-    from variability.config.study import Study
-
 BASE_TABLES = ("runs", "predictions", "per_class", "history")
-#: What a plug-in may presume of the runs, by the name it does so, and the words for it.
+#: Properties that a plug-in may name in ``REQUIRES``, with the description that error messages use.
 DESCRIPTIONS = {
     "before": "values from before fine-tuning",
     "probabilities": "a task of classification",
-    "seconds": "the seconds that runs took",
-    "repeated_runs": "runs made twice (see `repeats`)",
+    "seconds": "the duration of runs in seconds",
+    "repeated_runs": "repeated runs (see `repeats`)",
     "seeds": "more than one seed of anything",
     "tasks": "more than one task",
     "candidates": "two models or methods on the same task",
     "three": "three models or methods on the same task",
 }
-#: Exports of trackers say how long a run took.
-TIMED = ("wandb", "mlflow")
+#: Trackers whose exports contain the duration of a run.
+TIMED_FORMATS = ("wandb", "mlflow")
 
 
 def base_tables(study: Study) -> tuple[str, ...]:
-    """Which base tables the study has: of imported runs nothing is known but their results."""
+    """Return the base tables that the study has: of imported runs only the results are known."""
     return BASE_TABLES if study.config.get("models") else BASE_TABLES[:1]
 
 
 def met_by(study: Study) -> frozenset[str]:
-    """Return the names of the base tables, and of those DESCRIPTIONS that are true of the study.
+    """Return the names of the study's base tables, and of the properties in DESCRIPTIONS that it has.
 
-    What an imported file may contain counts as true: the file is not read.
+    A property that an imported file may have counts as met: the file is not read.
     """
-    files, trained = list(study.imports.values()), bool(study.seeds)
-    cells = [cell for cell in study.seeds if study.repeated(cell[2]) == cell[2]]
-    tasks = {task for _, task, _ in cells} | {file.get("constants", {}).get("task", "task") for file in files}
-    most = max(Counter(task for _, task, _ in cells).values(), default=0)
-    facts = {
-        "before": trained or any(_has_before(file) for file in files),
+    imports, trains = list(study.imports.values()), bool(study.seeds)
+    cells = [cell for cell in study.seeds if study.fitted_method(cell[2]) == cell[2]]
+    tasks = {task for _, task, _ in cells} | {entry.get("constants", {}).get("task", "task") for entry in imports}
+    most_candidates = max(Counter(task for _, task, _ in cells).values(), default=0)
+    properties = {
+        "before": trains or any(_has_values_before(entry) for entry in imports),
         "probabilities": any(kinds.find(study.task_entry(task)["kind"]).PROBABILITIES for task in study.tasks),
-        "seconds": trained or any(_says(file, "seconds") or file.get("format") in TIMED for file in files),
+        "seconds": trains or any(_has_seconds(entry) for entry in imports),
         "repeated_runs": _has_repeated_runs(study),
-        "seeds": bool(files) or any(len(seeds) > 1 for seeds in study.seeds.values()),
-        "tasks": len(tasks) > 1 or any("task" in file.get("columns", {}) for file in files),
-        "candidates": bool(files) or most >= 2,
-        "three": bool(files) or most >= 3,
+        "seeds": bool(imports) or any(len(seeds) > 1 for seeds in study.seeds.values()),
+        "tasks": len(tasks) > 1 or any("task" in entry.get("columns", {}) for entry in imports),
+        "candidates": bool(imports) or most_candidates >= 2,
+        "three": bool(imports) or most_candidates >= 3,
     }
-    return frozenset([*base_tables(study), *(name for name, holds in facts.items() if holds)])
+    return frozenset([*base_tables(study), *(name for name, met in properties.items() if met)])
 
 
-def _says(file: Mapping[str, Any], role: str) -> bool:
-    return any(role in file.get(key, {}) for key in ("columns", "constants"))
+def _has_seconds(entry: Mapping[str, Any]) -> bool:
+    stated = any("seconds" in entry.get(key, {}) for key in ("columns", "constants"))
+    return stated or entry.get("format") in TIMED_FORMATS
 
 
-def _has_before(file: Mapping[str, Any]) -> bool:
-    facts = [file.get("constants", {}), *(facts or {} for facts in file.get("metrics", {}).values())]
-    return "phase" in file.get("columns", {}) or any(each.get("phase") == "before" for each in facts)
+def _has_values_before(entry: Mapping[str, Any]) -> bool:
+    facts = [entry.get("constants", {}), *(facts or {} for facts in entry.get("metrics", {}).values())]
+    return "phase" in entry.get("columns", {}) or any(fact.get("phase") == "before" for fact in facts)
 
 
 def _has_repeated_runs(study: Study) -> bool:
-    """Whether two cells agree in all but their names, and have a seed in common."""
+    """Return whether two cells differ only in the names of model and method, and have a seed in common."""
     seen: set[str] = set()
     for (model, task, method), seeds in study.seeds.items():
-        decides = [
+        entries = [
             {key: value for key, value in entry.items() if key != "name"}
             for entry in (study.model_entry(model), study.method_entry(method))
         ]
-        what = json.dumps([*decides, task, study.recipe(model, task, method)], sort_keys=True)
-        runs = {f"{what} {seed}" for seed in seeds}
+        identity = json.dumps([*entries, task, study.recipe(model, task, method)], sort_keys=True)
+        runs = {f"{identity} {seed}" for seed in seeds}
         if runs & seen:
             return True
         seen |= runs

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry
+from variability.config import specs
 from variability.config.feature_plan import FeaturePlan
+from variability.config.outputs import Outputs
 from variability.config.study import Study
 from variability.io import content_hash
 from variability.io.mirrors import find_file
@@ -41,6 +43,11 @@ class Plan:
     def features(self) -> FeaturePlan:
         """Activations that the study stores."""
         return FeaturePlan(self.study)
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """Analyses, plots and claims of the study."""
+        return Outputs(self.study)
 
     def imported_files(self) -> list[Path]:
         """Return the file of each entry of ``imports``, in their order."""
@@ -89,7 +96,7 @@ class Stage:
 
 
 def _dataset(plan: Plan, job: Job) -> Entry:
-    return plan.study.datasets()[job["key"]]
+    return specs.datasets(plan.study)[job["key"]]
 
 
 def _task(plan: Plan, job: Job) -> Entry:
@@ -97,11 +104,11 @@ def _task(plan: Plan, job: Job) -> Entry:
 
 
 def _weights(plan: Plan, job: Job) -> Entry:
-    return plan.study.all_weights()[job["key"]]
+    return specs.weights(plan.study)[job["key"]]
 
 
 def _assets(plan: Plan, job: Job) -> Entry:
-    return plan.study.all_assets()[job["assets"]]
+    return specs.assets(plan.study)[job["assets"]]
 
 
 def _model(plan: Plan, job: Job) -> Entry:
@@ -130,17 +137,17 @@ def _of_task(entry: Entry) -> list[str]:
 
 def _of_pretraining(plan: Plan, job: Job) -> list[str]:
     task = plan.study.pretraining_of(job["model"])
-    return [*plan.study.plugins(job["model"], task), *_modules("methods", [methods.PRETRAINING["kind"]])]
+    return [*plan.study.plugin_modules(job["model"], task), *_modules("methods", [methods.PRETRAINING["kind"]])]
 
 
 def _of_features(plan: Plan, job: Job) -> list[str]:
     method = _features(plan, job)["method"]
-    used = plan.study.plugins(job["model"], job["task"])
+    used = plan.study.plugin_modules(job["model"], job["task"])
     return [*used, *_modules("methods", [method["kind"]] if method else [])]
 
 
 def _of_cell(plan: Plan, job: Job) -> tuple[str, ...]:
-    return plan.study.plugins(job["model"], job["task"], job["method"])
+    return plan.study.plugin_modules(job["model"], job["task"], job["method"])
 
 
 def _of_scores(plan: Plan, job: Job) -> list[str]:
@@ -193,7 +200,7 @@ def _cells(plan: Plan) -> list[Job]:
 
 STAGES: dict[str, Stage] = {
     "download": Stage(
-        jobs=lambda plan: [{"key": key} for key in plan.study.datasets()],
+        jobs=lambda plan: [{"key": key} for key in specs.datasets(plan.study)],
         plugins=lambda plan, job: _modules("datasets", [_dataset(plan, job)["dataset"]]),
         extras=lambda plan, job: _dataset_extras(_dataset(plan, job)),
         spec=lambda plan, job: _with_dataset(plan, _dataset(plan, job)),
@@ -202,22 +209,22 @@ STAGES: dict[str, Stage] = {
         jobs=lambda plan: [{"task": task} for task in [*plan.study.tasks, *plan.study.config.get("pretraining", {})]],
         plugins=lambda plan, job: _of_task(_task(plan, job)),
         extras=lambda plan, job: _dataset_extras(_task(plan, job)),
-        spec=lambda plan, job: _with_dataset(plan, plan.study.prepare_spec(job["task"])),
+        spec=lambda plan, job: _with_dataset(plan, specs.prepare(plan.study, job["task"])),
     ),
     "download_weights": Stage(
-        jobs=lambda plan: [{"key": key} for key in plan.study.all_weights()],
+        jobs=lambda plan: [{"key": key} for key in specs.weights(plan.study)],
         plugins=lambda plan, job: _modules("providers", [_weights(plan, job)["provider"]]),
         extras=lambda plan, job: _model_extras(_weights(plan, job)),
         spec=lambda plan, job: _with_weights(plan, _weights(plan, job)),
     ),
     "download_assets": Stage(
-        jobs=lambda plan: [{"assets": key} for key in plan.study.all_assets()],
+        jobs=lambda plan: [{"assets": key} for key in specs.assets(plan.study)],
         plugins=lambda plan, job: _modules("providers", [_assets(plan, job)["provider"]]),
         extras=lambda plan, job: _model_extras(_assets(plan, job)),
         spec=lambda plan, job: {**_assets(plan, job), "source": plan.content(plan.release(_assets(plan, job)))},
     ),
     "tokenize": Stage(
-        jobs=lambda plan: [{"assets": key, "task": task} for key, task in plan.study.all_tokens()],
+        jobs=lambda plan: [{"assets": key, "task": task} for key, task in specs.tokens(plan.study)],
         plugins=lambda plan, job: [
             *_modules("providers", [_assets(plan, job)["provider"]]),
             *_modules("modalities", [_task(plan, job)["modality"]]),
@@ -231,7 +238,7 @@ STAGES: dict[str, Stage] = {
         ],
         plugins=_of_pretraining,
         extras=lambda plan, job: _model_extras(_model(plan, job)),
-        spec=lambda plan, job: _with_kernels(plan, plan.study.pretrain_spec(job["model"])),
+        spec=lambda plan, job: _with_kernels(plan, specs.pretrain(plan.study, job["model"])),
     ),
     "features": Stage(
         jobs=lambda plan: [dict(zip(("model", "task", "features"), key, strict=True)) for key in plan.features.specs],
@@ -244,7 +251,7 @@ STAGES: dict[str, Stage] = {
         plugins=_of_cell,
         extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
         spec=lambda plan, job: _with_kernels(
-            plan, plan.study.finetune_spec(job["model"], job["task"], job["method"], int(job["block"]))
+            plan, specs.finetune(plan.study, job["model"], job["task"], job["method"], int(job["block"]))
         ),
     ),
     "predict": Stage(
@@ -252,21 +259,21 @@ STAGES: dict[str, Stage] = {
         plugins=_of_cell,
         extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
         spec=lambda plan, job: _with_kernels(
-            plan, plan.study.predict_spec(job["model"], job["task"], job["method"], int(job["block"]))
+            plan, specs.predict(plan.study, job["model"], job["task"], job["method"], int(job["block"]))
         ),
     ),
     "score": Stage(jobs=lambda plan: [{"task": task} for task in plan.study.tasks], plugins=_of_scores),
-    "aggregate": Stage(plugins=_of_tables, spec=lambda plan, job: _with_imports(plan, plan.study.aggregate_spec())),
+    "aggregate": Stage(plugins=_of_tables, spec=lambda plan, job: _with_imports(plan, specs.aggregate(plan.study))),
     "keep_checkpoints": Stage(plugins=lambda plan, job: _modules("metrics", registry.names("metrics"))),
     "analyse": Stage(
-        jobs=lambda plan: [{"analysis": name} for name in plan.study.analyses],
+        jobs=lambda plan: [{"analysis": name} for name in plan.outputs.analyses],
         plugins=lambda plan, job: _modules("analyses", [job["analysis"]]),
     ),
     "plot": Stage(
-        jobs=lambda plan: [{"plot": name} for name in plan.study.plots],
+        jobs=lambda plan: [{"plot": name} for name in plan.outputs.plots],
         plugins=lambda plan, job: _modules("plots", [job["plot"]]),
     ),
-    "claim": Stage(plugins=lambda plan, job: _modules("claims", plan.study.claims)),
+    "claim": Stage(plugins=lambda plan, job: _modules("claims", plan.outputs.claims)),
     "summarise": Stage(),
     "report": Stage(),
 }
