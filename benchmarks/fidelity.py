@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib")
 import numpy as np
 
 from variability import recipe
-from variability.data.inputs import Activations, Feed, Inputs
+from variability.data.inputs import Inputs
 from variability.data.prepared_task import PreparedTask
 from variability.io import files
 from variability.io.fetcher import Fetcher
@@ -36,7 +36,8 @@ from variability.stages.download_weights import download_weights
 from variability.stages.prepare import prepare
 from variability.stats import intervals
 from variability.training import device, inference, stored_features, torch_fit
-from variability.training.input_files import Sources
+from variability.training.activations import Activations, Feed
+from variability.training.input_files import InputFiles
 from variability.training.seeded_network import Untrained
 
 LEVEL = 0.95
@@ -84,7 +85,7 @@ class Bench:
         """
         entry, own = METHODS[method]
         chosen = recipe.resolve(RECIPE, own, self.settings, {"precision": form})
-        untrained = Untrained(MODEL, entry, self.task, Sources(self.task.path, self.weights), "cpu")
+        untrained = Untrained(MODEL, entry, self.task, InputFiles(self.task.path, self.weights), "cpu")
         untrained.network(seed=0)
         images = self.task.modality.inputs(self.task, untrained.provider, None, "cpu", chosen["augmentation"])
         stored = self._stored(untrained, images, f"{method}-{form}", form) if cut else None

@@ -97,11 +97,11 @@ def now(told: dict) -> float:
 def ours(told: dict) -> list[float]:
     from variability import recipe
     from variability.data import kinds
-    from variability.data.inputs import Feed
     from variability.data.modalities._images import Images
     from variability.data.preprocessing import Preprocess
     from variability.models import networks
     from variability.training import device, torch_fit
+    from variability.training.activations import Feed
 
     device.configure(threads=told["threads"])
     images, labels = examples(told)

@@ -205,9 +205,9 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     from variability.config import specs
     from variability.config.feature_plan import FeaturePlan
     from variability.stages import features, finetune, predict
-    from variability.stages._blocks import Workplace
     from variability.training import checkpoints, inference, seeded_network, torch_fit  # noqa: F401
-    from variability.training.input_files import Sources
+    from variability.training.input_files import InputFiles
+    from variability.training.workplace import Workplace
 
     study, where = study_of(net, size), ("net", "images", "linear_probe")
     plan = FeaturePlan(study)
@@ -224,14 +224,14 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
         seconds[name] = time.perf_counter() - started
 
     activations = manifest.parent / "activations.npy"
-    timed("features", features.features, features_spec, Sources(task_json, weights), activations, manifest, threads)
+    timed("features", features.features, features_spec, InputFiles(task_json, weights), activations, manifest, threads)
     block, found = fitted / "block-0.json", folder / "predict"
-    sources = Sources(task_json, weights, features=manifest)
-    given = (spec, sources, "code", fitted, block)
+    input_files = InputFiles(task_json, weights, features=manifest)
+    given = (spec, input_files, "code", block)
     with Workplace(spec["model"], threads) as here:
         timed("finetune", finetune.finetune, *given, here)
     asked = {key: spec[key] for key in ("model", "task", "method", "seeds")}
-    given = (asked, sources, fitted, block, "code", found, found / "block-0.json")
+    given = (asked, input_files, block, "code", found, found / "block-0.json")
     with Workplace(spec["model"], threads) as here:
         timed("predict", predict.predict, *given, here)
     steps, accuracies = 0.0, []
@@ -259,15 +259,16 @@ def study_of(net: Net, size: Size) -> Study:
 
 def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitions: int) -> list[float]:
     """Images a second of the frozen backbone, as the stage `features` computes and stores them."""
-    from variability.stages import _blocks
+    from variability.data.prepared_task import open_task
     from variability.training import stored_features
-    from variability.training.input_files import Sources
+    from variability.training.input_files import InputFiles
     from variability.training.seeded_network import Untrained
+    from variability.training.workplace import Workplace
 
     model = study_of(net, Size(1, 1, 1, 1)).model_entry("net")
-    with _blocks.Workplace(model, threads) as here:
-        place, task = here.device, _blocks.open_task(task_json)
-        untrained = Untrained(model, None, task, Sources(task_json, Path(net.weights)), place)
+    with Workplace(model, threads) as here:
+        place, task = here.device, open_task(task_json)
+        untrained = Untrained(model, None, task, InputFiles(task_json, Path(net.weights)), place)
         untrained.network(seed=0)
         untrained.module.eval()
         plain = recipe.DEFAULTS["augmentation"]

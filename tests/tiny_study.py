@@ -89,7 +89,7 @@ def install(provider=Tiny):
 
 def here(threads=1, model=STUDY["model"]):
     """Where a stage computes."""
-    from variability.stages._blocks import Workplace
+    from variability.training.workplace import Workplace
 
     return Workplace(model, threads)
 

@@ -31,9 +31,6 @@ ALLOWED = {
 #: Imports that are still to be removed.
 KNOWN = {
     ("rules.inputs", "variability.reporting.primary_rows"),
-    ("variability.training.frameworks.counting", "variability.stages._blocks"),
-    ("variability.training.frameworks.keras", "variability.stages._blocks"),
-    ("variability.training.frameworks.pytorch", "variability.stages._blocks"),
     ("variability.config.prerequisites", "variability.config.study"),
 }
 

@@ -92,20 +92,20 @@ def test_a_job_of_keras_loads_no_torch(checkout, tmp_path):
 import sys
 from pathlib import Path
 from variability import recipe
-from variability.stages import _blocks as runs
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
+from variability.training.workplace import Workplace
 
 model = {{"name": "m", "provider": "keras", "architecture": "MobileNetV2", "weights": "none",
          "options": {{"alpha": 0.35}}, "preprocess": {{"size": 32}}}}
 spec = {{"model": model, "task": {{"name": "digits", "kind": "classification"}},
         "method": {{"name": "probe", "kind": "linear_probe"}}, "recipe": recipe.resolve({{"epochs": 1}}), "seeds": [0]}}
-sources, out = Sources(Path("results/small/prepare/digits/task.json")), Path({str(tmp_path)!r})
-with runs.Workplace(model, 1) as here:
-    finetune(spec, sources, "code", out, out / "block-0.json", here)
-    predict(spec, sources, out, out / "block-0.json", "code", out / "said", None, here)
-assert (out / "said" / "0.parquet").is_file()
+files, out = InputFiles(Path("results/small/prepare/digits/task.json")), Path({str(tmp_path)!r})
+with Workplace(model, 1) as workplace:
+    finetune(spec, files, "code", out / "block-0.json", workplace)
+    predict(spec, files, out / "block-0.json", "code", out / "predictions", None, workplace)
+assert (out / "predictions" / "0.parquet").is_file()
 assert "tensorflow" in sys.modules and "torch" not in sys.modules
 """
     environ = os.environ | {"PYTHONPATH": str(checkout.folder / "workflow/lib")}

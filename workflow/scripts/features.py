@@ -4,8 +4,8 @@ with log_job(snakemake.log[0]):
     from pathlib import Path
 
     from variability.stages.features import features
-    from variability.training.input_files import Sources
+    from variability.training.input_files import InputFiles
 
     params, output = snakemake.params, snakemake.output
     activations, manifest = Path(output.activations), Path(output.manifest)
-    features(params.spec, Sources.of(snakemake.input), activations, manifest, params.threads)
+    features(params.spec, InputFiles.from_rule(snakemake.input), activations, manifest, params.threads)

@@ -4,11 +4,11 @@ with log_job(snakemake.log[0]):
     from pathlib import Path
 
     from variability.io.files import sha256
-    from variability.stages._blocks import Workplace
     from variability.stages.predict import predict
-    from variability.training.input_files import Sources
+    from variability.training.input_files import InputFiles
+    from variability.training.workplace import Workplace
 
-    given, spec, manifest = snakemake.input, snakemake.params.spec, Path(snakemake.output[0])
-    runs = Path(given.runs)
-    with Workplace(spec["model"], snakemake.params.threads) as here:
-        predict(spec, Sources.of(given), runs.parent, runs, sha256(given.code), manifest.parent, manifest, here)
+    spec, rule_input, manifest = snakemake.params.spec, snakemake.input, Path(snakemake.output[0])
+    files, code = InputFiles.from_rule(rule_input), sha256(rule_input.code)
+    with Workplace(spec["model"], snakemake.params.threads) as workplace:
+        predict(spec, files, Path(rule_input.runs), code, manifest.parent, manifest, workplace)

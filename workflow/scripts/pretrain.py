@@ -5,8 +5,8 @@ with log_job(snakemake.log[0]):
 
     from variability.io.files import sha256
     from variability.stages.pretrain import pretrain
-    from variability.training.input_files import Sources
+    from variability.training.input_files import InputFiles
 
-    given, params = snakemake.input, snakemake.params
+    rule_input, params = snakemake.input, snakemake.params
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
-    pretrain(params.spec, Sources.of(given), sha256(given.code), *outputs, params.threads)
+    pretrain(params.spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), *outputs, params.threads)

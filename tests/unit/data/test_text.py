@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from variability.data import modalities
-from variability.data.inputs import Activations, Feed, TokenActivations
 from variability.data.modalities._tokens import Tokens
 from variability.errors import UserError
 from variability.io import files
+from variability.training.activations import Activations, Feed, TokenActivations
 
 TEXTS = ["a", "größer", "", "line\nline\x00", "語"]
 LENGTHS = np.random.default_rng(0).integers(1, 40, 500)

@@ -11,7 +11,7 @@ from variability.io import files
 from variability.stages.prepare import prepare
 from variability.training.frameworks import of
 from variability.training.frameworks.counting import similarities
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 OPTIONS = {"users": 40, "items": 30, "categories": 3, "length": [6, 12]}
 
@@ -29,7 +29,7 @@ def entry(architecture, **options):
 
 
 def fitted(task, model, folder, seed=0):
-    framework = of(model)(model, {"name": "full", "kind": "full"}, Sources(task), "cpu")
+    framework = of(model)(model, {"name": "full", "kind": "full"}, InputFiles(task), "cpu")
     result = framework.fit(seed, {}, folder / "state", "print", lambda row: None)
     framework.save_trained(folder / "checkpoint.safetensors", "print")
     rows = {"test": framework.task.rows("test", seed)}

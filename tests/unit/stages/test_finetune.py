@@ -20,7 +20,7 @@ from variability.io import files, locks
 from variability.models import networks
 from variability.stages.finetune import finetune
 from variability.training import checkpoints
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
 
@@ -38,9 +38,8 @@ def study(tmp_path, task_json):
         spec = copy.deepcopy(tiny_study.STUDY) | changes
         finetune(
             spec,
-            Sources(task_json, weights_manifest=about),
+            InputFiles(task_json, weights_manifest=about),
             code,
-            folder,
             folder / "block-0.json",
             tiny_study.here(threads),
         )
@@ -168,7 +167,7 @@ def test_a_run_that_draws_its_own_examples_is_trained_again_where_it_would_draw_
     for train in (80, 90):
         files.write_json(task, about | {"split": about["split"] | {"train": train, "resample": True}})
         spec = copy.deepcopy(tiny_study.STUDY) | {"seeds": [0]}
-        finetune(spec, Sources(task), "code", tmp_path, tmp_path / "block-0.json", tiny_study.here())
+        finetune(spec, InputFiles(task), "code", tmp_path / "block-0.json", tiny_study.here())
         prints.add(files.read_json(tmp_path / "block-0.json")["runs"][0]["fingerprint"])
     assert len(prints) == 2
 
@@ -238,8 +237,7 @@ def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
     images = task_json.parent / "inputs.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
     with pytest.raises(UserError, match=r"inputs\.npy is not the file that was prepared"):
-        folder, manifest = tmp_path / "runs", tmp_path / "manifest.json"
-        finetune(tiny_study.STUDY, Sources(task_json), "code", folder, manifest, tiny_study.here())
+        finetune(tiny_study.STUDY, InputFiles(task_json), "code", tmp_path / "runs" / "block-0.json", tiny_study.here())
 
 
 @pytest.mark.slow
@@ -259,11 +257,11 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
-        from variability.training.input_files import Sources
+        from variability.training.input_files import InputFiles
         from variability.stages.finetune import finetune
         tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, Sources(task_json), "code", folder, folder / "block-0.json", tiny_study.here())
+        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.here())
     """
     folder = tmp_path / "killed"
     arguments = [str(Path(tiny_study.__file__).parent), str(task_json), str(folder)]
@@ -288,7 +286,7 @@ def test_a_run_that_another_process_is_making_is_waited_for_and_taken(study, tmp
 
     class Waiting(logging.Handler):
         def emit(self, record):
-            if "seed 0 is being made by another process" in record.getMessage():
+            if "another process is working on seed 0" in record.getMessage():
                 waiting.set()
 
     def other():
@@ -321,11 +319,11 @@ def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
         sys.path.insert(0, sys.argv[1])
         from pathlib import Path
         import tiny_study
-        from variability.training.input_files import Sources
+        from variability.training.input_files import InputFiles
         from variability.stages.finetune import finetune
         tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, Sources(task_json), "code", folder, folder / "block-0.json", tiny_study.here())
+        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.here())
         sys.exit("torch" in sys.modules)
     """
     arguments = [str(Path(tiny_study.__file__).parent), str(task_json), str(folder)]

@@ -12,7 +12,7 @@ from variability.results.runs_table import HERE
 from variability.stages.finetune import finetune
 from variability.stages.keep_checkpoints import best, keep_checkpoints
 from variability.stages.predict import predict
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
 
@@ -26,8 +26,8 @@ def study(tmp_path):
     def run(code="code"):
         spec = copy.deepcopy(tiny_study.STUDY)
         block = fitted / "block-0.json"
-        finetune(spec, Sources(task), "code", fitted, block, tiny_study.here())
-        predict(spec, Sources(task), fitted, block, code, folder, folder / "block-0.json", tiny_study.here())
+        finetune(spec, InputFiles(task), "code", block, tiny_study.here())
+        predict(spec, InputFiles(task), block, code, folder, folder / "block-0.json", tiny_study.here())
 
     run()
     table(0.5, 0.6).to_parquet(tmp_path / "runs.parquet")
@@ -89,7 +89,7 @@ def test_a_best_that_was_dropped_before_is_not_said_to_be_kept(study, caplog):
 def test_predicting_anew_without_the_checkpoint_says_what_to_do(study):
     study.keep("none")
     with pytest.raises(
-        UserError, match=r"seeds? .*was dropped, as the config's `checkpoints` asked.*--forcerun finetune"
+        UserError, match=r"seeds? .*was removed, as the config's `checkpoints` says.*--forcerun finetune"
     ):
         study(code="edited")
 

@@ -15,7 +15,7 @@ from variability.stages.finetune import finetune
 from variability.stages.plot import plot
 from variability.stages.predict import predict
 from variability.stages.score import score
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
 
@@ -30,9 +30,9 @@ def study(tmp_path):
             prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
         spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
-        finetune(spec, Sources(prepared[kind]), "code", fitted, fitted / "block-0.json", tiny_study.here())
+        finetune(spec, InputFiles(prepared[kind]), "code", fitted / "block-0.json", tiny_study.here())
         given, manifest = fitted / "block-0.json", folder / "block-0.json"
-        predict(spec, Sources(prepared[kind]), fitted, given, code, folder, manifest, tiny_study.here())
+        predict(spec, InputFiles(prepared[kind]), given, code, folder, manifest, tiny_study.here())
         return folder
 
     run.folder = tmp_path
@@ -133,12 +133,11 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
     before = times(folder)
     with pytest.raises(
         UserError,
-        match=r"1 of 2 seeds failed.*: .*checkpoint\.safetensors is gone or is not the file.*--forcerun finetune",
+        match=r"1 of 2 seeds failed.*: .*checkpoint\.safetensors is missing or is not the file.*--forcerun finetune",
     ):
         predict(
             tiny_study.STUDY,
-            Sources(task_json),
-            fitted,
+            InputFiles(task_json),
             fitted / "block-0.json",
             "edited",
             folder,
@@ -153,9 +152,9 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
 def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
-    finetune(tiny_study.STUDY, Sources(task), "code", fitted, fitted / "block-0.json", tiny_study.here())
+    finetune(tiny_study.STUDY, InputFiles(task), "code", fitted / "block-0.json", tiny_study.here())
     given, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(tiny_study.STUDY, Sources(task), fitted, given, "code", folder, manifest, tiny_study.here())
+    predict(tiny_study.STUDY, InputFiles(task), given, "code", folder, manifest, tiny_study.here())
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
     score([folder / "block-0.json"], task, ["accuracy"], "code", tmp_path, tmp_path / "scores.json")
     scores = pd.read_parquet(tmp_path / "small/everything.parquet")

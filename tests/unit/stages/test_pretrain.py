@@ -13,7 +13,7 @@ from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
 from variability.training import torch_fit
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 MODEL = tiny_study.STUDY["model"] | {"weights": "pretrain:digits"}
 
@@ -22,7 +22,7 @@ def run(task_json, folder, model=MODEL, seed=0, **settings):
     """Pretrains into a folder; returns the tensors it wrote."""
     chosen = recipe.resolve(tiny_study.STUDY["recipe"], settings)
     outputs = folder / "weights.safetensors", folder / "weights.json", folder / "history.csv"
-    pretrain({"model": model, "recipe": chosen, "seed": seed}, Sources(task_json), "code", *outputs)
+    pretrain({"model": model, "recipe": chosen, "seed": seed}, InputFiles(task_json), "code", *outputs)
     return safetensors.torch.load_file(outputs[0])
 
 
@@ -103,14 +103,13 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
     finetune(
         spec,
-        Sources(task_json, weights, weights.with_suffix(".json")),
+        InputFiles(task_json, weights, weights.with_suffix(".json")),
         "code",
-        fitted,
         fitted / "block-0.json",
         tiny_study.here(model=model),
     )
     given, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(spec, Sources(task_json, weights), fitted, given, "code", folder, manifest, tiny_study.here(model=model))
+    predict(spec, InputFiles(task_json, weights), given, "code", folder, manifest, tiny_study.here(model=model))
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")
     history = pd.read_csv(fitted / "3" / "history.csv")
     correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()

@@ -12,12 +12,12 @@ import text_models
 from variability import recipe, registry
 from variability.data import modalities
 from variability.io import files
-from variability.stages import _blocks
 from variability.stages.features import features
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict_ahead
 from variability.stages.tokenize import tokenize
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
 
 transformers = pytest.importorskip("transformers", reason="`make .venv/.transformers` installs it")
 
@@ -49,13 +49,13 @@ def prepare(folder: Path, count=96) -> Path:
 
 
 @pytest.fixture
-def sources(place, tmp_path) -> tuple[dict, Sources]:
+def sources(place, tmp_path) -> tuple[dict, InputFiles]:
     """A model, and all files that its runs are made from."""
     made, weights = text_models.converted(place, tmp_path)
     task, tokens = prepare(tmp_path / "task"), tmp_path / "tokens"
     tokens.mkdir()
     tokenize(made.model, task, made.assets, tokens / "tokens.npy", tokens / "tokens.json")
-    return made.model, Sources(task, weights, tmp_path / "weights.json", made.assets, tokens / "tokens.json")
+    return made.model, InputFiles(task, weights, tmp_path / "weights.json", made.assets, tokens / "tokens.json")
 
 
 def fit(model, given, folder, kind, seeds, blocks=None, **settings):
@@ -66,8 +66,8 @@ def fit(model, given, folder, kind, seeds, blocks=None, **settings):
     }  # fmt: skip
     if blocks:
         spec["method"]["blocks"] = blocks
-    with _blocks.Workplace(model) as here:
-        finetune(spec, given, "code", folder, folder / "block.json", here)
+    with Workplace(model) as here:
+        finetune(spec, given, "code", folder / "block.json", here)
         predict_ahead(spec, given, folder / "block.json", folder / "predictions", here)
     return {seed: pq.read_table(folder / "predictions" / f"{seed}.parquet") for seed in seeds}
 

@@ -3,7 +3,7 @@
 import tiny_study
 
 from variability.io import files
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 ZERO_SHOT = {"provider": "clip", "architecture": "towers", "weights": "pretrained", "options": {}}
 
@@ -14,6 +14,6 @@ def test_names_of_classes_count_for_the_models_that_read_them(tmp_path):
     models = {"zero-shot": ZERO_SHOT, "fresh head": ZERO_SHOT | {"options": {"head": "random"}}}
     models |= {"random": ZERO_SHOT | {"weights": "none"}, "of images": {"provider": "torchvision"}}
     for name, model in models.items():
-        content[name] = Sources(task).content(model)
+        content[name] = InputFiles(task).content(model)
     files.write_json(task, renamed)
-    assert {name for name, model in models.items() if Sources(task).content(model) != content[name]} == {"zero-shot"}
+    assert {name for name, model in models.items() if InputFiles(task).content(model) != content[name]} == {"zero-shot"}

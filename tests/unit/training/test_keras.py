@@ -13,7 +13,7 @@ from variability.data import kinds
 from variability.errors import UserError
 from variability.models.providers.keras import Keras as KerasProvider
 from variability.training import frameworks, optimizers
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 if not all(importlib.util.find_spec(name) for name in KerasProvider.NEEDS):
     pytest.skip("Keras and TensorFlow are an extra: make .venv/.tensorflow", allow_module_level=True)
@@ -83,7 +83,7 @@ def weights(tmp_path_factory):
 
 
 def opened(task, method="full", weights=None, **options):
-    return frameworks.of(MODEL)(MODEL, {"name": method, "kind": method} | options, Sources(task, weights), "cpu")
+    return frameworks.of(MODEL)(MODEL, {"name": method, "kind": method} | options, InputFiles(task, weights), "cpu")
 
 
 def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):

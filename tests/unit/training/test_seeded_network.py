@@ -7,7 +7,7 @@ import torch
 from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
 from variability.models import networks
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 from variability.training.seeded_network import Untrained
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
@@ -26,7 +26,7 @@ def weights(tmp_path):
 
 
 def untrained(method, task, weights):
-    return Untrained(tiny_study.STUDY["model"], method, task, Sources(task.path, weights), "cpu")
+    return Untrained(tiny_study.STUDY["model"], method, task, InputFiles(task.path, weights), "cpu")
 
 
 def digest(network):

@@ -10,7 +10,6 @@ import tiny_study
 import torch
 
 from variability import provenance, recipe, registry
-from variability.data.inputs import Activations, Feed
 from variability.data.modalities._images import Images
 from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
@@ -19,7 +18,8 @@ from variability.stages import features as stage
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict, predict_ahead
 from variability.training import stored_features, torch_fit
-from variability.training.input_files import Sources
+from variability.training.activations import Activations, Feed
+from variability.training.input_files import InputFiles
 from variability.training.seeded_network import Untrained
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
@@ -41,7 +41,7 @@ def weights(tmp_path):
 
 @pytest.fixture
 def untrained(task, weights):
-    made = Untrained(tiny_study.STUDY["model"], PROBE, task, Sources(task.path, weights), "cpu")
+    made = Untrained(tiny_study.STUDY["model"], PROBE, task, InputFiles(task.path, weights), "cpu")
     made.network(0).module.eval()
     return made
 
@@ -159,7 +159,9 @@ def spec(**changes):
 
 
 def made(folder, task_json, weights, **changes):
-    stage.features(spec(**changes), Sources(task_json, weights), folder / "activations.npy", folder / "features.json")
+    stage.features(
+        spec(**changes), InputFiles(task_json, weights), folder / "activations.npy", folder / "features.json"
+    )
     return files.read_json(folder / "features.json")
 
 
@@ -208,9 +210,8 @@ def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json,
         made(tmp_path, task_json, weights, limit_gb=limit)
         finetune(
             probe,
-            Sources(task_json, weights, features=tmp_path / "features.json"),
+            InputFiles(task_json, weights, features=tmp_path / "features.json"),
             "code",
-            tmp_path,
             block,
             tiny_study.here(),
         )
@@ -227,17 +228,15 @@ def test_runs_train_and_predict_from_stored_activations_and_without_them(task_js
         probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
         finetune(
             probe,
-            Sources(task_json, weights, features=given),
+            InputFiles(task_json, weights, features=given),
             "code",
-            fitted,
             fitted / "block-0.json",
             tiny_study.here(),
         )
         block = fitted / "block-0.json"
         predict(
             probe,
-            Sources(task_json, weights, features=given),
-            fitted,
+            InputFiles(task_json, weights, features=given),
             block,
             "code",
             folder,
@@ -278,21 +277,21 @@ def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(
     spec = {"model": model, "task": {"name": "digits", "kind": "classification"}, "method": method, "recipe": chosen}
     shared = {"model": model, "method": method, "precision": chosen["precision"], "limit_gb": 1}
     shared["augmentation"] = chosen["augmentation"]
-    stage.features(shared, Sources(task, weights), tmp_path / "activations.npy", tmp_path / "features.json")
+    stage.features(shared, InputFiles(task, weights), tmp_path / "activations.npy", tmp_path / "features.json")
     manifest = tmp_path / "features.json"
     assert files.read_json(manifest)["stored"]
-    sources = Sources(task, weights, features=manifest)
+    sources = InputFiles(task, weights, features=manifest)
 
     def tables(name, *blocks):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
         for at, seeds in enumerate(blocks):
             given, block = (spec | {"seeds": seeds}, sources), fitted / f"block-{at}.json"
             with tiny_study.here() as here:
-                finetune(*given, "code", fitted, block, here)
+                finetune(*given, "code", block, here)
                 predict_ahead(*given, block, folder, here)
             before = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
             code = provenance.code_digest("predict", *provenance.plugins_of_cell(model, spec["task"], method))
-            predict(*given, fitted, block, code, folder, folder / f"block-{at}.json", tiny_study.here())
+            predict(*given, block, code, folder, folder / f"block-{at}.json", tiny_study.here())
             assert {path: path.stat().st_mtime_ns for path in before} == before, "predicted ahead, and taken"
         return [(folder / f"{seed}.parquet").read_bytes() for seed in (0, 1, 2)]
 

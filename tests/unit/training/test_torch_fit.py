@@ -15,12 +15,11 @@ from torch import nn
 
 from variability import recipe
 from variability.data import kinds
-from variability.data.batching import cut_batches
-from variability.data.inputs import Feed
 from variability.data.modalities._images import Images
 from variability.errors import UserError
 from variability.models.networks import Network
 from variability.training import fit_loop, torch_fit
+from variability.training.activations import Feed
 
 LIBRARY = Path(torch_fit.__file__).parents[2]
 
@@ -109,10 +108,10 @@ def test_a_fit_stopped_after_any_epoch_resumes_to_the_same_bits(tmp_path, settin
 def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_path):
     script = """
         import os, signal, sys
-        sys.path.insert(0, sys.argv[2])
+        sys.path[:0] = sys.argv[2:]
         import torch
         from pathlib import Path
-        import test_training
+        import test_torch_fit
         torch.set_num_threads(1)
         steps, step = 0, torch.optim.SGD.step
         def count(*args, **kwargs):
@@ -122,10 +121,11 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
-        test_training.fit(state=Path(sys.argv[1]), epochs=5)
+        test_torch_fit.fit(state=Path(sys.argv[1]), epochs=5)
     """
     state = tmp_path / "state"
-    command = [sys.executable, "-c", textwrap.dedent(script), str(state), str(Path(tiny_study.__file__).parent)]
+    folders = [str(Path(file).parent) for file in (__file__, tiny_study.__file__)]
+    command = [sys.executable, "-c", textwrap.dedent(script), str(state), *folders]
     killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(LIBRARY)}, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     epochs = []
@@ -252,15 +252,6 @@ def test_without_validation_examples_the_last_epoch_is_kept_and_best_is_refused(
     for settings in ({"checkpoint": "best"}, {"early_stopping": 2}):
         with pytest.raises(UserError, match="need validation examples"):
             fit(data=data, **settings)
-
-
-def test_batches_hold_each_row_once_and_a_single_last_row_joins_the_batch_before():
-    rows = np.arange(65)
-    assert [len(each) for each in cut_batches(rows, 32)] == [32, 33]
-    assert [len(each) for each in cut_batches(rows, 30)] == [30, 30, 5]
-    assert [len(each) for each in cut_batches(rows[:3], 1)] == [1, 1, 1]
-    assert [len(each) for each in cut_batches(rows[:1], 32)] == [1]
-    np.testing.assert_array_equal(np.concatenate(cut_batches(rows, 32)), rows)
 
 
 def test_batchnorm_over_a_vector_survives_a_last_batch_of_one():

@@ -8,9 +8,9 @@ from torch.nn import functional
 
 from variability import recipe
 from variability.data import kinds
-from variability.data.inputs import Activations, Feed
 from variability.models.networks import Network
 from variability.training import torch_fit
+from variability.training.activations import Activations, Feed
 from variability.training.cpu_kernels import linear_head
 from variability.training.cpu_kernels.linear_head import LinearStep
 

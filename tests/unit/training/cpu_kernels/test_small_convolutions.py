@@ -7,9 +7,9 @@ from torch import nn
 
 from variability import recipe
 from variability.data import kinds
-from variability.data.inputs import Activations, Feed
 from variability.models.networks import Network
 from variability.training import inference, stored_features, torch_fit
+from variability.training.activations import Activations, Feed
 from variability.training.cpu_kernels import small_convolutions
 from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.cpu_kernels.small_convolutions import SmallConvolution

@@ -16,7 +16,7 @@ from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
 from variability.training.cpu_kernels import fused_adam, linear_head, quick, small_convolutions, switch
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 from variability.training.optimizers import make_optimizer
 
 pytestmark = pytest.mark.usefixtures("tiny_provider", "one_thread")
@@ -52,8 +52,8 @@ def study(tmp_path):
         spec = copy.deepcopy(tiny_study.STUDY) | changes
         fitted, folder = tmp_path / name / "finetune", tmp_path / name / "predict"
         manifest = fitted / "block-0.json"
-        finetune(spec, Sources(task), "code", fitted, manifest, tiny_study.here())
-        predict(spec, Sources(task), fitted, manifest, "code", folder, folder / "block-0.json", tiny_study.here())
+        finetune(spec, InputFiles(task), "code", manifest, tiny_study.here())
+        predict(spec, InputFiles(task), manifest, "code", folder, folder / "block-0.json", tiny_study.here())
         records = {seed: files.read_json(fitted / str(seed) / "run.json") for seed in spec["seeds"]}
         return records, {seed: pd.read_parquet(folder / f"{seed}.parquet") for seed in spec["seeds"]}
 
@@ -109,7 +109,7 @@ def test_a_pretraining_with_stock_kernels_has_another_fingerprint(tmp_path, monk
         folder = tmp_path / f"pretrain{value}"
         folder.mkdir()
         targets = folder / "weights.safetensors", folder / "weights.json", folder / "history.csv"
-        pretrain(spec, Sources(task), "code", *targets)
+        pretrain(spec, InputFiles(task), "code", *targets)
         records.append(files.read_json(targets[1]))
     assert records[0]["fingerprint"] != records[1]["fingerprint"]
     assert ("kernels" in records[0], records[1]["kernels"]) == (False, "stock")

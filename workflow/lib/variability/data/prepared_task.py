@@ -131,3 +131,10 @@ class PreparedTask:
     def _columns(self) -> dict[str, np.ndarray]:
         table = pq.read_table(self.path.parent / FILES["examples"])
         return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def open_task(task_json: Path) -> PreparedTask:
+    """Open a task and verify the checksums of its files, which fingerprints are computed from."""
+    task = PreparedTask.open(task_json)
+    task.verify()
+    return task

@@ -1,169 +1,114 @@
-"""Runs on disk: found again by fingerprint, made one by one under a lock, listed in the manifest of their job."""
+"""Runs of a seed chunk: found by fingerprint, or made one by one under a lock, and listed in the job's manifest."""
 
-import csv
 import logging
-import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import cached_property
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
 from variability.io import files, locks
-from variability.training import frameworks
-
-PROGRESS_SECONDS = 10.0
-
-#: Where a run's network lies in its folder.
-CHECKPOINT = "checkpoint.safetensors"
-#: In a run's record where its checkpoint was dropped on purpose.
-DROPPED = "checkpoint_dropped"
+from variability.training.frameworks import Framework
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
 
-def run_block(
-    seeds: Sequence[int],
-    lock: Callable[[int], Path],
-    find: Callable[[int], dict[str, Any] | None],
-    make: Callable[[int, str], dict[str, Any]],
-    manifest: Path | None,
-    workplace: "Workplace",
-    label: str,
-) -> None:
-    """Brings every seed of a block about and writes the block's manifest, where one is asked for.
+class RunBlock(ABC):
+    """Runs of one (model, task, method) for a chunk of seeds, or what is computed from each of these runs.
 
-    find: the manifest's entry of a seed that is there already, or None; must not need torch. make: makes a seed on a
-    device and returns its entry. lock: the lock file of a seed: a process that outlived its job may still be at work
-    on it, and its result is then waited for. label: of the block, in the log.
-
-    One seed that fails stops none of the others. Raises UserError, after all were tried, naming each that failed.
-    """
-    entries = {seed: entry for seed in seeds if (entry := find(seed)) is not None}
-    missing = [seed for seed in seeds if seed not in entries]
-    if entries:
-        _log.info("%s: already there: %s", label, named(list(entries)))
-    failures: dict[int, str] = {}
-    place = workplace.device if missing else None
-    for seed in missing:
-        try:
-            with locks.held(lock(seed), f"seed {seed} is being made by another process; waiting for it"):
-                entries[seed] = find(seed) or make(seed, place)
-        except Exception as error:
-            known = isinstance(error, UserError)
-            _log.error("%s: seed %d failed:\n%s", label, seed, error if known else traceback.format_exc())
-            failures[seed] = str(error) if known else f"{type(error).__name__}: {error} (the log has the traceback)"
-            _release_memory(place)
-    if failures:
-        raise UserError(_explain(failures, len(seeds)))
-    if manifest is not None:
-        files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
-
-
-class Workplace:
-    """Where this process computes: a device, leased when it is first asked for and held to the end of the block.
-
-    model: a model's entry, whose framework says what devices there are. threads: CPU threads of one operation. A
-    process whose runs are all there asks for no device, and loads no framework.
+    spec: {model, task, method, ...}: entries of the config with all defaults filled in. label: name of the chunk in the
+    log. A subclass defines how the result of a seed is found and made.
     """
 
-    def __init__(self, model: Mapping[str, Any], threads: int = 1):
-        self.framework = frameworks.of(model)
-        self.threads = threads
-        self._lease = ExitStack()
+    def __init__(
+        self, spec: Mapping[str, Any], input_files: InputFiles, seeds: Sequence[int], workplace: Workplace, label: str
+    ):
+        self.spec = spec
+        self.input_files = input_files
+        self.seeds = seeds
+        self.workplace = workplace
+        self.label = label
+        self._framework: Framework | None = None
 
-    def __enter__(self) -> "Workplace":
-        return self
+    @abstractmethod
+    def lock(self, seed: int) -> Path:
+        """Return the lock file of a seed: a process that outlived its job may still be at work on the seed."""
 
-    def __exit__(self, *exception) -> None:
-        self._lease.close()
-        self.__dict__.pop("device", None)
+    @abstractmethod
+    def find(self, seed: int) -> dict[str, Any] | None:
+        """Return the manifest's entry of a seed that is finished, otherwise None. Must work without torch."""
 
-    @cached_property
-    def device(self) -> str:
-        """The device, on which the same bits are computed each time."""
-        self.framework.configure(self.threads)
-        return self._lease.enter_context(self.framework.lease())
+    @abstractmethod
+    def make(self, seed: int, device: str) -> dict[str, Any]:
+        """Compute the result of a seed on a device and return its entry in the manifest."""
 
+    def framework(self, device: str) -> Framework:
+        """Return the networks of the chunk, which all its seeds share."""
+        if self._framework is None:
+            spec = self.spec
+            self._framework = self.workplace.framework_class(spec["model"], spec["method"], self.input_files, device)
+        return self._framework
 
-def open_task(task_json: Path):
-    """The ``PreparedTask``, its files compared with their checksums, which fingerprints are made of."""
-    from variability.data.prepared_task import PreparedTask
+    def run(self, manifest: Path | None) -> None:
+        """Make every seed that is not finished, and write the manifest {runs: [entry, ...]} if its path is given.
 
-    task = PreparedTask.open(task_json)
-    task.verify()
-    return task
+        A seed that fails does not stop the others. Raises UserError, after all seeds were tried, naming each that
+        failed.
+        """
+        entries = {seed: entry for seed in self.seeds if (entry := self.find(seed)) is not None}
+        missing = [seed for seed in self.seeds if seed not in entries]
+        if entries:
+            _log.info("%s: already finished: %s", self.label, _seeds_in_words(list(entries)))
+        failures: dict[int, str] = {}
+        if missing:
+            device = self.workplace.device
+            for seed in missing:
+                try:
+                    with locks.held(self.lock(seed), f"another process is working on seed {seed}; waiting for it"):
+                        entries[seed] = self.find(seed) or self.make(seed, device)
+                except Exception as error:
+                    failures[seed] = self._log_failure(seed, error)
+                    _release_memory(device)
+        if failures:
+            raise UserError(_failure_message(failures, len(self.seeds)))
+        if manifest is not None:
+            files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
 
-
-def intact(folder: Path, checksums: Mapping[str, str]) -> bool:
-    """Whether files, {name: sha256}, lie in a folder as they were written."""
-    return all((folder / name).is_file() and files.sha256(folder / name) == sha for name, sha in checksums.items())
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """A JSON record, or an empty one where there is none that can be read."""
-    try:
-        record = files.read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Writes the rows of a history as CSV; what is not known is an empty field."""
-    with files.replacing(path) as aside, open(aside, "w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-
-
-def progress(label: str, epochs: int) -> Callable[[dict[str, Any]], None]:
-    """Logs a row of the history at most every ten seconds."""
-    last = time.monotonic()
-
-    def report(row: dict[str, Any]) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PROGRESS_SECONDS:
-            last = time.monotonic()
-            _log.info("%s: epoch %d of %d, %s", label, row["epoch"], epochs, describe(row))
-
-    return report
+    def _log_failure(self, seed: int, error: Exception) -> str:
+        """Log why a seed failed, with a traceback unless the user can fix it, and return the reason in a line."""
+        expected = isinstance(error, UserError)
+        _log.error("%s: seed %d failed:\n%s", self.label, seed, error if expected else traceback.format_exc())
+        return str(error) if expected else f"{type(error).__name__}: {error} (the log has the traceback)"
 
 
-def describe(row: dict[str, Any]) -> str:
-    """The figures of a row of the history in words."""
-    shown = {
-        key: value for key, value in row.items() if key.startswith(("train_", "validation_")) and value is not None
-    }
-    return ", ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in shown.items())
-
-
-def named(seeds: Sequence[int]) -> str:
-    """``seed 3`` or ``seeds 1, 2, 3``."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-
-
-def label(spec: Mapping[str, Any]) -> str:
-    """A cell in words: model / task / method."""
+def cell_label(spec: Mapping[str, Any]) -> str:
+    """Return the name of a cell: ``model / task / method``."""
     return " / ".join(spec[key]["name"] for key in ("model", "task", "method"))
 
 
-def _explain(failures: dict[int, str], total: int) -> str:
-    reasons: dict[str, list[int]] = {}
+def _seeds_in_words(seeds: Sequence[int]) -> str:
+    """Return ``seed 3`` or ``seeds 1, 2, 3``."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _failure_message(failures: Mapping[int, str], total: int) -> str:
+    seeds_by_reason: dict[str, list[int]] = {}
     for seed, reason in failures.items():
-        reasons.setdefault(reason, []).append(seed)
-    kept = "; the others are done and will not be made again" if len(failures) < total else ""
-    said = f"{len(failures)} of {total} seeds failed{kept}"
-    if len(reasons) == 1:
-        return f"{said}: {next(iter(reasons))}"
-    return "\n".join([f"{said}:", *(f"  {named(seeds)}: {reason}" for reason, seeds in reasons.items())])
+        seeds_by_reason.setdefault(reason, []).append(seed)
+    others = "; the others are finished and will not be computed again" if len(failures) < total else ""
+    summary = f"{len(failures)} of {total} seeds failed{others}"
+    if len(seeds_by_reason) == 1:
+        return f"{summary}: {next(iter(seeds_by_reason))}"
+    lines = [f"  {_seeds_in_words(seeds)}: {reason}" for reason, seeds in seeds_by_reason.items()]
+    return "\n".join([f"{summary}:", *lines])
 
 
-def _release_memory(place: str) -> None:
-    # What a run that ran out of memory held must not starve the next.
-    if place.startswith("cuda"):
+def _release_memory(device: str) -> None:
+    # The memory of a run that ran out of it must be free for the next run.
+    if device.startswith("cuda"):
         import torch
 
         torch.cuda.empty_cache()

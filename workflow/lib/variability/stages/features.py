@@ -1,8 +1,9 @@
-"""Computes what does not train once, for all seeds and methods that share it."""
+"""Computes the activations of a frozen prefix once, for all seeds and methods that share it."""
 
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +11,44 @@ import numpy as np
 
 from variability.errors import UserError
 from variability.io import files, locks
-from variability.stages import _blocks
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
 
 def features(
-    spec: dict[str, Any],
-    sources: Sources,
+    spec: Mapping[str, Any],
+    input_files: InputFiles,
     activations: Path,
     manifest: Path,
     threads: int = 1,
 ) -> None:
-    """Writes the activations of a task's examples where a method's frozen prefix ends, and their manifest.
+    """Write the activations of a task's examples at the end of a method's frozen prefix, and their manifest.
 
-    spec: {model, method, precision, augmentation, limit_gb}: entries as in the config; an augmentation that gives views
-    is applied to the rows that may train, the number of times it says.
+    spec: {model, method, precision, augmentation, limit_gb}: entries as in the config. If the augmentation asks for
+    views, as many views of each row that may train are computed, too.
 
-    The manifest says {stored, reason, bytes, activations, sha256}. What would be larger than ``limit_gb``, and a
-    network that cannot be cut, is not stored but said: runs then compute the prefix batch by batch. Raises UserError if
-    the disk has no room for what is allowed.
+    The manifest holds {stored, reason, bytes, activations, sha256}. Activations larger than ``limit_gb``, and those of
+    a network that cannot be cut, are not stored; the manifest gives the reason, and every run computes the prefix batch
+    by batch. Raises UserError if the disk has no room for activations within the limit.
     """
     started = time.perf_counter()
-    with locks.held(manifest.parent / ".lock", f"{activations} is being made by another process; waiting for it"):
-        about = _features(spec, sources, activations, threads)
-        files.write_json(manifest, about)
-    if about["stored"]:
+    with locks.held(manifest.parent / ".lock", f"another process is working on {activations}; waiting for it"):
+        content = _compute(spec, input_files, activations, threads)
+        files.write_json(manifest, content)
+    if content["stored"]:
         _log.info("%s: %.1f s", activations.parent, time.perf_counter() - started)
     else:
-        _log.warning("%s: %s; every run computes it batch by batch", activations.parent, about["reason"])
+        _log.warning("%s: %s; every run computes them batch by batch", activations.parent, content["reason"])
 
 
-def _features(spec: dict[str, Any], sources: Sources, target: Path, threads: int) -> dict[str, Any]:
-    with _blocks.Workplace(spec["model"], threads) as workplace:
-        framework = workplace.framework(spec["model"], spec["method"], sources, workplace.device)
+def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, threads: int) -> dict[str, Any]:
+    """Write the activations unless they are too large, and return the content of the manifest."""
+    with Workplace(spec["model"], threads) as workplace:
+        framework = workplace.framework_class(spec["model"], spec["method"], input_files, workplace.device)
         frozen = framework.frozen(spec["precision"], spec["augmentation"])
-        # Something has to lie there: the rule declares it.
+        # The rule declares the file as its output, so that it has to exist even if nothing is stored.
         np.save(target, np.zeros(0, np.float32), allow_pickle=False)
         if frozen is None:
             return {"stored": False, "reason": "the network cannot be cut where its frozen part ends"}
@@ -59,7 +61,7 @@ def _features(spec: dict[str, Any], sources: Sources, target: Path, threads: int
         if size > free:
             raise UserError(
                 f"{target} would take {size / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB left; make room, or "
-                "lower compute.features_gb, past which nothing is stored"
+                "lower compute.features_gb, the size above which activations are not stored"
             )
-        said = frozen.store(target)
-        return {"stored": True, "reason": None, "bytes": size, "activations": said, "sha256": files.sha256(target)}
+        layout = frozen.store(target)
+        return {"stored": True, "reason": None, "bytes": size, "activations": layout, "sha256": files.sha256(target)}

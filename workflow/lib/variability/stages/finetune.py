@@ -1,113 +1,136 @@
-"""Fine-tunes a block of seeds of one (model, task, method)."""
+"""Fine-tunes a model on a task by a method, for a chunk of seeds."""
 
-import functools
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from variability import registry, seeding
 from variability.io import files
-from variability.stages import _blocks
-from variability.training import device
+from variability.stages._blocks import RunBlock, cell_label
+from variability.stages._history import in_words, progress_logger, write_history
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, match_checksums, read_record
+from variability.training import device as devices
 from variability.training.cpu_kernels import switch
+from variability.training.fit_loop import FitResult
 from variability.training.frameworks import Framework
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
-OUTPUTS = {"checkpoint": _blocks.CHECKPOINT, "history": "history.csv"}
+OUTPUTS = {"checkpoint": CHECKPOINT, "history": "history.csv"}
 STATE = ".state.safetensors"
 
 
-def finetune(
-    spec: dict[str, Any], sources: Sources, code: str, folder: Path, manifest: Path, workplace: _blocks.Workplace
-) -> None:
-    """Fine-tunes every seed of ``spec`` that is not there yet, and writes the manifest of the block.
+def finetune(spec: Mapping[str, Any], input_files: InputFiles, code: str, manifest: Path, workplace: Workplace) -> None:
+    """Fine-tune every seed of ``spec`` that is not finished, and write the manifest of the chunk.
 
-    spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with every key filled in.
-    sources: with ``features``, where the trained part starts from stored activations. code: digest of the code that the
-    result depends on. folder: each run has a folder of its own in it, named by its seed. workplace: where to compute;
-    the last bits of a result depend on its number of CPU threads.
+    spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with all defaults filled in.
+    input_files: with ``features``, if the trained part starts from stored activations. code: digest of the code that
+    the result depends on. manifest: file next to the folders of the runs, which are named by their seeds. workplace:
+    framework and device; the last bits of a result depend on its number of CPU threads.
 
-    A run that is there with the fingerprint it would get is taken as it is; an interrupted one resumes after its last
-    epoch. Raises UserError naming the seeds that failed, after all others are done.
+    A finished run whose fingerprint matches is reused unchanged; an interrupted one resumes after its last epoch.
+    Raises UserError naming the seeds that failed, after all others are finished.
     """
-    common = {key: spec[key] for key in ("model", "method", "recipe")}
-    common["task"] = {key: spec["task"][key] for key in ("name", "kind")}
-    common |= sources.content(spec["model"]) | {"code": code, "threads": workplace.threads} | switch.fingerprint()
-    prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
+    FinetuneBlock(spec, input_files, code, manifest.parent, workplace).run(manifest)
 
-    def fingerprint(seed: int) -> str:
-        return files.digest(common | {"seed": seed})
 
-    def find(seed: int) -> dict[str, Any] | None:
-        record = _blocks.read_record(folder / str(seed) / "run.json")
-        if record.get("fingerprint") != fingerprint(seed):
+class FinetuneBlock(RunBlock):
+    """Runs of a seed chunk, each in the folder ``<seed>`` inside ``folder``. Parameters as of ``finetune``."""
+
+    def __init__(self, spec: Mapping[str, Any], input_files: InputFiles, code: str, folder: Path, workplace: Workplace):
+        super().__init__(spec, input_files, spec["seeds"], workplace, cell_label(spec))
+        self.folder = folder
+        self._fingerprint_parts = {
+            **{key: spec[key] for key in ("model", "method", "recipe")},
+            "task": {key: spec["task"][key] for key in ("name", "kind")},
+            **input_files.content(spec["model"]),
+            "code": code,
+            "threads": workplace.threads,
+            **switch.fingerprint(),
+        }
+
+    def lock(self, seed: int) -> Path:
+        return self.folder / str(seed) / ".lock"
+
+    def find(self, seed: int) -> dict[str, Any] | None:
+        folder = self.folder / str(seed)
+        record = read_record(folder / RECORD)
+        if record.get("fingerprint") != self._fingerprint(seed):
             return None
-        there = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(_blocks.DROPPED))]
-        checksums = {OUTPUTS[name]: record["sha256"][name] for name in there}
-        return entry(record) if _blocks.intact(folder / str(seed), checksums) else None
+        required = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(DROPPED))]
+        checksums = {OUTPUTS[name]: record["sha256"][name] for name in required}
+        return _manifest_entry(record) if match_checksums(folder, checksums) else None
 
-    def make(seed: int, place: str) -> dict[str, Any]:
-        return entry(_train(prepared(place), spec, seed, fingerprint(seed), folder / str(seed), place))
+    def make(self, seed: int, device: str) -> dict[str, Any]:
+        """Train a run, write its files, and return its entry in the manifest."""
+        folder, fingerprint, recipe = self.folder / str(seed), self._fingerprint(seed), self.spec["recipe"]
+        framework = self.framework(device)
+        label = f"{self.label} / seed {seed}"
+        meter = devices.Meter(device)
+        result = framework.fit(seed, recipe, folder / STATE, fingerprint, progress_logger(label, recipe["epochs"]))
+        framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)
+        write_history(folder / OUTPUTS["history"], result.history)
+        record = {
+            "fingerprint": fingerprint,
+            **_settings(self.spec, framework, seed),
+            **_outcome(result, meter),
+            "hardware": framework.hardware(),
+            **switch.fingerprint(),
+            "versions": devices.versions(_packages(framework, self.spec["model"])),
+            "bytes": sum((folder / file).stat().st_size for file in OUTPUTS.values()),
+            "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
+        }
+        # Last, because a run counts as finished once its record exists.
+        files.write_json(folder / RECORD, record)
+        (folder / STATE).unlink(missing_ok=True)
+        outcome = f"diverged: {result.fail_reason}" if result.fail_reason else in_words(result.history[-1])
+        resumed = ", resumed" if result.resumed else ""
+        _log.info("%s: %d epochs in %.1f s%s, %s", label, result.epochs, record["seconds"], resumed, outcome)
+        return _manifest_entry(record)
 
-    def lock(seed: int) -> Path:
-        return folder / str(seed) / ".lock"
-
-    _blocks.run_block(spec["seeds"], lock, find, make, manifest, workplace, _blocks.label(spec))
+    def _fingerprint(self, seed: int) -> str:
+        return files.digest(self._fingerprint_parts | {"seed": seed})
 
 
-def entry(record: dict[str, Any]) -> dict[str, Any]:
-    """What a manifest says of a run."""
+def _manifest_entry(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in ("seed", "fingerprint", "status", "sha256")}
 
 
-def _train(
-    framework: Framework, spec: dict[str, Any], seed: int, fingerprint: str, folder: Path, place: str
-) -> dict[str, Any]:
-    """Trains one run, writes its files, and returns its record."""
-    recipe, split = spec["recipe"], framework.task.split
-    label = f"{_blocks.label(spec)} / seed {seed}"
-    meter, data = device.Meter(place), framework.data(seed)
-    report = _blocks.progress(label, recipe["epochs"])
-    result = framework.fit(seed, recipe, folder / STATE, fingerprint, report)
-    framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)
-    _blocks.write_history(folder / OUTPUTS["history"], result.history)
-    record = {
-        "fingerprint": fingerprint,
+def _settings(spec: Mapping[str, Any], framework: Framework, seed: int) -> dict[str, Any]:
+    """Return the part of a run's record that is known before training."""
+    recipe, split, data = spec["recipe"], framework.task.split, framework.data(seed)
+    streams = {stream: seeding.stream_number(seed, stream) for stream in seeding.STREAMS}
+    streams["split"] = seeding.stream_number(seed if split["resample"] else split["seed"], "split")
+    return {
         "model": spec["model"]["name"],
         "task": spec["task"]["name"],
         "method": spec["method"]["name"],
         "seed": seed,
-        "streams": {stream: seeding.stream_number(seed, stream) for stream in seeding.STREAMS}
-        | {"split": seeding.stream_number(seed if split["resample"] else split["seed"], "split")},
+        "streams": streams,
+        "preprocess": framework.input_spec(),
+        "recipe": recipe,
+        "recipe_hash": files.digest(recipe),
+        "n_train": len(data.train),
+        "n_validation": len(data.validation),
+    }
+
+
+def _outcome(result: FitResult, meter: devices.Meter) -> dict[str, Any]:
+    """Return the part of a run's record that training determines."""
+    return {
         "status": result.status,
         "fail_reason": result.fail_reason,
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
         "seconds": sum(row["seconds"] for row in result.history),
         "peak_memory_mb": meter.peak_memory_mb(),
-        # A resumed run was measured in part only.
+        # Of a resumed run only the last part was measured.
         "energy_j": None if result.resumed else meter.energy_j(),
-        "hardware": framework.hardware(),
-        **switch.fingerprint(),
-        "versions": device.versions(_packages(framework, spec["model"])),
-        "preprocess": framework.input_spec(),
-        "recipe": recipe,
-        "recipe_hash": files.digest(recipe),
-        "n_train": len(data.train),
-        "n_validation": len(data.validation),
-        "bytes": sum((folder / file).stat().st_size for file in OUTPUTS.values()),
-        "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
     }
-    # Last: a run is there once its record is.
-    files.write_json(folder / "run.json", record)
-    (folder / STATE).unlink(missing_ok=True)
-    outcome = f"diverged: {result.fail_reason}" if result.fail_reason else _blocks.describe(result.history[-1])
-    again = ", resumed" if result.resumed else ""
-    _log.info("%s: %d epochs in %.1f s%s, %s", label, result.epochs, record["seconds"], again, outcome)
-    return record
 
 
-def _packages(framework: Framework, model: dict[str, Any]) -> list[str]:
+def _packages(framework: Framework, model: Mapping[str, Any]) -> list[str]:
     return [*framework.PACKAGES, *registry.find("providers", model["provider"]).PACKAGES]

@@ -9,7 +9,7 @@ import pandas as pd
 from variability.io.files import read_json, write_json
 from variability.results.metrics import scalars
 from variability.results.runs_table import HERE
-from variability.stages._blocks import CHECKPOINT, DROPPED
+from variability.stages._records import CHECKPOINT, DROPPED
 
 _log = logging.getLogger(__name__)
 

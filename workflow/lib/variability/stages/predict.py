@@ -1,8 +1,8 @@
-"""Predictions of a block of runs before and after fine-tuning, example by example."""
+"""Predicts the validation and test examples before and after fine-tuning, for the runs of a seed chunk."""
 
-import functools
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 from variability import advice, provenance
 from variability.errors import UserError
 from variability.io import files
-from variability.stages import _blocks
+from variability.stages._blocks import RunBlock, cell_label
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, match_checksums, read_record
 from variability.training.cpu_kernels import switch
 from variability.training.frameworks import Framework
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
@@ -25,105 +27,145 @@ METADATA = b"variability"
 
 
 def predict(
-    spec: dict[str, Any],
-    sources: Sources,
-    finetune_folder: Path,
-    manifest_in: Path,
+    spec: Mapping[str, Any],
+    input_files: InputFiles,
+    finetuned: Path,
     code: str,
     folder: Path,
     manifest: Path | None,
-    workplace: _blocks.Workplace,
+    workplace: Workplace,
 ) -> None:
-    """Writes ``<seed>.parquet`` for every run of a manifest, and the manifest of the block if one is asked for.
+    """Write ``<seed>.parquet`` for every run of a manifest of ``finetune``, and the chunk's own manifest if it has one.
 
-    spec: {model, task: {name, kind}, method}, as for ``finetune``. sources: with ``features``, from where what the
-    method trains starts, or, where it trains all, the head: they give the predictions before training.
-    finetune_folder: where the runs lie. manifest_in: which of them, and their checksums. Columns: model, task, method,
-    seed, kind, phase (before, after), split (validation, test), example_id, group (where the task has groups), y_true,
-    y_pred and, in classification, probabilities (one float32 per class). A diverged run has no rows of phase ``after``.
-    Inference is in fp32 whatever the precision of training was; stored activations are of their own.
+    spec: {model, task: {name, kind}, method}, as for ``finetune``. input_files: with ``features``, if the predictions
+    before training are computed from stored activations; these are the input of what the method trains, or, where it
+    trains all, of the head. finetuned: the manifest of ``finetune``, next to the folders of its runs. code: digest of
+    the code that the result depends on. folder: for the tables.
 
-    Raises UserError naming the seeds that failed, after all others are done.
+    Columns: model, task, method, seed, kind, phase (before, after), split (validation, test), example_id, group (where
+    the task has groups), y_true, y_pred and, in classification, probabilities (one float32 per class). A diverged run
+    has no rows of phase ``after``. Inference is in fp32, whatever the precision of training was.
+
+    Raises UserError naming the seeds that failed, after all others are finished.
     """
-    fitted = {run["seed"]: run for run in files.read_json(manifest_in)["runs"]}
-    common = sources.content(spec["model"]) | {"code": code, "threads": workplace.threads} | switch.fingerprint()
-    prepared = functools.cache(lambda place: workplace.framework(spec["model"], spec["method"], sources, place))
-
-    def fingerprint(seed: int) -> str:
-        run = fitted[seed]
-        return files.digest(common | {"run": run["fingerprint"], "checkpoint": run["sha256"]["checkpoint"]})
-
-    def entry(seed: int) -> dict[str, Any]:
-        checksum = files.sha256(folder / f"{seed}.parquet")
-        about = {"seed": seed, "fingerprint": fingerprint(seed), "status": fitted[seed]["status"]}
-        return about | {"sha256": {"predictions": checksum}}
-
-    def find(seed: int) -> dict[str, Any] | None:
-        there = _metadata(folder / f"{seed}.parquet").get("fingerprint") == fingerprint(seed)
-        return entry(seed) if there else None
-
-    def make(seed: int, place: str) -> dict[str, Any]:
-        checkpoint = finetune_folder / str(seed) / _blocks.CHECKPOINT
-        if _blocks.read_record(checkpoint.parent / "run.json").get(_blocks.DROPPED):
-            raise UserError(
-                f"{checkpoint} was dropped, as the config's `checkpoints` asked, and has to be there to predict anew; "
-                f"{advice.rerun('finetune', checkpoint.parent)}, with checkpoints: all"
-            )
-        if not _blocks.intact(checkpoint.parent, {checkpoint.name: fitted[seed]["sha256"]["checkpoint"]}):
-            raise UserError(f"{checkpoint} is gone or is not the file that finetune wrote; {advice.rerun('finetune')}")
-        keys = {name: spec[name]["name"] for name in ("model", "task", "method")} | {"seed": seed}
-        completed = fitted[seed]["status"] == "completed"
-        table = _predict(prepared(place), keys, checkpoint if completed else None)
-        about = {"fingerprint": fingerprint(seed), "status": fitted[seed]["status"]}
-        table = table.replace_schema_metadata({METADATA: json.dumps(about, sort_keys=True)})
-        with files.replacing(folder / f"{seed}.parquet") as aside:
-            pq.write_table(table, aside, compression="zstd")
-        return entry(seed)
-
-    def lock(seed: int) -> Path:
-        return folder / f".{seed}.lock"
-
-    _blocks.run_block(list(fitted), lock, find, make, manifest, workplace, f"{_blocks.label(spec)}, predictions")
+    PredictBlock(spec, input_files, finetuned, code, folder, workplace).run(manifest)
 
 
 def predict_ahead(
-    spec: dict[str, Any], sources: Sources, manifest_in: Path, folder: Path, workplace: _blocks.Workplace
+    spec: Mapping[str, Any], input_files: InputFiles, finetuned: Path, folder: Path, workplace: Workplace
 ) -> None:
-    """Predicts what ``finetune`` has just trained, in the same process: loading the frameworks again takes longer.
+    """Predict what ``finetune`` has just trained, in the same process, because importing the frameworks takes longer.
 
-    ``predict`` takes the files as its own if they are what it would write. What fails here fails there, and is said
-    there.
+    ``predict`` reuses the files if they are what it would write. An error here is only logged: ``predict`` will meet it
+    again and report it.
     """
     code = provenance.code_digest("predict", *provenance.plugins_of_cell(spec["model"], spec["task"], spec["method"]))
     try:
-        predict(spec, sources, manifest_in.parent, manifest_in, code, folder, None, workplace)
+        predict(spec, input_files, finetuned, code, folder, None, workplace)
     except Exception as error:
         _log.info("not predicted yet: %s: %s", type(error).__name__, error)
 
 
+class PredictBlock(RunBlock):
+    """Predictions of the runs of a seed chunk. Parameters as of ``predict``."""
+
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        input_files: InputFiles,
+        finetuned: Path,
+        code: str,
+        folder: Path,
+        workplace: Workplace,
+    ):
+        self.runs = {run["seed"]: run for run in files.read_json(finetuned)["runs"]}
+        super().__init__(spec, input_files, list(self.runs), workplace, f"{cell_label(spec)}, predictions")
+        self.finetune_folder = finetuned.parent
+        self.folder = folder
+        self._fingerprint_parts = {
+            **input_files.content(spec["model"]),
+            "code": code,
+            "threads": workplace.threads,
+            **switch.fingerprint(),
+        }
+
+    def lock(self, seed: int) -> Path:
+        return self.folder / f".{seed}.lock"
+
+    def find(self, seed: int) -> dict[str, Any] | None:
+        finished = _metadata(self._table_path(seed)).get("fingerprint") == self._fingerprint(seed)
+        return self._manifest_entry(seed) if finished else None
+
+    def make(self, seed: int, device: str) -> dict[str, Any]:
+        """Predict with a run's checkpoint, write the table, and return its entry in the manifest."""
+        checkpoint = self._checkpoint(seed)
+        keys = {name: self.spec[name]["name"] for name in ("model", "task", "method")} | {"seed": seed}
+        status = self.runs[seed]["status"]
+        table = _predictions(self.framework(device), keys, checkpoint if status == "completed" else None)
+        metadata = {"fingerprint": self._fingerprint(seed), "status": status}
+        table = table.replace_schema_metadata({METADATA: json.dumps(metadata, sort_keys=True)})
+        with files.replacing(self._table_path(seed)) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+        return self._manifest_entry(seed)
+
+    def _checkpoint(self, seed: int) -> Path:
+        """Return a run's checkpoint. Raises UserError if it is missing or is not the one that the manifest lists."""
+        path = self.finetune_folder / str(seed) / CHECKPOINT
+        if read_record(path.parent / RECORD).get(DROPPED):
+            raise UserError(
+                f"{path} was removed, as the config's `checkpoints` says, and predicting again needs it; "
+                f"{advice.rerun('finetune', path.parent)}, with checkpoints: all"
+            )
+        if not match_checksums(path.parent, {path.name: self.runs[seed]["sha256"]["checkpoint"]}):
+            raise UserError(f"{path} is missing or is not the file that finetune wrote; {advice.rerun('finetune')}")
+        return path
+
+    def _table_path(self, seed: int) -> Path:
+        return self.folder / f"{seed}.parquet"
+
+    def _fingerprint(self, seed: int) -> str:
+        run = self.runs[seed]
+        parts = {"run": run["fingerprint"], "checkpoint": run["sha256"]["checkpoint"]}
+        return files.digest(self._fingerprint_parts | parts)
+
+    def _manifest_entry(self, seed: int) -> dict[str, Any]:
+        return {
+            "seed": seed,
+            "fingerprint": self._fingerprint(seed),
+            "status": self.runs[seed]["status"],
+            "sha256": {"predictions": files.sha256(self._table_path(seed))},
+        }
+
+
 def _metadata(path: Path) -> dict[str, Any]:
-    """What was written into a file of predictions about it; empty where there is no such file or it is damaged."""
+    """Return the facts stored with a table of predictions; empty if the file is missing or damaged."""
     try:
         return json.loads((pq.read_schema(path).metadata or {}).get(METADATA, b"{}"))
     except (OSError, pa.ArrowException):
         return {}
 
 
-def _predict(framework: Framework, keys: dict[str, Any], checkpoint: Path | None) -> pa.Table:
-    """The predictions of one run, as a table; without a checkpoint those before training alone."""
+def _predictions(framework: Framework, keys: Mapping[str, Any], checkpoint: Path | None) -> pa.Table:
+    """Return the predictions of a run: before training and, if there is a checkpoint, after it.
+
+    keys: constant columns that identify the run.
+    """
     task, seed = framework.task, keys["seed"]
-    rows = {split: found for split in SPLITS if len(found := task.rows(split, seed))}
+    rows = {split: task.rows(split, seed) for split in SPLITS}
+    rows = {split: indices for split, indices in rows.items() if len(indices)}
     parts = []
-    for phase, split, said in framework.predictions(seed, checkpoint, rows):
+    for phase, split, outputs in framework.predictions(seed, checkpoint, rows):
         ids = {"example_id": task.example_ids[rows[split]]}
         if task.groups is not None:
             ids["group"] = task.groups[rows[split]]
-        columns = task.kind.columns(said, task.labels[rows[split]])
-        parts.append(_table(keys | {"kind": task.kind_name, "phase": phase, "split": split}, ids, columns))
+        columns = task.kind.columns(outputs, task.labels[rows[split]])
+        constants = {**keys, "kind": task.kind_name, "phase": phase, "split": split}
+        parts.append(_table(constants, ids, columns))
     return pa.concat_tables(parts).unify_dictionaries()
 
 
-def _table(constants: dict[str, Any], ids: dict[str, np.ndarray], columns: dict[str, pa.Array]) -> pa.Table:
+def _table(constants: Mapping[str, Any], ids: Mapping[str, np.ndarray], columns: Mapping[str, pa.Array]) -> pa.Table:
+    """Return a table with a column per constant, then the ids (n,), then the other columns (n,)."""
     count = len(ids["example_id"])
     repeated = {
         name: pa.array(np.full(count, value, dtype=np.int64))
@@ -131,4 +173,6 @@ def _table(constants: dict[str, Any], ids: dict[str, np.ndarray], columns: dict[
         else pa.DictionaryArray.from_arrays(np.zeros(count, dtype=np.int32), [value])
         for name, value in constants.items()
     }
-    return pa.table(repeated | {name: pa.array(each.astype(np.int64)) for name, each in ids.items()} | columns)
+    return pa.table(
+        {**repeated, **{name: pa.array(values.astype(np.int64)) for name, values in ids.items()}, **columns}
+    )

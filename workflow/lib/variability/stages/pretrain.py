@@ -1,83 +1,87 @@
-"""Trains a network from random weights, to be fine-tuned as a pretrained one."""
+"""Pretrains a network from random weights, to be fine-tuned like one with published weights."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
 from variability.io import files, locks
 from variability.models import methods
-from variability.stages import _blocks
+from variability.stages._history import in_words, progress_logger, write_history
+from variability.stages._records import match_checksums, read_record
 from variability.training.cpu_kernels import switch
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
 
-#: All of a network is pretrained.
-
-
 def pretrain(
-    spec: dict[str, Any],
-    sources: Sources,
+    spec: Mapping[str, Any],
+    input_files: InputFiles,
     code: str,
-    target: Path,
+    weights: Path,
     manifest: Path,
     history: Path,
     threads: int = 1,
 ) -> None:
-    """Trains all of a model's architecture on the pretraining task and writes the whole network to ``target``.
+    """Train all of a model's architecture on the pretraining task and write the whole network to ``weights``.
 
-    spec: {model, recipe, seed}. The manifest says {sha256, source, architecture, task, seed, epochs, validation_loss
-    and what else is measured on validation, fingerprint}; history is as of ``finetune``. An interrupted pretraining
-    resumes after its last epoch. Raises UserError if the training diverges: there is nothing that could be fine-tuned.
+    spec: {model, recipe, seed}. code: digest of the code that the result depends on. The manifest holds {fingerprint,
+    sha256, source, architecture, task, seed, epochs, and the measures on validation, such as validation_loss}; history
+    is as of ``finetune``. An interrupted pretraining resumes after its last epoch. Raises UserError if the training
+    diverges, because there is nothing to fine-tune then.
     """
     parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
-    fingerprint = files.digest(parts | sources.content(spec["model"]) | switch.fingerprint())
-    folder = target.parent
-    with locks.held(folder / ".lock", f"{target} is being made by another process; waiting for it"):
-        # Snakemake has removed the outputs, so what is here was made by the process that held the lock.
-        record = _blocks.read_record(manifest)
-        made = record.get("fingerprint") == fingerprint and history.is_file()
-        if made and _blocks.intact(folder, {target.name: record["sha256"]}):
+    fingerprint = files.digest(parts | input_files.content(spec["model"]) | switch.fingerprint())
+    folder = weights.parent
+    with locks.held(folder / ".lock", f"another process is working on {weights}; waiting for it"):
+        # Snakemake has removed the outputs, so files that exist now were made by the process that held the lock.
+        record = read_record(manifest)
+        finished = record.get("fingerprint") == fingerprint and history.is_file()
+        if finished and match_checksums(folder, {weights.name: record["sha256"]}):
             return
-        with _blocks.Workplace(spec["model"], threads) as workplace:
-            _train(spec, sources, fingerprint, target, manifest, history, workplace)
+        with Workplace(spec["model"], threads) as workplace:
+            facts = _train(spec, input_files, fingerprint, weights, history, workplace)
+        files.write_json(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
+        _state(weights).unlink(missing_ok=True)
 
 
 def _train(
-    spec: dict[str, Any],
-    sources: Sources,
+    spec: Mapping[str, Any],
+    input_files: InputFiles,
     fingerprint: str,
-    target: Path,
-    manifest: Path,
+    weights: Path,
     history: Path,
-    workplace: _blocks.Workplace,
-) -> None:
+    workplace: Workplace,
+) -> dict[str, Any]:
+    """Train the network, write it and its history, and return facts about it for the manifest."""
     model, recipe, seed = spec["model"], spec["recipe"], spec["seed"]
-    name, state = sources.task.parent.name, target.parent / ".state.safetensors"
-    framework = workplace.framework(model, methods.PRETRAINING, sources, workplace.device)
-    report = _blocks.progress(f"pretraining {model['architecture']} on {name}", recipe["epochs"])
-    result = framework.fit(seed, recipe, state, fingerprint, report)
+    task = input_files.task.parent.name
+    label = f"pretraining {model['architecture']} on {task}"
+    framework = workplace.framework_class(model, methods.PRETRAINING, input_files, workplace.device)
+    log_row = progress_logger(label, recipe["epochs"])
+    result = framework.fit(seed, recipe, _state(weights), fingerprint, log_row)
     if result.status != "completed":
         raise UserError(
-            f"pretraining {model['architecture']} on {name} diverged: {result.fail_reason}. "
-            f"Lower lr or set clip_norm in the recipe of its pretraining"
+            f"{label} diverged: {result.fail_reason}. Lower lr or set clip_norm in the recipe of its pretraining"
         )
-    framework.save_whole(target)
-    _blocks.write_history(history, result.history)
-    kept = result.history[result.best_epoch]
-    record = {
-        "fingerprint": fingerprint,
-        "sha256": files.sha256(target),
+    framework.save_whole(weights)
+    write_history(history, result.history)
+    best = result.history[result.best_epoch]
+    _log.info("pretrained %s on %s: %d epochs, %s", model["architecture"], task, result.epochs, in_words(best))
+    return {
         "source": "pretrain",
         "architecture": model["architecture"],
-        "task": name,
+        "task": task,
         "seed": seed,
         **switch.fingerprint(),
         "epochs": result.epochs,
-        **{key: value for key, value in kept.items() if key.startswith("validation_")},
+        **{key: value for key, value in best.items() if key.startswith("validation_")},
     }
-    files.write_json(manifest, record)
-    state.unlink(missing_ok=True)
-    _log.info("pretrained %s on %s: %d epochs, %s", model["architecture"], name, result.epochs, _blocks.describe(kept))
+
+
+def _state(weights: Path) -> Path:
+    """Return the file from which an interrupted pretraining resumes."""
+    return weights.parent / ".state.safetensors"

@@ -1,4 +1,4 @@
-"""The files that a model's runs on a task are made from."""
+"""Input files of a training job, with their checksums."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from variability.io import files
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Paths; None where there is no such file.
+class InputFiles:
+    """Paths of the files that the runs of a model on a task are computed from; None for a file that a job lacks.
 
-    task: its task.json. weights: the whole pretrained network, None for a random backbone, with its manifest. assets:
-    manifest of what beside weights a provider needs to build a network (its config, its tokenizer). tokens: manifest of
-    the task's examples in the form that the model takes. features: manifest of stored activations.
+    task: its task.json. weights: the whole pretrained network, None for a random backbone. weights_manifest, assets,
+    tokens, features: manifests of the weights; of the files other than weights that a provider needs to build a network
+    (its config, its tokenizer); of the task's examples in the form that the model takes; of stored activations.
     """
 
     task: Path
@@ -28,20 +28,27 @@ class Sources:
     features: Path | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], features: str = "features") -> Sources:
-        """From a rule's input. features: the name there of the activations' files, the manifest first."""
-        paths = {name: Path(given[name]) for name in ("weights", "weights_manifest", "assets") if given.get(name)}
-        lists = {"tokens": given.get("tokens"), "features": given.get(features)}
-        paths |= {name: Path(found[0]) for name, found in lists.items() if found}
-        return cls(Path(given["task"]), **paths)
+    def from_rule(cls, rule_input: Mapping[str, Any], features: str = "features") -> InputFiles:
+        """Take the paths from the ``input`` of a Snakemake rule.
 
-    def content(self, model: dict[str, Any]) -> dict[str, Any]:
-        """Checksums of all that a result of a model depends on, of the activations only if they were stored."""
+        features: name of the stored activations in the rule's input, a list of files that starts with the manifest.
+        """
+        names = ("weights", "weights_manifest", "assets")
+        paths = {name: Path(rule_input[name]) for name in names if rule_input.get(name)}
+        lists = {"tokens": rule_input.get("tokens"), "features": rule_input.get(features)}
+        paths |= {name: Path(listed[0]) for name, listed in lists.items() if listed}
+        return cls(Path(rule_input["task"]), **paths)
+
+    def content(self, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the checksums of all files that a model's result depends on, as part of a fingerprint.
+
+        The checksum of the activations is None if the manifest lists none.
+        """
         task = files.read_json(self.task)
-        found = {"data": task["sha256"], "split": task["split"], "target": task["target"], "facts": task["facts"]}
+        content = {"data": task["sha256"], "split": task["split"], "target": task["target"], "facts": task["facts"]}
         if registry.find("providers", model["provider"])(model).reads_class_names():
-            found["class_names"] = task["class_names"]
+            content["class_names"] = task["class_names"]
         for name in ("weights_manifest", "assets", "tokens", "features"):
             path = getattr(self, name)
-            found[name] = files.read_json(path).get("sha256") if path else None
-        return found
+            content[name] = files.read_json(path).get("sha256") if path else None
+        return content

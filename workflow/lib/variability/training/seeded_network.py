@@ -10,7 +10,7 @@ from variability.data.prepared_task import PreparedTask
 from variability.models import cutting
 from variability.models.methods import plugin
 from variability.models.networks import Network, frozen_digest, trained_tensors
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 
 class Untrained:
@@ -25,7 +25,7 @@ class Untrained:
         model: dict[str, Any],
         method: dict[str, Any] | None,
         task: PreparedTask,
-        sources: Sources,
+        sources: InputFiles,
         device: str,
     ):
         self.device = device

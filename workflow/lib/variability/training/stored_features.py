@@ -12,10 +12,11 @@ from torch import nn
 
 from variability import advice
 from variability.data.batching import padded_positions
-from variability.data.inputs import Activations, Feed, Inputs, TokenActivations, resident
+from variability.data.inputs import Inputs, resident
 from variability.errors import UserError
 from variability.io import files
 from variability.training import precision
+from variability.training.activations import Activations, Feed, TokenActivations
 from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.seeded_network import Untrained
 

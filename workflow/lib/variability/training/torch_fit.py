@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from variability import seeding
-from variability.data.inputs import Feed
 from variability.models.networks import Network, freeze, train_mode, trained_tensors
 from variability.training import checkpoints, inference, precision
+from variability.training.activations import Feed
 from variability.training.cpu_kernels.linear_head import LinearStep
 from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.fit_loop import Data, FitResult, Run, of_this_run, require_validation

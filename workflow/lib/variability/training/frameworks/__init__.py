@@ -13,7 +13,7 @@ import numpy as np
 from variability import registry
 from variability.errors import Problem
 from variability.training.fit_loop import Data, FitResult
-from variability.training.input_files import Sources
+from variability.training.input_files import InputFiles
 
 if TYPE_CHECKING:
     from variability.data.prepared_task import PreparedTask
@@ -67,7 +67,7 @@ class Framework(ABC):
         """Yields the device to compute on, held for this process alone where it is a GPU."""
 
     @abstractmethod
-    def __init__(self, model: Mapping[str, Any], method: Mapping[str, Any], sources: Sources, device: str):
+    def __init__(self, model: Mapping[str, Any], method: Mapping[str, Any], sources: InputFiles, device: str):
         """Opens the task and the weights."""
 
     def data(self, seed: int) -> Data:

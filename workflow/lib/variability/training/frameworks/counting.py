@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from variability import registry
-from variability.stages import _blocks
 from variability.training import device as devices
 from variability.training.fit_loop import Data, FitResult
 from variability.training.frameworks import Framework
@@ -38,8 +37,9 @@ class Counting(Framework):
 
     def __init__(self, model, method, sources, device):
         from variability.data.item_sequences import Histories
+        from variability.data.prepared_task import open_task
 
-        self.task = _blocks.open_task(sources.task)
+        self.task = open_task(sources.task)
         self._provider = registry.find("providers", model["provider"])(model)
         self._histories = Histories.of(self.task.inputs, self.task.facts)
         self._counted: dict[str, np.ndarray] = {}

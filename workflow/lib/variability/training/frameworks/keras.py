@@ -18,7 +18,6 @@ from variability import advice, registry
 from variability.errors import Problem, UserError
 from variability.models.methods import plugin
 from variability.recipe import augments
-from variability.stages import _blocks
 from variability.training import device as devices
 from variability.training.fit_loop import require_validation
 from variability.training.frameworks import Framework
@@ -94,9 +93,10 @@ class Keras(Framework):
                 yield _only(gpus, one)
 
     def __init__(self, model, method, sources, device):
+        from variability.data.prepared_task import open_task
         from variability.training.frameworks._keras_images import Images
 
-        self.task = _blocks.open_task(sources.task)
+        self.task = open_task(sources.task)
         self._device = device
         self._provider = registry.find("providers", model["provider"])(model, sources.assets)
         self._method = plugin(method)

@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.stages import _blocks
 from variability.training import device as devices
 from variability.training.frameworks import Framework
 
@@ -20,9 +19,10 @@ class Pytorch(Framework):
     lease = staticmethod(devices.lease)
 
     def __init__(self, model, method, sources, device):
+        from variability.data.prepared_task import open_task
         from variability.training.seeded_network import Untrained
 
-        self.task = _blocks.open_task(sources.task)
+        self.task = open_task(sources.task)
         self._device = device
         self._untrained = Untrained(model, method, self.task, sources, device)
         self._tokens = sources.tokens
@@ -107,8 +107,8 @@ class Pytorch(Framework):
     def _feeds(self, rows: np.ndarray) -> dict[str, Any]:
         """What to compute before and after training, and from what."""
         from variability import recipe
-        from variability.data.inputs import Feed
         from variability.training import stored_features
+        from variability.training.activations import Feed
 
         given = self._given(recipe.DEFAULTS["augmentation"])
         if self._stored is not None and self._untrained.cut is None:
