@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from variability import registry
 from variability.io.files import sha256
 from variability.results import runs_table
+from variability.results.columns import RUN
 from variability.results.predictions import Predictions, RunPredictions
 from variability.stats import resampling
 
@@ -82,7 +83,7 @@ def scores(models, tasks, methods, seeds, failed=(), sd=0.01, n_test=200):
             rows.append((*run, phase, split, "accuracy", value, count, None if lost else 0.1))
             rows.append((*run, phase, split, "nll", -np.log(value), count, None if lost else 0.1))
     columns = ["phase", "split", "metric", "value", "n_test", "majority"]
-    return pd.DataFrame(rows, columns=[*runs_table.KEYS, *columns]).astype({"majority": float})
+    return pd.DataFrame(rows, columns=[*RUN, *columns]).astype({"majority": float})
 
 
 def true_mean(models, methods, model, task, method):
@@ -113,9 +114,9 @@ def history(
         part = pd.DataFrame({"epoch": epoch, "train_loss": loss * 0.9, "validation_loss": loss})
         part = part.assign(validation_accuracy=accuracy, validation_rmse=np.nan)
         part = part.assign(lr=1e-3, seconds=0.5, examples_per_second=400.0)
-        keys = dict(zip(runs_table.KEYS, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
+        keys = dict(zip(RUN, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
         parts.append(part.assign(**keys, kind="classification"))
-    return pd.concat(parts, ignore_index=True).sort_values([*runs_table.KEYS, "epoch"], ignore_index=True)
+    return pd.concat(parts, ignore_index=True).sort_values([*RUN, "epoch"], ignore_index=True)
 
 
 def as_imported(runs):
@@ -220,7 +221,7 @@ def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("fu
     """Writes predictions, run records and histories of a study; returns the manifests of finetune and predict."""
     classes = ["zero", "one", "two"]
     manifests = {"finetune": [], "predict": []}
-    curves = history(models, tasks, methods, seeds, failed).set_index(runs_table.KEYS)
+    curves = history(models, tasks, methods, seeds, failed).set_index(RUN)
     for cell in product(models, tasks, methods):
         task_json = folder / "prepare" / cell[1] / "task.json"
         task_json.parent.mkdir(parents=True, exist_ok=True)

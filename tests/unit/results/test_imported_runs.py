@@ -13,7 +13,8 @@ from variability.config import import_checks
 from variability.errors import UserError
 from variability.io import tabular
 from variability.results import imported_runs
-from variability.results.runs_table import HERE, KEYS, combined, imported_table
+from variability.results.columns import RUN
+from variability.results.runs_table import HERE, combined, imported_table
 from variability.stages.aggregate import aggregate
 
 # As exported by the trackers: their own columns, and what the user logged under the user's names.
@@ -329,6 +330,6 @@ def test_imported_runs_stand_beside_those_trained_here():
     both = combined(own, [other])
     assert list(both) == list(own)
     assert len(both) == len(own) + 2
-    pd.testing.assert_frame_equal(both[both["source"] == HERE].reset_index(drop=True)[KEYS], own[KEYS])
+    pd.testing.assert_frame_equal(both[both["source"] == HERE].reset_index(drop=True)[RUN], own[RUN])
     with pytest.raises(UserError, match=r"comes from trained here and file\.csv"):
         combined(own, [read("m,t,me,s,accuracy\na,digits,full,0,0.5\n", OTHER)])

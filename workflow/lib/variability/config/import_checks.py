@@ -7,10 +7,8 @@ from typing import Any, NamedTuple
 from variability import advice
 from variability.errors import Problem
 from variability.results import imported_runs
-from variability.results.imported_runs import DEFAULTS, KEYS, ROLES, is_long, roles_of
-
-#: Names one value of a run.
-VALUE_KEYS = ("phase", "split", "metric")
+from variability.results.columns import RUN, RUN_VALUE
+from variability.results.imported_runs import DEFAULTS, ROLES, is_long, roles_of
 
 #: Largest file in bytes that is read before the first job, because this check runs at every start. The job that
 #: imports a larger file reports its problems.
@@ -37,7 +35,7 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
         if column not in names:
             yield Problem(f"columns.{role}", f"the file has no column {column!r}; {advice.suggest(column, names)}")
     for role, column in roles.items():
-        if column in KEYS and column != role and column in names:
+        if column in RUN and column != role and column in names:
             yield Problem(f"columns.{role}", f"by its name, the column {column!r} holds the {column}, not the {role}")
     long = is_long(spec, roles)
     for key in ("seeds",) if long else ("metrics",):
@@ -77,7 +75,7 @@ def contents(
 
     all_runs = imported_runs.imported_runs(imported_runs.load(path, spec), spec, path.name)
     selected = runs_table.of_study(all_runs, spec, path.name, tasks, grid)
-    tables = (all_runs[KEYS], selected[[*KEYS, *VALUE_KEYS]])
+    tables = (all_runs[RUN], selected[RUN_VALUE])
     return Contents(*(set(table.itertuples(index=False, name=None)) for table in tables))
 
 

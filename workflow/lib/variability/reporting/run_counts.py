@@ -6,17 +6,17 @@ from itertools import product
 import pandas as pd
 
 from variability.reporting import primary_rows, text_format
-from variability.results.runs_table import HERE, KEYS, first_runs
+from variability.results.columns import CELL, RUN
+from variability.results.runs_table import HERE, first_runs
 
 #: Cells that a sentence names, the first of all it is about.
 NAMED = 8
-CELL = KEYS[:3]
 
 
 def in_words(runs: pd.DataFrame) -> str:
     """How many runs there are, and what became of those that are in no mean."""
     first = first_runs(runs)
-    each = first.drop_duplicates(KEYS)
+    each = first.drop_duplicates(RUN)
     failed = each[each["status"] != "completed"]
     others = failed[failed["status"] != "diverged"]
     counts = [f"{len(each) - len(failed)} completed"]
@@ -45,7 +45,7 @@ def in_words(runs: pd.DataFrame) -> str:
         said.append(
             f"{text_format.plural(len(holes), 'combination')} of model, task and method {verb} not there ({named})."
         )
-    again = runs[runs["repeats"].notna()].drop_duplicates(KEYS)
+    again = runs[runs["repeats"].notna()].drop_duplicates(RUN)
     if len(again):
         was = "was" if len(again) == 1 else "were"
         said.append(

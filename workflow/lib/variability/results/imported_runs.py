@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from variability.errors import UserError
 from variability.io import tabular
 from variability.io.checksums import Checksum
+from variability.results.columns import RUN, RUN_VALUE
 from variability.results.metrics import scalars
 
 if TYPE_CHECKING:
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-KEYS = ["model", "task", "method", "seed"]
 #: What a column can say of a run, beside its metrics.
-ROLES = (*KEYS, "split", "phase", "metric", "value", "status", "seconds", "n_test", "majority", "energy_j")
+ROLES = (*RUN, "split", "phase", "metric", "value", "status", "seconds", "n_test", "majority", "energy_j")
 DEFAULTS = {"task": "task", "method": "fine-tuned", "split": "test", "phase": "after"}
 #: Columns that trackers name alike in all their exports.
 FORMATS = {
@@ -189,7 +189,7 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def _refuse_duplicates(table, frame, where: str) -> None:
-    unit = [*KEYS, "phase", "split", "metric"]
+    unit = RUN_VALUE
     twice = table[table.duplicated(unit, keep=False)]
     if twice.empty:
         return
@@ -199,7 +199,7 @@ def _refuse_duplicates(table, frame, where: str) -> None:
     run = ", ".join(f"{key} {first[key]}" for key in unit)
     listed = ", ".join(str(at + 2) for at in rows.index[:5]) + (", ..." if len(rows) > 5 else "")
     raise UserError(
-        f"{where}: {len(twice[KEYS].drop_duplicates())} of {len(table[KEYS].drop_duplicates())} runs stand there more "
+        f"{where}: {len(twice[RUN].drop_duplicates())} of {len(table[RUN].drop_duplicates())} runs stand there more "
         f"than once, for example {run}, in rows {listed}, which differ in {', '.join(differing) or 'nothing'}. "
         "Map to seed, task, method or split the column that tells them apart"
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability import seeding
+from variability.results.columns import RUN, STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RUN = ["task", "model", "method", "seed"]
 #: What decides a run's result. Of imported runs all this is unknown, and what is unknown agrees with nothing.
 DECIDES = [
     *("task", "provider", "architecture", "weights", "model_options", "preprocess"),
     *("method_kind", "method_options", "recipe_hash", "n_train"),
-    *(f"seed_{stream}" for stream in seeding.STREAMS),
+    *STREAM_SEEDS,
 ]
 # Only a network that was pretrained here has a pretraining seed; the backbone of any other is its own name.
 _PRETRAINED = ["_seed_pretrain", "_backbone"]
@@ -22,7 +21,7 @@ _PRETRAINED = ["_seed_pretrain", "_backbone"]
 
 def reruns(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that were made more than once: task, model, method, seed, and ``same``, which numbers equal ones."""
-    each = runs.drop_duplicates(RUN).sort_values(RUN)
+    each = runs.drop_duplicates(RUN).sort_values(["task", *RUN])
     known = each[each[DECIDES].notna().all(axis=1)]
     pretrained = known["seed_pretrain"].notna()
     known = known.assign(

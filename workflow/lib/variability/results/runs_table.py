@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from variability import advice, seeding
+from variability import advice
 from variability.errors import UserError
 from variability.results import imported_runs
+from variability.results.columns import RUN, RUN_VALUE, STREAM_SEED, STREAM_SEEDS, VALUE
 from variability.results.run_selection import selects
 
-KEYS = ["model", "task", "method", "seed"]
 ORDERS = {"phase": ("before", "after"), "split": ("validation", "test")}
 #: What the column ``source`` says of runs that this study trained; else it names the import.
 HERE = "trained here"
@@ -23,14 +23,12 @@ KINDS = (
 RECORD = (
     *("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes"),
     *("device", "versions", "recipe_hash", "n_train", "n_validation"),
-    *(f"seed_{stream}" for stream in seeding.STREAMS),
+    *STREAM_SEEDS,
 )
-VALUE = (
-    *("phase", "split", "metric", "value", "n_test", "majority", "primary", "higher_is_better", "perfect", "label"),
-)
-OF_RUN = [*KEYS, *KINDS, *RECORD]
+OF_VALUE = (*VALUE, "value", "n_test", "majority", "primary", "higher_is_better", "perfect", "label")
+OF_RUN = [*RUN, *KINDS, *RECORD]
 #: Columns of the runs table.
-COLUMNS = [*KEYS, *KINDS, *VALUE, *RECORD]
+COLUMNS = [*RUN, *KINDS, *OF_VALUE, *RECORD]
 # Of imported runs whole columns are missing, and an object column of nothing but None has no type of its own.
 TYPES = {"energy_j": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
 
@@ -49,7 +47,7 @@ def runs_table(
     ``perfect`` is the metric's value of a perfect prediction. Values of diverged runs are NaN with n_test 0.
     """
     described = pd.DataFrame([_describe(record, models, methods) for record in records], columns=OF_RUN)
-    table = scores.merge(described, on=KEYS, how="outer", validate="many_to_one", indicator=True)
+    table = scores.merge(described, on=RUN, how="outer", validate="many_to_one", indicator=True)
     for side, what in (("left_only", "scores but no run.json"), ("right_only", "a run.json but no scores")):
         _refuse(table[table["_merge"] == side], f"has {what}")
     diverged = (table["status"] != "completed") & (table["phase"] == "after")
@@ -84,9 +82,9 @@ def of_study(
 
     A task's primary metric is the one the study or the import says, else the first of the file's that it has.
     """
-    units = table[KEYS].drop_duplicates()
+    units = table[RUN].drop_duplicates()
     wanted = units[[selects(grid, *unit) for unit in units.itertuples(index=False)]]
-    table = table.merge(wanted, on=KEYS, how="inner")
+    table = table.merge(wanted, on=RUN, how="inner")
     table = _with_facts(table, imported_runs.facts_of(spec))
     said = spec.get("primary", {})
     chosen = table.drop_duplicates("task").set_index("task")["metric"]
@@ -106,9 +104,9 @@ def combined(own: pd.DataFrame, others: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if len(parts) <= 1:
         return parts[0] if parts else own
     table = in_order(pd.concat([part.astype(TYPES) for part in parts], ignore_index=True), ["metric"])
-    twice = table[table.duplicated([*KEYS, "phase", "split", "metric"], keep=False)]
+    twice = table[table.duplicated(RUN_VALUE, keep=False)]
     if len(twice):
-        run, sources = "/".join(str(twice.iloc[0][key]) for key in KEYS), " and ".join(twice["source"].unique())
+        run, sources = "/".join(str(twice.iloc[0][key]) for key in RUN), " and ".join(twice["source"].unique())
         raise UserError(f"run {run} comes from {sources}; give one of them another method or model name")
     return table
 
@@ -120,7 +118,7 @@ def first_runs(table: pd.DataFrame) -> pd.DataFrame:
 
 def in_order(table: pd.DataFrame, last: list[str]) -> pd.DataFrame:
     """The table by run, phase and split, then by the columns ``last``: the order files come in leaves no trace."""
-    by = KEYS + [name for name in ORDERS if name in table] + last
+    by = RUN + [name for name in ORDERS if name in table] + last
     ranks = {
         name: pd.Categorical(table[name], ORDERS[name], ordered=True) if name in ORDERS else table[name] for name in by
     }
@@ -140,7 +138,7 @@ def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Map
     method = methods[record["method"]]
     plain = ("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes")
     return (
-        {key: record[key] for key in KEYS}
+        {key: record[key] for key in RUN}
         | {
             "source": HERE,
             "method_kind": method["kind"],
@@ -155,7 +153,7 @@ def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Map
         | {"device": f"{hardware['device'].partition(':')[0]}: {hardware['device_name']}"}
         | {"versions": _joined(record["versions"])}
         | {key: record[key] for key in ("recipe_hash", "n_train", "n_validation")}
-        | {f"seed_{stream}": streams[stream] for stream in seeding.STREAMS}
+        | {column: streams[stream] for stream, column in STREAM_SEED.items()}
     )
 
 
@@ -165,5 +163,5 @@ def _joined(facts: Mapping[str, Any]) -> str:
 
 def _refuse(rows: pd.DataFrame, why: str) -> None:
     if len(rows):
-        run = "/".join(str(rows.iloc[0][key]) for key in KEYS)
+        run = "/".join(str(rows.iloc[0][key]) for key in RUN)
         raise UserError(f"run {run} {why}; {advice.rerun('finetune', 'its folder under finetune')}")

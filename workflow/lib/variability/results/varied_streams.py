@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from variability import seeding
+from variability.results.columns import CELL, STREAM_SEED, STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CELL = ["model", "task", "method"]
-COLUMNS = {stream: f"seed_{stream}" for stream in seeding.STREAMS}
 
 
 class Layout(NamedTuple):
@@ -30,10 +27,10 @@ class Layout(NamedTuple):
 
 def layout(runs: pd.DataFrame) -> Layout:
     """Of runs, one row each: model, task, method and the streams' seeds, which are missing in imported runs."""
-    runs = runs.dropna(subset=list(COLUMNS.values()))
-    counts = runs.groupby(CELL, sort=False)[list(COLUMNS.values())].nunique().max()
-    varied = [stream for stream, column in COLUMNS.items() if counts[column] > 1]
-    parts = {stream: runs.groupby([*CELL, COLUMNS[stream]], sort=False, dropna=False).ngroup() for stream in varied}
+    runs = runs.dropna(subset=STREAM_SEEDS)
+    counts = runs.groupby(CELL, sort=False)[STREAM_SEEDS].nunique().max()
+    varied = [stream for stream, column in STREAM_SEED.items() if counts[column] > 1]
+    parts = {stream: runs.groupby([*CELL, STREAM_SEED[stream]], sort=False, dropna=False).ngroup() for stream in varied}
     groups: list[list[str]] = []
     for stream in varied:
         alike = [group for group in groups if _same(parts[group[0]], parts[stream])]
@@ -52,5 +49,5 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
 
 def levels(runs: pd.DataFrame, group: tuple[str, ...]) -> pd.Series:
     """The number of each run's level of a group within its cell: 0, 1, ... in the order of the seeds."""
-    seeds = runs.groupby(CELL, sort=False)[COLUMNS[group[0]]]
+    seeds = runs.groupby(CELL, sort=False)[STREAM_SEED[group[0]]]
     return seeds.rank(method="dense").astype(int) - 1

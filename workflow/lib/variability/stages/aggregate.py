@@ -16,7 +16,8 @@ from variability.data import kinds
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
 from variability.results import imported_runs
-from variability.results.runs_table import KEYS, combined, imported_table, in_order, runs_table
+from variability.results.columns import RUN
+from variability.results.runs_table import combined, imported_table, in_order, runs_table
 from variability.stages.score import SCHEMA
 
 #: Rows of a group, pyarrow's default.
@@ -93,13 +94,13 @@ def history_table(
     """
     columns = history_columns()
     if not histories:
-        return pd.DataFrame(columns=[*KEYS, "status", "kind", *columns])
+        return pd.DataFrame(columns=[*RUN, "status", "kind", *columns])
     types = {name: pa.int64() if name == "epoch" else pa.float64() for name in columns}
     convert = pa.csv.ConvertOptions(column_types=types, include_columns=columns, include_missing_columns=True)
     curves = [_read(path, lambda found: pa.csv.read_csv(found, convert_options=convert)) for path in histories]
     table = pa.concat_tables(curves).to_pandas()
     rows = [curve.num_rows for curve in curves]
-    keys = {key: np.repeat([record[key] for record in records], rows) for key in [*KEYS, "status"]}
+    keys = {key: np.repeat([record[key] for record in records], rows) for key in [*RUN, "status"]}
     keys["kind"] = np.repeat([tasks[record["task"]]["kind"] for record in records], rows)
     return in_order(pd.DataFrame(keys).join(table), ["epoch"])
 

@@ -7,13 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from variability.io.files import read_json, write_json
+from variability.results.columns import CELL, RUN
 from variability.results.metrics import scalars
 from variability.results.runs_table import HERE
 from variability.stages._records import CHECKPOINT, DROPPED
 
 _log = logging.getLogger(__name__)
-
-CELL = ["model", "task", "method"]
 
 
 def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], kept: Path) -> None:
@@ -55,7 +54,7 @@ def best(runs: pd.DataFrame) -> set[tuple]:
     first = told.assign(_good=told["value"] * told["metric"].map(signs).astype(float)).sort_values(
         "_good", ascending=False, kind="stable"
     )
-    return set(first.drop_duplicates(CELL)[[*CELL, "seed"]].itertuples(index=False, name=None))
+    return set(first.drop_duplicates(CELL)[RUN].itertuples(index=False, name=None))
 
 
 def _drop(folder: Path) -> int:

@@ -13,13 +13,13 @@ from variability.data import kinds
 from variability.data.kinds import Kind
 from variability.errors import UserError
 from variability.io.files import digest, read_json, replacing, sha256, write_json
+from variability.results.columns import CELL, RUN
 from variability.results.metrics import Metric
 
-KEYS = ("model", "task", "method", "seed")
 PHASES = ("before", "after")
 METADATA = b"variability"
 SCHEMA = pa.schema(
-    [(key, pa.string()) for key in KEYS[:3]]
+    [(key, pa.string()) for key in CELL]
     + [("seed", pa.int64())]
     + [(name, pa.string()) for name in ("phase", "split", "metric", "class", "predicted")]
     + [("value", pa.float64()), ("n_test", pa.int64()), ("majority", pa.float64())]
@@ -79,7 +79,7 @@ def _run_rows(path: Path, class_names: Sequence[str], kind: Kind, plugins: list[
     table = _read(path)
     if not table.num_rows:
         raise UserError(f"{path} holds no predictions, not even from before fine-tuning; {_again(path)}")
-    run = tuple(table[key][0].as_py() for key in KEYS)
+    run = tuple(table[key][0].as_py() for key in RUN)
     phase, split = (np.asarray(table[name].to_pylist()) for name in ("phase", "split"))
     y_true, y_pred = table["y_true"].to_numpy(), table["y_pred"].to_numpy()
     try:

@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: A cell is all runs that differ in their seed alone; its values are those of one phase, split and metric.
-RUN_CELL = ["model", "task", "method"]
-CELL = [*RUN_CELL, "phase", "split", "metric"]
 #: Schemas of options that several analyses have.
 LEVEL = {
     "type": "number",

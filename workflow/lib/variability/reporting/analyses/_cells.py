@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from variability import seeding
-from variability.reporting.analyses import CELL, RUN_CELL
+from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEED
 
 #: The scope of runs from elsewhere.
 IMPORTED = "varied: the seed as imported; what else varied or was fixed is not recorded"
@@ -22,7 +21,7 @@ def moments(runs: pd.DataFrame) -> pd.DataFrame:
     sd is exactly 0 where all values are equal, free of the rounding of their mean.
     """
     marked = runs.assign(_failed=failed(runs), _missing=runs["value"].isna())
-    groups = marked.groupby(CELL, sort=False)
+    groups = marked.groupby(CELL_VALUE, sort=False)
     values = groups["value"]
     table = groups.agg(primary=("primary", "first"), n=("value", "count"), n_failed=("_failed", "sum"))
     table["n_undefined"] = groups["_missing"].sum() - table["n_failed"]
@@ -36,7 +35,7 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
-def with_scope(table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str] = RUN_CELL) -> pd.DataFrame:
+def with_scope(table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str] = CELL) -> pd.DataFrame:
     """The table with a column ``scope``: what varied between the runs of a cell and what was the same in all.
 
     by: columns of the table that say which cells a row is about: all of a task, with ``["task"]``.
@@ -44,15 +43,15 @@ def with_scope(table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str] = RUN_
     return table.merge(scopes(runs, by), on=list(by), how="left", validate="many_to_one")
 
 
-def scopes(runs: pd.DataFrame, by: Sequence[str] = RUN_CELL) -> pd.DataFrame:
+def scopes(runs: pd.DataFrame, by: Sequence[str] = CELL) -> pd.DataFrame:
     """The columns ``by`` and the ``scope`` of their cells, read off the runs: streams, recipe, software and device.
 
     A fact varied where it did so within one of the cells; that cells differ from one another is their definition.
     """
-    each = runs.drop_duplicates([*RUN_CELL, "seed"])
-    facts = {f"seed_{stream}": stream for stream in seeding.STREAMS}
+    each = runs.drop_duplicates(RUN)
+    facts = {column: stream for stream, column in STREAM_SEED.items()}
     facts |= {"recipe_hash": "recipe", "versions": "software", "device": "device"}
-    cells = each.groupby(RUN_CELL, sort=False)
+    cells = each.groupby(CELL, sort=False)
     counts = cells[list(facts)].nunique(dropna=False)
     counts["_pretrained"] = cells["weights"].first() != "none"
     counts["_runs"] = cells["seed"].nunique()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting.analyses import RUN_CELL
+from variability.results.columns import CELL, RUN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,8 @@ def metrics(runs: pd.DataFrame) -> dict[str, str]:
 
 def failures(runs: pd.DataFrame) -> dict[Cell, int]:
     """For every cell how many of its runs failed; none of these has predictions."""
-    each = runs.drop_duplicates([*RUN_CELL, "seed"])
-    failed = (each["status"] != "completed").groupby([each[key] for key in RUN_CELL], sort=True).sum()
+    each = runs.drop_duplicates(RUN)
+    failed = (each["status"] != "completed").groupby([each[key] for key in CELL], sort=True).sum()
     return {cell: int(count) for cell, count in failed.items()}
 
 

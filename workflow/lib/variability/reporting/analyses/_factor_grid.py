@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from variability.results import varied_streams
+from variability.results.columns import STREAM_SEEDS
 from variability.stats import variance_components
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def inside(runs: pd.DataFrame, of: Grid, cell: np.ndarray, layout: varied_stream
     cell: number of each run's cell. None where no cell is like that, or streams of some runs are unknown: then nothing
     within cells can be told apart.
     """
-    if not layout.crossed or runs[list(varied_streams.COLUMNS.values())].isna().any(axis=None):
+    if not layout.crossed or runs[STREAM_SEEDS].isna().any(axis=None):
         return None
     codes = np.column_stack([varied_streams.levels(runs, group) for group in layout.crossed])
     names = [", ".join(group) for group in layout.crossed]

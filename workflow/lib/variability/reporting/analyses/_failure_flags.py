@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from variability.reporting import primary_rows
-from variability.reporting.analyses import RUN_CELL
+from variability.results.columns import CELL, RUN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RUN = [*RUN_CELL, "seed"]
 REASONS = ["incomplete", "chance", "outlier"]
 
 
@@ -23,7 +22,7 @@ def flagged(runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     has no value, and is nothing else. chance_limit is the accuracy up to which a run is at chance, NaN if unknown.
     """
     found = primary_rows.select(runs).merge(_chance(runs), on=RUN, how="left", validate="many_to_one")
-    found = found.merge(limits[[*RUN_CELL, "outlier_limit"]], on=RUN_CELL, how="left", validate="many_to_one")
+    found = found.merge(limits[[*CELL, "outlier_limit"]], on=CELL, how="left", validate="many_to_one")
     below, above = found["value"] < found["outlier_limit"], found["value"] > found["outlier_limit"]
     higher, lower = (found["higher_is_better"].eq(side).fillna(False).astype(bool) for side in (True, False))
     return found.assign(

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from variability import seeding
 from variability.reporting.analyses import _cells
+from variability.results.columns import STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CANDIDATE = ["model", "method"]
-STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 #: Why runs of two cells are pairs, the first that holds; the words stand in tables.
 UNPAIRED = "none"
 OF_NETWORK = "same network, equal streams"
@@ -53,7 +52,7 @@ def cells_of(runs: pd.DataFrame, told: bool) -> Cells:
     values = by_seed(runs["value"].astype(float), np.nan)
     split = by_seed(_numbered(runs, ["seed_split"]), -1)
     split[[len(set(each[each >= 0])) < 2 for each in split]] = -1
-    imported = runs[STREAMS].isna().all(axis=1).to_numpy()
+    imported = runs[STREAM_SEEDS].isna().all(axis=1).to_numpy()
     return Cells(
         names=runs[CANDIDATE].drop_duplicates().sort_values(CANDIDATE, ignore_index=True),
         matrix=values,
@@ -62,7 +61,7 @@ def cells_of(runs: pd.DataFrame, told: bool) -> Cells:
         n_failed=by_seed(_cells.failed(runs), False).sum(axis=1),
         n_runs=by_seed(np.ones(len(runs), dtype=int), 0).sum(axis=1),
         codes={
-            OF_NETWORK: by_seed(_numbered(runs, ["model", *STREAMS]), -1),
+            OF_NETWORK: by_seed(_numbered(runs, ["model", *STREAM_SEEDS]), -1),
             OF_SPLIT: split,
             AS_TOLD: by_seed(np.where(imported & told, _numbered(runs, ["source"]), -1), -1),
         },

@@ -4,14 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import RUN_CELL, Analysis
+from variability.reporting.analyses import Analysis
+from variability.results.columns import CELL, CELL_VALUE, RUN
 
 #: How the n runs are drawn from the N there are.
 STATISTICS = {
     "V": "V-statistic: n runs drawn with replacement (Dodge et al. 2019)",
     "U": "U-statistic: n runs drawn without replacement (Tang et al. 2020)",
 }
-KEYS = [*RUN_CELL, "phase", "split", "metric", "primary"]
+KEYS = [*CELL_VALUE, "primary"]
 VALUES = (
     *("expected_best", "sd_best", "optimism"),
     *("expected_test", "sd_test", "expected_validation", "optimism_validation"),
@@ -51,11 +52,11 @@ class BestOfN(Analysis):
         test, validation = _splits(tables["runs"])
         cells = _cells.moments(test)
         cells["seconds"] = _mean_seconds(test, cells)
-        both = test.merge(validation, on=[*RUN_CELL, "seed"], how="left", validate="one_to_one")
-        both = both[both["value"].notna()].merge(cells[[*RUN_CELL, "n"]], on=RUN_CELL)
+        both = test.merge(validation, on=RUN, how="left", validate="one_to_one")
+        both = both[both["value"].notna()].merge(cells[[*CELL, "n"]], on=CELL)
         parts = [_of_size(n, part) for n, part in both.groupby("n")]
         parts += [_without_runs(cells[cells["n"] == 0])]
-        found = cells.drop(columns="primary").merge(_cells.stacked(parts), on=RUN_CELL, validate="one_to_many")
+        found = cells.drop(columns="primary").merge(_cells.stacked(parts), on=CELL, validate="one_to_many")
         found = found.assign(phase="after", split="test", primary=True)
         found["hours"] = found["best_of"] * found["seconds"] / 3600
         found["estimator"] = found["statistic"].map(STATISTICS)
@@ -68,9 +69,9 @@ def _splits(runs):
     """The primary metric after fine-tuning: all of its rows on test, and its values on validation."""
     from variability.reporting import primary_rows
 
-    test = primary_rows.select(runs).sort_values([*RUN_CELL, "seed"])
+    test = primary_rows.select(runs).sort_values(RUN)
     kept = runs["primary"].astype(bool) & (runs["phase"] == "after") & (runs["split"] == "validation")
-    return test, runs.loc[kept, [*RUN_CELL, "seed", "value"]].rename(columns={"value": "validation"})
+    return test, runs.loc[kept, [*RUN, "value"]].rename(columns={"value": "validation"})
 
 
 def _mean_seconds(test, cells):
@@ -78,8 +79,8 @@ def _mean_seconds(test, cells):
 
     # Of imported runs alone, the column may hold nothing but None.
     seconds = pd.to_numeric(test["seconds"]).where(test["value"].notna())
-    known = test.assign(seconds=seconds).groupby(RUN_CELL)["seconds"].mean()
-    return cells[RUN_CELL].merge(known.reset_index(), on=RUN_CELL, how="left")["seconds"].to_numpy()
+    known = test.assign(seconds=seconds).groupby(CELL)["seconds"].mean()
+    return cells[CELL].merge(known.reset_index(), on=CELL, how="left")["seconds"].to_numpy()
 
 
 def _of_size(n, runs):
@@ -88,7 +89,7 @@ def _of_size(n, runs):
 
     sign = np.where(runs["higher_is_better"].astype(bool), 1.0, -1.0).reshape(-1, n)
     test, validation = (sign * runs[name].to_numpy(dtype=float).reshape(-1, n) for name in ("value", "validation"))
-    names, sign = runs[RUN_CELL].iloc[::n], sign[:, :1]
+    names, sign = runs[CELL].iloc[::n], sign[:, :1]
     budgets = budgets_up_to(n)
     parts = []
     for statistic in STATISTICS:
@@ -164,7 +165,7 @@ def _tied_means(key, value):
 def _without_runs(cells):
     import pandas as pd
 
-    parts = [cells[RUN_CELL].assign(statistic=statistic, best_of=1) for statistic in STATISTICS]
+    parts = [cells[CELL].assign(statistic=statistic, best_of=1) for statistic in STATISTICS]
     return pd.concat(parts, ignore_index=True).assign(**dict.fromkeys(VALUES, np.nan))
 
 

@@ -4,13 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL
 
 #: Scores of a run that metrics of the same names compute from its predictions.
 SCORES = ("brier", "nll")
 NO_PROBABILITIES = "no probabilities"
 COLUMNS = [
-    *(*RUN_CELL, "quantity", "bin", "bin_low", "bin_high", "confidence", "estimate", "sd", "low", "high", "min", "max"),
+    *(*CELL, "quantity", "bin", "bin_low", "bin_high", "confidence", "estimate", "sd", "low", "high", "min", "max"),
     *("count", "count_min", "count_max", "n", "n_failed", "n_examples", "bins"),
     *("estimator", "interval", "level", "ddof", "note"),
 ]
@@ -49,11 +50,11 @@ class Calibration(Analysis):
         runs, predictions = tables["runs"], tables["predictions"]
         known = set(predictions.cells)
         parts = []
-        for cell, rows in primary_rows.select(runs).groupby(RUN_CELL, sort=False):
+        for cell, rows in primary_rows.select(runs).groupby(CELL, sort=False):
             failed = int((rows["status"] != "completed").sum())
             found, note = self._measured(predictions, cell) if cell in known else (None, "no predictions")
             part = self._missing(note) if found is None else self._of(found)
-            parts.append(part.assign(**dict(zip(RUN_CELL, cell, strict=True)), n_failed=failed))
+            parts.append(part.assign(**dict(zip(CELL, cell, strict=True)), n_failed=failed))
         table = _cells.stacked(parts) if parts else pd.DataFrame(columns=COLUMNS)
         table = table.assign(bins=self.option("bins"), level=self.option("level"), ddof=1)
         return _cells.with_scope(table.reindex(columns=COLUMNS), runs)

@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 
 from variability.data import kinds
-from variability.reporting.analyses import LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL
 
 REFERENCE = [f"{key}_reference" for key in ("model", "method")]
 COLUMNS = [
-    *(*RUN_CELL, "quantity", "quantile", *REFERENCE, "kind", "estimate", "low", "high", "n", "n_reference"),
+    *(*CELL, "quantity", "quantile", *REFERENCE, "kind", "estimate", "low", "high", "n", "n_reference"),
     *("n_failed", "n_failed_reference", "n_examples", "estimator", "interval", "level", "ddof", "note"),
 ]
 #: Of the flip rates of a cell's examples; each twentieth of the examples has its own.
@@ -64,19 +65,19 @@ class Churn(Analysis):
         predictions, failures = tables["predictions"], _example_losses.failures(runs)
         rows = []
         for _, of_task in runs.groupby("task", sort=False):
-            cells = [*dict.fromkeys(of_task[RUN_CELL].itertuples(index=False, name=None))]
+            cells = [*dict.fromkeys(of_task[CELL].itertuples(index=False, name=None))]
             cells = [_Cell(cell, _cube(predictions, cell), failures[cell]) for cell in cells]
             kind = next((cell.kind for cell in cells if cell.n), "classification")
             for cell in cells:
                 cell.kind = cell.kind or kind
             rows += [row for cell in cells for row in self._within(cell)]
             rows += _between(cells)
-        return _reference_scopes.with_scopes(_framed(rows, self.option("level")), runs, RUN_CELL)
+        return _reference_scopes.with_scopes(_framed(rows, self.option("level")), runs, CELL)
 
     def _within(self, cell):
         from variability.stats import intervals
 
-        n, about = cell.n, {**dict(zip(RUN_CELL, cell.name, strict=True)), "interval": "none", **cell.said()}
+        n, about = cell.n, {**dict(zip(CELL, cell.name, strict=True)), "interval": "none", **cell.said()}
         few = "fewer than two completed runs: no pair" if n < 2 else "-"
         minimum = _mean_difference(cell.error) if n > 1 else np.nan
         disagreement, low, high = np.nan, np.nan, np.nan
@@ -152,7 +153,7 @@ def _between(cells):
     agreements = _agreements(cells)
     for one, other in combinations(cells, 2):
         model, _, method = other.name
-        row = dict(zip(RUN_CELL, one.name, strict=True)) | dict(zip(REFERENCE, (model, method), strict=True))
+        row = dict(zip(CELL, one.name, strict=True)) | dict(zip(REFERENCE, (model, method), strict=True))
         row |= {"quantity": "disagreement", **one.said(), "interval": "none", "note": "-"}
         row |= {"n_reference": other.n, "n_failed_reference": other.failed, "estimate": np.nan}
         if not (one.n and other.n):

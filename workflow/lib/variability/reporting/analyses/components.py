@@ -4,8 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
 from variability.results import varied_streams
+from variability.results.columns import CELL, RUN
 
 #: The task that rows about all tasks together name.
 ALL = "all tasks"
@@ -63,7 +64,7 @@ class Components(Analysis):
         from variability.reporting.analyses import _cells
         from variability.results import repeated_runs
 
-        shown = primary_rows.select(tables["runs"]).sort_values([*RUN_CELL, "seed"], ignore_index=True)
+        shown = primary_rows.select(tables["runs"]).sort_values(RUN, ignore_index=True)
         runs = repeated_runs.without_reruns(shown)
         runs = runs.assign(backbone=runs["backbone"].fillna(runs["model"]))
         if "family" in runs:
@@ -118,7 +119,7 @@ def _facts(runs, task, scope):
         "task": task,
         "metric": runs["metric"].iloc[0],
         "n": int(runs["value"].notna().sum()),
-        "n_cells": runs.loc[runs["value"].notna(), RUN_CELL].drop_duplicates().shape[0],
+        "n_cells": runs.loc[runs["value"].notna(), CELL].drop_duplicates().shape[0],
         "n_failed": int(_cells.failed(runs).sum()),
         "n_undefined": int((runs["value"].isna() & ~_cells.failed(runs)).sum()),
         "scope": scope,

@@ -4,12 +4,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import CELL, LEVEL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL_VALUE
 
 UNITS = {"seconds": "s", "energy_j": "J", "peak_memory_mb": "MB", "bytes": "bytes"}
 COLUMNS = [
-    *(*CELL, "primary", "quantity", "unit", "estimate", "sd", "low", "high", "total", "n", "n_failed", "n_unknown"),
-    *("half_width", "sd_level", "runs_needed", "value_mean", "value_sd", "on_front"),
+    *(*CELL_VALUE, "primary", "quantity", "unit", "estimate", "sd", "low", "high", "total"),
+    *("n", "n_failed", "n_unknown", "half_width", "sd_level", "runs_needed", "value_mean", "value_sd", "on_front"),
     *("estimator", "interval", "level", "ddof", "note"),
 ]
 
@@ -55,8 +56,8 @@ class Cost(Analysis):
         cells = _with_metric(runs)
         spent = {quantity: self._spent(runs, quantity) for quantity in UNITS}
         cells["on_front"] = _fronts(cells, spent["seconds"]["estimate"])
-        facts = [*CELL, "value_mean", "value_sd", "on_front"]
-        parts = [part.merge(cells[facts], on=CELL, validate="one_to_one") for part in spent.values()]
+        facts = [*CELL_VALUE, "value_mean", "value_sd", "on_front"]
+        parts = [part.merge(cells[facts], on=CELL_VALUE, validate="one_to_one") for part in spent.values()]
         parts.append(self._to_half_width(cells, spent["seconds"]))
         table = _cells.stacked(parts).assign(level=self.option("level"), ddof=1).reindex(columns=COLUMNS)
         return _cells.with_scope(table, tables["runs"])
@@ -69,7 +70,7 @@ class Cost(Analysis):
         part = _cells.moments(runs.assign(value=amount.where(runs["status"] == "completed")))
         part = part.rename(columns={"mean": "estimate", "n_undefined": "n_unknown"})
         part["low"], part["high"] = intervals.t_interval(part["estimate"], part["sd"], part["n"], self.option("level"))
-        sums = runs.assign(total=amount).groupby(CELL, sort=False)["total"].sum(min_count=1)
+        sums = runs.assign(total=amount).groupby(CELL_VALUE, sort=False)["total"].sum(min_count=1)
         part["total"] = np.nan if quantity == "peak_memory_mb" else sums.to_numpy()
         part["note"] = _notes.notes(
             part,
@@ -123,8 +124,10 @@ def _with_metric(runs):
     from variability.reporting.analyses import _cells, _metric_scale
 
     cells = _cells.moments(runs).rename(columns={"mean": "value_mean", "sd": "value_sd"})
-    facts = runs.assign(share=_metric_scale.is_share(runs)).groupby(CELL, sort=False)[["share", "higher_is_better"]]
-    return cells.merge(facts.first().reset_index(), on=CELL, validate="one_to_one")
+    facts = runs.assign(share=_metric_scale.is_share(runs)).groupby(CELL_VALUE, sort=False)[
+        ["share", "higher_is_better"]
+    ]
+    return cells.merge(facts.first().reset_index(), on=CELL_VALUE, validate="one_to_one")
 
 
 def _fronts(cells, seconds):

@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
-from variability.reporting.analyses import CELL, LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL, CELL_VALUE
 
 #: Times this the MAD of normal values estimates their SD (Rousseeuw & Croux 1993).
 MAD_TO_SD = 1.4826
 COLUMNS = [
-    *(*CELL, "primary", "rate", "low", "high", "n_runs", "n_failed_any", "n_failed", "n_chance", "n_outlier"),
+    *(*CELL_VALUE, "primary", "rate", "low", "high", "n_runs", "n_failed_any", "n_failed", "n_chance", "n_outlier"),
     *("n", "n_undefined", "mean", "sd", "n_without", "mean_without", "sd_without"),
     *("chance_limit", "outlier_limit", "note"),
 ]
@@ -58,8 +59,8 @@ class Failures(Analysis):
         shown, level = primary_rows.select(tables["runs"]), self.option("level")
         cells = self._with_limits(_cells.moments(shown), shown)
         runs = _failure_flags.flagged(tables["runs"], cells)
-        cells = cells.merge(_counts(runs), on=RUN_CELL, validate="one_to_one")
-        cells = cells.merge(_without(runs), on=CELL, validate="one_to_one")
+        cells = cells.merge(_counts(runs), on=CELL, validate="one_to_one")
+        cells = cells.merge(_without(runs), on=CELL_VALUE, validate="one_to_one")
         cells["low"], cells["high"] = intervals.wilson_interval(cells["n_failed_any"], cells["n_runs"], level)
         cells["rate"] = cells["n_failed_any"] / cells["n_runs"].where(cells["n_runs"] > 0)
         cells["n_chance"] = cells["n_chance"].mask(cells["chance_limit"].isna())
@@ -72,9 +73,9 @@ class Failures(Analysis):
     def _with_limits(self, cells, shown):
         from variability.reporting.analyses import _metric_scale
 
-        values = shown.groupby(CELL, sort=False)["value"]
+        values = shown.groupby(CELL_VALUE, sort=False)["value"]
         deviation = (shown["value"] - values.transform("median")).abs()
-        facts = shown.assign(_share=_metric_scale.is_share(shown), _deviation=deviation).groupby(CELL, sort=False)
+        facts = shown.assign(_share=_metric_scale.is_share(shown), _deviation=deviation).groupby(CELL_VALUE, sort=False)
         cells = cells.merge(
             facts.agg(
                 median=("value", "median"),
@@ -82,7 +83,7 @@ class Failures(Analysis):
                 share=("_share", "first"),
                 higher_is_better=("higher_is_better", "first"),
             ).reset_index(),
-            on=CELL,
+            on=CELL_VALUE,
             validate="one_to_one",
         )
         points = _metric_scale.distance(self.option("points"), cells["share"], cells["median"])
@@ -99,7 +100,7 @@ def _counts(runs):
     reasons = runs[_failure_flags.REASONS]
     # A run whose metric is undefined may have stayed at chance all the same, if it has an accuracy.
     judged = runs["value"].notna() | runs["incomplete"] | (runs["accuracy"].notna() & runs["chance_limit"].notna())
-    cells = runs.assign(_any=reasons.any(axis=1), _judged=judged).groupby(RUN_CELL, sort=False)
+    cells = runs.assign(_any=reasons.any(axis=1), _judged=judged).groupby(CELL, sort=False)
     table = cells.agg(
         n_runs=("_judged", "sum"),
         n_failed_any=("_any", "sum"),
@@ -115,7 +116,7 @@ def _without(runs):
 
     kept = runs.assign(value=runs["value"].mask(runs["chance"] | runs["outlier"]))
     names = {name: f"{name}_without" for name in ("n", "mean", "sd")}
-    return _cells.moments(kept)[[*CELL, *names]].rename(columns=names)
+    return _cells.moments(kept)[[*CELL_VALUE, *names]].rename(columns=names)
 
 
 def _note(cells):

@@ -2,17 +2,16 @@
 
 from typing import ClassVar
 
-from variability import seeding
 from variability.data import kinds
-from variability.reporting.analyses import CELL, LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEEDS
 
 VALUE = ["split", "metric"]
-STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 SIDES = ("", "_reference")
 #: What became of single examples, from the predictions.
 CHANGES = ["repaired", "broken", "repaired_per_run", "broken_per_run", "mcnemar_p_median", "n_examples"]
 COLUMNS = [
-    *(*RUN_CELL, *VALUE, "primary", "higher_is_better", "comparison", "reference", "gain", "low", "high", "sd"),
+    *(*CELL, *VALUE, "primary", "higher_is_better", "comparison", "reference", "gain", "low", "high", "sd"),
     *("n", "n_reference", "n_failed", "n_failed_reference", "mean_reference", "error_reduction"),
     *("estimator", "interval", "level", "ddof", *CHANGES),
 ]
@@ -58,7 +57,7 @@ class Gain(Analysis):
 
 
 def _over_before(runs, after, level):
-    keys = [*RUN_CELL, "seed", *VALUE]
+    keys = [*RUN, *VALUE]
     pairs = after.merge(runs[runs["phase"] == "before"], on=keys, suffixes=SIDES)
     pairs["reference"] = "untrained head"
     return _paired(pairs, "before", "mean of differences within runs", level)
@@ -70,11 +69,9 @@ def _with_changes(table, predictions):
     from variability.reporting import primary_rows
 
     changes = [_change(cell, predictions) for cell in (predictions.cells if predictions else [])]
-    changes = pd.DataFrame(changes, columns=[*RUN_CELL, *CHANGES]).astype(dict.fromkeys(CHANGES, float))
-    changes = changes.assign(split=primary_rows.SPLIT).astype(
-        {name: table[name].dtype for name in [*RUN_CELL, "split"]}
-    )
-    return table.merge(changes, on=[*RUN_CELL, "split"], how="left", validate="many_to_one")
+    changes = pd.DataFrame(changes, columns=[*CELL, *CHANGES]).astype(dict.fromkeys(CHANGES, float))
+    changes = changes.assign(split=primary_rows.SPLIT).astype({name: table[name].dtype for name in [*CELL, "split"]})
+    return table.merge(changes, on=[*CELL, "split"], how="left", validate="many_to_one")
 
 
 def _change(cell, predictions):
@@ -88,7 +85,7 @@ def _change(cell, predictions):
         {run.seed: run for run in predictions.runs(cell, phase, primary_rows.SPLIT, probabilities=False)}
         for phase in ("before", "after")
     )
-    found = dict(zip(RUN_CELL, cell, strict=True))
+    found = dict(zip(CELL, cell, strict=True))
     seeds = [seed for seed in after if seed in before and kinds.find(after[seed].kind).DISCRETE]
     if not seeds:
         return found
@@ -107,7 +104,7 @@ def _change(cell, predictions):
 
 def _over_probe(after, level):
     is_probe = after["method_kind"] == "linear_probe"
-    keys = ["model", "task", "seed", *STREAMS, *VALUE]
+    keys = ["model", "task", "seed", *STREAM_SEEDS, *VALUE]
     pairs = after[~is_probe].merge(after[is_probe], on=keys, suffixes=SIDES)
     pairs["reference"] = pairs["method_reference"]
     return _paired(pairs, "linear_probe", "mean of differences of runs paired by seed: same network, streams", level)
@@ -121,8 +118,8 @@ def _over_scratch(after, level):
         *("provider", "architecture", "model_options", "preprocess", "weights", "recipe_hash"),
         *("higher_is_better", "perfect"),
     ]
-    facts = after.drop_duplicates(CELL)[[*CELL, *known]]
-    cells = _cells.moments(after).merge(facts, on=CELL)
+    facts = after.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, *known]]
+    cells = _cells.moments(after).merge(facts, on=CELL_VALUE)
     scratch = cells["weights"] == "none"
     same = ["provider", "architecture", "model_options", "preprocess", "task", "method", *VALUE]
     pairs = cells[~scratch].merge(cells[scratch], on=same, suffixes=SIDES)
@@ -155,7 +152,7 @@ def _paired(pairs, comparison, estimator, level):
         lost=_cells.failed(pairs),
         lost_reference=_cells.failed(reference),
     )
-    groups = pairs.groupby([*RUN_CELL, "reference", *VALUE], sort=False)
+    groups = pairs.groupby([*CELL, "reference", *VALUE], sort=False)
     table = groups.agg(
         primary=("primary", "first"),
         higher_is_better=("higher_is_better", "first"),

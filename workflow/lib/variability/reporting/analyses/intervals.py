@@ -4,10 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import CELL, LEVEL, RESAMPLES, RUN_CELL, SEED, Analysis
+from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.results.columns import CELL, CELL_VALUE
 from variability.stats import confusion_scores
 
-COLUMNS = [*CELL, "primary", "target", "estimate", "low", "high", "n", "n_failed", "n_undefined", "n_test", "n_groups"]
+COLUMNS = [
+    *(*CELL_VALUE, "primary", "target", "estimate", "low", "high"),
+    *("n", "n_failed", "n_undefined", "n_test", "n_groups"),
+]
 F1 = "f1_macro"
 #: What accuracy is among the functions of a confusion matrix's margins.
 AS_MARGINS = {"accuracy": "f1_micro"}
@@ -39,7 +43,7 @@ class Intervals(Analysis):
 
         runs, level = tables["runs"], self.option("level")
         cells = _cells.moments(runs)
-        cells["n_test"] = runs.groupby(CELL, sort=False)["n_test"].max().to_numpy()
+        cells["n_test"] = runs.groupby(CELL_VALUE, sort=False)["n_test"].max().to_numpy()
         # Known where predictions are read: of how many units one run's bootstrap is.
         cells["n_groups"] = np.nan
         moments = cells["mean"], cells["sd"], cells["n"]
@@ -71,7 +75,7 @@ class Intervals(Analysis):
         of_accuracy = cells[cells.index.isin(grouped.index[here])]
         wanted = _cells.stacked([_wanted(cells, known), of_accuracy])
         wanted = wanted.assign(**dict.fromkeys(("estimate", "low", "high"), np.nan))
-        for cell, rows in wanted.groupby(RUN_CELL, sort=False):
+        for cell, rows in wanted.groupby(CELL, sort=False):
             found = self._resampled(predictions, cell, rows["metric"]) if cell in known else {}
             for at, metric in rows["metric"].items():
                 for column, value in found.get(metric, {}).items():
@@ -126,11 +130,11 @@ def _wanted(cells, known):
 
     after = cells[(cells["phase"] == "after") & (cells["split"] == primary_rows.SPLIT)]
     other = after[after["primary"].astype(bool) & ~after["metric"].isin(["accuracy", F1])]
-    here = pd.MultiIndex.from_frame(after[RUN_CELL]).isin(known)
+    here = pd.MultiIndex.from_frame(after[CELL]).isin(known)
     scored = after[(after["metric"] == F1) & (here | after["primary"].astype(bool))]
     # Whatever is classified has an accuracy.
     told = after[(after["metric"] == "accuracy") & here].assign(metric=F1, primary=False, n_undefined=0)
-    f1 = _cells.stacked([scored, told]).drop_duplicates(RUN_CELL)
+    f1 = _cells.stacked([scored, told]).drop_duplicates(CELL)
     return _cells.stacked([f1, other])
 
 
@@ -157,6 +161,6 @@ def _note(table):
 
 
 def _median_of_accuracy(runs):
-    values = runs[runs["metric"] == "accuracy"].groupby(CELL, sort=False)["value"]
+    values = runs[runs["metric"] == "accuracy"].groupby(CELL_VALUE, sort=False)["value"]
     # Cells are in the order in which they first appear, as in their moments.
     return values.quantile(0.5, interpolation="lower").to_numpy()

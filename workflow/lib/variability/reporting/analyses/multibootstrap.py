@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from variability import seeding
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.results.columns import RUN, STREAM_SEEDS
 from variability.results.metrics import scalars
 from variability.stats import resampling
 
 if TYPE_CHECKING:
     from variability.results.predictions import Cell
 
-STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 COLUMNS = [
     *("task", "comparison", "model", "method", "model_reference", "method_reference", "split", "metric"),
     *("higher_is_better", "difference", "low", "high", "p", "p_adjusted", "p_floor", "family", "n", "n_reference"),
@@ -314,9 +313,9 @@ def _backbones(runs) -> dict[str, str]:
 
 def _names_of_runs(runs) -> dict[tuple, str]:
     """(model, task, method, seed): the run's seed and streams in words; equal words within a model are a pairing."""
-    each = runs.drop_duplicates(["model", "task", "method", "seed"])
+    each = runs.drop_duplicates(RUN)
     # Beside runs from elsewhere, of which no stream is known, the same integers come as floats.
-    streams = each[STREAMS].astype(float).map(repr).agg(" ".join, axis=1)
+    streams = each[STREAM_SEEDS].astype(float).map(repr).agg(" ".join, axis=1)
     keys = zip(each["model"], each["task"], each["method"], each["seed"], strict=True)
     return {(*cell, int(seed)): f"{seed}: {words}" for (*cell, seed), words in zip(keys, streams, strict=True)}
 

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL
 
 NUMBERS = [
     *("n", "n_examples", "n_groups", "mean", "sd_observed", "sd_seed", "sd_seed_low", "sd_seed_high"),
@@ -76,7 +77,7 @@ class NoiseSplit(Analysis):
             if cell not in known:
                 found["note"] = "no predictions: runs from elsewhere"
             facts = {"split": "test", "metric": metrics[cell[1]], "n_failed": failures[cell]}
-            rows.append(dict(zip(RUN_CELL, cell, strict=True)) | facts | found)
+            rows.append(dict(zip(CELL, cell, strict=True)) | facts | found)
         table = pd.DataFrame(rows)
         table["family"] = "F tests of all cells of " + table["task"]
         table["p_adjusted"] = _example_losses.holm(table["p"], table["family"])
@@ -86,7 +87,7 @@ class NoiseSplit(Analysis):
             level=level,
             ddof=1,
         )
-        first = [*RUN_CELL, "split", "metric", *NUMBERS, "p_adjusted", "family", "n_failed", "note"]
+        first = [*CELL, "split", "metric", *NUMBERS, "p_adjusted", "family", "n_failed", "note"]
         return _cells.with_scope(table[[*first, "estimator", "interval", "level", "ddof"]], runs)
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import VALUE
 
 PAIR = ["task", "model", "method", "twin_model", "twin_method"]
 KEYS = [*PAIR, "seed", "twin_seed"]
 PREDICTED = ["predictions_equal", "differing", "n_examples"]
-VALUE = ["phase", "split", "metric"]
 #: Facts that do not decide a result but may change its last bits.
 BESIDE = {"device": "device", "versions": "software"}
 COLUMNS = [

@@ -4,12 +4,13 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from variability.reporting.analyses import LEVEL, RESAMPLES, RUN_CELL, SEED, Analysis
+from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.results.columns import CELL, CELL_VALUE, RUN
 
 #: So many candidates of a task, the best ones, have rows; all of them are ranked.
 LISTED = 30
 COLUMNS = [
-    *(*RUN_CELL, "phase", "split", "metric", "primary", "mean", "study_rank", "rank", "probability"),
+    *(*CELL_VALUE, "primary", "mean", "study_rank", "rank", "probability"),
     *("expected_rank", "low", "high", "p_best", "candidates"),
     *("kendall_tau", "kendall_tau_low", "kendall_tau_high", "wrong_winner"),
     *("n", "n_failed", "n_undefined", "resampling", "estimator", "interval", "level", "ddof", "note"),
@@ -53,10 +54,10 @@ class Ranks(Analysis):
 
         shown = primary_rows.select(tables["runs"])
         # In one order, so that sums are the same to the last bit in whatever order the runs come.
-        runs = shown.sort_values([*RUN_CELL, "seed"])
+        runs = shown.sort_values(RUN)
         cells = _cells.moments(runs)
         done = runs[runs["value"].notna()].groupby("task", sort=False)
-        ranked = [self._task(task, of_task).merge(cells, on=RUN_CELL, validate="many_to_one") for task, of_task in done]
+        ranked = [self._task(task, of_task).merge(cells, on=CELL, validate="many_to_one") for task, of_task in done]
         lost = cells[cells["n"] == 0].assign(resampling="none", note="no completed run")
         table = _cells.stacked([*ranked, lost]).reindex(columns=COLUMNS)
         table["estimator"] = (
@@ -84,7 +85,7 @@ class Ranks(Analysis):
         listed = np.argsort(study, kind="stable")[:LISTED]
         count = len(candidates)
         names = [(candidates[at].model, task, candidates[at].method) for at in listed]
-        table = pd.DataFrame(names, columns=RUN_CELL).assign(
+        table = pd.DataFrame(names, columns=CELL).assign(
             study_rank=study[listed],
             expected_rank=ranks.mean(axis=0)[listed],
             low=low[listed],

@@ -5,11 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability import seeding
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.results.columns import STREAM_SEEDS
 
 KEYS = ["model", "method"]
-STREAMS = [f"seed_{stream}" for stream in seeding.STREAMS]
 AGGREGATES = ("iqm", "mean", "median")
 #: Those of which the jackknife knows the error: of a median it does not (Miller 1974).
 SMOOTH = AGGREGATES[:2]
@@ -239,9 +238,9 @@ def _candidate(key, runs):
 
 def _streams(key, runs):
     """Names that two candidates share if and only if their runs are pairs: same model, seeds and known streams."""
-    known = bool(runs[STREAMS].notna().all(axis=None))
+    known = bool(runs[STREAM_SEEDS].notna().all(axis=None))
     model, method = key
-    paired = runs[["task", "seed", *(STREAMS if known else ())]].to_json(orient="values")
+    paired = runs[["task", "seed", *(STREAM_SEEDS if known else ())]].to_json(orient="values")
     return (model, paired) if known else (model, paired, method)
 
 

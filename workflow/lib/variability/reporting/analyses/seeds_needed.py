@@ -4,14 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from variability.reporting.analyses import CELL, LEVEL, RUN_CELL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL_VALUE, RUN
 
 GOAL = {"type": "number", "exclusiveMinimum": 0, "default": 0.01}
 UNIT = "as it is of a metric between 0 and 1, like accuracy; of another, as a share of the cell's |mean|"
 #: Which SD a number of runs rests on.
 SDS = {"n_needed": "sd_upper", "n_needed_at_sd": "sd"}
 COLUMNS = [
-    *(*CELL, "primary", "target", "goal", "goal_from", "reference", "n_needed", "n_needed_at_sd", "n_more"),
+    *(*CELL_VALUE, "primary", "target", "goal", "goal_from", "reference", "n_needed", "n_needed_at_sd", "n_more"),
     *("n", "n_failed", "n_undefined", "mean", "sd", "sd_upper", "sd_level", "power"),
     *("estimator", "interval", "level", "ddof", "note"),
 ]
@@ -57,11 +58,13 @@ class SeedsNeeded(Analysis):
         from variability.stats import sample_size
 
         # In one order, so that sums are the same to the last bit in whatever order the runs come.
-        runs = primary_rows.select(tables["runs"]).sort_values([*RUN_CELL, "seed"])
+        runs = primary_rows.select(tables["runs"]).sort_values(RUN)
         cells = _cells.moments(runs)
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
         facts = runs.assign(share=_metric_scale.is_share(runs), better=runs["higher_is_better"].astype(bool))
-        cells = cells.merge(facts.drop_duplicates(CELL)[[*CELL, "share", "better"]], on=CELL, validate="one_to_one")
+        cells = cells.merge(
+            facts.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, "share", "better"]], on=CELL_VALUE, validate="one_to_one"
+        )
         cells = _with_next(cells)
         table = _cells.stacked(
             [self._half_width(cells), self._difference(cells), self._gap(cells), self._better(cells)]

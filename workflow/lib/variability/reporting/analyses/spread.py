@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from variability.reporting.analyses import CELL, LEVEL, Analysis
+from variability.reporting.analyses import LEVEL, Analysis
+from variability.results.columns import CELL_VALUE
 
 
 class Spread(Analysis):
@@ -26,7 +27,7 @@ class Spread(Analysis):
         runs, level = tables["runs"], self.option("level")
         spread = _cells.moments(runs)
         spread["sd_low"], spread["sd_high"] = intervals.sd_interval(spread["sd"], spread["n"], level)
-        spread = spread.merge(_order_statistics(runs), on=CELL, validate="one_to_one")
+        spread = spread.merge(_order_statistics(runs), on=CELL_VALUE, validate="one_to_one")
         spread["estimator"] = "mean, SD, median, MAD (unscaled), IQR over completed runs"
         spread["interval"] = "chi-square, of the SD"
         spread["level"] = level
@@ -43,10 +44,10 @@ class Spread(Analysis):
 
 
 def _order_statistics(runs):
-    values = runs.groupby(CELL, sort=False)["value"]
+    values = runs.groupby(CELL_VALUE, sort=False)["value"]
     table = values.median().to_frame("median")
     deviation = (runs["value"] - values.transform("median")).abs()
-    table["mad"] = runs.assign(value=deviation).groupby(CELL, sort=False)["value"].median()
+    table["mad"] = runs.assign(value=deviation).groupby(CELL_VALUE, sort=False)["value"].median()
     table["q25"], table["q75"] = values.quantile(0.25), values.quantile(0.75)
     table["iqr"] = table["q75"] - table["q25"]
     table["min"], table["max"] = values.min(), values.max()

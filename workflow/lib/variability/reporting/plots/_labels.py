@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS = ["model", "task", "method"]
-
 
 def names(runs: pd.DataFrame, key: str) -> list[str]:
     """Models, tasks or methods, in the order of the table."""

@@ -3,6 +3,7 @@
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.calibration import NO_PROBABILITIES
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CELL
 
 PANELS = 12
 #: Behind words that a curve may pass.
@@ -25,7 +26,7 @@ class Calibration(Plot):
 
     def draw(self, tables):
         table = tables["calibration"]
-        scores = table[table["quantity"] == "ece"].set_index(_labels.KEYS)
+        scores = table[table["quantity"] == "ece"].set_index(CELL)
         # A task of another kind has nothing to be calibrated.
         cells = list(scores.index[scores["note"] != NO_PROBABILITIES])
         drawn = _panels.kept(cells, scores["estimate"].dropna().to_dict(), PANELS)
@@ -45,7 +46,7 @@ class Calibration(Plot):
         grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat:
             axes.set_visible(False)
-        curves = dict(list(table[table["quantity"] == "bin"].groupby(_labels.KEYS, sort=False)))
+        curves = dict(list(table[table["quantity"] == "bin"].groupby(CELL, sort=False)))
         for at, cell in enumerate(drawn):
             above, below = grid[at // columns * 2 : at // columns * 2 + 2, at % columns]
             _head(above, cell, scores.loc[cell])

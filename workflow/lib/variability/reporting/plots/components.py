@@ -3,6 +3,7 @@
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results import varied_streams
+from variability.results.columns import CELL
 
 COLUMNS = 2
 #: Panels drawn; what all tasks say together comes first.
@@ -115,7 +116,7 @@ def _limit(rows):
 
 def _crossed(runs):
     """Of the first cell whose runs are crossed by two groups of streams: its name, their names, and its values."""
-    for cell, of_cell in runs.groupby(_labels.KEYS, sort=False):
+    for cell, of_cell in runs.groupby(CELL, sort=False):
         groups = varied_streams.layout(of_cell).crossed
         done = of_cell[of_cell["value"].notna()]
         if len(groups) == 2 and len(done):

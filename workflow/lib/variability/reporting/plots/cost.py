@@ -2,6 +2,7 @@
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CELL
 
 #: More models than this are numbered only where they are on a front.
 FEW = 12
@@ -25,7 +26,7 @@ class Cost(Plot):
 
     def draw(self, tables):
         every = primary_rows.select(tables["runs"])
-        models, tasks, methods = (_labels.names(every, key) for key in _labels.KEYS)
+        models, tasks, methods = (_labels.names(every, key) for key in CELL)
         timed = every[every["seconds"] > 0]
         cells = tables["cost"]
         cells = cells[(cells["quantity"] == "seconds") & (cells["estimate"] > 0) & cells["value_mean"].notna()]

@@ -3,6 +3,7 @@
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses import _failure_flags
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CELL
 
 LINE = 0.32
 #: Markers that no method has; where two reasons hold, the first is drawn.
@@ -33,7 +34,7 @@ class Failures(Plot):
     def draw(self, tables):
         found = tables["failures"]
         runs = _failure_flags.flagged(tables["runs"], found)
-        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
+        models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         lost = found.groupby("model")["n_failed_any"].sum().to_dict()
         worst = _panels.kept(models, lost, _panels.MODELS)
         first = _panels.kept(tasks, found.groupby("task")["n_failed_any"].sum().to_dict(), _panels.TASKS)
@@ -57,7 +58,7 @@ class Failures(Plot):
         )
         if runs.empty:
             return _panels.nothing(figure, "no run has the primary metric on the test split")
-        cells = found.set_index(_labels.KEYS)
+        cells = found.set_index(CELL)
         for task, axes in _panels.bands(figure, runs, first, worst).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(worst)]
             axes.set_xlim(*_labels.limits(of_task["value"], of_task["value"]))

@@ -2,6 +2,7 @@
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CELL
 
 
 class GainSlopes(Plot):
@@ -22,8 +23,8 @@ class GainSlopes(Plot):
     def draw(self, tables):
         runs = primary_rows.select(tables["runs"], phase=None)
         gains = primary_rows.select(tables["gain"], phase=None)
-        gains = gains[gains["comparison"] == "before"].set_index(_labels.KEYS)
-        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
+        gains = gains[gains["comparison"] == "before"].set_index(CELL)
+        models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         title = (
             f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, before and after fine-tuning"
         )

@@ -2,6 +2,7 @@
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CELL
 
 LINE = 0.3
 #: Of the thick interval, behind the dots.
@@ -24,7 +25,7 @@ class Intervals(Plot):
     def draw(self, tables):
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
-        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
+        models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         best = _panels.kept(models, _standing(intervals, runs), _panels.MODELS)
         first = tasks[: _panels.TASKS]
         looks = figure_style.looks(methods)
@@ -45,7 +46,7 @@ class Intervals(Plot):
         )
         if runs.empty:
             return _panels.nothing(figure, "no run has the primary metric on the test split")
-        cells = intervals.set_index([*_labels.KEYS, "target"]).sort_index()
+        cells = intervals.set_index([*CELL, "target"]).sort_index()
         for task, axes in _panels.bands(figure, runs, first, best).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(best)]
             ends = cells.xs(task, level="task")[["low", "high"]].stack()

@@ -5,6 +5,7 @@ from typing import ClassVar
 from variability.data import kinds
 from variability.reporting import figure_style, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CELL, RUN
 
 _MEASURES = {f"validation_{each.MEASURE}": each for each in kinds.all_kinds().values()}
 QUANTITIES = {
@@ -34,11 +35,11 @@ class LearningCurves(Plot):
     def draw(self, tables):
         quantity = self.option("quantity")
         history = tables["history"].assign(value=tables["history"][quantity])
-        models, tasks, methods = (_labels.names(history, key) for key in _labels.KEYS)
+        models, tasks, methods = (_labels.names(history, key) for key in CELL)
         looks = figure_style.looks(methods)
-        runs = history.drop_duplicates([*_labels.KEYS, "seed"])
+        runs = history.drop_duplicates(RUN)
         failed = (runs["status"] != "completed").sum()
-        sizes = runs[runs["status"] == "completed"].groupby(_labels.KEYS).size()
+        sizes = runs[runs["status"] == "completed"].groupby(CELL).size()
         legend = [figure_style.handle(name, look, marker="") for name, look in looks.items()]
         if failed:
             legend.append(figure_style.handle("end of a diverged run", CROSS))

@@ -4,8 +4,9 @@ import textwrap
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CELL
 
-CELL = 1.05
+CELL_INCHES = 1.05
 
 
 class ModelTaskHeatmap(Plot):
@@ -25,17 +26,17 @@ class ModelTaskHeatmap(Plot):
     def draw(self, tables):
         runs = primary_rows.select(tables["runs"])
         spread = primary_rows.select(tables["spread"])
-        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
+        models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         labels = runs.drop_duplicates("task").set_index("task")["label"]
         # Tasks of one metric may still have units of their own, an RMSE for one; shares are comparable.
         common = labels.nunique() == 1 and bool(spread["mean"].dropna().between(0, 1).all())
         spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
         beside = len(methods) * len(tasks) <= 9
         rows, columns = (1, len(methods)) if beside else (len(methods), 1)
-        cells = spread.set_index(_labels.KEYS)
+        cells = spread.set_index(CELL)
         what = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
-            width=max(6.5, 3.2 + columns * (0.25 + CELL * len(tasks))),
+            width=max(6.5, 3.2 + columns * (0.25 + CELL_INCHES * len(tasks))),
             height=1.6 + rows * (0.75 + 0.5 * len(models)),
             title=self.option("title", f"{self.study}: {what} after fine-tuning, mean ± SD over seeds"),
             note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}, said in the "

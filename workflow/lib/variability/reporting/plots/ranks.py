@@ -4,10 +4,11 @@ import math
 
 from variability.reporting import figure_style, primary_rows
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CELL
 
 #: So many candidates of a task, the best ones, and so many ranks are drawn.
 DRAWN = 15
-CELL = 0.42
+CELL_INCHES = 0.42
 
 
 class Ranks(Plot):
@@ -25,8 +26,8 @@ class Ranks(Plot):
         tasks = [task for task in _labels.names(runs, "task") if (ranks["task"] == task).any()]
         panels = {task: _best(ranks[ranks["task"] == task]) for task in tasks}
         widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
-        counts = [panel[_labels.KEYS].drop_duplicates().shape[0] for panel in panels.values()]
-        wide, high = 3.2 + CELL * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
+        counts = [panel[CELL].drop_duplicates().shape[0] for panel in panels.values()]
+        wide, high = 3.2 + CELL_INCHES * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
         # As many columns as make the whole about as wide as it is high.
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
         rows = max(1, -(-len(tasks) // columns))
@@ -55,9 +56,9 @@ class Ranks(Plot):
 
 def _best(of_task):
     """Rows of the candidates that are drawn, best first; those without a completed run come last."""
-    keys = of_task.drop_duplicates(_labels.KEYS).sort_values(["study_rank", "model", "method"])
-    kept = keys[_labels.KEYS].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
-    return of_task.merge(kept, on=_labels.KEYS).sort_values(["_order", "rank"])
+    keys = of_task.drop_duplicates(CELL).sort_values(["study_rank", "model", "method"])
+    kept = keys[CELL].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
+    return of_task.merge(kept, on=CELL).sort_values(["_order", "rank"])
 
 
 def _panel(axes, task, panel, methods):

@@ -2,6 +2,7 @@
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CELL
 
 COLUMNS = 3
 
@@ -23,8 +24,8 @@ class SeedSpread(Plot):
     def draw(self, tables):
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
-        means = intervals[intervals["target"] == "mean"].set_index(_labels.KEYS)
-        models, tasks, methods = (_labels.names(runs, key) for key in _labels.KEYS)
+        means = intervals[intervals["target"] == "mean"].set_index(CELL)
+        models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         columns = min(len(tasks), COLUMNS)
         rows = -(-len(tasks) // columns)
         looks = figure_style.looks(methods)
