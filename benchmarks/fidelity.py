@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib")
 
 import numpy as np
 
-from variability import recipe
+from variability.config import recipe
 from variability.data.inputs import Inputs
 from variability.data.prepared_task import PreparedTask
 from variability.io import files

@@ -95,7 +95,7 @@ def now(told: dict) -> float:
 
 
 def ours(told: dict) -> list[float]:
-    from variability import recipe
+    from variability.config import recipe
     from variability.data import kinds
     from variability.data.modalities._images import Images
     from variability.data.preprocessing import Preprocess

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import recipe
+from variability.config import recipe
 from variability.config.study import Study
 from variability.data.prepared_task import FILES
 from variability.io import files, mirrors

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import recipe, registry, seeding
+from variability import registry, seeding
+from variability.config import recipe
 from variability.errors import UserError
 from variability.io import files
 from variability.models.providers import ImageProvider

@@ -91,7 +91,7 @@ def test_a_job_of_keras_loads_no_torch(checkout, tmp_path):
     program = f"""
 import sys
 from pathlib import Path
-from variability import recipe
+from variability.config import recipe
 from variability.training.input_files import InputFiles
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict

@@ -7,8 +7,8 @@ import yaml
 from support import ROOT
 
 from variability import registry
+from variability.config.recipe import DEFAULTS
 from variability.config.study import COMPUTE
-from variability.recipe import DEFAULTS
 
 #: Whose plug-ins may need an extra.
 FAMILIES = ("datasets", "providers", "methods")

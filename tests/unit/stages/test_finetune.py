@@ -14,7 +14,8 @@ import safetensors.numpy
 import tiny_study
 import torch
 
-from variability import recipe, registry, seeding
+from variability import registry, seeding
+from variability.config import recipe
 from variability.errors import UserError
 from variability.io import files, locks
 from variability.models import networks

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 import tiny_study
 
-from variability import recipe, registry
+from variability import registry
+from variability.config import recipe
 from variability.errors import UserError
 from variability.io import files
 from variability.stages.aggregate import aggregate

@@ -6,7 +6,7 @@ import safetensors.torch
 import tiny_study
 import torch
 
-from variability import recipe
+from variability.config import recipe
 from variability.errors import UserError
 from variability.io import files
 from variability.stages.finetune import finetune

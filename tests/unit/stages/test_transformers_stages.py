@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 import text_models
 
-from variability import recipe, registry
+from variability import registry
+from variability.config import recipe
 from variability.data import modalities
 from variability.io import files
 from variability.stages.features import features

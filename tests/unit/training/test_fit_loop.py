@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from variability import recipe
+from variability.config import recipe
 from variability.data.batching import cut_batches
 from variability.errors import UserError
 from variability.training import fit_loop

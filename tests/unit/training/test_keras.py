@@ -8,7 +8,8 @@ import pytest
 import tiny_study
 from tiny_study import assert_same, timeless
 
-from variability import recipe, registry, seeding
+from variability import registry, seeding
+from variability.config import recipe
 from variability.data import kinds
 from variability.errors import UserError
 from variability.models.providers.keras import Keras as KerasProvider

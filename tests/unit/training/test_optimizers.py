@@ -4,7 +4,7 @@ import itertools
 import pytest
 import torch
 
-from variability import recipe
+from variability.config import recipe
 from variability.training.optimizers import EPS, learning_rate, make_optimizer, set_rate
 
 

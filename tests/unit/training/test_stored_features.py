@@ -9,7 +9,8 @@ import safetensors.torch
 import tiny_study
 import torch
 
-from variability import provenance, recipe, registry
+from variability import provenance, registry
+from variability.config import recipe
 from variability.data.modalities._images import Images
 from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError

@@ -13,7 +13,7 @@ import torch
 from tiny_study import assert_same, timeless
 from torch import nn
 
-from variability import recipe
+from variability.config import recipe
 from variability.data import kinds
 from variability.data.modalities._images import Images
 from variability.errors import UserError

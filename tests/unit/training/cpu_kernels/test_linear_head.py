@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from variability import recipe
+from variability.config import recipe
 from variability.data import kinds
 from variability.models.networks import Network
 from variability.training import torch_fit

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from variability import recipe
+from variability.config import recipe
 from variability.data import kinds
 from variability.models.networks import Network
 from variability.training import inference, stored_features, torch_fit

@@ -9,7 +9,7 @@ import tiny_study
 import torch
 from torch import nn
 
-from variability import recipe
+from variability.config import recipe
 from variability.errors import UserError
 from variability.io import files
 from variability.stages.finetune import finetune

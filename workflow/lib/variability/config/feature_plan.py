@@ -3,9 +3,11 @@
 from functools import cached_property
 from typing import Any
 
-from variability import recipe, registry
+from variability import registry
+from variability.config import recipe
 from variability.config.specs import sorted_keys
 from variability.config.study import Cell, Study
+from variability.data.augmentation_spec import NO_AUGMENTATION, augments
 from variability.io.files import digest
 from variability.models.methods import BACKBONE
 
@@ -62,7 +64,7 @@ class FeaturePlan:
 
     def _augments(self, task: str, augmentation: dict[str, Any]) -> bool:
         modality = registry.find("modalities", self._study.task_entry(task)["modality"])
-        return modality.AUGMENTED and recipe.augments(augmentation)
+        return modality.AUGMENTED and augments(augmentation)
 
     def _spec(self, model: str, task: str, method: dict[str, Any] | None, settings: dict[str, Any]) -> dict[str, Any]:
         augmentation = settings["augmentation"]
@@ -71,7 +73,7 @@ class FeaturePlan:
                 "model": self._study.model_entry(model),
                 "method": method and {key: value for key, value in method.items() if key != "name"},
                 "precision": settings["precision"],
-                "augmentation": augmentation if self._augments(task, augmentation) else recipe.DEFAULTS["augmentation"],
+                "augmentation": augmentation if self._augments(task, augmentation) else NO_AUGMENTATION,
                 "limit_gb": self._study.compute["features_gb"],
             }
         )

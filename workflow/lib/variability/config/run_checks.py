@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from variability import registry
+from variability.config.recipe import resolve
 from variability.config.study import Study
+from variability.data.augmentation_spec import augments
 from variability.errors import Problem
 from variability.models import methods
-from variability.recipe import augments, resolve
 from variability.training import frameworks
 
 Recipe = Mapping[str, Any]

@@ -8,7 +8,8 @@ import json
 import re
 from typing import Any
 
-from variability import recipe, registry
+from variability import registry
+from variability.config import recipe
 from variability.config.study import Study
 from variability.io.files import digest
 

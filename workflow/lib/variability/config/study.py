@@ -8,7 +8,8 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from variability import provenance, recipe, registry
+from variability import provenance, registry
+from variability.config import recipe
 from variability.data import modalities
 from variability.data.datasets import Dataset
 from variability.models import methods

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from variability.data.augmentation import Views, augment, choose_views
+from variability.data.augmentation_spec import augments
 from variability.data.inputs import Inputs, resident, take
 from variability.data.preprocessing import Preprocess
-from variability.recipe import augments
 
 
 def inputs(task, provider, tokens, device: str, augmentation: dict[str, Any]) -> "Images":

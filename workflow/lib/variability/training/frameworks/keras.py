@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from variability import advice, registry
+from variability.data.augmentation_spec import augments
 from variability.errors import Problem, UserError
 from variability.models.methods import plugin
-from variability.recipe import augments
 from variability.training import device as devices
 from variability.training.fit_loop import require_validation
 from variability.training.frameworks import Framework

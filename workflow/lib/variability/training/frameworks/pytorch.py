@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from variability.data.augmentation_spec import NO_AUGMENTATION
 from variability.training import device as devices
 from variability.training.frameworks import Framework
 
@@ -86,11 +87,10 @@ class Pytorch(Framework):
         return devices.hardware(self._device)
 
     def _opened(self, manifest):
-        from variability import recipe
         from variability.training import stored_features
 
         def lengths() -> np.ndarray:
-            return self._given(recipe.DEFAULTS["augmentation"]).lengths
+            return self._given(NO_AUGMENTATION).lengths
 
         return stored_features.opened(manifest, self.task.may_train, self._device, lengths)
 
@@ -106,11 +106,10 @@ class Pytorch(Framework):
 
     def _feeds(self, rows: np.ndarray) -> dict[str, Any]:
         """What to compute before and after training, and from what."""
-        from variability import recipe
         from variability.training import stored_features
         from variability.training.activations import Feed
 
-        given = self._given(recipe.DEFAULTS["augmentation"])
+        given = self._given(NO_AUGMENTATION)
         if self._stored is not None and self._untrained.cut is None:
             before = Feed(self._untrained.head_cut.suffix, self._stored, given)
             return {"before": before, "after": Feed(self._untrained.module, given)}

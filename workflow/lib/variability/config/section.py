@@ -1,0 +1,25 @@
+"""Base class of the models that describe the sections of a config."""
+
+import copy
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+#: Default of an optional key that has no default value.
+OMITTED: Any = object()
+
+
+class Section(BaseModel):
+    """A mapping of the config: the types, defaults and descriptions of its keys.
+
+    The JSON schema that configs are checked with is generated from these models (``config.schema``), and all default
+    values come from them. Studies stay plain dicts: values reach the jobs exactly as the user wrote them.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return the default values of the keys that have one, as plain values."""
+        defaults = {name: field.default for name, field in cls.model_fields.items() if not field.is_required()}
+        return copy.deepcopy({name: value for name, value in defaults.items() if value is not OMITTED})
