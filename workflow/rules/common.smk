@@ -9,9 +9,11 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 STARTED = time.time()
-# Not workflow.basedir, which is another workflow's where this one is used as a module.
+# Not workflow.basedir, which is that of the importing workflow where this one is used as a module.
 ROOT = Path(workflow.snakefile).resolve().parents[2]
-# Scripts inherit it: jobs import the library from the checkout that planned them.
+if not (ROOT / "workflow" / "lib").is_dir():
+    raise WorkflowError("the workflow's library is missing: clone the repository, and name the Snakefile of the clone")
+# Scripts inherit the path: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from variability import registry
@@ -28,15 +30,14 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+RESULTS = f"results/{study.name}"
+DOWNLOADS = "results/downloads"
+
 
 pathvars:
-    results=f"results/{study.name}",
-    downloads="results/downloads",
+    results=RESULTS,
+    downloads=DOWNLOADS,
 
-
-# The importing workflow can choose others, where this one is used as a module.
-RESULTS = workflow.pathvars.apply("<results>")
-DOWNLOADS = workflow.pathvars.apply("<downloads>")
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
