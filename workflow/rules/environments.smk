@@ -1,7 +1,7 @@
 # Where jobs run: functions for the rules' environments, GPUs and threads.
 from variability import extras
 from variability.training import frameworks
-from variability.training.device import gpu_count
+from variability.training.gpu_lease import gpu_count
 
 
 def environment_of(stage):

@@ -23,14 +23,17 @@ def held(path: Path, waiting: str) -> Iterator[None]:
 
 
 @contextmanager
-def first_free(paths: Sequence[Path], waiting: str) -> Iterator[int]:
+def first_free(paths: Sequence[Path], waiting: str, mode: int | None = None) -> Iterator[int]:
     """Holds the first lock that is free inside the block and yields its position; waits until there is one.
+
+    mode: permissions of new lock files, whatever the umask; by default as the umask has them.
 
     Lock files are left where they are: removing one that another process is opening would give two holders.
     """
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    locks = [filelock.FileLock(path) for path in paths]
+    options = {} if mode is None else {"mode": mode}
+    locks = [filelock.FileLock(path, **options) for path in paths]
     found = _try_each(locks)
     if found is None:
         _log.warning("%s", waiting)

@@ -19,6 +19,7 @@ from variability.data.augmentation_spec import augments
 from variability.errors import Problem, UserError
 from variability.models.methods import plugin
 from variability.training import device as devices
+from variability.training import gpu_lease
 from variability.training.fit_loop import require_validation
 from variability.training.frameworks import Framework
 
@@ -79,17 +80,17 @@ class Keras(Framework):
     def lease():
         import tensorflow as tf
 
-        wanted = os.environ.get(devices.OVERRIDE, "")
+        wanted = os.environ.get(gpu_lease.OVERRIDE, "")
         gpus = {f"gpu:{at}": gpu for at, gpu in enumerate(tf.config.list_physical_devices("GPU"))}
         if wanted.replace("cuda", "gpu") in gpus or wanted == "cpu" or not gpus:
             yield _only(gpus, wanted.replace("cuda", "gpu") or "cpu")
         elif wanted:
             raise UserError(
-                f"{devices.OVERRIDE}={wanted} is no device that TensorFlow sees; use cpu or {', '.join(gpus)}"
+                f"{gpu_lease.OVERRIDE}={wanted} is no device that TensorFlow sees; use cpu or {', '.join(gpus)}"
             )
         else:
             candidates = dict(zip(gpus, _identities(len(gpus)), strict=True))
-            with devices.lease_from(candidates, devices.locks_folder()) as one:
+            with gpu_lease.lease_from(candidates, gpu_lease.locks_folder()) as one:
                 yield _only(gpus, one)
 
     def __init__(self, model, method, sources, device):
@@ -284,15 +285,15 @@ def _only(gpus: dict[str, Any], name: str) -> str:
 
 
 def _identities(count: int) -> list[str]:
-    """UUIDs of the GPUs that TensorFlow sees, as ``device.lease`` has them from torch, in their order."""
+    """UUIDs of the GPUs that TensorFlow sees, as ``gpu_lease.lease`` has them from torch, in their order."""
     program = shutil.which("nvidia-smi")
     said = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=5).stdout if program else ""
     every = re.findall(r"^GPU \d+: .*\(UUID: GPU-([0-9a-f-]+)\)", said, re.MULTILINE)
-    visible = devices.visible_devices(os.environ, len(every))
+    visible = gpu_lease.visible_devices(os.environ, len(every))
     found = [every[int(each)] if each.isdecimal() else each.removeprefix("GPU-") for each in visible]
     if len(found) != count:
         raise UserError(
             f"TensorFlow sees {count} GPUs and nvidia-smi {len(found)}, so that they cannot be shared out; name one by "
-            f"{devices.OVERRIDE}=cuda:0, or use {devices.OVERRIDE}=cpu"
+            f"{gpu_lease.OVERRIDE}=cuda:0, or use {gpu_lease.OVERRIDE}=cpu"
         )
     return found

@@ -6,6 +6,7 @@ import numpy as np
 
 from variability.data.augmentation_spec import NO_AUGMENTATION
 from variability.training import device as devices
+from variability.training import gpu_lease
 from variability.training.frameworks import Framework
 
 
@@ -17,7 +18,7 @@ class Pytorch(Framework):
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch",)
 
     configure = staticmethod(devices.configure)
-    lease = staticmethod(devices.lease)
+    lease = staticmethod(gpu_lease.lease)
 
     def __init__(self, model, method, sources, device):
         from variability.data.prepared_task import open_task
