@@ -13,7 +13,7 @@ from variability.errors import UserError
 from variability.io.fetcher import Fetcher
 from variability.io.files import read_json
 from variability.models import cutting, networks
-from variability.models.providers import _timm_source
+from variability.models.providers import _timm_facts
 from variability.stages.download_weights import download_weights
 
 timm = pytest.importorskip("timm", reason="the extra timm is not installed")
@@ -247,21 +247,18 @@ def test_options_that_do_not_go_together_are_an_error_for_people():
         provider("test_vit", options={"depth": "x"}).build(2, None, 0)
 
 
-def test_the_source_is_read_as_timm_itself_knows_it():
+def test_facts_about_timms_networks_are_those_of_the_imported_library():
     from timm.models import list_models
     from timm.models._registry import _model_default_cfgs
 
-    assert set(_timm_source.architectures()) == set(list_models())
-    computed = {"deepseek_vit.py", "qwen3_vit.py"}  # written by loops, which only running them would tell
-    for name, source in _timm_source.architectures().items():
-        if source.name in computed:
-            continue
-        known = dict(_model_default_cfgs[name].cfgs) if name in _model_default_cfgs else {}
-        found = _timm_source.releases(name)
-        assert set(found) == set(known), name
-        for tag, said in known.items():
-            assert found[tag].side == said.input_size[-1]
-            assert found[tag].fixed == bool(said.fixed_input_size)
-            assert found[tag].has_weights == bool(said.has_weights)
-            heads = said.classifier or ()
-            assert found[tag].classifiers == ((heads,) if isinstance(heads, str) else tuple(heads))
+    assert _timm_facts.architectures() == list_models()
+    for name in _timm_facts.architectures():
+        known = _model_default_cfgs[name].cfgs
+        releases = _timm_facts.releases(name)
+        assert set(releases) == set(known), name
+        for tag, configuration in known.items():
+            assert releases[tag].side == configuration.input_size[-1]
+            assert releases[tag].fixed == bool(configuration.fixed_input_size)
+            assert releases[tag].has_weights == bool(configuration.has_weights)
+            heads = configuration.classifier or ()
+            assert releases[tag].classifiers == ([heads] if isinstance(heads, str) else list(heads))

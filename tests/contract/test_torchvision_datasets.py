@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from variability.data.datasets._torchvision_facts import classes
 from variability.data.datasets.torchvision import (
     REFUSED,
     Torchvision,
     _load_plain,
-    arguments,
-    classes,
     fetching_through,
 )
 from variability.errors import UserError
@@ -42,14 +41,14 @@ def options_of(name):
     return {"class": name} | ({"arguments": {"split": "letters"}} if name == "EMNIST" else {})
 
 
-def test_the_source_says_of_torchvision_what_importing_it_does():
+def test_facts_about_torchvisions_classes_are_those_of_the_imported_library():
     datasets = importlib.import_module("torchvision.datasets")
     assert set(classes()) == {name for name in datasets.__all__ if inspect.isclass(getattr(datasets, name, None))}
     assert set(REFUSED) <= set(classes())
     for name in ACCEPTED:
         signature = inspect.signature(getattr(datasets, name)).parameters
         named = {each for each, parameter in signature.items() if parameter.kind is not parameter.VAR_KEYWORD}
-        assert named <= set(arguments(name)), name
+        assert named <= set(classes()[name]), name
 
 
 def test_the_functions_replaced_in_torchvision_are_there_and_put_back():
@@ -77,7 +76,7 @@ def test_every_accepted_data_set_downloads_through_the_fetcher(name, tmp_path, n
     assert all(target.is_relative_to(tmp_path) for _, target, _, _ in recorder.asked)
 
 
-@pytest.mark.parametrize("name", [name for name in ACCEPTED if "split" in arguments(name) and name != "EMNIST"])
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if "split" in classes()[name] and name != "EMNIST"])
 def test_no_validation_partition_of_torchvision_is_overlooked(name, tmp_path, no_network):
     chosen = [which.get("split") for _, which in Torchvision({"class": name})._partitions()]
     for split in {"train", "trainval", "val", "valid", "test"} - set(chosen):

@@ -10,7 +10,7 @@ from support import objections
 from variability.data.preprocessing import Preprocess
 from variability.errors import UserError
 from variability.models import cutting, networks
-from variability.models.providers._torchvision_source import architectures
+from variability.models.providers._torchvision_facts import architectures
 from variability.models.providers.torchvision import Torchvision
 
 HEAVY = pytest.mark.slow
@@ -194,7 +194,7 @@ def test_a_wrong_entry_cannot_be_built():
         provider("resnet81").build(2, None, 0)
 
 
-def test_the_source_is_read_as_torchvision_itself_knows_it():
+def test_facts_about_torchvisions_networks_are_those_of_the_imported_library():
     from torchvision import models
 
     known = architectures()

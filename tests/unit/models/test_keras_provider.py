@@ -32,7 +32,7 @@ def test_the_networks_that_are_known_are_those_of_keras_applications():
 
     import keras
 
-    from variability.models.providers._keras_source import architectures
+    from variability.models.providers._keras_facts import architectures
 
     public = {
         name
@@ -41,7 +41,7 @@ def test_the_networks_that_are_known_are_those_of_keras_applications():
     }
     assert set(architectures()) == public
     for name, known in architectures().items():
-        assert tuple(inspect.signature(getattr(keras.applications, name)).parameters) == known.options
+        assert list(inspect.signature(getattr(keras.applications, name)).parameters) == known.options
         module = getattr(keras.applications, known.module)
         grey = module.preprocess_input(np.full((1, 2, 2, 3), 100.0, np.float32))
         spec = provider(name).preprocess(256)

@@ -1,6 +1,5 @@
 """Any image classification data set of ``torchvision.datasets``, by the name of its class."""
 
-import ast
 import contextlib
 import importlib
 import importlib.util
@@ -11,7 +10,6 @@ import pickle
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -22,6 +20,7 @@ import numpy as np
 from variability import advice
 from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
+from variability.data.datasets._torchvision_facts import classes
 from variability.errors import Problem, UserError
 from variability.io import image_files
 
@@ -57,7 +56,7 @@ REFUSED = {
 }  # fmt: skip
 #: Packages beyond the core environment that some need.
 _PACKAGES = {"PCAM": "h5py"}
-_OURS = ("self", "root", "download", "transform", "target_transform", "transforms", "loader")
+_OURS = ("root", "download", "transform", "target_transform", "transforms", "loader")
 _CLASS_NAMES = ("classes", "bin_classes", "categories", "all_categories", "_characters")
 
 
@@ -97,7 +96,7 @@ class Torchvision(Dataset):
 
     def _argument_problems(self) -> Iterator[Problem]:
         name = self.options["class"]
-        taken = {argument: needed for argument, needed in arguments(name).items() if argument not in _OURS}
+        taken = {argument: needed for argument, needed in classes()[name].items() if argument not in _OURS}
         given = {"arguments": self.options.get("arguments", {})}
         given |= {f"partitions.{each}": named for each, named in self.options.get("partitions", {}).items()}
         for key, named in given.items():
@@ -153,7 +152,7 @@ class Torchvision(Dataset):
         name, given = self.options["class"], self.options.get("arguments", {})
         chosen = self.options.get("partitions") or PARTITIONS.get(name)
         if chosen is None:
-            taken = set(arguments(name)) - set(given)
+            taken = set(classes()[name]) - set(given)
             if "train" in taken:
                 chosen = {"train": {"train": True}, "test": {"train": False}}
             elif "split" in taken:
@@ -198,57 +197,6 @@ class Torchvision(Dataset):
                 f"{self.options['class']}: image {index} of {partition or 'all'} does not decode ({error}); "
                 f"{RERUN_DOWNLOAD}"
             ) from error
-
-
-def classes() -> tuple[str, ...]:
-    """Names of all classes of torchvision.datasets, read from its source; none if it is not installed."""
-    exported = _definitions("").get("__all__", ast.Tuple([]))
-    return tuple(name for name in ast.literal_eval(exported) if name[0].isupper())
-
-
-def arguments(name: str) -> dict[str, bool]:
-    """Arguments of a class's constructor, read from its source: name -> whether it must be given.
-
-    Those it passes on to its base class are included.
-    """
-    return _arguments(_definitions("")[name], name)
-
-
-def _arguments(module: str, name: str) -> dict[str, bool]:
-    found = _definitions(module).get(name)
-    if isinstance(found, str):
-        return _arguments(found, name)
-    if not isinstance(found, ast.ClassDef):
-        return {}
-    bases = [base.id for base in found.bases if isinstance(base, ast.Name)]
-    inherited = {name: needed for base in bases for name, needed in _arguments(module, base).items()}
-    init = next((each for each in found.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
-    if init is None:
-        return inherited
-    taken = init.args.args
-    own = {each.arg: at < len(taken) - len(init.args.defaults) for at, each in enumerate(taken)}
-    return (inherited if init.args.kwarg else {}) | own
-
-
-@cache
-def _definitions(module: str) -> dict[str, Any]:
-    """Of a module of torchvision.datasets ("" for the package): name -> the class, the value, or the module it is from.
-
-    Read without importing, because torchvision takes seconds to import and the config is checked at every start.
-    """
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        return {}
-    path = Path(spec.origin).parent / "datasets" / f"{module or '__init__'}.py"
-    found: dict[str, Any] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body if path.is_file() else ():
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
-            found |= {alias.name: node.module for alias in node.names}
-        elif isinstance(node, ast.ClassDef):
-            found[node.name] = node
-        elif isinstance(node, ast.Assign):
-            found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
-    return found
 
 
 def _class_names(part: Any, count: int) -> list[str]:

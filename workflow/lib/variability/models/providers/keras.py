@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.models.providers._images import IMAGENET_MEAN, IMAGENET_STD, NamedImageProvider
-from variability.models.providers._keras_source import Architecture, architectures
+from variability.models.providers._keras_facts import Architecture, architectures
 
 RELEASE = "imagenet"
 #: What Keras's modes of scaling do to pixels of 0 to 1. The mean and deviation of ImageNet are those of torchvision;

@@ -11,7 +11,7 @@ from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.io import model_hub
 from variability.models.providers._images import NamedImageProvider
-from variability.models.providers._timm_source import Release, architectures, option_names, releases
+from variability.models.providers._timm_facts import Release, architectures, option_names, releases
 from variability.models.weight_files import read_tensors
 
 _NOT_OPTIONS = {
@@ -49,7 +49,7 @@ class Timm(NamedImageProvider):
         elif base in known and tag:
             yield Problem("architecture", f"{tag!r} is a release: write architecture: {base} and weights: {tag}")
         elif name not in known:
-            yield Problem("architecture", f"timm has no network {name!r}; {suggest(name, list(known))}")
+            yield Problem("architecture", f"timm has no network {name!r}; {suggest(name, known)}")
         elif (heads := len(self._release.classifiers)) != 1:
             how = f"gives its outputs by {heads} layers" if heads else "has no layer that gives classes"
             yield Problem("architecture", f"{name} {how}; networks with one such layer are supported")

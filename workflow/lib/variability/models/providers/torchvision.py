@@ -9,7 +9,7 @@ from variability import seeding
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.models.providers._images import NamedImageProvider
-from variability.models.providers._torchvision_source import Architecture, architectures
+from variability.models.providers._torchvision_facts import Architecture, architectures
 from variability.models.weight_files import read_tensors
 
 _NOT_OPTIONS = {
@@ -41,7 +41,7 @@ class Torchvision(NamedImageProvider):
             yield Problem("architecture", f"torchvision has no classification network {name!r}; {suggest(name, known)}")
         else:
             yield from self._check_weights(known[name])
-            options = [each for each in known[name].options() if each not in _NOT_OPTIONS]
+            options = [each for each in known[name].options if each not in _NOT_OPTIONS]
             yield from self.option_problems(options, _NOT_OPTIONS)
             yield from self.size_problems()
 
