@@ -35,10 +35,12 @@ from variability.stages.download import download
 from variability.stages.download_weights import download_weights
 from variability.stages.prepare import prepare
 from variability.stats import intervals
-from variability.training import device, inference, stored_features, torch_fit
+from variability.training import device, inference, stored_features
 from variability.training.activations import Activations, Feed
+from variability.training.fit_loop import FitData, FitSpec
 from variability.training.input_files import InputFiles
-from variability.training.seeded_network import Untrained
+from variability.training.seeded_network import SeededNetwork
+from variability.training.torch_fit import TorchFitLoop
 
 LEVEL = 0.95
 MODEL = {
@@ -83,37 +85,38 @@ class Bench:
 
         form: number format of training and of stored activations. cut: whether what is frozen is computed once.
         """
-        entry, own = METHODS[method]
-        chosen = recipe.resolve(RECIPE, own, self.settings, {"precision": form})
-        untrained = Untrained(MODEL, entry, self.task, InputFiles(self.task.path, self.weights), "cpu")
-        untrained.network(seed=0)
-        images = self.task.modality.inputs(self.task, untrained.provider, None, "cpu", chosen["augmentation"])
-        stored = self._stored(untrained, images, f"{method}-{form}", form) if cut else None
-        return np.stack([self._one(untrained, images, stored, chosen, seed) for seed in seeds])
+        entry, settings = METHODS[method]
+        chosen = recipe.resolve(RECIPE, settings, self.settings, {"precision": form})
+        network = SeededNetwork(MODEL, entry, self.task, InputFiles(self.task.path, self.weights), "cpu")
+        network.reset(seed=0)
+        images = self.task.modality.inputs(self.task, network.provider, None, "cpu", chosen["augmentation"])
+        stored = self._stored(network, images, f"{method}-{form}", form) if cut else None
+        return np.stack([self._one(network, images, stored, chosen, seed) for seed in seeds])
 
-    def _stored(self, untrained: Untrained, images: Inputs, name: str, form: str) -> Activations:
-        if untrained.cut is None:
+    def _stored(self, network: SeededNetwork, images: Inputs, name: str, form: str) -> Activations:
+        if network.cut is None:
             raise SystemExit(f"{name}: the network cannot be cut where its frozen part ends")
-        target = self.folder / name / stored_features.FILE
-        said = stored_features.store(untrained.cut.prefix, images, self.task.may_train, "cpu", form, target)
-        about = {"stored": True, "activations": said, "sha256": files.sha256(target)}
-        files.write_json(target.parent / "manifest.json", about)
-        return stored_features.opened(target.parent / "manifest.json", self.task.may_train, "cpu")
+        target, may_train = self.folder / name / stored_features.FILE, self.task.may_train
+        layout = stored_features.FrozenPrefix(network.cut.prefix, images, form).store(may_train, target)
+        content = {"stored": True, "activations": layout, "sha256": files.sha256(target)}
+        files.write_json(target.parent / "manifest.json", content)
+        return stored_features.read(target.parent / "manifest.json", may_train, "cpu")
 
     def _one(
-        self, untrained: Untrained, images: Inputs, stored: Activations | None, chosen: dict, seed: int
+        self, network: SeededNetwork, images: Inputs, stored: Activations | None, chosen: dict, seed: int
     ) -> np.ndarray:
-        task, network = self.task, untrained.network(seed)
-        rows = np.arange(len(task.labels))
-        whole = Feed(untrained.module, images)
-        feed = stored_features.feed(untrained, images, stored, rows, chosen["precision"]) if stored else whole
-        data = torch_fit.Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
-        result = torch_fit.fit(network, untrained.trainable, feed, data, chosen, seed, "cpu")
+        task, rows = self.task, np.arange(len(self.task.labels))
+        network.reset(seed)
+        feed = Feed(network.module, images)
+        if stored is not None:
+            feed = stored_features.feed(network.module, network.cut, images, stored, rows, chosen["precision"])
+        data = FitData(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+        result = TorchFitLoop(FitSpec(data, chosen, seed), network.network, network.trainable, feed).run()
         if result.status != "completed":
             raise SystemExit(f"seed {seed}: {result.fail_reason}")
-        untrained.module.eval()
-        said = inference.outputs(feed.module, feed.inputs, task.rows("test", seed))
-        return said.double().softmax(1).numpy()
+        network.module.eval()
+        outputs = inference.outputs(feed.module, feed.inputs, task.rows("test", seed))
+        return outputs.double().softmax(1).numpy()
 
 
 def prepared(folder: Path) -> tuple[PreparedTask, Path]:

@@ -100,8 +100,10 @@ def ours(told: dict) -> list[float]:
     from variability.data.modalities._images import Images
     from variability.data.preprocessing import Preprocess
     from variability.models import networks
-    from variability.training import device, torch_fit
+    from variability.training import device
     from variability.training.activations import Feed
+    from variability.training.fit_loop import FitData, FitSpec
+    from variability.training.torch_fit import TorchFitLoop
 
     device.configure(threads=told["threads"])
     images, labels = examples(told)
@@ -113,9 +115,10 @@ def ours(told: dict) -> list[float]:
     # Stored as ``prepare`` stores them: channels first.
     stored = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     feed = Feed(network.module, Images(stored, Preprocess(size, size, MEAN, STD), where, chosen["augmentation"]))
-    data = torch_fit.Data(labels, np.arange(len(labels)), np.arange(0), kinds.find("classification"))
+    data = FitData(labels, np.arange(len(labels)), np.arange(0), kinds.find("classification"))
     ends = []
-    result = torch_fit.fit(network, [""], feed, data, chosen, 0, where, on_epoch=lambda row: ends.append(now(told)))
+    spec = FitSpec(data, chosen, 0, on_epoch=lambda row: ends.append(now(told)))
+    result = TorchFitLoop(spec, network, [""], feed).run()
     assert result.status == "completed", result.fail_reason
     return ends[1:]  # the first row is of the untrained network
 

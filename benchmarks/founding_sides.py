@@ -262,21 +262,21 @@ def prefix_rate(task_json: Path, net: Net, threads: int, folder: Path, repetitio
     from variability.data.prepared_task import open_task
     from variability.training import stored_features
     from variability.training.input_files import InputFiles
-    from variability.training.seeded_network import Untrained
+    from variability.training.seeded_network import SeededNetwork
     from variability.training.workplace import Workplace
 
     model = study_of(net, Size(1, 1, 1, 1)).model_entry("net")
-    with Workplace(model, threads) as here:
-        place, task = here.device, open_task(task_json)
-        untrained = Untrained(model, None, task, InputFiles(task_json, Path(net.weights)), place)
-        untrained.network(seed=0)
-        untrained.module.eval()
+    with Workplace(model, threads) as workplace:
+        task = open_task(task_json)
+        network = SeededNetwork(model, None, task, InputFiles(task_json, Path(net.weights)), workplace.device)
+        network.reset(seed=0)
+        network.module.eval()
         plain = recipe.DEFAULTS["augmentation"]
-        images = task.modality.inputs(task, untrained.provider, None, place, plain)
+        images = task.modality.inputs(task, network.provider, None, workplace.device, plain)
+        prefix = stored_features.FrozenPrefix(network.cut.prefix, images, "bf16")
         rates = []
         for _ in range(repetitions + 1):
             started = time.perf_counter()
-            given = (untrained.cut.prefix, images, task.may_train, place, "bf16", folder / "activations.npy")
-            stored_features.store(*given)
+            prefix.store(task.may_train, folder / "activations.npy")
             rates.append(len(task.may_train) / (time.perf_counter() - started))
         return rates[1:]

@@ -9,6 +9,7 @@ from variability.data import kinds
 from variability.data.prepared_task import PreparedTask
 from variability.io import files
 from variability.stages.prepare import prepare
+from variability.training.fit_loop import FitSpec
 from variability.training.frameworks import of
 from variability.training.frameworks.counting import similarities
 from variability.training.input_files import InputFiles
@@ -30,7 +31,7 @@ def entry(architecture, **options):
 
 def fitted(task, model, folder, seed=0):
     framework = of(model)(model, {"name": "full", "kind": "full"}, InputFiles(task), "cpu")
-    result = framework.fit(seed, {}, folder / "state", "print", lambda row: None)
+    result = framework.fit(FitSpec(framework.data(seed), {}, seed))
     framework.save_trained(folder / "checkpoint.safetensors", "print")
     rows = {"test": framework.task.rows("test", seed)}
     said = {phase: said for phase, _, said in framework.predictions(seed, folder / "checkpoint.safetensors", rows)}

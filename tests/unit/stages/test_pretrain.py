@@ -51,7 +51,7 @@ def test_an_interrupted_pretraining_resumes_to_the_same_bytes(task_json, tmp_pat
     class Stopped(Exception):
         pass
 
-    advance = torch_fit._Run.advance
+    advance = torch_fit.TorchFitLoop.advance
 
     def interrupted(self):
         if self.epoch == 2:
@@ -59,11 +59,11 @@ def test_an_interrupted_pretraining_resumes_to_the_same_bytes(task_json, tmp_pat
         return advance(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch_fit._Run, "advance", interrupted)
+        patch.setattr(torch_fit.TorchFitLoop, "advance", interrupted)
         with pytest.raises(Stopped):
             run(task_json, tmp_path / "interrupted")
     epochs = []
-    monkeypatch.setattr(torch_fit._Run, "advance", lambda self: epochs.append(self.epoch + 1) or advance(self))
+    monkeypatch.setattr(torch_fit.TorchFitLoop, "advance", lambda self: epochs.append(self.epoch + 1) or advance(self))
     run(task_json, tmp_path / "interrupted")
     assert epochs == [3]
     run(task_json, tmp_path / "whole")

@@ -14,6 +14,7 @@ from variability.data import kinds
 from variability.errors import UserError
 from variability.models.providers.keras import Keras as KerasProvider
 from variability.training import frameworks, optimizers
+from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
 
 if not all(importlib.util.find_spec(name) for name in KerasProvider.NEEDS):
@@ -92,7 +93,9 @@ def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
     from variability.models.providers import _keras_networks as networks
 
     settings = recipe.resolve(RECIPE, changed)
-    result = framework.fit(seed, settings, folder / "state.safetensors", "fingerprint", on_epoch)
+    result = framework.fit(
+        FitSpec(framework.data(seed), settings, seed, folder / "state.safetensors", "fingerprint", on_epoch)
+    )
     return result, networks.tensors(framework._network.model)
 
 
@@ -141,11 +144,11 @@ def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
 
 def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path, task):
     fit(opened(task), tmp_path)
-    result = opened(task).fit(0, recipe.resolve(RECIPE), tmp_path / "state.safetensors", "another", lambda row: None)
-    assert not result.resumed
-    state = tmp_path / "state.safetensors"
+    framework, state = opened(task), tmp_path / "state.safetensors"
+    other = FitSpec(framework.data(0), recipe.resolve(RECIPE), 0, state, "another")
+    assert not framework.fit(other).resumed
     state.write_bytes(state.read_bytes()[:-3])
-    assert not opened(task).fit(0, recipe.resolve(RECIPE), state, "another", lambda row: None).resumed
+    assert not opened(task).fit(other).resumed
 
 
 def test_what_does_not_train_keeps_every_bit(tmp_path, task, weights):
@@ -174,10 +177,10 @@ def test_a_pretrained_backbone_starts_anew_for_every_seed(tmp_path, task, weight
 def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, monkeypatch):
     from variability.training.frameworks import _keras_training
 
-    seen, steps = [], _keras_training.KerasRun.steps
+    seen, steps = [], _keras_training.KerasFitLoop.train_batches
     monkeypatch.setattr(
-        _keras_training.KerasRun,
-        "steps",
+        _keras_training.KerasFitLoop,
+        "train_batches",
         lambda self, epoch, batches, rates: seen.append((batches, rates)) or steps(self, epoch, batches, rates),
     )
     settings = {"schedule": "one_cycle", "batch_size": 33}

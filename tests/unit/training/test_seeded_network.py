@@ -1,4 +1,4 @@
-"""A network set up once for many seeds is, for each of them, the network that would be built for it alone."""
+"""A network that is reset for one seed after another equals, for each seed, a network built for this seed alone."""
 
 import pytest
 import tiny_study
@@ -8,7 +8,7 @@ from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
 from variability.models import networks
 from variability.training.input_files import InputFiles
-from variability.training.seeded_network import Untrained
+from variability.training.seeded_network import SeededNetwork
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
 
@@ -25,8 +25,8 @@ def weights(tmp_path):
     return tiny_study.pretrained(tmp_path)
 
 
-def untrained(method, task, weights):
-    return Untrained(tiny_study.STUDY["model"], method, task, InputFiles(task.path, weights), "cpu")
+def seeded(method, task, weights):
+    return SeededNetwork(tiny_study.STUDY["model"], method, task, InputFiles(task.path, weights), "cpu")
 
 
 def digest(network):
@@ -35,13 +35,13 @@ def digest(network):
 
 @pytest.mark.parametrize("pretrained", [True, False])
 @pytest.mark.parametrize("method", [PROBE, FULL])
-def test_every_seed_begins_with_the_network_that_is_built_for_it_alone(task, weights, method, pretrained):
+def test_every_seed_starts_from_the_network_that_would_be_built_for_it_alone(task, weights, method, pretrained):
     file = weights if pretrained else None
-    shared = untrained(method, task, file)
+    shared = seeded(method, task, file)
     for seed in (3, 0, 3):
-        network = shared.network(seed)
-        assert digest(network) == digest(untrained(method, task, file).network(seed)), seed
-        # What training does to it.
+        network = shared.reset(seed)
+        assert digest(network) == digest(seeded(method, task, file).reset(seed)), seed
+        # As training changes it.
         with torch.no_grad():
             for tensor in networks.trained_tensors(network, shared.trainable).values():
                 tensor.add_(1)
@@ -50,44 +50,44 @@ def test_every_seed_begins_with_the_network_that_is_built_for_it_alone(task, wei
 def test_a_pretrained_network_is_built_once_and_a_random_one_for_every_seed(task, weights, monkeypatch):
     built = []
     build = tiny_study.Tiny.build
-    monkeypatch.setattr(tiny_study.Tiny, "build", lambda self, *given: built.append(given[2]) or build(self, *given))
+    monkeypatch.setattr(tiny_study.Tiny, "build", lambda *arguments: built.append(arguments[3]) or build(*arguments))
     for file, expected in ((weights, [0]), (None, [0, 1, 2])):
         built.clear()
-        shared = untrained(PROBE, task, file)
+        shared = seeded(PROBE, task, file)
         for seed in (0, 1, 2):
-            shared.network(seed)
+            shared.reset(seed)
         assert built == expected
 
 
-def test_what_is_known_of_a_random_backbone_is_of_the_seed_that_has_it(task):
-    shared, found = untrained(PROBE, task, None), []
+def test_digest_and_cut_of_a_random_backbone_are_those_of_the_current_seed(task):
+    shared, states = seeded(PROBE, task, None), []
     for seed in (0, 1):
-        shared.network(seed)
-        found.append((shared.frozen_sha256, shared.cut.prefix(torch.ones(1, 3, 8, 8))))
-    assert found[0][0] != found[1][0]
-    assert not torch.equal(found[0][1], found[1][1])
+        shared.reset(seed)
+        states.append((shared.frozen_sha256, shared.cut.prefix(torch.ones(1, 3, 8, 8))))
+    assert states[0][0] != states[1][0]
+    assert not torch.equal(states[0][1], states[1][1])
 
 
 def test_without_a_method_the_head_alone_trains(task, weights):
-    shared = untrained(None, task, weights)
-    assert shared.network(0).head == shared.trainable[0] and len(shared.trainable) == 1
+    shared = seeded(None, task, weights)
+    assert shared.reset(0).head == shared.trainable[0] and len(shared.trainable) == 1
 
 
-def test_all_that_trains_leaves_nothing_to_cut_off_but_the_backbone_before_training(task, weights):
-    shared = untrained(FULL, task, weights)
-    network = shared.network(0)
+def test_a_network_that_trains_as_a_whole_is_cut_only_before_its_head(task, weights):
+    shared = seeded(FULL, task, weights)
+    network = shared.reset(0)
     assert shared.cut is None
     images = torch.ones(2, 3, 8, 8)
     network.module.eval()
     assert torch.equal(shared.head_cut.suffix(shared.head_cut.prefix(images)), network.module(images))
 
 
-def test_what_a_method_cannot_train_is_refused_for_every_seed(task, weights, monkeypatch):
-    shared = untrained(FULL, task, weights)
+def test_a_network_that_a_method_cannot_train_is_refused_for_every_seed(task, weights, monkeypatch):
+    shared = seeded(FULL, task, weights)
     monkeypatch.setattr(type(shared._method), "trainable", refuse)
     for seed in (0, 1):
         with pytest.raises(UserError, match="has nothing to train"):
-            shared.network(seed)
+            shared.reset(seed)
 
 
 def refuse(self, network):

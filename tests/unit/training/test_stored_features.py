@@ -1,4 +1,4 @@
-"""Stored activations are those of the network, found again by row, view and seed, and trained on alike."""
+"""Stored activations are those of the network, row by row and view by view, and training on them gives the same."""
 
 from types import SimpleNamespace
 
@@ -18,10 +18,12 @@ from variability.io import files
 from variability.stages import features as stage
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict, predict_ahead
-from variability.training import stored_features, torch_fit
+from variability.training import stored_features
 from variability.training.activations import Activations, Feed
+from variability.training.fit_loop import FitData, FitSpec
 from variability.training.input_files import InputFiles
-from variability.training.seeded_network import Untrained
+from variability.training.seeded_network import SeededNetwork
+from variability.training.torch_fit import TorchFitLoop
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
 
@@ -41,75 +43,77 @@ def weights(tmp_path):
 
 
 @pytest.fixture
-def untrained(task, weights):
-    made = Untrained(tiny_study.STUDY["model"], PROBE, task, InputFiles(task.path, weights), "cpu")
-    made.network(0).module.eval()
-    return made
+def network(task, weights):
+    network = SeededNetwork(tiny_study.STUDY["model"], PROBE, task, InputFiles(task.path, weights), "cpu")
+    network.reset(0).module.eval()
+    return network
 
 
-def images(task, untrained, augmentation=PLAIN):
-    return task.modality.inputs(task, untrained.provider, None, "cpu", augmentation)
+def images(task, network, augmentation=PLAIN):
+    return task.modality.inputs(task, network.provider, None, "cpu", augmentation)
 
 
-def stored(task, untrained, folder, form="fp32", augmentation=PLAIN):
-    given = untrained.cut.prefix, images(task, untrained, augmentation), task.may_train, "cpu", form
-    said = stored_features.store(*given, folder / stored_features.FILE)
-    assert (folder / stored_features.FILE).stat().st_size - 128 == stored_features.estimate(*given)
+def stored(task, network, folder, number_format="fp32", augmentation=PLAIN):
+    prefix = stored_features.FrozenPrefix(network.cut.prefix, images(task, network, augmentation), number_format)
+    layout = prefix.store(task.may_train, folder / stored_features.FILE)
+    assert (folder / stored_features.FILE).stat().st_size - 128 == prefix.size(task.may_train)
     checksum = files.sha256(folder / stored_features.FILE)
-    files.write_json(folder / "features.json", {"stored": True, "activations": said, "sha256": checksum})
-    return stored_features.opened(folder / "features.json", task.may_train, "cpu")
+    files.write_json(folder / "features.json", {"stored": True, "activations": layout, "sha256": checksum})
+    return stored_features.read(folder / "features.json", task.may_train, "cpu")
 
 
-def test_stored_activations_are_what_the_prefix_says_of_each_row(task, untrained, tmp_path):
-    found = stored(task, untrained, tmp_path)
+def test_stored_activations_are_those_of_the_prefix_for_each_row(task, network, tmp_path):
+    activations = stored(task, network, tmp_path)
     rows = np.array([150, 3, 77])
-    expected = untrained.cut.prefix(images(task, untrained).plain(rows))
-    torch.testing.assert_close(found.plain(rows), expected, rtol=1e-6, atol=1e-6)
-    assert torch.equal(found.training(rows, seed=0, epoch=1, batch=0), found.plain(rows))
+    expected = network.cut.prefix(images(task, network).plain(rows))
+    torch.testing.assert_close(activations.plain(rows), expected, rtol=1e-6, atol=1e-6)
+    assert torch.equal(activations.training(rows, seed=0, epoch=1, batch=0), activations.plain(rows))
 
 
-def test_half_precision_comes_back_bit_for_bit_and_near_to_full(task, untrained, tmp_path):
+def test_half_precision_comes_back_bit_for_bit_and_close_to_full_precision(task, network, tmp_path):
     rows = np.arange(200)
-    half, full = stored(task, untrained, tmp_path, "bf16"), untrained.cut.prefix(images(task, untrained).plain(rows))
+    half, full = stored(task, network, tmp_path, "bf16"), network.cut.prefix(images(task, network).plain(rows))
     assert half.plain(rows).dtype == torch.bfloat16
-    # Eight bits of mantissa, in the convolution's inputs and in what is stored.
+    # Eight bits of mantissa, in the convolution's inputs and in the stored activations.
     assert (half.plain(rows).float() - full).abs().max() <= 0.02 * full.abs().max()
 
 
-def test_a_run_trains_on_the_same_views_whether_they_are_stored_or_not(task, untrained, tmp_path):
-    found, streamed = stored(task, untrained, tmp_path, augmentation=AUGMENTED), images(task, untrained, AUGMENTED)
+def test_a_run_trains_on_the_same_views_whether_they_are_stored_or_not(task, network, tmp_path):
+    activations = stored(task, network, tmp_path, augmentation=AUGMENTED)
+    streamed = images(task, network, AUGMENTED)
     rows = np.flatnonzero(task.may_train)[[70, 5, 31, 5]]
-    for place in ((0, 1, 0), (0, 1, 1), (0, 2, 0), (9, 1, 0)):
-        expected = untrained.cut.prefix(streamed.training(rows, *place))
-        torch.testing.assert_close(found.training(rows, *place), expected, rtol=1e-6, atol=1e-6)
+    for position in ((0, 1, 0), (0, 1, 1), (0, 2, 0), (9, 1, 0)):
+        expected = network.cut.prefix(streamed.training(rows, *position))
+        torch.testing.assert_close(activations.training(rows, *position), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_a_seed_chooses_among_the_views_of_each_row(task, untrained, tmp_path):
-    found = stored(task, untrained, tmp_path, augmentation=AUGMENTED)
+def test_a_seed_chooses_among_the_views_of_each_row(task, network, tmp_path):
+    activations = stored(task, network, tmp_path, augmentation=AUGMENTED)
     rows = np.flatnonzero(task.may_train)
-    assert len(found.stored) == 200 + 3 * len(rows)
-    first = found.training(rows, seed=5, epoch=1, batch=0)
-    assert torch.equal(found.training(rows, 5, 1, 0), first)
-    assert not torch.equal(found.training(rows, 6, 1, 0), first)
-    assert not torch.equal(found.training(rows, 5, 2, 0), first)
-    assert torch.equal(found.plain(rows), stored(task, untrained, tmp_path).plain(rows)), "evaluation sees none of them"
+    assert len(activations.stored) == 200 + 3 * len(rows)
+    first = activations.training(rows, seed=5, epoch=1, batch=0)
+    assert torch.equal(activations.training(rows, 5, 1, 0), first)
+    assert not torch.equal(activations.training(rows, 6, 1, 0), first)
+    assert not torch.equal(activations.training(rows, 5, 2, 0), first)
+    without_views = stored(task, network, tmp_path).plain(rows)
+    assert torch.equal(activations.plain(rows), without_views), "evaluation uses no views"
 
 
-def test_half_precision_is_of_the_network_and_not_of_the_images(task, untrained):
+def test_autocast_applies_to_the_network_and_not_to_the_images(task, network):
     turned = PLAIN | {"randaugment": {"num_ops": 2, "magnitude": 9}, "views": 1}
-    streamed, rows = images(task, untrained, turned), np.arange(20)
+    streamed, rows = images(task, network, turned), np.arange(20)
     with torch.autocast("cpu", torch.bfloat16):
         half = streamed.training(rows, 0, 1, 0)
     assert torch.equal(half, streamed.training(rows, 0, 1, 0))
 
 
-def test_a_damaged_file_of_activations_is_refused(task, untrained, tmp_path):
-    stored(task, untrained, tmp_path)
+def test_a_damaged_file_of_activations_is_refused(task, network, tmp_path):
+    stored(task, network, tmp_path)
     content = bytearray((tmp_path / stored_features.FILE).read_bytes())
     content[-1] ^= 1
     (tmp_path / stored_features.FILE).write_bytes(content)
-    with pytest.raises(UserError, match=r"activations\.npy is gone or is not the file.*--forcerun features"):
-        stored_features.opened(tmp_path / "features.json", task.may_train, "cpu")
+    with pytest.raises(UserError, match=r"activations\.npy is missing or is not the file.*--forcerun features"):
+        stored_features.read(tmp_path / "features.json", task.may_train, "cpu")
 
 
 def test_a_disk_without_room_is_told_of_before_anything_is_written(task_json, weights, tmp_path, monkeypatch):
@@ -118,37 +122,35 @@ def test_a_disk_without_room_is_told_of_before_anything_is_written(task_json, we
         made(tmp_path, task_json, weights)
 
 
-def feed_of(untrained, task, rows, **given):
-    settings = {"stored": None, "form": "fp32", "augmentation": PLAIN} | given
-    return stored_features.feed(
-        untrained, images(task, untrained, settings["augmentation"]), settings["stored"], rows, settings["form"]
-    )
+def feed(network, task, rows, activations=None, augmentation=PLAIN):
+    inputs = images(task, network, augmentation)
+    return stored_features.feed(network.module, network.cut, inputs, activations, rows, "fp32")
 
 
-def test_what_is_fed_is_stored_held_or_whole(task, untrained, tmp_path, monkeypatch):
+def test_a_network_is_fed_stored_activations_held_ones_or_images(task, network, tmp_path, monkeypatch):
     rows = np.arange(10, 60)
-    there = stored(task, untrained, tmp_path)
-    assert feed_of(untrained, task, rows, stored=there) == Feed(untrained.cut.suffix, there, images(task, untrained))
-    held = feed_of(untrained, task, rows)
+    on_disk = stored(task, network, tmp_path)
+    assert feed(network, task, rows, on_disk) == Feed(network.cut.suffix, on_disk, images(task, network))
+    held = feed(network, task, rows)
     assert isinstance(held.inputs, Activations) and len(held.inputs.stored) == 50
-    torch.testing.assert_close(held.inputs.plain(rows[::-1].copy()), there.plain(rows[::-1].copy()))
-    assert isinstance(feed_of(untrained, task, rows, augmentation=AUGMENTED).inputs, Images)
+    torch.testing.assert_close(held.inputs.plain(rows[::-1].copy()), on_disk.plain(rows[::-1].copy()))
+    assert isinstance(feed(network, task, rows, augmentation=AUGMENTED).inputs, Images)
     monkeypatch.setattr(stored_features, "MEMORY", 10)
-    assert feed_of(untrained, task, rows).module is untrained.module
+    assert feed(network, task, rows).module is network.module
 
 
-def test_training_from_activations_ends_where_training_from_images_ends(task, untrained, tmp_path):
-    data = torch_fit.Data(task.labels, task.rows("train", 0), task.rows("validation", 0), task.kind)
-    chosen, weight = recipe.resolve({"epochs": 3}), []
-    for feed in (
-        Feed(untrained.module, images(task, untrained)),
-        Feed(untrained.cut.suffix, stored(task, untrained, tmp_path)),
+def test_training_from_activations_ends_where_training_from_images_ends(task, network, tmp_path):
+    data = FitData(task.labels, task.rows("train", 0), task.rows("validation", 0), task.kind)
+    spec, outcomes = FitSpec(data, recipe.resolve({"epochs": 3}), 7), []
+    for fed in (
+        Feed(network.module, images(task, network)),
+        Feed(network.cut.suffix, stored(task, network, tmp_path)),
     ):
-        network = untrained.network(7)
-        result = torch_fit.fit(network, untrained.trainable, feed, data, chosen, 7, "cpu")
-        weight.append((network.module.get_parameter("1.weight").detach().clone(), result.history[-1]["train_loss"]))
-    torch.testing.assert_close(weight[0][0], weight[1][0], rtol=1e-4, atol=1e-5)
-    assert weight[0][1] == pytest.approx(weight[1][1], rel=1e-4)
+        module = network.reset(7).module
+        result = TorchFitLoop(spec, network.network, network.trainable, fed).run()
+        outcomes.append((module.get_parameter("1.weight").detach().clone(), result.history[-1]["train_loss"]))
+    torch.testing.assert_close(outcomes[0][0], outcomes[1][0], rtol=1e-4, atol=1e-5)
+    assert outcomes[0][1] == pytest.approx(outcomes[1][1], rel=1e-4)
 
 
 # The stage -----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from variability.errors import UserError
 from variability.models.networks import Network
 from variability.training import fit_loop, torch_fit
 from variability.training.activations import Feed
+from variability.training.fit_loop import FitData, FitSpec
+from variability.training.torch_fit import TorchFitLoop
 
 LIBRARY = Path(torch_fit.__file__).parents[2]
 
@@ -34,20 +36,18 @@ def scale(images):
 def digits(kind="classification", train=100, validation=40):
     _, labels = tiny_study.images_and_labels()
     rows = np.arange(200)
-    return torch_fit.Data(
-        labels, rows[:train], rows[train : train + validation], kinds.find(kind, {"mean": 4.5, "sd": 2.8})
-    )
+    return FitData(labels, rows[:train], rows[train : train + validation], kinds.find(kind, {"mean": 4.5, "sd": 2.8}))
 
 
 def fit(seed=0, trainable=("",), data=None, network=None, **settings):
-    """A fit of the tiny network; returns it and the result. ``state`` and ``on_epoch`` go to ``training.fit``."""
+    """Fits the tiny network; returns it and the result. ``state``, ``fingerprint``, ``on_epoch`` go to ``FitSpec``."""
     options = {key: settings.pop(key) for key in ("state", "fingerprint", "on_epoch") if key in settings}
     chosen = recipe.resolve({"epochs": 3, "batch_size": 32, "optimizer": "sgd", "lr": 0.05}, settings)
     data = data or digits()
     network = network or tiny_study.network(seed, data.kind.outputs(range(10)))
     images, _ = tiny_study.images_and_labels()
     feed = Feed(network.module, Images(images, scale, "cpu", chosen["augmentation"]))
-    return network, torch_fit.fit(network, list(trainable), feed, data, chosen, seed, "cpu", **options)
+    return network, TorchFitLoop(FitSpec(data, chosen, seed, **options), network, list(trainable), feed).run()
 
 
 def tensors(network):
@@ -238,8 +238,8 @@ def test_losses_are_made_double_on_the_host_because_mps_has_no_float64(monkeypat
             returned = super().__torch_function__(function, types, args, kwargs or {})
             return returned.as_subclass(torch.Tensor) if function is torch.Tensor.cpu else returned
 
-    step = torch_fit._Run._step
-    monkeypatch.setattr(torch_fit._Run, "_step", lambda *args: step(*args).as_subclass(OnMps))
+    step = TorchFitLoop._step
+    monkeypatch.setattr(TorchFitLoop, "_step", lambda *args: step(*args).as_subclass(OnMps))
     _, result = fit(epochs=1)
     assert result.status == "completed"
 

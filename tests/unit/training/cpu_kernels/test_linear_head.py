@@ -9,10 +9,11 @@ from torch.nn import functional
 from variability.config import recipe
 from variability.data import kinds
 from variability.models.networks import Network
-from variability.training import torch_fit
 from variability.training.activations import Activations, Feed
 from variability.training.cpu_kernels import linear_head
 from variability.training.cpu_kernels.linear_head import LinearStep
+from variability.training.fit_loop import FitData, FitSpec
+from variability.training.torch_fit import TorchFitLoop
 
 WIDTH, CLASSES, ROWS = 16, 3, 50
 
@@ -73,14 +74,12 @@ def fitted(monkeypatch, closed, precision="fp32", **settings):
         monkeypatch.setattr(linear_head.LinearStep, "of", classmethod(lambda cls, module: None))
     rng = np.random.default_rng(0)
     stored = torch.from_numpy(rng.normal(size=(ROWS, WIDTH)).astype(np.float32))
-    data = torch_fit.Data(
-        rng.integers(CLASSES, size=ROWS), np.arange(40), np.arange(40, ROWS), kinds.find("classification")
-    )
+    data = FitData(rng.integers(CLASSES, size=ROWS), np.arange(40), np.arange(40, ROWS), kinds.find("classification"))
     module = nn.Sequential(nn.Identity(), layer())
     network = Network(module, "1", [])
     chosen = recipe.resolve({"epochs": 4, "batch_size": 8, "precision": precision, **settings}, {})
     feed = Feed(module[1], Activations(stored, np.arange(ROWS), "cpu"))
-    result = torch_fit.fit(network, ["1"], feed, data, chosen, 0, "cpu")
+    result = TorchFitLoop(FitSpec(data, chosen, 0), network, ["1"], feed).run()
     monkeypatch.undo()
     return module.state_dict(), [{**row, "seconds": 0, "examples_per_second": 0} for row in result.history]
 

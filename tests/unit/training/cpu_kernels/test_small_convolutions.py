@@ -8,11 +8,13 @@ from torch import nn
 from variability.config import recipe
 from variability.data import kinds
 from variability.models.networks import Network
-from variability.training import inference, stored_features, torch_fit
+from variability.training import inference, stored_features
 from variability.training.activations import Activations, Feed
 from variability.training.cpu_kernels import small_convolutions
 from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.cpu_kernels.small_convolutions import SmallConvolution
+from variability.training.fit_loop import FitData, FitSpec
+from variability.training.torch_fit import TorchFitLoop
 
 #: Of a convolution: channels in and out, kernel, stride, padding, bias; and the images' sides.
 SHAPES = [
@@ -176,13 +178,13 @@ def test_trainings_predictions_and_features_take_the_quick_way(seen):
     assert seen == [20]
     list(
         stored_features.compute(
-            module.convolution, stored_features.plain(images, rows, [rows[:8], rows[8:]]), "cpu", "fp32"
+            module.convolution, stored_features.plain_batches(images, rows, [rows[:8], rows[8:]]), "cpu", "fp32"
         )
     )
     assert seen == [20, 8, 12]
-    data = torch_fit.Data(rows % 2, rows, rows[:0], kinds.find("classification"))
+    data = FitData(rows % 2, rows, rows[:0], kinds.find("classification"))
     chosen = recipe.resolve({"epochs": 1, "batch_size": 10}, {})
-    torch_fit.fit(Network(module, "head", []), [""], Feed(module, images), data, chosen, 0, "cpu")
+    TorchFitLoop(FitSpec(data, chosen, 0), Network(module, "head", []), [""], Feed(module, images)).run()
     assert seen == [20, 8, 12, 10, 10]
 
 

@@ -52,7 +52,8 @@ def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, thr
         np.save(target, np.zeros(0, np.float32), allow_pickle=False)
         if frozen is None:
             return {"stored": False, "reason": "the network cannot be cut where its frozen part ends"}
-        size = frozen.bytes()
+        may_train = framework.task.may_train
+        size = frozen.size(may_train)
         _log.info("%s: %.3f GB of activations, %g GB allowed", target.parent, size / 1e9, spec["limit_gb"])
         if size > spec["limit_gb"] * 1e9:
             reason = f"{size / 1e9:.2f} GB of activations, more than compute.features_gb allows ({spec['limit_gb']:g})"
@@ -63,5 +64,5 @@ def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, thr
                 f"{target} would take {size / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB left; make room, or "
                 "lower compute.features_gb, the size above which activations are not stored"
             )
-        layout = frozen.store(target)
+        layout = frozen.store(may_train, target)
         return {"stored": True, "reason": None, "bytes": size, "activations": layout, "sha256": files.sha256(target)}

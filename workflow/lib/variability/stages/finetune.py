@@ -12,7 +12,7 @@ from variability.stages._history import in_words, progress_logger, write_history
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, match_checksums, read_record
 from variability.training import device as devices
 from variability.training.cpu_kernels import switch
-from variability.training.fit_loop import FitResult
+from variability.training.fit_loop import FitResult, FitSpec
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
@@ -70,12 +70,14 @@ class FinetuneBlock(RunBlock):
         framework = self.framework(device)
         label = f"{self.label} / seed {seed}"
         meter = devices.Meter(device)
-        result = framework.fit(seed, recipe, folder / STATE, fingerprint, progress_logger(label, recipe["epochs"]))
+        log_row = progress_logger(label, recipe["epochs"])
+        fit_spec = FitSpec(framework.data(seed), recipe, seed, folder / STATE, fingerprint, log_row)
+        result = framework.fit(fit_spec)
         framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)
         write_history(folder / OUTPUTS["history"], result.history)
         record = {
             "fingerprint": fingerprint,
-            **_settings(self.spec, framework, seed),
+            **_settings(self.spec, framework, fit_spec),
             **_outcome(result, meter),
             "hardware": framework.hardware(),
             **switch.fingerprint(),
@@ -99,9 +101,9 @@ def _manifest_entry(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in ("seed", "fingerprint", "status", "sha256")}
 
 
-def _settings(spec: Mapping[str, Any], framework: Framework, seed: int) -> dict[str, Any]:
+def _settings(spec: Mapping[str, Any], framework: Framework, fit_spec: FitSpec) -> dict[str, Any]:
     """Return the part of a run's record that is known before training."""
-    recipe, split, data = spec["recipe"], framework.task.split, framework.data(seed)
+    seed, split = fit_spec.seed, framework.task.split
     streams = {stream: seeding.stream_number(seed, stream) for stream in seeding.STREAMS}
     streams["split"] = seeding.stream_number(seed if split["resample"] else split["seed"], "split")
     return {
@@ -111,10 +113,10 @@ def _settings(spec: Mapping[str, Any], framework: Framework, seed: int) -> dict[
         "seed": seed,
         "streams": streams,
         "preprocess": framework.input_spec(),
-        "recipe": recipe,
-        "recipe_hash": files.digest(recipe),
-        "n_train": len(data.train),
-        "n_validation": len(data.validation),
+        "recipe": spec["recipe"],
+        "recipe_hash": files.digest(spec["recipe"]),
+        "n_train": len(fit_spec.data.train),
+        "n_validation": len(fit_spec.data.validation),
     }
 
 

@@ -11,6 +11,7 @@ from variability.models import methods
 from variability.stages._history import in_words, progress_logger, write_history
 from variability.stages._records import match_checksums, read_record
 from variability.training.cpu_kernels import switch
+from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
 
@@ -62,7 +63,7 @@ def _train(
     label = f"pretraining {model['architecture']} on {task}"
     framework = workplace.framework_class(model, methods.PRETRAINING, input_files, workplace.device)
     log_row = progress_logger(label, recipe["epochs"])
-    result = framework.fit(seed, recipe, _state(weights), fingerprint, log_row)
+    result = framework.fit(FitSpec(framework.data(seed), recipe, seed, _state(weights), fingerprint, log_row))
     if result.status != "completed":
         raise UserError(
             f"{label} diverged: {result.fail_reason}. Lower lr or set clip_norm in the recipe of its pretraining"

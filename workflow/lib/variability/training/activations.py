@@ -14,9 +14,9 @@ from variability.data.inputs import Inputs, take
 
 @dataclass(frozen=True)
 class Feed:
-    """What is computed of a network, all of it or the rest after its frozen prefix, and from what.
+    """A module that is computed, all of a network or the part after its frozen prefix, with its inputs.
 
-    examples: what the inputs are activations of; None where they are the examples themselves.
+    examples: the task's examples if ``inputs`` are activations, None if ``inputs`` are the examples themselves.
     """
 
     module: nn.Module
@@ -24,52 +24,55 @@ class Feed:
     examples: Inputs | None = None
 
     def batches(self, order: np.ndarray, size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """An epoch's rows cut into batches, the same whether activations or examples are fed."""
+        """Cut the rows of an epoch into batches, the same ones for activations as for examples."""
         return (self.inputs if self.examples is None else self.examples).batches(order, size, seed, epoch)
 
 
 @dataclass(frozen=True)
 class Activations(Inputs):
-    """Activations of a frozen prefix, for the rest of the network.
+    """Activations of a frozen prefix, one entry per example.
 
-    stored: (m, ...): first those of the images as they are, then ``views`` times those of the rows that may train,
-    augmented. places: (n,) where a row stands among the first. layout: of a batch in memory, as the prefix gives it.
-    trains: (n,) where a row stands within a view.
+    stored: (m, ...): first the entries of the examples without augmentation, then ``views`` times those of the rows
+    that may train. index: (n,) index of a row among the first entries. layout: memory layout of a batch, as the prefix
+    returns it. index_in_view: (n,) index of a row among the entries of a view.
     """
 
     stored: torch.Tensor
-    places: np.ndarray
+    index: np.ndarray
     device: str
     layout: torch.memory_format = torch.contiguous_format
     views: int = 0
-    trains: np.ndarray | None = None
+    index_in_view: np.ndarray | None = None
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:
-        return self._take(self.places[rows])
+        return self._take(self.index[rows])
 
     def training(self, rows: np.ndarray, seed: int, epoch: int, batch: int) -> torch.Tensor:
-        if not self.views:
+        if self.index_in_view is None or not self.views:
             return self.plain(rows)
-        first, size = self._sizes
-        view = choose_views(self.views, len(rows), seed, epoch, batch)
-        return self._take(first + view * size + self.trains[rows])
+        views = choose_views(self.views, len(rows), seed, epoch, batch)
+        return self._take(self._without_views + views * self._view_size + self.index_in_view[rows])
 
-    def _take(self, places: np.ndarray) -> torch.Tensor:
-        return take(self.stored, places, self.device).contiguous(memory_format=self.layout)
+    def _take(self, indices: np.ndarray) -> torch.Tensor:
+        return take(self.stored, indices, self.device).contiguous(memory_format=self.layout)
 
     @cached_property
-    def _sizes(self) -> tuple[int, int]:
-        """How many rows stand there as they are, and how many in each view."""
-        first = int(self.places.max()) + 1
-        return first, (len(self.stored) - first) // self.views
+    def _without_views(self) -> int:
+        """Number of entries before those of the views."""
+        return int(self.index.max()) + 1
+
+    @cached_property
+    def _view_size(self) -> int:
+        """Number of entries of a view."""
+        return (len(self.stored) - self._without_views) // self.views
 
 
 @dataclass(frozen=True)
 class TokenActivations(Inputs):
-    """Activations of a frozen prefix that are a vector of each token: (rows, length, width), NaN where there is none.
+    """Activations of a frozen prefix, one entry per token: batches are (rows, length, width), padded with NaN.
 
-    stored: (m, width), those of all tokens one after another. starts, counts: (n,) where those of a row begin, and how
-    many there are.
+    stored: (m, width), the entries of all tokens, one row's after another's. starts: (n,) index of a row's first entry.
+    counts: (n,) number of a row's entries.
     """
 
     stored: torch.Tensor
@@ -78,12 +81,12 @@ class TokenActivations(Inputs):
     device: str
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:
-        places, there = padded_positions(self.starts[rows], self.counts[rows])
-        taken = take(self.stored, places[there], self.device)
-        batch = taken.new_full((there.size, taken.shape[1]), torch.nan)
-        # Not by a mask: a GPU would make the host wait until it has counted.
-        batch[torch.from_numpy(np.flatnonzero(there)).to(batch.device)] = taken
-        return batch.view(*there.shape, -1)
+        positions, is_token = padded_positions(self.starts[rows], self.counts[rows])
+        tokens = take(self.stored, positions[is_token], self.device)
+        batch = tokens.new_full((is_token.size, tokens.shape[1]), torch.nan)
+        # By indices and not by a mask, for which a GPU would make the host wait for the number of tokens.
+        batch[torch.from_numpy(np.flatnonzero(is_token)).to(batch.device)] = tokens
+        return batch.view(*is_token.shape, -1)
 
     def parts(self, rows: np.ndarray, size: int) -> list[np.ndarray]:
         return batches_of_similar_length(self.counts[rows], size)

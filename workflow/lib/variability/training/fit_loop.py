@@ -1,4 +1,4 @@
-"""What a fit is given and what it gives, and what of it is the same whatever the library that trains."""
+"""The training loop of a fit: its epochs, their history and its end, independent of the library that trains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,20 +21,28 @@ from variability.training.optimizers import learning_rate
 if TYPE_CHECKING:
     import torch
 
-#: A run has diverged when an epoch's mean training loss is this many times the untrained network's...
+#: A fit has diverged when an epoch's mean training loss exceeds this many times the larger of two losses: the untrained
+#: network's ...
 DIVERGED = 100.0
-#: ... or this, if the untrained one knows the answers already (a zero-shot head): about what knowing nothing costs, in
-#: nats or in variances.
+#: ... and this one, roughly the loss of a network that knows nothing, in nats or in variances. It counts where the
+#: untrained network knows the answers already (a zero-shot head).
 UNINFORMED = 1.0
+
+#: One row of a history: epoch, train_loss, validation_loss, validation_<MEASURE>, lr, seconds, examples_per_second.
+Row = dict[str, Any]
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Data:
-    """Targets of a task, and the rows that train and validate.
+def _ignore(row: Row) -> None:
+    pass
 
-    labels: (n,). train, validation: row indices; validation may be empty. kind: what the labels are.
+
+@dataclass(frozen=True)
+class FitData:
+    """Labels of a task, and the rows that train and validate.
+
+    labels: (n,). train, validation: row indices; validation may be empty. kind: the plug-in that defines the loss.
     """
 
     labels: np.ndarray
@@ -43,166 +51,187 @@ class Data:
     kind: Kind
 
     def targets(self, rows: np.ndarray) -> torch.Tensor:
-        """(rows,) labels as the loss takes them."""
+        """Return the labels of rows as the loss takes them, (rows,)."""
         return self.kind.targets(self.labels[rows])
 
     def summary(self, outputs: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
-        """What is kept of outputs (rows, units) for evaluation."""
+        """Return the part of a head's outputs, (rows, units), that evaluation needs, see ``Kind.summary``."""
         return self.kind.summary(outputs, self.labels[rows])
 
 
 @dataclass(frozen=True)
-class FitResult:
-    """How a fit went.
+class FitSpec:
+    """Description of a fit, except for the network.
 
-    status: "completed" or "diverged", then with a fail_reason. epochs: how many were trained, a diverged one included.
-    best_epoch: the epoch whose weights the network now holds; 0 are the untrained ones. history: one row per epoch,
-    from 0 (before training). resumed: whether a part of it was trained by an earlier process.
+    recipe: the config's recipe with all defaults filled in. state: file that holds, after each epoch, all that resuming
+    needs; one with another ``fingerprint`` is ignored. on_epoch: called with each new row of the history.
+    """
+
+    data: FitData
+    recipe: Mapping[str, Any]
+    seed: int
+    state: Path | None = None
+    fingerprint: str = ""
+    on_epoch: Callable[[Row], None] = _ignore
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Outcome of a fit.
+
+    status: "completed" or "diverged", then with a fail_reason. epochs: number of epochs trained, a diverged one
+    included. best_epoch: the epoch whose weights the network now holds; 0 if they are untrained. history: one row per
+    epoch, from 0 (before training). resumed: whether an earlier process trained some of the epochs.
     """
 
     status: str
     fail_reason: str | None
     epochs: int
     best_epoch: int
-    history: list[dict[str, Any]]
+    history: list[Row]
     resumed: bool
 
 
-class Run(ABC):
-    """A fit under way: epochs, their history, and what ends it. A subclass trains, in its library.
+class FitLoop(ABC):
+    """The training loop of one fit. A subclass trains and evaluates with its library.
 
-    All randomness is addressed by (seed, stream, epoch, batch), so that nothing but the tensors and the history has to
-    be stored for a run to resume as if it had never stopped.
+    All randomness is addressed by (seed, stream, epoch, batch). Tensors and history are therefore all that has to be
+    stored for a fit to resume as if it had never stopped.
+
+    Raises UserError if the recipe selects by validation loss and the data have no validation examples.
     """
 
-    def __init__(self, data: Data, recipe: dict[str, Any], seed: int):
-        self.data = data
-        self.recipe = recipe
-        self.seed = seed
-        self.history: list[dict[str, Any]] = []
-        self.kept_epoch = 0
+    def __init__(self, spec: FitSpec):
+        require_validation(spec.recipe, spec.data)
+        self.spec = spec
+        self.data, self.recipe, self.seed = spec.data, spec.recipe, spec.seed
+        self.history: list[Row] = []
+        self.retained_epoch = 0
 
     @abstractmethod
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
-        """An epoch's rows, given in random order, cut into batches."""
+        """Cut the rows of an epoch, given in random order, into batches."""
 
     @abstractmethod
-    def steps(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
-        """Trains on the batches of an epoch in turn, each at its learning rate; the loss of each before its step."""
+    def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
+        """Train on the batches of an epoch in turn, each at its learning rate; return each batch's loss, computed
+        before its step.
+        """
 
     @abstractmethod
-    def said(self, rows: np.ndarray) -> Any:
-        """What ``Kind.evaluate`` takes of rows, from the network as it is, in their order."""
+    def outputs(self, rows: np.ndarray) -> Any:
+        """Return the current network's outputs for rows, in their order, as ``Kind.evaluate`` takes them."""
 
     @abstractmethod
-    def sound(self) -> bool:
-        """Whether all weights that train are finite."""
+    def weights_are_finite(self) -> bool:
+        """Return whether all trained weights are finite."""
 
     @abstractmethod
-    def keep(self, epoch: int) -> None:
-        """Sets the weights as they are aside as those of the run, and notes the epoch as ``kept_epoch``."""
+    def retain_weights(self, epoch: int) -> None:
+        """Copy the current weights, as those that the fit would end with, and set ``retained_epoch``."""
 
     @abstractmethod
-    def restore(self) -> None:
-        """Puts the weights that were set aside back into the network."""
+    def restore_retained_weights(self) -> None:
+        """Copy the retained weights back into the network."""
 
     @abstractmethod
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Writes all that the next epoch depends on."""
+    def save_state(self, path: Path) -> None:
+        """Write all that the next epoch depends on."""
 
     @abstractmethod
-    def load(self, path: Path, fingerprint: str) -> bool:
-        """Takes up where ``save`` left off; False if there is nothing of this run to take up."""
+    def load_state(self, path: Path) -> bool:
+        """Restore what ``save_state`` wrote; return False if the file is missing, damaged, or of another fit."""
 
     @property
     def epoch(self) -> int:
         """The last epoch that was trained."""
         return self.history[-1]["epoch"]
 
-    def fit(self, state: Path | None, fingerprint: str, on_epoch: Callable[[dict[str, Any]], None]) -> FitResult:
-        """Trains to the end. state: file that holds, after each epoch, all that resuming needs.
+    def run(self) -> FitResult:
+        """Train to the end.
 
-        A diverged fit (a loss, or weights, that are not finite; an epoch's mean training loss above 100 times the
-        untrained one, or above 100 where that is below 1) ends with the weights of the best epoch (checkpoint: best) or
-        of the last one that was sound.
+        A fit diverges if a loss or a weight is not finite, or if an epoch's mean training loss exceeds 100 times the
+        untrained network's (100 where that is below 1). It then ends with the weights of the best epoch (checkpoint:
+        best) or of the last epoch that did not diverge.
         """
-        resumed = state is not None and self.load(state, fingerprint)
+        spec, recipe = self.spec, self.recipe
+        resumed = spec.state is not None and self.load_state(spec.state)
         if not resumed:
             self.history.append({"epoch": 0, "train_loss": None, **self.validate(), "lr": None, "seconds": 0.0})
             self.history[0]["examples_per_second"] = None
-            self.keep(0)
-            on_epoch(self.history[0])
-        reason, recipe = None, self.recipe
+            self.retain_weights(0)
+            spec.on_epoch(self.history[0])
+        reason = None
         while (
             reason is None and self.epoch < recipe["epochs"] and not stops_early(self.history, recipe["early_stopping"])
         ):
             row, reason = self.advance()
-            on_epoch(row)
+            spec.on_epoch(row)
             if reason is None:
                 if recipe["checkpoint"] == "last" or best_epoch(self.history) == self.epoch:
-                    self.keep(self.epoch)
-                if state is not None:
-                    self.save(state, fingerprint)
-        self.restore()
+                    self.retain_weights(self.epoch)
+                if spec.state is not None:
+                    self.save_state(spec.state)
+        self.restore_retained_weights()
         status = "completed" if reason is None else "diverged"
-        return FitResult(status, reason, self.epoch, self.kept_epoch, self.history, resumed)
+        return FitResult(status, reason, self.epoch, self.retained_epoch, self.history, resumed)
 
-    def advance(self) -> tuple[dict[str, Any], str | None]:
-        """Trains one epoch; its row of the history, and why the run has diverged, if it has."""
+    def advance(self) -> tuple[Row, str | None]:
+        """Train one epoch; return its row of the history and, if the fit has diverged, the reason."""
         epoch, started = self.epoch + 1, time.perf_counter()
         order = seeding.example_order(self.seed, epoch).generator().permutation(self.data.train)
-        cut = self.batches(order, epoch)
-        first, total = (epoch - 1) * len(cut), self.recipe["epochs"] * len(cut)
-        rates = [learning_rate(first + at, total, self.recipe) for at in range(len(cut))]
-        losses, sizes = self.steps(epoch, cut, rates), [len(rows) for rows in cut]
-        training = time.perf_counter() - started
+        batches = self.batches(order, epoch)
+        first_step, total = (epoch - 1) * len(batches), self.recipe["epochs"] * len(batches)
+        rates = [learning_rate(first_step + batch, total, self.recipe) for batch in range(len(batches))]
+        losses, sizes = self.train_batches(epoch, batches, rates), [len(rows) for rows in batches]
+        training_seconds = time.perf_counter() - started
         mean = float(np.average(losses, weights=sizes))
         row = {"epoch": epoch, "train_loss": mean, **self.validate(), "lr": rates[-1]}
         row["seconds"] = time.perf_counter() - started
-        row["examples_per_second"] = sum(sizes) / training
+        row["examples_per_second"] = sum(sizes) / training_seconds
         self.history.append(row)
         if epoch == 1:
-            # What the untrained network made of its first batch, before the first step.
+            # The untrained network's loss on its first batch, before the first step.
             self.history[0]["train_loss"] = losses[0]
         return row, self._why_diverged(row, losses)
 
     def validate(self) -> dict[str, float | None]:
-        """Loss (without label smoothing) and the kind's MEASURE on the validation rows; None where there are none."""
+        """Return the loss (without label smoothing) and the kind's MEASURE on the validation rows, None without any."""
         kind, rows = self.data.kind, self.data.validation
         measure = f"validation_{kind.MEASURE}"
         if len(rows) == 0:
             return {"validation_loss": None, measure: None}
-        loss, measured = kind.evaluate(self.said(rows), self.data.labels[rows])
+        loss, measured = kind.evaluate(self.outputs(rows), self.data.labels[rows])
         return {"validation_loss": loss, measure: measured}
 
-    def _why_diverged(self, row: dict[str, Any], losses: list[float]) -> str | None:
+    def _why_diverged(self, row: Row, losses: list[float]) -> str | None:
         epoch, untrained = row["epoch"], self.history[0]["train_loss"]
         for step, loss in enumerate(losses, 1):
             if not math.isfinite(loss):
                 return f"the training loss is {loss} at step {step} of epoch {epoch}"
-        if not self.sound():
+        if not self.weights_are_finite():
             return f"weights are not finite after epoch {epoch}"
         if row["validation_loss"] is not None and not math.isfinite(row["validation_loss"]):
             return f"the validation loss is {row['validation_loss']} after epoch {epoch}"
         if row["train_loss"] > DIVERGED * max(untrained, UNINFORMED):
-            grown = f"{row['train_loss']:.4g}, over {DIVERGED:g} times the untrained network's {untrained:.4g}"
-            grown += "" if untrained > UNINFORMED else f", and over {DIVERGED:g}"
-            return f"the training loss of epoch {epoch} is {grown}"
+            comparison = f"{row['train_loss']:.4g}, over {DIVERGED:g} times the untrained network's {untrained:.4g}"
+            comparison += "" if untrained > UNINFORMED else f", and over {DIVERGED:g}"
+            return f"the training loss of epoch {epoch} is {comparison}"
         return None
 
 
-def best_epoch(history: list[dict[str, Any]]) -> int:
-    """The trained epoch of the lowest validation loss, the earliest on ties."""
+def best_epoch(history: list[Row]) -> int:
+    """Return the trained epoch of the lowest validation loss, the earliest on ties."""
     return min(history[1:], key=lambda row: row["validation_loss"])["epoch"]
 
 
-def stops_early(history: list[dict[str, Any]], patience: int | None) -> bool:
-    """Whether the validation loss has not improved for ``patience`` epochs."""
+def stops_early(history: list[Row], patience: int | None) -> bool:
+    """Return whether the validation loss has not improved for ``patience`` epochs."""
     return patience is not None and len(history) > 1 and history[-1]["epoch"] - best_epoch(history) >= patience
 
 
-def require_validation(recipe: dict[str, Any], data: Data) -> None:
-    """Raises UserError where a recipe selects by validation and there are no examples for it."""
+def require_validation(recipe: Mapping[str, Any], data: FitData) -> None:
+    """Raise UserError if a recipe selects by validation loss and there are no validation examples."""
     selects = recipe["checkpoint"] == "best" or recipe["early_stopping"] is not None
     if selects and len(data.validation) == 0:
         raise UserError(
@@ -211,8 +240,8 @@ def require_validation(recipe: dict[str, Any], data: Data) -> None:
         )
 
 
-def of_this_run(path: Path, meta: dict[str, Any], fingerprint: str) -> bool:
-    """Whether a stored state is of the run with this fingerprint; says so where it is not."""
-    if meta["fingerprint"] != fingerprint:
-        _log.info("%s is of a run with other settings and is ignored", path)
-    return meta["fingerprint"] == fingerprint
+def matches_fingerprint(path: Path, metadata: Mapping[str, Any], fingerprint: str) -> bool:
+    """Return whether a stored state is of the fit with this fingerprint, and log if it is not."""
+    if metadata["fingerprint"] != fingerprint:
+        _log.info("%s belongs to a run with other settings and is ignored", path)
+    return metadata["fingerprint"] == fingerprint

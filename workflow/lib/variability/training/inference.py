@@ -1,4 +1,4 @@
-"""What a network says of rows of a task, without training it."""
+"""Outputs of a network for rows of a task, without training."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,12 @@ from torch import nn
 from variability.data.inputs import Inputs
 from variability.training.cpu_kernels.quick import QuickLayers
 
-# Fixed: a convolution's sums may be taken in another order for another batch size.
+# Fixed, because a convolution may sum in another order for another batch size.
 BATCH = 256
+
+
+def _unchanged(outputs: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    return outputs
 
 
 @torch.inference_mode()
@@ -18,22 +22,23 @@ def outputs(
     module: nn.Module,
     inputs: Inputs,
     rows: np.ndarray,
-    summary: Callable[[torch.Tensor, np.ndarray], torch.Tensor] = lambda said, rows: said,
+    summary: Callable[[torch.Tensor, np.ndarray], torch.Tensor] = _unchanged,
 ) -> torch.Tensor:
-    """Outputs of a module that is on its device and in eval mode, in fp32: (rows, ...) on the CPU, in the rows' order.
+    """Return the outputs of a module in eval mode for rows, in fp32: (rows, ...) on the CPU, in the order of ``rows``.
 
-    module: a whole network, or the part of it that ``inputs`` are for. summary: what is kept of a batch's outputs on
-    the device and of its rows, one entry a row.
+    module: a whole network, or the part of it that ``inputs`` are for, on their device. summary: reduces a batch's
+    outputs, on the device, to the part that evaluation needs, one entry per row; it also takes the batch's rows.
     """
     parts = inputs.parts(rows, BATCH)
     with QuickLayers(module, inputs.device, "fp32", training=False):
-        said = [summary(_of(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
-    ordered = torch.empty_like(joined := torch.cat(said))
+        batches = [summary(_batch_outputs(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
+    joined = torch.cat(batches)
+    ordered = torch.empty_like(joined)
     ordered[torch.from_numpy(np.concatenate(parts))] = joined
     return ordered
 
 
-def _of(module: nn.Module, inputs: Inputs, rows: np.ndarray) -> torch.Tensor:
+def _batch_outputs(module: nn.Module, inputs: Inputs, rows: np.ndarray) -> torch.Tensor:
     batch = inputs.plain(rows)
-    # Stored activations may be in half precision; tokens are no numbers.
+    # Stored activations may be in half precision; tokens are integers and stay so.
     return inputs.candidates(module(batch.float() if batch.is_floating_point() else batch), rows)

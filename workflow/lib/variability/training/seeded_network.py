@@ -1,5 +1,6 @@
-"""The network of a (model, task, method) before training, for one seed after another."""
+"""The network of a (model, task, method) as each seed starts to train it."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,94 +14,104 @@ from variability.models.networks import Network, frozen_digest, trained_tensors
 from variability.training.input_files import InputFiles
 
 
-class Untrained:
-    """A pretrained backbone is built once and put back to what it was for every seed; a random one is built anew.
+class SeededNetwork:
+    """A network that is reset for one seed after another, and trained in between.
 
-    model, method: entries of the config; without a method only the head trains. task: the ``PreparedTask``. sources:
-    of the weights, without which the backbone is random. device: where the network is to be.
+    A pretrained backbone is built once and restored for every seed; a random one is built again for every seed.
+
+    model, method: entries of the config; without a method only the head trains. input_files: of the weights, without
+    which the backbone is random, and of the assets. device: of the network.
+
+    Everything but ``reset``, ``provider`` and ``device`` needs a network that was reset for some seed.
     """
 
     def __init__(
         self,
-        model: dict[str, Any],
-        method: dict[str, Any] | None,
+        model: Mapping[str, Any],
+        method: Mapping[str, Any] | None,
         task: PreparedTask,
-        sources: InputFiles,
+        input_files: InputFiles,
         device: str,
     ):
         self.device = device
-        self.provider = registry.find("providers", model["provider"])(model, sources.assets)
+        self.provider = registry.find("providers", model["provider"])(model, input_files.assets)
         self._method = plugin(method) if method else None
         self._task = task
-        self._weights = sources.weights
+        self._weights = input_files.weights
         self._network: Network | None = None
+        self._initial: dict[str, torch.Tensor] = {}
+        #: Names of the parts that train.
         self.trainable: list[str] = []
+        #: Names of the modules in training mode, see ``networks.train_mode``.
         self.active: list[str] | None = None
 
     @property
-    def shared(self) -> bool:
-        """Whether all seeds have the backbone in common."""
+    def shares_backbone(self) -> bool:
+        """Whether all seeds start from the same backbone."""
         return self._weights is not None and not self.provider.draws_backbone()
 
-    def network(self, seed: int) -> Network:
-        """The network as the seed begins with it, on the device. Asking for another seed changes the same network."""
-        if self._network is None or not self.shared:
-            self._build(seed)
+    def reset(self, seed: int) -> Network:
+        """Put the network, in place, into the state in which a seed starts, and return it."""
+        if self._network is None or not self.shares_backbone:
+            network = self._build(seed)
         else:
-            self._put_back()
-            self.provider.draw_head(self._network, seed)
+            network = self._network
+            self._restore_initial(network)
+            self.provider.draw_head(network, seed)
         if self._method:
-            self._method.draw(self._network, seed)
-        return self._network
+            self._method.draw(network, seed)
+        return network
 
     @property
-    def current(self) -> Network:
-        """The network as it is now: of the seed that was asked for last, and trained if that was done."""
+    def network(self) -> Network:
+        """The network in its current state: of the last seed, and trained if that was done."""
+        if self._network is None:
+            raise ValueError("the network was not reset for any seed")
         return self._network
 
     @property
     def module(self) -> torch.nn.Module:
-        return self._network.module
+        """The network's torch module."""
+        return self.network.module
 
     @cached_property
     def cut(self) -> cutting.Cut | None:
-        """The network's frozen prefix and the rest of it, where it has one."""
+        """The network's frozen prefix and the rest of it; None where it has no frozen prefix or cannot be cut."""
         freezes = self._method is None or self._method.frozen() is not None
         return self._cut_before(self.trainable) if freezes else None
 
     @cached_property
     def head_cut(self) -> cutting.Cut | None:
-        """The backbone and the head, whatever trains: before training the one is what it is for every seed."""
-        return self._cut_before([self._network.head])
+        """The backbone and the head, whatever trains: before training all seeds share the backbone's activations."""
+        return self._cut_before([self.network.head])
 
     def _cut_before(self, parts: list[str]) -> cutting.Cut | None:
         if not self.provider.HAS_PREFIX:
             return None
         example = self._task.modality.trial(self.provider, self._task.facts)
-        return cutting.cut(self._network, parts, example.to(self.device))
+        return cutting.cut(self.network, parts, example.to(self.device))
 
     @cached_property
     def frozen_sha256(self) -> str:
-        """Digest of all that is not trained."""
-        return frozen_digest(self._network, self.trainable)
+        """Digest of everything that is not trained."""
+        return frozen_digest(self.network, self.trainable)
 
-    def _build(self, seed: int) -> None:
+    def _build(self, seed: int) -> Network:
         facts = self._task.facts | {"class_names": self._task.class_names}
         network = self.provider.build(self._task.outputs, self._weights, seed, facts)
         network = self._method.attach(network) if self._method else network
         network.module.to(self.device, memory_format=torch.channels_last)
         self.trainable = self._method.trainable(network) if self._method else [network.head]
         self.active = self._method.active(network) if self._method else None
-        # Last: what the method cannot train is refused for every seed, not only for the first.
+        # Only now: if the method refuses the network, it must do so for every seed, not only for the first.
         self._network = network
-        for known_of_another in ("cut", "head_cut", "frozen_sha256"):
-            self.__dict__.pop(known_of_another, None)
-        if self.shared:
-            self._first = {
-                name: tensor.clone() for name, tensor in trained_tensors(self._network, self.trainable).items()
-            }
+        for of_previous_network in ("cut", "head_cut", "frozen_sha256"):
+            self.__dict__.pop(of_previous_network, None)
+        if self.shares_backbone:
+            self._initial = {name: tensor.clone() for name, tensor in trained_tensors(network, self.trainable).items()}
+        return network
 
     @torch.no_grad()
-    def _put_back(self) -> None:
-        for name, tensor in trained_tensors(self._network, self.trainable).items():
-            tensor.copy_(self._first[name])
+    def _restore_initial(self, network: Network) -> None:
+        for name, tensor in trained_tensors(network, self.trainable).items():
+            tensor.copy_(self._initial[name])

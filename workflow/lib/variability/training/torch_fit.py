@@ -1,8 +1,7 @@
-"""Fits the parts of a torch network that train."""
+"""Trains the trainable parts of a torch network."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,91 +12,63 @@ from variability.training import checkpoints, inference, precision
 from variability.training.activations import Feed
 from variability.training.cpu_kernels.linear_head import LinearStep
 from variability.training.cpu_kernels.quick import QuickLayers
-from variability.training.fit_loop import Data, FitResult, Run, of_this_run, require_validation
+from variability.training.fit_loop import FitLoop, FitSpec, matches_fingerprint
 from variability.training.optimizers import make_optimizer, set_rate
 
 
-def fit(
-    network: Network,
-    trainable: list[str],
-    feed: Feed,
-    data: Data,
-    recipe: dict[str, Any],
-    seed: int,
-    device: str,
-    state: Path | None = None,
-    fingerprint: str = "",
-    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
-    active: list[str] | None = None,
-) -> FitResult:
-    """Trains the parts named in ``trainable``, in place, on ``device``, where the network is.
+class TorchFitLoop(FitLoop):
+    """Training loop of a torch network, whose weights it changes in place.
 
-    feed: what is computed of the network, all of it or what follows its frozen prefix, and from what. state: file that
-    holds, after each epoch, all that resuming needs; one with another ``fingerprint`` is ignored. on_epoch: called with
-    each new row of the history. active: modules in training mode, see ``networks.train_mode``. Raises UserError if the
-    device lacks the recipe's precision, or a recipe that selects by validation loss has no validation examples.
+    trainable: names of the parts that train. feed: the module to compute, all of the network or what follows its frozen
+    prefix, and its inputs, on whose device the network must be. active: modules in training mode, see
+    ``networks.train_mode``.
 
-    A diverged fit (see ``fitting.Run.fit``) ends with the weights of the best epoch (checkpoint: best) or of the last
-    one that was sound.
+    Raises UserError if the device lacks the recipe's precision, and as ``FitLoop`` does.
     """
-    require_validation(recipe, data)
-    precision.require(device, recipe["precision"])
-    freeze(network, trainable)
-    return _Run(network, trainable, feed, data, recipe, seed, device, active).fit(state, fingerprint, on_epoch)
-
-
-class _Run(Run):
-    """A fit under way."""
 
     def __init__(
-        self,
-        network: Network,
-        trainable: list[str],
-        feed: Feed,
-        data: Data,
-        recipe: dict[str, Any],
-        seed: int,
-        device: str,
-        active: list[str] | None = None,
+        self, spec: FitSpec, network: Network, trainable: list[str], feed: Feed, active: list[str] | None = None
     ):
-        super().__init__(data, recipe, seed)
-        self.network, self.trainable, self.feed, self.device, self.active = network, trainable, feed, device, active
-        self.kept: dict[str, torch.Tensor] = {}
-        # The very tensors that training updates in place, not copies.
-        self.tensors = trained_tensors(self.network, self.trainable)
-        parameters = [each for each in self.network.module.parameters() if each.requires_grad]
+        super().__init__(spec)
+        self.network, self.trainable, self.feed, self.active = network, trainable, feed, active
+        self.device: str = feed.inputs.device
+        precision.require(self.device, self.recipe["precision"])
+        freeze(network, trainable)
+        self.retained: dict[str, torch.Tensor] = {}
+        # The tensors that training updates in place, not copies of them.
+        self.tensors = trained_tensors(network, trainable)
+        parameters = [parameter for parameter in network.module.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(parameters, self.recipe)
-        # In the optimizer's order, in which the gradients' norm is summed.
-        self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
-        kind = torch.device(self.device).type
-        self.quick = QuickLayers(self.feed.module, self.device, self.recipe["precision"])
-        self.linear = LinearStep.of(self.feed.module)
+        # In the optimizer's order, in which the norm of the gradients is summed.
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.quick = QuickLayers(feed.module, self.device, self.recipe["precision"])
+        self.linear = LinearStep.of(feed.module)
         scaled = self.recipe["precision"] == "fp16" and self.linear is None
-        self.scaler = torch.amp.GradScaler(kind, enabled=scaled)
+        self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=scaled)
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return self.feed.batches(order, self.recipe["batch_size"], self.seed, epoch)
 
-    def steps(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
+    def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
         train_mode(self.network, self.trainable, self.active)
         losses = []
-        # Once an epoch: putting a generator's state aside and back makes the host wait for the GPU.
+        # Once per epoch: saving and restoring a generator's state makes the host wait for the GPU.
         with seeding.dropout(self.seed, epoch).torch_global(self.device):
-            for at, (rows, lr) in enumerate(zip(batches, rates, strict=True)):
-                set_rate(self.optimizer, lr, (epoch - 1) * len(batches) + at, self.recipe)
-                losses.append(self._step(epoch, at, rows))
-        # Read once an epoch, for the same reason.
+            for batch, (rows, lr) in enumerate(zip(batches, rates, strict=True)):
+                set_rate(self.optimizer, lr, (epoch - 1) * len(batches) + batch, self.recipe)
+                losses.append(self._step(epoch, batch, rows))
+        # Read once per epoch, for the same reason.
         return torch.stack(losses).cpu().double().tolist()
 
-    def _step(self, epoch: int, at: int, rows: np.ndarray) -> torch.Tensor:
-        inputs = self.feed.inputs.training(rows, self.seed, epoch, at)
+    def _step(self, epoch: int, batch: int, rows: np.ndarray) -> torch.Tensor:
+        inputs = self.feed.inputs.training(rows, self.seed, epoch, batch)
         targets = self.feed.inputs.targets(inputs)
         targets = self.data.targets(rows).to(self.device) if targets is None else targets
 
         def loss_of(outputs: torch.Tensor) -> torch.Tensor:
             return self.data.kind.loss(outputs.float(), targets, self.recipe["label_smoothing"])
 
-        loss = self._by_autograd(inputs, loss_of) if self.linear is None else self.linear.loss(inputs, loss_of)
+        loss = self._backward(inputs, loss_of) if self.linear is None else self.linear.loss(inputs, loss_of)
         if self.recipe["clip_norm"] is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_norm"])
@@ -105,68 +76,69 @@ class _Run(Run):
         self.scaler.update()
         return loss.detach()
 
-    def _by_autograd(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    def _backward(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Compute the gradients of a batch by autograd and return its loss."""
         with precision.autocast(self.device, self.recipe["precision"]), self.quick:
             outputs = self.feed.module(inputs)
         loss = loss_of(outputs)
-        # As zero_grad does, without its record for the profiler, which a small network's step would feel.
-        for each in self.parameters:
-            each.grad = None
+        # As zero_grad does, but without its profiler record, which takes a noticeable part of a small network's step.
+        for parameter in self.parameters:
+            parameter.grad = None
         self.scaler.scale(loss).backward()
         return loss
 
-    def said(self, rows: np.ndarray) -> torch.Tensor:
+    def outputs(self, rows: np.ndarray) -> torch.Tensor:
         self.network.module.eval()
         return inference.outputs(self.feed.module, self.feed.inputs, rows, self.data.summary)
 
-    def sound(self) -> bool:
-        floating = [each for each in self.tensors.values() if each.is_floating_point()]
-        return bool(torch.stack([each.isfinite().all() for each in floating]).all())
+    def weights_are_finite(self) -> bool:
+        floating = [tensor for tensor in self.tensors.values() if tensor.is_floating_point()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in floating]).all())
 
-    def keep(self, epoch: int) -> None:
-        self.kept = {name: each.clone() for name, each in self.tensors.items()}
-        self.kept_epoch = epoch
+    def retain_weights(self, epoch: int) -> None:
+        self.retained = {name: tensor.clone() for name, tensor in self.tensors.items()}
+        self.retained_epoch = epoch
 
-    def restore(self) -> None:
-        _copy(self.kept, self.tensors)
+    def restore_retained_weights(self) -> None:
+        _copy(self.retained, self.tensors)
 
-    def save(self, path: Path, fingerprint: str) -> None:
+    def save_state(self, path: Path) -> None:
         optimizer, plain = checkpoints.pack_optimizer(self.optimizer)
-        parts = {"now": self.tensors, "optimizer": optimizer}
-        if self.kept_epoch != self.epoch:
-            parts["kept"] = self.kept
-        tensors = {f"{part}/{name}": each for part, group in parts.items() for name, each in group.items()}
-        meta = {
-            "fingerprint": fingerprint,
+        parts = {"current": self.tensors, "optimizer": optimizer}
+        if self.retained_epoch != self.epoch:
+            parts["retained"] = self.retained
+        tensors = {f"{part}/{name}": tensor for part, group in parts.items() for name, tensor in group.items()}
+        metadata = {
+            "fingerprint": self.spec.fingerprint,
             "history": self.history,
-            "kept_epoch": self.kept_epoch,
+            "retained_epoch": self.retained_epoch,
             "optimizer": plain,
             "scaler": self.scaler.state_dict(),
         }
-        checkpoints.save_state(path, tensors, meta)
+        checkpoints.save_state(path, tensors, metadata)
 
-    def load(self, path: Path, fingerprint: str) -> bool:
-        found = checkpoints.load_state(path)
-        if found is None:
+    def load_state(self, path: Path) -> bool:
+        state = checkpoints.load_state(path)
+        if state is None:
             return False
-        tensors, meta = found
-        if not of_this_run(path, meta, fingerprint):
+        tensors, metadata = state
+        if not matches_fingerprint(path, metadata, self.spec.fingerprint):
             return False
-        parts = {"now": {}, "kept": {}, "optimizer": {}}
-        for name, each in tensors.items():
+        parts: dict[str, dict[str, torch.Tensor]] = {"current": {}, "retained": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
             part, _, inner = name.partition("/")
-            parts[part][inner] = each
-        _copy(parts["now"], self.tensors)
-        checkpoints.unpack_optimizer(self.optimizer, parts["optimizer"], meta["optimizer"])
-        self.scaler.load_state_dict(meta["scaler"])
-        self.history = meta["history"]
-        self.keep(meta["kept_epoch"])
-        if parts["kept"]:
-            _copy(parts["kept"], self.kept)
+            parts[part][inner] = tensor
+        _copy(parts["current"], self.tensors)
+        checkpoints.unpack_optimizer(self.optimizer, parts["optimizer"], metadata["optimizer"])
+        self.scaler.load_state_dict(metadata["scaler"])
+        self.history = metadata["history"]
+        self.retain_weights(metadata["retained_epoch"])
+        if parts["retained"]:
+            _copy(parts["retained"], self.retained)
         return True
 
 
 def _copy(source: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
-        for name, each in target.items():
-            each.copy_(source[name])
+        for name, tensor in target.items():
+            tensor.copy_(source[name])

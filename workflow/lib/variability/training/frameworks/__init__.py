@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 
 from variability import registry
 from variability.errors import Problem
-from variability.training.fit_loop import Data, FitResult
+from variability.training.fit_loop import FitData, FitResult, FitSpec
 from variability.training.input_files import InputFiles
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 class Frozen(Protocol):
     """Activations that could be stored."""
 
-    def bytes(self) -> int:
-        """How many they would take."""
+    def size(self, may_train: np.ndarray) -> int:
+        """Return the number of bytes that ``store`` would write. may_train: (n,) bool, rows that some run trains on."""
 
-    def store(self, target: Path) -> dict[str, Any]:
-        """Computes and writes them; what has to be known to read them, as plain values."""
+    def store(self, may_train: np.ndarray, target: Path) -> dict[str, Any]:
+        """Compute the activations and write them; return what reading them needs, as plain values."""
 
 
 class Framework(ABC):
@@ -70,21 +70,14 @@ class Framework(ABC):
     def __init__(self, model: Mapping[str, Any], method: Mapping[str, Any], sources: InputFiles, device: str):
         """Opens the task and the weights."""
 
-    def data(self, seed: int) -> Data:
+    def data(self, seed: int) -> FitData:
         """The rows that a seed trains and validates on, and their labels."""
         task = self.task
-        return Data(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
+        return FitData(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
 
     @abstractmethod
-    def fit(
-        self,
-        seed: int,
-        recipe: Mapping[str, Any],
-        state: Path,
-        fingerprint: str,
-        on_epoch: Callable[[dict[str, Any]], None],
-    ) -> FitResult:
-        """Trains the network of a seed. state: file from which an interrupted fit of this fingerprint resumes."""
+    def fit(self, spec: FitSpec) -> FitResult:
+        """Train the network of the seed of ``spec``, whose data are those of ``data(seed)``."""
 
     @abstractmethod
     def save_trained(self, path: Path, fingerprint: str) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from variability import seeding
 from variability.data.batching import cut_batches
-from variability.training.fit_loop import Data, Run, of_this_run
+from variability.training.fit_loop import FitLoop, FitSpec, matches_fingerprint
 from variability.training.frameworks import _keras_files
 from variability.training.optimizers import EPS
 
@@ -115,7 +115,7 @@ class Steps:
             self.optimizer.epsilon = EPS * tf.sqrt(1 - BETAS[1] ** steps)
 
 
-class KerasRun(Run):
+class KerasFitLoop(FitLoop):
     """A fit under way.
 
     weights: what trains, by path, its statistics included. given: the training inputs of rows at a place (epoch,
@@ -124,23 +124,21 @@ class KerasRun(Run):
 
     def __init__(
         self,
+        spec: FitSpec,
         steps: Steps,
         weights: Mapping[str, keras.Variable],
         given: Callable[[np.ndarray, int, int], tf.Tensor],
         outputs: Callable[[np.ndarray], np.ndarray],
-        data: Data,
-        recipe: dict[str, Any],
-        seed: int,
     ):
-        super().__init__(data, recipe, seed)
+        super().__init__(spec)
         steps.begin()
         self._steps, self._weights, self._given, self._outputs = steps, weights, given, outputs
-        self._kept: dict[str, np.ndarray] = {}
+        self._retained: dict[str, np.ndarray] = {}
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return cut_batches(order, self.recipe["batch_size"])
 
-    def steps(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
+    def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
         self._steps.shuffle(self.seed, epoch)
         losses = []
         for at, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
@@ -148,40 +146,40 @@ class KerasRun(Run):
             losses.append(self._steps.step(self._given(rows, epoch, at), answers, np.float32(rate)))
         return [float(loss) for loss in losses]
 
-    def said(self, rows: np.ndarray) -> np.ndarray:
+    def outputs(self, rows: np.ndarray) -> np.ndarray:
         return self.data.summary(self._outputs(rows), rows)
 
-    def sound(self) -> bool:
+    def weights_are_finite(self) -> bool:
         return all(np.isfinite(each).all() for each in self._now().values())
 
-    def keep(self, epoch: int) -> None:
-        self._kept, self.kept_epoch = self._now(), epoch
+    def retain_weights(self, epoch: int) -> None:
+        self._retained, self.retained_epoch = self._now(), epoch
 
-    def restore(self) -> None:
-        assign(self._weights, self._kept)
+    def restore_retained_weights(self) -> None:
+        assign(self._weights, self._retained)
 
-    def save(self, path: Path, fingerprint: str) -> None:
+    def save_state(self, path: Path) -> None:
         optimizer = {str(at): each.value.numpy() for at, each in enumerate(self._steps.optimizer.variables)}
-        parts = {"now": self._now(), "optimizer": optimizer}
-        if self.kept_epoch != self.epoch:
-            parts["kept"] = self._kept
+        parts = {"current": self._now(), "optimizer": optimizer}
+        if self.retained_epoch != self.epoch:
+            parts["retained"] = self._retained
         arrays = {f"{part}/{name}": each for part, group in parts.items() for name, each in group.items()}
-        meta = {"fingerprint": fingerprint, "history": self.history, "kept_epoch": self.kept_epoch}
+        meta = {"fingerprint": self.spec.fingerprint, "history": self.history, "retained_epoch": self.retained_epoch}
         _keras_files.write_state(path, arrays, meta)
 
-    def load(self, path: Path, fingerprint: str) -> bool:
+    def load_state(self, path: Path) -> bool:
         found = _keras_files.read_state(path)
-        if found is None or not of_this_run(path, found[1], fingerprint):
+        if found is None or not matches_fingerprint(path, found[1], self.spec.fingerprint):
             return False
-        parts: dict[str, dict[str, np.ndarray]] = {"now": {}, "kept": {}, "optimizer": {}}
+        parts: dict[str, dict[str, np.ndarray]] = {"current": {}, "retained": {}, "optimizer": {}}
         for name, each in found[0].items():
             part, _, inner = name.partition("/")
             parts[part][inner] = each
-        assign(self._weights, parts["now"])
+        assign(self._weights, parts["current"])
         assign({str(at): each for at, each in enumerate(self._steps.optimizer.variables)}, parts["optimizer"])
         self.history = found[1]["history"]
-        self.keep(found[1]["kept_epoch"])
-        self._kept = parts["kept"] or self._kept
+        self.retain_weights(found[1]["retained_epoch"])
+        self._retained = parts["retained"] or self._retained
         return True
 
     def _now(self) -> dict[str, np.ndarray]:

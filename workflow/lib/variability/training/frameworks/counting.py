@@ -11,7 +11,7 @@ import numpy as np
 
 from variability import registry
 from variability.training import device as devices
-from variability.training.fit_loop import Data, FitResult
+from variability.training.fit_loop import FitData, FitResult
 from variability.training.frameworks import Framework
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Counting(Framework):
         self._histories = Histories.of(self.task.inputs, self.task.facts)
         self._counted: dict[str, np.ndarray] = {}
 
-    def fit(self, seed, recipe, state, fingerprint, on_epoch):
-        started, data = time.perf_counter(), self.data(seed)
+    def fit(self, spec):
+        started, data = time.perf_counter(), spec.data
         taken = self._taken(*self._histories.whole(data.train), len(data.train))
         if self._provider.model["architecture"] == "popularity":
             self._counted = {"popularity": np.asarray(taken.sum(axis=0), dtype=np.float32).ravel()}
@@ -59,7 +59,7 @@ class Counting(Framework):
         # Counts and sums of similarities are no log-probabilities, so there is no loss.
         row = {"epoch": 0, "train_loss": None, "validation_loss": None, f"validation_{data.kind.MEASURE}": measured}
         row |= {"lr": None, "seconds": seconds, "examples_per_second": len(data.train) / seconds}
-        on_epoch(row)
+        spec.on_epoch(row)
         return FitResult("completed", None, 0, 0, [row], False)
 
     def save_trained(self, path, fingerprint):
@@ -97,7 +97,7 @@ class Counting(Framework):
         taken.data[:] = 1
         return taken
 
-    def _said(self, rows: np.ndarray, data: Data):
+    def _said(self, rows: np.ndarray, data: FitData):
         """Summaries of the scores of all items, see ``Kind.summary``."""
         import torch
 

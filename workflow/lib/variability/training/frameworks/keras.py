@@ -20,7 +20,6 @@ from variability.errors import Problem, UserError
 from variability.models.methods import plugin
 from variability.training import device as devices
 from variability.training import gpu_lease
-from variability.training.fit_loop import require_validation
 from variability.training.frameworks import Framework
 
 #: What activations of a frozen part may take in memory, in bytes; beyond it they are computed batch by batch.
@@ -108,25 +107,23 @@ class Keras(Framework):
         self._activations: np.ndarray | None = None
         self._digest: str | None = None
 
-    def fit(self, seed, recipe, state, fingerprint, on_epoch):
+    def fit(self, spec):
         from variability.training.frameworks import _keras_training as training
 
-        data = self.data(seed)
-        require_validation(recipe, data)
+        recipe, seed = spec.recipe, spec.seed
         for problem in self.problems(self._method, recipe):
             raise UserError(str(problem))
         self._begin(seed)
         name = repr(recipe)
         if name not in self._steps:
-            self._steps[name] = training.Steps(self._after, recipe, data.kind.LOSS)
+            self._steps[name] = training.Steps(self._after, recipe, spec.data.kind.LOSS)
 
         def given(rows, epoch, batch):
             if not augments(recipe["augmentation"]):
                 return self._plain(rows)
             return self._frozen(self._images.training(rows, recipe["augmentation"], seed, epoch, batch))
 
-        run = training.KerasRun(self._steps[name], self._trained, given, self._outputs, data, recipe, seed)
-        return run.fit(state, fingerprint, on_epoch)
+        return training.KerasFitLoop(spec, self._steps[name], self._trained, given, self._outputs).run()
 
     def save_trained(self, path, fingerprint):
         from variability.training.frameworks import _keras_files
