@@ -2,15 +2,17 @@ import urllib.request
 
 import numpy as np
 import pytest
+import requests
 from PIL import Image
 
 
 @pytest.fixture
 def no_network(monkeypatch):
     def refuse(*_, **__):
-        raise AssertionError("torchvision went to the network past the fetcher")
+        raise AssertionError("torchvision used the network without the fetcher")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(requests.Session, "request", refuse)
 
 
 @pytest.fixture

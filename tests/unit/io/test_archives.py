@@ -127,7 +127,7 @@ def test_an_archive_that_is_not_there_is_said_to_be_missing(tmp_path):
 def test_more_than_the_disk_holds_is_refused_before_it_is_written(tmp_path, monkeypatch):
     archive = make(tmp_path / "x.zip")
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("usage", (), {"free": 6000}))
-    refuses(archive, tmp_path, "'c.txt'", "more room")
+    refuses(archive, tmp_path, "'c.txt'", "more space")
 
 
 def test_a_folder_appears_only_when_all_of_it_is_there(tmp_path):

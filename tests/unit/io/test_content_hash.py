@@ -5,7 +5,7 @@ import os
 import pytest
 
 from variability.io import content_hash as module
-from variability.io.content_hash import contents
+from variability.io.content_hash import content_hash
 
 
 @pytest.fixture
@@ -25,39 +25,39 @@ def edited(path, at):
 
 def test_one_byte_in_the_middle_of_a_file_is_a_change(folder, tmp_path):
     for paths in ([folder], [folder / "cat" / "1.txt"], [folder / "2.txt", folder / "cat" / "1.txt"]):
-        before = contents(paths, tmp_path / "memory")
+        before = content_hash(paths, tmp_path / "memory")
         edited(folder / "cat" / "1.txt", 200_000)
-        after = contents(paths, tmp_path / "memory")
+        after = content_hash(paths, tmp_path / "memory")
         assert after != before
         edited(folder / "cat" / "1.txt", 200_000)
-        assert contents(paths, tmp_path / "memory") == before
+        assert content_hash(paths, tmp_path / "memory") == before
 
 
 def test_an_edit_whose_time_was_set_back_is_a_change(folder, tmp_path):
     file = folder / "2.txt"
-    before, stat = contents([folder], tmp_path / "memory"), file.stat()
+    before, stat = content_hash([folder], tmp_path / "memory"), file.stat()
     edited(file, 0)
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert contents([folder], tmp_path / "memory") != before
+    assert content_hash([folder], tmp_path / "memory") != before
 
 
 def test_a_name_is_content_and_where_a_folder_lies_is_not(folder, tmp_path):
-    before = contents([folder])
+    before = content_hash([folder])
     (folder / "2.txt").rename(folder / "3.txt")
-    renamed = contents([folder])
+    renamed = content_hash([folder])
     assert renamed != before
-    assert contents([folder.rename(tmp_path / "elsewhere")]) == renamed
+    assert content_hash([folder.rename(tmp_path / "elsewhere")]) == renamed
 
 
 def test_what_is_untouched_is_not_read_again_and_what_is_touched_is_the_same(folder, tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(module, "sha256", lambda path, real=module.sha256: read.append(path.name) or real(path))
-    first = contents([folder], tmp_path / "memory")
+    first = content_hash([folder], tmp_path / "memory")
     assert sorted(read) == ["1.txt", "2.txt"]
-    assert contents([folder], tmp_path / "memory") == first
+    assert content_hash([folder], tmp_path / "memory") == first
     assert len(read) == 2
     os.utime(folder / "2.txt")
-    assert contents([folder], tmp_path / "memory") == first
+    assert content_hash([folder], tmp_path / "memory") == first
     assert len(read) == 4
     (tmp_path / "file").write_text("in the way")
-    assert contents([folder], tmp_path / "file") == first, "what cannot be kept is found out each time"
+    assert content_hash([folder], tmp_path / "file") == first, "what cannot be kept is found out each time"

@@ -26,7 +26,7 @@ def md5(content=BODY):
 
 
 class Server:
-    """A web server of one file whose next answers can be made to fail: each fault is used up by one request."""
+    """A web server with one file whose next answers can be made to fail: each request uses up one fault."""
 
     def __init__(self):
         self.body, self.tag, self.ranges = BODY, '"one"', True
@@ -45,15 +45,15 @@ class Server:
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def answer(self, request):
-        asked = request.headers.get("Range")
-        self.requests.append(asked)
+        requested = request.headers.get("Range")
+        self.requests.append(requested)
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, int):
             request.send_error(fault)
             return
         start = 0
-        if asked and self.ranges and request.headers.get("If-Range", self.tag) == self.tag:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if requested and self.ranges and request.headers.get("If-Range", self.tag) == self.tag:
+            start = int(requested.removeprefix("bytes=").removesuffix("-"))
         if start >= len(self.body):
             request.send_response(416)
             request.send_header("Content-Range", f"bytes */{len(self.body)}")
@@ -78,18 +78,18 @@ def server():
     made.http.server_close()
 
 
-def fetcher(**given):
-    return Fetcher(**({"retries": 2, "pause": 0.001, "timeout": 5.0, "progress": False} | given))
+def fetcher(**settings):
+    return Fetcher(**({"retries": 2, "pause": 0.001, "timeout": 5.0, "progress": False} | settings))
 
 
-def left_in(folder):
+def files_in(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_file_is_fetched_whole_and_nothing_else_is_left(server, tmp_path):
     fetcher().fetch(server.url, tmp_path / "new" / "got.bin", sha256())
     assert (tmp_path / "new" / "got.bin").read_bytes() == BODY
-    assert left_in(tmp_path) == ["got.bin"]
+    assert files_in(tmp_path) == ["got.bin"]
 
 
 def test_a_dropped_connection_is_resumed_where_it_broke(server, tmp_path):
@@ -98,10 +98,10 @@ def test_a_dropped_connection_is_resumed_where_it_broke(server, tmp_path):
     assert (tmp_path / "got.bin").read_bytes() == BODY
     half = len(BODY) // 2
     assert server.requests == [None, f"bytes={half}-", f"bytes={half + half // 2}-"]
-    assert left_in(tmp_path) == ["got.bin"]
+    assert files_in(tmp_path) == ["got.bin"]
 
 
-def test_a_server_without_ranges_sends_the_file_anew(server, tmp_path):
+def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
     server.ranges, server.faults = False, ["drop"]
     fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
     assert (tmp_path / "got.bin").read_bytes() == BODY
@@ -124,11 +124,11 @@ def test_a_file_that_changed_since_the_first_half_is_not_spliced(server, tmp_pat
     assert (tmp_path / "got.bin").read_bytes() == OTHER
 
 
-def test_a_partial_file_outlives_the_job_in_the_cache(server, tmp_path):
+def test_a_partial_file_stays_in_the_cache_for_the_next_job(server, tmp_path):
     server.faults = ["drop"]
     with pytest.raises(UserError, match=f"the connection ended after {len(BODY) // 2} of {len(BODY)} bytes"):
         fetcher(retries=0, cache=tmp_path / "cache").fetch(server.url, tmp_path / "got" / "got.bin", sha256())
-    assert left_in(tmp_path / "got") == []
+    assert files_in(tmp_path / "got") == []
     fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got" / "got.bin", sha256())
     assert server.requests[1] == f"bytes={len(BODY) // 2}-"
     assert (tmp_path / "got" / "got.bin").read_bytes() == BODY
@@ -136,7 +136,7 @@ def test_a_partial_file_outlives_the_job_in_the_cache(server, tmp_path):
 
 
 @pytest.mark.parametrize("checksum", [sha256(), sha256()[:15], md5(), None], ids=["sha256", "start", "md5", "none"])
-def test_what_was_fetched_once_is_not_asked_for_again_nor_stored_twice(server, tmp_path, checksum):
+def test_a_cached_file_is_neither_downloaded_nor_stored_twice(server, tmp_path, checksum):
     for folder in ("first", "second"):
         fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / folder / "got.bin", checksum)
         shutil.rmtree(tmp_path / "first", ignore_errors=True)
@@ -146,7 +146,7 @@ def test_what_was_fetched_once_is_not_asked_for_again_nor_stored_twice(server, t
     assert any(each.samefile(got) for each in (tmp_path / "cache").iterdir())
 
 
-def test_a_data_set_downloaded_anew_with_its_outputs_gone_asks_no_network(server, tmp_path):
+def test_a_data_set_whose_outputs_were_deleted_is_restored_without_network(server, tmp_path):
     options = {"url": server.url, "sha256": sha256().removeprefix("sha256:")}
     for _ in range(2):
         shutil.rmtree(tmp_path / "data", ignore_errors=True)
@@ -157,7 +157,7 @@ def test_a_data_set_downloaded_anew_with_its_outputs_gone_asks_no_network(server
 
 
 @pytest.mark.parametrize("checksum", [sha256(), None], ids=["checked", "unchecked"])
-def test_a_kept_file_that_was_changed_is_fetched_again(server, tmp_path, checksum):
+def test_a_cached_file_that_was_changed_is_downloaded_again(server, tmp_path, checksum):
     fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got.bin", checksum)
     (tmp_path / "got.bin").write_bytes(b"edited, and with it the file it is linked to")
     fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "again.bin", checksum)
@@ -165,7 +165,7 @@ def test_a_kept_file_that_was_changed_is_fetched_again(server, tmp_path, checksu
     assert len(server.requests) == 2
 
 
-def test_a_kept_file_does_not_pass_for_one_of_another_checksum_or_address(server, tmp_path):
+def test_a_cached_file_is_not_used_for_another_checksum_or_address(server, tmp_path):
     fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / "got.bin")
     fetcher(cache=tmp_path / "cache").fetch(server.url + "?other", tmp_path / "got.bin")
     server.body = OTHER
@@ -174,7 +174,7 @@ def test_a_kept_file_does_not_pass_for_one_of_another_checksum_or_address(server
     assert len(server.requests) == 3
 
 
-def test_without_hard_links_a_kept_file_is_copied(server, tmp_path, monkeypatch):
+def test_without_hard_links_a_cached_file_is_copied(server, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EXDEV, "another file system")
 
@@ -185,17 +185,17 @@ def test_without_hard_links_a_kept_file_is_copied(server, tmp_path, monkeypatch)
     assert len(server.requests) == 1
 
 
-def test_the_files_kept_longest_make_room(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download_cache, "ROOM", 2 * len(BODY))
+def test_the_oldest_files_of_a_full_cache_are_removed(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download_cache, "MAX_BYTES", 2 * len(BODY))
     for name in "abc":
         fetcher(cache=tmp_path / "cache").fetch(f"{server.url}?{name}", tmp_path / name)
-    assert len(list((tmp_path / "cache").iterdir())) == 4, "two files, each with its record"
+    assert sum(path.is_file() for path in (tmp_path / "cache").iterdir()) == 4, "two files, each with its record"
     for name in "bca":
         fetcher(cache=tmp_path / "cache").fetch(f"{server.url}?{name}", tmp_path / name)
     assert len(server.requests) == 4
 
 
-def test_a_job_that_fails_forgets_what_it_could_not_check_and_keeps_the_rest(server, tmp_path):
+def test_a_failed_job_removes_unchecked_files_from_the_cache_and_no_others(server, tmp_path):
     for _ in range(2):
         with pytest.raises(RuntimeError), fetcher(cache=tmp_path / "cache") as fetching:
             fetching.fetch(server.url, tmp_path / "checked.bin", sha256())
@@ -211,29 +211,29 @@ def test_a_partial_file_of_any_content_ends_in_the_right_file(server, tmp_path, 
     write_json(tmp_path / "got.bin.part.json", {"validator": server.tag})
     fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
     assert (tmp_path / "got.bin").read_bytes() == BODY
-    assert left_in(tmp_path) == ["got.bin"]
+    assert files_in(tmp_path) == ["got.bin"]
 
 
-def test_a_server_error_that_passes_is_sat_out(server, tmp_path):
+def test_a_transient_server_error_is_retried(server, tmp_path):
     server.faults = [500, 503]
     fetcher().fetch(server.url, tmp_path / "got.bin", sha256())
     assert (tmp_path / "got.bin").read_bytes() == BODY
 
 
-def test_a_server_error_that_stays_is_told_with_the_way_round_it(server, tmp_path):
+def test_a_lasting_server_error_names_the_address_and_the_mirrors(server, tmp_path):
     server.faults = [503] * 9
     with pytest.raises(UserError, match="HTTP 503") as raised:
         fetcher().fetch(server.url, tmp_path / "got.bin")
-    assert all(said in str(raised.value) for said in (server.url, "tried 3 times", "VARIABILITY_MIRROR", "mirrors:"))
-    assert left_in(tmp_path) == []
+    assert all(part in str(raised.value) for part in (server.url, "tried 3 times", "VARIABILITY_MIRROR", "mirrors:"))
+    assert files_in(tmp_path) == []
 
 
-def test_a_missing_file_is_not_asked_for_twice(server, tmp_path):
+def test_a_missing_file_is_requested_only_once(server, tmp_path):
     server.faults = [404]
     with pytest.raises(UserError, match="HTTP 404"):
         fetcher().fetch(server.url, tmp_path / "got.bin")
     assert server.requests == [None]
-    assert left_in(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 def test_an_unreachable_host_names_the_address_and_the_mirror(tmp_path, server):
@@ -242,15 +242,15 @@ def test_an_unreachable_host_names_the_address_and_the_mirror(tmp_path, server):
         fetcher().fetch(server.url, tmp_path / "got.bin")
     assert server.url in str(raised.value)
     assert "VARIABILITY_MIRROR" in str(raised.value)
-    assert left_in(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
-def test_a_wrong_checksum_leaves_no_file_and_says_both_digests(server, tmp_path):
+def test_a_wrong_checksum_leaves_no_file_and_shows_both_digests(server, tmp_path):
     with pytest.raises(UserError) as raised:
         fetcher().fetch(server.url, tmp_path / "got.bin", sha256(OTHER))
     assert sha256()[7:] in str(raised.value)
     assert sha256(OTHER)[7:] in str(raised.value)
-    assert left_in(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 def test_a_file_that_was_there_survives_a_failed_fetch(server, tmp_path):
@@ -273,7 +273,7 @@ def test_the_first_digits_of_a_sha256_suffice(server, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["sha256:abc", "md5:0123456789", "sha1:" + "0" * 40, "0" * 64])
-def test_a_checksum_of_no_known_form_is_refused(tmp_path, text):
+def test_a_checksum_of_unknown_form_is_refused(tmp_path, text):
     with pytest.raises(UserError, match="checksum"):
         fetcher().fetch("http://127.0.0.1/file", tmp_path / "got.bin", text)
 
@@ -284,7 +284,7 @@ def test_other_kinds_of_address_are_refused(tmp_path, url):
         fetcher().fetch(url, tmp_path / "got.bin")
 
 
-def test_a_mirror_saves_the_network(server, tmp_path):
+def test_a_file_in_a_mirror_is_not_downloaded(server, tmp_path):
     (tmp_path / "mirror" / "deep").mkdir(parents=True)
     (tmp_path / "mirror" / "deep" / "file.bin").write_bytes(BODY)
     fetcher(mirrors=[tmp_path / "mirror"]).fetch(server.url, tmp_path / "got.bin", sha256())
@@ -292,7 +292,7 @@ def test_a_mirror_saves_the_network(server, tmp_path):
     assert server.requests == []
 
 
-def test_of_several_mirror_files_of_one_name_the_checksum_decides(server, tmp_path, caplog):
+def test_the_checksum_decides_between_mirror_files_of_one_name(server, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     for name, content in (("a", OTHER), ("b", BODY)):
         (tmp_path / name).mkdir()
@@ -300,19 +300,19 @@ def test_of_several_mirror_files_of_one_name_the_checksum_decides(server, tmp_pa
     mirrored = fetcher(mirrors=[tmp_path / "a", tmp_path / "b"])
     mirrored.fetch(server.url, tmp_path / "got.bin", sha256())
     assert server.requests == []
-    assert f"{tmp_path / 'a' / 'file.bin'} is not the file wanted" in caplog.text
+    assert f"{tmp_path / 'a' / 'file.bin'} is not the requested file" in caplog.text
     mirrored.fetch(server.url, tmp_path / "got.bin")
-    assert server.requests == [None], "without a checksum only the address says which is meant"
+    assert server.requests == [None], "without a checksum only the address identifies the file"
 
 
-def test_a_mirror_file_that_is_another_is_passed_over_for_the_network(server, tmp_path):
+def test_a_mirror_file_with_another_checksum_is_ignored(server, tmp_path):
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "file.bin").write_bytes(OTHER)
     fetcher(mirrors=[tmp_path / "mirror"]).fetch(server.url, tmp_path / "got.bin", sha256())
     assert (tmp_path / "got.bin").read_bytes() == BODY
 
 
-def test_a_mirror_is_also_searched_by_the_name_given(tmp_path):
+def test_a_mirror_is_also_searched_by_the_filename_argument(tmp_path):
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "renamed.bin").write_bytes(BODY)
     mirrored = fetcher(mirrors=[tmp_path / "mirror"])
@@ -329,10 +329,10 @@ def test_a_file_address_is_copied_and_checked(tmp_path):
         fetcher().fetch(source.as_uri(), tmp_path / "other.bin", sha256(OTHER))
     with pytest.raises(UserError, match="no such file"):
         fetcher().fetch((tmp_path / "absent").as_uri(), tmp_path / "other.bin")
-    assert left_in(tmp_path) == ["a file.bin", "got.bin"]
+    assert files_in(tmp_path) == ["a file.bin", "got.bin"]
 
 
-def test_two_jobs_that_want_one_file_share_its_partial_file_without_mixing(server, tmp_path):
+def test_jobs_that_download_one_file_at_the_same_time_make_one_request(server, tmp_path):
     def fetch(name):
         fetcher(cache=tmp_path / "cache").fetch(server.url, tmp_path / name, sha256())
 
@@ -351,12 +351,12 @@ def test_a_short_download_prints_nothing(server, tmp_path, capfd):
     assert captured.out + captured.err == ""
 
 
-def test_a_name_that_many_files_have_is_not_looked_for_in_a_mirror_where_another_is_given(tmp_path):
+def test_with_a_filename_and_no_checksum_the_name_in_the_url_is_not_searched(tmp_path):
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "model.safetensors").write_bytes(b"of another model")
-    asked = ("hub://x/model.safetensors", tmp_path / "got", None, "net.safetensors")
+    request = ("hub://x/model.safetensors", tmp_path / "got", None, "net.safetensors")
     with pytest.raises(UserError, match="only http, https and file"):
-        fetcher(mirrors=[tmp_path / "mirror"]).fetch(*asked)
+        fetcher(mirrors=[tmp_path / "mirror"]).fetch(*request)
     (tmp_path / "mirror" / "net.safetensors").write_bytes(b"the one")
-    fetcher(mirrors=[tmp_path / "mirror"]).fetch(*asked)
+    fetcher(mirrors=[tmp_path / "mirror"]).fetch(*request)
     assert (tmp_path / "got").read_bytes() == b"the one"

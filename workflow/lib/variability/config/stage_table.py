@@ -65,7 +65,7 @@ class Plan:
 
 @cache
 def _content(paths: tuple[Path, ...], hashes: Path) -> str:
-    return content_hash.contents(paths, hashes)
+    return content_hash.content_hash(paths, hashes)
 
 
 def _one_job(plan: Plan) -> list[Job]:

@@ -1,4 +1,4 @@
-"""Unpacks archives that nobody vouches for: every member is checked, and a folder is whole or absent."""
+"""Unpacking of untrusted archives: every member is checked, and the folder is complete or absent."""
 
 import lzma
 import os
@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
 
 from variability.errors import UserError
 
@@ -20,109 +19,108 @@ _BROKEN = (EOFError, OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error, 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside ``folder``; on success it is renamed to ``folder``, else removed."""
+    """Yield an empty temporary folder next to ``folder``; rename it to ``folder`` on success, remove it otherwise."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        yield aside
-        aside.chmod(folder.parent.stat().st_mode & 0o777)
+        yield temporary
+        temporary.chmod(folder.parent.stat().st_mode & 0o777)
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(aside, folder)
+        os.replace(temporary, folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name of a file is that of an archive ``extract`` can read."""
+    """Return whether ``extract`` reads files with this suffix."""
     name = Path(path).name.lower()
     return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"))
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpacks a zip or tar (plain, gz, xz, bz2) archive into ``folder``, replacing it.
+    """Unpack a zip or tar (plain, gz, xz, bz2) archive into ``folder``, replacing it.
 
-    Links, devices, absolute paths and ``..`` are refused, and so is more than the disk has room for. Raises UserError
-    naming the archive and, where one is to blame, the member; nothing is then left behind.
+    Refuses links, devices, absolute paths, ``..``, and more data than the disk has room for. Raises UserError naming
+    the archive and the offending member, if there is one; then nothing is left behind.
     """
     archive = Path(archive)
-    with replacing_folder(Path(folder)) as aside:
+    with replacing_folder(Path(folder)) as temporary:
         try:
-            # A tar that ends in a zip passes for a zip, so tar is asked first.
+            # A tar that ends with a zip passes for a zip, so the check for tar comes first.
             if tarfile.is_tarfile(archive):
-                _extract_tar(archive, aside)
+                _extract_tar(archive, temporary)
             elif zipfile.is_zipfile(archive):
-                _extract_zip(archive, aside)
+                _extract_zip(archive, temporary)
             else:
                 raise UserError(f"{archive} is not a zip or tar archive, or its end is missing; get it again")
         except _BROKEN as error:
             if isinstance(error, FileNotFoundError) and not archive.exists():
                 raise UserError(f"there is no file {archive}") from error
             raise UserError(
-                f"{archive} cannot be unpacked: {error or type(error).__name__}. It may be cut short; get it again"
+                f"{archive} cannot be unpacked: {error or type(error).__name__}. It may be truncated; get it again"
             ) from error
 
 
 def _extract_zip(archive: Path, folder: Path) -> None:
-    room = _Room(archive, folder)
+    space = _DiskSpace(archive, folder)
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             mode = member.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _refused(archive, member.filename, "is a link or a device")
-            path = folder / _safe(archive, member.filename)
+            path = folder / _inside(archive, member.filename)
             if member.is_dir():
                 path.mkdir(parents=True, exist_ok=True)
                 continue
-            room.take(member.filename, member.file_size)
-            with opened.open(member) as source:
-                _write(source, path)
+            space.reserve(member.filename, member.file_size)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(member) as source, open(path, "xb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
 
 
 def _extract_tar(archive: Path, folder: Path) -> None:
-    room = _Room(archive, folder)
+    space = _DiskSpace(archive, folder)
     with tarfile.open(archive) as opened:
         for member in opened:
-            path = folder / _safe(archive, member.name)
-            if member.isdir():
-                path.mkdir(parents=True, exist_ok=True)
-            elif member.isfile():
-                room.take(member.name, member.size)
-                _write(opened.extractfile(member), path)
-            else:
+            # The filter alone would strip the root of an absolute path, and allow links within the folder.
+            _inside(archive, member.name)
+            if not (member.isdir() or member.isfile()):
                 raise _refused(archive, member.name, "is a link or a device")
-        # tarfile takes a file cut between two members for whole; a whole one goes on with blocks of zeros.
+            space.reserve(member.name, member.size)
+            try:
+                # Times and permissions are those of new files, as for zip.
+                opened.extract(member, folder, set_attrs=False, filter="data")
+            except tarfile.FilterError as error:
+                raise _refused(archive, member.name, f"is unsafe ({error})") from error
+        # tarfile accepts a file that is cut off between two members; a complete one continues with blocks of zeros.
+        assert opened.fileobj is not None
         opened.fileobj.seek(opened.offset)
         if not opened.fileobj.read(1):
             raise EOFError("its end is missing")
 
 
-class _Room:
-    """Counts down the free bytes of the disk as members claim them."""
+class _DiskSpace:
+    """The free bytes of the disk, reduced by each member."""
 
     def __init__(self, archive: Path, folder: Path):
-        self.archive = archive
-        self.left = shutil.disk_usage(folder).free
+        self._archive = archive
+        self._free = shutil.disk_usage(folder).free
 
-    def take(self, member: str, size: int) -> None:
-        self.left -= size
-        if self.left < 0:
-            raise _refused(self.archive, member, "needs more room than the disk has left")
+    def reserve(self, member: str, size: int) -> None:
+        self._free -= size
+        if self._free < 0:
+            raise _refused(self._archive, member, "needs more space than is left on the disk")
 
 
-def _safe(archive: Path, name: str) -> PurePosixPath:
-    # Read as a Windows path, since that also sees drives and backslashes.
+def _inside(archive: Path, name: str) -> PurePosixPath:
+    """Return a member's relative path; raise UserError if it leads out of the folder."""
+    # A Windows path also detects drives and backslashes.
     path = PureWindowsPath(name)
     if path.drive or path.root or ".." in path.parts or "\0" in name:
         raise _refused(archive, name, "leads outside the folder it is unpacked to")
     return PurePosixPath(name)
-
-
-def _write(source: IO[bytes], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "xb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
 
 
 def _refused(archive: Path, member: str, reason: str) -> UserError:

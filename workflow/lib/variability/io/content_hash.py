@@ -1,4 +1,4 @@
-"""What a user's own files and folders contain, known without reading them again while nothing about them changes."""
+"""Hashes of the contents of files and folders, cached until a file's size, times or inode change."""
 
 import logging
 import os
@@ -9,37 +9,38 @@ from pathlib import Path
 from variability.io.files import digest, read_json, sha256, write_json
 
 _log = logging.getLogger(__name__)
-#: Bytes from which reading takes long enough to be said.
-_MANY = 4e9
+#: Number of bytes from which reading takes so long that a message announces it.
+_ANNOUNCED_BYTES = 4e9
 
 
-def contents(paths: Sequence[Path], memory: Path | None = None) -> str:
-    """SHA-256 of the names and bytes of files, and of all files in folders: moved by an edit, never by a touch.
+def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
+    """Return the SHA-256 of the names and bytes of files, and of all files in folders.
 
-    memory: folder in which the answer is kept. It is given again as long as no file's size, times or inode change, so
-    that much data is read once and from then on only looked at. What cannot be kept is found out each time.
+    It changes with an edit, not with the modification time. cache: folder in which the result is stored. It is reused
+    as long as no file's size, times or inode change, so that a large data set is read once. If the cache cannot be
+    written, the files are read every time.
     """
     files = [(name, file) for path in paths for name, file in _files(path)]
-    marks = [[name, *_mark(file)] for name, file in files]
-    state, key = digest(marks), digest([str(path.absolute()) for path in paths])
-    note = memory and memory / f"{key[:16]}.json"
-    if note and (known := _read(note)).get("state") == state:
-        return known["sha256"]
-    if (size := sum(mark[1] for mark in marks)) > _MANY:
-        _log.warning("%s: reading %.0f GB once, to know later whether they were changed", paths[0], size / 1e9)
+    states = [[name, *_state(file)] for name, file in files]
+    state, key = digest(states), digest([str(path.absolute()) for path in paths])
+    entry = cache and cache / f"{key[:16]}.json"
+    if entry and (stored := _read(entry)).get("state") == state:
+        return stored["sha256"]
+    if (size := sum(state[1] for state in states)) > _ANNOUNCED_BYTES:
+        _log.warning("%s: reading %.0f GB once, to detect later changes", paths[0], size / 1e9)
     with ThreadPoolExecutor() as pool:
         checksums = pool.map(sha256, [file for _, file in files])
-        found = digest([[name, checksum] for (name, _), checksum in zip(files, checksums, strict=True)])
-    if note:
+        result = digest([[name, checksum] for (name, _), checksum in zip(files, checksums, strict=True)])
+    if entry:
         try:
-            write_json(note, {"first": str(paths[0]), "state": state, "sha256": found})
+            write_json(entry, {"first": str(paths[0]), "state": state, "sha256": result})
         except OSError as error:
-            _log.debug("%s is not kept: %s", note, error)
-    return found
+            _log.debug("%s is not stored: %s", entry, error)
+    return result
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    """The files of a folder, by their names in it, or the one file there is."""
+    """Yield the files of a folder with their names relative to it, or the single file."""
     if not path.is_dir():
         yield path.name, path
     for parent, subfolders, names in os.walk(path):
@@ -49,14 +50,14 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
                 yield file.relative_to(path).as_posix(), file
 
 
-def _mark(path: Path) -> list[int]:
-    # The time of the last change cannot be set back, as that of the last modification can.
+def _state(path: Path) -> list[int]:
+    # Programs can set the modification time back, but not the change time (ctime).
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _read(note: Path) -> dict:
+def _read(entry: Path) -> dict:
     try:
-        return read_json(note)
+        return read_json(entry)
     except (OSError, ValueError):
         return {}

@@ -1,4 +1,4 @@
-"""What was fetched, kept: a later job that wants it again is served from here and asks no network."""
+"""Cache of downloaded files, so that a later job gets them without a network."""
 
 import hashlib
 import logging
@@ -12,87 +12,99 @@ from variability.io.files import read_json, replacing, sha256, write_json
 
 _log = logging.getLogger(__name__)
 
-#: Bytes of whole files that are kept. One that is hard-linked to where it is used takes no room of its own.
-ROOM = 50 * 10**9
+#: Most bytes of complete files in a cache. A file with a hard link elsewhere takes no extra space on the disk.
+MAX_BYTES = 50 * 10**9
 
 
-class Kept:
-    """A folder of fetched files: whole ones by checksum, or by address where none is known, and partial ones.
+class DownloadCache:
+    """A folder of complete and partial downloads.
 
-    It holds at most ``ROOM`` bytes of whole files, drops the oldest beyond that, and may be removed at any time.
+    Complete files are stored by checksum, or by address if no checksum is known. When they exceed ``MAX_BYTES``, the
+    oldest are removed. The folder may be deleted at any time.
     """
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self._unchecked: list[Path] = []
 
-    def part(self, url: str, name: str) -> Path:
-        """Where the file of an address grows while it is fetched."""
-        return self.folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{name}.part"
+    def partial_path(self, url: str, name: str) -> Path:
+        """Return the path to which the file of an address is downloaded."""
+        return self.folder / f"{_key(url)[:16]}-{name}.part"
 
-    def serve(self, url: str, expected: Checksum | None, target: Path) -> bool:
-        """Puts the file to ``target`` if it is here and still what it was; drops it if it is not."""
-        whole = self._whole(url, expected)
+    def lock_path(self, url: str) -> Path:
+        """Return the lock file of an address, held by the process that downloads it."""
+        return self.folder / "locks" / _key(url)[:16]
+
+    def restore(self, url: str, expected: Checksum | None, target: Path) -> bool:
+        """Put the file of an address at ``target`` if it is cached and unchanged; return whether it was.
+
+        A file that was changed is removed from the cache.
+        """
+        stored = self._stored_path(url, expected)
         try:
-            wanted = expected or Checksum("sha256", read_json(_record(whole))["sha256"])
-            if wanted.matches(whole):
-                link(whole, target)
+            checksum = expected or Checksum("sha256", read_json(_record(stored))["sha256"])
+            if checksum.matches(stored):
+                link(stored, target)
                 if expected is None:
-                    self._unchecked.append(whole)
+                    self._unchecked.append(stored)
                 return True
         except FileNotFoundError:
             return False
-        _log.info("%s was changed since it was fetched", whole)
-        _drop(whole)
+        _log.info("%s was changed after its download", stored)
+        _remove(stored)
         return False
 
-    def keep(self, url: str, expected: Checksum | None, part: Path) -> None:
-        """Takes a complete, checked file over from where it grew."""
-        whole = self._whole(url, expected)
+    def store(self, url: str, expected: Checksum | None, partial: Path) -> None:
+        """Move a complete, checked download into the cache."""
+        stored = self._stored_path(url, expected)
         if expected is None:
-            self._unchecked.append(whole)
-            write_json(_record(whole), {"url": url, "sha256": sha256(part)})
-        os.replace(part, whole)
-        # Where a file is gone, another job is dropping them too.
+            self._unchecked.append(stored)
+            write_json(_record(stored), {"url": url, "sha256": sha256(partial)})
+        os.replace(partial, stored)
+        # A file may vanish meanwhile, when another job removes old ones too.
         with suppress(FileNotFoundError):
-            self._drop_oldest()
+            self._remove_oldest()
 
-    def _drop_oldest(self) -> None:
+    def _remove_oldest(self) -> None:
         oldest_first = sorted(self.folder.glob("*.whole"), key=lambda path: path.stat().st_mtime_ns)
-        excess = sum(path.stat().st_size for path in oldest_first) - ROOM
+        excess = sum(path.stat().st_size for path in oldest_first) - MAX_BYTES
         for path in oldest_first:
             if excess <= 0:
                 break
             excess -= path.stat().st_size
-            _drop(path)
+            _remove(path)
 
     def forget_unchecked(self) -> None:
-        """Drops what this object kept or served without a checksum to tell whether it is right."""
-        for whole in self._unchecked:
-            _drop(whole)
+        """Remove the files that this object stored or restored without a checksum."""
+        for stored in self._unchecked:
+            _remove(stored)
 
-    def _whole(self, url: str, expected: Checksum | None) -> Path:
+    def _stored_path(self, url: str, expected: Checksum | None) -> Path:
         if expected:
             return self.folder / f"{expected.algorithm}-{expected.digits}.whole"
-        return self.folder / f"url-{hashlib.sha256(url.encode()).hexdigest()}.whole"
+        return self.folder / f"url-{_key(url)}.whole"
 
 
 def link(source: Path, target: Path) -> None:
-    """Puts a file to ``target`` without a second copy on the disk where the file system can, else copies it."""
-    with replacing(target) as aside:
-        aside.unlink()
+    """Put a file at ``target`` as a hard link, or as a copy if the file system has no hard links."""
+    with replacing(target) as temporary:
+        temporary.unlink()
         try:
-            os.link(source, aside)
+            os.link(source, temporary)
         except FileNotFoundError:
             raise
         except OSError:
-            shutil.copyfile(source, aside)
+            shutil.copyfile(source, temporary)
 
 
-def _record(whole: Path) -> Path:
-    return whole.with_suffix(".json")
+def _key(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
-def _drop(whole: Path) -> None:
-    whole.unlink(missing_ok=True)
-    _record(whole).unlink(missing_ok=True)
+def _record(stored: Path) -> Path:
+    return stored.with_suffix(".json")
+
+
+def _remove(stored: Path) -> None:
+    stored.unlink(missing_ok=True)
+    _record(stored).unlink(missing_ok=True)

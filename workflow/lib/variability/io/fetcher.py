@@ -1,56 +1,67 @@
-"""Fetches files: from mirrors, else from what was kept, else from the network; checked, resumed, whole or absent."""
+"""Downloads: from mirrors, the cache, or the network; checked, resumed, and complete or absent."""
 
-import fcntl
-import http.client
+import contextlib
 import logging
 import os
 import re
 import shutil
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+import requests
+import urllib3
 from tqdm import tqdm
 
 from variability.errors import UserError
+from variability.io import locks
 from variability.io.checksums import Checksum
-from variability.io.download_cache import Kept, link
+from variability.io.download_cache import DownloadCache, link
 from variability.io.files import read_json, replacing, write_json
-from variability.io.mirrors import VARIABLE, Ambiguous, Index
+from variability.io.http_session import new_session, root_cause
+from variability.io.mirrors import VARIABLE, AmbiguousFile, Index
 
 _log = logging.getLogger(__name__)
 
 _CHUNK = 1 << 18
-_AGENT = "finetune-variability"
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_MAX_WAIT_SECONDS = 60
+#: Answers of a server after which another attempt may succeed.
+_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+#: Errors of an address itself, or of one to which it redirects.
+_BAD_ADDRESS = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.TooManyRedirects,
+)
 _MIRROR_HINT = (
     "Without a network, put the file into a directory and name that directory in the environment variable "
     f"{VARIABLE} or under `mirrors:` in the config"
 )
 
 
-class _Interrupted(Exception):
-    """A failure that another attempt may mend."""
+class _TransientError(Exception):
+    """A failure after which another attempt may succeed. response: the server's answer, if there was one."""
 
-    def __init__(self, reason: str, wait: float = 0.0):
+    def __init__(self, reason: str, response: urllib3.BaseHTTPResponse | None = None):
         super().__init__(reason)
-        self.wait = wait
+        self.response = response
 
 
 class Fetcher:
-    """Brings files to this machine.
+    """Copies or downloads files to this machine.
 
-    mirrors: directories searched by file name and checksum before the network is asked. cache: a folder that keeps
-    what is fetched, so that no later job fetches it again, and partial files until they are resumed; if None, nothing
-    is kept and partial files lie beside the target. retries: attempts after the first that may fail in a row without a
-    byte gained, with exponential backoff starting at ``pause`` seconds. timeout: seconds a server may stay silent. As
-    a context manager it forgets, if the block fails, the files that it had no checksum of.
+    mirrors: directories that are searched by file name and checksum before the network is used. cache: folder that
+    stores downloads for later jobs, and partial files until they are resumed; if None, nothing is stored and partial
+    files are in the target's folder. retries: failed attempts in a row, after the first, that do not receive a single
+    byte; the pause between them doubles, starting with ``pause`` seconds before the third attempt. timeout: seconds a
+    server may stay silent. As a context manager it removes from the cache, if the block raises, the files that it had
+    no checksum for.
     """
 
     def __init__(
@@ -64,29 +75,39 @@ class Fetcher:
     ):
         self.mirrors = list(mirrors)
         self._index = Index(self.mirrors)
-        self._kept = Kept(cache) if cache else None
-        self.retries = retries
-        self.timeout = timeout
-        self.progress = progress
-        self.pause = pause
+        self._cache = DownloadCache(cache) if cache else None
+        self._timeout = timeout
+        self._progress = progress
+        self._retry = urllib3.Retry(
+            retries,
+            status_forcelist=_TRANSIENT,
+            backoff_factor=pause,
+            backoff_max=_MAX_WAIT_SECONDS,
+            retry_after_max=_MAX_WAIT_SECONDS,
+        )
+        self._session = new_session()
 
     def __enter__(self) -> "Fetcher":
         return self
 
-    def __exit__(self, kind, error, traceback) -> None:
-        # Kept without a checksum, an error page that was sent in place of the file would fail every later job too.
-        if kind is not None and self._kept:
-            self._kept.forget_unchecked()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # A server may send an error page in place of a file. Without a checksum to detect it, it would make every
+        # later job fail too.
+        if kind is not None and self._cache:
+            self._cache.forget_unchecked()
+        self._session.close()
 
     def fetch(
         self, url: str, target: Path, checksum: str | None = None, filename: str | None = None, mirrored: bool = True
     ) -> None:
-        """Puts the file at ``url`` to ``target``.
+        """Put the file at ``url`` to ``target``.
 
-        checksum: "sha256:<64 hex digits, or the first 8 or more>" or "md5:<32 hex digits>". filename: its name in
-        mirrors where that is not the last part of the url, which is then looked for only with a checksum. mirrored:
-        whether it is looked for there: not where many files have this name (config.json) and no checksum says which is
-        meant. Raises UserError where the file cannot be had or is not the one expected; the target is then untouched.
+        checksum: "sha256:<64 hex digits, or the first 8 or more>" or "md5:<32 hex digits>". filename: name of the file
+        in mirrors if it is not the last part of the url; that part is then searched for only with a checksum. mirrored:
+        whether to search the mirrors; not useful for names that many files have (config.json) without a checksum.
+        Raises UserError if the file is not available or not the expected one; the target is then unchanged.
         """
         target = Path(target)
         expected = Checksum.parse(checksum) if checksum else None
@@ -94,143 +115,146 @@ class Fetcher:
             return
         parts = urlsplit(url)
         if parts.scheme == "file":
-            self._take_local(url, Path(urllib.request.url2pathname(parts.path)), target, expected)
+            _copy_local(url, Path(urllib.request.url2pathname(parts.path)), target, expected)
             return
-        name = unquote(parts.path).rstrip("/").rpartition("/")[2]
-        names = [filename, name] if expected else [filename or name]
-        for each in dict.fromkeys(each for each in names if each and mirrored):
-            if found := self._mirrored(each, checksum):
-                _log.info("%s: taken from the mirror file %s", each, found)
-                _copy(found, target)
+        url_name = unquote(parts.path).rstrip("/").rpartition("/")[2]
+        names = [filename, url_name] if expected else [filename or url_name]
+        for name in dict.fromkeys(name for name in names if name and mirrored):
+            if mirror_file := self._find_in_mirrors(name, checksum):
+                _log.info("%s: taken from the mirror file %s", name, mirror_file)
+                _copy(mirror_file, target)
                 return
         if parts.scheme not in ("http", "https"):
             raise UserError(f"cannot fetch {url}: only http, https and file addresses are supported")
-        self._download(url, target, expected, filename or name or "file")
+        self._download(url, target, expected, filename or url_name or "file")
 
-    def _mirrored(self, name: str, checksum: str | None) -> Path | None:
+    def _find_in_mirrors(self, name: str, checksum: str | None) -> Path | None:
         try:
             return self._index.find(name, checksum)
-        except Ambiguous as error:
+        except AmbiguousFile as error:
             _log.info("%s", error)
             return None
 
-    def _take_local(self, url: str, source: Path, target: Path, expected: Checksum | None) -> None:
-        if not source.is_file():
-            raise UserError(f"cannot fetch {url}: there is no such file")
-        if expected and not expected.matches(source):
-            raise expected.mismatch_error(url, source)
-        _copy(source, target)
-
     def _download(self, url: str, target: Path, expected: Checksum | None, name: str) -> None:
-        part = self._kept.part(url, name) if self._kept else target.with_name(target.name + ".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _exclusively(part) as handle:
-            try:
-                if self._kept and self._kept.serve(url, expected, target):
-                    _log.info("%s was fetched before and is taken from there", url)
-                    return
-                self._fill(url, handle, part, expected, name)
-                if expected and not expected.matches(part):
-                    error = expected.mismatch_error(url, part)
-                    handle.truncate(0)
-                    raise error
-                os.fsync(handle.fileno())
-                if self._kept:
-                    link(part, target)
-                    self._kept.keep(url, expected, part)
-                else:
-                    os.replace(part, target)
-                _sidecar(part).unlink(missing_ok=True)
-            finally:
-                if part.exists() and part.stat().st_size == 0:
-                    part.unlink()
-                    _sidecar(part).unlink(missing_ok=True)
+        if self._cache is None:
+            partial = target.with_name(target.name + ".part")
+            with _removed_if_empty(partial):
+                self._complete(url, partial, expected, name)
+                os.replace(partial, target)
+                _validator_file(partial).unlink(missing_ok=True)
+            return
+        partial = self._cache.partial_path(url, name)
+        with locks.held(self._cache.lock_path(url), f"{name} is being downloaded by another process; waiting for it"):
+            if self._cache.restore(url, expected, target):
+                _log.info("%s was downloaded before and is taken from the cache", url)
+                return
+            with _removed_if_empty(partial):
+                self._complete(url, partial, expected, name)
+                link(partial, target)
+                self._cache.store(url, expected, partial)
+                _validator_file(partial).unlink(missing_ok=True)
 
-    def _fill(self, url: str, handle: BinaryIO, part: Path, expected: Checksum | None, name: str) -> None:
-        """Downloads into ``part`` until it is complete, over as many attempts as it takes and is allowed."""
-        failures, best, resumed = 0, _size(handle), _size(handle) > 0
-        _log.info("%s %s", "resuming" if resumed else "fetching", url)
+    def _complete(self, url: str, partial: Path, expected: Checksum | None, name: str) -> None:
+        """Download into ``partial`` until it is complete, check it and sync it to the disk."""
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "ab", buffering=0) as handle:
+            resumed = _size(handle) > 0
+            _log.info("%s %s", "resuming" if resumed else "fetching", url)
+            self._download_with_retries(url, handle, partial, expected, name)
+            if resumed and expected and not expected.matches(partial):
+                _log.info("%s: the file resumed from an earlier attempt is not the one expected; starting over", url)
+                handle.truncate(0)
+                self._download_with_retries(url, handle, partial, expected, name)
+            if expected and not expected.matches(partial):
+                error = expected.mismatch_error(url, partial)
+                handle.truncate(0)
+                raise error
+            os.fsync(handle.fileno())
+
+    def _download_with_retries(
+        self, url: str, handle: BinaryIO, partial: Path, expected: Checksum | None, name: str
+    ) -> None:
+        retry, most = self._retry, _size(handle)
         while True:
             try:
-                self._attempt(url, handle, part, expected, name)
-            except _Interrupted as interrupted:
-                failures = 1 if _size(handle) > best else failures + 1
-                best = max(best, _size(handle))
-                if failures > self.retries:
+                return self._attempt(url, handle, partial, expected, name)
+            except _TransientError as error:
+                if _size(handle) > most:
+                    retry, most = self._retry, _size(handle)
+                try:
+                    retry = retry.increment("GET", url, error=error)
+                except urllib3.exceptions.MaxRetryError:
+                    tries = len(retry.history) + 1
                     raise UserError(
-                        f"could not fetch {url}: {interrupted} (tried {failures} times). {_MIRROR_HINT} ({name})"
-                    ) from interrupted
-                wait = max(interrupted.wait, min(self.pause * 2 ** (failures - 1), 60.0))
-                _log.info("%s: %s; trying again in %.3g s", url, interrupted, wait)
+                        f"could not fetch {url}: {error} (tried {tries} times). {_MIRROR_HINT} ({name})"
+                    ) from error
+                wait = _seconds_to_wait(retry, error.response)
+                _log.info("%s: %s; trying again in %.3g s", url, error, wait)
                 time.sleep(wait)
-                continue
-            if not (resumed and expected and not expected.matches(part)):
-                return
-            _log.info("%s: the file resumed from an earlier attempt is not the one expected; starting over", url)
-            handle.truncate(0)
-            resumed = False
 
-    def _attempt(self, url: str, handle: BinaryIO, part: Path, expected: Checksum | None, name: str) -> None:
-        have = _size(handle)
-        validator = read_json(_sidecar(part))["validator"] if _sidecar(part).is_file() else None
-        if have and not (validator or expected):
-            # Nothing would tell that the file changed between the two halves.
+    def _attempt(self, url: str, handle: BinaryIO, partial: Path, expected: Checksum | None, name: str) -> None:
+        """Download what is missing of a partial file. Raises _TransientError with the bytes received so far in it."""
+        size = _size(handle)
+        stored = _validator_file(partial)
+        validator = read_json(stored)["validator"] if stored.is_file() else None
+        if size and not (validator or expected):
+            # Nothing would detect that the file changed between the two parts.
             handle.truncate(0)
-            have = 0
-        headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
+            size = 0
+        headers = {}
+        if size:
+            headers["Range"] = f"bytes={size}-"
             if validator:
                 headers["If-Range"] = validator
-        response = self._open(url, headers, handle, have, expected)
-        if response is None:
-            return
-        with response:
-            if response.status == 206:
+        with self._open(url, headers) as response:
+            if response.status_code == 416 and size:
+                if expected and response.headers.get("Content-Range") == f"bytes */{size}":
+                    return  # the partial file is complete
+                handle.truncate(0)
+                raise _TransientError("the server's file is shorter than the partial file")
+            self._require_success(url, response)
+            if response.status_code == 206:
                 start, total = _content_range(response.headers.get("Content-Range", ""))
-                if start != have or (validator and _validator(response.headers) not in (None, validator)):
+                if (
+                    start is None
+                    or start != size
+                    or (validator and _validator(response.headers) not in (None, validator))
+                ):
                     handle.truncate(0)
-                    raise _Interrupted("the server sent another part than the one asked for")
+                    raise _TransientError("the server sent another part than the requested one")
             else:
                 handle.truncate(0)
-                start, total = 0, response.headers.get("Content-Length")
-                total = int(total) if total is not None and not response.headers.get("Transfer-Encoding") else None
-                write_json(_sidecar(part), {"validator": _validator(response.headers)})
-            self._receive(response, handle, start, total, name)
+                start, length = 0, response.headers.get("Content-Length")
+                total = int(length) if length is not None and not response.headers.get("Transfer-Encoding") else None
+                write_json(stored, {"validator": _validator(response.headers)})
+            self._receive(response.raw, handle, start, total, name)
 
-    def _open(self, url: str, headers: dict, handle: BinaryIO, have: int, expected: Checksum | None):
-        """The response, or None where the server says that all there is has been received already."""
+    def _open(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         try:
-            return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=self.timeout)
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 416 and have:
-                    if expected and error.headers.get("Content-Range") == f"bytes */{have}":
-                        return None
-                    handle.truncate(0)
-                    raise _Interrupted("the partial file did not fit the server's") from error
-                if error.code in _PASSING:
-                    after = error.headers.get("Retry-After", "")
-                    raise _Interrupted(
-                        f"HTTP {error.code} {error.reason}", min(float(after), 60.0) if after.isdigit() else 0.0
-                    ) from error
-                raise UserError(
-                    f"could not fetch {url}: HTTP {error.code} {error.reason}. Check the address. {_MIRROR_HINT}"
-                ) from error
-        except urllib.error.URLError as error:
-            raise _Interrupted(str(error.reason)) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise _Interrupted(str(error) or type(error).__name__) from error
+            return self._session.get(url, headers=headers, stream=True, timeout=self._timeout)
+        except _BAD_ADDRESS as error:
+            raise UserError(f"could not fetch {url}: {error}. Check the address. {_MIRROR_HINT}") from error
+        except requests.RequestException as error:
+            raise _TransientError(root_cause(error)) from error
 
-    def _receive(self, response, handle: BinaryIO, start: int, total: int | None, name: str) -> None:
+    def _require_success(self, url: str, response: requests.Response) -> None:
+        status = f"HTTP {response.status_code} {response.reason}"
+        if self._retry.is_retry("GET", response.status_code, "Retry-After" in response.headers):
+            raise _TransientError(status, response.raw)
+        if not response.ok:
+            raise UserError(f"could not fetch {url}: {status}. Check the address. {_MIRROR_HINT}")
+
+    def _receive(self, body: urllib3.HTTPResponse, handle: BinaryIO, start: int, total: int | None, name: str) -> None:
         size = start
-        with _bar(self.progress, name, start, total) as bar:
+        # The check of the length below has the better message.
+        body.enforce_content_length = False
+        with _progress_bar(self._progress, name, start, total) as bar:
             while True:
                 try:
-                    chunk = response.read1(_CHUNK)
-                except (OSError, http.client.HTTPException) as error:
-                    raise _Interrupted(f"{error or type(error).__name__} after {size} bytes") from error
+                    chunk = body.read1(_CHUNK, decode_content=False)
+                except (OSError, urllib3.exceptions.HTTPError) as error:
+                    raise _TransientError(f"{root_cause(error)} after {size} bytes") from error
                 if not chunk:
                     break
                 size += len(chunk)
@@ -240,11 +264,18 @@ class Fetcher:
         if total is not None and size != total:
             if size > total:
                 handle.truncate(0)
-            raise _Interrupted(f"the connection ended after {size} of {total} bytes")
+            raise _TransientError(f"the connection ended after {size} of {total} bytes")
 
 
-def _bar(progress: bool, name: str, start: int, total: int | None) -> tqdm:
-    # Where nobody watches, a line every half minute is enough; short downloads print none.
+def _seconds_to_wait(retry: urllib3.Retry, response: urllib3.BaseHTTPResponse | None) -> float:
+    with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+        if response is not None and (seconds := retry.get_retry_after(response)):
+            return seconds
+    return retry.get_backoff_time()
+
+
+def _progress_bar(progress: bool, name: str, start: int, total: int | None) -> tqdm:
+    # In a log file a line every half minute is enough; short downloads print none.
     interval = 0.2 if sys.stderr.isatty() else 30.0
     return tqdm(
         desc=name, initial=start, total=total, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr,
@@ -252,40 +283,47 @@ def _bar(progress: bool, name: str, start: int, total: int | None) -> tqdm:
     )  # fmt: skip
 
 
+def _copy_local(url: str, source: Path, target: Path, expected: Checksum | None) -> None:
+    if not source.is_file():
+        raise UserError(f"cannot fetch {url}: there is no such file")
+    if expected and not expected.matches(source):
+        raise expected.mismatch_error(url, source)
+    _copy(source, target)
+
+
 def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as aside:
-        shutil.copyfile(source, aside)
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
-def _sidecar(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
+@contextlib.contextmanager
+def _removed_if_empty(partial: Path) -> Iterator[None]:
+    """Remove a partial file after the block if it has no content to resume from."""
+    try:
+        yield
+    finally:
+        if partial.exists() and partial.stat().st_size == 0:
+            partial.unlink()
+            _validator_file(partial).unlink(missing_ok=True)
+
+
+def _validator_file(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".json")
 
 
 def _size(handle: BinaryIO) -> int:
     return os.fstat(handle.fileno()).st_size
 
 
-def _validator(headers) -> str | None:
-    """What identifies this version of the file in an If-Range header; weak tags do not."""
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """Return the value that identifies this version of the file in an If-Range header; weak tags do not."""
     tag = headers.get("ETag")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
 
 
 def _content_range(text: str) -> tuple[int | None, int | None]:
+    """Return the first byte and the total size of a Content-Range header, None where unknown."""
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", text.strip())
     if match is None:
         return None, None
     return int(match[1]), None if match[2] == "*" else int(match[2])
-
-
-@contextmanager
-def _exclusively(part: Path) -> Iterator[BinaryIO]:
-    """Opens a partial file for appending, unbuffered, once no other process is filling it."""
-    while True:
-        handle = open(part, "ab", buffering=0)  # noqa: SIM115
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if part.exists() and os.path.samestat(os.fstat(handle.fileno()), part.stat()):
-            break
-        handle.close()
-    with handle:
-        yield handle

@@ -1,4 +1,4 @@
-"""Locks between processes, which the kernel frees when their holder dies."""
+"""File locks between processes, which the kernel releases when their holder dies."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def held(path: Path, waiting: str) -> Iterator[None]:
-    """Holds the lock of one file inside the block; waits for it as long as it takes.
+    """Hold the lock of a file inside the block; wait for it as long as necessary.
 
-    waiting: what to log if another process holds it.
+    waiting: message to log if another process holds the lock.
     """
     with first_free([path], waiting):
         yield
@@ -24,37 +24,37 @@ def held(path: Path, waiting: str) -> Iterator[None]:
 
 @contextmanager
 def first_free(paths: Sequence[Path], waiting: str, mode: int | None = None) -> Iterator[int]:
-    """Holds the first lock that is free inside the block and yields its position; waits until there is one.
+    """Hold the first of several locks that is free inside the block, and yield its index; wait until there is one.
 
-    mode: permissions of new lock files, whatever the umask; by default as the umask has them.
-
-    Lock files are left where they are: removing one that another process is opening would give two holders.
+    waiting: message to log if all are held. mode: permissions of new lock files, whatever the umask; None leaves them
+    to the umask. Lock files are never removed: removing one that another process is opening would give two processes
+    the lock.
     """
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
     options = {} if mode is None else {"mode": mode}
     locks = [filelock.FileLock(path, **options) for path in paths]
-    found = _try_each(locks)
-    if found is None:
+    index = _acquire_any(locks)
+    if index is None:
         _log.warning("%s", waiting)
-    while found is None:
-        # Blocking on one of several would miss the others; so all are asked in turn.
+    while index is None:
+        # Waiting for one lock only would miss that another becomes free, so all are polled.
         try:
             locks[0].acquire(timeout=POLL_SECONDS, poll_interval=POLL_SECONDS / 5)
-            found = 0
+            index = 0
         except filelock.Timeout:
-            found = _try_each(locks)
+            index = _acquire_any(locks)
     try:
-        yield found
+        yield index
     finally:
-        locks[found].release()
+        locks[index].release()
 
 
-def _try_each(locks: Sequence[filelock.BaseFileLock]) -> int | None:
-    for position, lock in enumerate(locks):
+def _acquire_any(locks: Sequence[filelock.BaseFileLock]) -> int | None:
+    for index, lock in enumerate(locks):
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             continue
-        return position
+        return index
     return None

@@ -1,4 +1,4 @@
-"""Mirrors: directories that are searched for data and weights before the network."""
+"""Mirrors: local directories that are searched for data and weights before the network is used."""
 
 import logging
 import os
@@ -16,52 +16,52 @@ VARIABLE = "VARIABILITY_MIRROR"
 
 
 def mirrors_from(configured: Sequence[str], environ: Mapping[str, str]) -> list[Path]:
-    """The mirrors of a config (``mirrors:``), then those of VARIABILITY_MIRROR (separated as in PATH).
+    """Return the mirrors of a config (``mirrors:``), then those of VARIABILITY_MIRROR (separated as in PATH).
 
-    Raises UserError for one that is not a directory: a typing error would silently send every request out.
+    Raises UserError for one that is not a directory: with a misspelled mirror everything would be downloaded silently.
     """
     named = [("mirrors in the config", path) for path in configured]
     named += [(VARIABLE, path) for path in environ.get(VARIABLE, "").split(os.pathsep) if path]
-    for where, path in named:
+    for source, path in named:
         if not Path(path).is_dir():
-            raise UserError(f"{where}: {path!r} is not a directory; correct it or take it out")
+            raise UserError(f"{source}: {path!r} is not a directory; correct it or remove it")
     return [Path(path) for _, path in named]
 
 
-class Ambiguous(UserError):
-    """Several different files of the name wanted, and nothing that says which is meant."""
+class AmbiguousFile(UserError):
+    """Several different files have the requested name, and no checksum decides between them."""
 
 
 class Index:
-    """The files below some mirrors, listed once, when the first is asked for."""
+    """The files in some mirrors by name. The folders are listed once, on first use."""
 
     def __init__(self, mirrors: Sequence[Path]):
         self.mirrors = list(mirrors)
 
     @cached_property
     def _files(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
+        files: dict[str, list[Path]] = {}
         for mirror in self.mirrors:
             for folder, subfolders, names in os.walk(mirror):
                 subfolders.sort()
                 for name in names:
                     if (path := Path(folder, name)).is_file():
-                        found.setdefault(name, []).append(path)
-        return found
+                        files.setdefault(name, []).append(path)
+        return files
 
     def named(self, name: str) -> list[Path]:
-        """All files of a name, in the order of the mirrors."""
+        """Return all files with a name, in the order of the mirrors."""
         return self._files.get(name, [])
 
     def find(self, name: str, checksum: str | None = None) -> Path | None:
-        """The file of this name that has the checksum ("sha256:..." or "md5:..."), or None.
+        """Return the file with this name and checksum ("sha256:..." or "md5:..."), or None.
 
-        Without a checksum several files of one name must be copies of one another: else Ambiguous names them.
+        Without a checksum all files with this name must be equal; otherwise AmbiguousFile lists them.
         """
         candidates = self.named(name)
         if checksum is None:
             if len(candidates) > 1 and not _same(candidates):
-                raise Ambiguous(
+                raise AmbiguousFile(
                     f"the mirrors hold different files named {name!r} ({', '.join(map(str, candidates))}) and no "
                     "checksum says which is meant; give its sha256, or keep only one of them"
                 )
@@ -70,14 +70,14 @@ class Index:
         for candidate in candidates:
             if expected.matches(candidate):
                 return candidate
-            _log.info("%s is not the file wanted: its %s differs", candidate, expected.algorithm)
+            _log.info("%s is not the requested file: its %s differs", candidate, expected.algorithm)
         return None
 
 
 def find_file(path: str, mirrors: Sequence[Path]) -> Path | None:
-    """A file as named from the working directory, else the first one of its name below a mirror, else None.
+    """Return the file at ``path``, or else the first file of its name in a mirror, or None.
 
-    A quick look before the first job; which file is meant is decided, by its checksum, by ``get_file``.
+    A quick check before the first job; ``get_file`` decides by the checksum which file is used.
     """
     if Path(path).is_file():
         return Path(path)
@@ -85,28 +85,28 @@ def find_file(path: str, mirrors: Sequence[Path]) -> Path | None:
 
 
 def get_file(path: str, mirrors: Sequence[Path], checksum: str | None = None) -> Path:
-    """A file as named from the working directory, else the one of its name in the mirrors, see ``Index.find``.
+    """Return the file at ``path``, or else the file of its name in the mirrors, see ``Index.find``.
 
-    Raises UserError where there is none, where it has another checksum, or where several could be meant.
+    Raises UserError if there is none, if it has another checksum, or if several files could be meant.
     """
     if Path(path).is_file():
         if checksum and not (expected := Checksum.parse(checksum)).matches(Path(path)):
             raise expected.mismatch_error(path, Path(path))
         return Path(path)
     index, name = Index(mirrors), Path(path).name
-    if found := index.find(name, checksum):
-        return found
-    if others := index.named(name):
+    if match := index.find(name, checksum):
+        return match
+    if checksum and (others := index.named(name)):
         raise Checksum.parse(checksum).mismatch_error(" or ".join(map(str, others)), others[0])
     raise UserError(missing_file(path, mirrors))
 
 
 def missing_file(path: str, mirrors: Sequence[Path]) -> str:
-    """The sentence that says a file is neither at its path nor in a mirror, and where was looked."""
+    """Return the message that a file is neither at its path nor in one of the mirrors, which it lists."""
     searched = ", ".join(map(str, mirrors)) or "none is set"
     return f"no file {path!r}, and none of this name in a mirror ({searched}); see {VARIABLE}"
 
 
 def _same(paths: Sequence[Path]) -> bool:
-    # Sizes first: they tell most different files apart without reading them.
+    # Most different files differ in size, which is known without reading them.
     return len({path.stat().st_size for path in paths}) == 1 and len({sha256(path) for path in paths}) == 1
