@@ -10,13 +10,14 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-fast lint lock clean
+.PHONY: help study test test-fast lint schema lock clean
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
 	@echo "make study STUDY=my.yaml   run another study, after installing what it needs beside core"
 	@echo "make test                  linters and all tests"
 	@echo "make test-fast             linters and the quick tests"
+	@echo "make schema                generate workflow/schemas/config.schema.yaml from the models of the config"
 	@echo "make lock                  compile the pins in envs/ anew"
 	@echo "make clean                 remove the environment; results stay"
 
@@ -43,6 +44,9 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+schema: .venv/.core
+	PYTHONPATH=workflow/lib $(BIN)/python -m variability.config.schema workflow/schemas/config.schema.yaml
 
 $(UV): envs/uv.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'

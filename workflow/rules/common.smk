@@ -5,7 +5,6 @@ import time
 from functools import cache
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 
 STARTED = time.time()
@@ -24,8 +23,7 @@ from variability.io.mirrors import mirrors_from
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    study = validate.check(config, schema, mirrors)
+    study = validate.check(config, mirrors)
     plan = Plan(study, mirrors, Path("results", "contents"))
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -34,20 +34,20 @@ class Augmentation(Section):
 class Recipe(Section):
     """How a network is trained."""
 
-    optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="optimizer")
+    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
     adam_bias_correction: bool = Field(
         True, description="bias correction of adam and adamw; the optimizer that BERT was published with has none"
     )
-    weight_decay: float = Field(0.01, ge=0, description="weight decay")
+    weight_decay: float = Field(0.01, ge=0)
     schedule: Literal["constant", "cosine", "linear", "one_cycle"] = Field(
         "cosine", description="learning rate after the warm-up"
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="length of the warm-up as a fraction of all steps")
-    epochs: int = Field(10, ge=1, description="epochs")
+    epochs: int = Field(10, ge=1, description="passes over the training examples")
     batch_size: int = Field(32, ge=1, description="examples per batch")
-    augmentation: Augmentation = Field(NO_AUGMENTATION, description="random changes to training images")
+    augmentation: Augmentation = Field(NO_AUGMENTATION, description="random changes to training images, such as flips")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of classification")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient, or null for no limit")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="precision of training")

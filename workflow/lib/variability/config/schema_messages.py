@@ -1,4 +1,4 @@
-"""What a config's schema objects to, in sentences for the person who wrote the config."""
+"""Errors of a JSON schema as sentences for the author of the config."""
 
 import copy
 import math
@@ -13,7 +13,7 @@ from variability import advice
 from variability.errors import Problem
 from variability.results.run_selection import as_list
 
-# JSON takes 1.0 for an integer, and a seed or a batch size must not be a float.
+# JSON accepts 1.0 as an integer, but a seed or a batch size must not be a float.
 _Validator = validators.extend(
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
@@ -25,19 +25,22 @@ _TYPES = {
     **{"boolean": "true or false", "integer": "a whole number", "number": "a number"},
 }
 
+#: Keys and list indices that lead from the config to a value.
+Path = tuple[str | int, ...]
+
 
 def problems(value: Any, schema: Mapping[str, Any], prefix: str = "") -> Iterator[Problem]:
-    """Everything a JSON schema objects to in a value, by the keys it stands under. prefix: the key of the value."""
-    for error in sorted(_Validator(schema).iter_errors(value), key=lambda error: _in_order(error.absolute_path)):
+    """Yield all errors of a value, in the order of their keys. prefix: the key of the value."""
+    for error in sorted(_Validator(schema).iter_errors(value), key=lambda error: _sort_key(error.absolute_path)):
         yield from _explain(error, prefix)
 
 
 def without_errors(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The config without the entries that the schema objects to."""
+    """Return the config without the entries that the schema refuses."""
     sound = copy.deepcopy(config)
-    places = {place for error in _Validator(schema).iter_errors(config) for place in _objected(error)}
-    # From the back, so that the places of what comes earlier in a list, and of what holds others, stay as they are.
-    for *parents, last in sorted(filter(None, places), key=_in_order, reverse=True):
+    paths = {path for error in _Validator(schema).iter_errors(config) for path in _refused(error)}
+    # In reverse order, so that a deletion neither moves later entries of a list nor removes the parent of an entry.
+    for *parents, last in sorted(filter(None, paths), key=_sort_key, reverse=True):
         holder = sound
         for part in parents:
             holder = holder[part]
@@ -45,97 +48,101 @@ def without_errors(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[st
     return sound
 
 
-def _objected(error: ValidationError) -> list[tuple[str | int, ...]]:
-    """Where the entries stand that an error objects to."""
-    return [(*error.absolute_path, *extra) for extra in ([(name,) for name in _extra(error)] or [()])]
+def _refused(error: ValidationError) -> list[Path]:
+    """Return the paths of the entries that an error is about."""
+    return [(*error.absolute_path, *name) for name in ([(name,) for name in _unknown_keys(error)] or [()])]
 
 
-def _extra(error: ValidationError) -> list[str]:
-    """The keys that are not known, if that is what the error is about."""
+def _unknown_keys(error: ValidationError) -> list[str]:
+    """Return the unknown keys of a mapping, if they are the error."""
     if error.validator != "additionalProperties" or not isinstance(error.instance, Mapping):
         return []
     return [name for name in error.instance if name not in error.schema.get("properties", {})]
 
 
-def _in_order(place: Iterable[str | int]) -> list[tuple[bool, Any]]:
-    """Orders places as they stand in the config; those in a list by number."""
-    return [(isinstance(part, str), part) for part in place]
+def _sort_key(path: Iterable[str | int]) -> list[tuple[bool, Any]]:
+    """Return a sort key for paths: names in alphabetical order, indices as numbers."""
+    return [(isinstance(part, str), part) for part in path]
 
 
 def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
-    if error.validator == "anyOf" and (meant := _meant(error)):
-        for inner in meant:
+    if error.validator == "anyOf" and (intended := _errors_of_intended_form(error)):
+        for inner in intended:
             yield from _explain(inner, prefix)
         return
     key = ".".join(str(part) for part in (prefix, *error.absolute_path) if part != "")
     known = list(error.schema.get("properties", {}))
-    for extra in (unknown := _extra(error)):
-        yield Problem(f"{key}.{extra}" if key else str(extra), f"unknown key; {advice.suggest(extra, known)}")
+    for name in (unknown := _unknown_keys(error)):
+        yield Problem(f"{key}.{name}" if key else str(name), f"unknown key; {advice.suggest(name, known)}")
     if not unknown:
         yield Problem(key, _sentence(error))
 
 
-def _meant(error: ValidationError) -> list[ValidationError]:
-    """Of a mapping or list that may have one of several shapes: what is wrong with it in the shape that is meant.
+def _errors_of_intended_form(error: ValidationError) -> list[ValidationError]:
+    """Return the errors of a mapping or list in the one form with its type, if a value may have several forms.
 
-    That is the one of its type. A number or text has no parts that could be wrong by themselves.
+    Returns none for a number or a text: no part of it can be wrong by itself.
     """
     if not isinstance(error.instance, (Mapping, list)):
         return []
-    shapes = [list(of_shape) for _, of_shape in groupby(error.context, key=lambda inner: inner.schema_path[0])]
-    fitting = [inner for inner in shapes if not any(_of_whole(each) for each in inner)]
-    return fitting[0] if len(fitting) == 1 else []
+    forms = [list(of_form) for _, of_form in groupby(error.context, key=lambda inner: inner.schema_path[0])]
+    with_its_type = [inner for inner in forms if not any(_excludes_form(each) for each in inner)]
+    return with_its_type[0] if len(with_its_type) == 1 else []
 
 
-def _of_whole(error: ValidationError) -> bool:
-    """Whether it says of the value as a whole that it is of another shape."""
+def _excludes_form(error: ValidationError) -> bool:
+    """Return whether an error says that the value as a whole does not have this form."""
     return error.validator in ("type", "enum", "const") and not error.path
 
 
 def _sentence(error: ValidationError) -> str:
-    """What is wrong with a value, and what would be right."""
-    shown, wanted, instance = _shorten(error.instance), error.validator_value, error.instance
+    """Return what is wrong with a value, and what would be right."""
+    shown, expected, instance = _shorten(error.instance), error.validator_value, error.instance
     hint = error.schema.get("description", "")
     match error.validator:
         case "required":
-            return f"missing {', '.join(repr(name) for name in wanted if name not in instance)}"
+            return f"missing {', '.join(repr(name) for name in expected if name not in instance)}"
         case "enum":
-            return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, wanted)))}"
+            return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
-            return f"{shown} is not {_one_of(wanted)}{_written_number(instance, wanted)}"
+            return f"{shown} is not {_one_of(expected)}{_as_number(instance, expected)}"
         case "anyOf":
-            return f"{shown} is not allowed here; expected {hint or ' or '.join(_describe(one) for one in wanted)}"
+            return f"{shown} is not allowed here; expected {hint or ' or '.join(_describe(form) for form in expected)}"
         case "pattern":
-            return f"{shown} is not {error.schema.get('title', f'text of the form {wanted}')}"
+            return f"{shown} is not {error.schema.get('title', f'text of the form {expected}')}"
         case "not" if isinstance(instance, str):
             return f"{shown} is reserved; choose another name"
         case "not" | "const":
-            return f"{shown} is not allowed here" + (f"; it must be {wanted!r}" if error.validator == "const" else "")
+            return f"{shown} is not allowed here" + (f"; it must be {expected!r}" if error.validator == "const" else "")
         case "minimum":
-            return f"{shown} is too small; the least is {wanted}"
+            return f"{shown} is too small; the least is {expected}"
         case "exclusiveMinimum":
-            return f"{shown} is too small; it must be above {wanted}"
+            return f"{shown} is too small; it must be above {expected}"
         case "maximum":
-            return f"{shown} is too large; the most is {wanted}"
+            return f"{shown} is too large; the most is {expected}"
         case "exclusiveMaximum":
-            return f"{shown} is too large; it must be below {wanted}"
+            return f"{shown} is too large; it must be below {expected}"
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
-            return f"{shown} {_counted(error)}"
+            return f"{shown} {_count_sentence(error)}"
     return f"{shown}: {error.message.removeprefix(repr(instance)).strip()}"
 
 
-def _counted(error: ValidationError) -> str:
-    """How many entries there are, and how many there may be."""
-    count, wanted = len(error.instance), error.validator_value
-    has = f"has {count} {'entry' if count == 1 else 'entries'}" if count else "is empty"
+def _count_sentence(error: ValidationError) -> str:
+    """Return how many entries there are, and how many there may be."""
+    count, expected = len(error.instance), error.validator_value
+    has = f"has {_entries(count)}" if count else "is empty"
     if error.validator.startswith("max"):
-        return f"{has}; at most {wanted} may be there"
+        return f"{has}; at most {_entries(expected)} are allowed"
     known = error.schema.get("properties", {})
-    return f"{has}; at least {wanted} must be there" + (f", of {', '.join(known)}" if known else "")
+    return f"{has}; it needs at least {_entries(expected)}" + (f", of {', '.join(known)}" if known else "")
 
 
-def _written_number(value: Any, types: str | list[str]) -> str:
-    """The remedy for a number that YAML 1.1 reads as text, such as 1e-3."""
+def _entries(count: int) -> str:
+    return "one entry" if count == 1 else f"{count} entries"
+
+
+def _as_number(value: Any, types: str | list[str]) -> str:
+    """Return how to write a number that YAML 1.1 reads as text, such as 1e-3."""
     try:
         number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
@@ -145,7 +152,7 @@ def _written_number(value: Any, types: str | list[str]) -> str:
     whole = "integer" in as_list(types) and number.is_integer()
     written = str(int(number)) if whole else repr(number)
     if "e" in written and "." not in written:
-        # As Python writes it, YAML would read it as text again.
+        # Without a decimal point, YAML would read it as text again.
         written = written.replace("e", ".0e")
     return f"; YAML reads it as text, write {written}"
 
@@ -157,7 +164,7 @@ def _describe(schema: Mapping[str, Any]) -> str:
 
 
 def _one_of(types: str | list[str]) -> str:
-    return " or ".join(_TYPES.get(one, one) for one in as_list(types))
+    return " or ".join(_TYPES.get(name, name) for name in as_list(types))
 
 
 def _shorten(value: Any) -> str:

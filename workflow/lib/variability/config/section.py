@@ -16,7 +16,7 @@ class Section(BaseModel):
     values come from them. Studies stay plain dicts: values reach the jobs exactly as the user wrote them.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", regex_engine="python-re", defer_build=True)
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

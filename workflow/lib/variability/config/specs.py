@@ -10,6 +10,7 @@ from typing import Any
 
 from variability import registry
 from variability.config import recipe
+from variability.config.sections import Pretraining
 from variability.config.study import Study
 from variability.io.files import digest
 
@@ -82,12 +83,12 @@ def tokens(study: Study) -> list[tuple[str, str]]:
 def pretrain(study: Study, model: str) -> dict[str, Any]:
     """Return the spec of ``pretrain`` for a model whose weights are ``pretrain:<name>``."""
     name = study.pretraining_of(model)
-    entry = study.config["pretraining"][name]
+    entry = Pretraining.defaults() | study.config["pretraining"][name]
     return sorted_keys(
         {
             "model": study.model_entry(model),
             "pretraining": name,
-            "seed": entry.get("seed", 0),
+            "seed": entry["seed"],
             "recipe": recipe.resolve(entry.get("recipe")),
         }
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from variability import provenance, registry
 from variability.config import recipe
+from variability.config.sections import Compute, Config, Model, Split, Task
 from variability.data import modalities
 from variability.data.datasets import Dataset
 from variability.models import methods
@@ -18,18 +19,8 @@ from variability.results.metrics import scalars
 from variability.results.run_selection import matches, selects
 from variability.training import frameworks
 
-COMPUTE = {
-    "threads": 1,
-    "seeds_per_job": "auto",
-    "mem_mb": 4000,
-    "runtime": 240,
-    "features_gb": 20,
-    "features_threads": None,
-}
 #: Jobs that the seeds of a cell are spread over at most, unless the config says otherwise: planning a job takes 2 ms.
 MAX_CHUNKS = 10
-#: validation None: as shipped, or a tenth of the training examples if no validation examples are shipped.
-SPLIT = {"train": "all", "validation": None, "test": "shipped", "seed": 0, "resample": False}
 
 #: Model, task and method.
 Cell = tuple[str, str, str]
@@ -49,13 +40,13 @@ class Study:
     @cached_property
     def compute(self) -> dict[str, Any]:
         """The section ``compute``."""
-        section = COMPUTE | self.config.get("compute", {})
+        section = Compute.defaults() | self.config.get("compute", {})
         return section | {"features_threads": section["features_threads"] or section["threads"]}
 
     @property
     def checkpoints(self) -> str:
         """Checkpoints that are retained when the study is done: all, the best of each cell, or none."""
-        return self.config.get("checkpoints", "all")
+        return (Config.defaults() | self.config)["checkpoints"]
 
     @cached_property
     def imports(self) -> dict[str, dict[str, Any]]:
@@ -139,9 +130,8 @@ class Study:
 
     def model_entry(self, name: str) -> dict[str, Any]:
         """Return a model's entry with every key that its runs depend on, except the recipe."""
-        defaults = {"name": name, "provider": "torchvision", "weights": "none", "options": {}, "preprocess": {}}
-        entry = self.config["models"][name]
-        return defaults | {key: value for key, value in entry.items() if key not in ("recipe", "family")}
+        entry = {"name": name} | Model.defaults() | self.config["models"][name]
+        return {key: value for key, value in entry.items() if key not in ("recipe", "family")}
 
     def weights_kind(self, model: str) -> str:
         """Return where a model's weights come from: none, pretrain, file or named."""
@@ -221,7 +211,7 @@ def complete_task(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a task's entry with all keys but the recipe, defaults of its data set and kind filled in."""
     known = entry["dataset"] in registry.names("datasets")
     dataset = registry.find("datasets", entry["dataset"]) if known else Dataset
-    options = entry.get("options", {})
+    options = (Task.defaults() | entry)["options"]
     kind = entry.get("kind") or (dataset(options).kinds() if known else dataset.KINDS)[0]
     return {
         "dataset": entry["dataset"],
@@ -230,5 +220,5 @@ def complete_task(entry: dict[str, Any]) -> dict[str, Any]:
         "metric": entry.get("metric", registry.find("kinds", kind).PRIMARY),
         "modality": dataset.MODALITY,
         "input": modalities.find(dataset.MODALITY, entry.get(dataset.MODALITY)).options,
-        "split": SPLIT | dataset.SPLIT | entry.get("split", {}),
+        "split": Split.defaults() | dataset.SPLIT | entry.get("split", {}),
     }

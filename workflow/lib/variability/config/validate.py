@@ -8,6 +8,7 @@ from typing import Any
 from variability import advice, registry
 from variability.config import entry_checks, import_checks, run_checks, schema_messages
 from variability.config.outputs import Outputs
+from variability.config.schema import config_schema
 from variability.config.study import Study, complete_task
 from variability.errors import ConfigError, Problem, UserError
 from variability.io import tabular
@@ -19,11 +20,12 @@ from variability.results.run_selection import as_list
 AXES = ("models", "tasks", "methods")
 
 
-def check(config: dict[str, Any], schema: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
+def check(config: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
     """Return the study that a config describes. Quick, offline and without importing torch.
 
     Raises ConfigError with all problems. Entries that the schema refuses are left out of the other checks.
     """
+    schema = config_schema()
     problems = list(schema_messages.problems(config, schema))
     sound = schema_messages.without_errors(config, schema) if problems else config
     study = Study(sound)

@@ -39,13 +39,13 @@ class StoredExamples(Protocol):
 class Modality(ABC):
     """How examples are stored, and how they enter a network.
 
-    options: what the task says under the modality's own name (``image: {size: 32}``); their JSON schema stands in
-    workflow/schemas. A plug-in module must import without torch.
+    options: value of the task's key that has the modality's name (``image: {size: 32}``), with defaults. A plug-in
+    module must import without torch.
     """
 
-    #: Options where the task does not say them.
-    DEFAULTS: ClassVar[dict[str, Any]] = {}
-    #: Options that a task has to say.
+    #: JSON schema of the options: {option: schema}, with defaults.
+    OPTIONS: ClassVar[dict[str, dict]] = {}
+    #: Options that a task must have.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
     #: Module that feeds torch's networks, named and not imported: how examples are stored does not depend on it.
     FEED: ClassVar[str]
@@ -86,6 +86,7 @@ class Modality(ABC):
 
 
 def find(name: str, options: dict[str, Any] | None = None) -> Modality:
-    """The plug-in of a modality's name."""
+    """Return the modality of this name. options: of a task; defaults are filled in."""
     plugin = registry.find("modalities", name)
-    return plugin(plugin.DEFAULTS | (options or {}))
+    defaults = {option: schema["default"] for option, schema in plugin.OPTIONS.items() if "default" in schema}
+    return plugin(defaults | (options or {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +17,15 @@ _BLOCK = 256
 class Image(Modality):
     """``size``: side in pixels; ``color``: rgb or grey. Stored as uint8 (n, channels, size, size)."""
 
-    DEFAULTS: ClassVar[dict[str, Any]] = {"color": "rgb"}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "size": {
+            "type": "integer",
+            "minimum": 8,
+            "maximum": 1024,
+            "description": "side of the stored images in pixels",
+        },
+        "color": {"enum": ["rgb", "grey"], "default": "rgb", "description": "channels of the stored images"},
+    }
     REQUIRED: ClassVar[tuple[str, ...]] = ("size",)
     FEED: ClassVar[str] = "variability.data.modalities._images"
     AUGMENTED: ClassVar[bool] = True

@@ -20,7 +20,19 @@ class Interactions(Modality):
     that is asked for. Users' histories are long and unequal, and one stands for all its user's examples.
     """
 
-    DEFAULTS: ClassVar[dict[str, Any]] = {"max_length": 50, "exclude_seen": True}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "max_length": {
+            "type": "integer",
+            "minimum": 2,
+            "default": 50,
+            "description": "items of a sequence that a network sees, the last ones",
+        },
+        "exclude_seen": {
+            "type": "boolean",
+            "default": True,
+            "description": "leave items that a user has taken before out of the ranking",
+        },
+    }
     FEED: ClassVar[str] = "variability.data.modalities._sequences"
 
     def write(self, path, examples, rows, label, threads):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,7 +26,15 @@ class Text(Modality):
     byte 254 stands between the texts of a pair. Tokens are stored alike: -1 ends those of an example.
     """
 
-    DEFAULTS: ClassVar[dict[str, Any]] = {"max_length": 128}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "max_length": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100000,
+            "default": 128,
+            "description": "tokens of a text; the rest is cut off",
+        },
+    }
     TOKENIZED: ClassVar[bool] = True
     FEED: ClassVar[str] = "variability.data.modalities._tokens"
 

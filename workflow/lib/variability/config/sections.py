@@ -1,0 +1,315 @@
+"""The sections of a config: types, defaults and descriptions of all keys.
+
+Options of plug-ins are not here: a data set, a provider, a method, a modality, an analysis, a plot and a claim state
+theirs in their own files (``OPTIONS``).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from variability import registry
+from variability.config.recipe import Recipe
+from variability.config.section import OMITTED, Section
+from variability.results.imported_runs import DEFAULTS as IMPORT_DEFAULTS
+from variability.results.imported_runs import FORMATS
+
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^(?![\s\S]*\n)[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        title="a name that is safe in paths: letters, digits, '_', '-' and '.', starting with a letter or digit",
+    ),
+]
+Sha256 = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-f]{64}$", title="a SHA-256 checksum: 64 digits from 0 to 9 and a to f, in lower case"),
+]
+#: Patterns of names, as in a selection.
+Names = Annotated[
+    str | Annotated[list[str], Field(min_length=1)],
+    Field(description="a name, or a list of names; * and ? match as in a shell"),
+]
+Seed = Annotated[int, Field(ge=0)]
+
+PluginEntry = Annotated[
+    str | Annotated[dict[str, dict[str, Any] | None], Field(min_length=1, max_length=1)],
+    Field(description="a name, or one name with its options: {name: {option: value}}"),
+]
+PluginOptions = Annotated[
+    dict[str, Any] | Literal[False] | None,
+    Field(description="options, nothing for the default options, or false to switch it off"),
+]
+Plugins = list[PluginEntry] | dict[str, PluginOptions]
+
+Count = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] | Literal["all", "shipped"],
+    Field(
+        description="a number of examples (200), a fraction of the available examples (0.2), all (the rest), or "
+        "shipped (the partition that the data set ships)"
+    ),
+]
+
+
+# Models -------------------------------------------------------------------------------------------------------------
+
+
+class Preprocess(Section):
+    """Preprocessing of images for a network, in place of the weights' own."""
+
+    size: int = Field(OMITTED, ge=8, description="side of the network's input in pixels")
+    resize: int = Field(OMITTED, ge=8, description="shorter side in pixels before the centre crop to size")
+    mean: list[float] = Field(OMITTED, min_length=3, max_length=3, description="mean of each channel")
+    std: list[Annotated[float, Field(gt=0)]] = Field(
+        OMITTED, min_length=3, max_length=3, description="standard deviation of each channel"
+    )
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = Field(OMITTED, description="interpolation of the resize")
+
+
+class Model(Section):
+    """A network and the weights it starts from."""
+
+    provider: str = Field("torchvision", description="a plug-in in workflow/lib/variability/models/providers")
+    architecture: str = Field(description="name of the network, as the provider knows it")
+    weights: str = Field(
+        "none", description="a named release, a file, pretrain:<name of a pretraining>, or none for random weights"
+    )
+    sha256: Sha256 = Field(OMITTED, description="checksum of a weights file")
+    family: str = Field(
+        OMITTED,
+        min_length=1,
+        description="models of one family are the same network in different frameworks, which are then compared",
+    )
+    options: dict[str, Any] = Field({}, description="keyword arguments of the architecture")
+    preprocess: Preprocess = Field({}, description="preprocessing of images; what the weights need by default")
+    recipe: Recipe = Field(OMITTED, description="recipe of this model's runs; other keys are those of the study")
+
+
+# Tasks --------------------------------------------------------------------------------------------------------------
+
+
+class Split(Section):
+    """Examples that train, validate and test."""
+
+    train: Count = "all"
+    # As shipped, or a tenth of the training examples (``splits.LEFT_OPEN``) if no validation examples are shipped.
+    validation: Count = Field(None)
+    test: Count = "shipped"
+    seed: Seed = Field(0, description="seed of the split")
+    resample: bool = Field(False, description="sample the training and validation examples again for every seed")
+
+
+def _add_plugins(schema: dict[str, Any]) -> None:
+    """Add the options of all modalities, and the names of all kinds, to the schema of a task."""
+    schema["properties"]["kind"] |= {"enum": list(registry.names("kinds"))}
+    del schema["properties"]["kind"]["type"]
+    for name in registry.names("modalities"):
+        options = {"type": "object", "additionalProperties": False}
+        options["properties"] = registry.find("modalities", name).OPTIONS
+        schema["properties"][name] = options
+
+
+class Task(Section):
+    """A data set, what is predicted, and which examples train and test. Options of its modality have their own key."""
+
+    model_config = ConfigDict(json_schema_extra=_add_plugins)
+
+    dataset: str = Field(description="a plug-in in workflow/lib/variability/data/datasets")
+    options: dict[str, Any] = Field({}, description="options of the data set")
+    kind: str = Field(OMITTED, description="what the labels are; the first kind of the data set by default")
+    metric: str = Field(
+        OMITTED,
+        description="primary metric; accuracy by default, rmse in regression, ndcg_at_10 in ranking",
+    )
+    split: Split = Field({}, description="examples that train, validate and test")
+    recipe: Recipe = Field(OMITTED, description="recipe of this task's runs; other keys are those of the study")
+
+
+class Pretraining(Section):
+    """A pretraining that the workflow makes itself."""
+
+    task: Task = Field(description="task that the network is pretrained on")
+    seed: Seed = Field(0, description="seed of the pretraining")
+    recipe: Recipe = Field(OMITTED, description="recipe of the pretraining; the study's recipe does not apply to it")
+
+
+# Methods and runs ---------------------------------------------------------------------------------------------------
+
+
+class Method(Section):
+    """A way of fine-tuning; the options of the method are next to these keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(
+        OMITTED, description="a plug-in in workflow/lib/variability/models/methods; the entry's name by default"
+    )
+    repeats: str = Field(
+        OMITTED,
+        description="a method whose runs are made again with the same seeds, to see whether the results are the same",
+    )
+    recipe: Recipe = Field(OMITTED, description="recipe of this method's runs; other keys are those of the study")
+
+
+class Override(Section):
+    """A recipe for some runs only."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
+
+    model: Names = OMITTED
+    task: Names = OMITTED
+    method: Names = OMITTED
+    recipe: Recipe = Field(description="keys of the recipe that differ for these runs")
+
+
+class Selection(Section):
+    """Some runs, by model, task, method and seed. A key that is left out matches everything."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    model: Names = OMITTED
+    task: Names = OMITTED
+    method: Names = OMITTED
+    seed: int | list[int] = Field(OMITTED, description="a seed, or a list of seeds")
+
+
+class Grid(Section):
+    """Runs of models x tasks x methods x seeds that are made."""
+
+    include: list[Selection] = Field(OMITTED, min_length=1, description="only runs that match one of these are made")
+    exclude: list[Selection] = Field(OMITTED, description="runs that match one of these are not made")
+
+
+# Imports ------------------------------------------------------------------------------------------------------------
+
+
+class ImportedMetric(Section):
+    """A metric in a file of imported runs."""
+
+    metric: str = Field(OMITTED, description="name of the metric; that of the column by default")
+    split: Literal["validation", "test"] = Field(IMPORT_DEFAULTS["split"], description="split that was measured")
+    phase: Literal["before", "after"] = Field(IMPORT_DEFAULTS["phase"], description="before or after fine-tuning")
+    label: str = Field(OMITTED, description="label of axes")
+    higher_is_better: bool = Field(OMITTED, description="whether higher values are better")
+    perfect: float = Field(OMITTED, description="value of a perfect prediction")
+    scale: float = Field(
+        OMITTED,
+        description="factor that values are multiplied by: 0.01 if they are in percent",
+        json_schema_extra={"not": {"const": 0}},
+    )
+
+
+class Import(Section):
+    """A file of runs that were made by other programs."""
+
+    path: str = Field(description="CSV, TSV or parquet file; mirrors are searched for it by name too")
+    sha256: Sha256 = Field(OMITTED, description="checksum of the file")
+    format: Annotated[str, WithJsonSchema({"enum": list(FORMATS)})] = Field(
+        "table", description="tracker that exported it"
+    )
+    quotes: bool = Field(
+        OMITTED, description="whether double quotes enclose values; by default true for .csv, false for .tsv"
+    )
+    columns: dict[str, str] = Field(
+        OMITTED,
+        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test",
+    )
+    constants: dict[str, str | float] = Field(OMITTED, description="values that no column holds, the same for all rows")
+    metrics: dict[
+        str,
+        Annotated[ImportedMetric | None, Field(description="a mapping, or nothing if the column says all")],
+    ] = Field(
+        OMITTED,
+        min_length=1,
+        description="columns that hold one metric each; in a table with one value per row, metrics by their names",
+    )
+    seeds: dict[str, Seed] = Field(OMITTED, min_length=1, description="columns that hold the values of one seed each")
+    primary: str | dict[str, str] = Field(
+        OMITTED,
+        description="the primary metric of all tasks, or {task: metric}; the first that a task has by default",
+    )
+
+
+# The config ---------------------------------------------------------------------------------------------------------
+
+
+class Compute(Section):
+    """Resources of jobs."""
+
+    threads: int = Field(1, ge=1, description="CPU threads of one job")
+    seeds_per_job: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="a whole number of runs that share one start of the frameworks, or auto to suit the method"
+    )
+    # As many as ``threads``.
+    features_threads: int = Field(
+        None, ge=1, description="CPU threads of jobs that compute a frozen part once for all runs; threads by default"
+    )
+    features_gb: float = Field(20, ge=0, description="largest size on disk of the stored activations of a frozen part")
+    mem_mb: int = Field(4000, ge=1, description="memory of one training job")
+    runtime: int = Field(240, ge=1, description="time limit of one training job in minutes")
+
+
+class Config(Section):
+    """A study."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            # A study trains runs, imports runs, or does both.
+            "if": {"required": ["imports"], "not": {"required": ["models"]}},
+            "else": {"required": ["seeds", "models", "tasks", "methods"]},
+        }
+    )
+
+    study: Name = Field(
+        description="name of the study and of the folder of its results",
+        json_schema_extra={"not": {"enum": ["downloads", "code"]}},
+    )
+    seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(
+        OMITTED, min_length=1, description="seeds: each is one repetition of all runs"
+    )
+    models: dict[Name, Model] = Field(OMITTED, min_length=1, description="networks and the weights they start from")
+    tasks: dict[Name, Task] = Field(OMITTED, min_length=1, description="tasks that the networks are fine-tuned for")
+    methods: dict[
+        Name, Annotated[Method | None, Field(description="a mapping of kind, recipe and options, or nothing")]
+    ] = Field(OMITTED, min_length=1, description="ways of fine-tuning")
+    recipe: Recipe = Field(OMITTED, description="how networks are trained; entries of other sections may differ")
+    overrides: list[Override] = Field(
+        OMITTED,
+        description="recipes for some runs only; later entries win, and all win over those of models, tasks, methods",
+    )
+    pretraining: dict[Name, Pretraining] = Field(
+        OMITTED, description="pretrainings that the workflow makes itself, for models with weights pretrain:<name>"
+    )
+    grid: Grid = Field(OMITTED, description="runs of models x tasks x methods x seeds that are made; all by default")
+    imports: dict[Name, Import] = Field(
+        OMITTED, min_length=1, description="files of runs that other programs made, read by the names of their columns"
+    )
+    metrics: list[str] = Field(
+        OMITTED,
+        min_length=1,
+        description="plug-ins in workflow/lib/variability/results/metrics; all that fit the task by default",
+    )
+    analyses: Plugins = Field(
+        OMITTED,
+        description="a list of the wanted analyses, or a mapping that sets options of some and leaves the others on; "
+        "by default all whose requirements the study meets",
+    )
+    plots: Plugins = Field(
+        OMITTED,
+        description="a list of the wanted plots, or a mapping that sets options of some and leaves the others on; "
+        "by default all whose requirements the study meets",
+    )
+    claims: Plugins = Field(
+        OMITTED,
+        description="a list of the wanted claims, or a mapping that sets options of some and leaves the others on; "
+        "by default all whose requirements the study meets",
+    )
+    mirrors: list[str] = Field(
+        [], description="folders searched for data and weights before the network; VARIABILITY_MIRROR adds to them"
+    )
+    checkpoints: Literal["all", "best", "none"] = Field(
+        "all",
+        description="checkpoints that are retained when the study is done; best: of each model, task and method the "
+        "one of the seed that is best on validation",
+    )
+    compute: Compute = Field({}, description="resources of jobs")
