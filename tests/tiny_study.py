@@ -37,13 +37,13 @@ def network(seed=0, outputs=10):
     """A convolution with BatchNorm, dropout and a head: all that can make two runs differ, in 2 ms a batch."""
     from torch import nn
 
-    from variability.models.networks import Network, draw_head
+    from variability.models.networks import Network, sample_head
 
     with seeding.backbone(seed).torch_global():
         backbone = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2))
         head = nn.Linear(6 * 6 * 6, outputs)
     made = Network(nn.Sequential(backbone, head), "1", ["0.0"])
-    draw_head(made, seed)
+    sample_head(made, seed)
     return made
 
 

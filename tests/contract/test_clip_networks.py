@@ -10,8 +10,7 @@ from variability.data.preprocessing import Preprocess
 from variability.errors import UserError
 from variability.io import files
 from variability.io.fetcher import Fetcher
-from variability.models import cutting, networks
-from variability.models.methods import plugin
+from variability.models import cutting, methods, networks
 from variability.stages.download_assets import download_assets
 from variability.stages.download_weights import download_weights
 
@@ -80,7 +79,7 @@ def test_every_seed_begins_with_the_prompts_and_a_random_head_with_its_own(tmp_p
     network = this.build(3, weights, 0, FACTS)
     first = network.module.head.weight.detach().clone()
     network.module.head.weight.data.zero_()
-    this.draw_head(network, 7)
+    this.sample_head(network, 7)
     assert torch.equal(network.module.head.weight, first)
     (tmp_path / "random").mkdir()
     that, weights = ready(folder, tmp_path / "random", head="random")
@@ -110,7 +109,7 @@ def test_blocks_are_the_towers_layers_and_the_head_is_cut_off(kind, tmp_path):
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     halves = cutting.cut(network, [network.head], images)
     assert torch.equal(halves.suffix(halves.prefix(images)), network.module(images))
-    partial = plugin({"name": "partial", "kind": "partial", "blocks": 1}).trainable(network)
+    partial = methods.from_entry({"name": "partial", "kind": "partial", "blocks": 1}).trainable(network)
     assert network.blocks[-1] in partial and network.head in partial and network.blocks[0] not in partial
 
 
@@ -156,5 +155,5 @@ def test_prompts_need_a_tower_that_can_read():
     assert "take it out" in problems(head="random", prompt="a {}")["options.prompt"]
     assert not problems(head="prompts", prompt=["a {}", "the {}"])
     cut = entry("org/name") | {"preprocess": {"size": 64, "resize": 32}}
-    assert "cut out of" in str(*registry.find("providers", "clip")(cut).check())
+    assert "is cropped from" in str(*registry.find("providers", "clip")(cut).check())
     assert "did you mean 'pretrained'?" in problems("pretraind")["weights"]

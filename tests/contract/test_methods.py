@@ -38,7 +38,7 @@ def network(request) -> networks.Network:
 def fitted(request, network) -> tuple[methods.Method, networks.Network]:
     """A method, and a network with what the method adds to it."""
     plugin, options = registry.find("methods", request.param), METHODS[request.param]
-    if missing := extras.lacking(plugin):
+    if missing := extras.missing(plugin):
         pytest.skip(missing)
     if request.param == "lora":
         options, network = {"targets": TARGETS[request.node.callspec.params["network"]]}, copy.deepcopy(network)
@@ -111,18 +111,18 @@ def test_what_is_frozen_has_a_name_where_it_can_be_computed_once(fitted):
 def test_what_a_method_adds_changes_nothing_and_comes_from_the_seed(fitted, network):
     method, made = fitted
     if type(method).attach is methods.Method.attach:
-        assert type(method).draw is methods.Method.draw
+        assert type(method).sample is methods.Method.sample
         return
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    method.draw(made, 1)
+    method.sample(made, 1)
     with torch.inference_mode():
         assert torch.equal(made.module.eval()(images), network.module.eval()(images))
     names = method.trainable(made)
     first = networks.tensors_digest(networks.trained_tensors(made, names))
     state = torch.random.get_rng_state()
-    method.draw(made, 2)
+    method.sample(made, 2)
     assert networks.tensors_digest(networks.trained_tensors(made, names)) != first
-    method.draw(made, 1)
+    method.sample(made, 1)
     assert networks.tensors_digest(networks.trained_tensors(made, names)) == first
     assert torch.equal(torch.random.get_rng_state(), state), "drawing took from the global generator"
 

@@ -53,7 +53,7 @@ CLASSIFY = [name for name in IN_TORCH if "classification" in registry.find("prov
 
 def provider(name: str, folder: Path, weights: str = "none"):
     plugin, case = registry.find("providers", name), CASES[name]
-    if missing := extras.lacking(plugin):
+    if missing := extras.missing(plugin):
         pytest.skip(missing)
     model = {"name": "m", "provider": name, "weights": weights, "options": {}, "preprocess": {}} | case.model
     if case.folder is None:
@@ -157,7 +157,7 @@ def test_the_size_of_the_head_does_not_shift_the_backbone(name, tmp_path):
 @pytest.mark.parametrize("name", IN_TORCH)
 def test_a_head_drawn_anew_is_the_one_of_its_seed(name, tmp_path):
     network = built(name, tmp_path, seed=0)
-    provider(name, tmp_path).draw_head(network, 7)
+    provider(name, tmp_path).sample_head(network, 7)
     assert digest(network, network.head) == digest(built(name, tmp_path, seed=7), network.head)
 
 

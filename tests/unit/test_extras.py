@@ -17,16 +17,16 @@ def environments(tmp_path):
 
 
 def test_the_smallest_environment_that_has_all(environments):
-    assert extras.smallest([], environments) == "core"
-    assert extras.smallest(["one"], environments) == "one"
-    assert extras.smallest(["two"], environments) == "two"
-    assert extras.smallest(["one", "two", "one"], environments) == "two"
+    assert extras.smallest_environment([], environments) == "core"
+    assert extras.smallest_environment(["one"], environments) == "one"
+    assert extras.smallest_environment(["two"], environments) == "two"
+    assert extras.smallest_environment(["one", "two", "one"], environments) == "two"
 
 
 def test_extras_that_no_environment_has_together_are_named(environments):
     (environments / "other.in").write_text("-r core.in\n")
     with pytest.raises(UserError, match="has one and other"):
-        extras.smallest(["other", "one"], environments)
+        extras.smallest_environment(["other", "one"], environments)
 
 
 def test_extras_are_those_of_models_tasks_methods_and_pretrainings():
@@ -36,13 +36,13 @@ def test_extras_are_those_of_models_tasks_methods_and_pretrainings():
         "methods": {"lora": None, "low-rank": {"kind": "lora"}, "full": None},
         "pretraining": {"p": {"task": {"dataset": "hub_text"}}},
     }
-    assert sorted(set(extras.of_config(config))) == ["timm", "transformers"]
-    assert set(extras.of_config({"pretraining": config["pretraining"]})) == {"transformers"}
+    assert sorted(set(extras.extras_of(config))) == ["timm", "transformers"]
+    assert set(extras.extras_of({"pretraining": config["pretraining"]})) == {"transformers"}
 
 
 @pytest.mark.parametrize("config", [None, [], "study", {"models": ["a"]}, {"models": {"a": 3}, "tasks": {"t": None}}])
 def test_a_config_of_another_shape_is_left_to_its_check(config):
-    assert not list(extras.of_config(config))
+    assert not list(extras.extras_of(config))
 
 
 @pytest.mark.parametrize("content", [None, b"a: [", b"\xff\xfe"])
@@ -58,7 +58,7 @@ def test_a_study_that_cannot_be_read_is_named_without_a_traceback(tmp_path, monk
 def test_the_embedded_study_needs_core_alone():
     import yaml
 
-    assert not list(extras.of_config(yaml.safe_load((ROOT / "config.yaml").read_text())))
+    assert not list(extras.extras_of(yaml.safe_load((ROOT / "config.yaml").read_text())))
 
 
 @pytest.mark.parametrize("architecture", ["org/name", "package:module/model", "/home/me/net", "hf_hub:org/x@1"])

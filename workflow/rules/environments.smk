@@ -15,7 +15,7 @@ def environment_of(stage):
 
 @cache
 def smallest_environment(*names):
-    return extras.smallest(names, ROOT / "envs")
+    return extras.smallest_environment(names, ROOT / "envs")
 
 
 def gpus(wildcards):

@@ -51,7 +51,7 @@ def test_all_jobs_of_a_study_have_code_and_an_environment(name, plan):
     for stage, entry in STAGES.items():
         for job in entry.jobs(planned):
             assert provenance.closure(f"variability.stages.{stage}", *entry.plugins(planned, job))
-            assert extras.smallest(entry.extras(planned, job), ROOT / "envs")
+            assert extras.smallest_environment(entry.extras(planned, job), ROOT / "envs")
 
 
 def test_jobs_are_those_of_the_study(plan):

@@ -126,7 +126,7 @@ def test_a_good_config_has_no_problems():
             "tasks.digits.kind: 'regression' does not fit the data set digits, whose labels are for",
         ),
         ("tasks/digits/image", {"color": "grey"}, "tasks.digits.image: missing 'size'"),
-        ("models/scratch/preprocess", {"size": 64, "resize": 32}, "models.scratch.preprocess.size: 64 is cut out of"),
+        ("models/scratch/preprocess", {"size": 64, "resize": 32}, "models.scratch.preprocess.size: 64 is cropped from"),
         ("metrics", ["accuracy", "rmse"], "metrics.rmse: is a metric of regression, and the study has no such task"),
         ("metrics", ["acc"], "metrics.acc: unknown metric 'acc'"),
         ("analyses", {"spred": {}}, "analyses.spred: unknown analysis 'spred'; did you mean 'spread'?"),

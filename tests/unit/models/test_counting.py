@@ -127,7 +127,7 @@ def test_it_beats_chance(task, tmp_path):
     [
         (entry("popular"), "did you mean 'popularity'"),
         (entry("popularity", neighbours=3), "is for item_knn"),
-        (entry("item_knn") | {"weights": "x.safetensors"}, "nothing to pretrain"),
+        (entry("item_knn") | {"weights": "x.safetensors"}, "has no weights"),
     ],
 )
 def test_wrong_entries_are_told(model, said):

@@ -90,7 +90,7 @@ def test_a_fresh_head_is_drawn_from_its_seed_alone():
 def test_a_head_drawn_anew_is_that_of_a_fresh_network_and_nothing_else_changes():
     network, fresh = attached(seed=0), attached(seed=1)
     backbone = networks.frozen_digest(network, [network.head])
-    networks.draw_head(network, 1)
+    networks.sample_head(network, 1)
     assert torch.equal(network.module[7].weight, fresh.module[7].weight)
     assert torch.equal(network.module[7].bias, fresh.module[7].bias)
     assert networks.frozen_digest(network, [network.head]) == backbone

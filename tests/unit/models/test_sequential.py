@@ -104,7 +104,7 @@ def test_only_what_is_asked_for_is_scored_over_the_whole_catalogue(architecture)
 def test_methods_train_what_they_say_and_nothing_else(architecture, facts, kind):
     method = registry.find("methods", kind)(METHODS[kind])
     made = method.attach(network(architecture, facts=facts))
-    method.draw(made, 0)
+    method.sample(made, 0)
     names = method.trainable(made)
     networks.freeze(made, names)
     networks.train_mode(made, names, method.active(made))
@@ -155,7 +155,7 @@ def test_items_come_along_where_they_are_shared(architecture, tmp_path):
     this = provider(architecture, "pretrain:x", items="shared")
     made = this.build(1, path, 0, FACTS)
     assert torch.equal(made.module.catalogue.weight, trained.module.catalogue.weight)
-    this.draw_head(made, 1)
+    this.sample_head(made, 1)
     assert torch.equal(made.module.catalogue.weight, trained.module.catalogue.weight)
     new = network(architecture, 3).module.catalogue.weight
     for weights in ("none", "pretrain:x"):  # the latter while it is pretrained
@@ -217,5 +217,5 @@ def test_hidden_items_that_were_not_pretrained_begin_alike_for_every_seed(tmp_pa
     weights = saved(network("bert4rec", 0, RATED), tmp_path / "rated.safetensors")
     this = provider("bert4rec", "pretrain:x")
     one, other = this.build(1, weights, 1, FACTS), this.build(1, weights, 2, FACTS)
-    assert not this.draws_backbone()
+    assert not this.samples_backbone()
     assert torch.equal(one.module.hidden, other.module.hidden)

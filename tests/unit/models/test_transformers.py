@@ -131,7 +131,7 @@ def test_state_dicts_are_read_without_running_what_stands_in_them(bert, tmp_path
 
 def test_the_last_layers_start_from_random_weights_of_the_seed_where_asked(place, tmp_path):
     made, weights = converted(place, tmp_path, reinit=1)
-    assert made.draws_backbone() and not provider(place, tmp_path / "plain").draws_backbone()
+    assert made.samples_backbone() and not provider(place, tmp_path / "plain").samples_backbone()
     plain = converted(place, tmp_path / "whole")[0].build(2, weights, 0)
     first, again, other = made.build(2, weights, 0), made.build(2, weights, 0), made.build(2, weights, 1)
 
@@ -316,7 +316,7 @@ def test_adapters_stand_where_peft_puts_them_for_the_kind_of_model(kind, tmp_pat
     ends = {name.rpartition(".lora_")[0].rpartition(".")[2] for name in names if "lora" in name}
     assert ends == ({"query", "value"} if kind == "bert" else {"q_proj", "v_proj"})
     assert len(names) == 2 * 2 * 2 + 1
-    lora.draw(network, 0)
+    lora.sample(network, 0)
     tensors = networks.trained_tensors(network, names)
     assert not any(each.any() for name, each in tensors.items() if "lora_B" in name)
     first = next(each for name, each in tensors.items() if "lora_A" in name)

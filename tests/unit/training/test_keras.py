@@ -55,10 +55,10 @@ class Tiny(tiny_study.Tiny):
                     each.assign(found[each.path])
         return made
 
-    def draw_head(self, made, seed):
+    def sample_head(self, made, seed):
         from variability.models.providers import _keras_networks as networks
 
-        networks.draw_head(made, seed)
+        networks.sample_head(made, seed)
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ class WithExtras:
         return [cls.EXTRA] if cls.EXTRA else []
 
 
-def lacking(plugin: type[WithExtras]) -> str | None:
+def missing(plugin: type[WithExtras]) -> str | None:
     """What a plug-in needs and is not installed, and how to install it; None if all is there. Nothing is imported."""
     missing = [name for name in plugin.NEEDS if find_spec(name) is None]
     if not missing:
@@ -42,7 +42,7 @@ def lacking(plugin: type[WithExtras]) -> str | None:
     return f"{' and '.join(missing)} {there} not installed here; `make .venv/.{plugin.EXTRA}` installs it"
 
 
-def smallest(names: Iterable[str], folder: Path) -> str:
+def smallest_environment(names: Iterable[str], folder: Path) -> str:
     """The smallest environment that has all the named extras, ``core`` if there are none.
 
     folder: holds the environments' .in files, which include one another by ``-r``. Raises UserError where none has all.
@@ -60,7 +60,7 @@ def _included(path: Path) -> frozenset[str]:
     return frozenset({path.stem}.union(*(_included(path.with_name(f"{name}.in")) for name in named)))
 
 
-def of_config(config: Any) -> Iterator[str]:
+def extras_of(config: Any) -> Iterator[str]:
     """Names of the extras that the plug-ins of a config ask for; what is wrong in it is left to the config's check."""
     config = _mapping(config)
     models, tasks, methods = (_mapping(config.get(family)) for family in ("models", "tasks", "methods"))
@@ -84,7 +84,7 @@ def main() -> None:
     found: set[str] = set()
     for path in sys.argv[1:]:
         try:
-            found.update(of_config(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
+            found.update(extras_of(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             sys.exit(f"{path} cannot be read as a study: {error}")
     print("\n".join(sorted(found)))

@@ -35,7 +35,7 @@ def check_model(study: Study, name: str, mirrors: Sequence[Path]) -> Iterator[Pr
         return
     provider = registry.find("providers", model["provider"])
     yield from check_options(f"{key}.options", model["options"], provider.OPTIONS, open_ended=not provider.OPTIONS)
-    if missing := extras.lacking(provider):
+    if missing := extras.missing(provider):
         yield Problem(f"{key}.provider", missing)
     else:
         yield from below(key, provider(model).check())
@@ -54,7 +54,7 @@ def check_task(key: str, entry: Mapping[str, Any], mirrors: Sequence[Path]) -> I
     yield from problems
     if problems:
         return
-    if missing := extras.lacking(plugin):
+    if missing := extras.missing(plugin):
         yield Problem(f"{key}.dataset", missing)
         return
     dataset = plugin(task["options"])
@@ -105,7 +105,7 @@ def check_method(study: Study, name: str) -> Iterator[Problem]:
         yield Problem(f"{key}.kind" if "kind" in entry else key, registry.unknown("methods", kind))
         return
     plugin = registry.find("methods", kind)
-    if missing := extras.lacking(plugin):
+    if missing := extras.missing(plugin):
         yield Problem(key, missing)
     # The schema has checked the values of these keys; here they are what a misspelt key may have meant.
     common_keys = {"kind": {}, "recipe": {}}

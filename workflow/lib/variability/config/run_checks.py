@@ -62,7 +62,7 @@ def _check_frameworks(study: Study, models: list[str]) -> Iterator[Problem]:
     for method_key, model, method, recipe, prefix in fits:
         if model in models and method["kind"] in registry.names("methods"):
             framework = frameworks.of(study.model_entry(model))
-            for problem in framework.problems(methods.plugin(method), recipe):
+            for problem in framework.problems(methods.from_entry(method), recipe):
                 key = method_key if problem.key == "method" else f"{prefix}{problem.key}"
                 affected.setdefault((key, problem.message), []).append(model)
     for (key, message), names in affected.items():

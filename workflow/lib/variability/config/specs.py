@@ -110,7 +110,7 @@ def _assets_spec(study: Study, model: str) -> dict[str, Any] | None:
 def _fetched(study: Study, model: str, *more: str) -> dict[str, Any]:
     """Return the part of a model's entry that decides which files are fetched."""
     entry = study.model_entry(model)
-    relevant = registry.find("providers", entry["provider"]).FETCHED_BY
+    relevant = registry.find("providers", entry["provider"]).DOWNLOAD_OPTIONS
     options = {key: value for key, value in entry["options"].items() if relevant is None or key in relevant}
     keys = ("provider", "architecture", "options", *more)
     return sorted_keys({key: entry[key] for key in keys if key in entry} | {"options": options})

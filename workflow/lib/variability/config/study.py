@@ -168,7 +168,7 @@ class Study:
         """Return whether the activations of a model's frozen part can be computed once for all its runs."""
         entry = self.model_entry(model)
         provider = registry.find("providers", entry["provider"])
-        stores = frameworks.of(entry).STORES_FEATURES and provider.HAS_PREFIX and not provider(entry).draws_backbone()
+        stores = frameworks.of(entry).STORES_FEATURES and provider.HAS_PREFIX and not provider(entry).samples_backbone()
         return self.weights_kind(model) != "none" and stores
 
     # Methods and recipes --------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class Study:
 
     def method(self, name: str) -> methods.Method:
         """Return the method's plug-in with its options."""
-        return methods.plugin(self.method_entry(name))
+        return methods.from_entry(self.method_entry(name))
 
     def recipe(self, model: str, task: str, method: str) -> dict[str, Any]:
         """Return the recipe of a cell: the study's, then the method's, the model's, the task's, then each override."""

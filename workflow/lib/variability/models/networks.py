@@ -69,11 +69,11 @@ def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = N
     """
     head = replace_head(module, outputs, head)
     network = Network(module, head, find_blocks(module, head))
-    draw_head(network, seed)
+    sample_head(network, seed)
     return network
 
 
-def draw_head(network: Network, seed: int) -> None:
+def sample_head(network: Network, seed: int) -> None:
     """Draws the head anew, in place, from the seed's ``init`` stream.
 
     Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer: what a fine-tuning script

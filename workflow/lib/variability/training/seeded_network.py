@@ -8,8 +8,7 @@ import torch
 
 from variability import registry
 from variability.data.prepared_task import PreparedTask
-from variability.models import cutting
-from variability.models.methods import plugin
+from variability.models import cutting, methods
 from variability.models.networks import Network, frozen_digest, trained_tensors
 from variability.training.input_files import InputFiles
 
@@ -35,7 +34,7 @@ class SeededNetwork:
     ):
         self.device = device
         self.provider = registry.find("providers", model["provider"])(model, input_files.assets)
-        self._method = plugin(method) if method else None
+        self._method = methods.from_entry(method) if method else None
         self._task = task
         self._weights = input_files.weights
         self._network: Network | None = None
@@ -48,7 +47,7 @@ class SeededNetwork:
     @property
     def shares_backbone(self) -> bool:
         """Whether all seeds start from the same backbone."""
-        return self._weights is not None and not self.provider.draws_backbone()
+        return self._weights is not None and not self.provider.samples_backbone()
 
     def reset(self, seed: int) -> Network:
         """Put the network, in place, into the state in which a seed starts, and return it."""
@@ -57,9 +56,9 @@ class SeededNetwork:
         else:
             network = self._network
             self._restore_initial(network)
-            self.provider.draw_head(network, seed)
+            self.provider.sample_head(network, seed)
         if self._method:
-            self._method.draw(network, seed)
+            self._method.sample(network, seed)
         return network
 
     @property

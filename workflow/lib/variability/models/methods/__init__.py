@@ -61,11 +61,11 @@ class Method(WithExtras, ABC):
         """The network with what the method adds to it; its values are those of ``draw``."""
         return network
 
-    def draw(self, network: Network, seed: int) -> None:
+    def sample(self, network: Network, seed: int) -> None:
         """Draws what ``attach`` added anew, in place, from the seed's ``init`` stream."""
 
 
-def plugin(entry: dict[str, Any]) -> Method:
+def from_entry(entry: dict[str, Any]) -> Method:
     """The method of a config's entry, with its own options."""
     options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
     return registry.find("methods", entry["kind"])(options)

@@ -58,7 +58,7 @@ class Lora(Method):
             peft.inject_adapter_in_model(config, network.module)
         return network
 
-    def draw(self, network, seed: int) -> None:
+    def sample(self, network, seed: int) -> None:
         """As peft does: A uniform in +-1/sqrt(fan in), B zero."""
         import torch
 

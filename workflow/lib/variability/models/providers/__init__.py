@@ -1,4 +1,29 @@
-"""Providers of pretrained networks: one file per library. See ``Provider`` for what a new one must say."""
+"""Providers: where a study's models come from. One file per library.
+
+A new provider is a file in this folder with one subclass of ``NetworkProvider`` (of ``ImageProvider`` if its networks
+take images): it builds networks, fetches released weights and reads files of weights. The smallest one::
+
+    class Mine(ImageProvider):
+        def fetch_weights(self, fetcher, folder):
+            raise UserError(f"there are no releases of {self.model['architecture']}")
+
+        def convert(self, source):
+            return read_tensors(source)[0]
+
+        def preprocess(self, image_size):
+            spec = {"size": image_size, "resize": image_size, "mean": [0.5] * 3, "std": [0.5] * 3}
+            return self.with_overrides(spec | {"interpolation": "bilinear"})
+
+        def build(self, outputs, weights, seed, facts=None):
+            with seeding.backbone(seed).torch_global():
+                module = MyNetwork()
+            if weights is not None:
+                module.load_state_dict(read_tensors(weights)[0])
+            return networks.attach_head(module, outputs, seed)
+
+The config check imports all providers a study uses, so a provider's module must import without torch: import the
+library inside the methods that need it, or in a module of its own whose name begins with an underscore.
+"""
 
 from __future__ import annotations
 
@@ -15,121 +40,136 @@ if TYPE_CHECKING:
 
 
 class Provider(WithExtras, ABC):
-    """Builds networks of one library from a model's entry in the config.
+    """A source of models, configured by one entry under ``models`` in the config.
 
-    model: the entry under ``models``: architecture, weights, options, preprocess. assets: manifest of what
-    ``fetch_assets`` brought. A plug-in module must import without torch (see ``datasets.Dataset``); the library is
-    imported inside the methods that need it.
+    model: the entry: architecture, weights, options, preprocess. assets: the manifest that ``download_assets`` wrote,
+    for a provider with ASSETS.
     """
 
-    #: JSON schema of ``options``; {} allows any.
+    #: JSON schemas of the ``options``: {option: schema}; {} allows any option.
     OPTIONS: ClassVar[dict[str, dict]] = {}
-    #: What its networks take: a plug-in of the modalities.
+    #: The modality of the examples that its models take: a plug-in of the modalities.
     MODALITY: ClassVar[str] = "image"
-    #: Kinds of task that its networks can be given a head for.
+    #: Kinds of task that its models can be fitted to: plug-ins of the kinds.
     KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
-    #: What trains its networks: a plug-in of the frameworks.
+    #: The library that fits its models: a plug-in of the frameworks.
     FRAMEWORK: ClassVar[str] = "pytorch"
-    #: Whether its networks can be cut into a frozen prefix and what trains: not where the head is used at both ends.
-    HAS_PREFIX: ClassVar[bool] = True
-    #: Packages whose versions a run's record states.
+    #: Packages whose versions are recorded with each run.
     PACKAGES: ClassVar[tuple[str, ...]] = ()
-    #: Whether building a network takes files beside the weights: then the rule ``download_assets`` runs for it.
+    #: Whether building a model needs files in addition to its weights, such as a tokenizer; see ``fetch_assets``.
     ASSETS: ClassVar[bool] = False
-    #: Options that say which files are fetched; None: all of them may. The others change no downloaded file.
-    FETCHED_BY: ClassVar[tuple[str, ...] | None] = None
+    #: Options that decide which files are downloaded; the others change no download. None: all of them may.
+    DOWNLOAD_OPTIONS: ClassVar[tuple[str, ...] | None] = None
 
     def __init__(self, model: dict[str, Any], assets: Path | None = None):
         self.model = model
         self.assets = assets
 
     def check(self) -> Iterator[Problem]:
-        """Problems with architecture, named weights and options; keys relative to the model. Quick, torch-free."""
+        """Yield problems with architecture, named weights and options, with keys relative to the model.
+
+        Runs at every start of Snakemake, so it is quick and imports no torch.
+        """
         return iter(())
 
     def check_source(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
-        """Problems with where files come from, as ``check``. mirrors: directories searched before the network."""
+        """Yield problems with the places that files come from. mirrors: folders searched before the network."""
         return iter(())
 
     def local_source(self, mirrors: Sequence[Path]) -> Path | None:
-        """A file or folder of the user's, or in a mirror, that is read in place of a release, if there is one."""
+        """Return the user's or a mirror's file or folder that is read instead of a release; None if there is none."""
         return None
 
-    def fetch_assets(self, fetcher: Any, folder: Path) -> dict[str, Any]:
-        """Brings what beside weights a network is built from into an empty ``folder``; facts worth recording."""
-        raise NotImplementedError(f"{type(self).__name__} needs no files but weights")
+    def reads_class_names(self) -> bool:
+        """Return whether a model depends on the names of a task's classes, so that renaming one changes results."""
+        return False
 
-    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:
-        """Token ids of each example, 0 and up, and how many they are at most; for a TOKENIZED modality.
 
-        That is ``max_length``, or fewer where the network takes no more.
-        """
-        raise NotImplementedError(f"{type(self).__name__} takes examples as they are")
+class NetworkProvider(Provider):
+    """A source of networks that are trained."""
+
+    #: Whether a network can be cut into a frozen prefix and a trained rest. False where its head is used at both ends.
+    HAS_PREFIX: ClassVar[bool] = True
 
     @abstractmethod
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
-        """Fetches the named release (``weights: IMAGENET1K_V1``) into ``folder`` through the ``fetching.Fetcher``.
+        """Fetch the named release (``weights: IMAGENET1K_V1``) into ``folder`` with an ``io.fetcher.Fetcher``.
 
-        Returns the fetched file and facts worth recording: ``source`` and more (licence, ...; plain values).
+        Returns the fetched file and facts for its manifest: ``source`` and others, such as the licence (plain values).
+        Raises UserError if there is no such release.
         """
 
     @abstractmethod
     def convert(self, source: Path) -> dict[str, Any]:
-        """The whole pretrained network's tensors, its old head included, from a fetched file or one of the user's.
+        """Return the tensors of the whole pretrained network, its old head included, by name.
 
-        Raises UserError if the file cannot be read safely or is of another architecture.
+        source: a file from ``fetch_weights``, or one of the user's. Raises UserError if the file cannot be read safely
+        or is of another architecture.
         """
 
     @abstractmethod
     def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None) -> Network:
-        """A network with a fresh head.
+        """Return a network with a new head.
 
-        outputs: units of the head. facts: of the task's examples, see ``datasets.Examples``, for what depends on them
-        (how many items there are). weights: a safetensors file of the whole pretrained network, its old head
-        included, or None for a random backbone. seed: whose ``init`` stream draws the head and a random backbone.
-        Raises UserError if the weights are of another architecture.
+        outputs: units of the head. weights: safetensors file with what ``convert`` returned; None for a random
+        backbone. seed: the head and a random backbone are sampled from its ``init`` stream. facts: properties of the
+        task's examples (see ``datasets.Examples``), such as the number of items. Raises UserError if the weights are
+        of another architecture.
         """
 
-    def reads_class_names(self) -> bool:
-        """Whether a network is built from the names of a task's classes, so that other names make other results."""
+    def sample_head(self, network: Network, seed: int) -> None:
+        """Sample the values of the head again, in place: those that ``build`` gives it for this seed."""
+        from variability.models.networks import sample_head
+
+        sample_head(network, seed)
+
+    def samples_backbone(self) -> bool:
+        """Return whether a part of the backbone is sampled from the seed even if there are weights."""
         return False
-
-    def draws_backbone(self) -> bool:
-        """Whether a part of the backbone is drawn from the seed even where there are weights: seeds share none then."""
-        return False
-
-    def draw_head(self, network: Network, seed: int) -> None:
-        """Draws the head of a network that ``build`` made anew, in place, as ``build`` would for this seed."""
-        from variability.models.networks import draw_head
-
-        draw_head(network, seed)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
-        """How examples are made ready, for the record of a run. facts: of the task's examples."""
+        """Return how examples are preprocessed, for the record of a run. facts: properties of the task's examples."""
         return {}
 
+    def fetch_assets(self, fetcher: Any, folder: Path) -> dict[str, Any]:
+        """Fetch the files that building needs in addition to weights, for a provider with ASSETS.
 
-class ImageProvider(Provider):
-    """Builds networks that take images."""
+        folder: empty; the files go there. Returns facts for their manifest (plain values).
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs no files but weights")
+
+    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:
+        """Return the token ids of each example, from 0, and the largest length; for a TOKENIZED modality.
+
+        The largest length is ``max_length``, or less if the network takes fewer tokens.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes examples without tokens")
+
+
+class ImageProvider(NetworkProvider):
+    """A source of networks that take images."""
 
     @abstractmethod
     def preprocess(self, image_size: int) -> dict[str, Any]:
-        """What the weights want: {size, resize, mean, std, interpolation}, the model's own ``preprocess`` on top.
+        """Return {size, resize, mean, std, interpolation}: what the weights need, or the model's ``preprocess`` sets.
 
-        image_size: side of the task's stored images in pixels, which networks without named weights take as it is.
+        image_size: side of the task's stored images in pixels, which is the size for networks without named weights.
         """
 
-    def with_own(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """What a release wants, and on top of it what the model's own ``preprocess`` says."""
-        own = self.model.get("preprocess", {})
-        # Of a size alone the whole image is seen.
-        return wanted | ({"resize": own["size"]} if "size" in own else {}) | own
+    def with_overrides(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Return the preprocessing of a release with the values of the model's own ``preprocess`` in place of its."""
+        overrides = self.model.get("preprocess", {})
+        # If only a size is set, nothing is cropped.
+        return spec | ({"resize": overrides["size"]} if "size" in overrides else {}) | overrides
 
     def size_problems(self) -> Iterator[Problem]:
-        """What is wrong with the sizes that the model's own ``preprocess`` asks for."""
-        own = self.model.get("preprocess", {})
-        if own.get("size", 0) > own.get("resize", own.get("size", 0)):
-            message = f"{own['size']} is cut out of an image of side resize, {own['resize']}, and cannot be larger"
+        """Yield problems with the sizes in the model's own ``preprocess``."""
+        overrides = self.model.get("preprocess", {})
+        if overrides.get("size", 0) > overrides.get("resize", overrides.get("size", 0)):
+            message = (
+                f"{overrides['size']} is cropped from an image of side resize, {overrides['resize']}, and cannot be "
+                "larger"
+            )
             yield Problem("preprocess.size", message)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:

@@ -80,15 +80,15 @@ def build(
         if prompts:
             _load(model, tensors, OTHER, weights)
             _prompted(network.module, model.eval(), _transformers.tokenizer_of(folder, name), prompts)
-    draw_head(network, seed)
+    sample_head(network, seed)
     return network
 
 
-def draw_head(network: networks.Network, seed: int) -> None:
+def sample_head(network: networks.Network, seed: int) -> None:
     """The head that prompts give, whatever the seed; where there are none, one drawn from it."""
     module = network.module
     if module.prompted_weight is None:
-        networks.draw_head(network, seed)
+        networks.sample_head(network, seed)
         return
     with torch.no_grad():
         module.head.weight.copy_(module.prompted_weight)

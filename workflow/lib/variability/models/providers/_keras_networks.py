@@ -81,12 +81,12 @@ def attach_head(backbone: keras.Model, outputs: int, seed: int) -> KerasNetwork:
     """A backbone, (B, features) at its output, with a fresh head drawn from the seed's ``init`` stream."""
     head = keras.layers.Dense(outputs, name=HEAD, dtype="float32", kernel_initializer="zeros")
     network = KerasNetwork(keras.Model(backbone.inputs[0], head(backbone.outputs[0]), name=backbone.name))
-    draw_head(network, seed)
+    sample_head(network, seed)
     return network
 
 
-def draw_head(network: KerasNetwork, seed: int) -> None:
-    """Draws the head anew, in place: uniform in +-1/sqrt(fan in), the law of ``networks.draw_head``."""
+def sample_head(network: KerasNetwork, seed: int) -> None:
+    """Draws the head anew, in place: uniform in +-1/sqrt(fan in), the law of ``networks.sample_head``."""
     generator = seeding.head(seed).generator()
     layer = network.model.get_layer(HEAD)
     bound = layer.kernel.shape[0] ** -0.5

@@ -33,7 +33,7 @@ class Catalogue(nn.Module):
         return functional.linear(said, self.weight, self.bias) if self.rating is None else self.rating(said)
 
     @torch.no_grad()
-    def draw(self, seed: int) -> None:
+    def sample(self, seed: int) -> None:
         """Draws the vectors, and sets what is added to 0."""
         generator = seeding.head(seed).torch_generator()
         for name, parameter in self.named_parameters():

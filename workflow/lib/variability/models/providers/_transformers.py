@@ -105,7 +105,7 @@ def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | Non
     network = as_network(Classifier(backbone, features, dropout, outputs))
     if weights is not None:
         _load(network, weights, options.get("reinit", 0))
-    networks.draw_head(network, seed)
+    networks.sample_head(network, seed)
     return network
 
 

@@ -74,10 +74,10 @@ class Clip(HubProvider, ImageProvider):
     def reads_class_names(self):
         return self._prompted
 
-    def draw_head(self, network, seed):
+    def sample_head(self, network, seed):
         from variability.models.providers import _clip
 
-        _clip.draw_head(network, seed)
+        _clip.sample_head(network, seed)
 
     def preprocess(self, image_size: int) -> dict[str, Any]:
         said = self._said()
@@ -92,7 +92,7 @@ class Clip(HubProvider, ImageProvider):
             "std": list(said.get("image_std", usual["std"])),
             "interpolation": _INTERPOLATIONS.get(said.get("resample"), "bicubic"),
         }
-        return self.with_own(wanted)
+        return self.with_overrides(wanted)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
         return self.preprocess(facts["size"]) | {"assets": read_json(self.assets)["sha256"]}

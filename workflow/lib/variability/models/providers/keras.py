@@ -110,10 +110,10 @@ class Keras(NamedImageProvider):
             self._load(backbone, weights)
         return network
 
-    def draw_head(self, network, seed: int) -> None:
+    def sample_head(self, network, seed: int) -> None:
         from variability.models.providers import _keras_networks
 
-        _keras_networks.draw_head(network, seed)
+        _keras_networks.sample_head(network, seed)
 
     def _known(self) -> Architecture:
         for problem in self.check():

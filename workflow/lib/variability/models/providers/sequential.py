@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from variability.advice import suggest
 from variability.errors import Problem, UserError
-from variability.models.providers import Provider
+from variability.models.providers import NetworkProvider
 from variability.models.weight_files import read_tensors
 from variability.models.weights_source import weights_kind
 
@@ -17,7 +17,7 @@ ARCHITECTURES = {"bert4rec": "bert", "sasrec": "gpt"}
 _OWN, _HIDDEN = "catalogue.", "hidden"
 
 
-class Sequential(Provider):
+class Sequential(NetworkProvider):
     """``bert4rec``: a bidirectional body (BERT's), trained to tell hidden items (Sun et al., CIKM 2019). ``sasrec``: a
     causal one (GPT-2's), trained to tell each next item (Kang and McAuley, ICDM 2018). Both by the cross-entropy over
     the whole catalogue.
@@ -94,11 +94,11 @@ class Sequential(Provider):
             self._load(module, weights)
         blocks, parts = ([f"body.{name}" for name in chain] for chain in chains)
         network = Network(module, "catalogue", blocks, [*parts, "catalogue"])
-        self.draw_head(network, seed)
+        self.sample_head(network, seed)
         return network
 
-    def draw_head(self, network, seed):
-        network.module.catalogue.draw(seed)
+    def sample_head(self, network, seed):
+        network.module.catalogue.sample(seed)
 
     def input_spec(self, facts):
         return {key: facts[key] for key in ("max_length", "exclude_seen")} | {"masking": self.masking(facts)}

@@ -49,7 +49,7 @@ class Transformers(HubProvider):
 
         return _transformers.build(self._folder, self.model, outputs, weights, seed)
 
-    def draws_backbone(self) -> bool:
+    def samples_backbone(self) -> bool:
         return self.model["options"].get("reinit", 0) > 0
 
     def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:

@@ -17,7 +17,7 @@ import numpy as np
 from variability import advice, registry
 from variability.data.augmentation_spec import augments
 from variability.errors import Problem, UserError
-from variability.models.methods import plugin
+from variability.models import methods
 from variability.training import device as devices
 from variability.training import gpu_lease
 from variability.training.frameworks import Framework
@@ -99,7 +99,7 @@ class Keras(Framework):
         self.task = open_task(sources.task)
         self._device = device
         self._provider = registry.find("providers", model["provider"])(model, sources.assets)
-        self._method = plugin(method)
+        self._method = methods.from_entry(method)
         self._weights = sources.weights
         self._images = Images(self.task.inputs, self._provider.preprocess(self.task.facts["size"]))
         self._network: Any = None
@@ -172,7 +172,7 @@ class Keras(Framework):
             self._make(self._build(seed))
         elif self._weights is not None:
             assign(self._trained, self._first)
-            self._provider.draw_head(self._network, seed)
+            self._provider.sample_head(self._network, seed)
         else:
             fresh = _keras_networks.tensors(self._build(seed).model)
             assign({each.path: each for each in self._network.model.weights}, fresh)
