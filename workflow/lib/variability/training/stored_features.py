@@ -107,7 +107,7 @@ class FrozenPrefix:
         size = shape[0] * entry.nbytes / 1e6
         _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), self.number_format, size)
         return {
-            "each": "token" if self._has_tokens(example) else "example",
+            "each": "example" if self._token_counts(example) is None else "token",
             "shape": list(shape[1:]),
             "form": self.number_format,
             "layout": _layout(example),
@@ -127,9 +127,10 @@ class FrozenPrefix:
             stored[torch.from_numpy(indices)] = entries
         # Rows without stored activations have an index that is out of range.
         index = np.full(int(rows.max()) + 1, count)
-        if self._has_tokens(example):
-            index[rows] = _starts(inputs.lengths[rows])
-            return TokenActivations(stored.to(inputs.device), index, inputs.lengths, inputs.device)
+        lengths = self._token_counts(example)
+        if lengths is not None:
+            index[rows] = _starts(lengths[rows])
+            return TokenActivations(stored.to(inputs.device), index, lengths, inputs.device)
         index[rows] = np.arange(len(rows))
         return Activations(stored.to(inputs.device), index, inputs.device, LAYOUTS[_layout(example)])
 
@@ -144,9 +145,10 @@ class FrozenPrefix:
         example: the activations of one example. The function takes positions within ``rows`` and their activations, and
         returns the indices of the entries among all of them, and the entries.
         """
-        if not self._has_tokens(example):
+        token_counts = self._token_counts(example)
+        if token_counts is None:
             return len(rows), example[0], lambda part, activations: (part, activations)
-        lengths = self.inputs.lengths[rows]
+        lengths = token_counts[rows]
         starts = _starts(lengths)
 
         def entries_of(part: np.ndarray, activations: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
@@ -155,8 +157,9 @@ class FrozenPrefix:
 
         return int(lengths.sum()), example[0, 0], entries_of
 
-    def _has_tokens(self, example: torch.Tensor) -> bool:
-        return self.inputs.lengths is not None and example.ndim == 3
+    def _token_counts(self, example: torch.Tensor) -> np.ndarray | None:
+        """Return the number of tokens of each example, (n,), if the prefix computes a vector per token, else None."""
+        return self.inputs.lengths if example.ndim == 3 else None
 
     def _bits(self, activations: torch.Tensor) -> np.ndarray:
         if self.number_format == "fp32":
