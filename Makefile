@@ -22,7 +22,7 @@ help:
 	@echo "make clean                 remove the environment; results stay"
 
 study: .venv/.core
-	@extras=$$(PYTHONPATH=workflow/lib $(BIN)/python -m variability.extras $(STUDY)) && \
+	@extras=$$(PYTHONPATH=workflow/lib $(BIN)/python -m variability.config.required_extras $(STUDY)) && \
 	for extra in $$extras; do $(MAKE) --no-print-directory .venv/.$$extra || exit 1; done
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 

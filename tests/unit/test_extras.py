@@ -1,7 +1,6 @@
-"""Which part of the environment a study needs, and which conda environment a job."""
+"""The conda environment of a job, by the extras it needs."""
 
 import pytest
-from support import ROOT
 
 from variability import extras
 from variability.config import specs
@@ -29,40 +28,8 @@ def test_extras_that_no_environment_has_together_are_named(environments):
         extras.smallest_environment(["other", "one"], environments)
 
 
-def test_extras_are_those_of_models_tasks_methods_and_pretrainings():
-    config = {
-        "models": {"a": {"provider": "timm"}, "b": {"architecture": "resnet18"}},
-        "tasks": {"t": {"dataset": "digits"}},
-        "methods": {"lora": None, "low-rank": {"kind": "lora"}, "full": None},
-        "pretraining": {"p": {"task": {"dataset": "hub_text"}}},
-    }
-    assert sorted(set(extras.extras_of(config))) == ["timm", "transformers"]
-    assert set(extras.extras_of({"pretraining": config["pretraining"]})) == {"transformers"}
-
-
-@pytest.mark.parametrize("config", [None, [], "study", {"models": ["a"]}, {"models": {"a": 3}, "tasks": {"t": None}}])
-def test_a_config_of_another_shape_is_left_to_its_check(config):
-    assert not list(extras.extras_of(config))
-
-
-@pytest.mark.parametrize("content", [None, b"a: [", b"\xff\xfe"])
-def test_a_study_that_cannot_be_read_is_named_without_a_traceback(tmp_path, monkeypatch, content):
-    path = tmp_path / "study.yaml"
-    if content is not None:
-        path.write_bytes(content)
-    monkeypatch.setattr("sys.argv", ["extras", str(path)])
-    with pytest.raises(SystemExit, match=r"study\.yaml cannot be read as a study"):
-        extras.main()
-
-
-def test_the_embedded_study_needs_core_alone():
-    import yaml
-
-    assert not list(extras.extras_of(yaml.safe_load((ROOT / "config.yaml").read_text())))
-
-
 @pytest.mark.parametrize("architecture", ["org/name", "package:module/model", "/home/me/net", "hf_hub:org/x@1"])
-def test_what_is_fetched_has_a_name_that_is_safe_in_paths(architecture):
+def test_fetched_weights_have_a_name_that_is_safe_in_paths(architecture):
     import re
 
     study = Study({"models": {"m": {"architecture": architecture, "weights": "some"}}})

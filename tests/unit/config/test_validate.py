@@ -7,6 +7,7 @@ import pytest
 import yaml
 from support import ROOT
 
+from variability import registry
 from variability.config import import_checks, validate
 from variability.config.sections import Config
 from variability.errors import ConfigError
@@ -402,3 +403,19 @@ def test_pandas_is_loaded_for_imported_files_alone():
     )
     command = [sys.executable, "-c", code, str(ROOT / "config.yaml")]
     subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT / "workflow" / "lib")})
+
+
+def test_plug_ins_of_the_users_folder_are_known_to_the_check(tmp_path):
+    (tmp_path / "mine/kinds").mkdir(parents=True)
+    (tmp_path / "mine/metrics").mkdir()
+    (tmp_path / "mine/metrics/mine.py").write_text(
+        "from variability.results.metrics.accuracy import Accuracy\n\n\n"
+        "class Mine(Accuracy):\n    LABELS = {'mine': 'mine'}\n"
+    )
+    try:
+        assert problems(put("metrics", ["mine"])) == ["metrics.mine: unknown metric 'mine'; did you mean 'mse'?"]
+        assert problems(lambda config: config.update(metrics=["mine"], plugins=[str(tmp_path / "mine")])) == []
+        folder = str(tmp_path / "gone")
+        assert problems(put("plugins", [folder])) == [f"plugins: there is no folder {folder}"]
+    finally:
+        registry.use_folders([])

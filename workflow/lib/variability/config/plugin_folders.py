@@ -1,7 +1,8 @@
 """The user's own plug-in folders, which the config names (``plugins:``)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from variability import registry
 from variability.advice import suggest
@@ -16,6 +17,12 @@ def use(folders: Sequence[str]) -> list[Problem]:
     problems = [problem for folder in folders for problem in _problems(folder)]
     registry.use_folders([] if problems else folders)
     return problems or list(_collisions())
+
+
+def of_config(config: Mapping[str, Any]) -> list[str]:
+    """Return the folders of an unchecked config; none if the section has errors, which its schema reports."""
+    folders = config.get("plugins", [])
+    return folders if isinstance(folders, list) and all(isinstance(folder, str) for folder in folders) else []
 
 
 def _problems(folder: str) -> Iterator[Problem]:

@@ -304,6 +304,10 @@ class Config(Section):
         description="a list of the wanted claims, or a mapping that sets options of some and leaves the others on; "
         "by default all whose requirements the study meets",
     )
+    plugins: list[str] = Field(
+        [],
+        description="folders of your own plug-ins, each with subfolders named after the families (metrics, datasets)",
+    )
     mirrors: list[str] = Field(
         [], description="folders searched for data and weights before the network; VARIABILITY_MIRROR adds to them"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import advice, registry
-from variability.config import entry_checks, import_checks, run_checks, schema_messages
+from variability.config import entry_checks, import_checks, plugin_folders, run_checks, schema_messages
 from variability.config.outputs import Outputs
 from variability.config.schema import config_schema
 from variability.config.study import Study, complete_task
@@ -25,6 +25,9 @@ def check(config: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
 
     Raises ConfigError with all problems. Entries that the schema refuses are left out of the other checks.
     """
+    # First, because they decide which names are known, also to the schema.
+    if problems := plugin_folders.use(plugin_folders.of_config(config)):
+        raise ConfigError(problems)
     schema = config_schema()
     problems = list(schema_messages.problems(config, schema))
     sound = schema_messages.without_errors(config, schema) if problems else config

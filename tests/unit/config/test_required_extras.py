@@ -1,0 +1,37 @@
+"""The optional parts of the environment that a study needs."""
+
+import pytest
+import yaml
+from support import ROOT
+
+from variability.config import required_extras
+
+
+def test_extras_are_those_of_models_tasks_methods_and_pretrainings():
+    config = {
+        "models": {"a": {"provider": "timm"}, "b": {"architecture": "resnet18"}},
+        "tasks": {"t": {"dataset": "digits"}},
+        "methods": {"lora": None, "low-rank": {"kind": "lora"}, "full": None},
+        "pretraining": {"p": {"task": {"dataset": "hub_text"}}},
+    }
+    assert sorted(set(required_extras.extras_of(config))) == ["timm", "transformers"]
+    assert set(required_extras.extras_of({"pretraining": config["pretraining"]})) == {"transformers"}
+
+
+@pytest.mark.parametrize("config", [None, [], "study", {"models": ["a"]}, {"models": {"a": 3}, "tasks": {"t": None}}])
+def test_a_config_with_errors_is_left_to_its_check(config):
+    assert not list(required_extras.extras_of(config))
+
+
+@pytest.mark.parametrize("content", [None, b"a: [", b"\xff\xfe"])
+def test_a_study_that_cannot_be_read_is_named_without_a_traceback(tmp_path, monkeypatch, content):
+    path = tmp_path / "study.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr("sys.argv", ["required_extras", str(path)])
+    with pytest.raises(SystemExit, match=r"study\.yaml cannot be read as a study"):
+        required_extras.main()
+
+
+def test_the_embedded_study_needs_only_the_core_environment():
+    assert not list(required_extras.extras_of(yaml.safe_load((ROOT / "config.yaml").read_text())))
