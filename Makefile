@@ -1,12 +1,12 @@
-# make study    the embedded study, to its report        make test    everything that is checked
-# Set-up happens by itself, in .venv, from the hash-pinned locks in envs/.
+# make study    run the embedded study to its report        make test    run all checks
+# Both create the environment first, in .venv, from the hash-pinned locks in envs/.
 
 PYTHON ?= python3
 STUDY ?= config.yaml
 BIN := .venv/bin
 UV := $(BIN)/uv
-# Every job is a process of its own. Compiled once here, its imports take half the time, also where
-# PYTHONDONTWRITEBYTECODE (set in many containers) would have each process compile everything anew.
+# Each job is a process. If packages are compiled here once, its imports take half the time, also where
+# PYTHONDONTWRITEBYTECODE (set in many containers) would make each process compile them again.
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
@@ -14,11 +14,11 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
-	@echo "make study STUDY=my.yaml   run another study, after installing what it needs beside core"
-	@echo "make test                  linters and all tests"
-	@echo "make test-fast             linters and the quick tests"
+	@echo "make study STUDY=my.yaml   run another study, after installing the extras that it needs"
+	@echo "make test                  linters, the type checker and all tests"
+	@echo "make test-fast             linters, the type checker and the quick tests"
 	@echo "make schema                generate workflow/schemas/config.schema.yaml from the models of the config"
-	@echo "make lock                  compile the pins in envs/ anew"
+	@echo "make lock                  compile the pins in envs/ again"
 	@echo "make clean                 remove the environment; results stay"
 
 study: .venv/.core
@@ -26,11 +26,11 @@ study: .venv/.core
 	for extra in $$extras; do $(MAKE) --no-print-directory .venv/.$$extra || exit 1; done
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores all --configfile $(STUDY) --quiet host rules
 
-# Two workers: a file's tests share fixtures that take long to make. In the order of testpaths: by themselves workers
-# take the files with many tests first, and those that take long have few. What pytest makes of the tests' source is kept.
+# Two workers, a file each: its tests share fixtures that are slow to make. Files are taken in the order of testpaths,
+# because pytest-xdist would start with the files that have many tests, and slow files have few. Compiled tests are kept.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# What a study may need beside core, and what working on the project needs. Not tested: slurm, which has no cluster here.
+# Optional parts of studies, and what developing the project needs. slurm is not tested, because that needs a cluster.
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
 
 test: lint $(patsubst %,.venv/.%,$(filter-out slurm,$(EXTRAS)))
@@ -64,7 +64,7 @@ $(UV): envs/uv.lock
 
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
-# Each after those before it, so that all of them fit into one environment.
+# Each lock is compiled with the pins of those before it, so that all of them fit into one environment.
 lock: $(UV)
 	$(LOCK) envs/uv.in -o envs/uv.lock
 	$(LOCK) envs/core.in -o envs/core.lock

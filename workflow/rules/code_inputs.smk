@@ -1,4 +1,4 @@
-# The library code that a rule's result depends on, as an input of its own: an edit reruns the stages that import the
+# The library code that a rule's result depends on, as one of its inputs: an edit reruns the stages that import the
 # edited file.
 from variability import provenance
 

@@ -29,8 +29,8 @@ rule features:
         "../scripts/features.py"
 
 
-# One job fits a chunk of seeds. Each run has a folder of its own; a complete run of the same fingerprint is reused
-# unchanged. See "Seed chunks" in docs/architecture.md.
+# One job fits a chunk of seeds. Each run has a folder; a complete run with the same fingerprint is reused unchanged. See
+# "Seed chunks" in docs/architecture.md.
 
 
 rule finetune:

@@ -88,7 +88,7 @@ rule summarise:
             "<results>/report/summary.html",
             caption="../report/summary.rst",
             category="Summary",
-            labels={"page": "what was found"},
+            labels={"page": "summary"},
         ),
     log:
         "<results>/report/summary.log",

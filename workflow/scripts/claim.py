@@ -5,6 +5,6 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.claim import claim
 
-    given, output = snakemake.params, snakemake.output
+    params, output = snakemake.params, snakemake.output
     tables = {Path(table).stem: Path(table) for table in snakemake.input.tables}
-    claim(given.study, given.chosen, tables, Path(output.csv), Path(output.markdown), Path(output.page))
+    claim(params.study, params.chosen, tables, Path(output.csv), Path(output.markdown), Path(output.page))

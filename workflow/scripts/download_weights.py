@@ -9,8 +9,8 @@ with log_job(snakemake.log[0]):
     from variability.stages.download_weights import download_weights
 
     mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
-    given, manifest = snakemake.input, Path(snakemake.output.manifest)
-    target, assets = Path(snakemake.output.weights), Path(given.assets) if given.get("assets") else None
-    # Beside this job's outputs, which are deleted before it runs again: what was fetched is kept for the next time.
+    rule_input, manifest = snakemake.input, Path(snakemake.output.manifest)
+    target, assets = Path(snakemake.output.weights), Path(rule_input.assets) if rule_input.get("assets") else None
+    # Outside this job's outputs, which are deleted before it runs again: files that were fetched are reused then.
     with Fetcher(mirrors, cache=manifest.parents[1] / "cache") as fetcher:
         download_weights(snakemake.params.spec, target, manifest, fetcher, mirrors, assets)

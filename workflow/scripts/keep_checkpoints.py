@@ -5,5 +5,5 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.keep_checkpoints import keep_checkpoints
 
-    given, manifests = snakemake.input, [Path(block) for block in snakemake.input.manifests]
-    keep_checkpoints(snakemake.params.keep, Path(given.runs), manifests, Path(snakemake.output[0]))
+    runs, manifests = Path(snakemake.input.runs), [Path(path) for path in snakemake.input.manifests]
+    keep_checkpoints(snakemake.params.keep, runs, manifests, Path(snakemake.output[0]))

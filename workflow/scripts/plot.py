@@ -5,7 +5,7 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.plot import plot
 
-    given = [*snakemake.input.tables, *snakemake.input.get("analyses", [])]
-    tables = {Path(table).stem: Path(table) for table in given}
+    paths = [*snakemake.input.tables, *snakemake.input.get("analyses", [])]
+    tables = {Path(path).stem: Path(path) for path in paths}
     options, output = snakemake.params.options, snakemake.output
     plot(snakemake.wildcards.plot, tables, options, snakemake.params.study, Path(output.svg), Path(output.png))

@@ -6,6 +6,6 @@ with log_job(snakemake.log[0]):
     from variability.io.files import sha256
     from variability.stages.score import score
 
-    given, manifest = snakemake.input, Path(snakemake.output[0])
-    predictions, metrics = [Path(block) for block in given.predictions], snakemake.params.metrics
-    score(predictions, Path(given.task), metrics, sha256(given.code), manifest.parent, manifest)
+    rule_input, manifest = snakemake.input, Path(snakemake.output[0])
+    predictions, metrics = [Path(path) for path in rule_input.predictions], snakemake.params.metrics
+    score(predictions, Path(rule_input.task), metrics, sha256(rule_input.code), manifest.parent, manifest)

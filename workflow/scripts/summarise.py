@@ -5,6 +5,6 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.summarise import summarise
 
-    given, output = snakemake.input, snakemake.output
-    tables = [*given.tables, given.claims]
-    summarise(snakemake.params.study, given.runs, tables, Path(output.markdown), Path(output.page))
+    rule_input, output = snakemake.input, snakemake.output
+    tables = [*rule_input.tables, rule_input.claims]
+    summarise(snakemake.params.study, rule_input.runs, tables, Path(output.markdown), Path(output.page))

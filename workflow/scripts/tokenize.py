@@ -5,5 +5,6 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.tokenize import tokenize
 
-    given, output = snakemake.input, snakemake.output
-    tokenize(snakemake.params.spec, Path(given.task), Path(given.assets), Path(output.tokens), Path(output.manifest))
+    task, assets = Path(snakemake.input.task), Path(snakemake.input.assets)
+    tokens, manifest = Path(snakemake.output.tokens), Path(snakemake.output.manifest)
+    tokenize(snakemake.params.spec, task, assets, tokens, manifest)

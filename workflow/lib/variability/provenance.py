@@ -31,7 +31,7 @@ _NO_EFFECT = frozenset({"ctx", "kind"})
 
 
 class Source(NamedTuple):
-    """A parsed module of ours.
+    """A parsed module of the workflow.
 
     meaning: SHA-256 of its canonical text. imports: files of this package that importing it executes. reads_text:
     whether it reads docstrings or comments, which ``meaning`` leaves out.
@@ -43,11 +43,11 @@ class Source(NamedTuple):
 
 
 def closure(*modules: str) -> list[Path]:
-    """Files of this package that importing the named modules executes, sorted.
+    """Return the files of this package that importing the named modules executes, sorted.
 
-    modules: dotted names inside the package, e.g. ``variability.stages.score``. Imports are read from the source,
-    those inside functions included; nothing is imported. Plug-ins are loaded by name at run time, so a stage's rule
-    names the plug-ins it uses.
+    modules: dotted names inside the package, such as ``variability.stages.score``. Imports are read from the source,
+    those inside functions included; nothing is imported. Plug-ins are loaded by name at run time, so the table of
+    stages names those that a job uses. Raises ValueError for an unknown module.
     """
     seen: set[Path] = set()
     todo = [_file(module) for module in modules] + [init for module in modules for init in _parents(module)]
@@ -73,13 +73,13 @@ def listing(stage: str, *plugins: str) -> str:
 
 
 def _name(path: Path) -> str:
-    """A file's name in a listing, independent of where the checkout and the user's plug-in folders are."""
-    within = WORKFLOW if path.is_relative_to(WORKFLOW) else path.parents[2]
-    return path.relative_to(within).as_posix()
+    """Return the name of a file in a listing, independent of where the checkout and the user's plug-in folders are."""
+    root = WORKFLOW if path.is_relative_to(WORKFLOW) else path.parents[2]
+    return path.relative_to(root).as_posix()
 
 
 def write_listing(folder: Path, stage: str, *plugins: str) -> Path:
-    """Writes a listing where the one that stands there says otherwise; returns its file in ``folder``."""
+    """Write a listing to a file in ``folder``, unless the file has this content; return its path."""
     names = [plugin.rpartition(".")[2] for plugin in plugins]
     path = folder / f"{'-'.join([stage, *names]) if len(names) < 4 else f'{stage}-{digest(names)[:12]}'}.txt"
     text = listing(stage, *plugins)
@@ -89,7 +89,7 @@ def write_listing(folder: Path, stage: str, *plugins: str) -> Path:
 
 
 def code_digest(stage: str, *plugins: str) -> str:
-    """SHA-256 of a listing."""
+    """Return the SHA-256 of a listing."""
     return hashlib.sha256(listing(stage, *plugins).encode()).hexdigest()
 
 
@@ -123,7 +123,7 @@ def _does_nothing(item: object) -> bool:
 
 
 def _imports(tree: ast.Module, path: Path) -> tuple[Path, ...]:
-    found: list[Path] = []
+    files: list[Path] = []
     for node in _nodes(tree):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
@@ -133,9 +133,9 @@ def _imports(tree: ast.Module, path: Path) -> tuple[Path, ...]:
             dotted = [node.module or ""] + [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        found.extend(file for name in dotted if (file := _file_or_none(name)))
-        found.extend(init for name in dotted for init in _parents(name))
-    return tuple(dict.fromkeys(found))
+        files.extend(file for name in dotted if (file := _file_or_none(name)))
+        files.extend(init for name in dotted for init in _parents(name))
+    return tuple(dict.fromkeys(files))
 
 
 def _nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -173,22 +173,22 @@ def _file(module: str) -> Path:
 def plugins_of_cell(
     model: Mapping[str, Any], task: Mapping[str, Any], method: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
-    """Dotted names of the modules that build, feed, train and evaluate a model.
+    """Return the dotted names of the modules that build, feed, train and evaluate a model.
 
-    model, method: entries with their defaults filled in. task: with its ``kind``. Without a method what concerns
-    training is left out.
+    model, method: entries with their defaults filled in; without a method, what concerns training is left out.
+    task: an entry with its ``kind``.
     """
     provider = registry.find("providers", model["provider"])
-    named = {
+    names = {
         "providers": model["provider"],
         "frameworks": provider.FRAMEWORK,
         "modalities": provider.MODALITY,
         "kinds": task["kind"],
     }
     if method:
-        named["methods"] = method["kind"]
-    found = [registry.module_name(family, name) for family, name in named.items()]
+        names["methods"] = method["kind"]
+    modules = [registry.module_name(family, name) for family, name in names.items()]
     if registry.find("frameworks", provider.FRAMEWORK).FED:
-        # Named by the modality, not imported: what stores examples and other frameworks do not depend on it.
-        found.append(registry.find("modalities", provider.MODALITY).FEED)
-    return tuple(found)
+        # The modality names this module and does not import it: storing examples, and other frameworks, do without.
+        modules.append(registry.find("modalities", provider.MODALITY).FEED)
+    return tuple(modules)

@@ -1,10 +1,10 @@
-"""Finds plug-ins by file name.
+"""Lookup of plug-ins by file name.
 
 A plug-in is one file in one of the families' folders (``data/datasets/digits.py`` is the data set ``digits``) that
-defines one subclass of the family's base class, which the folder's ``__init__`` defines. There is no list to add it to.
-Names are known without importing anything; a plug-in is imported when it is needed.
+defines one subclass of the base class in the folder's ``__init__``. There is no list to add it to. Names are read from
+the folders; a plug-in is imported when it is needed.
 
-Plug-ins may also be in folders of the user's, named in the config (``plugins: [my_plugins]``), with a subfolder for
+Plug-ins may also be in the user's own folders, named in the config (``plugins: [my_plugins]``), with a subfolder for
 each family: ``my_plugins/metrics/within_two.py``. They are imported as modules of the package of their family.
 """
 
@@ -16,11 +16,12 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from variability.advice import suggest
 from variability.errors import UserError
 
-#: The package that holds a family's plug-ins, and its base class, which the package's ``__init__`` defines.
+#: By family: the package of its plug-ins, and the name of their base class in the package's ``__init__``.
 FAMILIES = {
     "datasets": ("variability.data.datasets", "Dataset"),
     "modalities": ("variability.data.modalities", "Modality"),
@@ -33,8 +34,6 @@ FAMILIES = {
     "plots": ("variability.reporting.plots", "Plot"),
     "claims": ("variability.reporting.claims", "Claim"),
 }
-
-
 #: Environment variable with the user's plug-in folders, which jobs inherit from the Snakemake that starts them.
 FOLDERS = "VARIABILITY_PLUGINS"
 
@@ -47,15 +46,15 @@ def use_folders(folders: Iterable[str | os.PathLike]) -> None:
 
 
 def family_folders(family: str) -> list[Path]:
-    """Folders that hold the plug-ins of a family: the library's, then the user's."""
-    own = Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
+    """Return the folders that hold the plug-ins of a family: the library's, then the user's."""
+    library = Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
     users = [Path(folder) / family for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
-    return [own, *(folder for folder in users if folder.is_dir())]
+    return [library, *(folder for folder in users if folder.is_dir())]
 
 
 @cache
 def names(family: str) -> tuple[str, ...]:
-    """Names of all plug-ins of a family, sorted; imports none of them.
+    """Return the names of all plug-ins of a family, sorted, without importing them.
 
     Raises UserError if two folders have a module of the same name.
     """
@@ -70,16 +69,16 @@ def names(family: str) -> tuple[str, ...]:
 
 
 def package(family: str) -> ModuleType:
-    """The package of a family, which also finds the user's modules."""
+    """Import the package of a family, and let it find the user's modules too."""
     module = importlib.import_module(FAMILIES[family][0])
     module.__path__ = [str(folder) for folder in family_folders(family)]
     return module
 
 
 def module_name(family: str, name: str) -> str:
-    """Dotted name of the module that holds a plug-in.
+    """Return the dotted name of the module of a plug-in.
 
-    Raises UserError naming the nearest known plug-in if there is none of this name.
+    Raises UserError, which names the most similar plug-in, if there is none of this name.
     """
     if name not in names(family):
         raise UserError(unknown(family, name))
@@ -87,28 +86,28 @@ def module_name(family: str, name: str) -> str:
 
 
 def name_of(plugin: type) -> str:
-    """The name a plug-in's class is found by: that of its file."""
+    """Return the name of a plug-in, which is that of its file. plugin: its class."""
     return plugin.__module__.rpartition(".")[2]
 
 
 def unknown(family: str, name: str) -> str:
-    """The sentence that says a plug-in does not exist and which one may have been meant."""
+    """Return the message for a name that no plug-in has, with the most similar name."""
     return f"unknown {FAMILIES[family][1].lower()} {name!r}; {suggest(name, names(family))}"
 
 
 @cache
-def find(family: str, name: str) -> type:
-    """The plug-in's class.
+def find(family: str, name: str) -> type[Any]:
+    """Return the class of a plug-in, a subclass of its family's base class.
 
-    Raises UserError for an unknown name, and for a file that does not hold exactly one subclass of the base class.
+    Raises UserError for an unknown name, and for a file that does not define exactly one subclass of the base class.
     """
     base = getattr(package(family), FAMILIES[family][1])
     module = importlib.import_module(module_name(family, name))
-    found = [
+    classes = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, base) and member.__module__ == module.__name__ and not inspect.isabstract(member)
     ]
-    if len(found) != 1:
-        raise UserError(f"{module.__file__} must define exactly one subclass of {base.__name__}, not {len(found)}")
-    return found[0]
+    if len(classes) != 1:
+        raise UserError(f"{module.__file__} must define exactly one subclass of {base.__name__}, not {len(classes)}")
+    return classes[0]

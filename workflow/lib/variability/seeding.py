@@ -8,9 +8,9 @@ The functions that return a ``Position`` are the table of all positions that tra
 from. Code outside this module uses their names and never a stream's integers. What is meant to sample the same numbers,
 such as a PyTorch and a Keras network of one seed, uses the same name; different names never share a state.
 
-Two kinds of random numbers are no part of a run's seed and have namespaces of their own: ``resampling.generator`` for
-the analyses, keyed by words, and the data sets that generate their examples, keyed in their own files by the data
-set's own options.
+Two kinds of random numbers are not part of a run's seed and have separate namespaces: ``resampling.generator`` for
+the analyses, keyed by words, and the data sets that generate their examples, keyed in their modules by the data
+set's options.
 """
 
 import hashlib
@@ -136,7 +136,7 @@ def batch_augmentation(seed: int, epoch: int, batch: int) -> Position:
     return Position(seed, "augment", (epoch, batch))
 
 
-# Each kind of change has a position of its own: switching one on does not alter what the others sample.
+# Each kind of change has a position: switching one on does not alter what the others sample.
 _FLIP, _CROP, _RANDAUGMENT = range(3)
 
 
