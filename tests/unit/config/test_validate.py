@@ -406,15 +406,18 @@ def test_pandas_is_loaded_for_imported_files_alone():
 
 
 def test_plug_ins_of_the_users_folder_are_known_to_the_check(tmp_path):
-    (tmp_path / "mine/kinds").mkdir(parents=True)
-    (tmp_path / "mine/metrics").mkdir()
-    (tmp_path / "mine/metrics/mine.py").write_text(
-        "from variability.results.metrics.accuracy import Accuracy\n\n\n"
-        "class Mine(Accuracy):\n    LABELS = {'mine': 'mine'}\n"
+    (tmp_path / "mine/analyses").mkdir(parents=True)
+    (tmp_path / "mine/analyses/my_spread.py").write_text(
+        "from variability.reporting.analyses.spread import Spread\n\n\nclass MySpread(Spread):\n    pass\n"
     )
+    chosen = {"analyses": {"my_spread": {"levle": 0.9}}}
     try:
-        assert problems(put("metrics", ["mine"])) == ["metrics.mine: unknown metric 'mine'; did you mean 'mse'?"]
-        assert problems(lambda config: config.update(metrics=["mine"], plugins=[str(tmp_path / "mine")])) == []
+        assert problems(lambda config: config.update(chosen)) == [
+            "analyses.my_spread: unknown analysis 'my_spread'; did you mean 'spread'?"
+        ]
+        assert problems(lambda config: config.update(chosen, plugins=[str(tmp_path / "mine")])) == [
+            "analyses.my_spread.levle: unknown key; did you mean 'level'?"
+        ]
         folder = str(tmp_path / "gone")
         assert problems(put("plugins", [folder])) == [f"plugins: there is no folder {folder}"]
     finally:
