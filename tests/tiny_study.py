@@ -34,7 +34,7 @@ def images_and_labels():
 
 
 def network(seed=0, outputs=10):
-    """A convolution with BatchNorm, dropout and a head: all that can make two runs differ, in 2 ms a batch."""
+    """A convolution with BatchNorm, dropout and a head: all sources of differences between runs, in 2 ms per batch."""
     from torch import nn
 
     from variability.models.networks import Network, sample_head
@@ -48,10 +48,10 @@ def network(seed=0, outputs=10):
 
 
 class Tiny(ImageProvider):
-    """A provider of the above; weights, where given, are those of the backbone's module as a whole."""
+    """A provider of this network; a file of weights has those of the whole module, of which the backbone's are used."""
 
     def fetch_weights(self, fetcher, folder):
-        raise UserError("there are no releases of it")
+        raise UserError("there are no releases of this network")
 
     def convert(self, source):
         from variability.models.weight_files import read_tensors
@@ -67,7 +67,7 @@ class Tiny(ImageProvider):
         made = network(seed, outputs)
         if weights is not None:
             tensors = safetensors.torch.load_file(weights)
-            backbone = {name: each for name, each in tensors.items() if not name.startswith(f"{made.head}.")}
+            backbone = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{made.head}.")}
             made.module.load_state_dict(backbone, strict=False)
         return made
 
@@ -82,14 +82,14 @@ def pretrained(folder: Path) -> Path:
 
 
 def install(provider=Tiny):
-    """Makes ``registry.find`` know the provider ``tiny``; returns the function it replaces."""
+    """Adds the provider ``tiny`` to ``registry.find``; returns the function that it replaces."""
     find = registry.find
     registry.find = lambda family, name: provider if (family, name) == ("providers", "tiny") else find(family, name)
     return find
 
 
-def here(threads=1, model=STUDY["model"]):
-    """Where a stage computes."""
+def workplace(threads=1, model=STUDY["model"]):
+    """Framework and device of a stage."""
     from variability.training.workplace import Workplace
 
     return Workplace(model, threads)
@@ -98,7 +98,7 @@ def here(threads=1, model=STUDY["model"]):
 def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
     """Writes a task as ``prepare`` does: 100 examples to train, 40 to validate, 60 to test; returns its task.json.
 
-    Examples not taken for validation train.
+    validation: examples to validate; with fewer than 40, the others train.
     """
     images, labels = images_and_labels()
     images = images.repeat(size // 8, axis=2).repeat(size // 8, axis=3)
@@ -108,7 +108,7 @@ def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
     split = [name for name, count in counts.items() for _ in range(count)]
     table = {"example_id": np.arange(200)[::-1] + 1000, "label": labels, "split": split, "partition": [""] * 200}
     pq.write_table(pa.table(table), folder / "examples.parquet")
-    about = {
+    content = {
         "kind": kind,
         "modality": "image",
         "class_names": [str(digit) for digit in range(10)] if kind == "classification" else [],
@@ -118,16 +118,16 @@ def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
         "split": counts | {"seed": 0, "resample": False},
         "sha256": {name.partition(".")[0]: files.sha256(folder / name) for name in ("inputs.npy", "examples.parquet")},
     }
-    files.write_json(folder / "task.json", about)
+    files.write_json(folder / "task.json", content)
     return folder / "task.json"
 
 
 def timeless(history):
-    """A history without what the clock says."""
+    """A history without its measured times."""
     return [{key: row[key] for key in row if key not in ("seconds", "examples_per_second")} for row in history]
 
 
 def assert_same(first, second):
-    """Tensors or arrays by name, equal to the last bit."""
+    """Compares two dicts of tensors or arrays bit by bit."""
     assert first.keys() == second.keys()
     assert [name for name in first if not np.array_equal(first[name], second[name])] == []

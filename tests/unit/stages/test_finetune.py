@@ -34,15 +34,15 @@ def study(tmp_path, task_json):
     """Fine-tunes into ``tmp_path/<name>``; returns that folder. Keywords change the spec or finetune's arguments."""
 
     def run(name="runs", weights_sha256=None, threads=1, code="code", **changes):
-        folder, about = tmp_path / name, tmp_path / "weights.json"
-        files.write_json(about, {"sha256": weights_sha256})
+        folder, weights_manifest = tmp_path / name, tmp_path / "weights.json"
+        files.write_json(weights_manifest, {"sha256": weights_sha256})
         spec = copy.deepcopy(tiny_study.STUDY) | changes
         finetune(
             spec,
-            InputFiles(task_json, weights_manifest=about),
+            InputFiles(task_json, weights_manifest=weights_manifest),
             code,
             folder / "block-0.json",
-            tiny_study.here(threads),
+            tiny_study.workplace(threads),
         )
         return folder
 
@@ -51,7 +51,7 @@ def study(tmp_path, task_json):
 
 
 def contents(folder, seed):
-    """What a run left: its trained tensors, and its history and record without what a clock or a meter says."""
+    """Trained tensors, history and record of a run, without measured times, memory and energy."""
     with open(folder / str(seed) / "history.csv", newline="") as handle:
         rows = [{key: row[key] for key in row if key not in TIMES} for row in csv.DictReader(handle)]
     record = files.read_json(folder / str(seed) / "run.json")
@@ -60,11 +60,11 @@ def contents(folder, seed):
     record["sha256"].pop("history")
     record["sha256"].pop("checkpoint")
     tensors = safetensors.numpy.load_file(folder / str(seed) / "checkpoint.safetensors")
-    return {name: each.tobytes() for name, each in tensors.items()}, rows, record
+    return {name: tensor.tobytes() for name, tensor in tensors.items()}, rows, record
 
 
 def times(folder):
-    """When each run was written."""
+    """Times at which the runs were written."""
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/run.json")}
 
 
@@ -119,7 +119,7 @@ def test_the_manifest_lists_each_run_with_its_fingerprint_and_checksums(study):
         assert run["sha256"]["checkpoint"] == files.sha256(folder / str(run["seed"]) / "checkpoint.safetensors")
 
 
-def test_a_run_is_the_same_whatever_block_it_is_in(study):
+def test_a_run_is_the_same_in_every_seed_chunk(study):
     together, apart = study("together", seeds=[2, 0, 1]), study("apart", seeds=[1])
     study("apart", seeds=[0])
     study("apart", seeds=[2])
@@ -128,7 +128,7 @@ def test_a_run_is_the_same_whatever_block_it_is_in(study):
     assert contents(together, 0)[0] != contents(together, 1)[0]
 
 
-def test_a_seed_added_to_a_block_is_trained_and_no_other(study):
+def test_only_a_seed_added_to_a_chunk_is_trained(study):
     folder = study(seeds=[0, 1])
     before = times(folder)
     study(seeds=[0, 1, 2])
@@ -138,7 +138,7 @@ def test_a_seed_added_to_a_block_is_trained_and_no_other(study):
     assert [run["seed"] for run in files.read_json(folder / "block-0.json")["runs"]] == [0, 1, 2]
 
 
-def test_a_seed_removed_and_another_block_train_nothing(study):
+def test_a_seed_removed_from_a_chunk_trains_nothing(study):
     folder = study(seeds=[0, 1])
     before = times(folder)
     study(seeds=[1])
@@ -161,16 +161,16 @@ def test_a_run_of_another_spec_is_trained_again(study, change):
     assert files.read_json(folder / "0" / "run.json")["fingerprint"] != before
 
 
-def test_a_run_that_draws_its_own_examples_is_trained_again_where_it_would_draw_others(tmp_path):
-    """The prepared files are the same: a pool, of which each run takes as many as the split says."""
+def test_a_run_that_samples_its_own_examples_is_trained_again_if_it_would_sample_others(tmp_path):
+    """The prepared files stay the same: a pool from which each run samples as many examples as the split says."""
     task = tiny_study.prepare(tmp_path / "prepare")
-    about, prints = files.read_json(task), set()
+    content, fingerprints = files.read_json(task), set()
     for train in (80, 90):
-        files.write_json(task, about | {"split": about["split"] | {"train": train, "resample": True}})
+        files.write_json(task, content | {"split": content["split"] | {"train": train, "resample": True}})
         spec = copy.deepcopy(tiny_study.STUDY) | {"seeds": [0]}
-        finetune(spec, InputFiles(task), "code", tmp_path / "block-0.json", tiny_study.here())
-        prints.add(files.read_json(tmp_path / "block-0.json")["runs"][0]["fingerprint"])
-    assert len(prints) == 2
+        finetune(spec, InputFiles(task), "code", tmp_path / "block-0.json", tiny_study.workplace())
+        fingerprints.add(files.read_json(tmp_path / "block-0.json")["runs"][0]["fingerprint"])
+    assert len(fingerprints) == 2
 
 
 def test_a_run_of_other_code_is_trained_again(study):
@@ -203,7 +203,7 @@ def test_a_diverged_run_is_recorded_as_such_and_not_trained_again(study):
     assert times(folder) == before
 
 
-def test_one_seed_that_fails_leaves_the_others_and_is_named(study, monkeypatch, caplog):
+def test_a_seed_that_fails_does_not_stop_the_others_and_is_named(study, monkeypatch, caplog):
     class OutOfMemory(tiny_study.Tiny):
         def build(self, outputs, weights, seed, facts=None):
             if seed == 1:
@@ -224,7 +224,7 @@ def test_one_seed_that_fails_leaves_the_others_and_is_named(study, monkeypatch, 
     assert {seed: times(folder)[seed] for seed in before} == before
 
 
-def test_seeds_that_fail_alike_share_a_line_and_what_a_user_can_mend_has_no_traceback(study, monkeypatch, caplog):
+def test_equal_failures_share_a_line_and_those_that_a_user_can_fix_have_no_traceback(study, monkeypatch, caplog):
     fp16 = recipe.resolve(tiny_study.STUDY["recipe"], {"precision": "fp16"})
     monkeypatch.setenv("VARIABILITY_DEVICE", "cpu")
     with pytest.raises(UserError, match=r"2 of 2 seeds failed: .*fp16 needs a CUDA device"):
@@ -233,16 +233,18 @@ def test_seeds_that_fail_alike_share_a_line_and_what_a_user_can_mend_has_no_trac
     assert "Traceback" not in caplog.text
 
 
-def test_changed_images_are_not_taken_for_the_prepared_ones(study, tmp_path):
+def test_changed_images_are_not_mistaken_for_the_prepared_ones(study, tmp_path):
     task_json = tiny_study.prepare(tmp_path / "other")
     images = task_json.parent / "inputs.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
     with pytest.raises(UserError, match=r"inputs\.npy is not the file that was prepared"):
-        finetune(tiny_study.STUDY, InputFiles(task_json), "code", tmp_path / "runs" / "block-0.json", tiny_study.here())
+        finetune(
+            tiny_study.STUDY, InputFiles(task_json), "code", tmp_path / "runs" / "block-0.json", tiny_study.workplace()
+        )
 
 
 @pytest.mark.slow
-def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, task_json, tmp_path):
+def test_a_killed_job_keeps_finished_runs_and_resumes_to_the_same_bits(study, task_json, tmp_path):
     script = """
         import os, signal, sys
         sys.path.insert(0, sys.argv[1])
@@ -262,14 +264,14 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
         from variability.stages.finetune import finetune
         tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.here())
+        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.workplace())
     """
     folder = tmp_path / "killed"
     arguments = [str(Path(tiny_study.__file__).parent), str(task_json), str(folder)]
     command = [sys.executable, "-c", textwrap.dedent(script), *arguments]
     killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(LIBRARY)}, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    # 12 steps a run, 4 an epoch: seed 0 is done, seed 1 was in its second epoch.
+    # 12 steps per run, 4 per epoch: seed 0 is finished, seed 1 was in its second epoch.
     assert set(times(folder)) == {"0"}
     assert (folder / "1" / ".state.safetensors").exists()
     before = times(folder)
@@ -280,7 +282,7 @@ def test_a_killed_block_keeps_what_was_done_and_goes_on_to_the_same_bits(study, 
     assert [contents(folder, seed) for seed in (0, 1)] == [contents(whole, seed) for seed in (0, 1)]
 
 
-def test_a_run_that_another_process_is_making_is_waited_for_and_taken(study, tmp_path):
+def test_a_run_that_another_process_is_making_is_awaited_and_reused(study, tmp_path):
     made = study("made", seeds=[0])
     folder = tmp_path / "runs"
     holding, waiting = threading.Event(), threading.Event()
@@ -290,7 +292,7 @@ def test_a_run_that_another_process_is_making_is_waited_for_and_taken(study, tmp
             if "another process is working on seed 0" in record.getMessage():
                 waiting.set()
 
-    def other():
+    def other_process():
         with locks.held(folder / "0" / ".lock", ""):
             holding.set()
             assert waiting.wait(30)
@@ -299,7 +301,7 @@ def test_a_run_that_another_process_is_making_is_waited_for_and_taken(study, tmp
 
     handler = Waiting()
     logging.getLogger("variability").addHandler(handler)
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other_process)
     thread.start()
     try:
         assert holding.wait(30)
@@ -311,7 +313,7 @@ def test_a_run_that_another_process_is_making_is_waited_for_and_taken(study, tmp
     assert files.read_json(folder / "0" / "run.json") == files.read_json(made / "0" / "run.json")
 
 
-def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
+def test_a_job_whose_runs_are_all_finished_does_not_import_torch(study, task_json):
     folder = study(seeds=[0, 1])
     manifest = (folder / "block-0.json").read_bytes()
     (folder / "block-0.json").unlink()
@@ -324,7 +326,7 @@ def test_a_job_whose_runs_are_all_there_does_not_import_torch(study, task_json):
         from variability.stages.finetune import finetune
         tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.here())
+        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.workplace())
         sys.exit("torch" in sys.modules)
     """
     arguments = [str(Path(tiny_study.__file__).parent), str(task_json), str(folder)]

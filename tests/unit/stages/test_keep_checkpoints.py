@@ -26,8 +26,8 @@ def study(tmp_path):
     def run(code="code"):
         spec = copy.deepcopy(tiny_study.STUDY)
         block = fitted / "block-0.json"
-        finetune(spec, InputFiles(task), "code", block, tiny_study.here())
-        predict(spec, InputFiles(task), block, code, folder, folder / "block-0.json", tiny_study.here())
+        finetune(spec, InputFiles(task), "code", block, tiny_study.workplace())
+        predict(spec, InputFiles(task), block, code, folder, folder / "block-0.json", tiny_study.workplace())
 
     run()
     table(0.5, 0.6).to_parquet(tmp_path / "runs.parquet")

@@ -31,9 +31,9 @@ def study(tmp_path):
             prepared[kind] = tiny_study.prepare(tmp_path / kind, kind)
         spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": kind}} | changes
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
-        finetune(spec, InputFiles(prepared[kind]), "code", fitted / "block-0.json", tiny_study.here())
-        given, manifest = fitted / "block-0.json", folder / "block-0.json"
-        predict(spec, InputFiles(prepared[kind]), given, code, folder, manifest, tiny_study.here())
+        finetune(spec, InputFiles(prepared[kind]), "code", fitted / "block-0.json", tiny_study.workplace())
+        finetuned, manifest = fitted / "block-0.json", folder / "block-0.json"
+        predict(spec, InputFiles(prepared[kind]), finetuned, code, folder, manifest, tiny_study.workplace())
         return folder
 
     run.folder = tmp_path
@@ -72,7 +72,7 @@ def test_every_example_of_validation_and_test_is_predicted_before_and_after(stud
     np.testing.assert_array_equal(probabilities.argmax(1), table.y_pred)
 
 
-def test_predictions_agree_with_what_was_measured_while_training(study):
+def test_predictions_agree_with_the_history_of_training(study):
     folder = study()
     table = pd.read_parquet(folder / "0.parquet").query("split == 'validation'")
     history = pd.read_csv(study.folder / "predict-finetune" / "0" / "history.csv")
@@ -97,7 +97,7 @@ def test_a_diverged_run_has_rows_before_and_none_after(study):
     assert b'"status": "diverged"' in pq.read_schema(folder / "0.parquet").metadata[b"variability"]
 
 
-def test_what_is_there_is_taken_and_what_changed_is_predicted_again(study):
+def test_finished_predictions_are_reused_and_changed_ones_predicted_again(study):
     folder = study(seeds=[0, 1])
     before = times(folder)
     study(seeds=[0, 1, 2])
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_predicted_again(study):
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "0.parquet"), whole)
 
 
-def test_a_run_is_predicted_alike_whatever_block_it_is_in(study):
+def test_predictions_of_a_run_are_the_same_in_every_seed_chunk(study):
     together, apart = study("together", seeds=[1, 0]), study("apart", seeds=[1])
     pd.testing.assert_frame_equal(pd.read_parquet(together / "1.parquet"), pd.read_parquet(apart / "1.parquet"))
 
@@ -127,7 +127,7 @@ def test_equal_runs_make_files_of_equal_bytes(study):
     assert (folder / "0.parquet").read_bytes() == first
 
 
-def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_predicted(study, tmp_path):
+def test_a_checkpoint_that_the_manifest_does_not_list_is_refused_and_the_others_are_predicted(study, tmp_path):
     folder = study()
     task_json, fitted = tmp_path / "classification" / "task.json", tmp_path / "predict-finetune"
     (fitted / "0" / "checkpoint.safetensors").write_bytes(b"")
@@ -143,19 +143,19 @@ def test_a_checkpoint_that_is_not_the_manifests_is_refused_and_the_others_are_pr
             "edited",
             folder,
             folder / "block-0.json",
-            tiny_study.here(),
+            tiny_study.workplace(),
         )
     assert times(folder)["0.parquet"] == before["0.parquet"]
     assert times(folder)["1.parquet"] != before["1.parquet"]
 
 
 @pytest.mark.slow
-def test_a_task_without_validation_examples_is_told_of_by_its_test_examples_from_prediction_to_figure(tmp_path):
+def test_a_task_without_validation_examples_works_from_prediction_to_figures(tmp_path):
     task = tiny_study.prepare(tmp_path / "task", validation=0)
     fitted, folder = tmp_path / "finetune", tmp_path / "predict/small/digits/everything"
-    finetune(tiny_study.STUDY, InputFiles(task), "code", fitted / "block-0.json", tiny_study.here())
-    given, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(tiny_study.STUDY, InputFiles(task), given, "code", folder, manifest, tiny_study.here())
+    finetune(tiny_study.STUDY, InputFiles(task), "code", fitted / "block-0.json", tiny_study.workplace())
+    finetuned, manifest = fitted / "block-0.json", folder / "block-0.json"
+    predict(tiny_study.STUDY, InputFiles(task), finetuned, "code", folder, manifest, tiny_study.workplace())
     assert set(pd.read_parquet(folder / "0.parquet")["split"]) == {"test"}
     score([folder / "block-0.json"], task, ["accuracy"], "code", tmp_path, tmp_path / "scores.json")
     scores = pd.read_parquet(tmp_path / "small/everything.parquet")

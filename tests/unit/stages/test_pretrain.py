@@ -30,7 +30,9 @@ def run(task_json, folder, model=MODEL, seed=0, **settings):
 def test_the_whole_network_is_written_with_a_manifest_and_a_history(task_json, tmp_path):
     tensors = run(task_json, tmp_path)
     expected = tiny_study.network().module.state_dict()
-    assert {name: each.shape for name, each in tensors.items()} == {name: each.shape for name, each in expected.items()}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == {
+        name: tensor.shape for name, tensor in expected.items()
+    }
     history = pd.read_csv(tmp_path / "history.csv")
     manifest = files.read_json(tmp_path / "weights.json")
     assert len(manifest.pop("fingerprint")) == 64
@@ -106,10 +108,12 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
         InputFiles(task_json, weights, weights.with_suffix(".json")),
         "code",
         fitted / "block-0.json",
-        tiny_study.here(model=model),
+        tiny_study.workplace(model=model),
     )
-    given, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(spec, InputFiles(task_json, weights), given, "code", folder, manifest, tiny_study.here(model=model))
+    finetuned, manifest = fitted / "block-0.json", folder / "block-0.json"
+    predict(
+        spec, InputFiles(task_json, weights), finetuned, "code", folder, manifest, tiny_study.workplace(model=model)
+    )
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")
     history = pd.read_csv(fitted / "3" / "history.csv")
     correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()

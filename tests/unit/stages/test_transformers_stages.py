@@ -24,10 +24,10 @@ transformers = pytest.importorskip("transformers", reason="`make .venv/.transfor
 
 
 def prepare(folder: Path, count=96) -> Path:
-    """A task as ``prepare`` leaves it: whether a cat or a dog is spoken of."""
+    """Writes a task as ``prepare`` does: texts that mention a cat or a dog."""
     generator = np.random.default_rng(0)
     labels = np.arange(count) % 2
-    spoken = [
+    texts = [
         " ".join([*generator.choice(text_models.WORDS[4:], generator.integers(1, 9)), ("cat", "dog")[label]])
         for label in labels
     ]
@@ -36,22 +36,22 @@ def prepare(folder: Path, count=96) -> Path:
     text = modalities.find("text", {"max_length": 12})
     from types import SimpleNamespace
 
-    facts = text.write(folder / "inputs.npy", SimpleNamespace(read=spoken.__getitem__), np.arange(count), "", 1)
+    facts = text.write(folder / "inputs.npy", SimpleNamespace(read=texts.__getitem__), np.arange(count), "", 1)
     split = ["train"] * (count // 2) + ["validation"] * (count // 4) + ["test"] * (count // 4)
     table = {"example_id": np.arange(count), "label": labels, "split": split, "partition": [""] * count}
     pq.write_table(pa.table(table), folder / "examples.parquet")
-    about = {
+    content = {
         "kind": "classification", "modality": examples.MODALITY, "class_names": ["cat", "dog"], "facts": facts,
         "target": {}, "counts": {}, "split": {"seed": 0, "resample": False},
         "sha256": {name.partition(".")[0]: files.sha256(folder / name) for name in ("inputs.npy", "examples.parquet")},
     }  # fmt: skip
-    files.write_json(folder / "task.json", about)
+    files.write_json(folder / "task.json", content)
     return folder / "task.json"
 
 
 @pytest.fixture
-def sources(place, tmp_path) -> tuple[dict, InputFiles]:
-    """A model, and all files that its runs are made from."""
+def model_and_files(place, tmp_path) -> tuple[dict, InputFiles]:
+    """A model and the input files of its runs."""
     made, weights = text_models.converted(place, tmp_path)
     task, tokens = prepare(tmp_path / "task"), tmp_path / "tokens"
     tokens.mkdir()
@@ -59,7 +59,7 @@ def sources(place, tmp_path) -> tuple[dict, InputFiles]:
     return made.model, InputFiles(task, weights, tmp_path / "weights.json", made.assets, tokens / "tokens.json")
 
 
-def fit(model, given, folder, kind, seeds, blocks=None, **settings):
+def fit(model, input_files, folder, kind, seeds, blocks=None, **settings):
     """Fine-tunes and predicts; {seed: table of predictions}."""
     spec = {
         "model": model, "task": {"name": "pets", "kind": "classification"}, "method": {"name": kind, "kind": kind},
@@ -67,30 +67,30 @@ def fit(model, given, folder, kind, seeds, blocks=None, **settings):
     }  # fmt: skip
     if blocks:
         spec["method"]["blocks"] = blocks
-    with Workplace(model) as here:
-        finetune(spec, given, "code", folder / "block.json", here)
-        predict_ahead(spec, given, folder / "block.json", folder / "predictions", here)
+    with Workplace(model) as workplace:
+        finetune(spec, input_files, "code", folder / "block.json", workplace)
+        predict_ahead(spec, input_files, folder / "block.json", folder / "predictions", workplace)
     return {seed: pq.read_table(folder / "predictions" / f"{seed}.parquet") for seed in seeds}
 
 
 def accuracy(table: pa.Table, phase: str) -> float:
-    found = table.to_pandas()
-    found = found[(found["phase"] == phase) & (found["split"] == "test")]
-    return (found["y_true"] == found["y_pred"]).mean()
+    rows = table.to_pandas()
+    rows = rows[(rows["phase"] == phase) & (rows["split"] == "test")]
+    return (rows["y_true"] == rows["y_pred"]).mean()
 
 
 @pytest.mark.parametrize("kind", ["full", "linear_probe", "lora"])
-def test_a_seed_gives_the_same_bits_whatever_the_block_it_is_in(sources, tmp_path, kind):
+def test_a_seed_gives_the_same_bits_in_every_seed_chunk(model_and_files, tmp_path, kind):
     if kind == "lora":
         pytest.importorskip("peft")
-    both = fit(*sources, tmp_path / "both", kind, [0, 1])
-    alone = fit(*sources, tmp_path / "alone", kind, [1])
+    both = fit(*model_and_files, tmp_path / "both", kind, [0, 1])
+    alone = fit(*model_and_files, tmp_path / "alone", kind, [1])
     assert both[1].equals(alone[1])
     assert not both[0].equals(both[1])
 
 
-def test_a_network_learns_which_animal_is_spoken_of(sources, tmp_path):
-    table = fit(*sources, tmp_path / "full", "full", [0], epochs=15, lr=0.003)[0]
+def test_a_network_learns_which_animal_a_text_mentions(model_and_files, tmp_path):
+    table = fit(*model_and_files, tmp_path / "full", "full", [0], epochs=15, lr=0.003)[0]
     assert accuracy(table, "before") < 0.8 < accuracy(table, "after")
 
 
@@ -98,28 +98,29 @@ METHODS = {"linear_probe": {}, "partial": {"blocks": 1}}
 
 
 @pytest.mark.parametrize("kind", METHODS)
-def test_a_run_ends_alike_whether_what_is_frozen_is_stored_held_in_memory_or_computed_each_time(
-    sources, tmp_path, kind, monkeypatch
+def test_a_run_ends_the_same_with_activations_stored_held_in_memory_or_computed_each_time(
+    model_and_files, tmp_path, kind, monkeypatch
 ):
-    model, given = sources
+    model, input_files = model_and_files
     method = {"kind": kind, **METHODS[kind]}
     spec = {"model": model, "method": method, "precision": "fp32", "limit_gb": 1}
     spec |= {"augmentation": recipe.DEFAULTS["augmentation"]}
     folder = tmp_path / "features"
     folder.mkdir()
-    features(spec, given, folder / "activations.npy", folder / "features.json")
-    about, tokens = files.read_json(folder / "features.json"), files.read_json(given.tokens)
+    features(spec, input_files, folder / "activations.npy", folder / "features.json")
+    manifest, tokens = files.read_json(folder / "features.json"), files.read_json(input_files.tokens)
     probe = kind == "linear_probe"
     entries = tokens["texts" if probe else "tokens"]
-    assert about["stored"] and about["bytes"] == entries * 16 * 4
-    assert about["activations"]["each"] == ("example" if probe else "token")
+    assert manifest["stored"] and manifest["bytes"] == entries * 16 * 4
+    assert manifest["activations"]["each"] == ("example" if probe else "token")
 
-    def said(name, given):
-        table = fit(model, given, tmp_path / name, kind, [0], **METHODS[kind])[0]
+    def probabilities(name, input_files):
+        table = fit(model, input_files, tmp_path / name, kind, [0], **METHODS[kind])[0]
         return np.stack(table["probabilities"].to_pylist())
 
-    stored, held = said("stored", replace(given, features=folder / "features.json")), said("held", given)
+    stored = probabilities("stored", replace(input_files, features=folder / "features.json"))
+    held = probabilities("held", input_files)
     monkeypatch.setattr("variability.training.stored_features.MEMORY", 0)
-    streamed = said("streamed", given)
+    streamed = probabilities("streamed", input_files)
     np.testing.assert_allclose(stored, held, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(stored, streamed, rtol=1e-3, atol=1e-4)

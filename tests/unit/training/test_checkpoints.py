@@ -1,4 +1,4 @@
-"""Checkpoints and resume states come back bit for bit, or are refused."""
+"""Checkpoints and states are restored bit for bit, or refused."""
 
 import pytest
 import safetensors
@@ -11,7 +11,7 @@ from variability.models import networks
 from variability.training import checkpoints
 
 PARTS = ["2", "3"]
-META_OF_RUN = {"fingerprint": "abc"}
+RUN_METADATA = {"fingerprint": "abc"}
 
 
 def network(seed: int = 0, outputs: int = 3) -> networks.Network:
@@ -21,8 +21,8 @@ def network(seed: int = 0, outputs: int = 3) -> networks.Network:
     return networks.attach_head(module, outputs, seed)
 
 
-def digest(of: networks.Network) -> str:
-    return networks.frozen_digest(of, PARTS)
+def digest(network: networks.Network) -> str:
+    return networks.frozen_digest(network, PARTS)
 
 
 def equal(first: dict, second: dict) -> bool:
@@ -35,24 +35,26 @@ def saved(tmp_path):
     trained = network()
     networks.train_mode(trained, PARTS)
     networks.freeze(trained, PARTS)
-    optimizer = torch.optim.SGD([each for each in trained.module.parameters() if each.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD(
+        [parameter for parameter in trained.module.parameters() if parameter.requires_grad], lr=0.1
+    )
     trained.module(torch.randn(8, 4, generator=torch.Generator().manual_seed(0))).square().sum().backward()
     optimizer.step()
     path = tmp_path / "checkpoint.safetensors"
-    checkpoints.save_checkpoint(path, trained, PARTS, META_OF_RUN | {"frozen_sha256": digest(trained)})
+    checkpoints.save_checkpoint(path, trained, PARTS, RUN_METADATA | {"frozen_sha256": digest(trained)})
     return path, trained
 
 
-def test_a_checkpoint_comes_back_bit_for_bit(saved):
+def test_a_checkpoint_is_restored_bit_for_bit(saved):
     path, trained = saved
     fresh = network()
     assert not equal(fresh.module.state_dict(), trained.module.state_dict())
-    meta = checkpoints.load_checkpoint(path, fresh, PARTS, digest(fresh))
-    assert meta == META_OF_RUN | {"frozen_sha256": digest(fresh)}
+    metadata = checkpoints.load_checkpoint(path, fresh, PARTS, digest(fresh))
+    assert metadata == RUN_METADATA | {"frozen_sha256": digest(fresh)}
     assert equal(fresh.module.state_dict(), trained.module.state_dict())
 
 
-def test_a_checkpoint_holds_only_what_trained(saved):
+def test_a_checkpoint_holds_only_the_trained_parts(saved):
     path, trained = saved
     assert equal(safetensors.torch.load_file(path), networks.trained_tensors(trained, PARTS))
 
@@ -68,7 +70,7 @@ def test_a_checkpoint_on_another_backbone_is_refused(saved):
 def test_a_checkpoint_of_another_shape_is_refused_and_loads_nothing(saved, outputs, parts):
     path, _ = saved
     other = network(outputs=outputs)
-    before = {name: each.clone() for name, each in other.module.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in other.module.state_dict().items()}
     with pytest.raises(UserError, match=r"does not fit the network.*the first is '"):
         checkpoints.load_checkpoint(path, other, parts, digest(other))
     assert equal(other.module.state_dict(), before)
@@ -81,7 +83,7 @@ def test_a_truncated_checkpoint_is_refused(saved):
         checkpoints.load_checkpoint(path, network(), PARTS, "")
 
 
-def test_channels_last_weights_come_back_bit_for_bit(tmp_path):
+def test_channels_last_weights_are_restored_bit_for_bit(tmp_path):
     def convolutional():
         return networks.attach_head(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2)), 2, seed=0)
 
@@ -93,17 +95,17 @@ def test_channels_last_weights_come_back_bit_for_bit(tmp_path):
 
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(3, dtype=torch.int64)}
-META = {"epoch": 3, "best": {"loss": 0.1 + 0.2}, "history": [1, None, "x"], "none": None}
+METADATA = {"epoch": 3, "best": {"loss": 0.1 + 0.2}, "history": [1, None, "x"], "none": None}
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
-    checkpoints.save_state(tmp_path / "state.safetensors", TENSORS, META)
-    tensors, meta = checkpoints.load_state(tmp_path / "state.safetensors")
+def test_a_state_is_restored_unchanged(tmp_path):
+    checkpoints.save_state(tmp_path / "state.safetensors", TENSORS, METADATA)
+    tensors, metadata = checkpoints.load_state(tmp_path / "state.safetensors")
     assert equal(tensors, TENSORS)
-    assert meta == META
+    assert metadata == METADATA
 
 
-def test_a_state_that_is_not_there_is_none_without_a_warning(tmp_path, caplog):
+def test_a_missing_state_is_none_without_a_warning(tmp_path, caplog):
     assert checkpoints.load_state(tmp_path / "state.safetensors") is None
     assert not caplog.records
 
@@ -111,7 +113,7 @@ def test_a_state_that_is_not_there_is_none_without_a_warning(tmp_path, caplog):
 @pytest.mark.parametrize("length", [0, 4, 20, -4, -1])
 def test_a_truncated_state_is_ignored_with_a_warning(tmp_path, caplog, length):
     path = tmp_path / "state.safetensors"
-    checkpoints.save_state(path, TENSORS, META)
+    checkpoints.save_state(path, TENSORS, METADATA)
     path.write_bytes(path.read_bytes()[:length])
     assert checkpoints.load_state(path) is None
     assert "state.safetensors is damaged" in caplog.text
@@ -119,7 +121,7 @@ def test_a_truncated_state_is_ignored_with_a_warning(tmp_path, caplog, length):
 
 def test_a_state_with_a_flipped_bit_is_ignored_with_a_warning(tmp_path, caplog):
     path = tmp_path / "state.safetensors"
-    checkpoints.save_state(path, TENSORS, META)
+    checkpoints.save_state(path, TENSORS, METADATA)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -127,7 +129,7 @@ def test_a_state_with_a_flipped_bit_is_ignored_with_a_warning(tmp_path, caplog):
     assert "its checksum differs" in caplog.text
 
 
-def test_a_file_of_another_kind_is_ignored_with_a_warning(tmp_path, caplog):
+def test_a_file_that_is_not_a_state_is_ignored_with_a_warning(tmp_path, caplog):
     path = tmp_path / "state.safetensors"
     safetensors.torch.save_file(TENSORS, path)
     assert checkpoints.load_state(path) is None
@@ -143,7 +145,7 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_an_optimizer_goes_on_bit_for_bit_through_a_file(tmp_path, kind):
+def test_an_optimizer_continues_bit_for_bit_from_a_file(tmp_path, kind):
     def start():
         module = network().module
         return module, OPTIMIZERS[kind](module.parameters())

@@ -1,4 +1,4 @@
-"""What a result depends on beside its settings and its code."""
+"""The input files that a result depends on."""
 
 import tiny_study
 
@@ -8,7 +8,7 @@ from variability.training.input_files import InputFiles
 ZERO_SHOT = {"provider": "clip", "architecture": "towers", "weights": "pretrained", "options": {}}
 
 
-def test_names_of_classes_count_for_the_models_that_read_them(tmp_path):
+def test_class_names_are_part_of_the_content_only_for_models_that_read_them(tmp_path):
     task, content = tiny_study.prepare(tmp_path / "digits"), {}
     renamed = files.read_json(task) | {"class_names": list("abcdefghij")}
     models = {"zero-shot": ZERO_SHOT, "fresh head": ZERO_SHOT | {"options": {"head": "random"}}}

@@ -14,12 +14,12 @@ def rates(total, **changes):
 
 
 def torch_rates(scheduler, optimizer, total):
-    found = []
+    collected = []
     for _ in range(total):
-        found.append(optimizer.param_groups[0]["lr"])
+        collected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    return found
+    return collected
 
 
 def sgd(lr):
@@ -42,7 +42,7 @@ def test_one_cycle_equals_torchs_scheduler(total, warmup):
 
 
 @pytest.mark.parametrize("total", [1, 2, 7, 100])
-def test_linear_falls_to_nothing_as_torchs_scheduler_does(total):
+def test_linear_falls_to_zero_as_torchs_scheduler_does(total):
     optimizer = sgd(0.1)
     expected = torch_rates(torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total), optimizer, total)
     assert rates(total, schedule="linear") == pytest.approx(expected, abs=1e-12)
@@ -50,27 +50,26 @@ def test_linear_falls_to_nothing_as_torchs_scheduler_does(total):
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "linear"])
 def test_warmup_rises_linearly_to_the_peak_and_is_followed_by_the_plain_schedule(schedule):
-    found = rates(50, schedule=schedule, warmup=0.2)
-    steps = [after - before for before, after in itertools.pairwise(found[:11])]
-    assert found[0] > 0
+    warmed_up = rates(50, schedule=schedule, warmup=0.2)
+    steps = [after - before for before, after in itertools.pairwise(warmed_up[:11])]
+    assert warmed_up[0] > 0
     assert steps == pytest.approx([steps[0]] * 10)
-    assert found[10] == pytest.approx(0.1)
-    assert found[10:] == pytest.approx(rates(40, schedule=schedule))
+    assert warmed_up[10] == pytest.approx(0.1)
+    assert warmed_up[10:] == pytest.approx(rates(40, schedule=schedule))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "linear", "one_cycle"])
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("total", [1, 2, 3, 10])
 def test_every_rate_of_every_schedule_is_positive_and_at_most_the_peak(schedule, warmup, total):
-    found = rates(total, schedule=schedule, warmup=warmup)
-    assert all(0 < rate <= 0.1 + 1e-12 for rate in found)
+    assert all(0 < rate <= 0.1 + 1e-12 for rate in rates(total, schedule=schedule, warmup=warmup))
 
 
-def test_weight_decay_spares_biases_and_normalisation():
+def test_weight_decay_does_not_apply_to_biases_and_normalisation():
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
     optimizer = make_optimizer(module.parameters(), recipe.resolve({"weight_decay": 0.5}))
-    decay = {id(each): group["weight_decay"] for group in optimizer.param_groups for each in group["params"]}
-    assert {name: decay[id(each)] for name, each in module.named_parameters()} == {
+    decay = {id(tensor): group["weight_decay"] for group in optimizer.param_groups for tensor in group["params"]}
+    assert {name: decay[id(tensor)] for name, tensor in module.named_parameters()} == {
         "0.weight": 0.5,
         "0.bias": 0.0,
         "1.weight": 0.0,
@@ -90,61 +89,61 @@ def test_each_optimizer_is_torchs_with_the_recipes_settings(kind):
 
 
 def steps(settings, count=12):
-    """A tensor after each of some updates with gradients of many sizes, and those gradients."""
+    """Updates a tensor with gradients of many sizes; returns its values from the first on, and the gradients."""
     generator = torch.Generator().manual_seed(0)
     tensor = torch.nn.Parameter(torch.randn(4, 3, generator=generator, dtype=torch.float64))
-    optimizer, found, gradients = make_optimizer([tensor], settings), [tensor.detach().clone()], []
+    optimizer, values, gradients = make_optimizer([tensor], settings), [tensor.detach().clone()], []
     for step in range(count):
         tensor.grad = torch.randn(4, 3, generator=generator, dtype=torch.float64) * 10.0 ** (step % 4 - 9)
         gradients.append(tensor.grad.clone())
         set_rate(optimizer, learning_rate(step, count, settings), step, settings)
         optimizer.step()
-        found.append(tensor.detach().clone())
-    return found, gradients
+        values.append(tensor.detach().clone())
+    return values, gradients
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
 def test_adam_without_bias_correction_is_the_update_of_berts_optimizer(kind):
     settings = {"optimizer": kind, "lr": 0.01, "weight_decay": 0.3, "adam_bias_correction": False}
     settings = recipe.resolve(settings, {"schedule": "linear", "warmup": 0.2})
-    found, gradients = steps(settings)
-    tensor, first, second = found[0].clone(), torch.zeros(4, 3), torch.zeros(4, 3)
+    values, gradients = steps(settings)
+    tensor, first, second = values[0].clone(), torch.zeros(4, 3), torch.zeros(4, 3)
     for step, gradient in enumerate(gradients):
         lr = learning_rate(step, len(gradients), settings)
-        given = gradient + (0.3 * tensor if kind == "adam" else 0)
-        first, second = 0.9 * first + 0.1 * given, 0.999 * second + 0.001 * given**2
+        total = gradient + (0.3 * tensor if kind == "adam" else 0)
+        first, second = 0.9 * first + 0.1 * total, 0.999 * second + 0.001 * total**2
         tensor -= lr * (first / (second.sqrt() + EPS) + (0.3 * tensor if kind == "adamw" else 0))
-        torch.testing.assert_close(found[step + 1], tensor, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(values[step + 1], tensor, rtol=1e-9, atol=1e-12)
 
 
 def test_the_first_update_without_bias_correction_is_three_times_as_large():
     plain = recipe.resolve({"weight_decay": 0.0, "warmup": 0.0})
     moved = [steps(plain | {"adam_bias_correction": corrects})[0] for corrects in (False, True)]
     ratio = (moved[0][1] - moved[0][0]) / (moved[1][1] - moved[1][0])
-    # eps, which both divide by beside gradients of 1e-9, weighs less where the second moment is not scaled up.
+    # With gradients of 1e-9, eps matters: it counts less where the second moment is not scaled up.
     assert ratio.max() <= 0.1 / 0.001**0.5 + 1e-9
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
-def test_what_is_corrected_is_torchs_own(kind):
+def test_with_bias_correction_the_update_is_that_of_torchs_own_optimizer(kind):
     settings = recipe.resolve({"optimizer": kind, "schedule": "constant", "warmup": 0.0})
-    found, gradients = steps(settings)
-    tensor = torch.nn.Parameter(found[0].clone())
+    values, gradients = steps(settings)
+    tensor = torch.nn.Parameter(values[0].clone())
     theirs = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
-    own = {"momentum": settings["momentum"]} if kind == "sgd" else {}
-    optimizer = theirs([tensor], settings["lr"], weight_decay=settings["weight_decay"], fused=True, **own)
+    options = {"momentum": settings["momentum"]} if kind == "sgd" else {}
+    optimizer = theirs([tensor], settings["lr"], weight_decay=settings["weight_decay"], fused=True, **options)
     for gradient in gradients:
         tensor.grad = gradient
         optimizer.step()
-    assert torch.equal(tensor, found[-1])
+    assert torch.equal(tensor, values[-1])
 
 
 @pytest.mark.parametrize("clipped", [False, True])
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
-def test_gradients_that_a_scaler_scaled_are_taken_back_and_infinite_ones_skipped(kind, clipped):
+def test_scaled_gradients_are_unscaled_and_infinite_ones_skipped(kind, clipped):
     settings = recipe.resolve({"optimizer": kind, "lr": 0.1, "weight_decay": 0.0})
     tensors = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
-    optimizers = [make_optimizer([each], settings) for each in tensors]
+    optimizers = [make_optimizer([tensor], settings) for tensor in tensors]
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     for gradient in ([1.0, -2.0, 3.0], [torch.inf, 1.0, 1.0], [0.5, 0.5, -4.0]):
         scaler.scale(tensors[0] @ torch.tensor(gradient)).backward()
@@ -161,7 +160,7 @@ def test_gradients_that_a_scaler_scaled_are_taken_back_and_infinite_ones_skipped
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
-def test_a_group_without_gradients_is_left_as_it_is(kind):
+def test_a_group_without_gradients_does_not_change(kind):
     weight, bias = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))
     optimizer = make_optimizer([weight, bias], recipe.resolve({"optimizer": kind, "weight_decay": 0.1}))
     weight.grad = torch.ones(2, 2)
@@ -196,19 +195,19 @@ def test_a_closure_is_called(kind):
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
-def test_filters_in_channels_last_layout_are_stepped_as_by_torchs_own_optimizer(kind):
+def test_filters_in_channels_last_layout_are_updated_as_by_torchs_own_optimizer(kind):
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 1), torch.nn.Conv2d(4, 4, 3, groups=4))
     module.to(memory_format=torch.channels_last)
-    twin, images = copy.deepcopy(module), torch.rand(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    reference, images = copy.deepcopy(module), torch.rand(2, 3, 8, 8).to(memory_format=torch.channels_last)
     settings = recipe.resolve({"optimizer": kind, "lr": 0.1, "weight_decay": 0.0})
     theirs = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[kind]
-    optimizers = [make_optimizer(module.parameters(), settings), theirs(twin.parameters(), 0.1, weight_decay=0.0)]
+    optimizers = [make_optimizer(module.parameters(), settings), theirs(reference.parameters(), 0.1, weight_decay=0.0)]
     for _ in range(3):
-        for each, optimizer in zip((module, twin), optimizers, strict=True):
+        for network, optimizer in zip((module, reference), optimizers, strict=True):
             optimizer.zero_grad()
-            each(images).square().sum().backward()
+            network(images).square().sum().backward()
             optimizer.step()
-    for ours, expected in zip(module.parameters(), twin.parameters(), strict=True):
+    for ours, expected in zip(module.parameters(), reference.parameters(), strict=True):
         assert torch.allclose(ours, expected, rtol=1e-4, atol=1e-6)
         assert optimizers[0].state[ours]["exp_avg"].stride() == ours.stride()

@@ -116,10 +116,10 @@ def test_a_damaged_file_of_activations_is_refused(task, network, tmp_path):
         stored_features.read(tmp_path / "features.json", task.may_train, "cpu")
 
 
-def test_a_disk_without_room_is_told_of_before_anything_is_written(task_json, weights, tmp_path, monkeypatch):
+def test_a_disk_without_room_is_reported_before_anything_is_written(task_json, weights, tmp_path, monkeypatch):
     monkeypatch.setattr(stage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"would take 0\.00 GB and the disk has 0\.00 GB left; make room"):
-        made(tmp_path, task_json, weights)
+        run_stage(tmp_path, task_json, weights)
 
 
 def feed(network, task, rows, activations=None, augmentation=PLAIN):
@@ -161,90 +161,92 @@ def spec(**changes):
     return {"model": model, "method": None, "precision": "fp32", "augmentation": PLAIN, "limit_gb": 1} | changes
 
 
-def made(folder, task_json, weights, **changes):
+def run_stage(folder, task_json, weights, **changes):
     stage.features(
         spec(**changes), InputFiles(task_json, weights), folder / "activations.npy", folder / "features.json"
     )
     return files.read_json(folder / "features.json")
 
 
-def test_the_stage_stores_and_says_what_it_stored(task_json, weights, tmp_path):
-    about = made(tmp_path, task_json, weights)
-    assert about["stored"] and about["reason"] is None
-    assert about["bytes"] == 200 * 216 * 4
-    assert about["activations"] == {
+def test_the_stage_stores_activations_and_describes_them_in_its_manifest(task_json, weights, tmp_path):
+    content = run_stage(tmp_path, task_json, weights)
+    assert content["stored"] and content["reason"] is None
+    assert content["bytes"] == 200 * 216 * 4
+    assert content["activations"] == {
         "each": "example",
         "shape": [216],
         "form": "fp32",
         "layout": "as indexed",
         "views": 0,
     }
-    assert about["sha256"] == files.sha256(tmp_path / "activations.npy")
-    assert made(tmp_path, task_json, weights) == about, "the same again"
+    assert content["sha256"] == files.sha256(tmp_path / "activations.npy")
+    assert run_stage(tmp_path, task_json, weights) == content, "the stage is repeatable"
 
 
 def test_views_are_stored_where_the_augmentation_asks_for_them(task_json, weights, tmp_path):
-    about = made(tmp_path, task_json, weights, augmentation=AUGMENTED)
-    assert about["bytes"] == (200 + 3 * 100) * 216 * 4
+    content = run_stage(tmp_path, task_json, weights, augmentation=AUGMENTED)
+    assert content["bytes"] == (200 + 3 * 100) * 216 * 4
 
 
-def test_more_than_the_limit_is_not_stored_but_said(task_json, weights, tmp_path, caplog):
-    about = made(tmp_path, task_json, weights, limit_gb=1e-4)
-    assert not about["stored"]
-    assert "more than compute.features_gb allows (0.0001)" in about["reason"] and about["reason"] in caplog.text
+def test_activations_above_the_limit_are_not_stored_and_the_manifest_gives_the_reason(
+    task_json, weights, tmp_path, caplog
+):
+    content = run_stage(tmp_path, task_json, weights, limit_gb=1e-4)
+    assert not content["stored"]
+    assert "more than compute.features_gb allows (0.0001)" in content["reason"] and content["reason"] in caplog.text
     assert (tmp_path / "activations.npy").stat().st_size < 200
 
 
-def test_a_network_that_cannot_be_cut_is_not_stored_but_said(task_json, weights, tmp_path):
+def test_a_network_that_cannot_be_cut_stores_nothing_and_the_manifest_gives_the_reason(task_json, weights, tmp_path):
     method = {"kind": "full"}
-    assert "cannot be cut" in made(tmp_path, task_json, weights, method=method)["reason"]
+    assert "cannot be cut" in run_stage(tmp_path, task_json, weights, method=method)["reason"]
 
 
-def test_half_precision_without_the_device_for_it_is_refused(task_json, weights, tmp_path):
+def test_half_precision_that_the_device_lacks_is_refused(task_json, weights, tmp_path):
     with pytest.raises(UserError, match="fp16 needs a CUDA device"):
-        made(tmp_path, task_json, weights, precision="fp16")
+        run_stage(tmp_path, task_json, weights, precision="fp16")
     assert not (tmp_path / "features.json").exists()
 
 
-def test_another_limit_that_is_too_small_as_well_trains_nothing_again(task_json, weights, tmp_path):
+def test_another_limit_that_is_also_too_small_trains_nothing_again(task_json, weights, tmp_path):
     probe, block = tiny_study.STUDY | {"method": PROBE, "seeds": [0]}, tmp_path / "block-0.json"
     times = set()
     for limit in (1e-4, 1.1e-4):
-        made(tmp_path, task_json, weights, limit_gb=limit)
+        run_stage(tmp_path, task_json, weights, limit_gb=limit)
         finetune(
             probe,
             InputFiles(task_json, weights, features=tmp_path / "features.json"),
             "code",
             block,
-            tiny_study.here(),
+            tiny_study.workplace(),
         )
         times.add((tmp_path / "0" / "run.json").stat().st_mtime_ns)
     assert len(times) == 1
 
 
 @pytest.mark.parametrize("limit", [1, 1e-4])
-def test_runs_train_and_predict_from_stored_activations_and_without_them(task_json, weights, tmp_path, limit):
-    made(tmp_path, task_json, weights, limit_gb=limit)
+def test_runs_train_and_predict_with_stored_activations_and_without(task_json, weights, tmp_path, limit):
+    run_stage(tmp_path, task_json, weights, limit_gb=limit)
     manifest, outcomes = tmp_path / "features.json", {}
-    for name, given in (("with", manifest), ("without", None)):
+    for name, stored_manifest in (("with", manifest), ("without", None)):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
         probe = tiny_study.STUDY | {"method": PROBE, "seeds": [0, 1]}
         finetune(
             probe,
-            InputFiles(task_json, weights, features=given),
+            InputFiles(task_json, weights, features=stored_manifest),
             "code",
             fitted / "block-0.json",
-            tiny_study.here(),
+            tiny_study.workplace(),
         )
         block = fitted / "block-0.json"
         predict(
             probe,
-            InputFiles(task_json, weights, features=given),
+            InputFiles(task_json, weights, features=stored_manifest),
             block,
             "code",
             folder,
             folder / "block-0.json",
-            tiny_study.here(),
+            tiny_study.workplace(),
         )
         tables = [pd.read_parquet(folder / f"{seed}.parquet") for seed in (0, 1)]
         outcomes[name] = [(table["phase"].tolist(), np.stack(table["probabilities"])) for table in tables]
@@ -253,7 +255,7 @@ def test_runs_train_and_predict_from_stored_activations_and_without_them(task_js
         np.testing.assert_allclose(stored_run[1], other[1], atol=1e-4)
 
 
-# The same bits, whatever is shared ------------------------------------------------------------------------------------
+# Equal bits, whatever jobs share --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +276,7 @@ RECIPES = {"plain": {}, "bf16": {"precision": "bf16"}, "views": {"augmentation":
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", RECIPES)
 @pytest.mark.parametrize("method", [PROBE, LAST])
-def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(squeezenet, tmp_path, method, settings):
+def test_runs_that_share_a_network_and_activations_equal_those_of_separate_jobs(squeezenet, tmp_path, method, settings):
     model, weights, task = squeezenet
     chosen = recipe.resolve({"epochs": 2, "lr": 0.001}, RECIPES[settings])
     spec = {"model": model, "task": {"name": "digits", "kind": "classification"}, "method": method, "recipe": chosen}
@@ -283,19 +285,19 @@ def test_runs_that_share_network_and_activations_are_those_of_jobs_of_their_own(
     stage.features(shared, InputFiles(task, weights), tmp_path / "activations.npy", tmp_path / "features.json")
     manifest = tmp_path / "features.json"
     assert files.read_json(manifest)["stored"]
-    sources = InputFiles(task, weights, features=manifest)
+    input_files = InputFiles(task, weights, features=manifest)
 
-    def tables(name, *blocks):
+    def tables(name, *chunks):
         fitted, folder = tmp_path / f"{name}-finetune", tmp_path / name
-        for at, seeds in enumerate(blocks):
-            given, block = (spec | {"seeds": seeds}, sources), fitted / f"block-{at}.json"
-            with tiny_study.here() as here:
-                finetune(*given, "code", block, here)
-                predict_ahead(*given, block, folder, here)
+        for index, seeds in enumerate(chunks):
+            cell, block = (spec | {"seeds": seeds}, input_files), fitted / f"block-{index}.json"
+            with tiny_study.workplace() as workplace:
+                finetune(*cell, "code", block, workplace)
+                predict_ahead(*cell, block, folder, workplace)
             before = {path: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
             code = provenance.code_digest("predict", *provenance.plugins_of_cell(model, spec["task"], method))
-            predict(*given, block, code, folder, folder / f"block-{at}.json", tiny_study.here())
-            assert {path: path.stat().st_mtime_ns for path in before} == before, "predicted ahead, and taken"
+            predict(*cell, block, code, folder, folder / f"block-{index}.json", tiny_study.workplace())
+            assert {path: path.stat().st_mtime_ns for path in before} == before, "predicted ahead and reused"
         return [(folder / f"{seed}.parquet").read_bytes() for seed in (0, 1, 2)]
 
     assert tables("together", [2, 0, 1]) == tables("apart", [1], [0, 2])

@@ -51,7 +51,7 @@ def fit(seed=0, trainable=("",), data=None, network=None, **settings):
 
 
 def tensors(network):
-    return {name: each.clone() for name, each in network.module.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
 
 
 def test_a_network_learns_the_digits():
@@ -63,7 +63,7 @@ def test_a_network_learns_the_digits():
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"] / 2
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+def test_equal_seeds_give_equal_bits_and_other_seeds_other_bits():
     (first, result), (second, again), (other, _) = fit(seed=1), fit(seed=1), fit(seed=2)
     assert_same(tensors(first), tensors(second))
     assert timeless(result.history) == timeless(again.history)
@@ -101,7 +101,7 @@ def test_a_fit_stopped_after_any_epoch_resumes_to_the_same_bits(tmp_path, settin
     assert timeless(result.history) == timeless(expected.history)
     assert result.best_epoch == expected.best_epoch
     if settings.get("checkpoint") == "best":
-        assert result.best_epoch < result.epochs - 1, "the case needs a best epoch that only the state remembers"
+        assert result.best_epoch < result.epochs - 1, "this case needs a best epoch that only the state holds"
 
 
 @pytest.mark.slow
@@ -131,13 +131,13 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
     epochs = []
     resumed, result = fit(state=state, epochs=5, on_epoch=lambda row: epochs.append(row["epoch"]))
     whole, expected = fit(epochs=5)
-    # 4 steps an epoch: the tenth is in the third epoch, so two were whole and only the third is trained again.
+    # 4 steps per epoch: the tenth is in the third epoch, so that two were complete and the third is trained again.
     assert epochs == [3, 4, 5]
     assert_same(tensors(whole), tensors(resumed))
     assert timeless(result.history) == timeless(expected.history)
 
 
-def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path):
+def test_a_state_that_is_damaged_or_of_other_settings_is_ignored(tmp_path):
     state = tmp_path / "state"
     whole, _ = fit(state=state, fingerprint="a", epochs=2)
     _, other = fit(state=state, fingerprint="b", epochs=2)
@@ -148,7 +148,7 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path):
     assert_same(tensors(whole), tensors(network))
 
 
-def test_what_is_frozen_does_not_change_batchnorm_statistics_included():
+def test_frozen_parts_do_not_change_not_even_batchnorm_statistics():
     network = tiny_study.network()
     before = tensors(network)
     fit(network=network, trainable=["1"])
@@ -157,7 +157,7 @@ def test_what_is_frozen_does_not_change_batchnorm_statistics_included():
     assert changed == {"1.weight", "1.bias"}
 
 
-def test_dropout_and_augmentation_do_not_depend_on_what_was_drawn_before():
+def test_dropout_and_augmentation_do_not_depend_on_earlier_random_numbers():
     first, _ = fit()
     torch.rand(17)
     np.random.default_rng().normal()
@@ -165,24 +165,24 @@ def test_dropout_and_augmentation_do_not_depend_on_what_was_drawn_before():
     assert_same(tensors(first), tensors(second))
 
 
-def test_training_leaves_the_global_generator_as_it_was():
+def test_training_does_not_change_the_state_of_the_global_generator():
     before = torch.get_rng_state()
     fit(epochs=1)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_best_keeps_the_weights_of_the_lowest_validation_loss_and_last_those_of_the_end():
+def test_best_retains_the_weights_of_the_lowest_validation_loss_and_last_the_final_ones():
     settings = {"epochs": 6, "lr": 0.5, "schedule": "constant", "warmup": 0.0}
     by_epoch = []
     network = tiny_study.network()
     _, last = fit(
         network=network, on_epoch=lambda row: by_epoch.append(tensors(network)), checkpoint="last", **settings
     )
-    kept, best = fit(checkpoint="best", **settings)
+    best_network, best = fit(checkpoint="best", **settings)
     lowest = min(last.history[1:], key=lambda row: row["validation_loss"])["epoch"]
-    assert lowest < 6, "the case needs a validation loss that rises again"
+    assert lowest < 6, "this case needs a validation loss that rises again"
     assert (best.best_epoch, last.best_epoch) == (lowest, 6)
-    assert_same(tensors(kept), by_epoch[lowest])
+    assert_same(tensors(best_network), by_epoch[lowest])
     assert_same(tensors(network), by_epoch[6])
 
 
@@ -196,7 +196,7 @@ def test_training_stops_early_once_patience_is_spent():
 
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
 @pytest.mark.parametrize("lr", [math.nan, 1e30])
-def test_a_fit_that_diverges_says_so_and_holds_sound_weights(lr, checkpoint):
+def test_a_fit_that_diverges_is_recorded_as_diverged_and_restores_finite_weights(lr, checkpoint):
     untrained = tensors(tiny_study.network())
     network, result = fit(lr=lr, warmup=0.0, checkpoint=checkpoint)
     assert result.status == "diverged"
@@ -211,7 +211,7 @@ def test_a_loss_that_grows_a_hundredfold_is_a_divergence_though_finite():
     assert "over 100 times the untrained network's" in result.fail_reason
 
 
-def test_a_fit_that_diverges_late_goes_back_to_the_epoch_before(monkeypatch):
+def test_a_fit_that_diverges_late_restores_the_epoch_before(monkeypatch):
     network, by_epoch = tiny_study.network(), []
     rate = fit_loop.learning_rate
     monkeypatch.setattr(
@@ -229,7 +229,7 @@ def test_regression_fits_values_by_their_squared_error():
     assert last["validation_rmse"] < 0.75 * first["validation_rmse"]
 
 
-def test_losses_are_made_double_on_the_host_because_mps_has_no_float64(monkeypatch):
+def test_losses_are_converted_to_float64_on_the_host_because_mps_lacks_it(monkeypatch):
     class OnMps(torch.Tensor):
         @classmethod
         def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -244,7 +244,7 @@ def test_losses_are_made_double_on_the_host_because_mps_has_no_float64(monkeypat
     assert result.status == "completed"
 
 
-def test_without_validation_examples_the_last_epoch_is_kept_and_best_is_refused():
+def test_without_validation_examples_the_last_epoch_is_retained_and_best_is_refused():
     data = digits(validation=0)
     _, result = fit(data=data)
     assert result.best_epoch == 3
@@ -264,8 +264,8 @@ def test_gradients_are_clipped_to_the_norm(monkeypatch):
     norms, step = [], torch.optim.SGD.step
 
     def watch(optimizer, *args, **kwargs):
-        gradients = [each.grad for group in optimizer.param_groups for each in group["params"]]
-        norms.append(torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradients])).item())
+        gradients = [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
+        norms.append(torch.linalg.vector_norm(torch.cat([gradient.flatten() for gradient in gradients])).item())
         return step(optimizer, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.SGD, "step", watch)
@@ -283,6 +283,6 @@ def test_bf16_computes_in_half_precision_and_keeps_the_weights_in_fp32():
     assert torch.allclose(half.module[1].weight, single.module[1].weight, atol=0.1)
 
 
-def test_fp16_without_cuda_is_refused_by_name():
+def test_fp16_without_cuda_is_refused():
     with pytest.raises(UserError, match="precision: fp16 needs a CUDA device, this run is on cpu"):
         fit(precision="fp16")

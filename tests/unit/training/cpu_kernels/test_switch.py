@@ -52,8 +52,8 @@ def study(tmp_path):
         spec = copy.deepcopy(tiny_study.STUDY) | changes
         fitted, folder = tmp_path / name / "finetune", tmp_path / name / "predict"
         manifest = fitted / "block-0.json"
-        finetune(spec, InputFiles(task), "code", manifest, tiny_study.here())
-        predict(spec, InputFiles(task), manifest, "code", folder, folder / "block-0.json", tiny_study.here())
+        finetune(spec, InputFiles(task), "code", manifest, tiny_study.workplace())
+        predict(spec, InputFiles(task), manifest, "code", folder, folder / "block-0.json", tiny_study.workplace())
         records = {seed: files.read_json(fitted / str(seed) / "run.json") for seed in spec["seeds"]}
         return records, {seed: pd.read_parquet(folder / f"{seed}.parquet") for seed in spec["seeds"]}
 

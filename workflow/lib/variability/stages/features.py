@@ -1,4 +1,4 @@
-"""Computes the activations of a frozen prefix once, for all seeds and methods that share it."""
+"""Activations of a frozen prefix, computed once for all seeds and methods that share it."""
 
 import logging
 import shutil

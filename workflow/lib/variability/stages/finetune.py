@@ -1,4 +1,4 @@
-"""Fine-tunes a model on a task by a method, for a chunk of seeds."""
+"""Fine-tuning of a model on a task by a method, for a chunk of seeds."""
 
 import logging
 from collections.abc import Mapping

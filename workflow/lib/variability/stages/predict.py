@@ -1,4 +1,4 @@
-"""Predicts the validation and test examples before and after fine-tuning, for the runs of a seed chunk."""
+"""Predictions for validation and test examples before and after fine-tuning, for the runs of a seed chunk."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Pretrains a network from random weights, to be fine-tuned like one with published weights."""
+"""Pretraining of a network from random weights, to be fine-tuned like one with published weights."""
 
 import logging
 from collections.abc import Mapping

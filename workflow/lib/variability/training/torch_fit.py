@@ -1,4 +1,4 @@
-"""Trains the trainable parts of a torch network."""
+"""The training loop of torch networks."""
 
 from collections.abc import Callable
 from pathlib import Path
