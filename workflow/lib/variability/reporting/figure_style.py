@@ -1,6 +1,6 @@
-"""How figures look and how they are saved. Nothing here knows a table.
+"""Appearance and saving of figures, independent of any table.
 
-matplotlib is imported inside the functions: plots are imported at every start, when their options are checked.
+matplotlib is imported inside the functions, because plots are imported at every start, when their options are checked.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-#: Okabe & Ito's colour-blind safe palette, without yellow, which is too light for lines on white.
+#: Okabe & Ito's palette, safe for colour-blind readers, without yellow, which is too light for lines on white.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-#: Okabe & Ito's vermilion, for failed runs alone.
+#: Okabe & Ito's vermilion, for failed runs only.
 FAILED = "#D55E00"
 INK = "#222222"
 SOFT = "#8A8A8A"
-#: Perceptually uniform, and readable by colour-blind people.
+#: Perceptually uniform, and readable with any colour vision.
 COLORMAP = "cividis"
-#: Size of titles in points.
+#: Font size of titles in points.
 TITLE = 11
 
 _RC = {
@@ -45,13 +45,13 @@ _RC = {
     "text.color": INK,
     "legend.frameon": False,
     "svg.fonttype": "none",
-    # Without a fixed salt, ids in the SVG differ from run to run.
+    # Without a fixed salt, ids in the SVG would differ every time.
     "svg.hashsalt": "variability",
 }
 
 
 class Look(NamedTuple):
-    """What tells one series from another, in colour and in grey."""
+    """Colour, marker and line style of a series, which distinguish it in colour and in grey."""
 
     color: str
     marker: str
@@ -59,18 +59,18 @@ class Look(NamedTuple):
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """A look for each name; they repeat in new combinations after six."""
-    found = {}
-    for at, name in enumerate(names):
-        turn = at // len(COLORS)
-        markers, lines = (at + turn) % len(MARKERS), (at + 2 * turn) % len(LINES)
-        found[name] = Look(COLORS[at % len(COLORS)], MARKERS[markers], LINES[lines])
-    return found
+    """Assign a look to each name; after six names they repeat in new combinations."""
+    assigned = {}
+    for index, name in enumerate(names):
+        round_number = index // len(COLORS)
+        markers, lines = (index + round_number) % len(MARKERS), (index + 2 * round_number) % len(LINES)
+        assigned[name] = Look(COLORS[index % len(COLORS)], MARKERS[markers], LINES[lines])
+    return assigned
 
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Settings for drawing and saving, independent of the user's own, which are restored."""
+    """Apply the settings for drawing and saving, and restore the user's own afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -80,36 +80,41 @@ def applied() -> Iterator[None]:
 
 
 def figure(width: float, height: float, title: str, note: str, legend: Sequence[Line2D] = ()) -> Figure:
-    """An empty figure, inches: a title and a legend above, a note below that says what is drawn."""
+    """Create an empty figure with a title and a legend at the top, and an explanatory note at the bottom.
+
+    width, height: in inches.
+    """
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), layout="constrained")
+    new = Figure(figsize=(width, height), layout="constrained")
     left, top = 0.08 / width, 1 - 0.08 / height
-    head = _fit(title, width, TITLE)
-    made.suptitle(head, x=left, y=top, ha="left", va="top", fontsize=TITLE, fontweight="bold").set_in_layout(False)
-    top -= _height(head, TITLE) / height
+    heading = _fit(title, width, TITLE)
+    new.suptitle(heading, x=left, y=top, ha="left", va="top", fontsize=TITLE, fontweight="bold").set_in_layout(False)
+    top -= _height(heading, TITLE) / height
     if legend:
         longest = max(len(entry.get_label()) for entry in legend)
         columns = max(1, min(len(legend), int((width - 0.2) / (0.085 * longest + 0.6))))
-        drawn = made.legend(handles=legend, loc="upper left", bbox_to_anchor=(0, top), ncols=columns, borderaxespad=0.3)
-        drawn.set_in_layout(False)
+        legend_box = new.legend(
+            handles=legend, loc="upper left", bbox_to_anchor=(0, top), ncols=columns, borderaxespad=0.3
+        )
+        legend_box.set_in_layout(False)
         top -= (0.1 + 0.17 * -(-len(legend) // columns)) / height
-    # The layout knows no legend below a title, so both stand above the part of the figure that it fills.
-    made.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, top))
-    made.supxlabel(_fit(note, width, 7.5), x=left, ha="left", fontsize=7.5, color="#444444")
-    return made
+    # The layout does not support a legend below a title, so both are placed above the area that it fills.
+    new.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, top))
+    new.supxlabel(_fit(note, width, 7.5), x=left, ha="left", fontsize=7.5, color="#444444")
+    return new
 
 
 def handle(label: str, look: Look, **options) -> Line2D:
-    """A legend's entry; further options as of ``Line2D``."""
+    """Create an entry of a legend. options: further arguments of ``Line2D``."""
     from matplotlib.lines import Line2D
 
-    drawn = {"color": look.color, "marker": look.marker, "linestyle": look.line, "markersize": 5}
-    return Line2D([], [], label=label, **(drawn | options))
+    style = {"color": look.color, "marker": look.marker, "linestyle": look.line, "markersize": 5}
+    return Line2D([], [], label=label, **(style | options))
 
 
 def wrap(name: str, width: int) -> str:
-    """A name broken into lines of at most ``width`` characters, after its own punctuation where there is some."""
+    """Break a name into lines of at most ``width`` characters, after its punctuation if it has some."""
     lines = [""]
     for piece in re.findall(r"[^-_./: ]+[-_./:]* *|[-_./: ]+", name):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
@@ -120,14 +125,14 @@ def wrap(name: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def save(made: Figure, svg: Path, png: Path, dpi: int) -> None:
-    """Writes the figure twice: SVG with text as text, PNG at ``dpi``. Equal figures make equal bytes."""
-    with replacing(svg) as aside:
-        made.savefig(aside, format="svg", metadata={"Date": None})
-    # Laid out once: finding where everything goes takes as long as drawing it.
-    made.set_layout_engine("none")
-    with replacing(png) as aside:
-        made.savefig(aside, format="png", dpi=dpi)
+def save(figure: Figure, svg: Path, png: Path, dpi: int) -> None:
+    """Write the figure as SVG (with text as text) and PNG (at ``dpi``). Equal figures give equal bytes."""
+    with replacing(svg) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None})
+    # Use the layout of the SVG: computing it takes as long as drawing.
+    figure.set_layout_engine("none")
+    with replacing(png) as partial:
+        figure.savefig(partial, format="png", dpi=dpi)
 
 
 def _height(text: str, size: float) -> float:

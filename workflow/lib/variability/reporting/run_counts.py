@@ -1,4 +1,4 @@
-"""How many runs a study has, and what became of those that are in no mean, in words."""
+"""Sentences about how many runs a study has, and why some of them are in no mean."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -9,54 +9,57 @@ from variability.reporting import primary_rows, text_format
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import HERE, first_runs
 
-#: Cells that a sentence names, the first of all it is about.
+#: Largest number of cells that a sentence names.
 NAMED = 8
 
 
 def in_words(runs: pd.DataFrame) -> str:
-    """How many runs there are, and what became of those that are in no mean."""
+    """Describe how many runs there are, and which of them are in no mean."""
     first = first_runs(runs)
-    each = first.drop_duplicates(RUN)
-    failed = each[each["status"] != "completed"]
-    others = failed[failed["status"] != "diverged"]
-    counts = [f"{len(each) - len(failed)} completed"]
-    if len(failed) > len(others) or trained_here(each):
-        counts.append(f"{len(failed) - len(others)} diverged")
-    if not trained_here(each):
-        counts.append(f"{len(others)} failed{_reasons(others)}")
-    said = [f"{text_format.plural(len(each), 'run')}: {', '.join(counts)}."]
+    all_runs = first.drop_duplicates(RUN)
+    failed = all_runs[all_runs["status"] != "completed"]
+    other_failures = failed[failed["status"] != "diverged"]
+    counts = [f"{len(all_runs) - len(failed)} completed"]
+    if len(failed) > len(other_failures) or trained_here(all_runs):
+        counts.append(f"{len(failed) - len(other_failures)} diverged")
+    if not trained_here(all_runs):
+        counts.append(f"{len(other_failures)} failed{_reasons(other_failures)}")
+    sentences = [f"{text_format.plural(len(all_runs), 'run')}: {', '.join(counts)}."]
     if len(failed):
-        word = "Failed" if len(others) else "Diverged"
-        said.append(f"{word} runs are counted, and are in no mean ({_by_cell(failed)}).")
-    shown = primary_rows.select(first)
-    undefined = shown[shown["value"].isna() & (shown["status"] == "completed")]
+        word = "Failed" if len(other_failures) else "Diverged"
+        sentences.append(f"{word} runs are counted but are in no mean ({_by_cell(failed)}).")
+    primary = primary_rows.select(first)
+    undefined = primary[primary["value"].isna() & (primary["status"] == "completed")]
     if count := len(undefined):
         has, are = ("has", "is") if count == 1 else ("have", "are")
-        said.append(
-            f"{text_format.plural(count, 'completed run')} {has} no value of the primary metric (undefined), and {are} "
-            f"in no mean either ({_by_cell(undefined)})."
+        sentences.append(
+            f"{text_format.plural(count, 'completed run')} {has} no value of the primary metric (undefined) and {are} "
+            f"in no mean ({_by_cell(undefined)})."
         )
-    seeds = each.groupby(CELL, sort=False).size()
+    seeds = all_runs.groupby(CELL, sort=False).size()
     if seeds.min() < seeds.max():
-        said.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
-    if holes := _holes(each):
-        verb = "is" if len(holes) == 1 else "are"
-        named = _listed(_patterns(holes, _axes(each[each["source"] != HERE])))
-        said.append(
-            f"{text_format.plural(len(holes), 'combination')} of model, task and method {verb} not there ({named})."
+        sentences.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
+    if missing := _missing_cells(all_runs):
+        verb = "is" if len(missing) == 1 else "are"
+        names = _listed(_patterns(missing, _axes(all_runs[all_runs["source"] != HERE])))
+        sentences.append(
+            f"{text_format.plural(len(missing), 'combination')} of model, task and method {verb} missing ({names})."
         )
-    again = runs[runs["repeats"].notna()].drop_duplicates(RUN)
-    if len(again):
-        was = "was" if len(again) == 1 else "were"
-        said.append(
-            f"{text_format.plural(len(again), 'further run')} {was} made to see whether the same seed gives the same "
-            f"result ({_by_cell(again)}), and {was} left out of all else."
+    repeated = runs[runs["repeats"].notna()].drop_duplicates(RUN)
+    if len(repeated):
+        was = "was" if len(repeated) == 1 else "were"
+        sentences.append(
+            f"{text_format.plural(len(repeated), 'further run')} {was} made to check whether the same seed gives the "
+            f"same result ({_by_cell(repeated)}) and {was} left out of all other results."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def trained_here(runs: pd.DataFrame) -> bool:
-    """Whether all runs are the study's own, which fail by diverging; those from elsewhere have ways of their own."""
+    """Return True if this study trained all runs, which then fail only by diverging.
+
+    Imported runs can fail in other ways.
+    """
     return bool((runs["source"] == HERE).all())
 
 
@@ -75,10 +78,10 @@ def _listed(cells: Sequence[str]) -> str:
     return "; ".join([*cells[:NAMED], *more])
 
 
-def _holes(each: pd.DataFrame) -> set[tuple[str, ...]]:
-    """Cells missing from imported runs; of its own the study leaves out what its grid says."""
-    others = each[each["source"] != HERE]
-    return set(product(*_axes(others))) - set(others[CELL].itertuples(index=False, name=None))
+def _missing_cells(runs: pd.DataFrame) -> set[tuple[str, ...]]:
+    """Return the cells that imported runs lack; cells that the grid of the study leaves out are not missing."""
+    imported = runs[runs["source"] != HERE]
+    return set(product(*_axes(imported))) - set(imported[CELL].itertuples(index=False, name=None))
 
 
 def _axes(runs: pd.DataFrame) -> list[list[str]]:
@@ -86,12 +89,12 @@ def _axes(runs: pd.DataFrame) -> list[list[str]]:
 
 
 def _patterns(cells: set[tuple[str, ...]], axes: Sequence[Sequence[str]]) -> list[str]:
-    """The cells as model/task/method, with * for every task (or else model, or method) where all of them are meant."""
-    found, rest = [], set(cells)
-    for at in (1, 0, 2):
-        for cell in sorted(rest):
-            of_axis = {(*cell[:at], name, *cell[at + 1 :]) for name in axes[at]}
-            if len(of_axis) > 1 and of_axis <= rest:
-                found.append("/".join((*cell[:at], "*", *cell[at + 1 :])))
-                rest -= of_axis
-    return [*found, *("/".join(cell) for cell in sorted(rest))]
+    """Format cells as model/task/method, with * for every task (or model, or method) if all of them occur."""
+    patterns, remaining = [], set(cells)
+    for axis in (1, 0, 2):
+        for cell in sorted(remaining):
+            of_axis = {(*cell[:axis], name, *cell[axis + 1 :]) for name in axes[axis]}
+            if len(of_axis) > 1 and of_axis <= remaining:
+                patterns.append("/".join((*cell[:axis], "*", *cell[axis + 1 :])))
+                remaining -= of_axis
+    return [*patterns, *("/".join(cell) for cell in sorted(remaining))]

@@ -1,7 +1,7 @@
-"""The study in one page: a table per task, and a paragraph that says what the numbers support."""
+"""Summary of a study on one page: a table per task, and a paragraph of what the numbers support."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,25 +16,25 @@ WIDTH = 100
 
 
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
-    """Markdown that also reads well in a terminal.
+    """Return the summary as Markdown that is also readable in a terminal.
 
-    tables: ``runs``, those made again included, and of the analyses' tables ``spread``, ``intervals`` and ``gain``
-    those that there are; without ``spread`` there is nothing to tell but the number of runs. Everything is about each
-    task's primary metric on the test split after fine-tuning.
+    tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain`` and ``claims`` that
+    exist; without ``spread`` the summary only reports the number of runs. Everything refers to each task's primary
+    metric on the test split after fine-tuning.
     """
     sections = [f"# {study}", textwrap.fill(run_counts.in_words(tables["runs"]), WIDTH, break_on_hyphens=False)]
     tables = {**tables, "runs": first_runs(tables["runs"])}
-    shown = {name: primary_rows.select(tables[name]) for name in ("runs", *primary_rows.SUMMARISED) if name in tables}
+    primary = {name: primary_rows.select(tables[name]) for name in ("runs", *primary_rows.SUMMARISED) if name in tables}
     findings = []
-    for task in dict.fromkeys(shown["runs"]["task"] if "spread" in shown else []):
-        of_task = {name: table[table["task"] == task] for name, table in shown.items()}
+    for task in dict.fromkeys(primary["runs"]["task"] if "spread" in primary else []):
+        of_task = {name: table[table["task"] == task] for name, table in primary.items()}
         metric = of_task["runs"]["label"].iloc[0]
         sections += [f"## {task}: {metric}, test split", _table(of_task)]
         findings.append(" ".join(_findings(task, of_task)))
     if findings:
         caveat = (
-            "Intervals hold the noise of the seeds on these test sets; they are not adjusted for their number, nor for "
-            "picking the best after looking."
+            "The intervals cover the noise of the seeds on these test sets. They are not adjusted for their number, "
+            "nor for selecting the best candidate after looking at the results."
         )
         sections += [
             "## Findings",
@@ -49,7 +49,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
 
 
 def _claims(claims: pd.DataFrame) -> list[str]:
-    """The strongest claims, and the first that the runs refuse or leave undecided."""
+    """Return the strongest claims, and the first ones that are not supported or undecided."""
     counts = ", ".join(f"{(claims['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
     supported = _foremost(claims[claims["verdict"] == SUPPORTED])
     refused = _foremost(pd.concat([claims[claims["verdict"] == verdict] for verdict in (REFUSED, UNDECIDED)]))
@@ -61,7 +61,7 @@ def _claims(claims: pd.DataFrame) -> list[str]:
 
 
 def _foremost(claims: pd.DataFrame) -> pd.DataFrame:
-    """The first CLAIMS of them, of as many kinds as there are: three of one kind would say one thing three times."""
+    """Return the first CLAIMS claims, of as many kinds as possible, so that they do not repeat each other."""
     turn = claims.groupby("kind", sort=False).cumcount()
     return claims.loc[turn.sort_values(kind="stable").index].head(CLAIMS)
 
@@ -81,14 +81,14 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
         header.append("undefined")
         columns.append(spread["n_undefined"])
     header.append("mean ± SD")
-    columns.append(_each(spread, _mean_and_sd))
+    columns.append(_format_rows(spread, _mean_and_sd))
     if "intervals" in tables:
         means = tables["intervals"][tables["intervals"]["target"] == "mean"]
         header.append(f"{_percent(means)} t interval")
         columns.append(_lookup(means, spread, lambda row: _ends(row["low"], row["high"])))
     if "gain" in tables:
         gains = tables["gain"][tables["gain"]["comparison"] == "before"]
-        # Of imported runs nobody knows what their networks said before.
+        # Imported runs have no values from before fine-tuning.
         if len(gains):
             better = "" if tables["runs"]["higher_is_better"].iloc[0] else " (below 0 is better)"
             header.append(f"gain over untrained head, {_percent(gains)} t{better}")
@@ -96,84 +96,88 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     return _aligned(header, list(zip(*columns, strict=True)))
 
 
-def _each(table: pd.DataFrame, say) -> list[str]:
-    return [say(row) for _, row in table.iterrows()]
+def _format_rows(table: pd.DataFrame, format_row: Callable[[pd.Series], str]) -> list[str]:
+    return [format_row(row) for _, row in table.iterrows()]
 
 
-def _lookup(table: pd.DataFrame, spread: pd.DataFrame, say) -> list[str]:
-    said = dict(zip(zip(table["model"], table["method"], strict=True), _each(table, say), strict=True))
-    return [said.get(cell, "") for cell in zip(spread["model"], spread["method"], strict=True)]
+def _lookup(table: pd.DataFrame, spread: pd.DataFrame, format_row: Callable[[pd.Series], str]) -> list[str]:
+    cells = zip(table["model"], table["method"], strict=True)
+    texts = dict(zip(cells, _format_rows(table, format_row), strict=True))
+    return [texts.get(cell, "") for cell in zip(spread["model"], spread["method"], strict=True)]
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:
     lines = [list(header), *[[str(value) for value in row] for row in rows]]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(header))]
-    drawn = [
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    table = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]
-    drawn.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(drawn)
+    table.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(table)
 
 
 # Findings ---------------------------------------------------------------------------------------------------------
 
 
 def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Sentences about one task, each with its n and estimator."""
+    """Return sentences about one task, each with its n and estimator."""
     higher = bool(tables["runs"]["higher_is_better"].iloc[0])
     level = tables["spread"]["level"].iloc[0]
     ranked = tables["spread"].dropna(subset="mean").sort_values("mean", ascending=not higher, kind="stable")
     if ranked.empty:
         return [f"On {task} no run completed."]
-    # A model stands for itself at its best method.
+    # A model is represented by its best method.
     models = ranked.drop_duplicates("model")
-    found = [_leader(task, models, level), _guessing(tables["runs"]), _noise(ranked, models)]
+    sentences = [_leader(task, models, level), _guessing(tables["runs"]), _noise(ranked, models)]
     if "gain" in tables:
-        found += [
+        sentences += [
             _comparison(tables["gain"], "linear_probe", "fine-tuning more than the head", "a linear probe", higher),
             _comparison(
                 tables["gain"], "from_scratch", "starting from pretrained weights", "from-scratch training", higher
             ),
         ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _leader(task: str, models: pd.DataFrame, level: float) -> str:
     best = models.iloc[0]
     kind = "mean ± SD" if best["n"] > 1 else "a single run"
-    said = f"On {task} the best mean is that of {_name(best)}: {_mean_and_sd(best)} ({kind}, n = {best['n']})"
+    sentence = f"On {task}, {_name(best)} has the best mean: {_mean_and_sd(best)} ({kind}, n = {best['n']})"
     if len(models) == 1:
-        return said + "."
+        return sentence + "."
     other = models.iloc[1]
     low, high = intervals.welch_interval(*best[["mean", "sd", "n"]], *other[["mean", "sd", "n"]], level)
-    said += f"; the best of another model is {_name(other)}: {_mean_and_sd(other)} (n = {other['n']})."
+    sentence += f"; the best candidate of another model is {_name(other)}: {_mean_and_sd(other)} (n = {other['n']})."
     if np.isnan(low):
-        return said + _beside_one_run(best, other)
-    verdict = "is no larger than seed noise explains" if low <= 0 <= high else "is larger than seed noise explains"
+        return sentence + _against_one_run(best, other)
+    verdict = "is within seed noise" if low <= 0 <= high else "exceeds seed noise"
     ends = f"{text_format.percent(level)} Welch interval {_ends(low, high)}"
-    return said + f" Their difference of {text_format.number(best['mean'] - other['mean'])} ({ends}) {verdict}."
+    return sentence + f" Their difference of {text_format.number(best['mean'] - other['mean'])} ({ends}) {verdict}."
 
 
-def _beside_one_run(best: pd.Series, other: pd.Series) -> str:
+def _against_one_run(best: pd.Series, other: pd.Series) -> str:
     several, one = (best, other) if best["n"] > other["n"] else (other, best)
-    said = " Whether they differ by more than seed noise no interval says: that takes two completed runs of each."
+    sentence = " There is no interval for their difference: it needs two completed runs per model."
     if several["n"] < 2 or one["n"] != 1:
-        return said
+        return sentence
     where = "within" if several["min"] <= one["mean"] <= several["max"] else "outside"
     ends = f"{text_format.number(several['min'])} to {text_format.number(several['max'])}"
-    return f"{said} The one of {_name(one)} lies {where} the {several['n']} of {_name(several)}, {ends}."
+    return (
+        f"{sentence} The run of {_name(one)} is {where} the range of the {several['n']} runs of {_name(several)}, "
+        f"{ends}."
+    )
 
 
 def _guessing(runs: pd.DataFrame) -> str:
-    """Which candidates' mean accuracy is no higher than that of the most frequent class."""
+    """Name the candidates whose mean accuracy does not exceed that of the most frequent class."""
     known = runs[(runs["metric"] == "accuracy") & (runs["status"] == "completed") & runs["majority"].notna()]
     means = known.groupby(["model", "method"], sort=False)[["value", "majority"]].mean()
-    below = means[means["value"] <= means["majority"]]
-    if below.empty:
+    not_better = means[means["value"] <= means["majority"]]
+    if not_better.empty:
         return ""
-    named = ", ".join(f"{model} ({method})" for model, method in below.index)
-    level, verb = text_format.number(below["majority"].iloc[0]), "is" if len(below) == 1 else "are"
-    return f"Always saying the most frequent class is right in {level}; {named} {verb} no better."
+    candidates = ", ".join(f"{model} ({method})" for model, method in not_better.index)
+    level, verb = text_format.number(not_better["majority"].iloc[0]), "is" if len(not_better) == 1 else "are"
+    return f"Always predicting the most frequent class has an accuracy of {level}; {candidates} {verb} no better."
 
 
 def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
@@ -182,14 +186,12 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
         return ""
     typical, counts = sds.median(), ranked.loc[sds.index, "n"]
     of = f"median of {text_format.plural(len(sds), 'cell')}, {text_format.count(counts)} runs each"
-    said = f"The typical SD between seeds is {text_format.number(typical)} ({of})"
+    sentence = f"The typical SD between seeds is {text_format.number(typical)} ({of})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
         times = f", {gap / typical:.1f} times as much" if typical > 0 else ""
-        said += (
-            f"; the means of the best and the worst of {len(models)} models lie {text_format.number(gap)} apart{times}"
-        )
-    return said + "."
+        sentence += f"; the best and the worst of {len(models)} models differ by {text_format.number(gap)}{times}"
+    return sentence + "."
 
 
 def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, higher: bool) -> str:
@@ -204,10 +206,12 @@ def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, 
     sign = 1 if higher else -1
     better = (np.minimum(sign * rows["low"], sign * rows["high"]) > 0).sum()
     worse = (np.maximum(sign * rows["low"], sign * rows["high"]) < 0).sum()
-    spanned = f"between {text_format.number(rows['gain'].min(), '+')} and {text_format.number(rows['gain'].max(), '+')}"
+    range_of_gains = (
+        f"between {text_format.number(rows['gain'].min(), '+')} and {text_format.number(rows['gain'].max(), '+')}"
+    )
     return (
-        f"{start} by {spanned}; the {_percent(rows)} interval excludes 0 for the better in {better} and for the worse "
-        f"in {worse} of {len(rows)} cells ({estimator}, {counts})."
+        f"{start} by {range_of_gains}; the {_percent(rows)} interval excludes 0 in favour of it in {better} and "
+        f"against it in {worse} of {len(rows)} cells ({estimator}, {counts})."
     )
 
 

@@ -1,4 +1,28 @@
-"""Analyses: one file each, a pure function from the base tables to one table."""
+"""Analyses: one file each, a pure function from the study's runs to one table.
+
+To add an analysis, write a module in this folder with one subclass of ``Analysis``: the module's name is the name in
+the config, and the table is written to ``analyse/<name>.csv``. Most analyses follow this pattern:
+
+    class Median(Analysis):
+        '''Median of every cell over its completed runs.'''
+
+        CAPTION = "Median over the completed runs of every cell, with the number of completed and failed runs."
+
+        def table(self, tables):
+            from variability.reporting.analyses import _cells
+            from variability.results.columns import CELL_VALUE
+
+            runs = tables["runs"]
+            cells = _cells.moments(runs).drop(columns=["mean", "sd"])
+            medians = runs.groupby(CELL_VALUE, sort=False)["value"].median().rename("median").reset_index()
+            table = cells.merge(medians, on=CELL_VALUE)
+            table = table.assign(estimator="median", interval="none", level="none", ddof=1)
+            return _cells.with_scope(table, runs)
+
+Helpers for plug-ins: ``_cells`` (moments of cells, the column ``scope``), ``_notes`` (the column ``note``),
+``_pairing`` (which runs of two cells are pairs), ``_example_losses`` (predictions of single examples), and the
+functions of ``variability.stats``.
+"""
 
 from __future__ import annotations
 
@@ -9,52 +33,56 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: Schemas of options that several analyses have.
+#: JSON schemas of options that several analyses have.
 LEVEL = {
     "type": "number",
     "exclusiveMinimum": 0,
     "exclusiveMaximum": 1,
     "default": 0.95,
-    "description": "of the intervals",
+    "description": "confidence level of the intervals",
 }
-RESAMPLES = {"type": "integer", "minimum": 100, "default": 2000, "description": "number of resamplings"}
-SEED = {"type": "integer", "minimum": 0, "default": 0, "description": "of the resampling's generators"}
+RESAMPLES = {"type": "integer", "minimum": 100, "default": 2000, "description": "number of resamples"}
+SEED = {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the resampling"}
 
 
 class Analysis(ABC):
-    """A question asked of the runs. Rows always say n, estimator, interval method, level, ddof and scope.
+    """A question about the runs, answered by a table.
 
-    A plug-in module must import quickly (options are checked before the first job): pandas and SciPy are imported
-    inside the methods that need them.
+    Every row states n, estimator, interval, level, ddof and scope. A number that cannot be computed is missing, and the
+    column ``note`` gives the reason. The docstring of the class names the source of the estimator.
+
+    A plug-in module must be quick to import (options are checked before the first job): import pandas and SciPy inside
+    the methods that need them.
     """
 
-    #: Base tables it cannot do without: "runs", "predictions", "per_class", "history". All are data frames but the
+    #: Base tables that it needs: "runs", "predictions", "per_class", "history". All are data frames except for the
     #: predictions, which are read cell by cell (``variability.results.predictions.Predictions``).
     NEEDS: ClassVar[tuple[str, ...]] = ("runs",)
-    #: Base tables it makes use of where the study has them.
+    #: Base tables that it uses if the study has them.
     USES: ClassVar[tuple[str, ...]] = ()
     #: What the study must have for the table to say anything: keys of ``config.prerequisites.DESCRIPTIONS``.
     REQUIRES: ClassVar[tuple[str, ...]] = ()
-    #: Whether it reads runs that repeat others, too: no further evidence to any other question.
+    #: True if it also reads repeated runs (``repeats`` in the config), which all other analyses leave out.
     REPEATS: ClassVar[bool] = False
-    #: Whether it is made where the config does not list analyses.
+    #: True if it runs when the config does not list analyses.
     DEFAULT: ClassVar[bool] = True
-    #: What stands under it in the report: the question, and how it is answered.
+    #: Text below the table in the report: the question, and how it is answered (80 to 400 characters).
     CAPTION: ClassVar[str]
-    #: JSON schema of its options in the config.
+    #: JSON schema of each option in the config.
     OPTIONS: ClassVar[dict[str, dict]] = {}
 
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
     def option(self, name: str) -> Any:
-        """An option of the config, or its schema's default."""
+        """Return an option from the config, or the default of its schema."""
         return self.options.get(name, self.OPTIONS[name].get("default"))
 
     def generator(self, *names: str) -> np.random.Generator:
-        """Random numbers for what the names say (a cell, a task); other names have numbers independent of them.
+        """Return the random generator that belongs to these names, for example those of a cell or a task.
 
-        So a cell's resampling does not depend on which other cells there are.
+        Generators of different names are independent, so the resampling of a cell does not depend on which other cells
+        the study has. Needs the option ``seed``.
         """
         from variability import registry
         from variability.stats import resampling
@@ -62,8 +90,5 @@ class Analysis(ABC):
         return resampling.generator(self.option("seed"), registry.name_of(type(self)), *names)
 
     @abstractmethod
-    def table(self, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-        """The answer, from the tables named in NEEDS, and in USES where there are such.
-
-        The source of the estimator stands in the docstring of the class.
-        """
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
+        """Return the answer. tables: the base tables named in NEEDS, and those in USES that the study has."""

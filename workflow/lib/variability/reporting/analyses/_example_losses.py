@@ -1,4 +1,4 @@
-"""What analyses of runs crossed with examples share: the metric of a loss, failed runs, p-values of many tests."""
+"""Helpers for analyses of runs crossed with examples: metrics of losses, failed runs, adjusted p-values."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 
 def metrics(runs: pd.DataFrame) -> dict[str, str]:
-    """For every task the metric that the mean of its cubes' losses gives, by the kind of the metrics its runs have."""
+    """Return, for every task, the metric that the mean of its losses gives, from the kind of its metrics."""
     from variability.data import kinds
     from variability.results.metrics import scalars
 
     plugins = scalars()
-    found = {}
+    metric_of = {}
     for task, metric in runs[["task", "metric"]].drop_duplicates().itertuples(index=False):
         if metric in plugins:
-            found[task] = kinds.find(plugins[metric].KIND).LOSS_METRIC
-    return {task: found.get(task, "accuracy") for task in runs["task"].unique()}
+            metric_of[task] = kinds.find(plugins[metric].KIND).LOSS_METRIC
+    return {task: metric_of.get(task, "accuracy") for task in runs["task"].unique()}
 
 
 def failures(runs: pd.DataFrame) -> dict[Cell, int]:
-    """For every cell how many of its runs failed; none of these has predictions."""
-    each = runs.drop_duplicates(RUN)
-    failed = (each["status"] != "completed").groupby([each[key] for key in CELL], sort=True).sum()
+    """Return the number of failed runs of every cell; failed runs have no predictions."""
+    every_run = runs.drop_duplicates(RUN)
+    failed = (every_run["status"] != "completed").groupby([every_run[key] for key in CELL], sort=True).sum()
     return {cell: int(count) for cell, count in failed.items()}
 
 
 def holm(p: pd.Series, family: pd.Series) -> pd.Series:
-    """p-values adjusted within each family; a missing one is no test and makes its family no larger."""
+    """Adjust p-values within each family (Holm); a missing p-value does not count as a test."""
     from variability.stats import comparisons
 
     return p.astype(float).groupby(family, sort=False).transform(lambda of_family: comparisons.holm(of_family))

@@ -1,4 +1,4 @@
-"""Runs as a grid of factors: what the variance components are components of."""
+"""Runs as a grid of factors, from which variance components are estimated."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CROSS = " x "
 
 
 class Grid(NamedTuple):
-    """Completed runs classified by factors of two levels or more.
+    """Completed runs classified by factors with two levels or more.
 
-    results: (runs,), the metric. codes: (runs, factors), levels as numbers; a factor that is nested in others is
-    numbered anew in each level of theirs. above: {factor: those that it is nested in}.
+    results: (runs,), the metric. codes: (runs, factors), levels as numbers; the levels of a nested factor are numbered
+    within each level of the factors above it. above: {factor: the factors that it is nested in}.
     """
 
     results: np.ndarray
@@ -30,27 +30,29 @@ class Grid(NamedTuple):
 
     @property
     def terms(self) -> list[variance_components.Term]:
+        """Main effects and interactions of the factors."""
         return variance_components.terms(len(self.names), self.above)
 
     def label(self, term: variance_components.Term) -> str:
-        """``model x method``; what a factor is nested in goes without saying."""
-        nesting = {above for factor in term for above in self.above.get(factor, ())}
+        """Format a term as ``model x method``; factors that another one is nested in are not mentioned."""
+        nesting = {outer for factor in term for outer in self.above.get(factor, ())}
         return CROSS.join(self.names[factor] for factor in term if factor not in nesting)
 
     def cells(self) -> tuple[variance_components.Cells, np.ndarray]:
-        """The cells, and the number of each run's cell."""
+        """Return the cells, and the number of each run's cell."""
         # A grid of one cell has no factor.
         shape = self.codes.max(axis=0, initial=0) + 1
         flat = np.ravel_multi_index(tuple(self.codes.T), shape) if len(shape) else np.zeros(len(self.codes), dtype=int)
         _, first, cell, counts = np.unique(flat, return_index=True, return_inverse=True, return_counts=True)
-        # From one of the cell's own values: equal values have no spread, free of the rounding of their mean.
+        # Measured from one of the cell's values: equal values then have no spread, free of the rounding error of their
+        # mean.
         start = self.results[first]
         means = start + np.bincount(cell, self.results - start[cell]) / counts
         within = np.square(self.results - means[cell]).sum()
         return variance_components.Cells(means, counts, self.codes[first], within), cell
 
     def complete(self) -> np.ndarray | None:
-        """The values with an axis for every factor and one for the runs of a cell; None if the grid has gaps."""
+        """Return the values with an axis for every factor and one for the runs of a cell; None if the grid has gaps."""
         if not self.codes.shape[1]:
             return self.results
         shape = tuple(self.codes.max(axis=0) + 1)
@@ -62,10 +64,10 @@ class Grid(NamedTuple):
 
 
 def grid(runs: pd.DataFrame, across: bool) -> Grid:
-    """The grid of completed runs of one task, or across tasks.
+    """Build the grid of completed runs of one task, or across tasks.
 
-    The models are nested in their backbone where some differ in nothing but the seed of their pretraining. Where some
-    are of one family under several frameworks, the framework is a factor, and the model is the family.
+    Models are nested in their backbone if some differ in nothing but the seed of their pretraining. If some models of
+    one family were trained with several frameworks, the framework is a factor, and the family is the model.
     """
     pretrained = runs.groupby("backbone")["seed_pretrain"].nunique()
     crossed = "family" in runs and runs.drop_duplicates(["family", "framework"])["family"].duplicated().any()
@@ -88,11 +90,12 @@ def grid(runs: pd.DataFrame, across: bool) -> Grid:
     return Grid(values, names, numbers, above)
 
 
-class Inside(NamedTuple):
+class WithinCells(NamedTuple):
     """Runs of cells within which groups of streams are crossed.
 
-    labels: of the components within cells, the residual's last. anova: theirs. noise: (cells of the grid, components),
-    how often each is in number of runs times variance of the cell's mean. n: runs it rests on.
+    labels: of the components within cells, the residual last. anova: their analysis of variance. noise: (cells of the
+    grid, components), coefficients of the components in number of runs times variance of the cell's mean. n: number of
+    runs.
     """
 
     labels: list[str]
@@ -101,48 +104,50 @@ class Inside(NamedTuple):
     n: int
 
 
-def inside(runs: pd.DataFrame, of: Grid, cell: np.ndarray, layout: varied_streams.Layout) -> Inside | None:
-    """Components within cells, from those cells in which all combinations completed equally often.
+def within_cells(runs: pd.DataFrame, grid: Grid, cell: np.ndarray, layout: varied_streams.Layout) -> WithinCells | None:
+    """Return the components within cells, from cells in which all combinations completed equally often.
 
-    cell: number of each run's cell. None where no cell is like that, or streams of some runs are unknown: then nothing
-    within cells can be told apart.
+    cell: number of each run's cell. None if there is no such cell, or if streams of some runs are unknown: then the
+    components within cells cannot be separated.
     """
     if not layout.crossed or runs[STREAM_SEEDS].isna().any(axis=None):
         return None
     codes = np.column_stack([varied_streams.levels(runs, group) for group in layout.crossed])
     names = [", ".join(group) for group in layout.crossed]
-    kept = _crossed(cell, codes)
-    if not kept.any():
+    usable = _crossed(cell, codes)
+    if not usable.any():
         return None
-    nested = np.column_stack([np.unique(cell[kept], return_inverse=True)[1], codes[kept]])
+    nested = np.column_stack([np.unique(cell[usable], return_inverse=True)[1], codes[usable]])
     above = {factor: [0] for factor in range(1, nested.shape[1])}
-    values = Grid(of.results[kept], [], nested, {}).complete()
-    found = variance_components.anova(values, above)
-    components = [at for at, term in enumerate(found.terms) if term != (0,)] + [len(found.terms)]
-    terms = [tuple(factor - 1 for factor in found.terms[at][1:]) for at in components[:-1]]
+    values = Grid(grid.results[usable], [], nested, {}).complete()
+    model = variance_components.anova(values, above)
+    components = [i for i, term in enumerate(model.terms) if term != (0,)] + [len(model.terms)]
+    terms = [tuple(factor - 1 for factor in model.terms[i][1:]) for i in components[:-1]]
     labels = [CROSS.join(names[factor] for factor in term) for term in terms]
     last = CROSS.join(names) if values.shape[-1] == 1 else "rerun"
     if layout.every:
         last = ", ".join(layout.every) if last == "rerun" else f"{last}, {', '.join(layout.every)}"
-    # What is between cells does not occur within them: the components within are solved for alone.
+    # Components between cells do not occur within them, so those within cells are estimated separately.
     anova = variance_components.Anova(
-        terms, found.df[components], found.ms[components], found.weights[np.ix_(components, components)]
+        terms, model.df[components], model.ms[components], model.weights[np.ix_(components, components)]
     )
     noise = np.column_stack([*(_noise(cell, codes[:, list(term)]) for term in terms), np.ones(cell.max() + 1)])
-    return Inside([*labels, last], anova, noise, int(kept.sum()))
+    return WithinCells([*labels, last], anova, noise, int(usable.sum()))
 
 
 def _crossed(cell: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which runs are of cells of the most frequent complete shape, of two levels of every group or more."""
+    """Return which runs belong to cells of the most frequent complete shape, with two or more levels per group."""
     shapes: dict[tuple[int, ...], list[int]] = {}
     for number in range(cell.max() + 1):
         of_cell = codes[cell == number]
         levels = [np.unique(column, return_inverse=True) for column in of_cell.T]
-        shape = tuple(len(found) for found, _ in levels)
-        counts = np.bincount(np.ravel_multi_index([at for _, at in levels], shape), minlength=int(np.prod(shape)))
-        # Of a single group that differs in every run there is nothing to tell it from.
-        told = min(shape) > 1 and (len(shape) > 1 or counts[0] > 1)
-        if told and counts.min() == counts.max():
+        shape = tuple(len(values) for values, _ in levels)
+        counts = np.bincount(
+            np.ravel_multi_index([indices for _, indices in levels], shape), minlength=int(np.prod(shape))
+        )
+        # A single group that differs in every run cannot be separated from the residual.
+        separable = min(shape) > 1 and (len(shape) > 1 or counts[0] > 1)
+        if separable and counts.min() == counts.max():
             shapes.setdefault((*shape, int(counts[0])), []).append(number)
     if not shapes:
         return np.zeros(len(cell), dtype=bool)
@@ -150,6 +155,6 @@ def _crossed(cell: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def _noise(cell: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Per cell: sum of squared numbers of runs with the same levels, over the number of runs."""
+    """Return per cell the sum of squared numbers of runs with the same levels, over the number of runs."""
     levels, counts = np.unique(np.column_stack([cell, codes]), axis=0, return_counts=True)
     return np.bincount(levels[:, 0], np.square(counts)) / np.bincount(cell)

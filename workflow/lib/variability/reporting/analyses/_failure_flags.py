@@ -1,4 +1,4 @@
-"""Which runs failed, and why: what the table of failures counts and its figure marks."""
+"""Flags of failed runs by reason, which the table ``failures`` counts and its figure marks."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ REASONS = ["incomplete", "chance", "outlier"]
 
 
 def flagged(runs: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
-    """The runs of which ``wording.shown`` speaks, with the columns of REASONS and ``chance_limit``.
+    """Return the runs that ``primary_rows.select`` selects, with the columns of REASONS and ``chance_limit``.
 
-    limits: per cell the ``outlier_limit`` beyond which a value is an outlier; NaN where none is. An incomplete run
-    has no value, and is nothing else. chance_limit is the accuracy up to which a run is at chance, NaN if unknown.
+    limits: per cell the ``outlier_limit`` beyond which a value is an outlier; NaN if unknown. An incomplete run has no
+    value, and therefore no other reason. chance_limit is the accuracy up to which a run is at chance, NaN if unknown.
     """
-    found = primary_rows.select(runs).merge(_chance(runs), on=RUN, how="left", validate="many_to_one")
-    found = found.merge(limits[[*CELL, "outlier_limit"]], on=CELL, how="left", validate="many_to_one")
-    below, above = found["value"] < found["outlier_limit"], found["value"] > found["outlier_limit"]
-    higher, lower = (found["higher_is_better"].eq(side).fillna(False).astype(bool) for side in (True, False))
-    return found.assign(
-        incomplete=found["status"] != "completed",
-        chance=found["accuracy"] <= found["chance_limit"],
+    rows = primary_rows.select(runs).merge(_chance(runs), on=RUN, how="left", validate="many_to_one")
+    rows = rows.merge(limits[[*CELL, "outlier_limit"]], on=CELL, how="left", validate="many_to_one")
+    below, above = rows["value"] < rows["outlier_limit"], rows["value"] > rows["outlier_limit"]
+    higher, lower = (rows["higher_is_better"].eq(side).fillna(False).astype(bool) for side in (True, False))
+    return rows.assign(
+        incomplete=rows["status"] != "completed",
+        chance=rows["accuracy"] <= rows["chance_limit"],
         outlier=(higher & below) | (lower & above),
     )
 
 
-def _chance(runs):
-    """Accuracy of each run, and the largest that guessing the most frequent class explains: two binomial SE above it.
+def _chance(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracy of each run, and the largest accuracy that guessing explains.
 
-    Where that is 1 or more no accuracy could be told from chance, and the limit is unknown.
+    That is two binomial standard errors above the share of the most frequent class. Where it is 1 or more, no accuracy
+    could be distinguished from chance, and the limit is unknown.
     """
     rows = runs[(runs["metric"] == "accuracy") & (runs["split"] == primary_rows.SPLIT) & (runs["phase"] == "after")]
     majority, n_test = rows["majority"], rows["n_test"]
     limit = majority + 2 * np.sqrt(majority * (1 - majority) / n_test.where(n_test > 0))
-    found = rows[RUN].assign(accuracy=rows["value"], chance_limit=limit.where(limit < 1))
-    return found.drop_duplicates(RUN)
+    accuracies = rows[RUN].assign(accuracy=rows["value"], chance_limit=limit.where(limit < 1))
+    return accuracies.drop_duplicates(RUN)

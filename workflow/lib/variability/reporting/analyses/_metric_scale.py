@@ -1,4 +1,4 @@
-"""How large a difference of a metric is, in the unit that its users think in."""
+"""The size of a difference, in the unit in which users of the metric state it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ if TYPE_CHECKING:
 
 
 def is_share(runs: pd.DataFrame) -> pd.Series:
-    """Which rows are of a metric between 0 and 1, like accuracy: differences of it are told in points.
+    """Return which rows belong to a metric between 0 and 1, like accuracy, whose differences are in points.
 
-    It is one if all values of its task lie there, and a perfect value is not 0: a loss may lie there by chance.
+    All values of its task must be between 0 and 1, and the perfect value must not be 0, because a loss may be in that
+    range by chance.
     """
     values = runs.groupby(["task", "metric"])["value"]
     return (values.transform("min") >= 0) & (values.transform("max") <= 1) & (runs["perfect"] != 0)
 
 
 def have_one_unit(runs: pd.DataFrame) -> bool:
-    """Whether values of a metric can be compared across tasks: shares, and metrics of classification, like NLL.
+    """Return True if the values of a metric are comparable across tasks.
 
-    An error of numbers is in the unit of its task's numbers, and of a metric that is not known nothing is known.
+    That holds for shares and for metrics of classification, like NLL. A regression error is in the unit of its task's
+    targets, and the unit of an unknown metric is unknown.
     """
     from variability.results.metrics import scalars
 
@@ -29,6 +31,6 @@ def have_one_unit(runs: pd.DataFrame) -> bool:
 
 
 def distance(fraction: float, share: pd.Series, centre: pd.Series) -> pd.Series:
-    """``fraction`` itself (0.01 is a point) of a share, else that fraction of |centre|; NaN where that is 0."""
+    """Return ``fraction`` itself for a share (0.01 is a point), else that fraction of |centre|; NaN if that is 0."""
     relative = fraction * centre.abs()
     return relative.where(relative > 0).mask(share & centre.notna(), fraction)

@@ -1,4 +1,4 @@
-"""Why a number is missing, or is not all that it seems: what stands in the column ``note``."""
+"""The column ``note``: the reasons why a number is missing, or must be read with care."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def notes(table: pd.DataFrame, reasons: Mapping[str, pd.Series]) -> pd.Series:
-    """The reasons that apply to each row, joined by semicolons; missing where none does.
+    """Return the reasons that apply to each row, joined by semicolons; missing where none applies.
 
-    reasons: {sentence: which rows of the table it applies to}.
+    reasons: {sentence: rows of the table that it applies to}.
     """
     import pandas as pd
 
-    said = pd.Series("", index=table.index, dtype=object)
+    texts = pd.Series("", index=table.index, dtype=object)
     for reason, applies in reasons.items():
-        said = said.where(~applies, said + reason + "; ")
-    return said.str.removesuffix("; ").replace("", None)
+        texts = texts.where(~applies, texts + reason + "; ")
+    return texts.str.removesuffix("; ").replace("", None)

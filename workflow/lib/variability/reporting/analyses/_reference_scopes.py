@@ -1,4 +1,4 @@
-"""What analyses share whose rows may be about two things: one, and another that it is compared with."""
+"""The column ``scope`` of tables whose rows may compare a candidate with a reference."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def with_scopes(table: pd.DataFrame, runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The table with ``scope``, of both sides where they differ; those of a reference stand in ``<key>_reference``."""
+    """Add the column ``scope``, of both sides where they differ; reference columns are ``<key>_reference``."""
     scopes = _cells.scopes(runs, by).set_index(list(by))["scope"]
-    own = scopes.reindex(table.set_index(list(by)).index)
-    # A reference may be on the same task, which is then said once.
-    beside = [f"{key}_reference" if f"{key}_reference" in table else key for key in by]
-    other = scopes.reindex(table.set_index(beside).index)
-    said = [
-        first if not isinstance(second, str) or first == second else f"{first}; reference {second}"
-        for first, second in zip(own, other, strict=True)
+    candidate_scopes = scopes.reindex(table.set_index(list(by)).index)
+    # A reference on the same task has no task column.
+    reference_keys = [f"{key}_reference" if f"{key}_reference" in table else key for key in by]
+    reference_scopes = scopes.reindex(table.set_index(reference_keys).index)
+    texts = [
+        scope if not isinstance(reference, str) or scope == reference else f"{scope}; reference {reference}"
+        for scope, reference in zip(candidate_scopes, reference_scopes, strict=True)
     ]
-    return table.assign(scope=said)
+    return table.assign(scope=texts)

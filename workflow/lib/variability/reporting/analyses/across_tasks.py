@@ -1,4 +1,4 @@
-"""Whether candidates differ over all tasks together, and which of them."""
+"""Differences between candidates over all tasks together."""
 
 from typing import ClassVar
 
@@ -29,25 +29,28 @@ COLUMNS = [
 
 
 class AcrossTasks(Analysis):
-    """Ranks of the candidates (model and method), averaged over tasks; rank 1 is the best mean, ties share theirs.
+    """Ranks of the candidates (model and method), averaged over tasks; rank 1 is the best mean, ties share ranks.
 
     The unit is the task: each gives one rank per candidate, that of its mean over the completed runs (primary metric,
-    test split, after fine-tuning), however many runs there are. chi2: Friedman's as in Demsar (2006, sect. 3.2.2),
-    without regard to ties; chi2_ties: corrected for them; f and p: Iman & Davenport (1980), of the corrected one. Where
-    all tasks rank alike f has no bound, and p is the exact probability of that. p_permutation: the same statistic with
-    ranks shuffled within tasks (Monte Carlo), which also holds for few tasks, where p is far too small.
-    cd: Nemenyi's critical difference at 1 - level (as there): candidates whose average ranks lie less than that apart
-    are in not_different_from; that they are equal is not shown. Tasks are taken to be independent.
+    test split, after fine-tuning), however many runs there are. Tasks are assumed to be independent.
 
-    Every task must have every candidate. Until that is so, the candidate or task with the largest share of holes is
-    left out; at a draw the candidate, as long as three remain, and then the first by name. The note says which.
+    chi2: Friedman's statistic as in Demsar (2006, sect. 3.2.2), which ignores ties; chi2_ties: corrected for ties; f
+    and p: Iman & Davenport (1980), from the corrected statistic. If all tasks give the same ranking, f is unbounded,
+    and p is the exact probability of that. p_permutation: the same statistic with ranks shuffled within tasks (Monte
+    Carlo), which is also valid for few tasks, where p is far too small. cd: Nemenyi's critical difference at 1 - level;
+    candidates whose average ranks differ by less are listed in not_different_from, which does not show that they are
+    equal.
+
+    Every task must have every candidate. Until then, the candidate or task with the largest share of missing values is
+    left out; at a tie the candidate, as long as three remain, and then the first by name. The note names what was left
+    out.
     """
 
     REQUIRES = ("tasks", "three")
     CAPTION = (
         "Candidates ranked by their mean on every task (1 is best), and the average rank over tasks. The Friedman test "
-        "(Iman and Davenport's F) asks whether they differ at all; two whose average ranks lie less than Nemenyi's "
-        "critical difference apart cannot be told from each other."
+        "(Iman and Davenport's F) tests whether they differ at all; two candidates whose average ranks differ by less "
+        "than Nemenyi's critical difference are not significantly different."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
@@ -64,18 +67,18 @@ class AcrossTasks(Analysis):
         cells = marked.groupby(["task", *CANDIDATE]).agg(
             n=("value", "count"), n_failed=("failed", "sum"), higher=("higher_is_better", "first")
         )
-        # A candidate or task without any value is left out by pivoting, and has its row all the same.
+        # Pivoting drops a candidate or task without any value; it must have its row nevertheless.
         means = runs.pivot_table(index="task", columns=CANDIDATE, values="value").reindex(
             index=sorted(runs["task"].unique()), columns=cells.groupby(CANDIDATE).size().index
         )
         tasks, candidates = complete(means.notna().to_numpy())
-        kept = means.iloc[tasks, candidates]
+        ranked_means = means.iloc[tasks, candidates]
         counts = cells[["n", "n_failed"]]
-        counts = counts[counts.index.get_level_values("task").isin(kept.index)] if len(candidates) else counts
+        counts = counts[counts.index.get_level_values("task").isin(ranked_means.index)] if len(candidates) else counts
         table = counts.groupby(CANDIDATE).sum().reindex(means.columns, fill_value=0)
         table = table.assign(
             n_tasks=len(tasks),
-            tasks="; ".join(kept.index) or "none",
+            tasks="; ".join(ranked_means.index) or "none",
             n_candidates=len(candidates),
             level=self.option("level"),
         )
@@ -88,9 +91,9 @@ class AcrossTasks(Analysis):
             )
             table = table.assign(note=note)
         else:
-            higher = cells["higher"].groupby("task").first().reindex(kept.index)
-            table = table.join(self._ranked(kept, higher)).assign(
-                note=lambda found: found["note"].where(found["average_rank"].notna(), "left out: no value on some task")
+            higher = cells["higher"].groupby("task").first().reindex(ranked_means.index)
+            table = table.join(self._ranked(ranked_means, higher)).assign(
+                note=lambda rows: rows["note"].where(rows["average_rank"].notna(), "left out: no value on some task")
             )
             table["note"] = [_joined(note, left_out) for note in table["note"]]
         table = table.assign(
@@ -103,17 +106,20 @@ class AcrossTasks(Analysis):
         return table.sort_values(["average_rank", *CANDIDATE], ignore_index=True)
 
     def _ranked(self, means, higher):
-        """Rows of the candidates whose means (tasks, candidates) are complete; higher: of each task."""
+        """Return the rows of the candidates whose means (tasks, candidates) are complete.
+
+        higher: (tasks,), True where higher is better.
+        """
         import pandas as pd
         from scipy import stats
 
         from variability.stats import comparisons
 
         level = self.option("level")
-        # Equal means of runs that were summed in another order differ in their last bits.
+        # Equal means of runs that were summed in different orders differ in their last bits.
         values = np.vectorize(lambda value: float(f"{value:.12g}"))(means.to_numpy())
-        turned = np.where(higher.to_numpy() == False, 1, -1)[:, None] * values  # noqa: E712
-        ranks = stats.rankdata(turned, axis=1)
+        losses = np.where(higher.to_numpy() == False, 1, -1)[:, None] * values  # noqa: E712
+        ranks = stats.rankdata(losses, axis=1)
         test = comparisons.friedman(ranks)
         average = ranks.mean(axis=0)
         cd = comparisons.nemenyi_cd(*ranks.shape[::-1], level)
@@ -139,21 +145,24 @@ class AcrossTasks(Analysis):
 
 
 def complete(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Tasks and candidates (positions) that leave no hole in present (tasks, candidates); see ``AcrossTasks``."""
+    """Return the positions of tasks and candidates that leave no missing value in present (tasks, candidates).
+
+    The order of removal is described in ``AcrossTasks``.
+    """
     tasks, candidates = (np.arange(size) for size in present.shape)
-    while (holes := ~present[np.ix_(tasks, candidates)]).any():
-        of_task, of_candidate = holes.mean(axis=1), holes.mean(axis=0)
-        spare = len(candidates) > FEWEST_CANDIDATES
-        if of_candidate.max() > of_task.max() or (of_candidate.max() == of_task.max() and spare):
-            candidates = np.delete(candidates, of_candidate.argmax())
+    while (missing := ~present[np.ix_(tasks, candidates)]).any():
+        task_share, candidate_share = missing.mean(axis=1), missing.mean(axis=0)
+        enough = len(candidates) > FEWEST_CANDIDATES
+        if candidate_share.max() > task_share.max() or (candidate_share.max() == task_share.max() and enough):
+            candidates = np.delete(candidates, candidate_share.argmax())
         else:
-            tasks = np.delete(tasks, of_task.argmax())
+            tasks = np.delete(tasks, task_share.argmax())
     return tasks, candidates
 
 
 def _near(average, cd, names):
-    apart = np.abs(average[:, None] - average)
-    near = (apart < cd - 1e-9) & ~np.eye(len(average), dtype=bool)
+    differences = np.abs(average[:, None] - average)
+    near = (differences < cd - 1e-9) & ~np.eye(len(average), dtype=bool)
     return ["; ".join(name for name, holds in zip(names, row, strict=True) if holds) or "none" for row in near]
 
 

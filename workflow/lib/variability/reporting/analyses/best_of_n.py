@@ -1,4 +1,4 @@
-"""What the best of n runs is expected to score, and how much of that is only selection."""
+"""Expected result of the best of n runs, and how much of it is selection."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ import numpy as np
 from variability.reporting.analyses import Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN
 
-#: How the n runs are drawn from the N there are.
+#: Ways of drawing n runs from the N that exist.
 STATISTICS = {
     "V": "V-statistic: n runs drawn with replacement (Dodge et al. 2019)",
     "U": "U-statistic: n runs drawn without replacement (Tang et al. 2020)",
@@ -24,25 +24,25 @@ COLUMNS = [
 
 
 class BestOfN(Analysis):
-    """Expected best of n runs with other seeds, from the N completed runs of a cell, in two ways.
+    """Expected best of n runs with different seeds, from the N completed runs of a cell, in two ways.
 
     V (Dodge et al., EMNLP 2019, 'Show your work'): n runs drawn with replacement, the expected maximum of their
-    empirical distribution; too low on average. U (Tang et al., ACL 2020, 'Showing your work doesn't always
-    work'): the mean over all subsets of n of the N runs; unbiased, and at n = N nothing but the observed best. V varies
-    less and can be the nearer of the two (Dodge et al., Findings of EMNLP 2021).
+    empirical distribution; too low on average. U (Tang et al., ACL 2020, 'Showing your work doesn't always work'): the
+    mean over all subsets of n of the N runs; unbiased, and at n = N equal to the observed best. V varies less and can
+    be closer to the truth (Dodge et al., Findings of EMNLP 2021).
 
-    expected_best: of the run with the best test value, which nobody can pick without looking at the test set; optimism
-    is how far it lies from the mean. expected_test: test value of the run with the best validation value (ties:
-    averaged), which is what selecting gains in truth. optimism_validation: how much more the selected run gains over
-    the mean on validation, where it was selected, than on test. sd_*: of such a result over draws of n runs; at n = N
-    U has only one draw and thus none. All values are in the metric's unit and sign; of a loss, the best is the least.
-    The runs count as draws from one distribution; failed ones are left out. best_of takes every n up to 20, and then
-    steps of about a tenth up to N.
+    expected_best: the run with the best test value, which cannot be selected without looking at the test set; optimism
+    is its distance from the mean. expected_test: test value of the run with the best validation value (ties: averaged),
+    which is the real gain of selection. optimism_validation: how much more the selected run gains over the mean on
+    validation, where it was selected, than on test. sd_*: SD of such a result over draws of n runs; at n = N, U has
+    only one draw and therefore no SD. All values are in the metric's unit and sign; for a loss, the best is the lowest.
+    The runs are treated as draws from one distribution; failed runs are left out. best_of takes every n up to 20, and
+    then steps of about a tenth up to N.
     """
 
     CAPTION = (
-        "Expected test value of the best of n runs, picked on validation (what selecting gains) and picked on test "
-        "(what it seems to gain), with replacement (V) and without (U), and the hours that n runs take."
+        "Expected test value of the best of n runs, selected on validation (the real gain of selection) or on test "
+        "(the apparent gain), with replacement (V) and without (U), and the hours that n runs take."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {}
 
@@ -56,35 +56,35 @@ class BestOfN(Analysis):
         both = both[both["value"].notna()].merge(cells[[*CELL, "n"]], on=CELL)
         parts = [_of_size(n, part) for n, part in both.groupby("n")]
         parts += [_without_runs(cells[cells["n"] == 0])]
-        found = cells.drop(columns="primary").merge(_cells.stacked(parts), on=CELL, validate="one_to_many")
-        found = found.assign(phase="after", split="test", primary=True)
-        found["hours"] = found["best_of"] * found["seconds"] / 3600
-        found["estimator"] = found["statistic"].map(STATISTICS)
-        found["note"] = _reasons(found)
-        found = found.assign(interval="none", level="none", ddof=0)
-        return _cells.with_scope(found[COLUMNS], test)
+        rows = cells.drop(columns="primary").merge(_cells.stacked(parts), on=CELL, validate="one_to_many")
+        rows = rows.assign(phase="after", split="test", primary=True)
+        rows["hours"] = rows["best_of"] * rows["seconds"] / 3600
+        rows["estimator"] = rows["statistic"].map(STATISTICS)
+        rows["note"] = _reasons(rows)
+        rows = rows.assign(interval="none", level="none", ddof=0)
+        return _cells.with_scope(rows[COLUMNS], test)
 
 
 def _splits(runs):
-    """The primary metric after fine-tuning: all of its rows on test, and its values on validation."""
+    """Return the primary metric after fine-tuning: all rows of the test split, and the values of validation."""
     from variability.reporting import primary_rows
 
     test = primary_rows.select(runs).sort_values(RUN)
-    kept = runs["primary"].astype(bool) & (runs["phase"] == "after") & (runs["split"] == "validation")
-    return test, runs.loc[kept, [*RUN, "value"]].rename(columns={"value": "validation"})
+    selected = runs["primary"].astype(bool) & (runs["phase"] == "after") & (runs["split"] == "validation")
+    return test, runs.loc[selected, [*RUN, "value"]].rename(columns={"value": "validation"})
 
 
 def _mean_seconds(test, cells):
     import pandas as pd
 
-    # Of imported runs alone, the column may hold nothing but None.
+    # For imported runs only, the column may contain nothing but None.
     seconds = pd.to_numeric(test["seconds"]).where(test["value"].notna())
     known = test.assign(seconds=seconds).groupby(CELL)["seconds"].mean()
     return cells[CELL].merge(known.reset_index(), on=CELL, how="left")["seconds"].to_numpy()
 
 
 def _of_size(n, runs):
-    """Rows of all cells that have n completed runs; the runs are sorted by cell."""
+    """Return the rows of all cells that have n completed runs; the runs are sorted by cell."""
     import pandas as pd
 
     sign = np.where(runs["higher_is_better"].astype(bool), 1.0, -1.0).reshape(-1, n)
@@ -95,55 +95,55 @@ def _of_size(n, runs):
     for statistic in STATISTICS:
         weights = shares(n, budgets, statistic)
         best, sd_best = _best(test, test, weights)
-        chosen, sd_chosen = _best(validation, test, weights)
-        seen, _ = _best(validation, validation, weights)
-        mean, mean_seen = best[:, :1], seen[:, :1]
-        found = {
+        selected, sd_selected = _best(validation, test, weights)
+        apparent, _ = _best(validation, validation, weights)
+        mean, mean_apparent = best[:, :1], apparent[:, :1]
+        columns = {
             "expected_best": sign * best,
             "sd_best": sd_best,
             "optimism": sign * (best - mean),
-            "expected_test": sign * chosen,
-            "sd_test": sd_chosen,
-            "expected_validation": sign * seen,
-            "optimism_validation": sign * ((seen - mean_seen) - (chosen - mean)),
+            "expected_test": sign * selected,
+            "sd_test": sd_selected,
+            "expected_validation": sign * apparent,
+            "optimism_validation": sign * ((apparent - mean_apparent) - (selected - mean)),
         }
         if statistic == "U" or n == 1:
-            # There is one way only to draw them all.
-            sd_best[:, -1] = sd_chosen[:, -1] = np.nan
+            # There is only one way to draw all runs.
+            sd_best[:, -1] = sd_selected[:, -1] = np.nan
         part = names.loc[names.index.repeat(len(budgets))].assign(statistic=statistic)
         part["best_of"] = np.tile(budgets, len(names))
-        parts.append(part.assign(**{name: values.ravel() for name, values in found.items()}))
+        parts.append(part.assign(**{name: values.ravel() for name, values in columns.items()}))
     return pd.concat(parts, ignore_index=True)
 
 
 def budgets_up_to(n: int) -> np.ndarray:
-    """1 to n: all up to 20, then steps of about a tenth, and n itself."""
-    found = list(range(1, min(n, 20) + 1))
-    while found[-1] < n:
-        found.append(min(n, round(found[-1] * 1.1)))
-    return np.array(found)
+    """Return numbers of runs from 1 to n: all up to 20, then steps of about a tenth, and n itself."""
+    budgets = list(range(1, min(n, 20) + 1))
+    while budgets[-1] < n:
+        budgets.append(min(n, round(budgets[-1] * 1.1)))
+    return np.array(budgets)
 
 
 def shares(n: int, budgets: np.ndarray, statistic: str) -> np.ndarray:
-    """(budgets, n): how often each of n runs, in ascending order, is the best of a draw of so many of them.
+    """Return (budgets, n) probabilities that each of n runs, in ascending order, is the best of a draw.
 
     The best of k draws is among the lowest i runs with probability (i/n)^k with replacement, and C(i, k) / C(n, k)
-    without; what one more run adds to that is its share.
+    without; the increase from i - 1 to i is the share of run i.
     """
     lowest = np.arange(n + 1)
     if statistic == "V":
-        among = (lowest / n) ** budgets[:, None]
+        cumulative = (lowest / n) ** budgets[:, None]
     else:
-        product, kept = np.ones(n + 1), {}
-        for drawn in range(n):
-            product = product * np.maximum(lowest - drawn, 0) / (n - drawn)
-            kept[drawn + 1] = product
-        among = np.stack([kept[budget] for budget in budgets])
-    return np.diff(among, axis=1)
+        product, by_budget = np.ones(n + 1), {}
+        for draws in range(n):
+            product = product * np.maximum(lowest - draws, 0) / (n - draws)
+            by_budget[draws + 1] = product
+        cumulative = np.stack([by_budget[budget] for budget in budgets])
+    return np.diff(cumulative, axis=1)
 
 
 def _best(key, value, weights):
-    """(cells, budgets): mean and SD of the value of the run with the largest key; NaN where a key is missing."""
+    """Return (cells, budgets) mean and SD of the value of the run with the largest key; NaN where a key is missing."""
     middle = value.mean(axis=1, keepdims=True)
     order = np.argsort(key, axis=1, kind="stable")
     key, centred = (np.take_along_axis(array, order, axis=1) for array in (key, value - middle))
@@ -154,7 +154,7 @@ def _best(key, value, weights):
 
 
 def _tied_means(key, value):
-    """The value, averaged over neighbours in a row whose keys are equal."""
+    """Average the value over neighbours in a row whose keys are equal."""
     starts = np.ones(key.shape, dtype=bool)
     starts[:, 1:] = key[:, 1:] != key[:, :-1]
     group = np.cumsum(starts.ravel()) - 1
@@ -169,14 +169,14 @@ def _without_runs(cells):
     return pd.concat(parts, ignore_index=True).assign(**dict.fromkeys(VALUES, np.nan))
 
 
-def _reasons(found):
+def _reasons(rows):
     from variability.reporting.analyses import _notes
 
-    some = found["n"] > 1
+    several = rows["n"] > 1
     reasons = {
-        "no completed run": found["n"] == 0,
-        "a single run: nothing to choose from": found["n"] == 1,
-        "no validation value of every run to select by": some & found["expected_validation"].isna(),
-        "no interval: the bootstrap of a maximum covers too little (Tang et al. 2020)": some,
+        "no completed run": rows["n"] == 0,
+        "a single run: nothing to choose from": rows["n"] == 1,
+        "no validation value of every run to select by": several & rows["expected_validation"].isna(),
+        "no interval: the bootstrap of a maximum covers too little (Tang et al. 2020)": several,
     }
-    return _notes.notes(found, reasons)
+    return _notes.notes(rows, reasons)

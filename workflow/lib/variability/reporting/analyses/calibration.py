@@ -1,4 +1,4 @@
-"""Whether a network's confidence is the share of its predictions that are right, and how much that varies by seed."""
+"""Calibration: agreement of a network's confidence with its accuracy, and the spread of that over seeds."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ import numpy as np
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
 
-#: Scores of a run that metrics of the same names compute from its predictions.
+#: Scores of a run that metrics of these names compute from its predictions.
 SCORES = ("brier", "nll")
 NO_PROBABILITIES = "no probabilities"
 COLUMNS = [
@@ -18,16 +18,18 @@ COLUMNS = [
 
 
 class Calibration(Analysis):
-    """Calibration of the predicted class on the test split after fine-tuning, told apart by ``quantity``.
+    """Calibration of the predicted class on the test split after fine-tuning, one row per ``quantity``.
 
     ece: expected calibration error over ``bins`` bins of equal width, ((k-1)/bins, k/bins] (Guo et al. 2017, eq. 3).
-    brier, nll: as the metrics of these names. Each is reckoned for every run by itself; the estimate is the mean over
-    runs, with Student's t interval. bin: the reliability curve; the estimate is the share of right predictions in a
-    bin, averaged over the n runs that have examples there with equal weights, confidence their mean confidence, count
-    the mean number of examples per run. Examples are the same in all runs, so the spread is of the seed alone.
+    brier, nll: the metrics of these names. Each is computed for every run separately; the estimate is the mean over
+    runs, with Student's t interval.
 
-    The ECE is biased upwards on few examples per bin, most so for well calibrated networks (Nixon et al. 2019;
-    Roelofs et al. 2022): compare it only at equal numbers of examples and bins.
+    bin: the reliability curve. The estimate is the share of correct predictions in a bin, averaged with equal weights
+    over the n runs that have examples there; confidence is their mean confidence, count the mean number of examples per
+    run. All runs have the same examples, so the spread is that of the seed alone.
+
+    The ECE is biased upwards with few examples per bin, most for well calibrated networks (Nixon et al. 2019; Roelofs
+    et al. 2022): compare it only at equal numbers of examples and bins.
     """
 
     NEEDS = ("runs", "predictions")
@@ -52,23 +54,23 @@ class Calibration(Analysis):
         parts = []
         for cell, rows in primary_rows.select(runs).groupby(CELL, sort=False):
             failed = int((rows["status"] != "completed").sum())
-            found, note = self._measured(predictions, cell) if cell in known else (None, "no predictions")
-            part = self._missing(note) if found is None else self._of(found)
+            values, note = self._measured(predictions, cell) if cell in known else (None, "no predictions")
+            part = self._missing(note) if values is None else self._rows(values)
             parts.append(part.assign(**dict(zip(CELL, cell, strict=True)), n_failed=failed))
         table = _cells.stacked(parts) if parts else pd.DataFrame(columns=COLUMNS)
         table = table.assign(bins=self.option("bins"), level=self.option("level"), ddof=1)
         return _cells.with_scope(table.reindex(columns=COLUMNS), runs)
 
     def _measured(self, predictions, cell):
-        """What ``_measure`` says of every completed run, stacked over runs, or None and the reason."""
-        found = []
+        """Return the numbers of ``_measure`` stacked over the completed runs, or None and the reason."""
+        measured = []
         for run in predictions.runs(cell):
             if run.probabilities is None:
                 return None, NO_PROBABILITIES
-            found.append(_measure(run, self.option("bins")))
-        if not found:
+            measured.append(_measure(run, self.option("bins")))
+        if not measured:
             return None, "no completed run"
-        return {key: np.array([each[key] for each in found]) for key in found[0]}, None
+        return {key: np.array([of_run[key] for of_run in measured]) for key in measured[0]}, None
 
     def _missing(self, note):
         import pandas as pd
@@ -76,32 +78,32 @@ class Calibration(Analysis):
         rows = pd.DataFrame({"quantity": ["ece", *SCORES, "bin"], "n": 0, "note": note})
         return rows.assign(estimator=_estimators(rows["quantity"]), interval="none")
 
-    def _of(self, found):
+    def _rows(self, values):
         import pandas as pd
 
         from variability.reporting.analyses import _notes
         from variability.stats import intervals
 
-        rows = pd.concat([self._scores(found), self._curve(found)], ignore_index=True)
+        rows = pd.concat([self._scores(values), self._curve(values)], ignore_index=True)
         rows["low"], rows["high"] = intervals.t_interval(rows["estimate"], rows["sd"], rows["n"], self.option("level"))
         rows["interval"] = np.where(rows["n"] < 2, "none", "t")
         rows["estimator"] = _estimators(rows["quantity"])
         reasons = {"no run has examples in this bin": rows["n"] == 0, "a single run: no spread": rows["n"] == 1}
         return rows.assign(note=_notes.notes(rows, reasons))
 
-    def _scores(self, found):
+    def _scores(self, values):
         import pandas as pd
 
-        examples = found["count"].sum(axis=1).mean()
-        rows = [_over_runs(found[name][:, None]) | {"quantity": [name]} for name in ("ece", *SCORES)]
+        examples = values["count"].sum(axis=1).mean()
+        rows = [_over_runs(values[name][:, None]) | {"quantity": [name]} for name in ("ece", *SCORES)]
         return pd.concat([pd.DataFrame(row) for row in rows], ignore_index=True).assign(n_examples=examples)
 
-    def _curve(self, found):
+    def _curve(self, values):
         import pandas as pd
 
-        bins, count = self.option("bins"), found["count"]
+        bins, count = self.option("bins"), values["count"]
         edges = np.arange(bins + 1) / bins
-        share, confidence = (_ratio(found[name], count) for name in ("right", "confidence"))
+        share, confidence = (_ratio(values[name], count) for name in ("correct", "confidence"))
         return pd.DataFrame(_over_runs(share)).assign(
             quantity="bin",
             bin=np.arange(1.0, bins + 1),
@@ -116,17 +118,22 @@ class Calibration(Analysis):
 
 
 def _measure(run, bins):
-    """ECE and scores of a run, and (bins,): number of examples, of right ones, and the sum of their confidence."""
+    """Return ECE and scores of a run, and per bin: numbers of examples and correct ones, summed confidence."""
     from variability import registry
 
     confidence = run.probabilities.max(axis=1)
-    at = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    right = np.bincount(at, weights=run.y_pred == run.y_true, minlength=bins)
-    sure = np.bincount(at, weights=confidence, minlength=bins)
-    given = run.y_true, run.y_pred, run.probabilities
-    scores = {name: registry.find("metrics", name)().compute(*given)[name] for name in SCORES}
-    ece = np.abs(right - sure).sum() / len(at)
-    return scores | {"ece": ece, "count": np.bincount(at, minlength=bins), "right": right, "confidence": sure}
+    bin_of_example = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    correct = np.bincount(bin_of_example, weights=run.y_pred == run.y_true, minlength=bins)
+    summed = np.bincount(bin_of_example, weights=confidence, minlength=bins)
+    arguments = run.y_true, run.y_pred, run.probabilities
+    scores = {name: registry.find("metrics", name)().compute(*arguments)[name] for name in SCORES}
+    ece = np.abs(correct - summed).sum() / len(bin_of_example)
+    return scores | {
+        "ece": ece,
+        "count": np.bincount(bin_of_example, minlength=bins),
+        "correct": correct,
+        "confidence": summed,
+    }
 
 
 def _ratio(total, count):
@@ -134,18 +141,18 @@ def _ratio(total, count):
 
 
 def _over_runs(values):
-    """Moments down the columns of (runs, columns), of the values that there are."""
-    there = np.isfinite(values)
-    n = there.sum(axis=0)
-    low = np.where(there, values, np.inf).min(axis=0)
-    high = np.where(there, values, -np.inf).max(axis=0)
-    middle = _ratio(np.where(there, values, 0).sum(axis=0), n)
-    squares = np.square(np.where(there, values - middle, 0)).sum(axis=0)
+    """Return the moments of each column of (runs, columns), over the values that exist."""
+    present = np.isfinite(values)
+    n = present.sum(axis=0)
+    low = np.where(present, values, np.inf).min(axis=0)
+    high = np.where(present, values, -np.inf).max(axis=0)
+    mean = _ratio(np.where(present, values, 0).sum(axis=0), n)
+    squares = np.square(np.where(present, values - mean, 0)).sum(axis=0)
     sd = np.sqrt(_ratio(squares, np.maximum(n - 1, 0)))
-    # Free of the rounding of the mean: equal values have an SD of exactly 0.
+    # Equal values have an SD of exactly 0, free of the rounding error of their mean.
     sd = np.where((n > 1) & (low == high), 0.0, sd)
     return {
-        "estimate": middle,
+        "estimate": mean,
         "sd": sd,
         "min": np.where(n > 0, low, np.nan),
         "max": np.where(n > 0, high, np.nan),

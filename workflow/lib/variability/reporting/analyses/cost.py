@@ -1,4 +1,4 @@
-"""What a run costs, what a precise mean costs, and which cells are worth their cost."""
+"""Cost of a run and of a precise mean, and cells that are worth their cost."""
 
 from typing import ClassVar
 
@@ -9,42 +9,55 @@ from variability.results.columns import CELL_VALUE
 
 UNITS = {"seconds": "s", "energy_j": "J", "peak_memory_mb": "MB", "bytes": "bytes"}
 COLUMNS = [
-    *(*CELL_VALUE, "primary", "quantity", "unit", "estimate", "sd", "low", "high", "total"),
-    *("n", "n_failed", "n_unknown", "half_width", "sd_level", "runs_needed", "value_mean", "value_sd", "on_front"),
+    *(
+        *CELL_VALUE,
+        "primary",
+        "quantity",
+        "unit",
+        "estimate",
+        "sd",
+        "low",
+        "high",
+        "total",
+        "n",
+        "n_failed",
+        "n_unknown",
+    ),
+    *("half_width", "sd_level", "runs_needed", "value_mean", "value_sd", "on_front"),
     *("estimator", "interval", "level", "ddof", "note"),
 ]
 
 
 class Cost(Analysis):
-    """Cost of every cell, told apart by ``quantity``, and its mean of the primary metric (test, after) beside it.
+    """Cost of every cell, one row per ``quantity``, next to its mean of the primary metric (test, after).
 
-    seconds (of fine-tuning; neither pretraining nor prediction), energy_j, peak_memory_mb, bytes (of what a run leaves
-    on the disk): mean over the n completed runs of which it is known, with Student's t interval. total is the sum over
-    all runs, failed ones included; a peak has none.
+    seconds (of fine-tuning, without pretraining and prediction), energy_j, peak_memory_mb, bytes (what a run stores on
+    disk): mean over the n completed runs for which it is known, with Student's t interval. total is the sum over all
+    runs, including failed ones; a peak has no total.
 
-    seconds_to_half_width: runs_needed times the seconds per completed run, into which those of failed runs are
-    reckoned. So many completed runs bring the t interval of the mean metric to +- half_width: points of a metric
-    between 0 and 1, else that fraction of the mean. runs_needed rests on the one-sided upper limit of the SD (Browne
-    1995), because the SD of a few runs is as often too small as too large.
+    seconds_to_half_width: runs_needed times the seconds per completed run, which include those of failed runs. This
+    many completed runs reduce the t interval of the mean metric to +- half_width: points of a metric between 0 and 1,
+    otherwise that fraction of the mean. runs_needed uses the one-sided upper limit of the SD (Browne 1995), because the
+    SD of a few runs is as often too small as too large.
 
-    on_front: no other cell of the task is at least as fast and as good in the mean, and better in one of the two
-    (Pareto). It compares estimates: a cell can be on the front by the luck of its seeds.
+    on_front: no other cell of the task is at least as fast and has at least as good a mean, and is better in one of the
+    two (Pareto). It compares estimates: a cell can be on the front because of lucky seeds.
     """
 
     REQUIRES = ("seconds",)
     CAPTION = (
-        "Per cell: seconds, energy, peak memory and disk space of a run (mean, t interval) and in all, seconds until "
+        "Per cell: seconds, energy, peak memory and disk space of a run (mean, t interval) and in total, seconds until "
         "the mean metric is known to a half-width, and whether another cell of the task is both faster and better. "
-        "Seconds are of a run's own epochs; what is frozen and was computed once for all seeds is not in them."
+        "Seconds are those of a run's epochs; frozen parts that were computed once for all seeds are not included."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
-        "sd_level": LEVEL | {"default": 0.8, "description": "of the one-sided upper limit of the SD"},
+        "sd_level": LEVEL | {"default": 0.8, "description": "confidence level of the upper limit of the SD"},
         "half_width": {
             "type": "number",
             "exclusiveMinimum": 0,
             "default": 0.01,
-            "description": "of the mean's interval, to be reached; of metrics beyond 0 to 1, a fraction of the mean",
+            "description": "goal for the mean's interval; a fraction of the mean if the metric is not between 0 and 1",
         },
     }
 
@@ -54,15 +67,15 @@ class Cost(Analysis):
 
         runs = primary_rows.select(tables["runs"])
         cells = _with_metric(runs)
-        spent = {quantity: self._spent(runs, quantity) for quantity in UNITS}
-        cells["on_front"] = _fronts(cells, spent["seconds"]["estimate"])
+        by_quantity = {quantity: self._quantity(runs, quantity) for quantity in UNITS}
+        cells["on_front"] = _fronts(cells, by_quantity["seconds"]["estimate"])
         facts = [*CELL_VALUE, "value_mean", "value_sd", "on_front"]
-        parts = [part.merge(cells[facts], on=CELL_VALUE, validate="one_to_one") for part in spent.values()]
-        parts.append(self._to_half_width(cells, spent["seconds"]))
+        parts = [part.merge(cells[facts], on=CELL_VALUE, validate="one_to_one") for part in by_quantity.values()]
+        parts.append(self._to_half_width(cells, by_quantity["seconds"]))
         table = _cells.stacked(parts).assign(level=self.option("level"), ddof=1).reindex(columns=COLUMNS)
         return _cells.with_scope(table, tables["runs"])
 
-    def _spent(self, runs, quantity):
+    def _quantity(self, runs, quantity):
         from variability.reporting.analyses import _cells, _notes
         from variability.stats import intervals
 
@@ -120,7 +133,7 @@ class Cost(Analysis):
 
 
 def _with_metric(runs):
-    """Cells with the moments of their primary metric, in the order of the moments of anything else of these runs."""
+    """Return the cells with the moments of their primary metric, in the order of all moments of these runs."""
     from variability.reporting.analyses import _cells, _metric_scale
 
     cells = _cells.moments(runs).rename(columns={"mean": "value_mean", "sd": "value_sd"})
@@ -131,7 +144,7 @@ def _with_metric(runs):
 
 
 def _fronts(cells, seconds):
-    """on_front of every cell; None where its seconds, its mean or the direction of its metric is unknown."""
+    """Return on_front of every cell; None if its seconds, its mean or the direction of its metric is unknown."""
     import pandas as pd
 
     front = pd.Series(None, index=cells.index, dtype=object)
@@ -143,7 +156,7 @@ def _fronts(cells, seconds):
 
 
 def _on_front(seconds, value):
-    """(cells,): which are dominated by none; of seconds less is better, of value more."""
+    """Return (cells,) True for cells that no other cell dominates; less seconds and more value are better."""
     slower, worse = seconds[:, None] - seconds, value - value[:, None]
     dominated = (slower >= 0) & (worse >= 0) & ((slower > 0) | (worse > 0))
     return ~dominated.any(axis=1)

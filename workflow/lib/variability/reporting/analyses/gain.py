@@ -1,4 +1,4 @@
-"""What fine-tuning gained: over the untrained head, over a linear probe, over training from scratch."""
+"""Gain of fine-tuning over the untrained head, over a linear probe, and over training from scratch."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEEDS
 
 VALUE = ["split", "metric"]
 SIDES = ("", "_reference")
-#: What became of single examples, from the predictions.
+#: Columns about changes of single examples, from the predictions.
 CHANGES = ["repaired", "broken", "repaired_per_run", "broken_per_run", "mcnemar_p_median", "n_examples"]
 COLUMNS = [
     *(*CELL, *VALUE, "primary", "higher_is_better", "comparison", "reference", "gain", "low", "high", "sd"),
@@ -18,27 +18,27 @@ COLUMNS = [
 
 
 class Gain(Analysis):
-    """Differences of a metric after fine-tuning, in its own unit and with its own sign: below 0 is better for a loss.
+    """Differences of a metric after fine-tuning, in its own unit and sign: below 0 is better for a loss.
 
-    before: the same run with its untrained head, paired by run. linear_probe: the same model and task fitted as a
-    linear probe, paired by seed where all streams are the same. from_scratch: the same provider, architecture,
-    options, preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do
-    not pair different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the
-    share of the reference's distance from a perfect value that is gone, from the means.
+    before: the same run with its untrained head, paired by run. linear_probe: the same model and task trained as a
+    linear probe, paired by seed where all streams are equal. from_scratch: the same provider, architecture, options,
+    preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do not pair
+    different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the share of
+    the reference's distance from a perfect value that is gone, computed from the means.
 
-    Where there are predictions of classes, rows of ``before`` on the test split also say what became of the
-    n_examples examples, whatever the row's metric: repaired (wrong before, right after) and broken (the reverse),
-    summed over the completed runs and as a mean per run. mcnemar_p_median is the median over runs of each run's exact
-    McNemar test (1947). Runs are never pooled into one such test: they share their examples, and counting an example
-    once per run would pass repetition off as evidence.
+    If there are predictions of classes, rows of ``before`` on the test split also report changes of the n_examples
+    examples, whatever the row's metric: repaired (wrong before, right after) and broken (the reverse), summed over the
+    completed runs and as a mean per run. mcnemar_p_median is the median over runs of each run's exact McNemar test
+    (1947). Runs are never pooled into one such test: they share their examples, so that counting an example once per
+    run would be pseudo-replication.
     """
 
     USES = ("predictions",)
 
     CAPTION = (
-        "What fine-tuning changed, in the metric's own unit and sign: over the untrained head and over a linear "
-        "probe (paired), and over the same architecture from scratch (unpaired, Welch). Against the untrained head "
-        "also how many test examples were repaired and how many broken."
+        "Change of the metric by fine-tuning, in its own unit and sign: relative to the untrained head and to a linear "
+        "probe (paired), and to the same architecture trained from scratch (unpaired, Welch). Relative to the "
+        "untrained head also the numbers of test examples that were repaired and broken."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
@@ -75,7 +75,7 @@ def _with_changes(table, predictions):
 
 
 def _change(cell, predictions):
-    """The CHANGES of one cell, NaN in regression, which has no right and wrong, and without a completed run."""
+    """Return the CHANGES of one cell; NaN in regression and without a completed run."""
     import numpy as np
 
     from variability.reporting import primary_rows
@@ -85,20 +85,22 @@ def _change(cell, predictions):
         {run.seed: run for run in predictions.runs(cell, phase, primary_rows.SPLIT, probabilities=False)}
         for phase in ("before", "after")
     )
-    found = dict(zip(CELL, cell, strict=True))
+    row = dict(zip(CELL, cell, strict=True))
     seeds = [seed for seed in after if seed in before and kinds.find(after[seed].kind).DISCRETE]
     if not seeds:
-        return found
-    was, now = ([runs[seed].y_pred == runs[seed].y_true for seed in seeds] for runs in (before, after))
-    repaired, broken = (
-        np.array([int((~first & then).sum()) for first, then in zip(*pair, strict=True)])
-        for pair in ((was, now), (now, was))
+        return row
+    correct_before, correct_after = (
+        [runs[seed].y_pred == runs[seed].y_true for seed in seeds] for runs in (before, after)
     )
-    return found | {
+    repaired, broken = (
+        np.array([int((~first & second).sum()) for first, second in zip(*pair, strict=True)])
+        for pair in ((correct_before, correct_after), (correct_after, correct_before))
+    )
+    return row | {
         **{"repaired": repaired.sum(), "broken": broken.sum()},
         **{"repaired_per_run": repaired.mean(), "broken_per_run": broken.mean()},
         "mcnemar_p_median": np.median(comparisons.mcnemar_p(repaired, broken)),
-        "n_examples": len(now[0]),
+        "n_examples": len(correct_after[0]),
     }
 
 
@@ -114,17 +116,17 @@ def _over_scratch(after, level):
     from variability.reporting.analyses import _cells
     from variability.stats import intervals
 
-    known = [
+    columns = [
         *("provider", "architecture", "model_options", "preprocess", "weights", "recipe_hash"),
         *("higher_is_better", "perfect"),
     ]
-    facts = after.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, *known]]
+    facts = after.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, *columns]]
     cells = _cells.moments(after).merge(facts, on=CELL_VALUE)
     scratch = cells["weights"] == "none"
     same = ["provider", "architecture", "model_options", "preprocess", "task", "method", *VALUE]
     pairs = cells[~scratch].merge(cells[scratch], on=same, suffixes=SIDES)
-    own, other = ([pairs[f"{name}{side}"] for name in ("mean", "sd", "n")] for side in SIDES)
-    low, high = intervals.welch_interval(*own, *other, level)
+    moments, moments_reference = ([pairs[f"{name}{side}"] for name in ("mean", "sd", "n")] for side in SIDES)
+    low, high = intervals.welch_interval(*moments, *moments_reference, level)
     recipes = pairs["recipe_hash"] == pairs["recipe_hash_reference"]
     table = pairs.assign(
         comparison="from_scratch",

@@ -1,4 +1,25 @@
-"""Claims: one file each, sentences that the analyses' tables support, refuse, or leave undecided."""
+"""Claims: one file each, sentences about a study that its tables support, do not support, or leave undecided.
+
+To add a claim, write a module in this folder with one subclass of ``Claim``: the module's name is the name in the
+config, and all claims are written to ``claim/claims.md`` and ``claim/claims.csv``. Most claims follow this pattern:
+
+    class Better(Claim):
+        '''For every two candidates of a task: the first is better than the second.'''
+
+        ANALYSES = ("pairwise",)
+        OPTIONS = {"margin": MARGIN}
+
+        def findings(self, tables):
+            from variability.reporting.claims import _pairs
+
+            findings = []
+            for _, row in _pairs.both_ways(tables["pairwise"]).iterrows():
+                sentence = f"On {row['task']}, {_pairs.name(row)} is better than {_pairs.name(row, '_b')}."
+                findings.append(_pairs.finding(row, sentence, self.option("margin")))
+            return findings
+
+``_pairs`` has helpers for claims about two candidates; ``verdict`` decides claims about any effect.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +33,18 @@ if TYPE_CHECKING:
 
 SUPPORTED, UNDECIDED, REFUSED = "supported", "undecided", "not supported"
 VERDICTS = (SUPPORTED, UNDECIDED, REFUSED)
-#: What every finding says. effect, low and high are in the unit that ``unit`` names; n_more is the number of further
-#: seeds of each side that would decide, where that can be reckoned.
+#: Columns of the table of claims. effect, low and high are in the unit named by ``unit``; n_more is the number of
+#: further seeds per side that would decide the claim, where it can be computed.
 COLUMNS = [
     *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "p", "p_adjusted", "family"),
     *("n", "n_more", "estimator", "interval", "level", "scope", "strength"),
 ]
-#: Schema of the option ``margin``: the smallest effect that anybody would act on.
+#: JSON schema of the option ``margin``: the smallest effect worth acting on.
 MARGIN = {
     "type": "number",
     "minimum": 0,
     "default": 0.01,
-    "description": "smallest effect worth a claim, in the metric's unit; a share of the reference's |mean| where the "
+    "description": "smallest effect worth a claim, in the metric's unit; a fraction of the reference's |mean| if the "
     "metric is not between 0 and 1",
 }
 
@@ -35,30 +56,33 @@ class Claim(ABC):
 
     #: Analyses whose tables it reads.
     ANALYSES: ClassVar[tuple[str, ...]]
-    #: Whether it is made where the config does not list claims.
+    #: True if it is made when the config does not list claims.
     DEFAULT: ClassVar[bool] = True
-    #: JSON schema of its options in the config.
+    #: JSON schema of each option in the config.
     OPTIONS: ClassVar[dict[str, dict]] = {}
 
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
     def option(self, name: str) -> Any:
-        """An option of the config, or its schema's default."""
+        """Return an option from the config, or the default of its schema."""
         return self.options.get(name, self.OPTIONS[name].get("default"))
 
     @abstractmethod
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        """One dict per sentence, with the keys COLUMNS less ``kind``; what does not apply is left out."""
+        """Return one dict per sentence, with keys from COLUMNS except ``kind``.
+
+        Leave out keys that do not apply. ``verdict`` decides most claims.
+        """
 
 
 def verdict(effect: float, low: float, high: float, p: float, level: float, margin: float) -> Verdict:
-    """What an effect that is claimed to be above 0 deserves.
+    """Return the verdict on the claim that an effect is above 0.
 
-    supported: it is above 0 and its (adjusted) p-value is at most 1 - level. not supported: it is below 0 with such a
-    p-value, or even the upper end of its interval is no larger than the margin. undecided: the runs allow both.
-    Without an interval and a p-value nothing is supported, and no effect above 0 is refused: the interval of runs that
-    have no spread is a point.
+    supported: the effect is above 0 and its (adjusted) p-value is at most 1 - level. not supported: the effect is below
+    0 with such a p-value, or the upper end of its interval is at most the margin. undecided: the runs are compatible
+    with both. Without an interval and a p-value no claim is supported, and no effect above 0 is refused, because the
+    interval of runs without spread is a point.
     """
     if p <= 1 - level and effect != 0:
         return SUPPORTED if effect > 0 else REFUSED
@@ -66,7 +90,7 @@ def verdict(effect: float, low: float, high: float, p: float, level: float, marg
 
 
 def in_words(row: pd.Series) -> str:
-    """A claim as one sentence, with effect, interval, adjusted p, n, and what would decide it."""
+    """Format a claim as one sentence, with effect, interval, adjusted p-value, n, and what would decide it."""
     unit = f" {row['unit']}" if _known(row["unit"]) else ""
     facts = [
         f"{text_format.number(row['effect'])}{unit}" if unit else f"effect {text_format.number(row['effect'], '+')}"
@@ -78,7 +102,7 @@ def in_words(row: pd.Series) -> str:
         facts.append(f"adjusted p {_p(row['p_adjusted'])}")
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
-        facts.append(f"about {int(row['n_more']):,} more seeds of each would decide")
+        facts.append(f"about {int(row['n_more']):,} more seeds per side would decide")
     return f"{row['sentence']} ({'; '.join(facts)})"
 
 

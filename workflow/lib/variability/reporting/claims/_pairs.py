@@ -1,4 +1,4 @@
-"""Pairs of candidates as claims about them need them: turned so that the first is the one spoken well of."""
+"""Pairs of candidates for claims about them, oriented so that the claim is in favour of the first."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIDE = ["model", "method", "mean", "sd", "n"]
-#: Power with which further seeds are to decide, at the upper limit of the SDs seen so far (Browne 1995).
+#: Power to plan further seeds for, and level of the upper confidence limit of the SD (Browne 1995).
 POWER = SD_LEVEL = 0.8
 
 
 def both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The table ``pairwise`` with every pair twice: A against B and B against A, each better when above 0.
+    """Return the table ``pairwise`` with every pair twice: A against B and B against A.
 
-    tests: how many p-values the pair's family has.
+    An effect above 0 favours the first of the two. Adds ``tests``: the number of p-values in the pair's family.
     """
     import pandas as pd
 
@@ -28,20 +28,24 @@ def both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def name(row: pd.Series, side: str = "") -> str:
-    """A candidate in words."""
+    """Format a candidate as model (method). side: "" or "_b"."""
     return f"{row[f'model{side}']} ({row[f'method{side}']})"
 
 
 def margin_of(margin: float, row: pd.Series) -> float:
-    """The smallest difference worth a claim: absolute for means between 0 and 1, else a share of the reference's."""
+    """Return the smallest difference worth a claim.
+
+    The margin itself for means between 0 and 1, else that fraction of the reference's mean.
+    """
     means = row["mean"], row["mean_b"]
     return margin if min(means) >= 0 and max(means) <= 1 else margin * abs(row["mean_b"])
 
 
 def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, other: str) -> pd.DataFrame:
-    """The pairs of a network with its control, a comparison of the table ``gain`` that names it in ``reference``.
+    """Return the pairs of a network with its control, from one comparison of the table ``gain``.
 
-    other: what the reference is of, "model_b" or "method_b"; the other of the two is the same on both sides.
+    other: column that the gain's ``reference`` refers to, "model_b" or "method_b"; the other of the two is the same on
+    both sides.
     """
     shown = gain[gain["primary"].astype(bool) & (gain["split"] == "test") & (gain["comparison"] == comparison)]
     keys = ["model", "task", "method", other]
@@ -50,24 +54,24 @@ def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, othe
 
 
 def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
-    """What to say of a pair: that the first is better by more than its noise."""
+    """Return the finding that the first candidate of a pair is better by more than its noise."""
     smallest = margin_of(margin, row)
-    decided = verdict(row["difference"], row["low"], row["high"], row["p_adjusted"], row["level"], smallest)
-    found = {
-        **{"task": row["task"], "sentence": sentence, "verdict": decided},
+    decision = verdict(row["difference"], row["low"], row["high"], row["p_adjusted"], row["level"], smallest)
+    facts = {
+        **{"task": row["task"], "sentence": sentence, "verdict": decision},
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
         **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
         "n": f"{row['n']:g}" if row["n"] == row["n_b"] else f"{row['n']:g} against {row['n_b']:g}",
     }
-    return found | ({"n_more": more_seeds(row, smallest)} if decided == UNDECIDED else {})
+    return facts | ({"n_more": more_seeds(row, smallest)} if decision == UNDECIDED else {})
 
 
 def more_seeds(row: pd.Series, smallest: float) -> float:
-    """Further seeds of each that would show the difference seen, or the smallest one that matters, if that is larger.
+    """Return the number of further seeds per side that would show the difference of a pair.
 
-    At the level that the smallest p-value of the family has to reach (Bonferroni), by the test that the pair had: of
-    pairs the SD of their differences counts, however much both sides vary together. NaN from fewer than two runs, and
-    where the number goes beyond what is looked for.
+    That is the observed difference, or ``smallest`` if that is larger. The level is that of the smallest p-value of the
+    family (Bonferroni), and the test is that of the pair: for pairs of runs the SD of their differences counts, however
+    much both sides vary together. NaN with fewer than two runs, and beyond the upper limit of the search.
     """
     from variability.reporting.analyses import _pairing
     from variability.stats import sample_size

@@ -1,4 +1,4 @@
-"""Does fine-tuning more than the head pay?"""
+"""Claim that training more than the head improves over a linear probe."""
 
 from typing import ClassVar
 

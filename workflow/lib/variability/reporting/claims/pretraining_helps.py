@@ -1,4 +1,4 @@
-"""Is pretraining worth anything?"""
+"""Claim that pretraining improves over random weights."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from variability.reporting.claims import MARGIN, Claim
 
 
 class PretrainingHelps(Claim):
-    """For every pretrained network, task and method, against the same architecture from random weights."""
+    """For every pretrained network, task and method, against the same architecture with random weights."""
 
     ANALYSES = ("gain", "pairwise")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}

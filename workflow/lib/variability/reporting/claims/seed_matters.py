@@ -1,13 +1,13 @@
-"""Is the spread between seeds more than luck with the test examples?"""
+"""Claim that the spread between seeds exceeds the noise of the test examples."""
 
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
 
 
 class SeedMatters(Claim):
-    """Per cell: runs with other seeds would differ on infinitely many test examples, too.
+    """Per cell: runs with different seeds would also differ on infinitely many test examples.
 
     From the F test of the crossed analysis of variance (``noise_split``), adjusted over the cells of the task. Refused
-    where even the upper end of the seed's SD is below that of the test set.
+    if the upper end of the seed's SD is below the SD of the test set.
     """
 
     ANALYSES = ("noise_split",)
@@ -22,7 +22,7 @@ class SeedMatters(Claim):
         cell = f"{row['model']} ({row['method']})"
         return {
             "task": row["task"],
-            "sentence": f"On {row['task']}, the seeds of {cell} differ by more than luck with the test examples.",
+            "sentence": f"On {row['task']}, the seeds of {cell} differ by more than the noise of the test examples.",
             "verdict": verdict,
             **{
                 "effect": row["sd_seed"],

@@ -1,47 +1,56 @@
-"""Would another study rank the candidates alike?"""
+"""Claims that another study would rank the candidates in the same way."""
 
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
 
 
 class StableRanking(Claim):
-    """Per task, three sentences about the ranking by means, from the analyses ``ranks`` and ``pairwise``.
+    """Per task, three sentences about the ranking by means, from ``ranks`` and ``pairwise``.
 
-    The leader is the best: supported where it is so in at least ``level`` of the replicates of ``ranks`` and differs
-    from every other candidate by its test of ``pairwise``, and never refused. A second study of this size would rank
-    all candidates alike: supported where even the lower end of the interval of Kendall's tau-b between a replicate's
-    ranking and the study's is 1 and every two candidates differ by their test, refused where even the upper end is
-    below TAU. The replicates alone would be too sure of themselves: of two equal candidates, in 14 % of studies of 5
-    seeds one is the best in 95 % of the replicates. Where all tests have to reject, the largest p-value needs no
-    adjustment, and a leader that was picked because it leads none either (Gutmann & Maymin 1987).
+    The leader is the best: supported if it is the best in at least ``level`` of the replicates of ``ranks`` and differs
+    from every other candidate by the test of ``pairwise``; never refused.
 
-    One of these seeds of each is enough to name the same winner: a cut-off on what these runs themselves say, without
-    an interval; refused where more than 1 - level of the studies that could be made of one run each name another.
+    The ranking of all candidates is stable: supported if the lower end of the interval of Kendall's tau-b between the
+    rankings of replicates and the study is 1 and every two candidates differ by their test; refused if the upper end is
+    below TAU.
+
+    The replicates alone are overconfident: of two equal candidates, in 14 % of studies of 5 seeds one is the best in 95
+    % of the replicates. Where all tests have to reject, the largest p-value needs no adjustment, nor does a leader that
+    was selected because it leads (Gutmann & Maymin 1987).
+
+    One of these seeds per candidate is enough to name the same winner: a cut-off on these runs, without an interval;
+    refused if more than 1 - level of the studies that consist of one run per candidate name another.
     """
 
     ANALYSES = ("ranks", "pairwise")
-    #: Kendall's tau below which rankings are not called alike: fewer than nine in ten pairs keep their order.
+    #: Kendall's tau below which rankings do not count as similar: fewer than nine in ten pairs keep their order.
     TAU = 0.8
 
     def findings(self, tables):
         from variability.reporting.claims import _pairs
 
         ranks, pairs = tables["ranks"].dropna(subset=["rank", "study_rank"]), _pairs.both_ways(tables["pairwise"])
-        found = []
+        findings = []
         for task, of_task in ranks.groupby("task", sort=False):
             if of_task["candidates"].iloc[0] < 2:
                 continue
             leader = of_task.sort_values("study_rank", kind="stable").iloc[0]
             few = of_task["n"].min() < 2
-            about = {key: leader[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
-            about["n"] = f"{of_task['n'].min():g}"
-            every = pairs[pairs["task"] == task]
-            own = every[(every["model"] == leader["model"]) & (every["method"] == leader["method"])]
-            for said in (_leads(task, leader, own), self._alike(task, leader, every), _one_seed(task, leader)):
-                # The bootstrap takes a candidate's only run for its true mean.
-                found.append(about | said | ({"verdict": UNDECIDED} if few else {}))
-        return found
+            facts = {key: leader[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
+            facts["n"] = f"{of_task['n'].min():g}"
+            task_pairs = pairs[pairs["task"] == task]
+            leader_pairs = task_pairs[
+                (task_pairs["model"] == leader["model"]) & (task_pairs["method"] == leader["method"])
+            ]
+            for finding in (
+                _leader(task, leader, leader_pairs),
+                self._ranking(task, leader, task_pairs),
+                _one_seed(task, leader),
+            ):
+                # The bootstrap treats a candidate's only run as its true mean.
+                findings.append(facts | finding | ({"verdict": UNDECIDED} if few else {}))
+        return findings
 
-    def _alike(self, task, row, pairs):
+    def _ranking(self, task, row, pairs):
         low, high, p = row["kendall_tau_low"], row["kendall_tau_high"], _largest_p(pairs)
         sure = low >= 1 and p <= 1 - row["level"]
         return {
@@ -53,11 +62,11 @@ class StableRanking(Claim):
 
 
 def _largest_p(pairs):
-    """NaN where one is missing: then not all differences are shown."""
+    """Return the largest p-value; NaN if one is missing, because then not all differences are shown."""
     return pairs["p"].max(skipna=False)
 
 
-def _leads(task, row, pairs):
+def _leader(task, row, pairs):
     p = _largest_p(pairs)
     sure = row["p_best"] >= row["level"] and p <= 1 - row["level"]
     return {
@@ -70,7 +79,7 @@ def _leads(task, row, pairs):
 
 def _one_seed(task, row):
     return {
-        "sentence": f"On {task}, one of these seeds of each candidate is enough to name the same winner.",
+        "sentence": f"On {task}, one of these seeds per candidate is enough to name the same winner.",
         "verdict": SUPPORTED if row["wrong_winner"] <= 1 - row["level"] else REFUSED,
         **{"effect": row["wrong_winner"], "unit": "of such studies name another"},
     }

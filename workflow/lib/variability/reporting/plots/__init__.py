@@ -1,4 +1,27 @@
-"""Figures: one file each, drawn from the base tables and the analyses' tables."""
+"""Figures: one file each, drawn from the base tables and the tables of analyses.
+
+To add a figure, write a module in this folder with one subclass of ``Plot``: the module's name is the name in the
+config, and the figure is written to ``plot/<name>.svg`` and ``plot/<name>.png``. Most figures follow this pattern:
+
+    class Medians(Plot):
+        '''One panel per task, one dot per cell.'''
+
+        ANALYSES = ("median",)
+        CAPTION = "Median over the completed runs of every cell, one panel per task, with the number of completed runs."
+
+        def draw(self, tables):
+            medians = primary_rows.select(tables["median"])
+            tasks = _labels.names(medians, "task")
+            title = self.option("title", f"{self.study}: medians")
+            figure = figure_style.figure(6.5, 2.5, title, "Dots: medians of cells. n: completed runs.")
+            for axes, task in zip(_panels.grid(figure, len(tasks)), tasks):
+                cells = medians[medians["task"] == task]
+                axes.plot(cells["median"], range(len(cells)), "o", color=figure_style.COLORS[0])
+            return figure
+
+Helpers for plug-ins: ``figure_style`` (figures, colours, legends), ``primary_rows`` (which rows are shown),
+``text_format`` (numbers), ``_labels`` (names and counts) and ``_panels`` (panels per task, bands per model).
+"""
 
 from __future__ import annotations
 
@@ -11,28 +34,34 @@ if TYPE_CHECKING:
 
 
 class Plot(ABC):
-    """One figure. Every seed visible, n and interval method stated, readable in grey and by colour-blind people.
+    """A figure that shows every seed, states n and the interval method, and is readable without colour.
 
-    A plug-in module must import quickly (options are checked before the first job): pandas and matplotlib are
-    imported inside the methods that need them, as ``style`` does.
+    A plug-in module must be quick to import (options are checked before the first job): import pandas and matplotlib
+    inside the methods that need them, as ``figure_style`` does.
     """
 
-    #: Base tables it reads: "runs", "per_class", "history".
+    #: Base tables that it needs: "runs", "per_class", "history".
     NEEDS: ClassVar[tuple[str, ...]] = ("runs",)
     #: What the study must have for the figure to show anything: keys of ``config.prerequisites.DESCRIPTIONS``.
     REQUIRES: ClassVar[tuple[str, ...]] = ()
-    #: Whether it shows runs that repeat others, too.
+    #: True if it also shows repeated runs (``repeats`` in the config), which all other figures leave out.
     REPEATS: ClassVar[bool] = False
-    #: Whether it is drawn where the config does not list plots.
+    #: True if it is drawn when the config does not list plots.
     DEFAULT: ClassVar[bool] = True
     #: Analyses whose tables it reads.
     ANALYSES: ClassVar[tuple[str, ...]] = ()
-    #: What stands under it in the report: what is drawn, and how it was reckoned.
+    #: Text below the figure in the report: what it shows, and how that was computed (80 to 400 characters).
     CAPTION: ClassVar[str]
-    #: JSON schema of its options in the config; a plug-in adds its own to these.
+    #: JSON schema of each option in the config; a plug-in adds its own to these.
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "title": {"type": "string", "description": "instead of the figure's own title"},
-        "dpi": {"type": "integer", "minimum": 50, "maximum": 600, "default": 200, "description": "of the PNG file"},
+        "title": {"type": "string", "description": "replaces the figure's title"},
+        "dpi": {
+            "type": "integer",
+            "minimum": 50,
+            "maximum": 600,
+            "default": 200,
+            "description": "resolution of the PNG file",
+        },
     }
 
     def __init__(self, options: dict[str, Any], study: str):
@@ -40,12 +69,12 @@ class Plot(ABC):
         self.study = study
 
     def option(self, name: str, default: Any = None) -> Any:
-        """An option, or its schema's default, or the given one."""
+        """Return an option from the config, or the default of its schema, or ``default``."""
         return self.options.get(name, self.OPTIONS[name].get("default", default))
 
     @abstractmethod
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
-        """The figure, from the tables named in NEEDS and ANALYSES.
+        """Draw the figure from the tables named in NEEDS and ANALYSES.
 
-        Draws on figures of its own (``style.figure``), never through pyplot, whose state is global.
+        Create it with ``figure_style.figure``, never through pyplot, whose state is global.
         """
