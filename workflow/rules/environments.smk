@@ -24,7 +24,7 @@ def gpus(wildcards):
     A local machine without a GPU trains on the CPU: claiming a GPU there would let `--resources gpu=2` hold all but
     two cores idle.
     """
-    if not frameworks.of(study.model_entry(wildcards.model)).ON_GPU:
+    if not frameworks.of(study.model_entry(wildcards.model)).USES_GPU:
         return 0
     runs_on_other_machines = workflow.non_local_exec or workflow.remote_exec
     return 1 if runs_on_other_machines or gpu_count() else 0

@@ -1,4 +1,4 @@
-"""Keras trains the same fit as torch does, of its own networks: the same again for the same seed, also resumed."""
+"""Keras trains its networks as torch does: the same steps, and the same bits for the same seed, also when resumed."""
 
 import importlib.util
 
@@ -45,20 +45,20 @@ class Tiny(tiny_study.Tiny):
                 x = keras.layers.BatchNormalization(name=f"block{block}_bn", momentum=0.9)(x)
                 x = keras.layers.ReLU(name=f"block{block}_relu")(x)
             x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(x))
-            made = networks.attach_head(keras.Model(image, x), outputs, seed)
+            network = networks.attach_head(keras.Model(image, x), outputs, seed)
         if weights is not None:
             import safetensors.numpy
 
-            found = safetensors.numpy.load_file(weights)
-            for each in made.model.weights:
-                if not each.path.startswith("head"):
-                    each.assign(found[each.path])
-        return made
+            tensors = safetensors.numpy.load_file(weights)
+            for weight in network.model.weights:
+                if not weight.path.startswith("head"):
+                    weight.assign(tensors[weight.path])
+        return network
 
-    def sample_head(self, made, seed):
+    def sample_head(self, network, seed):
         from variability.models.providers import _keras_networks as networks
 
-        networks.sample_head(made, seed)
+        networks.sample_head(network, seed)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def task(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Of a network of another seed."""
+    """A file of the weights of a network of another seed."""
     import safetensors.numpy
 
     from variability.models.providers import _keras_networks as networks
@@ -84,12 +84,12 @@ def weights(tmp_path_factory):
     return path
 
 
-def opened(task, method="full", weights=None, **options):
+def framework_of(task, method="full", weights=None, **options):
     return frameworks.of(MODEL)(MODEL, {"name": method, "kind": method} | options, InputFiles(task, weights), "cpu")
 
 
 def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
-    """The result of a fit, and the tensors of the network after it."""
+    """Return the result of a fit, and the tensors of the network after it."""
     from variability.models.providers import _keras_networks as networks
 
     settings = recipe.resolve(RECIPE, changed)
@@ -100,28 +100,24 @@ def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
 
 
 @pytest.mark.parametrize("augmentation", [recipe.DEFAULTS["augmentation"], AUGMENTED])
-def test_the_same_seed_gives_the_same_bits_whatever_came_between(tmp_path, task, augmentation):
-    framework = opened(task)
-    found = []
+def test_the_same_seed_gives_the_same_bits_after_another_seed(tmp_path, task, augmentation):
+    framework = framework_of(task)
+    runs = []
     for seed in (0, 1, 0):
         result, _ = fit(framework, tmp_path, seed, augmentation=augmentation)
         framework.save_trained(tmp_path / "checkpoint", "f")
         rows = {"test": framework.task.rows("test", seed)}
-        found.append(
-            (
-                timeless(result.history),
-                *(said for *_, said in framework.predictions(seed, tmp_path / "checkpoint", rows)),
-            )
-        )
+        predictions = framework.predictions(seed, tmp_path / "checkpoint", rows)
+        runs.append((timeless(result.history), *(summaries for *_, summaries in predictions)))
         (tmp_path / "state.safetensors").unlink()
-    first, other, again = found
+    first, other, again = runs
     assert first[0] == again[0]
     assert np.array_equal(first[1], again[1])
     assert np.array_equal(first[2], again[2])
     assert not np.array_equal(first[1], other[1])
     assert not np.array_equal(first[1], first[2]), "training changed nothing"
-    alone, _ = fit(opened(task), tmp_path, 0, augmentation=augmentation)
-    assert timeless(alone.history) == first[0], "another seed in the process left a trace"
+    alone, _ = fit(framework_of(task), tmp_path, 0, augmentation=augmentation)
+    assert timeless(alone.history) == first[0], "an earlier seed of the process changed this one"
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
@@ -132,10 +128,10 @@ def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
 
     settings = {"epochs": 4, "checkpoint": "best", "optimizer": optimizer, "augmentation": AUGMENTED}
     (tmp_path / "whole").mkdir()
-    whole, tensors = fit(opened(task), tmp_path / "whole", **settings)
+    whole, tensors = fit(framework_of(task), tmp_path / "whole", **settings)
     with pytest.raises(KeyboardInterrupt):
-        fit(opened(task), tmp_path, on_epoch=stop, **settings)
-    resumed, after = fit(opened(task), tmp_path, **settings)
+        fit(framework_of(task), tmp_path, on_epoch=stop, **settings)
+    resumed, after = fit(framework_of(task), tmp_path, **settings)
     assert (whole.resumed, resumed.resumed) == (False, True)
     assert timeless(resumed.history) == timeless(whole.history)
     assert resumed.best_epoch == whole.best_epoch
@@ -143,35 +139,35 @@ def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
 
 
 def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path, task):
-    fit(opened(task), tmp_path)
-    framework, state = opened(task), tmp_path / "state.safetensors"
+    fit(framework_of(task), tmp_path)
+    framework, state = framework_of(task), tmp_path / "state.safetensors"
     other = FitSpec(framework.data(0), recipe.resolve(RECIPE), 0, state, "another")
     assert not framework.fit(other).resumed
     state.write_bytes(state.read_bytes()[:-3])
-    assert not opened(task).fit(other).resumed
+    assert not framework_of(task).fit(other).resumed
 
 
-def test_what_does_not_train_keeps_every_bit(tmp_path, task, weights):
+def test_frozen_parts_keep_every_bit(tmp_path, task, weights):
     for method, options, trains in (("linear_probe", {}, ("head",)), ("partial", {"blocks": 1}, ("head", "block2"))):
-        framework = opened(task, method, weights, **options)
-        framework._begin(0)
+        framework = framework_of(task, method, weights, **options)
+        framework._reset(0)
         from variability.models.providers import _keras_networks as networks
 
         before = networks.tensors(framework._network.model)
         _, after = fit(framework, tmp_path / method, augmentation=AUGMENTED)
-        moved = {name for name in before if not np.array_equal(before[name], after[name])}
-        assert moved == {name for name in before if name.startswith(trains)}, method
+        changed = {name for name in before if not np.array_equal(before[name], after[name])}
+        assert changed == {name for name in before if name.startswith(trains)}, method
 
 
-def test_a_pretrained_backbone_starts_anew_for_every_seed(tmp_path, task, weights):
-    framework, found = opened(task, "full", weights), []
+def test_a_pretrained_backbone_starts_from_its_weights_for_every_seed(tmp_path, task, weights):
+    framework, runs = framework_of(task, "full", weights), []
     for seed in (0, 1):
         fit(framework, tmp_path / str(seed), seed)
         rows = {"validation": framework.task.rows("validation", seed)}
-        found.append(next(said for *_, said in framework.predictions(seed, None, rows)))
-    alone = next(iter(opened(task, "full", weights).predictions(1, None, rows)))[2]
-    assert np.array_equal(found[1], alone)
-    assert not np.array_equal(found[0], found[1]), "the heads are not of their seeds"
+        runs.append(next(summaries for *_, summaries in framework.predictions(seed, None, rows)))
+    alone = next(iter(framework_of(task, "full", weights).predictions(1, None, rows)))[2]
+    assert np.array_equal(runs[1], alone)
+    assert not np.array_equal(runs[0], runs[1]), "the heads are not of their seeds"
 
 
 def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, monkeypatch):
@@ -184,8 +180,8 @@ def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, mon
         lambda self, epoch, batches, rates: seen.append((batches, rates)) or steps(self, epoch, batches, rates),
     )
     settings = {"schedule": "one_cycle", "batch_size": 33}
-    result, _ = fit(opened(task), tmp_path, seed=3, **settings)
-    resolved, train = recipe.resolve(RECIPE, settings), opened(task).data(3).train
+    result, _ = fit(framework_of(task), tmp_path, seed=3, **settings)
+    resolved, train = recipe.resolve(RECIPE, settings), framework_of(task).data(3).train
     assert list(result.history[1]) == [
         *("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "examples_per_second")
     ]
@@ -194,9 +190,9 @@ def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, mon
         # A last batch of a single row joins the one before.
         assert [len(batch) for batch in batches] == [33, 33, 34]
         assert np.array_equal(np.concatenate(batches), order)
-        wanted = [optimizers.learning_rate((epoch - 1) * 3 + at, 9, resolved) for at in range(3)]
-        assert rates == wanted
-        assert result.history[epoch]["lr"] == wanted[-1]
+        expected = [optimizers.learning_rate((epoch - 1) * 3 + at, 9, resolved) for at in range(3)]
+        assert rates == expected
+        assert result.history[epoch]["lr"] == expected[-1]
 
 
 @pytest.mark.parametrize(
@@ -228,10 +224,10 @@ def test_steps_are_those_of_torch(changed, tolerance):
     optimizer = optimizers.make_optimizer(module.parameters(), settings)
     kind = kinds.find("classification")
     for rate in (0.002, 0.01, 0.004, 0.001):
-        said = float(steps.step(inputs, labels, np.float32(rate)))
+        stepped = float(steps.step(inputs, labels, np.float32(rate)))
         optimizer.param_groups[0]["lr"] = optimizer.param_groups[-1]["lr"] = rate
         loss = kind.loss(module(torch.from_numpy(inputs)), kind.targets(labels), settings["label_smoothing"])
-        assert said == pytest.approx(loss.item(), abs=1e-6)
+        assert stepped == pytest.approx(loss.item(), abs=1e-6)
         optimizer.zero_grad()
         loss.backward()
         if settings["clip_norm"]:
@@ -243,35 +239,33 @@ def test_steps_are_those_of_torch(changed, tolerance):
 
 def test_regression_is_fitted_by_its_squared_error(tmp_path):
     task = tiny_study.prepare(tmp_path / "digits", kind="regression")
-    result, _ = fit(opened(task), tmp_path, epochs=15, label_smoothing=0.0)
+    result, _ = fit(framework_of(task), tmp_path, epochs=15, label_smoothing=0.0)
     first, last = result.history[0], result.history[-1]
     assert last["validation_rmse"] == pytest.approx(2.8 * np.sqrt(last["validation_loss"]))
     assert last["validation_rmse"] < first["validation_rmse"]
 
 
-def test_a_checkpoint_holds_what_was_trained(tmp_path, task, weights):
-    framework = opened(task, "partial", weights, blocks=1)
+def test_a_checkpoint_holds_the_trained_network(tmp_path, task, weights):
+    framework = framework_of(task, "partial", weights, blocks=1)
     fit(framework, tmp_path)
     rows = framework.task.rows("test", 0)
     trained = framework._outputs(rows)
     checkpoint = tmp_path / "checkpoint.safetensors"
     framework.save_trained(checkpoint, "f")
-    again = {
-        phase: said
-        for phase, _, said in opened(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows})
-    }
-    assert np.array_equal(again["after"], trained)
+    loaded = framework_of(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows})
+    summaries = {phase: of_phase for phase, _, of_phase in loaded}
+    assert np.array_equal(summaries["after"], trained)
     with pytest.raises(UserError, match="does not fit the network"):
-        list(opened(task, "linear_probe", weights).predictions(0, checkpoint, {"test": rows}))
+        list(framework_of(task, "linear_probe", weights).predictions(0, checkpoint, {"test": rows}))
     with pytest.raises(UserError, match="another backbone"):
-        list(opened(task, "partial", None, blocks=1).predictions(0, checkpoint, {"test": rows}))
+        list(framework_of(task, "partial", None, blocks=1).predictions(0, checkpoint, {"test": rows}))
     checkpoint.write_bytes(b"no")
     with pytest.raises(UserError, match="cannot be read"):
-        list(opened(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows}))
+        list(framework_of(task, "partial", weights, blocks=1).predictions(0, checkpoint, {"test": rows}))
 
 
-def test_what_pretraining_writes_is_what_a_network_is_built_from(tmp_path, task):
-    framework = opened(task)
+def test_a_network_is_built_from_the_file_that_pretraining_writes(tmp_path, task):
+    framework = framework_of(task)
     _, trained = fit(framework, tmp_path)
     framework.save_whole(tmp_path / "whole.safetensors")
     from variability.models.providers import _keras_networks as networks
@@ -281,41 +275,41 @@ def test_what_pretraining_writes_is_what_a_network_is_built_from(tmp_path, task)
     assert_same({name: built[name] for name in backbone}, {name: trained[name] for name in backbone})
 
 
-def test_a_fit_that_diverges_says_so(tmp_path, task):
-    result, tensors = fit(opened(task), tmp_path, optimizer="sgd", lr=1e30, clip_norm=None)
+def test_a_fit_that_diverges_ends_with_finite_weights(tmp_path, task):
+    result, tensors = fit(framework_of(task), tmp_path, optimizer="sgd", lr=1e30, clip_norm=None)
     assert (result.status, result.best_epoch) == ("diverged", 0)
-    assert all(np.isfinite(each).all() for each in tensors.values())
+    assert all(np.isfinite(array).all() for array in tensors.values())
 
 
 def test_predictions_are_probabilities(task):
-    framework = opened(task)
+    framework = framework_of(task)
     rows = framework.task.rows("test", 0)
-    _, _, said = next(framework.predictions(0, None, {"test": rows}))
-    assert said.dtype == np.float32
-    columns = framework.task.kind.columns(said, framework.task.labels[rows])
+    _, _, summaries = next(framework.predictions(0, None, {"test": rows}))
+    assert summaries.dtype == np.float32
+    columns = framework.task.kind.columns(summaries, framework.task.labels[rows])
     table = pa.table(columns)
     assert np.allclose(np.stack(table["probabilities"].to_pylist()).sum(axis=1), 1, atol=1e-6)
 
 
-def test_what_keras_cannot_do_is_refused(tmp_path, task):
+def test_methods_and_recipes_that_keras_does_not_support_are_refused(tmp_path, task):
     class Lora(registry.find("methods", "full")):
         BY_BLOCKS = False
 
     framework = frameworks.of(MODEL)
-    assert [str(each) for each in framework.problems(Lora({}), recipe.DEFAULTS)] == [
-        "method: it looks into torch modules, which networks of Keras have not"
+    assert [str(problem) for problem in framework.problems(Lora({}), recipe.DEFAULTS)] == [
+        "method: it requires torch modules, which Keras networks do not have"
     ]
     wrong = {"precision": "bf16", "augmentation": AUGMENTED | {"views": 2}, "adam_bias_correction": False}
-    found = [each.key for each in framework.problems(registry.find("methods", "full")({}), recipe.resolve(wrong))]
-    assert found == ["recipe.adam_bias_correction", "recipe.precision", "recipe.augmentation.views"]
+    keys = [problem.key for problem in framework.problems(registry.find("methods", "full")({}), recipe.resolve(wrong))]
+    assert keys == ["recipe.adam_bias_correction", "recipe.precision", "recipe.augmentation.views"]
     with pytest.raises(UserError, match="bf16"):
-        fit(opened(task), tmp_path, precision="bf16")
+        fit(framework_of(task), tmp_path, precision="bf16")
 
 
-def test_the_device_is_the_one_that_is_named(monkeypatch):
+def test_the_device_is_the_selected_one(monkeypatch):
     framework = frameworks.of(MODEL)
-    with framework.lease() as place:
-        assert place == "cpu"
+    with framework.lease() as device:
+        assert device == "cpu"
     monkeypatch.setenv("VARIABILITY_DEVICE", "cpu")
-    with framework.lease() as place:
-        assert place == "cpu"
+    with framework.lease() as device:
+        assert device == "cpu"

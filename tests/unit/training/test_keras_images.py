@@ -1,4 +1,4 @@
-"""Images are made ready for Keras as for torch, and augmented by the seed."""
+"""Images are preprocessed for Keras as for torch, and augmented by the seed."""
 
 import importlib.util
 
@@ -18,7 +18,7 @@ AUGMENTED = {"flip": True, "crop": 1, "randaugment": None, "views": 0}
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
 @pytest.mark.parametrize(("size", "resize", "channels"), [(16, 16, 3), (24, 30, 1), (9, 9, 3)])
-def test_images_are_made_ready_as_for_torch(interpolation, size, resize, channels):
+def test_images_are_preprocessed_as_for_torch(interpolation, size, resize, channels):
     import torch
 
     from variability.training.frameworks._keras_images import Images
@@ -26,12 +26,12 @@ def test_images_are_made_ready_as_for_torch(interpolation, size, resize, channel
     spec = {"size": size, "resize": resize, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
     spec["interpolation"] = interpolation
     images = np.random.default_rng(0).integers(256, size=(5, channels, 16, 16)).astype(np.uint8)
-    wanted = Preprocess.from_dict(spec)(torch.from_numpy(images)).permute(0, 2, 3, 1).numpy()
-    found = Images(images, spec).plain(np.arange(5)).numpy()
-    # A value that is halfway between two grey levels may be rounded to either.
-    apart = np.abs(found - wanted) * np.array(spec["std"]) * 255
-    assert apart.max() < 1.01
-    assert (apart > 0.01).mean() < 0.01
+    expected = Preprocess.from_dict(spec)(torch.from_numpy(images)).permute(0, 2, 3, 1).numpy()
+    preprocessed = Images(images, spec).plain(np.arange(5)).numpy()
+    # A value halfway between two grey levels may be rounded to either.
+    differences = np.abs(preprocessed - expected) * np.array(spec["std"]) * 255
+    assert differences.max() < 1.01
+    assert (differences > 0.01).mean() < 0.01
 
 
 def test_an_augmented_image_is_a_window_of_the_image_or_its_mirror():
@@ -43,8 +43,8 @@ def test_an_augmented_image_is_a_window_of_the_image_or_its_mirror():
     assert not np.array_equal(changed, augment(images, AUGMENTED | {"crop": 2}, 0, 1, 1))
     for before, after in zip(images, changed, strict=True):
         windows = [
-            np.pad(each, ((0, 0), (2, 2), (2, 2)))[:, row : row + 6, column : column + 6]
-            for each in (before, before[..., ::-1])
+            np.pad(mirrored, ((0, 0), (2, 2), (2, 2)))[:, row : row + 6, column : column + 6]
+            for mirrored in (before, before[..., ::-1])
             for row in range(5)
             for column in range(5)
         ]

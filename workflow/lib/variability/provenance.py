@@ -188,7 +188,7 @@ def plugins_of_cell(
     if method:
         names["methods"] = method["kind"]
     modules = [registry.module_name(family, name) for family, name in names.items()]
-    if registry.find("frameworks", provider.FRAMEWORK).FED:
+    if registry.find("frameworks", provider.FRAMEWORK).USES_TORCH_INPUTS:
         # The modality names this module and does not import it: storing examples, and other frameworks, do without.
         modules.append(registry.find("modalities", provider.MODALITY).FEED)
     return tuple(modules)

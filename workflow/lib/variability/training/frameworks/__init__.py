@@ -1,4 +1,4 @@
-"""Frameworks: what trains networks and asks them for predictions; one file each. See ``Framework``."""
+"""Frameworks: the libraries that train networks and compute their predictions; one file each. See ``Framework``."""
 
 from __future__ import annotations
 
@@ -20,58 +20,69 @@ if TYPE_CHECKING:
     from variability.models.methods import Method
 
 
-class Frozen(Protocol):
-    """Activations that could be stored."""
+class FrozenPart(Protocol):
+    """The frozen part of a network, whose activations can be stored.
+
+    may_train: (n,) bool, rows that some run trains on.
+    """
 
     def size(self, may_train: np.ndarray) -> int:
-        """Return the number of bytes that ``store`` would write. may_train: (n,) bool, rows that some run trains on."""
+        """Return the number of bytes that ``store`` would write."""
+        ...
 
     def store(self, may_train: np.ndarray, target: Path) -> dict[str, Any]:
-        """Compute the activations and write them; return what reading them needs, as plain values."""
+        """Compute the activations and write them; return, as plain values, what reading them requires."""
+        ...
 
 
 class Framework(ABC):
     """The networks of a (model, task, method) in one library, for one seed after another, on one device.
 
-    model, method: entries of the config. sources: files. device: as ``lease`` gave it. A plug-in module must import
-    without its library, which takes seconds: a job whose runs are all there ends without it.
+    model, method: entries of the config. input_files: paths of the task, weights and stored activations. device: name
+    from ``lease``. A plug-in module must import without its library, which takes seconds to load: a job with nothing
+    left to compute does not import it.
     """
 
-    #: Whether it takes what ``modalities.Modality.inputs`` gives, in torch.
-    FED: ClassVar[bool] = False
-    #: Whether what is frozen can be computed by the rule ``features`` and trained on from there.
+    #: Whether batches are the torch tensors of ``modalities.Modality.inputs``.
+    USES_TORCH_INPUTS: ClassVar[bool] = False
+    #: Whether the rule ``features`` can store activations of the frozen part, and training can start from them.
     STORES_FEATURES: ClassVar[bool] = False
-    #: Whether it computes on a GPU where there is one.
-    ON_GPU: ClassVar[bool] = True
-    #: Whether method, recipe and seed make a difference; else a model has one run of each task.
+    #: Whether a job uses a GPU if there is one.
+    USES_GPU: ClassVar[bool] = True
+    #: Whether results depend on method, recipe and seed; otherwise a model has one run per task.
     SEEDED: ClassVar[bool] = True
-    #: Packages whose versions a run's record states.
+    #: Packages whose versions are part of a run's record.
     PACKAGES: ClassVar[tuple[str, ...]]
 
-    #: What the networks are for, opened.
+    #: The task that the networks are for.
     task: PreparedTask
 
     @classmethod
     def problems(cls, method: Method, recipe: Mapping[str, Any]) -> Iterator[Problem]:
-        """What it cannot do of a method (key ``method``) or a recipe (``recipe.<key>``), said before the first job."""
+        """Yield what the framework does not support, before the first job.
+
+        Keys of the problems: ``method`` for the method, ``recipe.<key>`` for the recipe.
+        """
         return iter(())
 
     @staticmethod
     @abstractmethod
     def configure(threads: int) -> None:
-        """Makes this process compute the same bits each time. threads: CPU threads of one operation."""
+        """Configure this process to compute the same bits each time. threads: CPU threads of one operation."""
 
     @staticmethod
     @abstractmethod
     def lease() -> AbstractContextManager[str]:
-        """Yields the device to compute on, held for this process alone where it is a GPU."""
+        """Yield the name of the device to compute on; a GPU is held for this process alone."""
 
     @abstractmethod
-    def __init__(self, model: Mapping[str, Any], method: Mapping[str, Any], sources: InputFiles, device: str):
-        """Opens the task and the weights."""
+    def __init__(
+        self, model: Mapping[str, Any], method: Mapping[str, Any], input_files: InputFiles, device: str
+    ) -> None:
+        """Open the task and the weights."""
 
     def data(self, seed: int) -> FitData:
-        """The rows that a seed trains and validates on, and their labels."""
+        """Return the labels, and the rows that a seed trains and validates on."""
         task = self.task
         return FitData(task.labels, task.rows("train", seed), task.rows("validation", seed), task.kind)
 
@@ -81,37 +92,38 @@ class Framework(ABC):
 
     @abstractmethod
     def save_trained(self, path: Path, fingerprint: str) -> None:
-        """Writes what ``fit`` trained, as safetensors."""
+        """Write the parts that ``fit`` trained, as safetensors."""
 
     @abstractmethod
     def save_whole(self, path: Path) -> None:
-        """Writes the whole network, its head included, as ``Provider.build`` takes it."""
+        """Write the whole network, including its head, in the form that ``Provider.build`` reads."""
 
     @abstractmethod
     def predictions(
         self, seed: int, checkpoint: Path | None, rows: Mapping[str, np.ndarray]
     ) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Phase (before, after), split, and what is said of its rows, see ``Kind.summary``: (rows, ...) float32.
+        """Yield (phase, split, summaries of the outputs for its rows): (rows, ...) float32, see ``Kind.summary``.
 
-        checkpoint: what ``save_trained`` wrote; None if there is no after. rows: by split. Inference is in fp32.
+        Phases are before and after. checkpoint: a file of ``save_trained``; without one there is no phase after. rows:
+        {split: row indices}. Inference is in fp32.
         """
 
-    def frozen(self, precision: str, augmentation: Mapping[str, Any]) -> Frozen | None:
-        """What the frozen part makes of the task's examples, where the framework STORES_FEATURES.
+    def frozen(self, precision: str, augmentation: Mapping[str, Any]) -> FrozenPart | None:
+        """Return the frozen part, with the examples of the task as its inputs, if the framework STORES_FEATURES.
 
-        None where the network cannot be cut. Raises UserError if the device lacks the precision.
+        None if the network cannot be cut. Raises UserError if the device does not support the precision.
         """
-        raise NotImplementedError(f"{type(self).__name__} computes what is frozen batch by batch")
+        raise NotImplementedError(f"{type(self).__name__} computes its frozen part batch by batch")
 
     @abstractmethod
     def input_spec(self) -> dict[str, Any]:
-        """How examples are made ready, for a run's record."""
+        """Return how examples are preprocessed, for a run's record."""
 
     @abstractmethod
     def hardware(self) -> dict[str, Any]:
-        """What computes, for a run's record: plain values."""
+        """Return the hardware as plain values, for a run's record."""
 
 
 def of(model: Mapping[str, Any]) -> type[Framework]:
-    """The framework of a model's entry."""
+    """Return the framework of a model's entry."""
     return registry.find("frameworks", registry.find("providers", model["provider"]).FRAMEWORK)

@@ -1,4 +1,4 @@
-"""Checkpoints of Keras runs and the state from which an interrupted one resumes, as safetensors, without torch."""
+"""Checkpoints of Keras runs, and the state from which an interrupted run resumes: safetensors files, without torch."""
 
 import hashlib
 import json
@@ -19,28 +19,28 @@ _log = logging.getLogger(__name__)
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], header: dict[str, Any], durable: bool = True) -> None:
-    """Writes arrays and facts about them, plain values; equal ones make equal files."""
-    whole = {name: np.asarray(each, order="C") for name, each in arrays.items()}
-    with files.replacing(path, durable) as aside:
+    """Write arrays and a header of plain values; equal contents give identical files."""
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with files.replacing(path, durable) as temporary:
         # One entry, because safetensors writes several in random order.
-        safetensors.numpy.save_file(whole, aside, metadata={_HEADER: json.dumps(header, sort_keys=True)})
+        safetensors.numpy.save_file(contiguous, temporary, metadata={_HEADER: json.dumps(header, sort_keys=True)})
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What ``write`` wrote. Raises OSError or SafetensorError if it cannot be read."""
+    """Return the arrays and the header of a file of ``write``. Raises OSError or SafetensorError if unreadable."""
     with safetensors.safe_open(path, framework="np") as opened:
         header = json.loads((opened.metadata() or {}).get(_HEADER, "{}"))
         return {name: opened.get_tensor(name) for name in opened.keys()}, header  # noqa: SIM118
 
 
 def write_state(path: Path, arrays: Mapping[str, np.ndarray], meta: dict[str, Any]) -> None:
-    """Writes what a run needs to resume."""
-    # A checksum stands in for waiting until the disk has it: a damaged state is ignored, and an epoch is lost.
+    """Write the state that a run resumes from."""
+    # A checksum replaces waiting for the disk: a damaged state is ignored, which costs one epoch.
     write(path, arrays, {"meta": meta, "sha256": digest(arrays)}, durable=False)
 
 
 def read_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """What ``write_state`` wrote, or None where there is no such file or it is damaged (which is logged)."""
+    """Return the arrays and values of ``write_state``; None if the file is missing or damaged (which is logged)."""
     if not Path(path).exists():
         return None
     try:
@@ -54,10 +54,10 @@ def read_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | Non
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, types, shapes and values, independent of their order."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of names, types, shapes and values, independent of the order of the arrays."""
+    sha256 = hashlib.sha256()
     for name in sorted(arrays):
         array = arrays[name]
-        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        sha256.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        sha256.update(array.tobytes())
+    return sha256.hexdigest()

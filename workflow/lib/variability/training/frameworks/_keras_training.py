@@ -1,4 +1,4 @@
-"""Fits the parts of a Keras network that train, by steps compiled by TensorFlow."""
+"""Trains a Keras network, by steps that TensorFlow compiles."""
 
 from __future__ import annotations
 
@@ -17,42 +17,48 @@ from variability.training.fit_loop import FitLoop, FitSpec, matches_fingerprint
 from variability.training.frameworks import _keras_files
 from variability.training.optimizers import EPS
 
-# Of torch's Adam.
+#: Of Adam and AdamW, torch's defaults.
 BETAS = (0.9, 0.999)
 
 
 def cross_entropy(outputs: tf.Tensor, answers: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Mean over a batch, in nats; ``smoothing`` of the probability is spread evenly (Szegedy et al., CVPR 2016)."""
-    logs = tf.nn.log_softmax(outputs)
-    wanted = -tf.gather(logs, answers, axis=1, batch_dims=1)
-    return tf.reduce_mean((1 - smoothing) * wanted - smoothing * tf.reduce_mean(logs, axis=1))
+    """Return the mean over a batch, in nats.
+
+    ``smoothing`` of the probability is spread evenly over the classes (Szegedy et al., CVPR 2016).
+    """
+    log_probabilities = tf.nn.log_softmax(outputs)
+    of_answers = -tf.gather(log_probabilities, answers, axis=1, batch_dims=1)
+    return tf.reduce_mean((1 - smoothing) * of_answers - smoothing * tf.reduce_mean(log_probabilities, axis=1))
 
 
 def squared_error(outputs: tf.Tensor, answers: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Mean over a batch."""
+    """Return the mean over a batch."""
     return tf.reduce_mean(tf.square(outputs[:, 0] - answers))
 
 
-#: By ``Kind.LOSS``: the loss, and the type of its answers.
+#: The loss of each ``Kind.LOSS``, and the type of its answers.
 LOSSES = {"cross_entropy": (cross_entropy, tf.int64), "squared_error": (squared_error, tf.float32)}
 
 
 def make_optimizer(recipe: Mapping[str, Any], variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
-    """Keras's SGD, Adam or AdamW, which ``Steps`` makes do what those of ``optimisation.make_optimizer`` do."""
+    """Return Keras's SGD, Adam or AdamW, which ``Steps`` adjusts to the updates of ``optimizers.make_optimizer``."""
     if recipe["optimizer"] == "sgd":
-        made = keras.optimizers.SGD(recipe["lr"], momentum=recipe["momentum"])
+        optimizer = keras.optimizers.SGD(recipe["lr"], momentum=recipe["momentum"])
     elif recipe["optimizer"] == "adam":
-        made = keras.optimizers.Adam(recipe["lr"], *BETAS)
+        optimizer = keras.optimizers.Adam(recipe["lr"], *BETAS)
     else:
-        made = keras.optimizers.AdamW(recipe["lr"], recipe["weight_decay"], *BETAS)
-        made.exclude_from_weight_decay(var_list=[each for each in variables if len(each.shape) <= 1])
-    made.build(variables)
-    return made
+        optimizer = keras.optimizers.AdamW(recipe["lr"], recipe["weight_decay"], *BETAS)
+        optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if len(variable.shape) <= 1])
+    optimizer.build(variables)
+    return optimizer
 
 
 @dataclass
 class Steps:
-    """What is compiled of a training, once for all seeds. module: what trains, all of it."""
+    """The compiled step of a training and its optimizer, for all seeds.
+
+    module: the part of the network that trains. loss: a key of LOSSES.
+    """
 
     module: keras.Model
     recipe: Mapping[str, Any]
@@ -61,54 +67,52 @@ class Steps:
     def __post_init__(self) -> None:
         self.variables = list(self.module.trainable_variables)
         self.optimizer = make_optimizer(self.recipe, self.variables)
-        self._fresh = [each.value.numpy() for each in self.optimizer.variables]
-        function, kind = LOSSES[self.loss]
+        self._initial = [variable.value.numpy() for variable in self.optimizer.variables]
+        self._loss, answers = LOSSES[self.loss]
         shape = self.module.inputs[0].shape
-        signature = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), kind), tf.TensorSpec((), tf.float32)]
+        signature = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), answers), tf.TensorSpec((), tf.float32)]
         self.step = tf.function(self._step, input_signature=signature)
-        self._loss = function
 
-    def begin(self) -> None:
-        """Puts the optimizer back to its start."""
-        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+    def reset(self) -> None:
+        """Restore the optimizer's initial state."""
+        for variable, value in zip(self.optimizer.variables, self._initial, strict=True):
             variable.assign(value)
 
-    def shuffle(self, seed: int, epoch: int) -> None:
+    def seed_dropout(self, seed: int, epoch: int) -> None:
         """Set the generators of dropout to their positions for an epoch."""
-        generators = [
-            found for layer in self.module._flatten_layers() if (found := getattr(layer, "seed_generator", None))
-        ]
-        for at, generator in enumerate(generators):
-            drawn = seeding.layer_dropout(seed, epoch, at).integer() & 0x7FFFFFFF
-            generator.state.assign(np.array([drawn, 0], generator.state.dtype))
+        layers = self.module._flatten_layers()
+        generators = [generator for layer in layers if (generator := getattr(layer, "seed_generator", None))]
+        for index, generator in enumerate(generators):
+            state = seeding.layer_dropout(seed, epoch, index).integer() & 0x7FFFFFFF
+            generator.state.assign(np.array([state, 0], generator.state.dtype))
 
     def _step(self, inputs: tf.Tensor, answers: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        recipe, values = self.recipe, [each.value for each in self.variables]
+        recipe, values = self.recipe, [variable.value for variable in self.variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             loss = self._loss(self.module(inputs, training=True), answers, recipe["label_smoothing"])
         gradients = tape.gradient(loss, values, unconnected_gradients="zero")
         if recipe["clip_norm"] is not None:
-            # As torch's clip_grad_norm_: no larger than it was.
-            share = recipe["clip_norm"] / (tf.linalg.global_norm(gradients) + 1e-6)
-            gradients = [each * tf.minimum(share, 1.0) for each in gradients]
+            # As torch's clip_grad_norm_, which never scales up.
+            factor = recipe["clip_norm"] / (tf.linalg.global_norm(gradients) + 1e-6)
+            gradients = [gradient * tf.minimum(factor, 1.0) for gradient in gradients]
         if recipe["optimizer"] != "adamw" and recipe["weight_decay"]:
             gradients = [
-                each + recipe["weight_decay"] * value if len(value.shape) > 1 else each
-                for each, value in zip(gradients, values, strict=True)
+                gradient + recipe["weight_decay"] * value if len(value.shape) > 1 else gradient
+                for gradient, value in zip(gradients, values, strict=True)
             ]
-        self._as_torch(rate)
+        self._adjust_to_torch(rate)
         self.optimizer.learning_rate.assign(rate)
         self.optimizer.apply(gradients, self.variables)
         return loss
 
-    def _as_torch(self, rate: tf.Tensor) -> None:
-        """Makes up for where Keras's update is another than torch's, before an update at this learning rate."""
+    def _adjust_to_torch(self, rate: tf.Tensor) -> None:
+        """Compensate for the differences of Keras's update from torch's, before an update at a learning rate."""
         if self.recipe["optimizer"] == "sgd":
-            # Keras's momentum remembers steps, torch's gradients: of those the past ones count at the present rate.
-            share = tf.math.divide_no_nan(rate, self.optimizer.learning_rate.value)
+            # Keras's momentum accumulates updates, torch's gradients, all of which count at the current rate.
+            factor = tf.math.divide_no_nan(rate, self.optimizer.learning_rate.value)
             for momentum in self.optimizer.momentums:
-                momentum.assign(momentum.value * share)
+                momentum.assign(momentum.value * factor)
         else:
             # Keras adds epsilon to the deviation before its bias is corrected, torch (as Kingma & Ba 2015) after it.
             steps = tf.cast(self.optimizer.iterations.value, tf.float32) + 1
@@ -116,10 +120,10 @@ class Steps:
 
 
 class KerasFitLoop(FitLoop):
-    """A fit under way.
+    """The training loop of a Keras network.
 
-    weights: what trains, by path, its statistics included. given: the training inputs of rows at a place (epoch,
-    batch). outputs: what the network as it is says of rows, (rows, units) float32.
+    weights: the weights that train, by path, including statistics. inputs: function from (rows, epoch, batch) to their
+    training inputs. predict: function from rows to the current network's outputs, (rows, units) float32.
     """
 
     def __init__(
@@ -127,66 +131,72 @@ class KerasFitLoop(FitLoop):
         spec: FitSpec,
         steps: Steps,
         weights: Mapping[str, keras.Variable],
-        given: Callable[[np.ndarray, int, int], tf.Tensor],
-        outputs: Callable[[np.ndarray], np.ndarray],
+        inputs: Callable[[np.ndarray, int, int], tf.Tensor],
+        predict: Callable[[np.ndarray], np.ndarray],
     ):
         super().__init__(spec)
-        steps.begin()
-        self._steps, self._weights, self._given, self._outputs = steps, weights, given, outputs
+        steps.reset()
+        self._steps, self._weights, self._inputs, self._predict = steps, weights, inputs, predict
         self._retained: dict[str, np.ndarray] = {}
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return cut_batches(order, self.recipe["batch_size"])
 
     def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
-        self._steps.shuffle(self.seed, epoch)
+        self._steps.seed_dropout(self.seed, epoch)
         losses = []
-        for at, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
+        for batch, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
             answers = self.data.kind.answers(self.data.labels[rows])
-            losses.append(self._steps.step(self._given(rows, epoch, at), answers, np.float32(rate)))
+            losses.append(self._steps.step(self._inputs(rows, epoch, batch), answers, np.float32(rate)))
         return [float(loss) for loss in losses]
 
     def outputs(self, rows: np.ndarray) -> np.ndarray:
-        return self.data.summary(self._outputs(rows), rows)
+        return self.data.summary(self._predict(rows), rows)
 
     def weights_are_finite(self) -> bool:
-        return all(np.isfinite(each).all() for each in self._now().values())
+        return all(np.isfinite(array).all() for array in self._current().values())
 
     def retain_weights(self, epoch: int) -> None:
-        self._retained, self.retained_epoch = self._now(), epoch
+        self._retained, self.retained_epoch = self._current(), epoch
 
     def restore_retained_weights(self) -> None:
         assign(self._weights, self._retained)
 
     def save_state(self, path: Path) -> None:
-        optimizer = {str(at): each.value.numpy() for at, each in enumerate(self._steps.optimizer.variables)}
-        parts = {"current": self._now(), "optimizer": optimizer}
+        optimizer = {name: variable.value.numpy() for name, variable in self._optimizer_variables().items()}
+        groups = {"current": self._current(), "optimizer": optimizer}
         if self.retained_epoch != self.epoch:
-            parts["retained"] = self._retained
-        arrays = {f"{part}/{name}": each for part, group in parts.items() for name, each in group.items()}
+            groups["retained"] = self._retained
+        arrays = {f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()}
         meta = {"fingerprint": self.spec.fingerprint, "history": self.history, "retained_epoch": self.retained_epoch}
         _keras_files.write_state(path, arrays, meta)
 
     def load_state(self, path: Path) -> bool:
-        found = _keras_files.read_state(path)
-        if found is None or not matches_fingerprint(path, found[1], self.spec.fingerprint):
+        state = _keras_files.read_state(path)
+        if state is None:
             return False
-        parts: dict[str, dict[str, np.ndarray]] = {"current": {}, "retained": {}, "optimizer": {}}
-        for name, each in found[0].items():
-            part, _, inner = name.partition("/")
-            parts[part][inner] = each
-        assign(self._weights, parts["current"])
-        assign({str(at): each for at, each in enumerate(self._steps.optimizer.variables)}, parts["optimizer"])
-        self.history = found[1]["history"]
-        self.retain_weights(found[1]["retained_epoch"])
-        self._retained = parts["retained"] or self._retained
+        arrays, meta = state
+        if not matches_fingerprint(path, meta, self.spec.fingerprint):
+            return False
+        groups: dict[str, dict[str, np.ndarray]] = {"current": {}, "retained": {}, "optimizer": {}}
+        for name, array in arrays.items():
+            group, _, inner = name.partition("/")
+            groups[group][inner] = array
+        assign(self._weights, groups["current"])
+        assign(self._optimizer_variables(), groups["optimizer"])
+        self.history = meta["history"]
+        self.retain_weights(meta["retained_epoch"])
+        self._retained = groups["retained"] or self._retained
         return True
 
-    def _now(self) -> dict[str, np.ndarray]:
-        return {name: each.value.numpy() for name, each in self._weights.items()}
+    def _current(self) -> dict[str, np.ndarray]:
+        return {name: variable.value.numpy() for name, variable in self._weights.items()}
+
+    def _optimizer_variables(self) -> dict[str, keras.Variable]:
+        return {str(index): variable for index, variable in enumerate(self._steps.optimizer.variables)}
 
 
 def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, np.ndarray]) -> None:
-    """Gives each variable the value of its name."""
+    """Set each variable to the value of its name."""
     for name, variable in variables.items():
         variable.assign(values[name])

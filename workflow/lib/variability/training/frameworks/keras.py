@@ -2,13 +2,10 @@
 
 import importlib.metadata
 import os
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,18 +15,19 @@ from variability import advice, registry
 from variability.data.augmentation_spec import augments
 from variability.errors import Problem, UserError
 from variability.models import methods
-from variability.training import device as devices
-from variability.training import gpu_lease
+from variability.models.methods import Method
+from variability.training.fit_loop import FitResult, FitSpec
 from variability.training.frameworks import Framework
+from variability.training.input_files import InputFiles
 
-#: What activations of a frozen part may take in memory, in bytes; beyond it they are computed batch by batch.
-HELD = 2e9
+#: Bytes up to which activations of a frozen part are held in memory; beyond, they are computed batch by batch.
+MEMORY = 2e9
 BATCH = 256
 _NOISE = ("oneDNN custom operations are on", "before absl::InitializeLog() is called")
 
 
 def _distribution() -> str:
-    """The distribution that TensorFlow was installed from."""
+    """Return the name of the distribution that TensorFlow was installed from."""
     for name in ("tensorflow", "tensorflow-cpu"):
         try:
             importlib.metadata.version(name)
@@ -40,30 +38,31 @@ def _distribution() -> str:
 
 
 class Keras(Framework):
-    """Trains networks that Keras built, by Keras's optimizers in steps compiled by TensorFlow, without torch.
+    """Trains networks that Keras built, with Keras's optimizers, in steps compiled by TensorFlow, without torch.
 
-    What is frozen is computed once per job and held in memory, where it fits.
+    Activations of the frozen part are computed once per job and held in memory, up to MEMORY.
     """
 
     PACKAGES: ClassVar[tuple[str, ...]] = ("keras", _distribution())
 
     @classmethod
-    def problems(cls, method, recipe):
+    def problems(cls, method: Method, recipe: Mapping[str, Any]) -> Iterator[Problem]:
         if not method.BY_BLOCKS:
-            yield Problem("method", "it looks into torch modules, which networks of Keras have not")
+            yield Problem("method", "it requires torch modules, which Keras networks do not have")
         if not recipe["adam_bias_correction"]:
-            yield Problem("recipe.adam_bias_correction", "false is not for Keras, whose Adam always corrects")
+            yield Problem("recipe.adam_bias_correction", "false is not supported for Keras, whose Adam always corrects")
         if recipe["precision"] != "fp32":
-            yield Problem("recipe.precision", f"{recipe['precision']} is not for networks of Keras; use fp32")
+            yield Problem("recipe.precision", f"{recipe['precision']} is not supported for Keras networks; use fp32")
         for change in ("randaugment", "views"):
             if recipe["augmentation"][change]:
-                yield Problem(f"recipe.augmentation.{change}", "is not for networks of Keras; use flip and crop alone")
+                key = f"recipe.augmentation.{change}"
+                yield Problem(key, "is not supported for Keras networks; use only flip and crop")
 
     @staticmethod
-    def configure(threads):
+    def configure(threads: int) -> None:
         # Read when Keras and TensorFlow are imported.
         os.environ["KERAS_BACKEND"] = "tensorflow"
-        # Indices as nvidia-smi has them.
+        # The same indices as in nvidia-smi.
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _without_noise():
@@ -75,222 +74,184 @@ class Keras(Framework):
         tf.config.experimental.enable_tensor_float_32_execution(False)
 
     @staticmethod
-    @contextmanager
-    def lease():
-        import tensorflow as tf
+    def lease() -> AbstractContextManager[str]:
+        from variability.training.frameworks import _keras_devices
 
-        wanted = os.environ.get(gpu_lease.OVERRIDE, "")
-        gpus = {f"gpu:{at}": gpu for at, gpu in enumerate(tf.config.list_physical_devices("GPU"))}
-        if wanted.replace("cuda", "gpu") in gpus or wanted == "cpu" or not gpus:
-            yield _only(gpus, wanted.replace("cuda", "gpu") or "cpu")
-        elif wanted:
-            raise UserError(
-                f"{gpu_lease.OVERRIDE}={wanted} is no device that TensorFlow sees; use cpu or {', '.join(gpus)}"
-            )
-        else:
-            candidates = dict(zip(gpus, _identities(len(gpus)), strict=True))
-            with gpu_lease.lease_from(candidates, gpu_lease.locks_folder()) as one:
-                yield _only(gpus, one)
+        return _keras_devices.lease()
 
-    def __init__(self, model, method, sources, device):
+    def __init__(
+        self, model: Mapping[str, Any], method: Mapping[str, Any], input_files: InputFiles, device: str
+    ) -> None:
         from variability.data.prepared_task import open_task
         from variability.training.frameworks._keras_images import Images
 
-        self.task = open_task(sources.task)
+        self.task = open_task(input_files.task)
         self._device = device
-        self._provider = registry.find("providers", model["provider"])(model, sources.assets)
+        self._provider = registry.find("providers", model["provider"])(model, input_files.assets)
         self._method = methods.from_entry(method)
-        self._weights = sources.weights
+        self._weights = input_files.weights
         self._images = Images(self.task.inputs, self._provider.preprocess(self.task.facts["size"]))
         self._network: Any = None
         self._steps: dict[str, Any] = {}
         self._activations: np.ndarray | None = None
         self._digest: str | None = None
 
-    def fit(self, spec):
+    def fit(self, spec: FitSpec) -> FitResult:
         from variability.training.frameworks import _keras_training as training
 
         recipe, seed = spec.recipe, spec.seed
         for problem in self.problems(self._method, recipe):
             raise UserError(str(problem))
-        self._begin(seed)
+        self._reset(seed)
         name = repr(recipe)
         if name not in self._steps:
-            self._steps[name] = training.Steps(self._after, recipe, spec.data.kind.LOSS)
+            self._steps[name] = training.Steps(self._trained_part, recipe, spec.data.kind.LOSS)
 
-        def given(rows, epoch, batch):
+        def inputs(rows: np.ndarray, epoch: int, batch: int) -> Any:
             if not augments(recipe["augmentation"]):
                 return self._plain(rows)
-            return self._frozen(self._images.training(rows, recipe["augmentation"], seed, epoch, batch))
+            return self._frozen_part(self._images.training(rows, recipe["augmentation"], seed, epoch, batch))
 
-        return training.KerasFitLoop(spec, self._steps[name], self._trained, given, self._outputs).run()
+        return training.KerasFitLoop(spec, self._steps[name], self._trained, inputs, self._outputs).run()
 
-    def save_trained(self, path, fingerprint):
+    def save_trained(self, path: Path, fingerprint: str) -> None:
         from variability.training.frameworks import _keras_files
 
-        header = {"fingerprint": fingerprint, "frozen_sha256": self._frozen_sha256(), "trainable": self._parts}
-        _keras_files.write(path, {name: each.value.numpy() for name, each in self._trained.items()}, header)
+        header = {"fingerprint": fingerprint, "frozen_sha256": self._frozen_sha256(), "trainable": self._trainable}
+        arrays = {name: variable.value.numpy() for name, variable in self._trained.items()}
+        _keras_files.write(path, arrays, header)
 
-    def save_whole(self, path):
+    def save_whole(self, path: Path) -> None:
         from variability.models.providers import _keras_networks
         from variability.training.frameworks import _keras_files
 
         _keras_files.write(path, _keras_networks.tensors(self._network.model), {})
 
-    def predictions(self, seed, checkpoint, rows):
+    def predictions(
+        self, seed: int, checkpoint: Path | None, rows: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[str, str, np.ndarray]]:
         data = self.data(seed)
-        self._begin(seed)
+        self._reset(seed)
         for phase in ("before", "after") if checkpoint else ("before",):
-            if phase == "after":
+            if checkpoint and phase == "after":
                 self._load(checkpoint)
-            for split, chosen in rows.items():
-                yield phase, split, data.summary(self._outputs(chosen), chosen)
+            for split, of_split in rows.items():
+                yield phase, split, data.summary(self._outputs(of_split), of_split)
 
-    def input_spec(self):
+    def input_spec(self) -> dict[str, Any]:
         return self._provider.input_spec(self.task.facts)
 
-    def hardware(self):
-        import tensorflow as tf
+    def hardware(self) -> dict[str, Any]:
+        from variability.training.frameworks import _keras_devices
 
-        gpus = tf.config.get_visible_devices("GPU")
-        name = tf.config.experimental.get_device_details(gpus[0])["device_name"] if gpus else devices.cpu_model()
-        return {
-            "device": self._device,
-            "device_name": name,
-            "cpu": devices.cpu_model(),
-            "cores": os.cpu_count(),
-            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
-            "cuda": tf.sysconfig.get_build_info().get("cuda_version"),
-        }
+        return _keras_devices.hardware(self._device)
 
-    def _begin(self, seed: int) -> None:
-        """Makes the network what the seed begins with. It is compiled once: another seed's weights are put into it."""
+    def _reset(self, seed: int) -> None:
+        """Set the network to its state before training with a seed.
+
+        It is compiled once; the weights of another seed are copied into it.
+        """
         from variability.models.providers import _keras_networks
         from variability.training.frameworks._keras_training import assign
 
         if self._network is None:
-            self._make(self._build(seed))
+            self._compile(self._build(seed))
         elif self._weights is not None:
-            assign(self._trained, self._first)
+            assign(self._trained, self._initial)
             self._provider.sample_head(self._network, seed)
         else:
-            fresh = _keras_networks.tensors(self._build(seed).model)
-            assign({each.path: each for each in self._network.model.weights}, fresh)
+            values = _keras_networks.tensors(self._build(seed).model)
+            assign({weight.path: weight for weight in self._network.model.weights}, values)
             self._activations = self._digest = None
 
     def _build(self, seed: int) -> Any:
         return self._provider.build(self.task.outputs, self._weights, seed, self.task.facts)
 
-    def _make(self, network: Any) -> None:
+    def _compile(self, network: Any) -> None:
         import tensorflow as tf
 
         self._network = network
-        self._parts = self._method.trainable(network)
-        before, self._after = network.cut(network.trained_from(self._parts))
-        self._trained = {each.path: each for each in self._after.weights}
-        self._first = {name: each.value.numpy() for name, each in self._trained.items()}
-        shape = tf.TensorSpec(network.model.inputs[0].shape, tf.float32)
-        between = tf.TensorSpec(self._after.inputs[0].shape, tf.float32)
-        frozen = before and tf.function(lambda images: before(images, training=False), input_signature=[shape])
-        self._frozen = frozen or (lambda images: images)
-        self._freezes = before is not None
-        self._said = tf.function(lambda inputs: self._after(inputs, training=False), input_signature=[between])
+        self._trainable = self._method.trainable(network)
+        frozen, self._trained_part = network.cut(network.trained_from(self._trainable))
+        self._trained = {weight.path: weight for weight in self._trained_part.weights}
+        self._initial = {name: weight.value.numpy() for name, weight in self._trained.items()}
+        images = tf.TensorSpec(network.model.inputs[0].shape, tf.float32)
+        activations = tf.TensorSpec(self._trained_part.inputs[0].shape, tf.float32)
+        compiled = frozen and tf.function(lambda inputs: frozen(inputs, training=False), input_signature=[images])
+        self._frozen_part = compiled or (lambda inputs: inputs)
+        self._has_frozen_part = frozen is not None
+        self._predict = tf.function(
+            lambda inputs: self._trained_part(inputs, training=False), input_signature=[activations]
+        )
 
     def _plain(self, rows: np.ndarray) -> Any:
-        """(rows, ...) what the part that trains takes of rows as they are."""
-        if not self._freezes:
+        """Return the inputs of the part that trains for rows without augmentation, (rows, ...)."""
+        if not self._has_frozen_part:
             return self._images.plain(rows)
-        size = len(self._images.images) * int(np.prod(self._after.inputs[0].shape[1:])) * 4
-        if size > HELD:
-            return self._frozen(self._images.plain(rows))
+        size = len(self._images.images) * int(np.prod(self._trained_part.inputs[0].shape[1:])) * 4
+        if size > MEMORY:
+            return self._frozen_part(self._images.plain(rows))
         if self._activations is None:
-            every = np.arange(len(self._images.images))
-            parts = [self._frozen(self._images.plain(part)).numpy() for part in _cut(every)]
-            self._activations = np.concatenate(parts)
+            batches = _batches(np.arange(len(self._images.images)))
+            activations = [self._frozen_part(self._images.plain(batch)).numpy() for batch in batches]
+            self._activations = np.concatenate(activations)
         return self._activations[rows]
 
     def _outputs(self, rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([self._said(self._plain(part)).numpy() for part in _cut(rows)])
+        return np.concatenate([self._predict(self._plain(batch)).numpy() for batch in _batches(rows)])
 
     def _frozen_sha256(self) -> str:
         from variability.models.providers import _keras_networks
         from variability.training.frameworks import _keras_files
 
         if self._digest is None:
-            every = _keras_networks.tensors(self._network.model)
-            frozen = {name: each for name, each in every.items() if name not in self._trained}
+            tensors = _keras_networks.tensors(self._network.model)
+            frozen = {name: tensor for name, tensor in tensors.items() if name not in self._trained}
             self._digest = _keras_files.digest(frozen)
         return self._digest
 
     def _load(self, checkpoint: Path) -> None:
-        """Loads a checkpoint. Raises UserError if it is not one of this network's."""
+        """Load a checkpoint. Raises UserError if it is not one of this network's."""
         import safetensors
 
         from variability.training.frameworks import _keras_files
         from variability.training.frameworks._keras_training import assign
 
-        again = f"; {advice.rerun('finetune', checkpoint.parent)}"
+        remedy = f"; {advice.rerun('finetune', checkpoint.parent)}"
         try:
             arrays, header = _keras_files.read(checkpoint)
         except (OSError, safetensors.SafetensorError) as error:
-            raise UserError(f"{checkpoint} cannot be read as a checkpoint ({error}){again}") from error
-        shapes = {name: tuple(each.shape) for name, each in self._trained.items()}
-        if shapes != {name: each.shape for name, each in arrays.items()}:
+            raise UserError(f"{checkpoint} cannot be read as a checkpoint ({error}){remedy}") from error
+        shapes = {name: tuple(weight.shape) for name, weight in self._trained.items()}
+        if shapes != {name: array.shape for name, array in arrays.items()}:
             raise UserError(
-                f"{checkpoint} does not fit the network: its model, method or number of classes has changed{again}"
+                f"{checkpoint} does not fit the network: its model, method or number of classes has changed{remedy}"
             )
         if header.get("frozen_sha256") != self._frozen_sha256():
             raise UserError(
-                f"{checkpoint} was trained on top of another backbone than the network's weights give now{again}"
+                f"{checkpoint} was trained on another backbone than the one that the network's weights give now{remedy}"
             )
         assign(self._trained, arrays)
 
 
 @contextmanager
 def _without_noise() -> Iterator[None]:
-    """Keeps what TensorFlow logs of itself when it is imported off the standard error; other lines are passed on."""
+    """Drop the messages that TensorFlow prints to the standard error when it is imported; pass on other lines."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as aside:
-        outside = os.dup(2)
-        os.dup2(aside.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        stderr = os.dup(2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(outside, 2)
-            os.close(outside)
-            aside.seek(0)
-            for line in aside.read().decode(errors="replace").splitlines():
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            captured.seek(0)
+            for line in captured.read().decode(errors="replace").splitlines():
                 if not any(noise in line for noise in _NOISE):
                     print(line, file=sys.stderr)
 
 
-def _cut(rows: np.ndarray) -> list[np.ndarray]:
-    """Rows in batches of one size: a convolution's sums may be taken in another order for another."""
-    return [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)]
-
-
-def _only(gpus: dict[str, Any], name: str) -> str:
-    """Hides all GPUs but the one that is named from TensorFlow, and has it take memory as it needs it."""
-    import tensorflow as tf
-
-    if gpus:
-        chosen = [gpus[name]] if name in gpus else []
-        tf.config.set_visible_devices(chosen, "GPU")
-        for gpu in chosen:
-            tf.config.experimental.set_memory_growth(gpu, True)
-    return name
-
-
-def _identities(count: int) -> list[str]:
-    """UUIDs of the GPUs that TensorFlow sees, as ``gpu_lease.lease`` has them from torch, in their order."""
-    program = shutil.which("nvidia-smi")
-    said = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=5).stdout if program else ""
-    every = re.findall(r"^GPU \d+: .*\(UUID: GPU-([0-9a-f-]+)\)", said, re.MULTILINE)
-    visible = gpu_lease.visible_devices(os.environ, len(every))
-    found = [every[int(each)] if each.isdecimal() else each.removeprefix("GPU-") for each in visible]
-    if len(found) != count:
-        raise UserError(
-            f"TensorFlow sees {count} GPUs and nvidia-smi {len(found)}, so that they cannot be shared out; name one by "
-            f"{gpu_lease.OVERRIDE}=cuda:0, or use {gpu_lease.OVERRIDE}=cpu"
-        )
-    return found
+def _batches(rows: np.ndarray) -> list[np.ndarray]:
+    """Cut rows into batches of a fixed size: another size may change the order of a convolution's sums."""
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
