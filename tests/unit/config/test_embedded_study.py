@@ -1,4 +1,4 @@
-"""What the embedded study claims of its data."""
+"""Promises of the embedded study about its data."""
 
 import yaml
 from support import ROOT
@@ -11,8 +11,8 @@ from variability.data.datasets.glyphs import FAMILY
 STUDY = Study(yaml.safe_load((ROOT / "config.yaml").read_text()))
 
 
-def drawn(task: str):
-    """Images of a task by split, as bytes."""
+def images(task: str):
+    """Return the images of a task by split, as bytes."""
     entry = STUDY.task_entry(task)
     examples = registry.find("datasets", entry["dataset"])(entry["options"]).load(None)
     names = splits.draw(examples.labels, examples.partition, entry["split"], examples.class_names)
@@ -22,16 +22,15 @@ def drawn(task: str):
     }
 
 
-def test_no_test_image_was_ever_trained_on():
-    pretraining = drawn("letters")
-    seen = set.union(*pretraining.values())
+def test_no_test_image_is_a_training_image():
+    pretraining = set.union(*images("letters").values())
     for task in STUDY.tasks:
-        found = drawn(task)
-        assert found["test"]
-        assert not found["test"] & (seen | found["train"] | found["validation"])
+        of_task = images(task)
+        assert of_task["test"]
+        assert not of_task["test"] & (pretraining | of_task["train"] | of_task["validation"])
 
 
-def test_the_typefaces_that_letter_case_is_tested_on_are_not_seen_in_pretraining():
+def test_pretraining_uses_no_typeface_that_letter_case_is_tested_on():
     def fonts(task, key):
         named = STUDY.task_entry(task)["options"].get(key, list(FAMILY))
         return {font for font in FAMILY if font in named or FAMILY[font] in named}

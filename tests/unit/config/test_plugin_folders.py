@@ -64,8 +64,8 @@ def test_their_code_and_the_modules_they_import_are_in_the_closure(tmp_path):
 
 def test_a_listing_does_not_depend_on_where_the_folder_is(tmp_path):
     listings = []
-    for place in ("here", "there"):
-        messages(write(tmp_path / place / "mine", "metrics", "mine"))
+    for parent in ("one", "two"):
+        messages(write(tmp_path / parent / "mine", "metrics", "mine"))
         listings.append(provenance.listing("score", registry.module_name("metrics", "mine")))
     assert listings[0] == listings[1]
 

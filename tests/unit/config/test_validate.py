@@ -16,6 +16,7 @@ GOOD = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 
 
 def problems(edit, mirrors=()) -> list[str]:
+    """Return the problems of a good config after an edit."""
     config = copy.deepcopy(GOOD)
     edit(config)
     try:
@@ -26,6 +27,8 @@ def problems(edit, mirrors=()) -> list[str]:
 
 
 def put(path, value):
+    """Return an edit that sets the value at a path of keys."""
+
     def edit(config):
         *parents, last = path.split("/")
         for key in parents:
@@ -150,8 +153,8 @@ def test_a_good_config_has_no_problems():
     ],
 )
 def test_a_bad_value_is_named_with_its_key_and_a_remedy(path, value, message):
-    found = problems(put(path, value))
-    assert any(problem.startswith(message) or message in problem for problem in found), found
+    reported = problems(put(path, value))
+    assert any(message in problem for problem in reported), reported
 
 
 def test_all_problems_are_reported_at_once():
@@ -164,7 +167,7 @@ def test_all_problems_are_reported_at_once():
     assert len(problems(edit)) == 4
 
 
-def test_what_the_schema_refuses_does_not_hide_what_the_cross_checks_find():
+def test_problems_of_the_schema_do_not_hide_those_of_the_other_checks():
     def edit(config):
         config["recipe"] = {"epoch": 3, "lr": "fast", "epochs": 0}
         config["seeds"] = [0, 0, "one"]
@@ -197,27 +200,26 @@ def test_two_models_of_a_family_under_one_framework_are_refused():
         }
         config.pop("pretraining", None), config.pop("grid", None), config.pop("overrides", None)
 
-    said = [each for each in problems(edit) if "family" in each]
-    assert said == [
+    assert [problem for problem in problems(edit) if "family" in problem] == [
         "models.second.family: 'first' has the same family and framework; a family has one model per framework"
     ]
 
 
-def test_what_a_framework_cannot_do_is_told_before_the_first_job(monkeypatch):
+def test_what_a_framework_does_not_support_is_reported_before_the_first_job(monkeypatch):
     from variability.errors import Problem
     from variability.training import frameworks
 
-    def unable(cls, method, recipe):
-        yield Problem("recipe.precision", f"{recipe['precision']} is not for it")
-        yield Problem("method", "it looks too deep") if not method.BY_BLOCKS else Problem("recipe.lr", "no")
+    def unsupported(cls, method, recipe):
+        yield Problem("recipe.precision", f"{recipe['precision']} is not supported")
+        yield Problem("method", "not supported") if not method.BY_BLOCKS else Problem("recipe.lr", "no")
 
-    monkeypatch.setattr(frameworks.of({"provider": "torchvision"}), "problems", classmethod(unable))
-    said = problems(lambda config: None)
-    assert "recipe.precision: fp32 is not for it (models: pretrained, scratch)" in said
-    assert any(each.startswith("pretraining.") and "recipe.precision" in each for each in said)
+    monkeypatch.setattr(frameworks.of({"provider": "torchvision"}), "problems", classmethod(unsupported))
+    reported = problems(lambda config: None)
+    assert "recipe.precision: fp32 is not supported (models: pretrained, scratch)" in reported
+    assert any(problem.startswith("pretraining.") and "recipe.precision" in problem for problem in reported)
 
 
-def test_best_needs_validation_examples():
+def test_the_best_checkpoint_of_a_run_needs_validation_examples():
     def edit(config):
         config["recipe"]["checkpoint"] = "best"
         config["tasks"]["digits"]["split"]["validation"] = 0
@@ -227,7 +229,7 @@ def test_best_needs_validation_examples():
     ]
 
 
-def test_what_a_recipe_asks_for_in_vain_is_told():
+def test_settings_of_a_recipe_without_effect_are_reported():
     def numbers(config):
         options = {"letters": "abc", "fonts": ["DejaVu Sans"], "target": "rotation"}
         config["tasks"] = {"turned": {"dataset": "glyphs", "options": options, "image": {"size": 8}}}
@@ -235,14 +237,14 @@ def test_what_a_recipe_asks_for_in_vain_is_told():
         config["recipe"] = {"label_smoothing": 0.1, "augmentation": {"flip": True}}
         config["pretraining"], config["models"] = {}, {"one": {"architecture": "squeezenet1_1"}}
 
-    found = problems(numbers)
-    assert "recipe.label_smoothing: has no effect on regression; remove it" in found
-    assert not [each for each in found if each.startswith("recipe.augmentation")]
-    used = put("recipe", {"label_smoothing": 0.1, "augmentation": {"flip": True}})
-    assert not [each for each in problems(used) if each.startswith("recipe")]
+    reported = problems(numbers)
+    assert "recipe.label_smoothing: has no effect on regression; remove it" in reported
+    assert not [problem for problem in reported if problem.startswith("recipe.augmentation")]
+    with_effect = put("recipe", {"label_smoothing": 0.1, "augmentation": {"flip": True}})
+    assert not [problem for problem in problems(with_effect) if problem.startswith("recipe")]
 
 
-def test_a_model_that_has_no_seed_is_run_once():
+def test_a_model_without_randomness_is_run_once():
     config = {
         "study": "counted",
         "seeds": [0, 1, 2],
@@ -253,12 +255,12 @@ def test_a_model_that_has_no_seed_is_run_once():
         "methods": {"linear_probe": {}, "full": {}},
         "recipe": {"augmentation": {"flip": True}},
     }
-    found = problems(lambda good: (good.clear(), good.update(config)))
-    assert [each for each in found if each.startswith("models.popular")] == [
+    reported = problems(lambda good: (good.clear(), good.update(config)))
+    assert [problem for problem in reported if problem.startswith("models.popular")] == [
         "models.popular: depends on neither method nor seed, so its 6 runs of a task would be identical; add to "
         "grid.exclude: {model: popular, method: [full]}, {model: popular, seed: [1, 2]}"
     ]
-    assert "recipe.augmentation: has no effect on interactions; remove it" in found
+    assert "recipe.augmentation: has no effect on interactions; remove it" in reported
     config["grid"] = {"exclude": [{"model": "popular", "method": ["full"]}, {"model": "popular", "seed": [1, 2]}]}
     config.pop("recipe")
     assert not problems(lambda good: (good.clear(), good.update(config)))
@@ -274,7 +276,7 @@ def test_the_best_checkpoint_of_each_cell_needs_validation_examples():
     ]
 
 
-def test_views_of_images_that_nothing_changes_are_refused():
+def test_views_without_an_augmentation_are_refused():
     assert problems(put("recipe/augmentation", {"views": 3})) == [
         "recipe.augmentation.views: views of images that no augmentation changes; "
         "add flip, crop or randaugment, or remove views"
@@ -289,38 +291,41 @@ def test_a_weights_file_is_found_in_a_mirror(tmp_path):
 
 
 @pytest.mark.parametrize(("part", "key"), [("models", "architecture"), ("tasks", "dataset")])
-def test_a_misspelt_required_key_is_told_in_words(part, key):
+def test_a_misspelt_required_key_is_explained(part, key):
     def misspell(config):
         entry = next(iter(config[part].values()))
         entry[f"{key}x"] = entry.pop(key)
 
-    said = problems(misspell)
-    assert any(f"{key}x: unknown key; did you mean '{key}'" in problem for problem in said), said
+    reported = problems(misspell)
+    assert any(f"{key}x: unknown key; did you mean '{key}'" in problem for problem in reported), reported
 
 
-def test_a_repeat_of_nothing_is_told_in_words():
-    said = problems(lambda config: config["methods"].update(again={"repeats": "ful"}))
-    assert any(problem.startswith("methods.again.repeats") for problem in said), said
+def test_a_repeat_of_an_unknown_method_is_explained():
+    assert problems(lambda config: config["methods"].update(again={"repeats": "ful"})) == [
+        "methods.again.repeats: must be a method that is not a repeat itself, not 'ful'; did you mean 'full'?"
+    ]
 
 
-def test_what_is_switched_off_need_not_be_possible():
+def test_a_plot_that_is_switched_off_may_have_unmet_requirements():
     assert problems(put("plots", {"nondeterminism": False})) == []
 
 
-def test_no_message_is_the_schema_checkers_own():
-    """Its sentences speak of schemas ("is not valid under any of the given schemas"), not of configs."""
+def test_no_message_is_one_of_jsonschemas():
+    """Its sentences are about schemas ("is not valid under any of the given schemas"), not about configs."""
     values = [None, True, -1, 1.5, "x y", [], [None], {}, {"x": None}, {"": {}}, [{"x": {}, "y": {}}]]
     for key in Config.model_fields:
         for value in values:
-            for said in problems(put(key, value)):
-                assert not re.search(r"schema|non-empty|does not match|is not of type|propert|expected$", said), said
+            for problem in problems(put(key, value)):
+                assert not re.search(r"schema|non-empty|does not match|is not of type|propert|expected$", problem), (
+                    problem
+                )
 
 
 ROWS = "m,s,acc\na,0,0.5\na,1,0.6\nb,0,0.7\nb,1,0.8\n"
 
 
 def imported(tmp_path, text=ROWS, **keys) -> list[str]:
-    """Problems of a study of nothing but a file with this text."""
+    """Return the problems of a study that only imports a file with this text."""
     (tmp_path / "runs.csv").write_text(text)
     entry = {"path": "runs.csv", "columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
     entry |= keys.pop("entry", {})
@@ -343,12 +348,12 @@ def imported(tmp_path, text=ROWS, **keys) -> list[str]:
         ('m,s,acc\n"a,0,0.5\nb,1,0.6\n', {}, "runs.csv cannot be read: a quote in the row of line 2"),
     ],
 )
-def test_what_is_wrong_in_an_imported_file_is_said_before_the_first_job(text, entry, message, tmp_path):
-    (found,) = imported(tmp_path, text, entry=entry)
-    assert found.startswith("imports.own.path: ") and message in found
+def test_problems_of_an_imported_file_are_reported_before_the_first_job(text, entry, message, tmp_path):
+    (problem,) = imported(tmp_path, text, entry=entry)
+    assert problem.startswith("imports.own.path: ") and message in problem
 
 
-def test_a_file_too_large_to_be_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
+def test_a_file_too_large_to_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
     monkeypatch.setattr(import_checks, "MAX_BYTES", 10)
     assert imported(tmp_path, ROWS + "c,0,high\n", grid={"exclude": [{"model": "z"}]}) == []
 
@@ -366,12 +371,12 @@ def test_a_selection_that_matches_no_imported_run_is_named(selection, message, t
     assert imported(tmp_path, grid={"exclude": [{"seed": 0}, selection]}) == [message.replace(".0.", ".1.")]
 
 
-def test_a_run_that_is_imported_and_trained_is_said_before_it_is_trained(tmp_path):
+def test_a_run_that_is_imported_and_trained_is_reported_before_it_is_trained(tmp_path):
     keys = {key: copy.deepcopy(GOOD[key]) for key in ("seeds", "models", "tasks", "methods", "pretraining")}
     entry = {"constants": {"task": "digits", "method": "full"}}
     text = ROWS.replace("a,", "scratch,")
-    (said,) = imported(tmp_path, text, entry=entry, **keys)
-    assert said.startswith(
+    (problem,) = imported(tmp_path, text, entry=entry, **keys)
+    assert problem.startswith(
         "imports.own: 2 of its runs have two sources: scratch/digits/full/0 is also trained by this study"
     )
     only = {"exclude": [{"model": "scratch"}]}
@@ -387,12 +392,12 @@ def test_two_files_may_hold_different_metrics_of_a_run_and_not_the_same_one(metr
         "own": both | {"path": "runs.csv", "metrics": {"acc": {"metric": "accuracy"}}},
         "more": both | {"path": "more.csv", "metrics": {metric: None}},
     }
-    found = problems(lambda config: (config.clear(), config.update(study="s", imports=files)), [tmp_path])
-    twice = "imports.more: 4 of its runs have two sources: a/task/fine-tuned/0 also comes from 'own'"
-    assert [problem.partition(";")[0] for problem in found] == [twice] * count
+    reported = problems(lambda config: (config.clear(), config.update(study="s", imports=files)), [tmp_path])
+    two_sources = "imports.more: 4 of its runs have two sources: a/task/fine-tuned/0 also comes from 'own'"
+    assert [problem.partition(";")[0] for problem in reported] == [two_sources] * count
 
 
-def test_pandas_is_loaded_for_imported_files_alone():
+def test_pandas_is_loaded_only_for_imported_files():
     """The check runs at every start, and on a cluster before every job."""
     code = (
         "import sys, yaml; from variability.config import import_checks, validate\n"
