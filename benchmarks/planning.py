@@ -163,7 +163,7 @@ def _write_scores(path: Path, model: str, task: str, method: str, seeds: int) ->
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from variability.stages.score import SCHEMA
+    from variability.results.score_table import SCHEMA
 
     kinds = [(metric, None) for metric in ("accuracy", "balanced_accuracy", "nll", "macro_f1")]
     kinds += [("recall", str(digit)) for digit in range(10)]

@@ -5,5 +5,9 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.keep_checkpoints import keep_checkpoints
 
-    runs, manifests = Path(snakemake.input.runs), [Path(path) for path in snakemake.input.manifests]
-    keep_checkpoints(snakemake.params.keep, runs, manifests, Path(snakemake.output[0]))
+    keep_checkpoints(
+        keep=snakemake.params.keep,
+        runs=Path(snakemake.input.runs),
+        manifests=[Path(path) for path in snakemake.input.manifests],
+        output=Path(snakemake.output[0]),
+    )

@@ -6,6 +6,12 @@ with log_job(snakemake.log[0]):
     from variability.io.files import sha256
     from variability.stages.score import score
 
-    rule_input, manifest = snakemake.input, Path(snakemake.output[0])
-    predictions, metrics = [Path(path) for path in rule_input.predictions], snakemake.params.metrics
-    score(predictions, Path(rule_input.task), metrics, sha256(rule_input.code), manifest.parent, manifest)
+    manifest = Path(snakemake.output[0])
+    score(
+        manifests=[Path(path) for path in snakemake.input.predictions],
+        task_json=Path(snakemake.input.task),
+        metrics=snakemake.params.metrics,
+        code=sha256(snakemake.input.code),
+        folder=manifest.parent,
+        manifest=manifest,
+    )

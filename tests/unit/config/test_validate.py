@@ -339,8 +339,8 @@ def imported(tmp_path, text=ROWS, **keys) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "entry", "message"),
     [
-        (ROWS + "a,1,0.9\n", {}, "runs.csv: 1 of 4 runs stand there more than once"),
-        (ROWS + "c,0,high\n", {}, "runs.csv, row 6: the value 'high' is no number"),
+        (ROWS + "a,1,0.9\n", {}, "runs.csv: 1 of 4 runs are listed more than once"),
+        (ROWS + "c,0,high\n", {}, "runs.csv, row 6: the value 'high' is not a number"),
         (ROWS + "c,0,90\n", {}, "runs.csv, row 6: 90 in column 'acc' is better than a perfect accuracy"),
         (ROWS, {"sha256": "0" * 64}, "its sha256 should be 000"),
         (ROWS + "c,0,1,2,3\n", {}, "runs.csv cannot be read: "),

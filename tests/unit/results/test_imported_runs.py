@@ -1,4 +1,4 @@
-"""Runs from elsewhere are read by the names of their columns, and what these do not settle is refused."""
+"""Imported runs are read by the names of their columns, and what the names leave open is refused."""
 
 import io
 from decimal import Decimal
@@ -14,7 +14,8 @@ from variability.errors import UserError
 from variability.io import tabular
 from variability.results import imported_runs
 from variability.results.columns import RUN
-from variability.results.runs_table import HERE, combined, imported_table
+from variability.results.imported_runs import imported_table
+from variability.results.runs_table import TRAINED_HERE, combine
 from variability.stages.aggregate import aggregate
 
 # As exported by the trackers: their own columns, and what the user logged under the user's names.
@@ -58,7 +59,7 @@ def read(text, spec, tasks=None, grid=None):
     return imported_table(pd.read_csv(io.StringIO(text)), spec, "file.csv", tasks or {}, grid or {})
 
 
-def test_a_wandb_export_as_it_comes():
+def test_a_wandb_export_is_read_unchanged():
     spec = {"format": "wandb", "columns": {"model": "backbone", "task": "dataset", "seed": "seed"}}
     runs = read(WANDB, spec | {"metrics": {"test/accuracy": {"metric": "accuracy"}}})
     assert list(runs["model"]) == ["resnet18", "resnet18", "vit_b"]
@@ -67,10 +68,10 @@ def test_a_wandb_export_as_it_comes():
     assert runs["fail_reason"][1] == "reported as crashed"
     assert list(runs["seconds"]) == [120, 12, 110]
     assert runs["primary"].all() and runs["higher_is_better"].all()
-    assert (runs["perfect"] == 1).all(), "what is known of accuracy is known here too"
+    assert (runs["perfect"] == 1).all(), "an imported accuracy has the facts of the metric accuracy"
 
 
-def test_an_mlflow_export_as_it_comes():
+def test_an_mlflow_export_is_read_unchanged():
     spec = {"format": "mlflow", "columns": {"model": "params.model", "seed": "params.seed"}}
     runs = read(MLFLOW, spec | {"metrics": {"metrics.accuracy": {"metric": "accuracy"}}})
     assert list(runs["status"]) == ["completed", "failed"]
@@ -88,7 +89,7 @@ def test_times_of_mlflow_in_milliseconds():
 def test_one_row_per_value():
     runs = read(LONG, LONG_SPEC)
     assert runs[runs["metric"] == "nll"]["value"].tolist() == [1.5, 1.4]
-    assert set(runs[runs["primary"]]["metric"]) == {"accuracy"}, "the first of the file, where nothing else is said"
+    assert set(runs[runs["primary"]]["metric"]) == {"accuracy"}, "the first in the file, unless the config names one"
     assert set(read(LONG, LONG_SPEC | {"primary": "nll"}).query("primary")["metric"]) == {"nll"}
     assert set(read(LONG, LONG_SPEC | {"primary": {"x": "nll"}}).query("primary")["metric"]) == {"nll"}
 
@@ -97,11 +98,11 @@ def test_one_column_per_seed():
     runs = read(WIDE, WIDE_SPEC)
     assert runs[["model", "seed"]].to_numpy().tolist() == [["a", 0], ["a", 1], ["a", 2], ["b", 0], ["b", 1], ["b", 2]]
     assert np.array_equal(runs["value"], [0.5, 0.6, 0.7, 0.4, np.nan, 0.2], equal_nan=True)
-    assert set(runs["status"]) == {"completed"}, "an empty cell is a missing value, not a failure anybody reported"
+    assert set(runs["status"]) == {"completed"}, "an empty cell is a missing value, not a reported failure"
 
 
 def test_a_transposed_file_cannot_pass():
-    # Seeds in the rows, models in the columns: three models would look like three seeds of one.
+    # Seeds in the rows, models in the columns: three models would look like three seeds of one model.
     names = ["seed", "a", "b", "c"]
     problems = list(import_checks.check(WIDE_SPEC, names))
     assert {problem.key for problem in problems} == {"columns.model", "seeds.run_0", "seeds.run_1", "seeds.run_2"}
@@ -113,26 +114,26 @@ def test_a_transposed_file_cannot_pass():
 def test_rows_that_are_the_same_run_are_refused_and_the_columns_they_differ_in_are_named():
     text = "net,fold,rep,acc\na,0,0,0.5\na,1,0,0.6\na,0,1,0.5\na,1,1,0.7\n"
     spec = {"columns": {"model": "net", "seed": "rep"}, "metrics": {"acc": {"metric": "accuracy"}}}
-    with pytest.raises(UserError, match=r"2 of 2 runs stand .* seed 0.* in rows 2, 3, which differ in fold, acc"):
+    with pytest.raises(UserError, match=r"2 of 2 runs are listed .* seed 0.* in rows 2, 3, which differ in fold, acc"):
         read(text, spec)
 
 
 def test_runs_are_counted_and_not_the_rows_of_a_long_table():
     text = LONG + "a,x,1,accuracy,0.7\na,x,1,nll,1.3\n"
-    with pytest.raises(UserError, match=r"1 of 2 runs stand there more than once, for example .* in rows 3, 6, which"):
+    with pytest.raises(UserError, match=r"1 of 2 runs are listed more than once, for example .* in rows 3, 6, which"):
         read(text, LONG_SPEC)
     text = "m,s,accuracy,nll\na,0,0.1,1\na,,0.2,1\n"
     with pytest.raises(UserError, match=r"row 3: no seed \(1 such row\)"):
         read(text, {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None, "nll": None}})
 
 
-def test_seeds_that_are_no_numbers_are_numbered_after_those_that_are():
+def test_seeds_that_are_not_integers_are_numbered_after_the_integers():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
     runs = read("m,s,accuracy\na,3,0.1\na,10_14,0.2\na,0_4,0.3\na,5_9,0.4\n", spec)
     assert dict(zip(runs["value"], runs["seed"], strict=True)) == {0.1: 3, 0.3: 4, 0.4: 5, 0.2: 6}
 
 
-def test_seeds_read_as_floats_are_the_integers_they_were():
+def test_seeds_read_as_floats_become_integers():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
     assert list(read("m,s,accuracy\na,0,0.1\na,1.0,0.2\n", spec)["seed"]) == [0, 1]
 
@@ -143,9 +144,9 @@ def test_a_run_without_a_seed_is_refused_with_its_row():
         read("m,s,accuracy\na,0,0.1\na,,0.2\n", spec)
 
 
-def test_a_value_that_is_no_number_is_refused_with_its_row():
+def test_a_value_that_is_not_a_number_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
-    with pytest.raises(UserError, match="row 3: the value '91 %' is no number"):
+    with pytest.raises(UserError, match="row 3: the value '91 %' is not a number"):
         read("m,s,accuracy\na,0,0.1\na,1,91 %\n", spec)
 
 
@@ -153,22 +154,22 @@ PERCENT = "m,s,acc\na,0,93.1\na,1,0.9\na,2,94.0\n"
 PERCENT_SPEC = {"columns": {"model": "m", "seed": "s"}}
 
 
-def test_a_score_in_percent_is_refused_with_its_column_its_row_and_the_remedy():
+def test_a_score_in_percent_is_refused_with_its_column_its_row_and_the_fix():
     spec = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy"}}}
-    said = (
+    message = (
         r"row 2: 93\.1 in column 'acc' is better than a perfect accuracy, which is 1 \(2 of 3 values are\); "
-        r"if it is in percent, `scale: 0\.01` under 'acc' in the import's `metrics`"
+        r"if it is in percent, set `scale: 0\.01` under 'acc' in the import's `metrics`"
     )
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read(PERCENT, spec)
 
 
-def test_the_remedy_works_in_wide_and_in_long_tables():
+def test_the_fix_works_in_wide_and_in_long_tables():
     wide = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
     assert read(PERCENT, wide)["value"].tolist() == pytest.approx([0.931, 0.009, 0.94])
     long = {"columns": {"model": "m", "seed": "s", "metric": "k", "value": "v"}}
     text = "m,s,k,v\na,0,acc,93.1\na,0,nll,0.2\na,1,acc,94\na,1,nll,0.3\n"
-    with pytest.raises(UserError, match=r"row 2: 93\.1 in column 'v' .* `scale: 0\.01` under 'accuracy'"):
+    with pytest.raises(UserError, match=r"row 2: 93\.1 in column 'v' .* set `scale: 0\.01` under 'accuracy'"):
         read(text.replace("acc", "accuracy"), long)
     named = long | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
     assert list(import_checks.check(named, ["m", "s", "k", "v"])) == []
@@ -180,23 +181,23 @@ def test_the_remedy_works_in_wide_and_in_long_tables():
     assert read(WIDE, seeds)["value"].max() == 0.35
 
 
-def test_a_loss_better_than_perfect_and_a_perfect_value_of_the_users_own():
+def test_a_loss_better_than_perfect_and_a_perfect_value_from_the_config():
     spec = PERCENT_SPEC | {"metrics": {"nll": None}}
     with pytest.raises(
         UserError, match=r"row 3: -0\.2 in column 'nll' is better than a perfect nll, which is 0 \(1 of 2"
     ):
         read("m,s,nll\na,0,0.1\na,1,-0.2\n", spec)
-    own = {"points": {"higher_is_better": True, "perfect": 10}}
+    points = {"points": {"higher_is_better": True, "perfect": 10}}
     with pytest.raises(UserError, match=r"11 in column 'points' .* which is 10"):
-        read("m,s,points\na,0,11\n", PERCENT_SPEC | {"metrics": own})
+        read("m,s,points\na,0,11\n", PERCENT_SPEC | {"metrics": points})
 
 
-def test_what_is_perfect_up_to_rounding_is_perfect():
+def test_a_score_that_is_perfect_up_to_rounding_is_accepted():
     spec = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy"}}}
     assert len(read("m,s,acc\na,0,1.0000001\na,1,1\n", spec)) == 2
 
 
-def test_a_score_that_is_nan_is_undefined_and_a_failed_runs_score_is_not_taken():
+def test_a_score_that_is_nan_is_undefined_and_a_failed_runs_score_is_not_used():
     text = "m,s,state,accuracy\na,0,done,nan\na,1,diverged,0.1\na,2,done,0.8\n"
     spec = {"columns": {"model": "m", "seed": "s", "status": "state"}, "metrics": {"accuracy": None}}
     runs = read(text, spec)
@@ -204,7 +205,7 @@ def test_a_score_that_is_nan_is_undefined_and_a_failed_runs_score_is_not_taken()
     assert list(runs["status"]) == ["completed", "failed", "completed"]
 
 
-def test_a_metric_that_a_task_has_no_value_of_is_none_of_its():
+def test_a_metric_without_any_value_on_a_task_is_left_out_for_that_task():
     text = "m,t,s,accuracy,rmse\na,cats,0,0.9,\na,prices,0,,2.5\n"
     spec = {"columns": {"model": "m", "task": "t", "seed": "s"}, "metrics": {"accuracy": None, "rmse": None}}
     runs = read(text, spec)
@@ -214,7 +215,7 @@ def test_a_metric_that_a_task_has_no_value_of_is_none_of_its():
     ]
 
 
-def test_validation_values_stand_beside_those_on_test():
+def test_validation_and_test_values_are_both_read():
     spec = {"columns": {"model": "m", "seed": "s"}}
     spec["metrics"] = {"test": {"metric": "accuracy"}, "val": {"metric": "accuracy", "split": "validation"}}
     runs = read("m,s,val,test\na,0,0.5,0.4\n", spec)
@@ -227,7 +228,7 @@ def test_the_grid_selects_among_imported_runs_too():
 
 
 @pytest.mark.parametrize(
-    ("change", "key", "said"),
+    ("change", "key", "message"),
     [
         ({"columns": {"modle": "net", "seed": "rep"}}, "columns.modle", "did you mean 'model'"),
         ({"columns": {"model": "nett", "seed": "rep"}}, "columns.model", "no column 'nett'; did you mean 'net'"),
@@ -252,10 +253,10 @@ def test_the_grid_selects_among_imported_runs_too():
         ),
     ],
 )
-def test_a_wrong_description_is_found_before_the_first_job(change, key, said):
+def test_a_wrong_description_is_reported_before_the_first_job(change, key, message):
     spec = {"columns": {"model": "net", "seed": "rep"}, "metrics": {"score": {"metric": "accuracy"}}} | change
     problems = list(import_checks.check(spec, ["net", "data", "rep", "score"]))
-    assert any(problem.key == key and said in problem.message for problem in problems), problems
+    assert any(problem.key == key and message in problem.message for problem in problems), problems
 
 
 def test_only_the_header_of_a_file_is_read(tmp_path):
@@ -269,12 +270,12 @@ def test_only_the_header_of_a_file_is_read(tmp_path):
 
 def test_names_are_text_and_other_columns_numbers_with_gaps(tmp_path):
     (tmp_path / "runs.csv").write_text("net,data,rep,measure,score\n1.10,None,0,accuracy,0.5\n1.1,None,0,accuracy,NA\n")
-    runs = imported_table(imported_runs.load(tmp_path / "runs.csv", LONG_SPEC), LONG_SPEC, "runs.csv", {}, {})
+    runs = imported_table(imported_runs.read_file(tmp_path / "runs.csv", LONG_SPEC), LONG_SPEC, "runs.csv", {}, {})
     assert runs["model"].tolist() == ["1.1", "1.10"] and set(runs["task"]) == {"None"}
     assert runs["seed"].tolist() == [0, 0] and runs["value"].isna().tolist() == [True, False]
 
 
-def test_what_is_guessed_of_a_column_is_whether_it_holds_numbers(tmp_path):
+def test_the_only_guess_about_a_column_is_whether_it_holds_numbers(tmp_path):
     (tmp_path / "a.csv").write_text("a,b,c,d,e\n1,2,true,x,\n2,NA,,,\n")
     frame = tabular.read(tmp_path / "a.csv", text=["a"])
     assert frame["a"].tolist() == ["1", "2"] and frame["b"].tolist()[0] == 2.0
@@ -282,7 +283,7 @@ def test_what_is_guessed_of_a_column_is_whether_it_holds_numbers(tmp_path):
     assert frame[["b", "c", "d"]].isna().iloc[1].all() and frame["e"].isna().all()
 
 
-def test_decimals_of_a_data_base_are_numbers(tmp_path):
+def test_decimals_of_a_database_are_numbers(tmp_path):
     exact = pd.Series([Decimal("0.50"), Decimal("0.25")], dtype=pd.ArrowDtype(pa.decimal128(4, 2)))
     pd.DataFrame({"a": exact}).to_parquet(tmp_path / "a.parquet")
     assert tabular.numeric(tmp_path / "a.parquet", "a")
@@ -298,7 +299,7 @@ def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):
     assert pd.read_parquet(tmp_path / "out" / "history.parquet").empty
 
 
-def test_another_file_than_the_one_meant_is_refused(tmp_path):
+def test_a_file_with_another_checksum_is_refused(tmp_path):
     (tmp_path / "runs.csv").write_text(LONG)
     spec = {"models": {}, "tasks": {}, "methods": {}, "grid": {}, "imports": {"own": LONG_SPEC | {"sha256": "0" * 64}}}
     with pytest.raises(UserError, match="sha256"):
@@ -313,7 +314,7 @@ PUBLISHED = {
 
 def test_the_published_means_of_real_runs(mirror):
     """Gorishniy et al., NeurIPS 2021: tuned MLPs, mean of 15 seeds on each of 11 data sets."""
-    frame = imported_runs.load(next(mirror.rglob("per_seed_test_scores.csv")), {})
+    frame = imported_runs.read_file(next(mirror.rglob("per_seed_test_scores.csv")), {})
     spec = {"columns": {"model": "algorithm", "task": "dataset", "method": "config", "seed": "run"}}
     spec["metrics"] = {"test_score": {"higher_is_better": True}}
     runs = imported_table(frame, spec, "rtdl", {}, {})
@@ -322,14 +323,14 @@ def test_the_published_means_of_real_runs(mirror):
     assert (means["count"] == 15).all()
 
 
-def test_imported_runs_stand_beside_those_trained_here():
-    own = synthetic.runs()
+def test_imported_runs_and_those_trained_here_share_a_table():
+    trained = synthetic.runs()
     other = read(
         "m,t,me,s,accuracy\nx,digits,full,0,0.5\nx,digits,full,1,0.6\n", OTHER, {"digits": {"metric": "accuracy"}}
     )
-    both = combined(own, [other])
-    assert list(both) == list(own)
-    assert len(both) == len(own) + 2
-    pd.testing.assert_frame_equal(both[both["source"] == HERE].reset_index(drop=True)[RUN], own[RUN])
+    both = combine(trained, [other])
+    assert list(both) == list(trained)
+    assert len(both) == len(trained) + 2
+    pd.testing.assert_frame_equal(both[both["source"] == TRAINED_HERE].reset_index(drop=True)[RUN], trained[RUN])
     with pytest.raises(UserError, match=r"comes from trained here and file\.csv"):
-        combined(own, [read("m,t,me,s,accuracy\na,digits,full,0,0.5\n", OTHER)])
+        combine(trained, [read("m,t,me,s,accuracy\na,digits,full,0,0.5\n", OTHER)])

@@ -1,4 +1,4 @@
-"""The base tables: complete, deterministic, and honest about failures."""
+"""The base tables are complete and deterministic, and count failures."""
 
 import json
 from itertools import pairwise
@@ -62,7 +62,7 @@ def test_every_float_of_the_csv_reads_back_as_it_was(study):
     assert (read["primary"] == table["primary"]).all()
 
 
-def test_a_diverged_run_keeps_its_rows_and_says_why(study):
+def test_a_diverged_run_keeps_its_rows_with_the_reason(study):
     table = runs_of(study)
     lost = table[(table["model"] == "b") & (table["seed"] == 1)]
     assert (lost["status"] == "diverged").all()
@@ -76,7 +76,7 @@ def test_only_the_tasks_own_metric_is_primary(study):
     assert set(table.loc[table["primary"], "metric"]) == {"accuracy"}
 
 
-def test_rows_tell_the_model_the_streams_and_the_versions(study):
+def test_rows_contain_the_model_the_streams_and_the_versions(study):
     row = runs_of(study).query("model == 'b' and seed == 2").iloc[0]
     assert (row["architecture"], row["weights"], row["model_options"]) == ("b", "IMAGENET1K_V1", "{}")
     assert (row["seed_init"], row["seed_dropout"], row["seed_split"]) == (20, 23, 0)
@@ -91,7 +91,7 @@ def test_learning_curves_keep_the_epochs_of_diverged_runs(study):
     assert len(history) == 5 * 9 + 5
 
 
-def test_values_per_class_stand_in_a_table_of_their_own(study):
+def test_values_per_class_have_a_table_of_their_own(study):
     table = runs_of(study)
     per_class = pd.read_parquet(study[2] / "per_class.parquet")
     assert set(per_class["metric"]) == {"recall", "confusion"}
@@ -113,11 +113,11 @@ def test_scores_without_a_run_are_refused(study):
 def test_a_completed_run_without_predictions_is_refused(study):
     path = study[1][1].parent / "1" / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "completed"}))
-    with pytest.raises(UserError, match="b/digits/full/1 completed but lacks predictions"):
+    with pytest.raises(UserError, match="b/digits/full/1 completed but has no predictions"):
         runs_of(study)
 
 
-def test_a_regressions_error_is_in_the_learning_curves_beside_the_accuracy_of_classifications(study):
+def test_learning_curves_contain_the_error_of_regressions_and_the_accuracy_of_classifications(study):
     regression = {"kind": "regression", "metric": "accuracy"}
     for path in study[1][0].parent.glob("*/history.csv"):
         pd.read_csv(path).rename(columns={"validation_accuracy": "validation_rmse"}).to_csv(path, index=False)
@@ -135,17 +135,17 @@ def test_a_regressions_error_is_in_the_learning_curves_beside_the_accuracy_of_cl
 
 
 @pytest.mark.parametrize("file", ["run.json", "history.csv"])
-def test_a_file_of_a_run_that_is_gone_or_damaged_is_named_with_what_mends_it(study, file):
+def test_a_missing_or_damaged_file_of_a_run_is_named_with_the_fix(study, file):
     path = study[1][0].parent / "1" / file
     path.write_text('{"half')
     with pytest.raises(UserError, match=rf"1/{file} cannot be read.*snakemake --forcerun finetune"):
         runs_of(study)
     path.unlink()
-    with pytest.raises(UserError, match=rf"1/{file} is gone; run again with `snakemake --forcerun finetune`"):
+    with pytest.raises(UserError, match=rf"1/{file} is missing; run again with `snakemake --forcerun finetune`"):
         runs_of(study)
 
 
-def test_the_manifest_tells_the_base_tables_apart_by_checksum_and_no_other_file(study):
+def test_the_manifest_has_the_checksums_of_the_base_tables_and_of_no_other_file(study):
     study[2].mkdir()
     (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")
     runs_of(study)
@@ -154,5 +154,5 @@ def test_the_manifest_tells_the_base_tables_apart_by_checksum_and_no_other_file(
     assert manifest == {name: files.sha256(study[2] / name) for name in tables}
 
 
-def test_rows_tell_what_the_network_was_shown(study):
+def test_rows_contain_the_preprocessing(study):
     assert set(runs_of(study)["preprocess"]) == {'{"resize": 32, "size": 32}'}

@@ -1,9 +1,9 @@
 import os
 
-from variability.stages.disk import disk, in_words
+from variability.stages.disk import disk, format_bytes
 
 
-def test_bytes_are_told_by_stage_the_largest_first_and_a_linked_file_once(tmp_path):
+def test_sizes_are_listed_by_stage_the_largest_first_and_count_a_linked_file_once(tmp_path):
     results, downloads = tmp_path / "study", tmp_path / "downloads"
     for path, size in ((results / "predict/a/0.parquet", 2_500), (results / "finetune/a/0/c", 1_200_000)):
         path.parent.mkdir(parents=True)
@@ -19,8 +19,8 @@ def test_bytes_are_told_by_stage_the_largest_first_and_a_linked_file_once(tmp_pa
     assert disk(tmp_path / "no such study", downloads).splitlines()[0].split()[-2:] == ["0", "B"]
 
 
-def test_bytes_in_words():
-    assert [in_words(size) for size in (0, 999, 1_000, 3.25e9, 2e15)] == [
+def test_formatted_sizes():
+    assert [format_bytes(size) for size in (0, 999, 1_000, 3.25e9, 2e15)] == [
         "0 B",
         "999 B",
         "1.0 KB",

@@ -1,4 +1,4 @@
-"""Checkpoints that are not kept go, and nothing else does."""
+"""Checkpoints that are not retained are deleted, and nothing else is."""
 
 import copy
 
@@ -8,9 +8,9 @@ import tiny_study
 
 from variability.errors import UserError
 from variability.io import files
-from variability.results.runs_table import HERE
+from variability.results.runs_table import TRAINED_HERE
 from variability.stages.finetune import finetune
-from variability.stages.keep_checkpoints import best, keep_checkpoints
+from variability.stages.keep_checkpoints import best_runs, keep_checkpoints
 from variability.stages.predict import predict
 from variability.training.input_files import InputFiles
 
@@ -39,9 +39,9 @@ def study(tmp_path):
 
 
 def table(*values, metric="accuracy"):
-    about = {"model": "small", "task": "digits", "method": "everything", "primary": True, "metric": metric}
-    rows = [{"seed": seed, "value": value} | about for seed, value in enumerate(values)]
-    return pd.DataFrame(rows).assign(phase="after", split="validation", source=HERE)
+    constants = {"model": "small", "task": "digits", "method": "everything", "primary": True, "metric": metric}
+    rows = [{"seed": seed, "value": value} | constants for seed, value in enumerate(values)]
+    return pd.DataFrame(rows).assign(phase="after", split="validation", source=TRAINED_HERE)
 
 
 def there(study):
@@ -49,7 +49,7 @@ def there(study):
 
 
 @pytest.mark.parametrize(("keep", "left"), [("none", set()), ("best", {"1"})])
-def test_only_what_is_kept_is_left_and_nothing_is_trained_again(study, keep, left):
+def test_only_retained_checkpoints_are_left_and_nothing_is_trained_again(study, keep, left):
     manifest = (study.fitted / "block-0.json").read_bytes()
     study.keep(keep)
     assert there(study) == left
@@ -65,28 +65,28 @@ def test_only_what_is_kept_is_left_and_nothing_is_trained_again(study, keep, lef
     assert there(study) == left
 
 
-def test_a_cell_without_a_score_on_validation_keeps_all_and_says_so(study, caplog):
+def test_a_cell_without_a_score_on_validation_keeps_all_with_a_warning(study, caplog):
     table(float("nan"), float("nan")).to_parquet(study.folder / "runs.parquet")
     study.keep("best")
     assert there(study) == {"0", "1"}
-    assert "all of its checkpoints stay" in caplog.text
+    assert "all of its checkpoints are kept" in caplog.text
 
 
 def test_an_imported_run_of_the_same_cell_is_not_its_best(study):
-    other = table(0.1, 0.2, 0.99).assign(source="elsewhere")
+    other = table(0.1, 0.2, 0.99).assign(source="an import")
     pd.concat([table(0.5, 0.6), other[other["seed"] == 2]]).to_parquet(study.folder / "runs.parquet")
     study.keep("best")
     assert there(study) == {"1"}
 
 
-def test_a_best_that_was_dropped_before_is_not_said_to_be_kept(study, caplog):
+def test_a_best_run_that_was_dropped_earlier_is_not_listed_as_kept(study, caplog):
     study.keep("none")
     study.keep("best")
     assert files.read_json(study.folder / "kept.json")["kept"] == []
-    assert "was dropped before" in caplog.text
+    assert "was dropped earlier" in caplog.text
 
 
-def test_predicting_anew_without_the_checkpoint_says_what_to_do(study):
+def test_predicting_again_without_the_checkpoint_raises_with_the_fix(study):
     study.keep("none")
     with pytest.raises(
         UserError, match=r"seeds? .*was removed, as the config's `checkpoints` says.*--forcerun finetune"
@@ -95,6 +95,6 @@ def test_predicting_anew_without_the_checkpoint_says_what_to_do(study):
 
 
 def test_best_is_by_the_metrics_own_direction_and_the_lowest_of_equal_seeds():
-    assert {seed for *_, seed in best(table(0.7, 0.9, 0.9, float("nan")))} == {1}
-    assert {seed for *_, seed in best(table(0.7, 0.9, 0.7, metric="rmse"))} == {0}
-    assert best(table(float("nan"))) == set()
+    assert {seed for *_, seed in best_runs(table(0.7, 0.9, 0.9, float("nan")))} == {1}
+    assert {seed for *_, seed in best_runs(table(0.7, 0.9, 0.7, metric="rmse"))} == {0}
+    assert best_runs(table(float("nan"))) == set()

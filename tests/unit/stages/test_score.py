@@ -1,4 +1,4 @@
-"""From predictions to rows of values."""
+"""Metric values computed from predictions."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import synthetic_study as synthetic
 
 from variability.errors import UserError
 from variability.io.files import read_json, sha256
-from variability.stages.score import SCHEMA, score
+from variability.results.score_table import SCHEMA
+from variability.stages.score import score
 
 CELL = ("a", "digits", "full")
 
@@ -32,11 +33,11 @@ def test_the_table_has_the_agreed_columns(files):
     assert scored(files).schema.equals(SCHEMA)
 
 
-def test_accuracy_is_what_the_predictions_were_made_to_have(files):
+def test_accuracy_is_that_of_the_generated_predictions(files):
     table = scored(files).to_pandas()
-    kept = table[(table["metric"] == "accuracy") & (table["phase"] == "after") & (table["split"] == "test")]
-    assert kept.set_index("seed")["value"].drop(1).tolist() == [0.8, 0.8]
-    assert kept.set_index("seed")["n_test"].drop(1).tolist() == [60, 60]
+    after = table[(table["metric"] == "accuracy") & (table["phase"] == "after") & (table["split"] == "test")]
+    assert after.set_index("seed")["value"].drop(1).tolist() == [0.8, 0.8]
+    assert after.set_index("seed")["n_test"].drop(1).tolist() == [60, 60]
 
 
 def test_a_diverged_run_is_counted_with_every_scalar_and_no_value(files):
@@ -50,13 +51,13 @@ def test_a_diverged_run_is_counted_with_every_scalar_and_no_value(files):
     assert (lost["n_test"] == 0).all()
 
 
-def test_what_a_diverged_run_predicted_before_is_kept(files):
+def test_predictions_of_a_diverged_run_from_before_training_are_scored(files):
     table = scored(files).to_pandas()
     before = table[(table["seed"] == 1) & (table["phase"] == "before") & table["class"].isna()]
     assert before["value"].notna().all()
 
 
-def test_values_per_class_bear_class_names(files):
+def test_values_per_class_have_class_names(files):
     table = scored(files).to_pandas()
     recall = table[(table["metric"] == "recall") & (table["seed"] == 0) & (table["phase"] == "after")]
     assert set(recall["class"]) == {"zero", "one", "two"}
@@ -105,7 +106,7 @@ def test_predictions_of_another_number_of_classes_are_refused(files):
         scored(files)
 
 
-def test_logits_are_not_taken_for_probabilities(files):
+def test_logits_are_not_mistaken_for_probabilities(files):
     path = files[0].parent / "0.parquet"
     table = pd.read_parquet(path)
     table["probabilities"] = [[3.0, -1.0, 0.5]] * len(table)
@@ -114,13 +115,13 @@ def test_logits_are_not_taken_for_probabilities(files):
         scored(files)
 
 
-def test_predictions_that_are_gone_or_damaged_are_named_with_what_mends_them(files):
+def test_missing_or_damaged_predictions_are_named_with_the_fix(files):
     path = files[0].parent / "2.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(UserError, match=r"2\.parquet cannot be read.*; remove .*2\.parquet and .*--forcerun predict"):
         scored(files)
     path.unlink()
-    with pytest.raises(UserError, match=r"2\.parquet is gone; run again with `snakemake --forcerun predict`"):
+    with pytest.raises(UserError, match=r"2\.parquet is missing; run again with `snakemake --forcerun predict`"):
         scored(files)
 
 

@@ -1,4 +1,4 @@
-"""Twins are runs that agree in everything but their name."""
+"""Repeated runs agree in everything but their name."""
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def test_the_spread_is_that_of_one_run():
     # The SD within pairs, pooled over pairs.
     expected = np.sqrt(shown.var(axis=1, ddof=1).mean())
     row = table(runs).iloc[0]
-    assert (row["method"], row["twin_method"], row["n"]) == ("full", "full-again", 5)
+    assert (row["method"], row["repeat_method"], row["n"]) == ("full", "full-again", 5)
     assert row["sd"] == pytest.approx(expected)
     assert (row["sd_low"], row["sd_high"]) == pytest.approx(intervals.sd_interval(expected, 6, 0.95))
     assert row["largest_difference"] == pytest.approx((shown["full"] - shown["full-again"]).abs().max())
@@ -148,4 +148,4 @@ def test_three_names_make_three_pairs():
     third = runs[runs["method"] == "full"].assign(method="once-more")
     found = table(pd.concat([runs, third], ignore_index=True))
     assert len(found) == 3
-    assert len(found.drop_duplicates(["method", "twin_method"])) == 3
+    assert len(found.drop_duplicates(["method", "repeat_method"])) == 3

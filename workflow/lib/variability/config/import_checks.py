@@ -8,7 +8,7 @@ from variability import advice
 from variability.errors import Problem
 from variability.results import imported_runs
 from variability.results.columns import RUN, RUN_VALUE
-from variability.results.imported_runs import DEFAULTS, ROLES, is_long, roles_of
+from variability.results.imported_runs import DEFAULTS, ROLES, is_long, role_columns
 
 #: Largest file in bytes that is read before the first job, because this check runs at every start. The job that
 #: imports a larger file reports its problems.
@@ -27,7 +27,7 @@ class Contents(NamedTuple):
 
 def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     """Yield the problems of the description of a file. names: of its columns."""
-    roles = roles_of(spec, names)
+    roles = role_columns(spec, names)
     for role in spec.get("columns", {}):
         if role not in ROLES:
             yield Problem(f"columns.{role}", f"unknown; {advice.suggest(role, ROLES)}")
@@ -69,18 +69,16 @@ def contents(
     """
     if path.stat().st_size > MAX_BYTES:
         return None
-    # The code of the job, so that the job finds no further problems. It needs pandas, which studies without imports
-    # do not load.
-    from variability.results import runs_table
-
-    all_runs = imported_runs.imported_runs(imported_runs.load(path, spec), spec, path.name)
-    selected = runs_table.of_study(all_runs, spec, path.name, tasks, grid)
+    # The code of the job, so that the job finds no further problems. It loads pandas, which only studies with imports
+    # need.
+    all_runs = imported_runs.rows_of_file(imported_runs.read_file(path, spec), spec, path.name)
+    selected = imported_runs.select_for_study(all_runs, spec, path.name, tasks, grid)
     tables = (all_runs[RUN], selected[RUN_VALUE])
     return Contents(*(set(table.itertuples(index=False, name=None)) for table in tables))
 
 
 def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
-    facts = imported_runs.facts_of(spec)
+    facts = imported_runs.metric_facts(spec)
     metrics = {column: entry or {} for column, entry in spec.get("metrics", {}).items()}
     for column, entry in metrics.items():
         name = entry.get("metric", column)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from variability.reporting import primary_rows, text_format
 from variability.results.columns import CELL, RUN
-from variability.results.runs_table import HERE, first_runs
+from variability.results.runs_table import TRAINED_HERE, first_runs
 
 #: Largest number of cells that a sentence names.
 NAMED = 8
@@ -41,7 +41,7 @@ def in_words(runs: pd.DataFrame) -> str:
         sentences.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
     if missing := _missing_cells(all_runs):
         verb = "is" if len(missing) == 1 else "are"
-        names = _listed(_patterns(missing, _axes(all_runs[all_runs["source"] != HERE])))
+        names = _listed(_patterns(missing, _axes(all_runs[all_runs["source"] != TRAINED_HERE])))
         sentences.append(
             f"{text_format.plural(len(missing), 'combination')} of model, task and method {verb} missing ({names})."
         )
@@ -60,7 +60,7 @@ def trained_here(runs: pd.DataFrame) -> bool:
 
     Imported runs can fail in other ways.
     """
-    return bool((runs["source"] == HERE).all())
+    return bool((runs["source"] == TRAINED_HERE).all())
 
 
 def _reasons(failed: pd.DataFrame) -> str:
@@ -80,7 +80,7 @@ def _listed(cells: Sequence[str]) -> str:
 
 def _missing_cells(runs: pd.DataFrame) -> set[tuple[str, ...]]:
     """Return the cells that imported runs lack; cells that the grid of the study leaves out are not missing."""
-    imported = runs[runs["source"] != HERE]
+    imported = runs[runs["source"] != TRAINED_HERE]
     return set(product(*_axes(imported))) - set(imported[CELL].itertuples(index=False, name=None))
 
 

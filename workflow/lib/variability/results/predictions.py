@@ -1,4 +1,4 @@
-"""The predictions table: what every run said about every example, read cell by cell."""
+"""Stored predictions of runs, example by example, read file by file and cell by cell."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ Cell = tuple[str, str, str]
 
 
 class RunPredictions(NamedTuple):
-    """One run on one split: example_ids, y_true and y_pred (examples,), probabilities (examples, classes) or None.
+    """Predictions of one run on one split.
 
-    groups: (examples,) which of them are not independent of each other; None where all are. kind: what y is.
+    example_ids, y_true and y_pred: (examples,). probabilities: (examples, classes), or None. groups: (examples,) the
+    group of each example, since examples of one group are not independent; None if all are. kind: of the task.
     """
 
     seed: int
@@ -44,10 +45,10 @@ class RunPredictions(NamedTuple):
 
 @dataclass(frozen=True)
 class Cube:
-    """The completed runs of a cell crossed with the examples they all saw.
+    """Completed runs of a cell, crossed with the examples that all of them predicted.
 
-    seeds: (runs,); example_ids, y_true: (examples,); y_pred: (runs, examples). y is what the kind of the task makes it:
-    a class index, or a float in regression. groups: (examples,) or None, see ``RunPredictions``.
+    seeds: (runs,); example_ids, y_true: (examples,); y_pred: (runs, examples). y_true and y_pred are class indices or
+    floats, depending on the kind of the task. groups: (examples,) or None, see ``RunPredictions``.
     """
 
     cell: Cell
@@ -60,78 +61,81 @@ class Cube:
 
     @property
     def discrete(self) -> bool:
-        """Whether predictions agree or do not, as classes do."""
+        """Whether two predictions either agree or disagree, as classes do."""
         return kinds.find(self.kind).DISCRETE
 
     @cached_property
     def losses(self) -> np.ndarray:
-        """(runs, examples): what each prediction costs, see ``kinds.Kind.losses``."""
+        """Loss of each prediction (runs, examples), see ``kinds.Kind.losses``."""
         return kinds.find(self.kind).losses(self.y_true, self.y_pred)
 
     @cached_property
     def clusters(self) -> np.ndarray | None:
-        """(examples,): the number of each one's group, from 0; None where every example is a group of its own."""
+        """Number of each example's group, from 0 (examples,); None if no two examples share a group."""
         return _clusters(self.groups)
 
     @property
     def metric(self) -> str:
-        """The metric that the mean of the losses gives."""
+        """Metric that the mean of the losses gives."""
         return kinds.find(self.kind).LOSS_METRIC
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether that metric is 1 less the mean of the losses; else it is the mean."""
+        """Whether that metric is 1 minus the mean of the losses; otherwise it is the mean."""
         return scalars()[self.metric].HIGHER_IS_BETTER
 
 
 class Predictions:
-    """The predictions of all runs, by cell; nothing is read before it is asked for, and nothing is kept.
+    """Predictions of all runs, by cell. Files are read at each call, and their contents are not cached.
 
-    sources: for every cell, what reads its runs' (phase, split, probabilities?), see ``runs``.
+    readers: for every cell a function that reads the runs' predictions, called with phase, split and whether to read
+    the probabilities, see ``runs``.
     """
 
-    def __init__(self, sources: Mapping[Cell, Callable[[str, str, bool], Iterator[RunPredictions]]]):
-        self._sources = dict(sources)
+    def __init__(self, readers: Mapping[Cell, Callable[[str, str, bool], Iterator[RunPredictions]]]):
+        self._readers = dict(readers)
 
     @classmethod
-    def of(cls, manifests: Sequence[Path]) -> Predictions:
-        """Of the manifests of ``predict``, whose folders are named <model>/<task>/<method>."""
+    def from_manifests(cls, manifests: Sequence[Path]) -> Predictions:
+        """Return the predictions that manifests of ``predict`` list, in folders named <model>/<task>/<method>."""
         files: dict[Cell, list[Path]] = {}
         for manifest in map(Path, manifests):
             runs = [manifest.parent / f"{run['seed']}.parquet" for run in read_json(manifest)["runs"]]
             files.setdefault(manifest.parent.parts[-3:], []).extend(runs)
-        return cls({cell: partial(_runs, paths) for cell, paths in files.items()})
+        return cls({cell: partial(_read_runs, paths) for cell, paths in files.items()})
 
     @property
     def cells(self) -> list[Cell]:
-        """(model, task, method) of all cells, in the order of the study."""
-        return list(self._sources)
+        """All cells (model, task, method), in the order of the study."""
+        return list(self._readers)
 
     def cells_of(self, task: str) -> list[Cell]:
-        return [cell for cell in self._sources if cell[1] == task]
+        """Return the cells of a task."""
+        return [cell for cell in self._readers if cell[1] == task]
 
     def only(self, cells: Collection[Cell]) -> Predictions:
-        """The predictions of some cells, in the order they are in here."""
-        return Predictions({cell: source for cell, source in self._sources.items() if cell in cells})
+        """Return the predictions of the given cells alone, in the order of ``cells``."""
+        return Predictions({cell: reader for cell, reader in self._readers.items() if cell in cells})
 
     @property
     def tasks(self) -> list[str]:
-        return list(dict.fromkeys(task for _, task, _ in self._sources))
+        """All tasks, in the order of the study."""
+        return list(dict.fromkeys(task for _, task, _ in self._readers))
 
     def runs(
         self, cell: Cell, phase: str = "after", split: str = "test", probabilities: bool = True
     ) -> Iterator[RunPredictions]:
-        """The runs of a cell, one after another; a diverged run has none after fine-tuning and is left out.
+        """Yield the predictions of a cell's runs; a diverged run has none after fine-tuning and is left out.
 
-        probabilities: whether they are read; they are most of a file. Raises UserError for a file that is gone or
+        probabilities: whether to read them; they are most of a file. Raises UserError for a file that is missing or
         cannot be read.
         """
-        return self._sources[cell](phase, split, probabilities)
+        return self._readers[cell](phase, split, probabilities)
 
     def cube(self, cell: Cell, phase: str = "after", split: str = "test") -> Cube | None:
-        """The completed runs of a cell on the examples of a split; None where no run completed.
+        """Return the completed runs of a cell on the examples of a split; None if no run completed.
 
-        Raises ValueError if the runs did not see the same examples: then seeds and examples are not crossed.
+        Raises ValueError if the runs predicted different examples: then seeds and examples are not crossed.
         """
         runs = list(self.runs(cell, phase, split, probabilities=False))
         if not runs:
@@ -139,63 +143,68 @@ class Predictions:
         first = runs[0]
         for run in runs[1:]:
             if not (np.array_equal(run.example_ids, first.example_ids) and np.array_equal(run.y_true, first.y_true)):
-                raise ValueError(f"the runs of {'/'.join(cell)} did not see the same {split} examples")
+                raise ValueError(f"the runs of {'/'.join(cell)} have different {split} examples")
         seeds = np.array([run.seed for run in runs])
-        said = np.stack([run.y_pred for run in runs])
-        return Cube(cell, seeds, first.example_ids, first.y_true, said, first.groups, first.kind)
+        y_pred = np.stack([run.y_pred for run in runs])
+        return Cube(cell, seeds, first.example_ids, first.y_true, y_pred, first.groups, first.kind)
 
 
-def _clusters(groups: np.ndarray | None) -> np.ndarray | None:
-    if groups is None:
-        return None
-    found, numbers = np.unique(groups, return_inverse=True)
-    return numbers if len(found) < len(numbers) else None
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the predictions of one run, as ``predict`` stored them. columns: those to read; None for all.
 
-
-def _runs(paths: Sequence[Path], phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
-    columns = ["seed", "kind", "phase", "split", "example_id", "y_true", "y_pred"]
-    for path in paths:
-        grouped = ["group"] * ("group" in _names(path))
-        table = _rows(_read(path, columns + grouped + ["probabilities"] * probabilities), phase, split)
-        if table.num_rows:
-            ids, y_true, y_pred = (table[name].to_numpy() for name in ("example_id", "y_true", "y_pred"))
-            shares = _matrix(table["probabilities"]) if probabilities else None
-            groups = table["group"].to_numpy() if grouped else None
-            kind = table["kind"][0].as_py()
-            yield RunPredictions(table["seed"][0].as_py(), ids, y_true, y_pred, shares, groups, kind)
-
-
-def _names(path: Path) -> list[str]:
+    Raises UserError for a file that is missing or cannot be read.
+    """
     import pyarrow.parquet as pq
 
-    return _reading(path, pq.read_schema).names
+    return _with_advice(path, partial(pq.read_table, columns=columns))
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    return _reading(path, partial(pq.read_table, columns=columns))
-
-
-def _reading(path: Path, reader: Callable[[Path], Any]) -> Any:
-    import pyarrow as pa
-
-    try:
-        return reader(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {advice.rerun('predict')}") from error
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('predict', path)}") from error
-
-
-def _rows(table: pa.Table, phase: str, split: str) -> pa.Table:
+def select_rows(table: pa.Table, phase: str, split: str) -> pa.Table:
+    """Return the rows of one phase and split of a run's predictions."""
     import pyarrow.compute as pc
 
     return table.filter(pc.and_(pc.equal(table["phase"], phase), pc.equal(table["split"], split)))
 
 
+def _clusters(groups: np.ndarray | None) -> np.ndarray | None:
+    if groups is None:
+        return None
+    names, numbers = np.unique(groups, return_inverse=True)
+    return numbers if len(names) < len(numbers) else None
+
+
+def _read_runs(paths: Sequence[Path], phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
+    columns = ["seed", "kind", "phase", "split", "example_id", "y_true", "y_pred"]
+    for path in paths:
+        grouped = ["group"] * ("group" in _column_names(path))
+        table = select_rows(read_table(path, columns + grouped + ["probabilities"] * probabilities), phase, split)
+        if table.num_rows:
+            ids, y_true, y_pred = (table[name].to_numpy() for name in ("example_id", "y_true", "y_pred"))
+            matrix = _matrix(table["probabilities"]) if probabilities else None
+            groups = table["group"].to_numpy() if grouped else None
+            kind = table["kind"][0].as_py()
+            yield RunPredictions(table["seed"][0].as_py(), ids, y_true, y_pred, matrix, groups, kind)
+
+
+def _column_names(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    return _with_advice(path, pq.read_schema).names
+
+
+def _with_advice(path: Path, reader: Callable[[Path], Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return reader(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {advice.rerun('predict')}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('predict', path)}") from error
+
+
 def _matrix(column: pa.ChunkedArray) -> np.ndarray | None:
-    """(examples, classes) of a column of lists; None in regression, which has no probabilities."""
+    """Return a column of lists as (examples, classes); None if there are no probabilities, as in regression."""
     if column.null_count:
         return None
     return column.combine_chunks().flatten().to_numpy().reshape(len(column), -1)

@@ -1,4 +1,4 @@
-"""Which runs a selection of the config means (``{model: resnet*, seed: [0, 1]}``)."""
+"""Selections of runs in the config (``{model: resnet*, seed: [0, 1]}``)."""
 
 import fnmatch
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def selects(grid: Mapping[str, Any], model: str, task: str, method: str, seed: int) -> bool:
-    """Whether ``grid`` ({include, exclude}: lists of selections) keeps a run."""
+    """Return whether ``grid`` ({include, exclude}: lists of selections) selects a run."""
     include, exclude = grid.get("include"), grid.get("exclude", [])
-    kept = include is None or any(matches(entry, model, task, method, seed) for entry in include)
-    return kept and not any(matches(entry, model, task, method, seed) for entry in exclude)
+    included = include is None or any(matches(entry, model, task, method, seed) for entry in include)
+    return included and not any(matches(entry, model, task, method, seed) for entry in exclude)
 
 
 def matches(selection: Mapping[str, Any], model: str, task: str, method: str, seed: int | None = None) -> bool:
-    """Whether a run is meant by a selection; a key left out matches all."""
+    """Return whether a selection matches a run, or, without a seed, a cell; a key that is left out matches all."""
     for key, value in (("model", model), ("task", task), ("method", method)):
         if key in selection and not any(fnmatch.fnmatchcase(value, pattern) for pattern in as_list(selection[key])):
             return False
@@ -21,5 +21,5 @@ def matches(selection: Mapping[str, Any], model: str, task: str, method: str, se
 
 
 def as_list(value: Any) -> list:
-    """A value that may be written alone or as a list."""
+    """Return a value that the config may give alone or in a list as a list."""
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""From the scores and records of all runs, and from runs made elsewhere, to the base tables of the study."""
+"""Base tables of a study, from the scores and records of all its runs and from imported runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
-from variability.results import imported_runs
+from variability.results import score_table
 from variability.results.columns import RUN
-from variability.results.runs_table import combined, imported_table, in_order, runs_table
-from variability.stages.score import SCHEMA
+from variability.results.imported_runs import imported_table, read_file
+from variability.results.runs_table import combine, runs_table, sort_rows
 
-#: Rows of a group, pyarrow's default.
-GROUP = 2**20
+#: Rows of a row group of parquet, pyarrow's default.
+GROUP_ROWS = 2**20
 TABLES = ("runs.parquet", "per_class.parquet", "history.parquet")
 
 
@@ -32,55 +32,48 @@ def aggregate(
     folder: Path,
     imported: Mapping[str, Path] | None = None,
 ) -> None:
-    """Writes ``runs.parquet``, ``runs.csv``, ``per_class.parquet``, ``history.parquet`` and their ``manifest.json``.
+    """Write ``runs.parquet``, ``runs.csv``, ``per_class.parquet``, ``history.parquet`` and their ``manifest.json``.
 
-    scores: manifests of the tables of ``score``, which lie below them. manifests: of all blocks of ``finetune``; each
-    run's ``run.json`` and ``history.csv`` lie in a folder named by its seed beside the manifest. spec: ``models``
-    {name: {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks``
-    {name: {kind, metric}},
-    ``methods`` {name: {kind, options}}, ``imports`` {name: how to read that file, see ``imports.imported_runs``},
-    ``grid`` which of their runs to keep.
-    imported: {name: file}. The bytes do not depend on the order of the files. Raises UserError if scores and records
-    disagree, a run's files are gone or cannot be read, or an import makes no sense.
+    scores: manifests of ``score``, whose tables are below their folders. manifests: of all seed chunks of ``finetune``;
+    next to each, a folder for each seed contains the run's ``run.json`` and ``history.csv``. spec: ``models`` {name:
+    {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind,
+    metric}}, ``methods`` {name: {kind, options, repeats}}, ``imports`` {name: how to read that file, see
+    ``imported_runs.rows_of_file``}, ``grid`` the selection of imported runs. imported: {name: file}.
+
+    The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
+    other, a run's files are missing or cannot be read, or an import is inconsistent.
     """
     folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
     records = [_read(run / "run.json", read_json) for run in folders]
     tables = [Path(path).parent / name for path in scores for name in read_json(path)["tables"]]
-    scored = pa.concat_tables([SCHEMA.empty_table(), *(_read(path, _scores) for path in tables)])
-    # First, and then out of memory: these are most of the rows.
+    scored = pa.concat_tables([score_table.SCHEMA.empty_table(), *(_read(path, score_table.read) for path in tables)])
+    # First, so that their memory, most of the rows, is free again for the rest.
     per_class = scored.filter(pc.is_valid(scored["class"])).to_pandas()
-    _write_parquet(in_order(per_class, ["metric", "class", "predicted"]), folder / "per_class.parquet")
+    _write_parquet(sort_rows(per_class, ["metric", "class", "predicted"]), folder / "per_class.parquet")
     del per_class
     scored = scored.filter(pc.is_null(scored["class"])).drop_columns(["class", "predicted"]).to_pandas()
-    here = {key: spec[key] for key in ("models", "tasks", "methods")}
-    own = runs_table(scored, records, **here)
+    trained = runs_table(scored, records, spec["models"], spec["tasks"], spec["methods"])
     del scored
-    others = [
-        imported_table(
-            imported_runs.load(path, spec["imports"][name]), spec["imports"][name], name, spec["tasks"], spec["grid"]
-        )
-        for name, path in (imported or {}).items()
-    ]
-    runs = combined(own, others)
+    others = []
+    for name, path in (imported or {}).items():
+        entry = spec["imports"][name]
+        others.append(imported_table(read_file(path, entry), entry, name, spec["tasks"], spec["grid"]))
+    runs = combine(trained, others)
     _write_parquet(runs, folder / "runs.parquet")
-    with replacing(folder / "runs.csv") as aside:
-        _write(runs, lambda schema: pa.csv.CSVWriter(aside, schema))
+    with replacing(folder / "runs.csv") as temporary:
+        _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema))
     del runs
-    again = {name for name, method in spec["methods"].items() if method["repeats"]}
-    first = [(run, record) for run, record in zip(folders, records, strict=True) if record["method"] not in again]
+    repeating = {name for name, method in spec["methods"].items() if method["repeats"]}
+    first = [(run, record) for run, record in zip(folders, records, strict=True) if record["method"] not in repeating]
     curves = history_table([run / "history.csv" for run, _ in first], [record for _, record in first], spec["tasks"])
     _write_parquet(curves, folder / "history.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
     write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
 
 
-def _scores(path: Path) -> pa.Table:
-    return pq.read_table(path).replace_schema_metadata(None)
-
-
 def history_columns() -> list[str]:
-    """Columns of the learning curves that hold numbers, whatever the kinds of a study's tasks."""
-    measures = sorted({each.MEASURE for each in kinds.all_kinds().values()})
+    """Return the numeric columns of the learning curves, for tasks of all kinds."""
+    measures = sorted({kind.MEASURE for kind in kinds.all_kinds().values()})
     measured = ["train_loss", "validation_loss", *(f"validation_{measure}" for measure in measures)]
     return ["epoch", *measured, "lr", "seconds", "examples_per_second"]
 
@@ -88,43 +81,44 @@ def history_columns() -> list[str]:
 def history_table(
     histories: Sequence[Path], records: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """The learning curves: one row per run and epoch (0 = before training), with the run's status and task's kind.
+    """Return the learning curves: one row per run and epoch (0 = before training), with run, status and task kind.
 
-    What a task's kind does not measure is missing: accuracy in regression.
+    histories, records: a ``history.csv`` and the contents of ``run.json`` for each run. A measure that a task's kind
+    does not have is missing: accuracy in regression.
     """
     columns = history_columns()
     if not histories:
         return pd.DataFrame(columns=[*RUN, "status", "kind", *columns])
     types = {name: pa.int64() if name == "epoch" else pa.float64() for name in columns}
     convert = pa.csv.ConvertOptions(column_types=types, include_columns=columns, include_missing_columns=True)
-    curves = [_read(path, lambda found: pa.csv.read_csv(found, convert_options=convert)) for path in histories]
+    curves = [_read(path, lambda file: pa.csv.read_csv(file, convert_options=convert)) for path in histories]
     table = pa.concat_tables(curves).to_pandas()
     rows = [curve.num_rows for curve in curves]
     keys = {key: np.repeat([record[key] for record in records], rows) for key in [*RUN, "status"]}
     keys["kind"] = np.repeat([tasks[record["task"]]["kind"] for record in records], rows)
-    return in_order(pd.DataFrame(keys).join(table), ["epoch"])
+    return sort_rows(pd.DataFrame(keys).join(table), ["epoch"])
 
 
 def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} is gone; {advice.rerun('finetune')}") from error
+        raise UserError(f"{path} is missing; {advice.rerun('finetune')}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); {advice.rerun('finetune')}") from error
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as aside:
-        _write(table, lambda schema: pq.ParquetWriter(aside, schema))
+    with replacing(path) as temporary:
+        _write(table, lambda schema: pq.ParquetWriter(temporary, schema))
 
 
 def _write(table: pd.DataFrame, writer: Callable[[pa.Schema], Any]) -> None:
-    """Writes a table as many rows at a time as a group of parquet has: Arrow spells out every word of every row."""
+    """Write a table group by group: Arrow needs memory for every string of every row that it converts at once."""
     # Without pandas' own metadata, which names library versions, equal tables make equal files.
     schema = pa.schema([(name, pa.array(table[name].drop_duplicates(), from_pandas=True).type) for name in table])
     with writer(schema) as opened:
-        for at in range(0, max(len(table), 1), GROUP):
-            part = table.iloc[at : at + GROUP]
+        for start in range(0, max(len(table), 1), GROUP_ROWS):
+            part = table.iloc[start : start + GROUP_ROWS]
             columns = [pa.array(part[name], schema.field(name).type, from_pandas=True) for name in table]
             opened.write_table(pa.table(columns, schema))

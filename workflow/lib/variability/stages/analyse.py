@@ -27,7 +27,7 @@ def analyse(
     analysis = registry.find("analyses", name)(dict(options))
     read = {table: pd.read_parquet(path) for table, path in tables.items()}
     if predictions:
-        read["predictions"] = Predictions.of(predictions)
+        read["predictions"] = Predictions.from_manifests(predictions)
     table = analysis.table(read if analysis.REPEATS else _without_repeats(read))
     with replacing(csv) as aside:
         table.to_csv(aside, index=False, lineterminator="\n")

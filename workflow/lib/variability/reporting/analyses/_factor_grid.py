@@ -125,8 +125,8 @@ def within_cells(runs: pd.DataFrame, grid: Grid, cell: np.ndarray, layout: varie
     terms = [tuple(factor - 1 for factor in model.terms[i][1:]) for i in components[:-1]]
     labels = [CROSS.join(names[factor] for factor in term) for term in terms]
     last = CROSS.join(names) if values.shape[-1] == 1 else "rerun"
-    if layout.every:
-        last = ", ".join(layout.every) if last == "rerun" else f"{last}, {', '.join(layout.every)}"
+    if layout.unique:
+        last = ", ".join(layout.unique) if last == "rerun" else f"{last}, {', '.join(layout.unique)}"
     # Components between cells do not occur within them, so those within cells are estimated separately.
     anova = variance_components.Anova(
         terms, model.df[components], model.ms[components], model.weights[np.ix_(components, components)]

@@ -65,7 +65,7 @@ class Components(Analysis):
         from variability.results import repeated_runs
 
         primary = primary_rows.select(tables["runs"]).sort_values(RUN, ignore_index=True)
-        runs = repeated_runs.without_reruns(primary)
+        runs = repeated_runs.without_repeats(primary)
         runs = runs.assign(backbone=runs["backbone"].fillna(runs["model"]))
         if "family" in runs:
             # The framework of imported runs is unknown.

@@ -9,13 +9,13 @@ from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import VALUE
 
-PAIR = ["task", "model", "method", "twin_model", "twin_method"]
-KEYS = [*PAIR, "seed", "twin_seed"]
+PAIR = ["task", "model", "method", "repeat_model", "repeat_method"]
+KEYS = [*PAIR, "seed", "repeat_seed"]
 PREDICTED = ["predictions_equal", "differing", "n_examples"]
 #: Facts that do not decide a result but may change its last bits.
 BESIDE = {"device": "device", "versions": "software"}
 COLUMNS = [
-    *("model", "task", "method", "twin_model", "twin_method", "metric", "n", "n_failed"),
+    *("model", "task", "method", "repeat_model", "repeat_method", "metric", "n", "n_failed"),
     *("bit_equal", "n_bit_equal", "compared", "largest_difference", "sd", "sd_low", "sd_high"),
     *("n_examples", "differing", "differing_most", "estimator", "interval", "level", "ddof", "note", "scope"),
 ]
@@ -26,13 +26,13 @@ class Nondeterminism(Analysis):
 
     That is provider, architecture, weights, pretraining seed, options, preprocessing, task, kind and options of the
     method, recipe (by its hash), number of training examples and the seeds of all streams. What is unknown agrees with
-    nothing, so imported runs have no twins. One row per two cells; n is the number of pairs that both completed.
+    nothing, so imported runs have no repeats. One row per two cells; n is the number of pairs that both completed.
 
     bit_equal: all metrics of both phases and splits are equal, and where there are predictions, those and their
-    probabilities on the test split too. sd is that of one run about what its twins have in common: root of the mean of
-    d^2 / 2 over the pairs' differences d of the primary metric on the test split, with n degrees of freedom and a
-    chi-square interval, which leans on normality. differing: share of test examples whose predicted class differs,
-    mean and largest over the pairs.
+    probabilities on the test split too. sd is that of one run about what it and its repeats have in common: root of
+    the mean of d^2 / 2 over the pairs' differences d of the primary metric on the test split, with n degrees of freedom
+    and a chi-square interval, which leans on normality. differing: share of test examples whose predicted class
+    differs, mean and largest over the pairs.
     """
 
     USES = ("predictions",)
@@ -84,19 +84,19 @@ class Nondeterminism(Analysis):
 
 def _with_differences(pairs, runs):
     """The pairs, with what their metrics say: completed, metric, difference, metrics_equal and what else differs."""
-    run, twin = ["task", "model", "method", "seed"], ["task", "twin_model", "twin_method", "twin_seed"]
+    run, repeat = ["task", "model", "method", "seed"], ["task", "repeat_model", "repeat_method", "repeat_seed"]
     kept = runs[[*run, *VALUE, "value", "status", "primary", *BESIDE]]
     first = pairs.merge(kept, on=run)
-    second = kept.rename(columns=dict(zip(run, twin, strict=True)))
-    both = first.merge(second, on=[*twin, *VALUE], suffixes=("", "_twin"))
-    completed = (both["status"] == "completed") & (both["status_twin"] == "completed")
-    values = both["value"], both["value_twin"]
+    second = kept.rename(columns=dict(zip(run, repeat, strict=True)))
+    both = first.merge(second, on=[*repeat, *VALUE], suffixes=("", "_repeat"))
+    completed = (both["status"] == "completed") & (both["status_repeat"] == "completed")
+    values = both["value"], both["value_repeat"]
     both = both.assign(
         completed=completed,
-        lone=both["status"] != both["status_twin"],
+        lone=both["status"] != both["status_repeat"],
         metrics_equal=(values[0] == values[1]) | (values[0].isna() & values[1].isna()),
         difference=values[1] - values[0],
-        **{fact: (both[fact] != both[f"{fact}_twin"]) for fact in BESIDE},
+        **{fact: (both[fact] != both[f"{fact}_repeat"]) for fact in BESIDE},
     )
     each = both.groupby(KEYS)[["completed", "metrics_equal"]].all().join(both.groupby(KEYS)[["lone", *BESIDE]].any())
     shown = both[both["primary"].astype(bool) & (both["phase"] == "after") & (both["split"] == "test")]
@@ -105,18 +105,18 @@ def _with_differences(pairs, runs):
 
 def _predicted(predictions, group):
     """What the predictions of the pairs of two cells say, a row per pair of runs that have some."""
-    task, model, method, twin_model, twin_method = group[PAIR].iloc[0]
-    cells = (model, task, method), (twin_model, task, twin_method)
+    task, model, method, repeat_model, repeat_method = group[PAIR].iloc[0]
+    cells = (model, task, method), (repeat_model, task, repeat_method)
     if predictions is None or not set(cells) <= set(predictions.cells):
         return []
-    twins = {run.seed: (_bits(run), run.y_pred) for run in predictions.runs(cells[1])}
+    repeats = {run.seed: (_bits(run), run.y_pred) for run in predictions.runs(cells[1])}
     rows = []
     for run in predictions.runs(cells[0]):
         bits = _bits(run)
-        for twin_seed in group.loc[group["seed"] == run.seed, "twin_seed"]:
-            if twin_seed in twins:
-                keys = [task, model, method, twin_model, twin_method, run.seed, twin_seed]
-                rows.append([*keys, *_compared(run, bits, *twins[twin_seed])])
+        for repeat_seed in group.loc[group["seed"] == run.seed, "repeat_seed"]:
+            if repeat_seed in repeats:
+                keys = [task, model, method, repeat_model, repeat_method, run.seed, repeat_seed]
+                rows.append([*keys, *_compared(run, bits, *repeats[repeat_seed])])
     return rows
 
 
@@ -142,7 +142,7 @@ def _note(group, n, alike, level):
         most = 1 - (1 - level) ** (1 / n)
         said.append(f"no pair differed, which at this level leaves up to {100 * most:.0f} % of pairs that do")
     said += [f"in {group['lone'].sum()} pairs one run completed and the other did not"] if group["lone"].any() else []
-    said += [f"the {fact} differs between some twins" for column, fact in BESIDE.items() if group[column].any()]
+    said += [f"the {fact} differs between some repeated runs" for column, fact in BESIDE.items() if group[column].any()]
     return "; ".join(said) or None
 
 

@@ -67,25 +67,25 @@ def _in_words(title):
 
 
 def _label(row):
-    names = [f"{row['model']}, {row['method']}", f"{row['twin_model']}, {row['twin_method']}"]
+    names = [f"{row['model']}, {row['method']}", f"{row['repeat_model']}, {row['repeat_method']}"]
     return "\n".join(figure_style.wrap(name, 34) for name in names)
 
 
 def _differences(runs):
-    """{(task, model, method, twin_model, twin_method): differences}, of the pairs that both completed."""
-    run, twin = ["task", "model", "method", "seed"], ["task", "twin_model", "twin_method", "twin_seed"]
+    """{(task, model, method, repeat_model, repeat_method): differences}, of the pairs that both completed."""
+    run, repeat = ["task", "model", "method", "seed"], ["task", "repeat_model", "repeat_method", "repeat_seed"]
     values = runs[[*run, "value"]]
     both = repeated_runs.pairs(runs).merge(values, on=run)
-    both = both.merge(values.rename(columns=dict(zip(run, twin, strict=True))), on=twin, suffixes=("", "_twin"))
-    both = both.assign(difference=both["value_twin"] - both["value"]).dropna(subset="difference")
-    return {key: group["difference"] for key, group in both.groupby([*run[:3], *twin[1:3]])}
+    both = both.merge(values.rename(columns=dict(zip(run, repeat, strict=True))), on=repeat, suffixes=("", "_repeat"))
+    both = both.assign(difference=both["value_repeat"] - both["value"]).dropna(subset="difference")
+    return {key: group["difference"] for key, group in both.groupby([*run[:3], *repeat[1:3]])}
 
 
 def _panel(axes, rows, values, labels):
     axes.axvline(0, color=figure_style.SOFT, lw=0.8, zorder=0)
     look = figure_style.looks(["pair"])["pair"]
     for at, row in enumerate(rows.itertuples()):
-        dots = values.get((row.task, row.model, row.method, row.twin_model, row.twin_method), [])
+        dots = values.get((row.task, row.model, row.method, row.repeat_model, row.repeat_method), [])
         offsets = [0.5 * ((0.618034 * number + 0.5) % 1 - 0.5) for number in range(len(dots))]
         axes.plot(dots, [at + offset for offset in offsets], look.marker, color=look.color, markersize=4.2, alpha=0.85)
         place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}

@@ -1,8 +1,7 @@
-"""Metrics: one file each. See ``Metric`` for what a new one must say."""
+"""Metrics: one file each. ``Metric`` is the interface that a new one implements."""
 
 from abc import ABC, abstractmethod
-from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,30 +10,30 @@ from variability.errors import UserError
 
 
 class Metric(ABC):
-    """One or several numbers computed from one run's predictions on one split.
+    """One or several scalars computed from the predictions of one run on one split.
 
-    A plug-in module must import quickly (names are checked before the first job): what takes long is imported inside
-    the methods. So does ``compute``: it is called four times for each of perhaps a hundred thousand runs.
+    A plug-in module must import quickly, because the config check imports it before the first job: heavy imports belong
+    inside the methods. ``compute`` must be fast, too: it is called four times for each of perhaps 100,000 runs.
     """
 
-    #: Task kind it applies to: a plug-in of the kinds.
+    #: Kind of the tasks it applies to: the name of a plug-in of the family ``kinds``.
     KIND: ClassVar[str]
     #: The scalars it computes, with their axis labels: {"rmse": "RMSE (units of the target)"}. {}: per class only.
     LABELS: ClassVar[dict[str, str]]
     #: Names of the scalars: the keys of LABELS.
     NAMES: ClassVar[tuple[str, ...]]
-    #: Whether larger is better; None for what has no order.
+    #: Whether larger is better; None if neither is.
     HIGHER_IS_BETTER: ClassVar[bool | None]
-    #: Value of a perfect prediction, from which error reductions are reckoned; None where there is none.
+    #: Value of a perfect prediction, from which error reductions are computed; None if there is none.
     PERFECT: ClassVar[float | None]
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.NAMES = tuple(getattr(cls, "LABELS", ()))
 
     @abstractmethod
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray | None) -> dict[str, float]:
-        """The scalars, keyed by NAMES; NaN where one is undefined on these examples.
+        """Return the scalars, keyed by NAMES; NaN for one that is undefined on these examples.
 
         classification: y_true and y_pred (n,) class indices, probabilities (n, classes) with rows summing to 1.
         regression: y_true and y_pred (n,) floats, probabilities None. ranking: y_pred (n,) ranks from 1, y_true all 1,
@@ -44,28 +43,38 @@ class Metric(ABC):
     def per_class(
         self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray | None
     ) -> dict[tuple[int, ...], float]:
-        """A breakdown: {(class,): value}, or {(true class, predicted class): count} for the confusion matrix."""
+        """Return {(class,): value}, or {(true class, predicted class): count} for the confusion matrix.
+
+        Takes the same arguments as ``compute``. Empty if the metric has no per-class values.
+        """
         return {}
 
 
-@cache
 def scalars() -> dict[str, type[Metric]]:
-    """Every scalar's name and the plug-in that computes it. Quick: neither torch nor scikit-learn is imported.
+    """Return every scalar's name with the plug-in that computes it. Imports neither torch nor pandas.
 
     Raises UserError if two plug-ins compute a scalar of the same name.
     """
-    found: dict[str, type[Metric]] = {}
+    plugins: dict[str, type[Metric]] = {}
     for plugin in (registry.find("metrics", name) for name in registry.names("metrics")):
         for scalar in plugin.NAMES:
-            if scalar in found:
-                files = f"{found[scalar].__module__} and {plugin.__module__}"
+            if scalar in plugins:
+                files = f"{plugins[scalar].__module__} and {plugin.__module__}"
                 raise UserError(f"{files} both compute a metric named {scalar!r}; rename one of them")
-            found[scalar] = plugin
-    return found
+            plugins[scalar] = plugin
+    return plugins
 
 
 def scalar_names(kind: str) -> tuple[str, ...]:
-    """Names that a task of this kind may have as its primary metric: scalars that say which way is better."""
+    """Return the scalars that a task of this kind can have as its primary metric: those with a better direction."""
     return tuple(
         name for name, plugin in scalars().items() if kind == plugin.KIND and plugin.HIGHER_IS_BETTER is not None
     )
+
+
+def scalar_facts() -> dict[str, dict[str, Any]]:
+    """Return ``label``, ``higher_is_better`` and ``perfect`` of every scalar."""
+    return {
+        name: {"label": plugin.LABELS[name], "higher_is_better": plugin.HIGHER_IS_BETTER, "perfect": plugin.PERFECT}
+        for name, plugin in scalars().items()
+    }
