@@ -94,7 +94,6 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     from variability import registry
     from variability.config.outputs import Outputs
     from variability.config.study import Study
-    from variability.reporting.primary_rows import SUMMARISED
     from variability.stages.analyse import analyse
     from variability.stages.claim import claim
     from variability.stages.plot import plot
@@ -115,7 +114,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     read = {name: made[name] for kind in outputs.claims for name in registry.find("claims", kind).ANALYSES}
     said = [target / f"claim/claims.{suffix}" for suffix in ("csv", "md", "html")]
     claim(study.name, outputs.claims, read, *said)
-    tables = [made[name] for name in SUMMARISED if name in made]
+    tables = [path for name, path in made.items() if registry.find("analyses", name).SUMMARISED]
     pages = [target / f"report/summary.{suffix}" for suffix in ("md", "html")]
     summarise(study.name, base["runs"], [*tables, said[0]], *pages)
     return target

@@ -30,7 +30,6 @@ ALLOWED = {
 }
 #: Imports that are still to be removed.
 KNOWN = {
-    ("rules.inputs", "variability.reporting.primary_rows"),
     ("variability.config.prerequisites", "variability.config.study"),
 }
 

@@ -1,6 +1,5 @@
 # Functions for the rules' inputs. Small manifests show whether something changed; the large files next to them are
 # `ancient`, because Snakemake would compare them by time.
-from variability.reporting.primary_rows import SUMMARISED
 
 
 def imported_files():
@@ -99,7 +98,8 @@ def report_texts():
 
 
 def summary_tables():
-    return [f"<results>/analyse/{name}.csv" for name in SUMMARISED if name in plan.outputs.analyses]
+    summarised = [name for name in plan.outputs.analyses if registry.find("analyses", name).SUMMARISED]
+    return [f"<results>/analyse/{name}.csv" for name in summarised]
 
 
 def claim_tables():

@@ -7,10 +7,11 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting.primary_rows import SUMMARISED
 from variability.reporting.summary import summarise
 
 MODELS = ("cnn", "cnn-scratch", "vit")
+#: Analyses whose tables the summary reports.
+SUMMARISED = [name for name in registry.names("analyses") if registry.find("analyses", name).SUMMARISED]
 
 
 def summarised(**options):
@@ -240,3 +241,7 @@ def test_without_values_from_before_there_is_no_column_for_the_gain():
     text = " ".join(summarise(tables | {"runs": runs}, "demo").split())
     assert "untrained head" not in text
     assert "The cells have 3 to 5 runs." in text
+
+
+def test_the_summary_reports_three_analyses():
+    assert SUMMARISED == ["gain", "intervals", "spread"]

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLIT = "test"
-#: Analyses that the summary reports; all others have tables, figures and claims of their own.
-SUMMARISED = ("spread", "intervals", "gain")
 
 
 def select(table: pd.DataFrame, phase: str | None = "after") -> pd.DataFrame:

@@ -24,7 +24,8 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """
     sections = [f"# {study}", textwrap.fill(run_counts.in_words(tables["runs"]), WIDTH, break_on_hyphens=False)]
     tables = {**tables, "runs": first_runs(tables["runs"])}
-    primary = {name: primary_rows.select(tables[name]) for name in ("runs", *primary_rows.SUMMARISED) if name in tables}
+    names = [name for name in ("runs", "spread", "intervals", "gain") if name in tables]
+    primary = {name: primary_rows.select(tables[name]) for name in names}
     findings = []
     for task in dict.fromkeys(primary["runs"]["task"] if "spread" in primary else []):
         of_task = {name: table[table["task"] == task] for name, table in primary.items()}

@@ -66,6 +66,8 @@ class Analysis(ABC):
     REPEATS: ClassVar[bool] = False
     #: True if it runs when the config does not list analyses.
     DEFAULT: ClassVar[bool] = True
+    #: True if the summary reports its table, too.
+    SUMMARISED: ClassVar[bool] = False
     #: Text below the table in the report: the question, and how it is answered (80 to 400 characters).
     CAPTION: ClassVar[str]
     #: JSON schema of each option in the config.

@@ -33,6 +33,7 @@ class Gain(Analysis):
     run would be pseudo-replication.
     """
 
+    SUMMARISED = True
     USES = ("predictions",)
 
     CAPTION = (

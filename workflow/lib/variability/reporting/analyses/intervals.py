@@ -30,6 +30,7 @@ class Intervals(Analysis):
     lies low. The t intervals rest on the completed runs: where runs fail often, they promise too much (see n_failed).
     """
 
+    SUMMARISED = True
     USES = ("predictions",)
     CAPTION = (
         "Per cell: where the mean over seeds lies (t), where the next run would fall (t prediction), and what the "

@@ -14,6 +14,7 @@ class Spread(Analysis):
     type 7). n + n_failed + n_undefined is the number of runs.
     """
 
+    SUMMARISED = True
     CAPTION = (
         "Centre and spread over the completed runs of every cell: runs that differ in their seed alone. Each row "
         "says its numbers of completed, failed and undefined runs, and in its scope what varied between them."
