@@ -36,17 +36,17 @@ def test_loss_and_gradients_are_those_of_autograd_bit_by_bit(bias):
 
     expected = loss_of(theirs(inputs))
     expected.backward()
-    # What an earlier step left is replaced, not added to.
-    for each in ours.parameters():
-        each.grad = torch.ones_like(each)
+    # Gradients of an earlier step are replaced, not added to.
+    for parameter in ours.parameters():
+        parameter.grad = torch.ones_like(parameter)
     assert torch.equal(LinearStep.of(ours).loss(inputs, loss_of), expected)
-    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
-        assert torch.equal(one.grad, other.grad)
+    for parameter, reference in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(parameter.grad, reference.grad)
 
 
-@pytest.mark.parametrize("form", [torch.bfloat16, torch.float16])
-def test_activations_in_half_precision_are_computed_on_in_fp32(form):
-    ours, inputs = layer(), torch.rand(8, WIDTH).to(form)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_step_is_in_fp32_for_activations_in_half_precision(dtype):
+    ours, inputs = layer(), torch.rand(8, WIDTH).to(dtype)
     theirs = copy.deepcopy(ours)
     theirs(inputs.float()).square().mean().backward()
     LinearStep.of(ours).loss(inputs, lambda outputs: outputs.square().mean())
@@ -54,22 +54,22 @@ def test_activations_in_half_precision_are_computed_on_in_fp32(form):
 
 
 class Scaled(nn.Linear):
-    """A layer of its own making."""
+    """A subclass, which may compute something else."""
 
 
 @pytest.mark.parametrize("module", [nn.Sequential(layer()), Scaled(WIDTH, CLASSES), nn.Conv2d(1, 1, 1)], ids=repr)
-def test_of_another_module_there_is_none(module):
+def test_other_modules_have_no_linear_step(module):
     assert LinearStep.of(module) is None
 
 
-def test_of_a_layer_that_trains_in_part_there_is_none():
+def test_a_layer_of_which_only_a_part_trains_has_no_linear_step():
     part = layer()
     part.weight.requires_grad_(False)
     assert LinearStep.of(part) is None
 
 
 def fitted(monkeypatch, closed, precision="fp32", **settings):
-    """Tensors and history of a head's fit, in closed form or by autograd."""
+    """Return the tensors and the history of a head's fit, in closed form or by autograd."""
     if not closed:
         monkeypatch.setattr(linear_head.LinearStep, "of", classmethod(lambda cls, module: None))
     rng = np.random.default_rng(0)
@@ -85,13 +85,13 @@ def fitted(monkeypatch, closed, precision="fp32", **settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "sgd", "lr": 0.1, "clip_norm": 0.1, "label_smoothing": 0.1}])
-def test_a_fit_is_that_of_autograd_bit_by_bit(monkeypatch, settings):
+def test_a_fit_is_bit_by_bit_that_of_autograd(monkeypatch, settings):
     (ours, history), (theirs, expected) = fitted(monkeypatch, True, **settings), fitted(monkeypatch, False, **settings)
     assert history == expected
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
-def test_a_fit_in_bf16_is_near_that_of_autograd_and_as_exact_as_fp32(monkeypatch):
+def test_a_fit_in_bf16_is_close_to_that_of_autograd_and_as_exact_as_fp32(monkeypatch):
     (half, _), (single, _) = fitted(monkeypatch, True, "bf16"), fitted(monkeypatch, True)
     assert all(torch.equal(half[name], single[name]) for name in single)
     mixed, _ = fitted(monkeypatch, False, "bf16")
