@@ -28,10 +28,6 @@ ALLOWED = {
     "io": (),
     "stats": (),
 }
-#: Imports that are still to be removed.
-KNOWN = {
-    ("variability.config.prerequisites", "variability.config.study"),
-}
 
 Graph = Mapping[str, Iterable[str]]
 
@@ -107,12 +103,11 @@ def test_the_graph_holds_the_whole_workflow(graph):
 
 
 def test_no_import_runs_upwards(graph):
-    assert upward(graph) <= KNOWN
+    assert upward(graph) == set()
 
 
 def test_no_modules_import_each_other_in_a_cycle(graph):
-    known = {module: {imported for importer, imported in KNOWN if importer == module} for module, _ in KNOWN}
-    assert cycle({module: imports - known.get(module, set()) for module, imports in graph.items()}) == []
+    assert cycle(graph) == []
 
 
 def test_few_modules_are_at_the_top_of_the_library():
