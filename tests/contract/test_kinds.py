@@ -1,4 +1,4 @@
-"""What every kind of task gives, whichever library the outputs are from."""
+"""The contract of all kinds of tasks."""
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,11 @@ CLASSES = ["a", "b", "c", "d"]
 
 
 def example(name):
-    """A kind, summaries of 30 outputs, and their labels."""
+    """Return a kind, summaries of 30 outputs, and their labels."""
     rng = np.random.default_rng(0)
     plugin = registry.find("kinds", name)
-    whole = np.issubdtype(plugin.LABELS, np.integer)
-    labels = (rng.integers(len(CLASSES), size=30) if whole else rng.normal(50, 9, 30)).astype(plugin.LABELS)
+    whole = np.issubdtype(plugin.LABEL_TYPE, np.integer)
+    labels = (rng.integers(len(CLASSES), size=30) if whole else rng.normal(50, 9, 30)).astype(plugin.LABEL_TYPE)
     kind = plugin(plugin.facts(labels))
     units = kind.outputs(CLASSES if whole else [], {"items": len(CLASSES)})
     outputs = torch.from_numpy(rng.normal(size=(30, units)).astype(np.float32))
@@ -25,17 +25,17 @@ def example(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_summaries_are_evaluated_alike_as_tensors_and_as_arrays(name):
-    kind, said, labels = example(name)
-    loss, measured = kind.evaluate(said, labels)
-    assert (loss, measured) == kind.evaluate(said.numpy(), labels)
+def test_summaries_give_the_same_as_tensors_and_as_arrays(name):
+    kind, summaries, labels = example(name)
+    loss, measured = kind.evaluate(summaries, labels)
+    assert (loss, measured) == kind.evaluate(summaries.numpy(), labels)
     assert type(loss) is type(measured) is float and np.isfinite([loss, measured]).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_measured_and_what_it_costs_are_metrics_of_what_is_stored(name):
-    kind, said, labels = example(name)
-    columns = kind.columns(said.numpy(), labels)
+def test_measure_and_losses_equal_metrics_of_the_stored_columns(name):
+    kind, summaries, labels = example(name)
+    columns = kind.columns(summaries.numpy(), labels)
     assert set(columns) == {"y_true", "y_pred", "probabilities"}
     truth, predicted = (columns[key].to_numpy(zero_copy_only=False) for key in ("y_true", "y_pred"))
     probabilities = kind.probabilities(pa.table(columns), len(CLASSES))
@@ -43,15 +43,15 @@ def test_what_is_measured_and_what_it_costs_are_metrics_of_what_is_stored(name):
     def value(metric):
         return scalars()[metric]().compute(truth, predicted, probabilities)[metric]
 
-    _, measured = kind.evaluate(said, labels)
+    _, measured = kind.evaluate(summaries, labels)
     assert measured == pytest.approx(value(kind.MEASURE))
-    lost = kind.losses(truth, predicted).mean()
+    mean_loss = kind.losses(truth, predicted).mean()
     higher = scalars()[kind.LOSS_METRIC].HIGHER_IS_BETTER
-    assert (1 - lost if higher else lost) == pytest.approx(value(kind.LOSS_METRIC))
+    assert (1 - mean_loss if higher else mean_loss) == pytest.approx(value(kind.LOSS_METRIC))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_loss_that_trains_is_the_one_that_is_evaluated(name):
+def test_the_training_loss_equals_the_evaluated_loss(name):
     kind, _, labels = example(name)
     units = kind.outputs(CLASSES, {"items": len(CLASSES)})
     outputs = torch.from_numpy(np.random.default_rng(1).normal(size=(30, units)).astype(np.float32))

@@ -148,7 +148,7 @@ def test_the_size_of_the_head_does_not_shift_the_backbone(name, tmp_path):
     for outputs in (3, 5):
         network = this.build(outputs, None, 0, facts(name, outputs))
         found[outputs] = frozen_digest(network, [network.head])
-        example = modalities.find(this.MODALITY).trial(this, CASES[name].facts)
+        example = modalities.find(this.MODALITY).example_batch(this, CASES[name].facts)
         with torch.no_grad():
             assert network.module.eval()(example).shape == (2, outputs)
     assert found[3] == found[5]

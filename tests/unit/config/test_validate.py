@@ -93,7 +93,7 @@ def test_a_good_config_has_no_problems():
         ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
         ("seeds", [3, 1, 3], "seeds: seed 3 is listed twice; a repeated seed does not add a run"),
         ("tasks/digits/split/train", "most", "tasks.digits.split.train: 'most' is not allowed"),
-        ("tasks/digits/split/train", 5000, "tasks.digits.split.train: asks for 5000 examples and 1657 are left"),
+        ("tasks/digits/split/train", 5000, "tasks.digits.split.train: requests 5000 examples and 1657 are left"),
         ("tasks/digits/split/train", 0, "tasks.digits.split.train: leaves nothing to train on"),
         ("tasks/digits/dataset", "digit", "tasks.digits.dataset: unknown dataset 'digit'; did you mean 'digits'?"),
         ("tasks/digits/options", {"sise": 1}, "tasks.digits.options.sise: unknown key"),

@@ -1,4 +1,4 @@
-"""Augmentation is drawn per image from a place in the augment stream, and from nothing else."""
+"""Augmentation is sampled per image from a position of the seed's streams, and from nothing else."""
 
 import numpy as np
 import pytest
@@ -19,21 +19,21 @@ def pixels(*shape: int) -> torch.Tensor:
     return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def test_nothing_switched_on_gives_the_batch_itself():
+def test_without_augmentation_the_batch_itself_is_returned():
     images = pixels(2, 3, 8, 8)
     assert augment(images, OFF, 0, 0, 0) is images
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
-def test_shape_and_type_are_kept(kind, channels):
+def test_shape_and_type_do_not_change(kind, channels):
     out = augment(pixels(6, channels, 12, 12), KINDS[kind], 0, 0, 0)
     assert out.shape == (6, channels, 12, 12)
     assert out.dtype == torch.uint8
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_place_in_the_stream_alone_decides(kind):
+def test_the_result_depends_on_the_position_in_the_stream_only(kind):
     images = pixels(16, 3, 12, 12)
     torch.manual_seed(1)
     first = augment(images, KINDS[kind], 5, 2, 3)
@@ -41,18 +41,18 @@ def test_the_place_in_the_stream_alone_decides(kind):
     before = torch.random.get_rng_state()
     assert torch.equal(augment(images, KINDS[kind], 5, 2, 3), first)
     assert torch.equal(torch.random.get_rng_state(), before)
-    for place in ((6, 2, 3), (5, 3, 3), (5, 2, 4)):
-        assert not torch.equal(augment(images, KINDS[kind], *place), first)
+    for position in ((6, 2, 3), (5, 3, 3), (5, 2, 4)):
+        assert not torch.equal(augment(images, KINDS[kind], *position), first)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_images_of_a_batch_are_changed_apart(kind):
+def test_images_of_a_batch_are_changed_differently(kind):
     images = pixels(1, 3, 12, 12).expand(32, -1, -1, -1)
     assert len(torch.unique(augment(images, KINDS[kind], 0, 0, 0), dim=0)) > 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_stored_images_are_left_as_they_are(kind):
+def test_stored_images_are_not_changed(kind):
     images = pixels(8, 3, 12, 12)
     before = images.clone()
     augment(images, KINDS[kind], 0, 0, 0)
@@ -60,18 +60,18 @@ def test_the_stored_images_are_left_as_they_are(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_view_of_an_image_is_the_same_whatever_it_is_asked_for_with(kind):
+def test_a_view_of_an_image_does_not_depend_on_the_batch(kind):
     images, options = pixels(20, 3, 12, 12), KINDS[kind] | {"views": 3}
     rows, chosen = np.array([4, 17, 4, 0]), np.array([0, 2, 1, 2])
     together = Views(options, 20).of(images[rows], rows, chosen)
     torch.manual_seed(3)
-    for at in (slice(place, place + 1) for place in range(4)):
+    for at in (slice(start, start + 1) for start in range(4)):
         assert torch.equal(Views(options, 20).of(images[rows[at]], rows[at], chosen[at]), together[at])
     views = [Views(options, 20).of(images, np.arange(20), np.full(20, view)) for view in range(2)]
     assert not torch.equal(*views), "two views of the same images"
 
 
-def test_more_views_leave_the_first_ones_as_they_are():
+def test_more_views_do_not_change_the_first_ones():
     images, rows = pixels(8, 3, 12, 12), np.arange(8)
     few, many = (Views(OFF | {"flip": True, "crop": 2, "views": count}, 8) for count in (2, 5))
     for view in range(2):
@@ -81,9 +81,9 @@ def test_more_views_leave_the_first_ones_as_they_are():
 def test_a_flip_gives_the_image_or_its_mirror_about_equally_often():
     images = pixels(400, 1, 4, 4)
     out = augment(images, KINDS["flip"], 0, 0, 0)
-    kept = (out == images).flatten(1).all(1)
+    unchanged = (out == images).flatten(1).all(1)
     mirrored = (out == images.flip(-1)).flatten(1).all(1)
-    assert (kept | mirrored).all()
+    assert (unchanged | mirrored).all()
     assert 150 < mirrored.sum() < 250
 
 
@@ -100,7 +100,7 @@ def test_a_crop_is_a_window_of_the_image_with_a_black_border():
     assert {row for row, _ in corners} == {column for _, column in corners} == set(range(5))
 
 
-def test_switching_one_kind_on_does_not_alter_what_another_draws():
+def test_one_augmentation_does_not_change_the_samples_of_another():
     half = pixels(16, 3, 12, 6)
     symmetric = torch.cat([half, half.flip(-1)], dim=-1)
     both = augment(symmetric, OFF | {"flip": True, "crop": 3}, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Preprocessing equals torchvision's own, batch-wise."""
+"""Preprocessing of whole batches equals that of torchvision."""
 
 import pytest
 import torch
@@ -61,14 +61,14 @@ def test_an_image_does_not_depend_on_its_batch():
     assert torch.equal(preprocess(images)[2:3], preprocess(images[2:3]))
 
 
-def test_stored_images_are_left_as_they_are():
+def test_stored_images_are_not_changed():
     images = pixels(2, 3, 32, 32)
     before = images.clone()
     Preprocess.from_dict(PLAIN)(images)
     assert torch.equal(images, before)
 
 
-def test_nearest_keeps_the_pixels_it_picks():
+def test_nearest_copies_pixels_unchanged():
     images = pixels(1, 3, 16, 16)
     out = Preprocess.from_dict(PLAIN | {"interpolation": "nearest", "mean": [0.0] * 3, "std": [1.0] * 3})(images)
     assert torch.equal(out, (images / 255).repeat_interleave(2, -1).repeat_interleave(2, -2))
@@ -80,5 +80,5 @@ def test_a_crop_larger_than_the_image_is_refused():
 
 
 def test_an_unknown_interpolation_is_refused():
-    with pytest.raises(UserError, match="'lanczos' is none of bilinear, bicubic, nearest"):
+    with pytest.raises(UserError, match="'lanczos' is not one of bilinear, bicubic, nearest"):
         Preprocess.from_dict(PLAIN | {"interpolation": "lanczos"})

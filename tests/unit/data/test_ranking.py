@@ -1,4 +1,4 @@
-"""Ranks are those in the whole catalogue, ties count against the right item, and the metrics follow from the ranks."""
+"""Ranks among the whole catalogue; ties count against the right item; metrics follow from the ranks."""
 
 import numpy as np
 import pytest
@@ -16,15 +16,15 @@ def metric(plugin, ranks):
     return registry.find("metrics", plugin)().compute(np.ones(len(ranks)), ranks, None)
 
 
-def test_a_rank_counts_the_better_and_the_equal_ones():
+def test_a_rank_counts_better_and_equal_items():
     scores = torch.tensor([[3.0, 1.0, 2.0, 1.0], [0.0, 0.0, 0.0, 0.0], [-1.0, 5.0, 7.0, 6.0]])
-    said = RANKING.summary(scores, np.array([1, 0, 2]))
-    assert said[:, 0].tolist() == [4, 4, 1]
+    summaries = RANKING.summary(scores, np.array([1, 0, 2]))
+    assert summaries[:, 0].tolist() == [4, 4, 1]
     expected = torch.nn.functional.cross_entropy(scores, torch.tensor([1, 0, 2]), reduction="none")
-    assert torch.allclose(said[:, 1], expected)
+    assert torch.allclose(summaries[:, 1], expected)
 
 
-def test_what_was_taken_out_does_not_rank():
+def test_excluded_items_have_no_rank():
     scores = torch.tensor([[-torch.inf, 1.0, 2.0]])
     rank, nll = RANKING.summary(scores, np.array([1]))[0].tolist()
     assert rank == 2
@@ -32,7 +32,7 @@ def test_what_was_taken_out_does_not_rank():
 
 
 @pytest.mark.parametrize("scores", [[np.nan, 1.0, 2.0], [np.nan] * 3])
-def test_what_is_not_a_number_ranks_last(scores):
+def test_nan_ranks_last(scores):
     assert RANKING.summary(torch.tensor([scores]), np.array([0]))[0, 0] == 3
 
 
@@ -45,7 +45,7 @@ def test_metrics_by_hand():
     }
 
 
-def test_metrics_are_those_of_scikit_learn():
+def test_metrics_equal_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     scores, labels = rng.random((50, 30)), rng.integers(30, size=50)
     ranks = RANKING.summary(torch.from_numpy(scores), labels)[:, 0].numpy()
@@ -56,13 +56,13 @@ def test_metrics_are_those_of_scikit_learn():
         assert metric("hr", ranks)[f"hr_at_{k}"] == pytest.approx(hits)
 
 
-def test_what_is_stored_gives_the_loss_and_the_metric_again():
+def test_loss_and_metric_follow_from_the_stored_columns():
     scores = torch.from_numpy(np.random.default_rng(1).normal(size=(40, 25)))
     labels = np.arange(40) % 25
-    said = RANKING.summary(scores, labels)
-    loss, measured = RANKING.evaluate(said, labels)
+    summaries = RANKING.summary(scores, labels)
+    loss, measured = RANKING.evaluate(summaries, labels)
     assert loss == pytest.approx(torch.nn.functional.cross_entropy(scores, torch.from_numpy(labels)).item())
-    columns = RANKING.columns(said.float().numpy(), labels)
+    columns = RANKING.columns(summaries.float().numpy(), labels)
     y_true, y_pred = (columns[name].to_numpy() for name in ("y_true", "y_pred"))
     assert (y_true == 1).all() and y_pred.min() >= 1
     assert measured == pytest.approx(1 - RANKING.losses(y_true, y_pred).mean())

@@ -16,24 +16,24 @@ def split(train="all", validation=50, test=100, seed=0, resample=False):
     return {"train": train, "validation": validation, "test": test, "seed": seed, "resample": resample}
 
 
-def draw(partition=UNPARTITIONED, labels=LABELS, **asked):
-    return splits.draw(labels, partition, split(**asked), CLASSES)
+def draw(partition=UNPARTITIONED, labels=LABELS, **requested):
+    return splits.draw(labels, partition, split(**requested), CLASSES)
 
 
 def chosen(names, name):
     return set(np.flatnonzero(names == name))
 
 
-def redrawn(names, partition, asked, seed):
-    kept = splits.stored(names, partition, asked)
-    rows = np.flatnonzero(kept != "")
-    again = splits.redraw(LABELS[rows], partition[rows], kept[rows], asked, CLASSES, rows, seed)
+def redrawn(names, partition, requested, seed):
+    stored = splits.stored(names, partition, requested)
+    rows = np.flatnonzero(stored != "")
+    again = splits.redraw(LABELS[rows], partition[rows], stored[rows], requested, CLASSES, rows, seed)
     return {name: set(rows[again == name]) for name in ("train", "validation", "test")}
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data(), st.lists(st.integers(0, 60), min_size=1, max_size=12))
-def test_quotas_sum_exactly_and_never_exceed_what_there_is(data, shares):
+def test_quotas_sum_exactly_and_never_exceed_the_available_rows(data, shares):
     shares = np.array(shares)
     available = np.array([data.draw(st.integers(0, int(share))) for share in shares])
     total = data.draw(st.integers(0, int(available.sum())))
@@ -55,7 +55,7 @@ def test_quotas_keep_the_proportions_to_within_one(shares, fraction):
         assert np.abs(splits.quotas(shares, shares, total) - ideal).max() < 1
 
 
-def test_splits_are_disjoint_stratified_and_of_the_size_asked():
+def test_splits_are_disjoint_stratified_and_of_the_requested_size():
     names = draw(train=100, validation=50, test=200)
     sizes = {name: np.bincount(LABELS[names == name]).tolist() for name in ("train", "validation", "test")}
     assert sizes == {"train": [60, 30, 10], "validation": [30, 15, 5], "test": [120, 60, 20]}
@@ -68,7 +68,7 @@ def test_fractions_are_of_the_partition_drawn_from():
     assert [len(chosen(names, name)) for name in ("train", "validation", "test")] == [200, 40, 50]
 
 
-def test_what_is_left_open_of_validation_is_what_is_shipped_or_else_a_tenth_of_training():
+def test_validation_defaults_to_the_shipped_one_or_else_a_tenth_of_training():
     assert len(chosen(draw(SHIPPED, validation=None, test="shipped"), "validation")) == 40
     partition = SHIPPED.astype("<U10")
     partition[:3] = "validation"
@@ -94,7 +94,7 @@ def test_a_class_with_one_example_still_trains():
     assert np.bincount(labels[names == "train"]).tolist() == [1, 1, 1]
 
 
-def test_the_same_seed_draws_the_same_and_another_seed_differs():
+def test_the_same_seed_gives_the_same_split_and_another_seed_another():
     assert (draw(train=100) == draw(train=100)).all()
     assert (draw(train=100) != draw(train=100, seed=1)).any()
 
@@ -113,10 +113,10 @@ def test_more_training_examples_keep_those_there_were():
 
 
 @pytest.mark.parametrize("partition", [UNPARTITIONED, SHIPPED], ids=["unpartitioned", "shipped"])
-def test_resampling_redraws_training_and_validation_and_leaves_the_test(partition):
-    asked = split(train=100, validation=50, test=80, resample=True)
-    names = splits.draw(LABELS, partition, asked, CLASSES)
-    one, again, two = (redrawn(names, partition, asked, seed) for seed in (1, 1, 2))
+def test_resampling_changes_training_and_validation_but_not_the_test(partition):
+    requested = split(train=100, validation=50, test=80, resample=True)
+    names = splits.draw(LABELS, partition, requested, CLASSES)
+    one, again, two = (redrawn(names, partition, requested, seed) for seed in (1, 1, 2))
     assert one == again
     assert one["test"] == two["test"] == chosen(names, "test")
     assert one["train"] != two["train"]
@@ -126,10 +126,10 @@ def test_resampling_redraws_training_and_validation_and_leaves_the_test(partitio
 
 
 def test_resampling_draws_from_rows_the_first_draw_left_unused():
-    asked = split(train=20, validation=20, test=100, resample=True)
-    names = splits.draw(LABELS, UNPARTITIONED, asked, CLASSES)
+    requested = split(train=20, validation=20, test=100, resample=True)
+    names = splits.draw(LABELS, UNPARTITIONED, requested, CLASSES)
     unused = chosen(names, "")
-    assert any(redrawn(names, UNPARTITIONED, asked, seed)["train"] & unused for seed in range(3))
+    assert any(redrawn(names, UNPARTITIONED, requested, seed)["train"] & unused for seed in range(3))
 
 
 def test_without_resampling_only_rows_in_use_are_stored():
@@ -138,7 +138,7 @@ def test_without_resampling_only_rows_in_use_are_stored():
 
 
 @pytest.mark.parametrize(
-    ("partition", "asked", "said"),
+    ("partition", "requested", "parts"),
     [
         (UNPARTITIONED, {"train": 400, "validation": 50, "test": 100}, ["split.train", "400", "350"]),
         (UNPARTITIONED, {"test": 501}, ["split.test", "501", "500"]),
@@ -147,15 +147,15 @@ def test_without_resampling_only_rows_in_use_are_stored():
         (SHIPPED, {"validation": "shipped"}, ["split.validation", "ships no such split", "train", "a number"]),
         (UNPARTITIONED, {"train": "all", "test": "all"}, ["split.train", "nothing is left"]),
         (UNPARTITIONED, {"train": 0}, ["split.train", "nothing to train on"]),
-        (UNPARTITIONED, {"train": 0.001}, ["split.train", "not even one"]),
+        (UNPARTITIONED, {"train": 0.001}, ["split.train", "less than one"]),
         (UNPARTITIONED, {"train": 9, "test": "all", "resample": True}, ["split.test", "change from run to run"]),
         (UNPARTITIONED, {"train": 2}, ["split.train", "'cat'", "too few examples for all splits"]),
     ],
 )
-def test_a_split_that_cannot_be_drawn_says_why_and_what_to_do(partition, asked, said):
+def test_a_split_that_cannot_be_drawn_says_why_and_what_to_do(partition, requested, parts):
     with pytest.raises(UserError) as raised:
-        draw(partition, **asked)
-    assert [each for each in said if each not in str(raised.value)] == []
+        draw(partition, **requested)
+    assert [part for part in parts if part not in str(raised.value)] == []
 
 
 def test_a_class_that_only_the_test_has_is_named():
@@ -164,20 +164,20 @@ def test_a_class_that_only_the_test_has_is_named():
         draw(partition, test="shipped")
 
 
-def test_the_early_check_finds_what_the_draw_would():
+def test_the_early_check_reports_the_problems_of_drawing():
     assert splits.check(split(train=400), {"": 500})[0].key == "train"
     assert splits.check(split(), {"": 500}) == []
     assert splits.check(split(test="shipped"), {"train": 400, "test": 100}) == []
 
 
-PEOPLE = np.random.default_rng(0).integers(0, 60, 500)  # whose images the 500 are
+PEOPLE = np.random.default_rng(0).integers(0, 60, 500)  # the person on each of the 500 images
 
 
 @pytest.mark.parametrize("partition", [UNPARTITIONED, np.where(PEOPLE < 12, "test", "train")])
 def test_no_group_is_in_two_splits(partition):
     for seed in range(5):
-        asked = split(test=0.2 if partition is UNPARTITIONED else "shipped", validation=0.2, seed=seed)
-        names = splits.draw(LABELS, partition, asked, CLASSES, PEOPLE)
+        requested = split(test=0.2 if partition is UNPARTITIONED else "shipped", validation=0.2, seed=seed)
+        names = splits.draw(LABELS, partition, requested, CLASSES, PEOPLE)
         of = {name: set(PEOPLE[names == name]) for name in ("train", "validation", "test")}
         assert not (of["train"] & of["test"] or of["train"] & of["validation"] or of["validation"] & of["test"])
         assert sum(map(len, of.values())) == 60
@@ -185,7 +185,7 @@ def test_no_group_is_in_two_splits(partition):
         assert abs((names == "validation").sum() - 0.2 * pool) <= 7, "groups are of 8 rows on average, 15 at most"
 
 
-def test_whole_groups_keep_the_shares_of_classes_and_are_kept_when_more_is_asked():
+def test_whole_groups_preserve_class_shares_and_stay_when_more_is_requested():
     labels, groups = np.repeat([0, 1], [800, 200]), np.repeat(np.arange(100), 10)
     names = splits.draw(labels, np.full(1000, ""), split(test=200, validation=100), ["a", "b"], groups)
     assert np.bincount(labels[names == "test"]).tolist() == [160, 40]
@@ -194,14 +194,14 @@ def test_whole_groups_keep_the_shares_of_classes_and_are_kept_when_more_is_asked
     assert (more == "test").sum() == 350
 
 
-def test_groups_redrawn_by_runs_stay_together_and_clear_of_the_test():
-    asked = split(test=100, validation=60, train=200, resample=True)
-    kept = splits.stored(splits.draw(LABELS, UNPARTITIONED, asked, CLASSES, PEOPLE), UNPARTITIONED, asked)
-    rows = np.flatnonzero(kept != "")
+def test_resampled_groups_stay_together_and_out_of_the_test():
+    requested = split(test=100, validation=60, train=200, resample=True)
+    stored = splits.stored(splits.draw(LABELS, UNPARTITIONED, requested, CLASSES, PEOPLE), UNPARTITIONED, requested)
+    rows = np.flatnonzero(stored != "")
     of = {}
     for seed in (0, 1):
-        drawn = (asked, CLASSES, rows, seed, PEOPLE[rows])
-        names = splits.redraw(LABELS[rows], UNPARTITIONED[rows], kept[rows], *drawn)
+        options = (requested, CLASSES, rows, seed, PEOPLE[rows])
+        names = splits.redraw(LABELS[rows], UNPARTITIONED[rows], stored[rows], *options)
         of[seed] = {name: set(PEOPLE[rows][names == name]) for name in ("train", "validation", "test")}
         assert not of[seed]["train"] & of[seed]["validation"]
         assert not of[seed]["test"] & (of[seed]["train"] | of[seed]["validation"])
@@ -209,14 +209,14 @@ def test_groups_redrawn_by_runs_stay_together_and_clear_of_the_test():
     assert of[0]["train"] != of[1]["train"]
 
 
-def test_groups_may_meet_where_the_data_set_ships_every_split():
-    # Of each user the last ratings are tested and the first ones train: on purpose.
+def test_groups_may_be_in_several_splits_if_the_data_set_ships_all_splits():
+    # The last ratings of each user are for testing and the first ones for training, on purpose.
     partition = np.tile(["train", "train", "train", "validation", "test"], 100)
-    asked = split(train=150, validation="all", test="all")
-    names = splits.draw(LABELS, partition, asked, CLASSES, np.repeat(np.arange(100), 5))
+    requested = split(train=150, validation="all", test="all")
+    names = splits.draw(LABELS, partition, requested, CLASSES, np.repeat(np.arange(100), 5))
     assert [(names == name).sum() for name in ("train", "validation", "test")] == [150, 100, 100]
 
 
-def test_too_few_groups_for_all_splits_are_said():
+def test_too_few_groups_for_all_splits_are_reported():
     with pytest.raises(UserError, match="groups stay together and there are only 2"):
         splits.draw(LABELS, UNPARTITIONED, split(), CLASSES, np.arange(500) % 2)

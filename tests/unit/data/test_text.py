@@ -1,4 +1,4 @@
-"""Texts are stored and come back; batches of tokens are of like length, in an order that the seed alone decides."""
+"""Texts are stored and read unchanged; batches of tokens are of similar length, in an order that follows the seed."""
 
 from types import SimpleNamespace
 
@@ -36,12 +36,12 @@ def encoder(seen, empty=False, most=100):
 
 
 def tokens(lengths=LENGTHS):
-    """Texts that are their own number, as often as they are long."""
+    """Return texts whose tokens are all the number of the text."""
     flat = np.concatenate([[row] * length + [-1] for row, length in enumerate(lengths)]).astype(np.int32)
     return Tokens(flat, "cpu")
 
 
-def test_texts_come_back_as_they_were(tmp_path):
+def test_texts_are_read_as_they_were_stored(tmp_path):
     modality, task = prepared(tmp_path, TEXTS)
     seen = []
     stored, facts = modality.encode(task, encoder(seen))
@@ -51,14 +51,14 @@ def test_texts_come_back_as_they_were(tmp_path):
     assert Tokens(stored, "cpu").lengths.tolist() == [2, 7, 1, 8, 2]
 
 
-def test_a_network_that_takes_fewer_tokens_is_said_to_cut_texts_off(tmp_path, caplog):
+def test_a_network_that_takes_fewer_tokens_truncates_texts_with_a_warning(tmp_path, caplog):
     modality, task = prepared(tmp_path, TEXTS)
     _, facts = modality.encode(task, encoder([], most=7))
     assert (facts["max_length"], facts["longest"], facts["at_max_length"]) == (7, 7, 2)
     assert "small takes 7 tokens, not 8; 2 texts are that long" in caplog.text
 
 
-def test_pairs_come_back_as_pairs(tmp_path):
+def test_pairs_are_read_as_pairs(tmp_path):
     pairs = [("a", "b c"), ("", "é")]
     modality, task = prepared(tmp_path, pairs)
     seen = []
@@ -68,7 +68,7 @@ def test_pairs_come_back_as_pairs(tmp_path):
 
 @pytest.mark.parametrize("texts", [["fine", "bad \ud83d"], [("a", "b"), ("c", "bad \ud83d")]])
 def test_half_a_character_is_named_by_its_example(tmp_path, texts):
-    with pytest.raises(UserError, match=r"example 1 .*\\ud83d at position 4.*take the example out"):
+    with pytest.raises(UserError, match=r"example 1 .*\\ud83d at position 4.*remove the example"):
         prepared(tmp_path, texts)
 
 
@@ -78,72 +78,72 @@ def test_an_example_without_a_token_is_named(tmp_path):
         modality.encode(task, encoder([], empty=True))
 
 
-def test_a_batch_is_filled_up_to_a_multiple_of_eight():
-    found = tokens(np.array([3, 9, 1])).plain(np.array([1, 0]))
-    assert found.dtype == torch.int64
-    assert found.tolist() == [[1] * 9 + [-1] * 7, [0] * 3 + [-1] * 13]
+def test_a_batch_is_padded_to_a_multiple_of_eight():
+    batch = tokens(np.array([3, 9, 1])).plain(np.array([1, 0]))
+    assert batch.dtype == torch.int64
+    assert batch.tolist() == [[1] * 9 + [-1] * 7, [0] * 3 + [-1] * 13]
     assert tokens(np.array([3, 8])).plain(np.array([1])).tolist() == [[1] * 8]
 
 
-def test_an_epoch_has_every_row_once_in_batches_of_like_length():
-    given, order = tokens(), np.random.default_rng(1).permutation(500)
-    cut = given.batches(order, 16, seed=3, epoch=2)
+def test_an_epoch_has_every_row_once_in_batches_of_similar_length():
+    inputs, order = tokens(), np.random.default_rng(1).permutation(500)
+    cut = inputs.batches(order, 16, seed=3, epoch=2)
     assert sorted(np.concatenate(cut)) == list(range(500))
     assert sorted(map(len, cut)) == [4] + [16] * 31
-    filled = sum(given.plain(rows).numel() for rows in cut)
-    shuffled = sum(given.plain(order[at : at + 16]).numel() for at in range(0, 500, 16))
-    assert LENGTHS.sum() / filled > 0.8 > LENGTHS.sum() / shuffled
+    padded = sum(inputs.plain(rows).numel() for rows in cut)
+    shuffled = sum(inputs.plain(order[at : at + 16]).numel() for at in range(0, 500, 16))
+    assert LENGTHS.sum() / padded > 0.8 > LENGTHS.sum() / shuffled
 
 
-def test_batches_come_in_an_order_of_the_seed_and_the_epoch_and_of_nothing_else():
-    given, order = tokens(), np.arange(500)
+def test_the_order_of_batches_depends_on_the_seed_and_the_epoch_only():
+    inputs, order = tokens(), np.arange(500)
 
     def cut(seed, epoch):
-        return [rows.tolist() for rows in given.batches(order, 16, seed, epoch)]
+        return [rows.tolist() for rows in inputs.batches(order, 16, seed, epoch)]
 
     assert cut(0, 1) == cut(0, 1)
     assert cut(0, 1) != cut(1, 1) and cut(0, 1) != cut(0, 2)
-    assert sorted(cut(0, 1)) == sorted(cut(1, 1)), "what stands in a batch is the epoch's order's affair"
+    assert sorted(cut(0, 1)) == sorted(cut(1, 1)), "the order of the epoch alone determines the rows of a batch"
     means = [LENGTHS[rows].mean() for rows in cut(0, 1)]
     assert means != sorted(means)
 
 
 def test_chunks_keep_their_texts_together_so_that_the_order_stays_random():
-    given, order = tokens(), np.random.default_rng(2).permutation(500)
-    cut = given.batches(order, 2, seed=0, epoch=1)
-    chunk = {int(row): place // 100 for place, row in enumerate(order)}
+    inputs, order = tokens(), np.random.default_rng(2).permutation(500)
+    cut = inputs.batches(order, 2, seed=0, epoch=1)
+    chunk = {int(row): index // 100 for index, row in enumerate(order)}
     assert all(len({chunk[row] for row in rows.tolist()}) == 1 for rows in cut)
 
 
-def test_parts_for_prediction_are_sorted_by_length_and_hold_every_place_once():
-    given, rows = tokens(), np.arange(100, 350)
-    parts = given.parts(rows, 64)
+def test_batches_for_prediction_are_sorted_by_length_and_hold_every_position_once():
+    inputs, rows = tokens(), np.arange(100, 350)
+    parts = inputs.parts(rows, 64)
     assert sorted(np.concatenate(parts)) == list(range(250))
     lengths = LENGTHS[rows[np.concatenate(parts)]]
     assert (np.diff(lengths) >= 0).all()
 
 
-def test_batches_are_those_of_the_texts_whatever_of_them_is_fed():
-    given, order = tokens(), np.random.default_rng(3).permutation(500)
+def test_batches_of_activations_are_those_of_their_texts():
+    inputs, order = tokens(), np.random.default_rng(3).permutation(500)
     stored = Activations(torch.zeros(500, 4), np.arange(500), "cpu")
-    fed, whole = Feed(None, stored, given), Feed(None, given)
+    fed, whole = Feed(None, stored, inputs), Feed(None, inputs)
     for rows, expected in zip(fed.batches(order, 16, 0, 1), whole.batches(order, 16, 0, 1), strict=True):
         assert np.array_equal(rows, expected)
 
 
-def test_activations_of_tokens_are_filled_up_as_the_tokens_are():
-    given, rows = tokens(), np.array([7, 401, 3])
-    vectors = torch.from_numpy(given.tokens[given.tokens >= 0]).float()[:, None].expand(-1, 2)
+def test_activations_of_tokens_are_padded_like_the_tokens():
+    inputs, rows = tokens(), np.array([7, 401, 3])
+    vectors = torch.from_numpy(inputs.tokens[inputs.tokens >= 0]).float()[:, None].expand(-1, 2)
     stored = TokenActivations(vectors, np.cumsum(LENGTHS) - LENGTHS, LENGTHS, "cpu")
     found = stored.plain(rows)
-    expected = given.plain(rows)
+    expected = inputs.plain(rows)
     assert torch.equal(found.isnan(), (expected == -1)[..., None].expand(-1, -1, 2))
     assert torch.equal(found.nan_to_num(-1.0).long(), expected[..., None].expand(-1, -1, 2))
-    for part, other in zip(stored.parts(rows, 2), given.parts(rows, 2), strict=True):
+    for part, other in zip(stored.parts(rows, 2), inputs.parts(rows, 2), strict=True):
         assert np.array_equal(part, other)
 
 
-def test_tokens_that_are_not_those_of_the_manifest_are_refused(tmp_path):
+def test_tokens_that_do_not_match_their_manifest_are_refused(tmp_path):
     np.save(tmp_path / "tokens.npy", np.array([1, -1], np.int32))
     manifest = tmp_path / "tokens.json"
     files.write_json(manifest, {"sha256": files.sha256(tmp_path / "tokens.npy")})

@@ -6,7 +6,7 @@ import torch
 
 from variability import registry, seeding
 from variability.data import kinds
-from variability.data.item_sequences import HIDDEN, NONE, NOT_ASKED
+from variability.data.item_sequences import MASKED_ITEM, NO_ITEM, NO_TARGET
 from variability.errors import UserError
 from variability.models import networks
 
@@ -32,7 +32,7 @@ def network(architecture, seed=0, facts=FACTS, weights=None, **options):
 
 def batch(items, asked=None, ratings=None):
     items = torch.tensor(items, dtype=torch.int32)
-    answers = torch.full_like(items, NOT_ASKED)
+    answers = torch.full_like(items, NO_TARGET)
     answers[:, slice(-1, None) if asked is None else asked] = 0
     channels = [items, answers]
     if ratings is not None:
@@ -62,8 +62,8 @@ def test_a_causal_model_knows_nothing_of_what_comes_after():
 
 def test_a_masked_model_looks_both_ways_and_not_at_what_is_hidden():
     made = network("bert4rec")
-    one = batch([[1, 2, HIDDEN, 4, 5]], slice(2, 3))
-    assert not torch.allclose(said(made, one), said(made, batch([[1, 2, HIDDEN, 4, 9]], slice(2, 3))))
+    one = batch([[1, 2, MASKED_ITEM, 4, 5]], slice(2, 3))
+    assert not torch.allclose(said(made, one), said(made, batch([[1, 2, MASKED_ITEM, 4, 9]], slice(2, 3))))
     told = one.clone()
     told[0, 2, 1] = 17
     assert torch.equal(said(made, one), said(made, told)), "the answer was read"
@@ -76,8 +76,8 @@ def test_padding_makes_no_difference(architecture, facts):
     ratings = [[1.0, 2, 3]] if facts is RATED else None
     padded = [[0.0] * 4 + ratings[0]] if ratings else None
     short = said(made, batch([[1, 2, 3]], ratings=ratings))
-    assert torch.allclose(short, said(made, batch([[NONE] * 4 + [1, 2, 3]], ratings=padded)), atol=1e-6)
-    both = said(made, batch([[NONE] * 4 + [1, 2, 3], [9, 8, 7, 6, 5, 4, 3]], ratings=padded and padded * 2))
+    assert torch.allclose(short, said(made, batch([[NO_ITEM] * 4 + [1, 2, 3]], ratings=padded)), atol=1e-6)
+    both = said(made, batch([[NO_ITEM] * 4 + [1, 2, 3], [9, 8, 7, 6, 5, 4, 3]], ratings=padded and padded * 2))
     assert torch.allclose(both[:1], short, atol=1e-6) and both.isfinite().all()
 
 
@@ -109,7 +109,7 @@ def test_methods_train_what_they_say_and_nothing_else(architecture, facts, kind)
     networks.freeze(made, names)
     networks.train_mode(made, names, method.active(made))
     masked = architecture == "bert4rec" and facts is FACTS
-    items = [[1, HIDDEN if masked else 2, 3], [4, 5, 6]]
+    items = [[1, MASKED_ITEM if masked else 2, 3], [4, 5, 6]]
     given = batch(items, slice(None), ratings=[[1.0, 2, 0]] * 2 if facts is RATED else None)
     with seeding.dropout(0, 1).torch_global():
         made.module(given).square().sum().backward()
@@ -185,7 +185,7 @@ def test_training_lowers_the_loss_and_only_the_asked_count(architecture):
     items = (rng.integers(30, size=(64, 1)) + np.arange(8)) % 30
     given = batch(items.tolist())
     if architecture == "bert4rec":
-        given[:, -1, 0] = HIDDEN
+        given[:, -1, 0] = MASKED_ITEM
     targets = torch.from_numpy(items[:, -1] if architecture == "bert4rec" else (items[:, -1] + 1) % 30)
     losses = []
     for _ in range(60):

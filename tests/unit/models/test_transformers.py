@@ -246,7 +246,7 @@ def method(kind: str, **options):
 def test_a_probe_is_cut_at_the_pooled_features(place, tmp_path):
     made = provider(place, tmp_path)
     network = made.build(3, None, 0)
-    trial = modalities.find("text").trial(made, {})
+    trial = modalities.find("text").example_batch(made, {})
     halves = cutting.cut(network, method("linear_probe").trainable(network), trial)
     assert halves.prefix(trial).shape == (2, 16)
     assert torch.equal(halves.suffix(halves.prefix(trial)), network.module(trial))
@@ -257,7 +257,7 @@ def test_partial_is_cut_before_the_first_layer_that_trains(kind, tmp_path):
     made = provider(text_models.folder(tmp_path / kind, kind), tmp_path, pooling="mean")
     network = made.build(3, None, 0)
     names = method("partial", blocks=1).trainable(network)
-    halves = cutting.cut(network, names, modalities.find("text").trial(made, {}))
+    halves = cutting.cut(network, names, modalities.find("text").example_batch(made, {}))
     pairs = batch(made, [("the cat", "a dog ran under the tree"), ("red", "blue"), ("dog", "the small mat")])
     given = halves.prefix(pairs[:, :12])
     assert torch.equal(given.isnan().all(2), pairs[:, :12] == -1)
@@ -284,7 +284,7 @@ def test_partial_is_not_cut_where_what_trains_has_a_part_in_every_layer(tmp_path
     before = {name: each.requires_grad for name, each in network.module.named_parameters()}
     names = method("partial", blocks=1).trainable(network)
     assert any("rel_embeddings" in name for name in names)
-    assert cutting.cut(network, names, modalities.find("text").trial(made, {})) is None
+    assert cutting.cut(network, names, modalities.find("text").example_batch(made, {})) is None
     assert {name: each.requires_grad for name, each in network.module.named_parameters()} == before
 
 

@@ -190,5 +190,5 @@ def plugins_of_cell(
     modules = [registry.module_name(family, name) for family, name in names.items()]
     if registry.find("frameworks", provider.FRAMEWORK).USES_TORCH_INPUTS:
         # The modality names this module and does not import it: storing examples, and other frameworks, do without.
-        modules.append(registry.find("modalities", provider.MODALITY).FEED)
+        modules.append(registry.find("modalities", provider.MODALITY).INPUTS_MODULE)
     return tuple(modules)

@@ -10,12 +10,11 @@ from variability import seeding
 
 
 def augment(images: torch.Tensor, augmentation: dict[str, Any], seed: int, epoch: int, batch: int) -> torch.Tensor:
-    """A batch of stored images, randomly changed; itself where nothing is switched on.
+    """Return a batch of images, randomly changed; the batch itself if no augmentation is switched on.
 
-    images: (B, 1 or 3, S, S) uint8 on any device; so is the result.
-    augmentation: ``flip`` (mirror left and right with probability 1/2), ``crop`` (pixels of black border added before
-    an S x S window is cut out at random; 0 for none), ``randaugment`` (None, or num_ops and magnitude; Cubuk 2020).
-    seed, epoch, batch: alone decide what is sampled.
+    images: (B, 1 or 3, S, S) uint8 on any device; the result too. augmentation: ``flip`` (mirror left and right with
+    probability 1/2), ``crop`` (pixels of black border added before an S x S window is cut out at random; 0 for none),
+    ``randaugment`` (None, or num_ops and magnitude; Cubuk 2020). seed, epoch, batch: the only sources of randomness.
     """
     if augmentation["flip"]:
         generator = seeding.flips(seed, epoch, batch).torch_generator()
@@ -30,9 +29,10 @@ def augment(images: torch.Tensor, augmentation: dict[str, Any], seed: int, epoch
 
 
 class Views:
-    """Augmented views of each image of a task. All runs share them; a run's seed chooses among them.
+    """A fixed number of augmented versions (views) of each image of a task.
 
-    augmentation: as of ``augment``, and ``views``, their number. rows: number of images of the task.
+    All runs share the views; a run's seed chooses among them. augmentation: as for ``augment``, and ``views``, their
+    number. rows: number of images of the task.
     """
 
     def __init__(self, augmentation: dict[str, Any], rows: int):
@@ -44,7 +44,10 @@ class Views:
         )
 
     def of(self, images: torch.Tensor, rows: np.ndarray, views: np.ndarray) -> torch.Tensor:
-        """images: (B, 1 or 3, S, S) uint8, those of ``rows`` (B,); views: (B,) which view of each."""
+        """Return one view of each image.
+
+        images: (B, 1 or 3, S, S) uint8, those of ``rows`` (B,); the result too. views: (B,) index of each view.
+        """
         if self._augmentation["flip"]:
             images = _flip(images, torch.from_numpy(self._mirrored[views, rows]))
         if self._augmentation["crop"]:
@@ -59,7 +62,7 @@ class Views:
 
 
 def choose_views(views: int, count: int, seed: int, epoch: int, batch: int) -> np.ndarray:
-    """Return (count,) the view of each image of a batch that a run trains on."""
+    """Return (count,) the index of the view on which a run trains, for each image of a batch."""
     return seeding.batch_augmentation(seed, epoch, batch).generator().integers(views, size=count)
 
 
@@ -72,13 +75,13 @@ def _crop(images: torch.Tensor, padding: int, corners: torch.Tensor) -> torch.Te
     rows = (corners[0][:, None] + torch.arange(height)).to(images.device)
     columns = (corners[1][:, None] + torch.arange(width)).to(images.device)
     padded = functional.pad(images, (padding,) * 4)
-    each = torch.arange(count, device=images.device).view(-1, 1, 1)
-    # Index tensors around the channel slice put the channels last.
-    return padded[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    index = torch.arange(count, device=images.device).view(-1, 1, 1)
+    # Index tensors on both sides of the channel slice put the channels last.
+    return padded[index, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
 def _randaugment(image: torch.Tensor, options: dict[str, int]) -> torch.Tensor:
-    """One image: on a batch torchvision would draw once and do the same to every image."""
+    """Apply RandAugment to one image: for a batch torchvision would sample once and change all images alike."""
     from torchvision.transforms import v2
 
     return v2.RandAugment(num_ops=options["num_ops"], magnitude=options["magnitude"])(image)

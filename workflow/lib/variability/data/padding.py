@@ -1,4 +1,4 @@
-"""What the texts of a task and the networks that take them agree on; apart, so that the one can be edited alone."""
+"""The padding of tokens, in a module of its own because networks of texts import it and nothing else of the data."""
 
-#: What ends the tokens of a text in the array of all, and what a batch is filled up with.
-NOTHING = -1
+#: Follows the tokens of each text in the array of all tokens, and pads the texts of a batch to one length.
+PADDING = -1

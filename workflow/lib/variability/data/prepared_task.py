@@ -1,4 +1,4 @@
-"""A task as ``prepare`` left it: examples, labels, and which of them train, validate and test."""
+"""Prepared tasks: stored examples, labels, and the split of each example."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from variability.data import kinds, modalities, splits
 from variability.errors import UserError
 from variability.io.files import read_json, sha256
 
-#: The files beside task.json, by the names of their checksums.
+#: The files in the folder of task.json, by the names of their checksums.
 FILES = {"inputs": "inputs.npy", "examples": "examples.parquet"}
 
 
@@ -45,7 +45,7 @@ class PreparedTask:
         """
         for path in (Path(task_json), *(Path(task_json).parent / file for file in FILES.values())):
             if not path.is_file():
-                raise UserError(f"{path} is gone; {RERUN_PREPARE}")
+                raise UserError(f"{path} is missing; {RERUN_PREPARE}")
         stored = read_json(task_json)
         return cls(
             path=Path(task_json),
@@ -76,7 +76,7 @@ class PreparedTask:
 
     @property
     def groups(self) -> np.ndarray | None:
-        """int64 (n,): which examples are not independent of each other; None where all are."""
+        """int64 (n,): examples with the same number depend on each other; None if all are independent."""
         return self._columns.get("group")
 
     @cached_property
@@ -95,33 +95,33 @@ class PreparedTask:
         return self._columns["example_id"]
 
     def rows(self, split: str, seed: int) -> np.ndarray:
-        """Row numbers of a split, ascending int64.
+        """Return the row numbers of a split, ascending int64.
 
-        split: train, validation or test. seed: the run's, from which training and validation are drawn if the task
+        split: train, validation or test. seed: the run's, which determines training and validation if the task
         resamples; otherwise they are the same for every run.
         """
         if split not in ("train", "validation", "test"):
             raise ValueError(f"unknown split {split!r}")
         names = self._columns["split"]
         if self.split["resample"] and split != "test":
-            strata = self.kind.strata(self.labels, self.class_names)
+            strata, strata_names = self.kind.strata(self.labels, self.class_names)
             partition = self._columns["partition"]
-            drawn = (self.split, strata[1], self.example_ids, seed, self.groups)
-            names = splits.redraw(strata[0], partition, names, *drawn)
+            options = (self.split, strata_names, self.example_ids, seed, self.groups)
+            names = splits.redraw(strata, partition, names, *options)
         return np.flatnonzero(names == split)
 
     @property
     def outputs(self) -> int:
-        """Units of the head that the task asks for."""
+        """Number of units of the head."""
         return self.kind.outputs(self.class_names, self.facts)
 
     @property
     def may_train(self) -> np.ndarray:
-        """(n,) bool: which rows some run trains on."""
+        """(n,) bool: rows on which some run trains."""
         return ~np.isin(self._columns["split"], ("validation", "test"))
 
     def verify(self) -> None:
-        """Compares the files with their checksums; raises UserError naming the first that differs."""
+        """Compare the files with their checksums; raise UserError naming the first that differs."""
         for name, file in FILES.items():
             path = self.path.parent / file
             if not path.is_file() or sha256(path) != self.sha256[name]:

@@ -1,4 +1,4 @@
-"""From stored images to what a network wants: resized, cropped and normalised, a whole batch at a time."""
+"""Preprocessing of stored images for a network: resized, cropped and normalised, a whole batch at a time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,10 @@ INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What a network's weights want.
+    """The preprocessing with which a network's weights were trained.
 
-    size: side of the input in pixels. resize: side the image is resized to before its centre is cropped to ``size``.
-    mean, std: per channel, of pixels scaled to [0, 1].
+    size: side of the input in pixels. resize: side to which an image is resized before its centre is cropped to
+    ``size``. mean, std: per channel, of pixels scaled to [0, 1].
     """
 
     size: int
@@ -27,7 +27,10 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, spec: dict[str, Any]) -> "Preprocess":
-        """From ``Provider.preprocess``. Raises UserError for a crop larger than the image, or no such interpolation."""
+        """Convert ``Provider.preprocess``.
+
+        Raises UserError for a crop larger than the image and for an unknown interpolation.
+        """
         if spec["size"] > spec["resize"]:
             raise UserError(
                 f"preprocess: size {spec['size']} is the crop from an image of side resize {spec['resize']} and cannot "
@@ -35,15 +38,15 @@ class Preprocess:
             )
         if spec["interpolation"] not in INTERPOLATIONS:
             raise UserError(
-                f"preprocess: interpolation {spec['interpolation']!r} is none of {', '.join(INTERPOLATIONS)}"
+                f"preprocess: interpolation {spec['interpolation']!r} is not one of {', '.join(INTERPOLATIONS)}"
             )
         return cls(spec["size"], spec["resize"], tuple(spec["mean"]), tuple(spec["std"]), spec["interpolation"])
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 1 or 3, S, S) uint8 on any device -> (B, 3, size, size) float32; grey is repeated in three channels.
+        """Convert (B, 1 or 3, S, S) uint8 on any device to (B, 3, size, size) float32.
 
-        Equal to ``torchvision.transforms._presets.ImageClassification`` on tensors, rounding to whole grey levels
-        after resizing included, yet computed alike on CPU and GPU.
+        Grey is repeated in three channels. Equal to ``torchvision.transforms._presets.ImageClassification`` on tensors,
+        including the rounding to whole grey levels after resizing, and the same on CPU and GPU.
         """
         pixels = images.to(torch.float32)
         if pixels.shape[-1] != self.resize:
@@ -52,5 +55,5 @@ class Preprocess:
             pixels = functional.interpolate(pixels, side, mode=self.interpolation, **smooth).round_().clamp_(0, 255)
         corner = round((self.resize - self.size) / 2)
         pixels = pixels[..., corner : corner + self.size, corner : corner + self.size].div(255)
-        mean, std = (torch.tensor(each, device=images.device).view(3, 1, 1) for each in (self.mean, self.std))
+        mean, std = (torch.tensor(values, device=images.device).view(3, 1, 1) for values in (self.mean, self.std))
         return pixels.sub(mean).div_(std)

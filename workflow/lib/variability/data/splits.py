@@ -1,15 +1,16 @@
-"""Which examples train, validate and test.
+"""Random splits into examples for training, validation and test.
 
-A split is drawn within the partition a data set ships, or carved from its training (or unpartitioned) rows where
-none ships. Every draw is stratified: classes keep their shares of the pool, by largest remainder, and have at least
-one example each where the number asked for allows it.
+A split is drawn within the partition of that name that the data set ships, or from its training (or unpartitioned)
+rows if it ships none. Splits are stratified: classes keep their shares of the pool, by largest remainder, and have at
+least one example each if the requested number allows it.
 
-Examples that are not independent of each other (a group) stay together where several splits are drawn from one pool:
-else what is tested was half seen in training. Whole groups are taken then, as many as come nearest to what is asked.
+Examples that depend on each other (a group) stay together if several splits are drawn from one pool: otherwise the
+test would contain examples that training has half seen. Then whole groups are taken, as many as come nearest to the
+requested number.
 
-Each of the three draws has a position of its own in ``seeding`` and ranks all rows by keys of its own, keyed by
-example id. So asking for more of one split takes rows from another only where both want the same row, and asking for
-more training examples keeps the ones there were.
+Each of the three splits has its own position in ``seeding`` and ranks all rows by random keys of its own, one for each
+example id. So a larger split takes rows from another only if both rank the same row first, and a larger training split
+contains the smaller one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,17 +20,17 @@ import numpy as np
 from variability import seeding
 from variability.errors import Problem, UserError
 
-#: Order of drawing: what is measured comes before what it is measured with.
+#: Order of drawing: the test first, so that the other splits do not influence it.
 _ORDER = ("test", "validation", "train")
 _HELD_OUT = ("validation", "test")
-#: Share of the training examples that validates where nothing is asked for and none are shipped.
-LEFT_OPEN = 0.1
-#: Rows that are neither training nor test yet: what ``redraw`` deals out again for each run.
+#: Share of the training examples for validation if the config requests none and the data set ships none.
+DEFAULT_VALIDATION = 0.1
+#: Marks rows that are neither training nor test yet: ``redraw`` distributes them for each run.
 POOL = "pool"
 
 
 def check(split: Mapping, sizes: Mapping[str, int]) -> list[Problem]:
-    """Problems of a split with a data set whose partitions have these sizes ("" for unpartitioned rows)."""
+    """Return the problems of a split with a data set whose partitions have these sizes ("" for unpartitioned rows)."""
     return _plan(split, sizes)[1]
 
 
@@ -40,19 +41,19 @@ def draw(
     class_names: Sequence[str],
     groups: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The split of each row, drawn with the task's own seed: (n,) of "train", "validation", "test", or "" for unused.
+    """Draw the split of each row with the task's own seed.
 
     labels: (n,) int. partition: (n,) of str as in ``datasets.Examples``. split: ``train, validation, test`` (a count,
-    a fraction of the partition drawn from, "all", "shipped", None for what is shipped or else a tenth), ``seed``,
-    ``resample``. groups: (n,) int from 0, or None.
-    Raises UserError where more is asked for than there is, and where a class has no training example.
+    a fraction of the partition drawn from, "all", "shipped", None for the shipped one or else a tenth), ``seed``,
+    ``resample``. groups: (n,) int from 0, or None. Returns (n,) of "train", "validation", "test", or "" for unused.
+    Raises UserError if more is requested than there is, and if a class has no training example.
     """
     names, ids = np.full(len(labels), "", dtype="<U10"), np.arange(len(labels))
     return _fill(names, labels, partition, split, class_names, ids, split["seed"], _ORDER, groups)
 
 
 def stored(names: np.ndarray, partition: np.ndarray, split: Mapping) -> np.ndarray:
-    """Of a draw, what must be kept: as it is, or with all that runs may draw from marked POOL if they resample."""
+    """Return the splits to store: those of ``draw``, or with POOL for all rows that runs may draw if they resample."""
     if not split["resample"]:
         return names
     drawn_from = np.isin(partition, _pool("train", partition)) | np.isin(partition, _pool("validation", partition))
@@ -62,26 +63,27 @@ def stored(names: np.ndarray, partition: np.ndarray, split: Mapping) -> np.ndarr
 def redraw(
     labels: np.ndarray,
     partition: np.ndarray,
-    kept: np.ndarray,
+    stored_names: np.ndarray,
     split: Mapping,
     class_names: Sequence[str],
     example_ids: np.ndarray,
     seed: int,
     groups: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The split of each kept row for one run: test as it stands, training and validation from the run's seed.
+    """Draw the split of each stored row for one run: the test is unchanged, the rest follows from the run's seed.
 
-    kept: (n,) of "test" and POOL, as ``stored`` returned them, without the rows it dropped.
+    stored_names: (n,) of "test" and POOL, as ``stored`` returned them, without the rows that are "".
     """
-    names = np.where(kept == "test", "test", "").astype("<U10")
+    names = np.where(stored_names == "test", "test", "").astype("<U10")
     return _fill(names, labels, partition, split, class_names, example_ids, seed, ("validation", "train"), groups)
 
 
 def quotas(available: np.ndarray, shares: np.ndarray, total: int) -> np.ndarray:
-    """How many of each class to draw: ints that sum to ``total``, none above ``available``.
+    """Return the number of examples to draw from each class: integers that sum to ``total``, none above ``available``.
 
-    available, shares: (classes,) counts of what is left, and of the pool whose proportions are to be kept. Largest
-    remainder; each class that has any gets one if ``total`` reaches round. Raises ValueError if total > sum(available).
+    available, shares: (classes,) counts of the remaining rows, and of the pool whose proportions are to be preserved.
+    Largest remainder; each class with any rows gets at least one if ``total`` suffices. Raises ValueError if total >
+    sum(available).
     """
     if total > available.sum():
         raise ValueError(f"{total} of {available.sum()}")
@@ -99,39 +101,50 @@ def quotas(available: np.ndarray, shares: np.ndarray, total: int) -> np.ndarray:
     return quota
 
 
-def _fill(names, labels, partition, split, class_names, example_ids, seed, order, groups) -> np.ndarray:
-    sizes = {str(each): int(count) for each, count in zip(*np.unique(partition, return_counts=True), strict=True)}
+def _fill(
+    names: np.ndarray,
+    labels: np.ndarray,
+    partition: np.ndarray,
+    split: Mapping,
+    class_names: Sequence[str],
+    example_ids: np.ndarray,
+    seed: int,
+    order: Sequence[str],
+    groups: np.ndarray | None,
+) -> np.ndarray:
+    """Draw the splits in ``order`` from the rows without a name, and return ``names`` with them filled in."""
+    sizes = {str(name): int(count) for name, count in zip(*np.unique(partition, return_counts=True), strict=True)}
     counts, problems = _plan(split, sizes)
     if problems:
         raise UserError(f"split.{problems[0]}")
-    for each in sorted(order, key=lambda name: (split[name] == "all", _ORDER.index(name))):
-        pool = np.isin(partition, _pool(each, partition))
+    for name in sorted(order, key=lambda name: (split[name] == "all", _ORDER.index(name))):
+        pool = np.isin(partition, _pool(name, partition))
         free = pool & (names == "")
-        if groups is not None and _shares_its_pool(each, counts, sizes):
-            asked = int(free.sum()) if split[each] == "all" else counts[each]
-            generator = seeding.split(seed, each).generator()
-            names[_whole_groups(labels, free, groups, asked, generator)] = each
-            if counts[each] and each not in names:
+        if groups is not None and _shares_its_pool(name, counts, sizes):
+            count = int(free.sum()) if split[name] == "all" else counts[name]
+            names[_whole_groups(labels, free, groups, count, seeding.split(seed, name).generator())] = name
+            if counts[name] and name not in names:
                 raise UserError(
-                    f"split.{each}: nothing is left to draw from, because groups stay together and there are only "
+                    f"split.{name}: nothing is left to draw from, because groups stay together and there are only "
                     f"{len(np.unique(groups[pool]))}; leave out a split, or give the examples their partitions"
                 )
             continue
         shares = np.bincount(labels[pool], minlength=len(class_names))
-        quota = quotas(np.bincount(labels[free], minlength=len(class_names)), shares, counts[each])
-        names[_lowest(labels, free, quota, _keys(seed, each, example_ids))] = each
-    _every_class_trains(names, labels, class_names)
+        quota = quotas(np.bincount(labels[free], minlength=len(class_names)), shares, counts[name])
+        names[_lowest(labels, free, quota, _keys(seed, name, example_ids))] = name
+    _require_all_classes(names, labels, class_names)
     return names
 
 
 def _keys(seed: int, name: str, example_ids: np.ndarray) -> np.ndarray:
+    """Return the random key of each row for a split."""
     if not len(example_ids):
         return np.empty(0)
     return seeding.split(seed, name).generator().random(int(example_ids.max()) + 1)[example_ids]
 
 
 def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Rows with the lowest keys of each class among the free ones, as many as the class's quota."""
+    """Return the free rows with the lowest keys of each class, as many as the class's quota."""
     rows = np.flatnonzero(free)
     rows = rows[np.lexsort((keys[rows], labels[rows]))]
     ends = np.cumsum(np.bincount(labels[rows], minlength=len(quota)))
@@ -139,87 +152,91 @@ def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.nd
     return np.concatenate([rows[start : start + count] for start, count in zip(starts, quota, strict=True)])
 
 
-def _shares_its_pool(name: str, counts: Mapping[str, int], partitions) -> bool:
-    """Whether another split that is asked for comes from the same rows."""
+def _shares_its_pool(name: str, counts: Mapping[str, int], partitions: Mapping[str, int]) -> bool:
+    """Return whether another requested split is drawn from the same rows."""
     pool = _pool(name, partitions)
     return any(counts[other] and _pool(other, partitions) == pool for other in counts if other != name)
 
 
-def _whole_groups(labels: np.ndarray, free: np.ndarray, groups: np.ndarray, asked: int, generator) -> np.ndarray:
-    """Rows of whole groups among the free ones, as many as come nearest to ``asked``, at least one.
+def _whole_groups(
+    labels: np.ndarray, free: np.ndarray, groups: np.ndarray, count: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return the free rows of whole groups, as many as come nearest to ``count``, at least one group.
 
-    Groups stand in one random order, in which those of each class (the most frequent of a group) are spread evenly; its
-    beginning is taken. So classes keep their shares as far as groups allow, and asking for more keeps what there was.
+    All groups are put in a random order in which those of each class (the most frequent in a group) are spread evenly;
+    the first ones are taken. So classes keep their shares as far as groups allow, and a larger count adds groups to
+    those of a smaller one.
     """
     rows = np.flatnonzero(free)
-    if not (asked and len(rows)):
+    if not (count and len(rows)):
         return rows[:0]
-    there, place, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
-    table = np.zeros((len(there), int(labels.max()) + 1), np.int64)
-    np.add.at(table, (place, labels[rows]), 1)
-    keys = generator.random((int(groups.max()) + 1, 2))[there]
-    position = np.empty(len(there))
-    for stratum in np.unique(usual := table.argmax(axis=1)):
-        members = np.flatnonzero(usual == stratum)
+    group_ids, index, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
+    class_counts = np.zeros((len(group_ids), int(labels.max()) + 1), np.int64)
+    np.add.at(class_counts, (index, labels[rows]), 1)
+    keys = generator.random((int(groups.max()) + 1, 2))[group_ids]
+    position = np.empty(len(group_ids))
+    majority = class_counts.argmax(axis=1)
+    for stratum in np.unique(majority):
+        members = np.flatnonzero(majority == stratum)
         members = members[np.argsort(keys[members, 0], kind="stable")]
         before = np.cumsum(sizes[members]) - sizes[members]
-        # Somewhere within its stretch of the class, so that a class of one group has its chance of any place.
+        # A random point of the group's stretch of the class, so that the only group of a class may be anywhere.
         position[members] = (before + keys[members, 1] * sizes[members]) / sizes[members].sum()
     order = np.argsort(position, kind="stable")
-    taken = order[: int(np.abs(np.cumsum(sizes[order]) - asked).argmin()) + 1]
-    return rows[np.isin(place, taken)]
+    taken = order[: int(np.abs(np.cumsum(sizes[order]) - count).argmin()) + 1]
+    return rows[np.isin(index, taken)]
 
 
-def _pool(name: str, partitions) -> tuple[str, ...]:
-    """The partitions a split is drawn from, given those that have rows."""
+def _pool(name: str, partitions: Mapping[str, int] | np.ndarray) -> tuple[str, ...]:
+    """Return the partitions from which a split is drawn. partitions: those that have rows."""
     return (name,) if name in _HELD_OUT and name in partitions else ("", "train")
 
 
 def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], list[Problem]]:
-    """Examples per split, and what is wrong with that."""
+    """Return the number of examples of each split, and the problems with them."""
     sizes = {name: size for name, size in sizes.items() if size}
     pools = {name: _pool(name, sizes) for name in _ORDER}
-    size = {name: sum(sizes.get(each, 0) for each in pool) for name, pool in pools.items()}
+    size = {name: sum(sizes.get(partition, 0) for partition in pool) for name, pool in pools.items()}
     counts: dict[str, int] = {}
     problems: list[Problem] = []
     for name in sorted(_ORDER, key=lambda name: (split[name] == "all", _ORDER.index(name))):
-        asked = split[name]
-        if asked is None:
-            asked = "shipped" if name in sizes else LEFT_OPEN
+        requested = split[name]
+        if requested is None:
+            requested = "shipped" if name in sizes else DEFAULT_VALIDATION
         left = max(0, size[name] - sum(counts[other] for other in counts if pools[other] == pools[name]))
-        if asked == "all":
+        if requested == "all":
             counts[name] = left
             if left < 1:
-                problems.append(Problem(name, "asks for all that is left, and nothing is left; ask for a number"))
-        elif asked == "shipped":
+                problems.append(Problem(name, "requests all that is left, and nothing is left; give a number"))
+        elif requested == "shipped":
             counts[name] = size[name]
             if name not in sizes:
-                ships = ", ".join(each or "unpartitioned examples" for each in sizes)
-                problems.append(Problem(name, f"the data set ships no such split, only {ships}; ask for a number"))
+                shipped = ", ".join(partition or "unpartitioned examples" for partition in sizes)
+                problems.append(Problem(name, f"the data set ships no such split, only {shipped}; give a number"))
         else:
-            counts[name] = int(asked * size[name] + 1e-9) if isinstance(asked, float) else asked
-            if isinstance(asked, float) and not counts[name]:
-                problems.append(Problem(name, f"{asked:g} of {size[name]} examples is not even one; ask for more"))
+            counts[name] = int(requested * size[name] + 1e-9) if isinstance(requested, float) else requested
+            if isinstance(requested, float) and not counts[name]:
+                problems.append(Problem(name, f"{requested:g} of {size[name]} examples is less than one; request more"))
         if counts[name] > left:
             problems.append(
-                Problem(name, f"asks for {counts[name]} examples and {left} are left to draw from; ask for fewer")
+                Problem(name, f"requests {counts[name]} examples and {left} are left to draw from; request fewer")
             )
     if counts["train"] < 1:
-        problems.append(Problem("train", "leaves nothing to train on; ask for at least one example per class"))
+        problems.append(Problem("train", "leaves nothing to train on; request at least one example per class"))
     if split["resample"] and split["test"] == "all" and pools["test"] == pools["train"]:
         problems.append(
-            Problem("test", "is all that training leaves, which would change from run to run; ask for a number")
+            Problem("test", "is all that training leaves, which would change from run to run; give a number")
         )
     return counts, problems
 
 
-def _every_class_trains(names: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
+def _require_all_classes(names: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Raise UserError if a class has no training example."""
     trained = np.bincount(labels[names == "train"], minlength=len(class_names))
     missing = np.flatnonzero(trained == 0)
     if len(missing):
         shown = ", ".join(repr(class_names[label]) for label in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise UserError(
             f"split.train: {trained.sum()} examples leave {len(missing)} of {len(class_names)} classes without any "
-            f"({shown}); ask for more, or take out the classes that have too few "
-            "examples for all splits"
+            f"({shown}); request more, or remove the classes that have too few examples for all splits"
         )

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from variability.data.padding import NOTHING
+from variability.data.padding import PADDING
 from variability.models.networks import Layered, Network, freeze
 
 _log = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ class Before(nn.Module):
         self._until = UpTo(network, layer)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self._until(tokens).masked_fill((tokens == NOTHING).unsqueeze(2), torch.nan)
+        return self._until(tokens).masked_fill((tokens == PADDING).unsqueeze(2), torch.nan)
 
 
 class Rest(nn.Module):
@@ -232,7 +232,7 @@ class Rest(nn.Module):
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
         there = ~activations[..., 0].isnan()
         # Of the tokens nothing matters but where they are: the layers that pass on do not look at what is made of them.
-        tokens = torch.where(there, self._filler, NOTHING)
+        tokens = torch.where(there, self._filler, PADDING)
         self._given = activations.masked_fill(~there.unsqueeze(2), 0)
         try:
             return self._network(tokens)

@@ -43,7 +43,7 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     kept = splits.stored(drawn, examples.partition, task["split"])
     rows = np.flatnonzero(kept != "")
     facts = modality.write(target / FILES["inputs"], examples, rows, task["name"], threads)
-    _write_examples(target / FILES["examples"], examples, rows, kept, kind.LABELS)
+    _write_examples(target / FILES["examples"], examples, rows, kept, kind.LABEL_TYPE)
     counts = Counter(drawn.tolist())
     write_json(
         target / "task.json",

@@ -87,7 +87,7 @@ class SeededNetwork:
     def _cut_before(self, parts: list[str]) -> cutting.Cut | None:
         if not self.provider.HAS_PREFIX:
             return None
-        example = self._task.modality.trial(self.provider, self._task.facts)
+        example = self._task.modality.example_batch(self.provider, self._task.facts)
         return cutting.cut(self.network, parts, example.to(self.device))
 
     @cached_property

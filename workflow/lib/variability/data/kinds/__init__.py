@@ -1,4 +1,9 @@
-"""Kinds of task: one file each. See ``Kind`` for what a new one must say."""
+"""Kinds of tasks, such as classification: one file each.
+
+To add a kind, write ``<name>.py`` in this folder with one subclass of ``Kind``. Set the class attributes without a
+default and implement the abstract methods; ``regression.py`` is a short example. Then data sets may list the name in
+their ``KINDS``, and metrics in their ``KIND``.
+"""
 
 from __future__ import annotations
 
@@ -16,98 +21,112 @@ if TYPE_CHECKING:
 
 
 class Kind(ABC):
-    """What the targets of a task are, and all that follows from it: the head, the loss, and what a prediction is.
+    """The labels of a task, and what follows from them: the units of the head, the loss, and the stored predictions.
 
-    A plug-in module must import without torch and pyarrow: a config is checked with it before the first job.
+    Outputs of a network pass through a kind in three steps. ``summary`` reduces the outputs of each batch to what
+    evaluation needs, on the device; ``evaluate`` computes the loss and one metric from the summaries of all examples,
+    after each epoch; ``columns`` converts the summaries of the final network to the columns that are stored.
+
+    A plug-in module must import without torch and pyarrow, because every check of a config imports it; import them
+    inside the methods that need them. facts: what ``facts`` returned for the task's labels.
     """
 
-    #: Metric that is primary where the config names none.
+    #: Primary metric if the config names none.
     PRIMARY: ClassVar[str]
-    #: Metric that is 1 less the mean over the examples of ``losses`` if higher is better, else that mean.
+    #: Metric that equals the mean of ``losses`` over the examples, or 1 minus that mean if higher values are better.
     LOSS_METRIC: ClassVar[str]
-    #: Whether predictions are one of a few values, which agree or do not; else it is asked how far they are apart.
+    #: Whether predictions are one of a few values, so that two agree or disagree; otherwise their distance counts.
     DISCRETE: ClassVar[bool]
-    #: What the disagreement of two predictions is counted in, on average over examples.
+    #: Unit of the disagreement between two predictions, averaged over examples.
     PREDICTION_UNIT: ClassVar[str]
-    #: Whether a prediction gives each class a probability, which may be right or wrong about itself.
+    #: Whether a prediction contains a probability for each class, whose calibration can be measured.
     PROBABILITIES: ClassVar[bool] = False
-    #: What is measured on the validation examples beside the loss, after each epoch; in words; and its unit.
+    #: Metric that ``evaluate`` computes in addition to the loss; its name in figures; its unit.
     MEASURE: ClassVar[str]
     MEASURE_LABEL: ClassVar[str]
     MEASURE_UNIT: ClassVar[str]
-    #: What a training loss is counted in.
+    #: Unit of the training loss.
     LOSS_UNIT: ClassVar[str]
-    #: What ``loss`` is, by name, for frameworks other than torch: cross_entropy, squared_error.
+    #: Name of ``loss`` for frameworks other than torch: cross_entropy or squared_error; None if they cannot train it.
     LOSS: ClassVar[str | None] = None
     #: Whether ``label_smoothing`` changes the loss.
     SMOOTHED: ClassVar[bool] = True
     #: NumPy type of the stored labels.
-    LABELS: ClassVar[type]
+    LABEL_TYPE: ClassVar[type]
 
     def __init__(self, facts: dict[str, Any] | None = None):
         self._facts = facts or {}
 
     @staticmethod
     def facts(labels: np.ndarray) -> dict[str, Any]:
-        """What has to be known of the labels that may train, (n,), to make the kind again: plain values."""
+        """Return the properties of the labels (n,) of the training pool that the kind needs later, as plain values.
+
+        They are stored with the task and passed to the constructor.
+        """
         return {}
 
     @abstractmethod
     def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
-        """Units of the head. facts: of the task's examples, for what is too many to be named one by one."""
+        """Return the number of units of the head.
+
+        facts: properties of the task's examples, such as the number of items.
+        """
 
     def strata(self, labels: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray, Sequence[str]]:
-        """By what splits are stratified: (n,) of int, and the strata's names; all alike if there is nothing."""
+        """Return the strata by which splits are stratified: (n,) int, and their names; one stratum by default."""
         return np.zeros(len(labels), np.int64), ["any"]
 
-    def answers(self, labels: np.ndarray) -> np.ndarray:
-        """(n,) labels as the loss takes them."""
+    def target_array(self, labels: np.ndarray) -> np.ndarray:
+        """Return the labels (n,) in the form that the loss takes."""
         return labels
 
     # Training, in torch --------------------------------------------------------------------------------------------
 
     def targets(self, labels: np.ndarray) -> torch.Tensor:
-        """(n,) labels as the loss takes them."""
+        """Return ``target_array`` as a tensor."""
         import torch
 
-        return torch.from_numpy(self.answers(labels))
+        return torch.from_numpy(self.target_array(labels))
 
     @abstractmethod
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-        """The mean loss of a batch, a scalar. outputs: (B, units) as the head gives them."""
+        """Return the mean loss of a batch, a scalar. outputs: (B, units), as the head returns them."""
 
     # Evaluation ----------------------------------------------------------------------------------------------------
 
     def summary(self, outputs: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
-        """What is kept of the outputs (B, units) for examples with the labels (B,): said of each, (B, ...)."""
+        """Return what evaluation needs of the outputs (B, units) of examples with labels (B,): (B, ...)."""
         return outputs
 
     @abstractmethod
-    def evaluate(self, said: torch.Tensor | np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        """The loss, without label smoothing, and MEASURE of summaries (n, ...) in the CPU's memory."""
+    def evaluate(self, summaries: torch.Tensor | np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+        """Return the mean loss, without label smoothing, and MEASURE. summaries: (n, ...) in main memory."""
 
     @abstractmethod
-    def columns(self, said: np.ndarray, labels: np.ndarray) -> dict[str, pa.Array]:
-        """y_true, y_pred and probabilities, as they are stored, of summaries (n, ...) in float32."""
+    def columns(self, summaries: np.ndarray, labels: np.ndarray) -> dict[str, pa.Array]:
+        """Return the columns to store: y_true, y_pred and probabilities. summaries: (n, ...) float32."""
 
     def probabilities(self, table: pa.Table, classes: int) -> np.ndarray | None:
-        """(n, classes) of stored predictions; None where the kind has none. Raises ValueError if they are not sound."""
+        """Return the probabilities (n, classes) of stored predictions; None if the kind has none.
+
+        Raises ValueError if they are invalid.
+        """
         return None
 
     def majority(self, y_true: np.ndarray) -> float | None:
-        """Share of the most frequent class, where there are classes."""
+        """Return the share of the most frequent class; None if the kind has no classes."""
         return None
 
     @abstractmethod
     def losses(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        """What each prediction costs: floats of the shape of ``y_pred``, 0 for a perfect one."""
+        """Return the cost of each prediction: floats in the shape of ``y_pred``, 0 for a perfect prediction."""
 
 
 def all_kinds() -> dict[str, type[Kind]]:
-    """Every plug-in by its name."""
+    """Return all plug-ins by name."""
     return {name: registry.find("kinds", name) for name in registry.names("kinds")}
 
 
 def find(name: str, facts: dict[str, Any] | None = None) -> Kind:
-    """The plug-in of a kind's name. facts: see ``Kind.facts``; needed for what is in the unit of the labels."""
+    """Return a kind by the name of its plug-in. facts: see ``Kind.facts``; some methods work without them."""
     return registry.find("kinds", name)(facts)

@@ -1,4 +1,4 @@
-"""The one item among all of a catalogue that somebody chose."""
+"""Ranking: the label is the item that a user chose among all items of a catalogue."""
 
 from typing import ClassVar
 
@@ -6,24 +6,25 @@ import numpy as np
 
 from variability.data.kinds import Kind
 
-#: Length of the list that is shown, of which the loss speaks.
-SHOWN = 10
+#: Length of the list of recommendations that ``losses`` and ``MEASURE`` evaluate.
+LIST_LENGTH = 10
 
 
-def ndcg(ranks: np.ndarray, shown: int = SHOWN) -> np.ndarray:
-    """Normalised discounted cumulative gain of lists of ``shown`` items with one right one: 1 / log2(1 + rank), or 0.
+def ndcg(ranks: np.ndarray, length: int = LIST_LENGTH) -> np.ndarray:
+    """Return the normalised discounted cumulative gain of lists with one relevant item: 1 / log2(1 + rank), or 0.
 
-    Jarvelin and Kekalainen (2002), whose ideal list, with the right item first, has a gain of 1.
+    Jarvelin and Kekalainen (2002); the ideal list, with the relevant item first, has a gain of 1. ranks: those of the
+    relevant items, from 1. length: of the lists; an item of a higher rank is not on its list.
     """
-    return np.where(ranks <= shown, 1 / np.log2(1 + ranks), 0.0)
+    return np.where(ranks <= length, 1 / np.log2(1 + ranks), 0.0)
 
 
 class Ranking(Kind):
-    """The label is the index of an item; a prediction is its rank among all that could have been meant, 1 the best.
+    """The label is the index of an item; a prediction is the item's rank among all items that are candidates.
 
-    Never among a sample of them: sampled metrics need not order two recommenders as the exact ones do (Krichene and
-    Rendle, KDD 2020). Items of an equal score rank before the right one, since nothing tells it from them: who scores
-    all items alike has it last. The true rank, ``y_true``, is 1.
+    Ranks are from 1, the best, and never among a sample of the items: sampled metrics may order two recommenders
+    differently than the exact ones (Krichene and Rendle, KDD 2020). Items with the same score as the right one rank
+    before it, so a recommender that scores all items alike ranks it last. The stored ``y_true`` is rank 1.
     """
 
     PRIMARY: ClassVar[str] = "ndcg_at_10"
@@ -33,13 +34,13 @@ class Ranking(Kind):
     MEASURE: ClassVar[str] = "ndcg_at_10"
     MEASURE_LABEL: ClassVar[str] = "NDCG@10"
     MEASURE_UNIT: ClassVar[str] = "mean over examples"
-    LOSS_UNIT: ClassVar[str] = "nats per item asked for"
-    LABELS: ClassVar[type] = np.int64
+    LOSS_UNIT: ClassVar[str] = "nats per predicted item"
+    LABEL_TYPE: ClassVar[type] = np.int64
 
     def outputs(self, class_names, facts=None):
         return facts["items"]
 
-    def answers(self, labels):
+    def target_array(self, labels):
         return labels.astype(np.int64)
 
     def loss(self, outputs, targets, label_smoothing=0.0):
@@ -48,30 +49,30 @@ class Ranking(Kind):
         return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
     def summary(self, outputs, labels):
-        """(B, 2): rank and negative log likelihood of the right item; what was taken out scores -inf.
+        """Return (B, 2): rank and negative log-likelihood of the right item. Items excluded before score -inf.
 
-        Users x items may not fit into memory.
+        The scores themselves, users x items, may not fit into memory.
         """
         import torch
 
         targets = self.targets(labels).to(outputs.device)[:, None]
         right = outputs.gather(1, targets)
-        # Not "at least as good": what is not a number is worse than nothing. The right item counts itself.
+        # Not "at least as good", so that NaN ranks last. The right item counts itself.
         rank = (~(outputs < right)).sum(1)
         nll = outputs.logsumexp(1) - right[:, 0]
         return torch.stack([rank.to(nll.dtype), nll], dim=1)
 
-    def evaluate(self, said, labels):
-        # Sums over many examples are taken in double precision.
-        ranks, nll = np.asarray(said).astype(np.float64).T
+    def evaluate(self, summaries, labels):
+        # In double precision, because it is a sum over many examples.
+        ranks, nll = np.asarray(summaries).astype(np.float64).T
         return float(nll.mean()), float(ndcg(ranks).mean())
 
-    def columns(self, said, labels):
+    def columns(self, summaries, labels):
         import pyarrow as pa
 
         return {
             "y_true": pa.array(np.ones(len(labels))),
-            "y_pred": pa.array(said[:, 0].astype(np.float64)),
+            "y_pred": pa.array(summaries[:, 0].astype(np.float64)),
             "probabilities": pa.nulls(len(labels), pa.list_(pa.float32())),
         }
 

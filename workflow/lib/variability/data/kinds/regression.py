@@ -1,4 +1,4 @@
-"""A number."""
+"""Regression: the label is a number."""
 
 from typing import ClassVar
 
@@ -10,9 +10,9 @@ from variability.data.kinds import Kind
 class Regression(Kind):
     """The label is a number in the unit of the data.
 
-    The head has one unit and gives it less the mean, in standard deviations, of the labels that may train: a step's
-    size then suits a target whatever its unit. So the loss, the mean squared error, is a share of their variance. What
-    is measured and predicted is in the unit of the data.
+    The head has one unit. Its output is standardised with the mean and the standard deviation of the labels of the
+    training pool, so that one learning rate suits targets in any unit. So the loss, the mean squared error, is a share
+    of their variance. Metrics and predictions are in the unit of the data.
     """
 
     PRIMARY: ClassVar[str] = "rmse"
@@ -24,18 +24,18 @@ class Regression(Kind):
     MEASURE_UNIT: ClassVar[str] = "in the target's unit"
     LOSS_UNIT: ClassVar[str] = "share of the variance"
     SMOOTHED: ClassVar[bool] = False
-    LOSS: ClassVar[str] = "squared_error"
-    LABELS: ClassVar[type] = np.float64
+    LOSS: ClassVar[str | None] = "squared_error"
+    LABEL_TYPE: ClassVar[type] = np.float64
 
     @staticmethod
     def facts(labels):
-        # Labels that are all the same leave nothing to scale by.
+        # If all labels are equal, their standard deviation is 0 and cannot be divided by.
         return {"mean": float(labels.mean()), "sd": float(labels.std()) or 1.0}
 
     def outputs(self, class_names, facts=None):
         return 1
 
-    def answers(self, labels):
+    def target_array(self, labels):
         return ((labels - self._facts["mean"]) / self._facts["sd"]).astype(np.float32)
 
     def loss(self, outputs, targets, label_smoothing=0.0):
@@ -43,18 +43,19 @@ class Regression(Kind):
 
         return functional.mse_loss(outputs.squeeze(1), targets)
 
-    def evaluate(self, said, labels):
-        # Sums over many examples are taken in double precision.
-        with np.errstate(over="ignore", invalid="ignore"):  # as torch has it: what is not finite is said by ``fit``
-            loss = float(np.square(np.asarray(said)[:, 0].astype(np.float64) - self.answers(labels)).mean())
+    def evaluate(self, summaries, labels):
+        # In double precision, because it is a sum over many examples.
+        with np.errstate(over="ignore", invalid="ignore"):  # as in torch; ``fit`` reports a loss that is not finite
+            errors = np.asarray(summaries)[:, 0].astype(np.float64) - self.target_array(labels)
+            loss = float(np.square(errors).mean())
         return loss, loss**0.5 * self._facts["sd"]
 
-    def columns(self, said, labels):
+    def columns(self, summaries, labels):
         import pyarrow as pa
 
         return {
             "y_true": pa.array(labels.astype(np.float64)),
-            "y_pred": pa.array(said[:, 0].astype(np.float64) * self._facts["sd"] + self._facts["mean"]),
+            "y_pred": pa.array(summaries[:, 0].astype(np.float64) * self._facts["sd"] + self._facts["mean"]),
             "probabilities": pa.nulls(len(labels), pa.list_(pa.float32())),
         }
 

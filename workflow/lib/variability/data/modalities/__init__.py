@@ -1,4 +1,9 @@
-"""Modalities: what the examples of a task are, such as images; one file each. See ``Modality``."""
+"""Modalities of examples, such as images: one file each.
+
+To add a modality, write ``<name>.py`` in this folder with one subclass of ``Modality``, and a module with a subclass of
+``data.inputs.Inputs`` that reads the stored examples for networks in torch (``_images.py`` is that of ``image.py``).
+Then data sets and providers may name it as their ``MODALITY``.
+"""
 
 from __future__ import annotations
 
@@ -22,36 +27,44 @@ class StoredExamples(Protocol):
     @property
     def name(self) -> str:
         """The task's name, for messages."""
+        ...
 
     @property
     def inputs(self) -> np.ndarray:
         """The array that ``Modality.write`` stored."""
+        ...
 
     @property
     def facts(self) -> dict[str, Any]:
         """The facts that ``Modality.write`` returned."""
+        ...
 
     @property
     def example_ids(self) -> np.ndarray:
         """int64 (n,): positions of the examples in the data set, for messages."""
+        ...
 
 
 class Modality(ABC):
-    """How examples are stored, and how they enter a network.
+    """The storage of examples of one type, and their way into a network.
+
+    ``prepare`` calls ``write`` once for a task. The training stages call ``inputs``, which opens what it stored. If
+    TOKENIZED, the stage ``tokenize`` runs between them, once for each tokenizer, and calls ``encode``.
 
     options: value of the task's key that has the modality's name (``image: {size: 32}``), with defaults. A plug-in
-    module must import without torch.
+    module must import without torch, because every check of a config imports it.
     """
 
     #: JSON schema of the options: {option: schema}, with defaults.
     OPTIONS: ClassVar[dict[str, dict]] = {}
     #: Options that a task must have.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
-    #: Module that feeds torch's networks, named and not imported: how examples are stored does not depend on it.
-    FEED: ClassVar[str]
-    #: Whether models need the examples in a form of their own, made once by the rule ``tokenize``.
+    #: Dotted name of a module with a function ``inputs`` of the signature of ``Modality.inputs``, which needs torch.
+    #: It is named here and not imported, so that an edit of it does not run ``prepare`` again.
+    INPUTS_MODULE: ClassVar[str]
+    #: Whether networks take the examples in an encoded form, made once by the stage ``tokenize``.
     TOKENIZED: ClassVar[bool] = False
-    #: Whether a recipe's ``augmentation`` changes what is fed.
+    #: Whether a recipe's ``augmentation`` changes the inputs.
     AUGMENTED: ClassVar[bool] = False
 
     def __init__(self, options: dict[str, Any]):
@@ -59,30 +72,32 @@ class Modality(ABC):
 
     @abstractmethod
     def write(self, path: Path, examples: Examples, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
-        """Stores the examples of some rows in one .npy file, in their order.
+        """Store the examples of some rows in one .npy file, in the order of ``rows``.
 
-        label: of the progress. Returns facts that reading them needs: plain values, which become the task's ``facts``.
+        label: name of the task, for the progress bar and errors. threads: number of examples to read at a time.
+        Returns facts that reading the file needs, as plain values; they become the task's ``facts``. Raises UserError
+        naming an example that cannot be stored.
         """
 
     def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
-        """The examples of a task as a provider's networks take them, one array, and facts of it: plain values.
+        """Return the examples of a task in a provider's encoding, as one array, and facts about it, as plain values.
 
-        For a TOKENIZED modality. Raises UserError naming an example that cannot be encoded.
+        Only called if TOKENIZED. Raises UserError naming an example that cannot be encoded.
         """
-        raise NotImplementedError(f"{type(self).__name__} examples are taken as they are")
+        raise NotImplementedError(f"{type(self).__name__} examples are not encoded")
 
     def inputs(
         self, task: StoredExamples, provider: Any, tokens: Path | None, device: str, augmentation: dict[str, Any]
     ) -> Inputs:
-        """The examples of a task as the networks of a ``Provider`` take them, in torch: what ``inputs`` of FEED gives.
+        """Return the examples of a task as inputs of a provider's networks, by ``inputs`` of INPUTS_MODULE.
 
-        tokens: manifest of ``tokenize`` for a TOKENIZED modality. augmentation: of the recipe.
+        tokens: manifest of ``tokenize`` if TOKENIZED, otherwise None. augmentation: that of the recipe.
         """
-        return importlib.import_module(self.FEED).inputs(task, provider, tokens, device, augmentation)
+        return importlib.import_module(self.INPUTS_MODULE).inputs(task, provider, tokens, device, augmentation)
 
     @abstractmethod
-    def trial(self, provider: Any, facts: dict[str, Any]) -> Any:
-        """A batch of two made-up examples, to trace a network with: a tensor on the CPU."""
+    def example_batch(self, provider: Any, facts: dict[str, Any]) -> Any:
+        """Return a made-up batch of two examples, a tensor on the CPU, to trace a network with."""
 
 
 def find(name: str, options: dict[str, Any] | None = None) -> Modality:

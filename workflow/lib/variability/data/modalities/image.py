@@ -1,4 +1,4 @@
-"""Images of one size."""
+"""Images, all of one size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from variability.data.modalities import Modality
 from variability.io.files import replacing
 
-_BLOCK = 256
+#: Images that one thread reads at a time.
+_CHUNK = 256
 
 
 class Image(Modality):
@@ -27,7 +28,7 @@ class Image(Modality):
         "color": {"enum": ["rgb", "grey"], "default": "rgb", "description": "channels of the stored images"},
     }
     REQUIRED: ClassVar[tuple[str, ...]] = ("size",)
-    FEED: ClassVar[str] = "variability.data.modalities._images"
+    INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._images"
     AUGMENTED: ClassVar[bool] = True
 
     def write(self, path, examples, rows, label, threads):
@@ -37,22 +38,22 @@ class Image(Modality):
 
         size, color = self.options["size"], self.options["color"]
         channels = 1 if color == "grey" else 3
-        with replacing(path) as aside:
+        with replacing(path) as temporary:
             shape = (len(rows), channels, size, size)
-            stored = np.lib.format.open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape)
+            stored = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
 
-            def write(start: int) -> int:
-                block = rows[start : start + _BLOCK]
-                for place, row in enumerate(block, start):
-                    stored[place] = image_files.fit(examples.read(int(row)), size, color)
-                return len(block)
+            def write_chunk(start: int) -> int:
+                chunk = rows[start : start + _CHUNK]
+                for index, row in enumerate(chunk, start):
+                    stored[index] = image_files.fit(examples.read(int(row)), size, color)
+                return len(chunk)
 
             interval = 0.2 if sys.stderr.isatty() else 30.0
             with (
                 ThreadPoolExecutor(threads) as pool,
                 tqdm(desc=label, total=len(rows), unit="image", file=sys.stderr, mininterval=interval, delay=2) as bar,
             ):
-                futures = [pool.submit(write, start) for start in range(0, len(rows), _BLOCK)]
+                futures = [pool.submit(write_chunk, start) for start in range(0, len(rows), _CHUNK)]
                 try:
                     for future in futures:
                         bar.update(future.result())
@@ -61,7 +62,7 @@ class Image(Modality):
             stored.flush()
         return {"channels": channels, "size": size}
 
-    def trial(self, provider, facts):
+    def example_batch(self, provider, facts):
         import torch
 
         side = provider.preprocess(facts["size"])["size"]

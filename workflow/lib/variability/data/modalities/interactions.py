@@ -1,4 +1,4 @@
-"""Sequences of items that users took, one after another."""
+"""Sequences of items that users interacted with, one after another."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from variability.io.files import replacing
 
 
 class Interactions(Modality):
-    """``max_length``: items of a sequence that a network sees, the last ones. ``exclude_seen``: whether items that a
-    user has taken before are left out of the ranking.
+    """``max_length``: number of items of a sequence that a network sees, the last ones. ``exclude_seen``: whether items
+    of a user's history are excluded from the ranking.
 
-    Stored as int32 (2 n + m,) or, with ratings, (2 n + 2 m,): where each example's sequence begins and ends, then the
-    items of all users end to end, then the bits of their ratings in float32. The last item of a sequence is the one
-    that is asked for. Users' histories are long and unequal, and one stands for all its user's examples.
+    Stored as int32 (2 n + m,) or, with ratings, (2 n + 2 m,): begin and end of each example's sequence, then the items
+    of all users, then the bits of their ratings in float32. The last item of a sequence is the target. Sequences are
+    long and of unequal length, and one user's examples share the stored items.
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
@@ -25,42 +25,41 @@ class Interactions(Modality):
             "type": "integer",
             "minimum": 2,
             "default": 50,
-            "description": "items of a sequence that a network sees, the last ones",
+            "description": "number of items of a sequence that a network sees, the last ones",
         },
         "exclude_seen": {
             "type": "boolean",
             "default": True,
-            "description": "leave items that a user has taken before out of the ranking",
+            "description": "exclude items of a user's history from the ranking",
         },
     }
-    FEED: ClassVar[str] = "variability.data.modalities._sequences"
+    INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._sequences"
 
     def write(self, path, examples, rows, label, threads):
         bounds, ranks = examples.bounds[rows], examples.facts["target"] == "next_item"
         if len(examples.items) >= 2**31:
-            raise UserError(f"{label}: {len(examples.items)} interactions are more than can be counted in 32 bits")
+            raise UserError(f"{label}: {len(examples.items)} interactions are more than 32 bits can count")
         if ranks and self.options["exclude_seen"]:
-            self._refuse_seen(examples, rows, label)
+            self._refuse_excluded_targets(examples, rows, label)
         parts = [bounds.ravel(), examples.items]
         if examples.ratings is not None:
             parts.append(examples.ratings.view(np.int32))
-        with replacing(path) as aside, open(aside, "wb") as handle:
+        with replacing(path) as temporary, open(temporary, "wb") as handle:
             np.save(handle, np.concatenate([part.astype(np.int32) for part in parts]), allow_pickle=False)
         return examples.facts | self.options | {"rows": len(rows), "interactions": len(examples.items)}
 
-    def _refuse_seen(self, examples: Any, rows: np.ndarray, label: str) -> None:
-        asked = rows[examples.partition[rows] != "train"]
-        again = 0
-        for begin, end in examples.bounds[asked]:
-            again += examples.items[end - 1] in examples.items[begin : end - 1]
-        if again:
+    def _refuse_excluded_targets(self, examples: Any, rows: np.ndarray, label: str) -> None:
+        held_out = rows[examples.partition[rows] != "train"]
+        repeated = 0
+        for begin, end in examples.bounds[held_out]:
+            repeated += examples.items[end - 1] in examples.items[begin : end - 1]
+        if repeated:
             raise UserError(
-                f"{label}: {again} of {len(asked)} held-out items were taken before by their user, and cannot be "
-                "ranked among those that were not; set interactions.exclude_seen: false, or the data set's "
-                "repeats: first"
+                f"{label}: {repeated} of {len(held_out)} held-out items are in their user's history, whose items are "
+                "excluded from the ranking; set interactions.exclude_seen: false, or the data set's repeats: first"
             )
 
-    def trial(self, provider, facts):
+    def example_batch(self, provider, facts):
         import torch
 
         return torch.zeros(2, facts["max_length"], 2 + (facts["target"] == "rating"), dtype=torch.int32)

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from variability import seeding
-from variability.data.item_sequences import HIDDEN, NONE, NOT_ASKED
+from variability.data.item_sequences import MASKED_ITEM, NO_ITEM, NO_TARGET
 
 #: SD of the drawn vectors of items, as of the words of BERT and GPT-2.
 SD = 0.02
@@ -73,11 +73,11 @@ class Recommender(nn.Module):
         items, answers = batch[..., 0], batch[..., 1]
         vectors = functional.embedding(items.clamp(min=0), self.catalogue.weight)
         if self.hidden is not None:
-            vectors = torch.where((items == HIDDEN)[..., None], self.hidden, vectors)
+            vectors = torch.where((items == MASKED_ITEM)[..., None], self.hidden, vectors)
         if self.catalogue.rated is not None:
             vectors = vectors + batch[..., 2].view(torch.float32)[..., None] * self.catalogue.rated
-        said = self.body(vectors, items != NONE)
-        return self.catalogue(said[answers != NOT_ASKED])
+        said = self.body(vectors, items != NO_ITEM)
+        return self.catalogue(said[answers != NO_TARGET])
 
 
 def bert(options: dict, length: int) -> tuple[Body, list[str], list[str]]:

@@ -17,7 +17,7 @@ from torch import nn
 from transformers.models.auto import modeling_auto
 
 from variability import seeding
-from variability.data.padding import NOTHING
+from variability.data.padding import PADDING
 from variability.errors import UserError
 from variability.io.files import read_json
 from variability.models import networks
@@ -48,7 +48,7 @@ class Backbone(nn.Module):
         self.segments = getattr(model.config, "type_vocab_size", 0) > 1
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        there = tokens != NOTHING
+        there = tokens != PADDING
         given = {"input_ids": torch.where(there, tokens % _SEGMENT, self.padding), "attention_mask": there.long()}
         if self.segments:
             given["token_type_ids"] = torch.where(there, tokens // _SEGMENT, 0)
@@ -80,7 +80,7 @@ class Classifier(networks.Layered):
 
     def varied(self, tokens: torch.Tensor) -> torch.Tensor:
         after = torch.arange(tokens.shape[1], device=tokens.device) > 1
-        second = after & (tokens != NOTHING) & self.backbone.segments
+        second = after & (tokens != PADDING) & self.backbone.segments
         return torch.where(second, tokens + _SEGMENT, tokens)
 
 
@@ -129,7 +129,7 @@ def _width(backbone: Backbone) -> int:
 
     Asked of two texts of unequal length. Raises ValueError where it does not give one vector a text.
     """
-    tokens, training = torch.tensor([[0, 1], [1, NOTHING]]), backbone.training
+    tokens, training = torch.tensor([[0, 1], [1, PADDING]]), backbone.training
     found = backbone.eval()(tokens)
     backbone.train(training)
     if found.ndim != 2 or len(found) != len(tokens):

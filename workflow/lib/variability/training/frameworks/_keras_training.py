@@ -146,8 +146,8 @@ class KerasFitLoop(FitLoop):
         self._steps.seed_dropout(self.seed, epoch)
         losses = []
         for batch, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
-            answers = self.data.kind.answers(self.data.labels[rows])
-            losses.append(self._steps.step(self._inputs(rows, epoch, batch), answers, np.float32(rate)))
+            targets = self.data.kind.target_array(self.data.labels[rows])
+            losses.append(self._steps.step(self._inputs(rows, epoch, batch), targets, np.float32(rate)))
         return [float(loss) for loss in losses]
 
     def outputs(self, rows: np.ndarray) -> np.ndarray:

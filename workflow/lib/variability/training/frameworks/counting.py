@@ -41,17 +41,17 @@ class Counting(Framework):
     def __init__(
         self, model: Mapping[str, Any], method: Mapping[str, Any], input_files: InputFiles, device: str
     ) -> None:
-        from variability.data.item_sequences import Histories
+        from variability.data.item_sequences import ItemSequences
         from variability.data.prepared_task import open_task
 
         self.task = open_task(input_files.task)
         self._provider = registry.find("providers", model["provider"])(model)
-        self._histories = Histories.of(self.task.inputs, self.task.facts)
+        self._sequences = ItemSequences.of(self.task.inputs, self.task.facts)
         self._counts: dict[str, np.ndarray] = {}
 
     def fit(self, spec: FitSpec) -> FitResult:
         started, data = time.perf_counter(), spec.data
-        interactions = self._interactions(*self._histories.whole(data.train), len(data.train))
+        interactions = self._interactions(*self._sequences.sequences(data.train), len(data.train))
         if self._provider.model["architecture"] == "popularity":
             self._counts = {"popularity": np.asarray(interactions.sum(axis=0), dtype=np.float32).ravel()}
         else:
@@ -118,10 +118,10 @@ class Counting(Framework):
         if "popularity" in self._counts:
             scores += self._counts["popularity"]
         elif self._counts:
-            interactions = self._interactions(*self._histories.before(rows), len(rows))
+            interactions = self._interactions(*self._sequences.histories(rows), len(rows))
             scores += (interactions @ _unpacked(self._counts)).toarray()
-        if seen := self._histories.seen(rows):
-            scores[seen] = -np.inf
+        if excluded := self._sequences.excluded(rows):
+            scores[excluded] = -np.inf
         return scores
 
 
