@@ -1,4 +1,4 @@
-"""What several tests need: the checkout's root, a copy of the project in which Snakemake is run, the end of a study."""
+"""Helpers of several tests: a copy of the project to run Snakemake in, and the last stages of a study in-process."""
 
 import os
 import re
@@ -9,17 +9,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+#: A job in the output of a dry run: its rule, and the lines below it.
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 
 
 class Checkout:
-    """A copy of the project's tracked files, and the results made in it."""
+    """A copy of the project's files, with the results that Snakemake makes in it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     @classmethod
     def of_project(cls, folder: Path) -> "Checkout":
+        """Copy the project to a folder, with the tiny study and without results."""
         for part in ("Snakefile", "config.yaml", "workflow", "profiles", "studies", "envs"):
             source = ROOT / part
             ignored = shutil.ignore_patterns("__pycache__")
@@ -32,24 +34,27 @@ class Checkout:
         return cls(folder)
 
     def copy(self, folder: Path) -> "Checkout":
-        """A copy with results, Snakemake's records and all times."""
+        """Copy the checkout with its results, Snakemake's records and all times."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Checkout(folder)
 
     def edit(self, path: str, old: str, new: str) -> None:
+        """Replace the first occurrence of a text in a file."""
         file = self.folder / path
         text = file.read_text()
         assert old in text, f"{old!r} is not in {path}"
         file.write_text(text.replace(old, new, 1))
 
     def append(self, path: str, text: str) -> None:
+        """Append a text to an existing file."""
         assert (self.folder / path).is_file()
         with open(self.folder / path, "a") as file:
             file.write(text)
 
     def snakemake(self, *arguments: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess:
+        """Run Snakemake in the checkout. check: fail if Snakemake does. environ: further environment variables."""
         command = [sys.executable, "-m", "snakemake", *arguments]
-        # Each job would compile the library anew.
+        # Otherwise each job would compile the library again, and read the mirror.
         left_out = ("VARIABILITY_MIRROR", "PYTHONDONTWRITEBYTECODE")
         environment = {key: value for key, value in os.environ.items() if key not in left_out} | environ
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
@@ -58,23 +63,23 @@ class Checkout:
         return done
 
     def jobs(self, *arguments: str) -> set[str]:
-        """The jobs a run would start, as "rule wildcard=value,...", without the targets that only gather."""
+        """Return the jobs that a run would start, as "rule wildcard=value, ...", without the target ``all``."""
         done = self.snakemake(*arguments, "--dry-run", "--quiet", "host")
-        found = set()
+        jobs = set()
         for rule, body in JOB.findall(done.stdout + done.stderr):
             wildcards = re.search(r"^    wildcards: (.*)$", body, re.MULTILINE)
-            found.add(f"{rule} {wildcards[1]}" if wildcards else rule)
-        return found - {"all"}
+            jobs.add(f"{rule} {wildcards[1]}" if wildcards else rule)
+        return jobs - {"all"}
 
 
 def objections(plugin, *sources) -> dict[str, str]:
-    """What the check of a model's provider objects to, by key; sources: mirrors, where those are checked too."""
-    found = [*plugin.check(), *(problem for mirrors in sources for problem in plugin.check_source(mirrors))]
-    return {problem.key: problem.message for problem in found}
+    """Return the messages of the problems that a model's provider reports, by key. sources: mirrors to check, too."""
+    problems = [*plugin.check(), *(problem for mirrors in sources for problem in plugin.check_source(mirrors))]
+    return {problem.key: problem.message for problem in problems}
 
 
 def aggregated(config: dict, results: Path, target: Path) -> None:
-    """Makes the base tables of a study in ``target`` in this process, from what its rules made of its runs."""
+    """Write the base tables of a study to ``target`` in this process, from the scores and runs of its rules."""
     from variability.config import specs
     from variability.config.study import Study
     from variability.stages.aggregate import aggregate
@@ -85,11 +90,10 @@ def aggregated(config: dict, results: Path, target: Path) -> None:
 
 
 def presented(config: dict, results: Path, target: Path | None = None) -> Path:
-    """Makes all tables, figures and pages of a study whose runs are aggregated, as its rules do but in this process.
+    """Write all tables, figures and pages of an aggregated study in this process, and return their folder.
 
-    Each rule's job starts Python and imports pandas, which takes ten times as long as what it then does.
-
-    results: the study's folder; target: where its base tables lie and the rest is written, if not there.
+    The rules do the same, but each of their jobs starts Python and imports pandas, which takes ten times as long as its
+    work. results: the study's folder. target: the folder of its base tables and of the outputs, if another.
     """
     from variability import registry
     from variability.config.outputs import Outputs
@@ -102,21 +106,22 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     study, target = Study(config), target or results
     outputs = Outputs(study)
     base = {name: target / f"aggregate/{name}.parquet" for name in outputs.base_tables}
-    made = {name: target / f"analyse/{name}.csv" for name in outputs.analyses}
+    analysed = {name: target / f"analyse/{name}.csv" for name in outputs.analyses}
     for name, options in outputs.analyses.items():
         analysis = registry.find("analyses", name)
-        needed = [each for each in (*analysis.NEEDS, *analysis.USES) if each in base]
+        needed = [table for table in (*analysis.NEEDS, *analysis.USES) if table in base]
         predictions = _blocks(study, results / "predict") if "predictions" in needed else []
-        analyse(name, {each: base[each] for each in needed if each != "predictions"}, options, made[name], predictions)
+        tables = {table: base[table] for table in needed if table != "predictions"}
+        analyse(name, tables, options, analysed[name], predictions)
     for name, options in outputs.plots.items():
-        drawn = [target / f"plot/{name}.{suffix}" for suffix in ("svg", "png")]
-        plot(name, base | made, options, study.name, *drawn)
-    read = {name: made[name] for kind in outputs.claims for name in registry.find("claims", kind).ANALYSES}
-    said = [target / f"claim/claims.{suffix}" for suffix in ("csv", "md", "html")]
-    claim(study.name, outputs.claims, read, *said)
-    tables = [path for name, path in made.items() if registry.find("analyses", name).SUMMARISED]
+        figures = [target / f"plot/{name}.{suffix}" for suffix in ("svg", "png")]
+        plot(name, base | analysed, options, study.name, *figures)
+    claimed = {name: analysed[name] for kind in outputs.claims for name in registry.find("claims", kind).ANALYSES}
+    claims = [target / f"claim/claims.{suffix}" for suffix in ("csv", "md", "html")]
+    claim(study.name, outputs.claims, claimed, *claims)
+    summarised = [path for name, path in analysed.items() if registry.find("analyses", name).SUMMARISED]
     pages = [target / f"report/summary.{suffix}" for suffix in ("md", "html")]
-    summarise(study.name, base["runs"], [*tables, said[0]], *pages)
+    summarise(study.name, base["runs"], [*summarised, claims[0]], *pages)
     return target
 
 

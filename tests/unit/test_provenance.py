@@ -18,8 +18,8 @@ def names(*modules):
 
 
 def test_a_closure_reaches_modules_imported_two_levels_down():
-    found = names("variability.stages.finetune", "variability.training.frameworks.pytorch")
-    assert {"stages/finetune.py", "training/torch_fit.py", "seeding.py", "__init__.py", "stages/__init__.py"} <= found
+    reached = names("variability.stages.finetune", "variability.training.frameworks.pytorch")
+    assert {"stages/finetune.py", "training/torch_fit.py", "seeding.py", "__init__.py", "stages/__init__.py"} <= reached
 
 
 def test_scoring_does_not_depend_on_how_networks_are_trained():
@@ -65,7 +65,7 @@ def test_an_edit_of_one_framework_touches_no_run_of_another():
 
 @pytest.fixture(scope="module")
 def loaded():
-    """The modules of ours that importing each stage loads, in a process in which none is loaded yet."""
+    """By stage, the modules of ours that importing it loads in a process in which none is loaded yet."""
     program = f"""
 import importlib, sys
 for stage in {STAGES!r}:
@@ -170,7 +170,7 @@ def meaning(folder, text, name="module.py"):
         ("\n", "\r\n"),
     ],
 )
-def test_comments_docstrings_and_format_are_no_part_of_what_code_means(old, new, tmp_path):
+def test_comments_docstrings_and_format_do_not_change_what_code_means(old, new, tmp_path):
     assert old in CODE
     assert meaning(tmp_path / "new", CODE.replace(old, new)) == meaning(tmp_path / "old", CODE)
 
@@ -227,8 +227,8 @@ def test_none_in_an_expression_differs_from_its_absence(tmp_path):
         "return x[None:]",
         "return x[:None]",
     ]
-    found = {meaning(tmp_path, f"def f():\n    {text}\n", f"{at}.py") for at, text in enumerate(texts)}
-    assert len(found) == len(texts)
+    meanings = {meaning(tmp_path, f"def f():\n    {text}\n", f"{at}.py") for at, text in enumerate(texts)}
+    assert len(meanings) == len(texts)
 
 
 def test_the_canonical_text_is_pinned():
@@ -251,7 +251,7 @@ def test_every_module_of_ours_means_the_same_without_its_comments_and_format(tmp
 
 
 def test_no_module_of_ours_reads_docstrings_or_comments():
-    """They could change a result without a rerun. Such a module is still safe: see the next test."""
+    """They could change a result without a rerun, if the bytes did not count then (see the next test)."""
     files = [*provenance.PACKAGE.rglob("*.py"), *provenance.SCRIPTS.glob("*.py")]
     assert not [path for path in files if provenance.read(path).reads_text]
     # They read the code of other libraries, not ours.
@@ -301,7 +301,7 @@ def test_a_script_counts_by_its_meaning(tmp_path, monkeypatch):
     assert listed("score(snakemake.input, 1)\n") != first
 
 
-def test_listings_of_many_plug_ins_have_names_of_their_own(tmp_path):
+def test_listings_of_many_plug_ins_have_different_names(tmp_path):
     plugins = [f"variability.results.metrics.{name}" for name in ("f1", "nll", "ece", "brier", "recall")]
     all_of_them = provenance.write_listing(tmp_path, "score", *plugins)
     assert all_of_them != provenance.write_listing(tmp_path, "score", *plugins[:4])

@@ -177,7 +177,7 @@ def test_python_global_seeds_inside_and_leaves_the_outside_as_it_was():
     assert random.getstate() == outside
 
 
-#: Files that may create generators: ``seeding``, and the namespaces of their own that its docstring names.
+#: Files that may create generators: ``seeding``, and the separate namespaces that its docstring names.
 CREATORS = {"seeding.py", "resampling.py", "glyphs.py", "category_walks.py"}
 #: Functions that create, seed or restore generators, in NumPy, PyTorch, Python, Keras and TensorFlow.
 CREATING = {
@@ -244,5 +244,5 @@ def test_sampling_other_than_by_a_name_of_the_table_is_noticed(source):
 
 
 @pytest.mark.parametrize("source", ["rng: np.random.Generator", "seeding.head(seed).generator()", "seeding.STREAMS"])
-def test_sampling_by_a_name_of_the_table_is_no_offence(source):
+def test_sampling_by_a_name_of_the_table_is_accepted(source):
     assert offences(source) == []

@@ -8,9 +8,9 @@ from support import Checkout
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, request) -> Checkout:
-    """The tiny study, run once from download to report; it is there to be read, ``study`` to be edited."""
+    """The tiny study, run once from download to report. Tests read it; those that edit a study use ``study``."""
     base: Path = tmp_path_factory.getbasetemp()
-    # Workers of pytest-xdist share one: whoever comes first makes it, and the others wait.
+    # Workers of pytest-xdist share it: the first one makes it, and the others wait.
     if hasattr(request.config, "workerinput"):
         base = base.parent
     folder, done = base / "finished/project", base / "finished/done"
@@ -24,5 +24,5 @@ def finished(tmp_path_factory, request) -> Checkout:
 
 @pytest.fixture
 def study(finished, tmp_path) -> Checkout:
-    """A finished study to edit."""
+    """A copy of the finished tiny study, to be edited."""
     return finished.copy(tmp_path / "project")

@@ -1,4 +1,4 @@
-"""Every study in the project plans, with as many jobs as its config says."""
+"""Dry runs of every study in the project: the number of jobs follows from the config."""
 
 import re
 from importlib.util import find_spec
@@ -24,30 +24,30 @@ def counts(checkout: Checkout, *arguments: str, **environ: str) -> dict[str, int
 
 
 def end(name: str) -> dict[str, int]:
-    """The jobs of a study from ``aggregate`` on: those that its config asks for, or all that its tables suffice for."""
+    """Count the jobs of a study from ``aggregate`` on."""
     outputs = Outputs(Study(yaml.safe_load((ROOT / name).read_text())))
     assert len(outputs.analyses) >= 10 and len(outputs.plots) >= 10
-    found = {"analyse": len(outputs.analyses), "plot": len(outputs.plots)}
-    return found | {name: 1 for name in ("aggregate", "claim", "summarise", "report", "all")}
+    jobs = {"analyse": len(outputs.analyses), "plot": len(outputs.plots)}
+    return jobs | {name: 1 for name in ("aggregate", "claim", "summarise", "report", "all")}
 
 
 def runs(blocks: int, tasks: int, features: int) -> dict[str, int]:
-    found = {"features": features, "finetune": blocks, "predict": blocks, "score": tasks}
-    return {name: count for name, count in found.items() if count}
+    jobs = {"features": features, "finetune": blocks, "predict": blocks, "score": tasks}
+    return {name: count for name, count in jobs.items() if count}
 
 
-def without_total(found: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in found.items() if name != "total"}
+def without_total(jobs: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in jobs.items() if name != "total"}
 
 
-#: By study: its jobs up to ``score``; the package without which it cannot be planned; whether it reads a mirror.
+#: By study: its jobs up to ``score``, the package that planning it needs, and whether it reads a mirror.
 STUDIES = {
     "founding": (runs(2, 1, 1) | {"download": 1, "prepare": 1, "download_weights": 1}, None, False),
     "frameworks": (runs(6 + 6 + 2, 2, 2) | {"prepare": 3, "pretrain": 2}, "keras", False),
     "imported": ({}, None, True),
     "mirror": (runs(4 * 3 * 2, 3, 2 * 3 * 2) | {"download": 3, "prepare": 3, "download_weights": 2}, None, True),
-    # Of networks whose head stands at both ends nothing is stored. Seven blocks of each task, five of them full;
-    # popularity and item-kNN rank, and do not rate.
+    # No activations are stored, because the head is at both ends of the network. Seven chunks of each task, five of
+    # them of `full`; popularity and item-kNN rank items and predict no ratings.
     "recommender": (runs(7 + 7 + 2, 2, 0) | {"prepare": 4, "pretrain": 3}, "transformers", False),
     "regression": (runs(6, 1, 2) | {"prepare": 2, "pretrain": 2}, None, False),
     "text": (
@@ -95,7 +95,7 @@ def test_a_study_plans_with_as_many_jobs_as_its_config_says(name, checkout, requ
     assert without_total(counts(checkout, "--configfile", path, **environ)) == expected | end(path)
 
 
-def test_a_file_that_names_no_models_is_laid_over_the_embedded_study(checkout):
+def test_a_file_that_names_no_models_is_merged_over_the_embedded_study(checkout):
     (checkout.folder / "more.yaml").write_text(f"seeds: {list(range(11))}\n")
     assert counts(checkout, "--configfile", "more.yaml")["finetune"] == 2 * 12 + 1
 
@@ -110,7 +110,7 @@ def test_a_bad_config_stops_before_the_first_job(checkout):
 
 
 def test_a_training_job_claims_a_gpu_only_where_there_is_one(checkout, tmp_path):
-    """Else `--resources gpu=1` would train one run at a time on a machine without a GPU."""
+    """Otherwise `--resources gpu=1` would train one run at a time on a machine without a GPU."""
 
     def claimed(path: str) -> set[str]:
         done = checkout.snakemake("--dry-run", "--resources", "gpu=1", PATH=path, CUDA_VISIBLE_DEVICES="0")
@@ -125,7 +125,7 @@ def test_a_training_job_claims_a_gpu_only_where_there_is_one(checkout, tmp_path)
 
 
 def test_the_snakefile_is_parsed_without_torch(checkout):
-    """Every job of a cluster parses it anew, and importing torch takes longer than all the rest."""
+    """Each job on a cluster parses it again, and importing torch takes longer than all the rest."""
     program = (
         "import sys, atexit; from snakemake.cli import main;"
         "atexit.register(lambda: print('torch loaded' if 'torch' in sys.modules else 'torch free'));"

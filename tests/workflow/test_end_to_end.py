@@ -1,4 +1,4 @@
-"""The tiny study, run for real: what it leaves behind, and what happens when something goes wrong on the way."""
+"""The tiny study, run for real: its results, and the behaviour when something goes wrong."""
 
 import http.server
 import io
@@ -49,8 +49,8 @@ def test_scores_are_those_of_the_predictions(finished):
 
 
 def test_before_fine_tuning_all_methods_start_from_the_same_network(finished):
-    found = predictions(finished)
-    probe, full = (found[f"pretrained/digits/{method}/1.parquet"].to_pandas() for method in ("linear_probe", "full"))
+    tables = predictions(finished)
+    probe, full = (tables[f"pretrained/digits/{method}/1.parquet"].to_pandas() for method in ("linear_probe", "full"))
     before = [table[table["phase"] == "before"].reset_index()["probabilities"] for table in (probe, full)]
     assert all((one == other).all() for one, other in zip(*before, strict=True))
 
@@ -69,7 +69,7 @@ def test_a_probe_stores_its_head_only(finished):
     assert sizes["linear_probe"].st_size < sizes["full"].st_size / 20
 
 
-def test_figures_tables_and_report_are_there(finished):
+def test_figures_tables_and_report_are_written(finished):
     results = finished.folder / "results/tiny"
     for name in ("seed_spread", "gain_slopes", "learning_curves", "model_task_heatmap"):
         assert (results / f"plot/{name}.svg").stat().st_size > 5000
@@ -82,7 +82,7 @@ def test_figures_tables_and_report_are_there(finished):
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', html)
 
 
-def test_the_last_word_says_what_was_found(study):
+def test_a_run_of_snakemake_ends_with_the_summary(study):
     (study.folder / "results/tiny/report/summary.md").unlink()
     done = study.snakemake("--cores", "1", *TINY)
     summary = (study.folder / "results/tiny/report/summary.md").read_text()
@@ -91,15 +91,15 @@ def test_the_last_word_says_what_was_found(study):
 
 
 def test_predictions_are_bit_identical_whatever_the_size_of_blocks(finished, study):
-    """The seed that came second in a job of two, in a job of its own; nothing is left that it could be taken from."""
+    """The second seed of a job of two, in a job by itself; no earlier run is left that could be reused."""
     for stage in ("finetune", "predict"):
         shutil.rmtree(study.folder / "results/tiny" / stage)
     study.edit("tiny.yaml", "seeds_per_job: 2", "seeds_per_job: 1")
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [1]")
     study.snakemake("runs", "--cores", "2", *TINY)
-    expected, found = predictions(finished), predictions(study)
-    assert set(found) == {name for name in expected if name.endswith("/1.parquet")} and len(found) == 3
-    for name, table in found.items():
+    expected, actual = predictions(finished), predictions(study)
+    assert set(actual) == {name for name in expected if name.endswith("/1.parquet")} and len(actual) == 3
+    for name, table in actual.items():
         assert table.equals(expected[name]), name
 
 
@@ -122,7 +122,7 @@ def test_a_study_killed_in_training_resumes_to_the_same_predictions(finished, tm
         assert table.equals(predictions(again)[name]), name
 
 
-def test_a_diverging_run_is_recorded_and_the_study_goes_on(study):
+def test_a_diverging_run_is_recorded_and_the_study_continues(study):
     study.append("tiny.yaml", "overrides: [{model: scratch, recipe: {optimizer: sgd, lr: 1.0e+30}}]\n")
     study.snakemake("results/tiny/aggregate/manifest.json", "--cores", "2", *TINY)
     presented(yaml.safe_load((study.folder / "tiny.yaml").read_text()), study.folder / "results/tiny")
@@ -135,24 +135,24 @@ def test_a_diverging_run_is_recorded_and_the_study_goes_on(study):
 
 
 @pytest.fixture
-def nothing_there():
-    """The address of a server that has nothing. One that does not answer is asked again for half a minute."""
+def empty_server():
+    """Address of a server without files. Requests to one that does not answer would be repeated for half a minute."""
 
-    class Nothing(http.server.BaseHTTPRequestHandler):
+    class Empty(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_error(404)
 
         def log_message(self, *_):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Nothing) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), Empty) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def test_bad_data_is_named_and_other_tasks_go_on(study, nothing_there):
-    """One task for each thing that can be wrong with a file, all in one run."""
+def test_bad_data_is_named_and_other_tasks_continue(study, empty_server):
+    """One task for each defect of a file, all in one run."""
     names = [f"photos/{label}/{number}.png" for label in ("cat", "dog") for number in (1, 2)]
     image = io.BytesIO()
     Image.new("RGB", (8, 8)).save(image, "png")
@@ -175,7 +175,7 @@ def test_bad_data_is_named_and_other_tasks_go_on(study, nothing_there):
         "lonely": ({"path": "lonely.zip"}, r"'dog'"),
         "other": ({"url": here, "sha256": "0" * 64}, r"sha256 should be 0000"),
         "nowhere": (
-            {"url": f"{nothing_there}/a.zip", "sha256": "0" * 64},
+            {"url": f"{empty_server}/a.zip", "sha256": "0" * 64},
             r"could not fetch .*VARIABILITY_MIRROR",
         ),
     }

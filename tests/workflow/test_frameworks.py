@@ -1,4 +1,4 @@
-"""The study of two frameworks at a reduced size: pretrained and fine-tuned by each, compared, and not entangled."""
+"""The study of two frameworks at a reduced size: each pretrains and fine-tunes, and neither depends on the other."""
 
 import importlib.util
 import os
@@ -24,7 +24,7 @@ LIB = "workflow/lib/variability"
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Checkout:
-    made = Checkout.of_project(tmp_path_factory.mktemp("frameworks") / "project")
+    checkout = Checkout.of_project(tmp_path_factory.mktemp("frameworks") / "project")
     config = yaml.safe_load((ROOT / "studies/frameworks.yaml").read_text())
     config["study"], config["seeds"] = "small", [0, 1]
     config["models"] = {name: entry for name, entry in config["models"].items() if not name.endswith("-scratch")}
@@ -34,10 +34,10 @@ def checkout(tmp_path_factory) -> Checkout:
     config["pretraining"]["letters"]["recipe"]["epochs"] = 1
     del config["overrides"], config["tasks"]["letter-case"]
     config["grid"] = {"exclude": [{"method": "full-again", "model": "mobilenet-torch"}]}
-    (made.folder / "small.yaml").write_text(yaml.safe_dump(config))
-    made.snakemake("--cores", "2", *STUDY)
-    presented(config, made.folder / "results/small")
-    return made
+    (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config))
+    checkout.snakemake("--cores", "2", *STUDY)
+    presented(config, checkout.folder / "results/small")
+    return checkout
 
 
 def test_the_framework_is_a_factor_of_the_components(checkout):
@@ -54,20 +54,19 @@ def test_the_framework_is_a_factor_of_the_components(checkout):
     assert {"framework", "method", "framework x method"} <= set(components["component"])
 
 
-def test_a_run_of_keras_made_again_is_the_same_bit_for_bit(checkout):
+def test_a_repeated_run_of_keras_is_the_same_bit_for_bit(checkout):
     for seed in (0, 1):
         first, again = (
             pd.read_parquet(checkout.folder / f"results/small/predict/mobilenet-keras/digits/{method}/{seed}.parquet")
             for method in ("full", "full-again")
         )
         assert np.array_equal(np.stack(first["probabilities"]), np.stack(again["probabilities"]))
-    found = pd.read_csv(checkout.folder / "results/small/analyse/nondeterminism.csv")
-    assert len(found)
+    assert len(pd.read_csv(checkout.folder / "results/small/analyse/nondeterminism.csv"))
 
 
 def test_an_edit_of_one_framework_reruns_no_run_of_the_other(checkout, tmp_path):
     assert checkout.jobs(*STUDY) == set()
-    for mine, other, names in (
+    for framework, other, names in (
         (
             "keras",
             "torch",
@@ -79,11 +78,11 @@ def test_an_edit_of_one_framework_reruns_no_run_of_the_other(checkout, tmp_path)
             ("training/frameworks/pytorch.py", "training/torch_fit.py", "models/providers/torchvision.py"),
         ),
     ):
-        edited = checkout.copy(tmp_path / mine)
+        edited = checkout.copy(tmp_path / framework)
         for name in names:
             edited.append(f"{LIB}/{name}", "\nEDITED = 1\n")
         jobs = edited.jobs(*STUDY)
-        assert f"pretrain model=mobilenet-{mine}" in jobs
+        assert f"pretrain model=mobilenet-{framework}" in jobs
         assert not [job for job in jobs if f"model=mobilenet-{other}" in job]
 
 

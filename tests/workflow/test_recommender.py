@@ -1,4 +1,4 @@
-"""The study of recommenders at a reduced size, from prepare to its tables and figures."""
+"""The study of recommenders at a reduced size, from its data to its tables and figures."""
 
 import pandas as pd
 import pytest
@@ -18,7 +18,7 @@ def finished(tmp_path_factory) -> Checkout:
     config["seeds"] = [0, 1]
     config["recipe"] |= {"epochs": 2}
     config["grid"]["exclude"][-1]["seed"] = [1]
-    # A job's imports take longer than all that it trains: one control, and one of the architectures that rates.
+    # A job's imports take longer than its training: keep one control, and one architecture that predicts ratings.
     del config["models"]["bert4rec-scratch"]
     config["grid"]["exclude"].append({"task": "rating", "model": ["bert4rec", "sasrec-body"]})
     for pretraining in config["pretraining"].values():
@@ -55,10 +55,10 @@ def test_every_cell_that_fits_has_its_runs_before_and_after(finished):
     assert {"rmse", "mae"} <= set(runs.loc[runs["task"] == "rating", "metric"])
 
 
-def test_ranks_are_kept_per_user_and_are_those_of_the_metrics(finished):
+def test_metrics_are_those_of_the_ranks_stored_per_user(finished):
     runs = table(finished, "aggregate/runs.parquet")
-    said = table(finished, "predict/sasrec/next-item/full/0.parquet")
-    after = said[(said["phase"] == "after") & (said["split"] == "test")]
+    predictions = table(finished, "predict/sasrec/next-item/full/0.parquet")
+    after = predictions[(predictions["phase"] == "after") & (predictions["split"] == "test")]
     assert len(after) == 50 and after["group"].is_unique
     assert (after["y_true"] == 1).all() and after["y_pred"].between(1, 40).all()
     row = runs[
@@ -68,15 +68,15 @@ def test_ranks_are_kept_per_user_and_are_those_of_the_metrics(finished):
     assert row["value"].item() == pytest.approx((1 / after["y_pred"]).mean())
 
 
-def test_users_of_several_ratings_are_what_is_resampled(finished):
+def test_users_are_resampled_with_all_their_ratings(finished):
     for name in ("noise_split", "multibootstrap"):
-        found = table(finished, f"analyse/{name}.csv")
-        rating, ranking = found[found["task"] == "rating"], found[found["task"] == "next-item"]
+        rows = table(finished, f"analyse/{name}.csv")
+        rating, ranking = rows[rows["task"] == "rating"], rows[rows["task"] == "next-item"]
         assert (rating["n_examples"] == 100).all() and (rating["n_groups"] == 50).all()
         assert (ranking["n_examples"] == 50).all() and (ranking["n_groups"] == 50).all()
 
 
-def test_what_is_pretrained_is_all_but_the_catalogue(finished):
+def test_all_but_the_catalogue_is_pretrained(finished):
     import safetensors
 
     folder = finished.folder / "results/recommender"

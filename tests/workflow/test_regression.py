@@ -1,4 +1,4 @@
-"""The study of regression at a reduced size, from pretraining to report; and beside a task of classes."""
+"""The study of regression at a reduced size, from pretraining to report, alone and with a task of classification."""
 
 import pandas as pd
 import pytest
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Checkout:
-    """A study of both kinds of task, by its rules to the report; and that of numbers alone, made of the same runs."""
+    """A study of both kinds of task, run by its rules to the report, and one of regression alone, from the same runs."""
     checkout = Checkout.of_project(tmp_path_factory.mktemp("regression") / "project")
     config = yaml.safe_load((checkout.folder / "studies/regression.yaml").read_text())
     config["seeds"] = [0, 1]
@@ -32,34 +32,34 @@ def finished(tmp_path_factory) -> Checkout:
     return checkout
 
 
-def made(finished, study):
+def outputs(finished, study):
     folder = finished.folder / "results" / study
     return folder, pd.read_parquet(folder / "aggregate/runs.parquet")
 
 
 def test_a_number_is_measured_in_its_unit_before_and_after(finished):
-    folder, runs = made(finished, "regression")
-    mixed, _ = made(finished, "mixed")
+    folder, runs = outputs(finished, "regression")
+    mixed, _ = outputs(finished, "mixed")
     assert (runs["status"] == "completed").all()
     assert {"rmse", "mae", "mse", "r2"} == set(runs["metric"])
     assert set(runs.loc[runs["primary"], "metric"]) == {"rmse"} and runs["phase"].nunique() == 2
-    said = pd.read_parquet(mixed / "predict/mobilenet-deep/rotation/full/0.parquet")
-    assert said["y_true"].abs().max() <= 45 and said["y_true"].std() > 15
+    predictions = pd.read_parquet(mixed / "predict/mobilenet-deep/rotation/full/0.parquet")
+    assert predictions["y_true"].abs().max() <= 45 and predictions["y_true"].std() > 15
     row = runs.query(
         "model == 'mobilenet-deep' and method == 'full' and seed == 0 and phase == 'after' and split == 'test'"
         " and metric == 'rmse'"
     )
-    after = said[(said["phase"] == "after") & (said["split"] == "test")]
+    after = predictions[(predictions["phase"] == "after") & (predictions["split"] == "test")]
     expected = ((after["y_pred"] - after["y_true"]) ** 2).mean() ** 0.5
     assert row["value"].item() == pytest.approx(expected)
     assert "RMSE (units of the target)" in (folder / "report/summary.md").read_text()
 
 
-def test_what_is_of_classes_alone_is_not_made_of_numbers(finished):
-    regression, _ = made(finished, "regression")
+def test_outputs_of_classification_are_not_written_for_regression(finished):
+    regression, _ = outputs(finished, "regression")
     assert not (regression / "analyse/calibration.csv").exists()
     assert (regression / "analyse/noise_split.csv").is_file()
-    mixed, runs = made(finished, "mixed")
+    mixed, runs = outputs(finished, "mixed")
     assert set(runs.loc[runs["primary"], "metric"]) == {"rmse", "accuracy"}
     calibration = pd.read_csv(mixed / "analyse/calibration.csv")
     assert calibration.groupby("task")["n"].max().to_dict() == {"digits": 2, "rotation": 0}

@@ -1,4 +1,4 @@
-"""Promise 1: only changed stages rerun. What is edited, and exactly the jobs that follow, by name."""
+"""Only changed stages rerun: each edit, and exactly the jobs that follow from it, by name."""
 
 import ast
 import os
@@ -50,20 +50,20 @@ def jobs(study: Checkout) -> set[str]:
 
 
 def run_files(study: Checkout) -> dict[Path, int]:
-    """When each file of each run was last written."""
+    """Return the time of the last change of each file of each run."""
     runs = (study.folder / "results/tiny").glob("finetune/*/*/*/*/*")
     return {path.relative_to(study.folder): path.stat().st_mtime_ns for path in runs if not path.name.startswith(".")}
 
 
 def test_what_changes_no_result_reruns_nothing(study):
-    """All at once: if nothing reruns for all of it, nothing reruns for any."""
+    """All edits at once: if nothing reruns after all of them, nothing reruns after one."""
     text = (study.folder / "tiny.yaml").read_text().replace("recipe: {epochs: 2, batch_size: 20, lr: 0.002}\n", "")
-    # In another order and with a comment; and what is the default anyway is named.
+    # In another order, with a comment, and with a default that is written out.
     reordered = "recipe: {lr: 0.002, batch_size: 20, epochs: 2} # same\n" + text + "analyses:\n  churn:\n"
     (study.folder / "tiny.yaml").write_text(reordered)
     study.append("workflow/schemas/config.schema.yaml", "# edited\n")
     for name in ("training/frameworks/keras.py", "training/frameworks/_keras_training.py", "models/providers/keras.py"):
-        study.append(f"{LIB}/{name}", EDIT)  # another framework than the study's
+        study.append(f"{LIB}/{name}", EDIT)  # of a framework that the study does not use
     for path in study.folder.rglob("*"):
         if ".snakemake" not in path.parts and path.is_file():
             os.utime(path)
@@ -121,7 +121,7 @@ def test_a_seed_removed_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
     of_one_seed = {f"plot plot={name}" for name in Outputs(Study(CONFIG | {"seeds": [0]})).plots}
-    assert of_one_seed < PLOTS, "one seed has no spread to draw"
+    assert of_one_seed < PLOTS, "one seed has no spread to plot"
     assert jobs(study) == from_finetune() - PLOTS | of_one_seed
     study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
     assert run_files(study) == before
@@ -165,9 +165,9 @@ def test_a_metric_left_out(study):
 
 def test_an_analysis_edited(study):
     study.append(f"{LIB}/reporting/analyses/gain.py", EDIT)
-    drawn = {f"plot plot={name}" for name in OUTPUTS.plots if "gain" in registry.find("plots", name).ANALYSES}
-    assert drawn
-    assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | drawn
+    plots = {f"plot plot={name}" for name in OUTPUTS.plots if "gain" in registry.find("plots", name).ANALYSES}
+    assert plots
+    assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | plots
 
 
 def test_a_claim_edited(study):
@@ -187,15 +187,15 @@ def test_a_method_edited(study):
 
 
 @pytest.mark.parametrize("file", ["models/providers/torchvision.py", "data/modalities/_images.py", "models/cutting.py"])
-def test_what_the_same_jobs_depend_on(finished, file):
-    """How networks are built, fed (images are stored by another file) and cut, as how they are trained (see below)."""
+def test_building_feeding_and_cutting_networks_concern_the_jobs_that_training_concerns(finished, file):
+    """Which jobs these are, a test below says: it edits the module of the optimizers."""
     assert depending(finished, file) == depending(finished, "training/optimizers.py") != set()
 
 
 def depending(study: Checkout, file: str) -> set[str]:
-    """The listings that name a file of the library; each is an input of all jobs that import what it lists."""
+    """Return the names of the listings that name a file of the library; each is an input of the jobs that import it."""
     listings = [path for path in (study.folder / "results/code").glob("*.txt") if f"/{file}\n" in path.read_text()]
-    # The study keeps all of its checkpoints: no job has that one.
+    # No job has that listing, because the study keeps all of its checkpoints.
     return {path.name for path in listings if not path.name.startswith("keep_checkpoints")}
 
 
@@ -217,7 +217,7 @@ def test_the_kernels_switched_off(study, monkeypatch):
     assert jobs(study) == set()
 
 
-def test_what_stored_activations_may_take_changed_trains_nothing(study):
+def test_another_limit_of_stored_activations_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "compute: {", "compute: {features_gb: 5, ")
     assert jobs(study) == FEATURES | from_finetune("pretrained")
@@ -235,18 +235,18 @@ def test_a_script_edited(study):
     assert jobs(study) == SCORE | END
 
 
-def test_a_weights_file_of_the_users_replaced_and_touched(study):
+def test_a_users_file_of_weights_replaced_and_touched(study):
     weights = study.folder / "results/tiny/pretrain/pretrained/weights.safetensors"
-    own = study.folder / "own.safetensors"
-    shutil.copy(weights, own)
+    copy = study.folder / "own.safetensors"
+    shutil.copy(weights, copy)
     study.edit("tiny.yaml", "weights: none", "weights: own.safetensors")
     study.snakemake("downloads", "--cores", "1", "--configfile", "tiny.yaml")
-    os.utime(own)
+    os.utime(copy)
     assert not any(job.startswith("download_weights") for job in jobs(study))
-    # As a network that was trained again: of the same size and with the same beginning and end.
-    retrained = bytearray(own.read_bytes())
+    # Like a network that was trained again: of the same size and with the same beginning and end.
+    retrained = bytearray(copy.read_bytes())
     retrained[len(retrained) // 2] ^= 1
-    own.write_bytes(retrained)
+    copy.write_bytes(retrained)
     assert any(job.startswith("download_weights") for job in jobs(study))
 
 

@@ -1,4 +1,4 @@
-"""The workflow's own house rules."""
+"""Rules of the project that linters do not check."""
 
 import re
 
@@ -9,7 +9,7 @@ from support import ROOT
 from variability import registry
 from variability.config.recipe import DEFAULTS
 
-#: Whose plug-ins may need an extra.
+#: Families whose plug-ins may need an extra.
 FAMILIES = ("datasets", "providers", "methods")
 
 
@@ -31,10 +31,10 @@ def test_every_stage_has_a_rule_a_script_and_a_module():
     assert rules == scripts == stages
 
 
-def wanted(name: str) -> list[str]:
-    """Packages that an environment's .in file asks for, those of the files it includes first."""
+def requested(name: str) -> list[str]:
+    """Return the packages in an environment's .in file, after those of the files that it includes."""
     lines = [line for line in (ROOT / f"envs/{name}.in").read_text().splitlines() if line and line[0] != "#"]
-    included = [each for line in lines if line.startswith("-r ") for each in wanted(line[3:].removesuffix(".in"))]
+    included = [name for line in lines if line.startswith("-r ") for name in requested(line[3:].removesuffix(".in"))]
     return included + [re.split("[=<>~]", line)[0] for line in lines if not line.startswith("-r ")]
 
 
@@ -46,7 +46,7 @@ def test_a_conda_environment_has_the_versions_of_the_lock(name):
         for entry in yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())["dependencies"]
         if isinstance(entry, dict)
     ]
-    assert [entry.partition("==")[0] for entry in pinned[0]["pip"]] == wanted(name)
+    assert [entry.partition("==")[0] for entry in pinned[0]["pip"]] == requested(name)
     for entry in pinned[0]["pip"]:
         assert re.search(rf"^{re.escape(entry)}[ ;\\]", lock, re.M), f"{entry} is not in {name}.lock"
 
@@ -65,8 +65,8 @@ def test_locks_are_pinned_by_hash_and_name_no_index():
         assert len(re.findall(r"^\S+==", text, re.M)) <= text.count("--hash=sha256:")
 
 
-def test_what_tokenizers_are_converted_with_is_installed_with_transformers():
-    """The library imports it where a tokenizer asks for it, and declares none of it."""
+def test_packages_that_convert_tokenizers_are_installed_with_transformers():
+    """The library imports them for some tokenizers, and does not declare them as dependencies."""
     lock = (ROOT / "envs/transformers.lock").read_text()
     for package in ("tokenizers", "sentencepiece", "protobuf"):
         assert re.search(rf"^{package}==", lock, re.M), package
@@ -78,7 +78,7 @@ def test_a_package_has_one_version_in_all_environments():
     for path in sorted((ROOT / "envs").glob("*.lock")):
         lines = re.findall(r"^([\w.-]+)(==.*)$", path.read_text(), re.M)
         for name in {name for name, _ in lines}:
-            pinned.setdefault(name, set()).add(tuple(version for each, version in lines if each == name))
+            pinned.setdefault(name, set()).add(tuple(version for package, version in lines if package == name))
     assert {name: versions for name, versions in pinned.items() if len(versions) > 1} == {}
 
 
@@ -94,7 +94,7 @@ def test_the_docs_know_every_data_set_and_method():
 
 
 def test_prose_is_wrapped():
-    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [*ROOT.glob("*.md"), ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]:
         code = False
         for at, line in enumerate(path.read_text().splitlines()):
             code ^= line.startswith("```")

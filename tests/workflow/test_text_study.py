@@ -1,4 +1,4 @@
-"""A study of texts from a table to its tables and figures, with a model so small that it is made here."""
+"""A study of texts, from a file of texts to tables and figures, with a model small enough to be built here."""
 
 import csv
 import os
@@ -13,7 +13,7 @@ from support import Checkout, presented
 
 pytestmark = [
     pytest.mark.slow,
-    # Not importorskip: its import takes four seconds of every run of the tests.
+    # Not importorskip, whose import would add four seconds to every run of the tests.
     pytest.mark.skipif(find_spec("peft") is None, reason="`make .venv/.transformers` installs it"),
 ]
 
@@ -59,7 +59,7 @@ def finished(tmp_path_factory) -> Checkout:
     return checkout
 
 
-def test_every_cell_has_its_runs_and_the_study_its_end(finished):
+def test_every_cell_has_its_runs_and_the_study_its_summary(finished):
     runs = pd.read_parquet(finished.folder / "results/pets/aggregate/runs.parquet")
     primary = runs[(runs["metric"] == "accuracy") & (runs["split"] == "test")]
     assert (primary["status"] == "completed").all() and (primary["n_test"] == 40).all()
@@ -78,7 +78,7 @@ def test_before_fine_tuning_all_methods_start_from_the_same_network(finished):
     folder = finished.folder / "results/pets/predict/bert/pets"
     tables = [pd.read_parquet(folder / method / "1.parquet") for method in METHODS]
     before = [np.stack(table.loc[table["phase"] == "before", "probabilities"]) for table in tables]
-    assert all((found == before[0]).all() for found in before)
+    assert all((probabilities == before[0]).all() for probabilities in before)
 
 
 def test_a_checkpoint_of_adapters_or_biases_is_small(finished):
@@ -88,7 +88,7 @@ def test_a_checkpoint_of_adapters_or_biases_is_small(finished):
     assert max(sizes["lora"], sizes["bitfit"]) < sizes["full"] / 2
 
 
-def test_what_is_touched_reruns_nothing_and_what_is_edited_what_depends_on_it(finished, tmp_path):
+def test_a_touch_reruns_nothing_and_an_edit_what_depends_on_it(finished, tmp_path):
     study = finished.copy(tmp_path / "project")
     for path in study.folder.rglob("*"):
         if ".snakemake" not in path.parts and path.is_file():

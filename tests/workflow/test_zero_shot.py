@@ -1,4 +1,4 @@
-"""A model of images and texts through the rules: before training it is the zero-shot classifier, for every seed."""
+"""A model of images and texts, run by the rules: before training it is the zero-shot classifier, for every seed."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("transformers", reason="the extra transformers is not installed")
 
 
-def test_all_seeds_of_both_methods_begin_as_the_zero_shot_classifier(tmp_path):
+def test_all_seeds_of_both_methods_start_as_the_zero_shot_classifier(tmp_path):
     checkout = Checkout.of_project(tmp_path / "project")
     saved(checkout.folder / "towers")
     config = {
@@ -34,8 +34,8 @@ def test_all_seeds_of_both_methods_begin_as_the_zero_shot_classifier(tmp_path):
     folder = checkout.folder / "results/zero/predict"
 
     def before(model, method, seed):
-        said = pd.read_parquet(folder / model / "digits" / method / f"{seed}.parquet")
-        return np.stack(said.loc[said["phase"] == "before", "probabilities"])
+        predictions = pd.read_parquet(folder / model / "digits" / method / f"{seed}.parquet")
+        return np.stack(predictions.loc[predictions["phase"] == "before", "probabilities"])
 
     first = before("clip", "linear_probe", 0)
     for method in ("linear_probe", "partial"):
