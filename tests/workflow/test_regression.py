@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Checkout:
-    """A study of both kinds of task, run by its rules to the report, and one of regression alone, from the same runs."""
+    """A study of both kinds of task, run by its rules to the report; and one of regression alone, of the same runs."""
     checkout = Checkout.of_project(tmp_path_factory.mktemp("regression") / "project")
     config = yaml.safe_load((checkout.folder / "studies/regression.yaml").read_text())
     config["seeds"] = [0, 1]

@@ -6,12 +6,6 @@ with log_job(snakemake.log[0]):
     from variability.io.files import sha256
     from variability.stages.score import score
 
-    manifest = Path(snakemake.output[0])
-    score(
-        manifests=[Path(path) for path in snakemake.input.predictions],
-        task_json=Path(snakemake.input.task),
-        metrics=snakemake.params.metrics,
-        code=sha256(snakemake.input.code),
-        folder=manifest.parent,
-        manifest=manifest,
-    )
+    rule_input, manifest = snakemake.input, Path(snakemake.output[0])
+    predictions, code = [Path(path) for path in rule_input.predictions], sha256(rule_input.code)
+    score(predictions, Path(rule_input.task), snakemake.params.metrics, code, manifest.parent, manifest)
