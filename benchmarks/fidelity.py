@@ -153,21 +153,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
-    given = parser.parse_args()
-    device.configure(threads=given.threads)
+    arguments = parser.parse_args()
+    device.configure(threads=arguments.threads)
     table = []
     with tempfile.TemporaryDirectory() as temporary:
         task, weights = prepared(Path(temporary))
-        bench = Bench(task, weights, Path(temporary), {"epochs": given.epochs, "batch_size": 32})
+        bench = Bench(task, weights, Path(temporary), {"epochs": arguments.epochs, "batch_size": 32})
         truth = task.labels[task.rows("test", 0)]
         for method in METHODS:
             print(f"{method}: {PLAIN}", file=sys.stderr, flush=True)
-            plain = bench.probabilities(method, "fp32", False, range(given.seeds))
+            plain = bench.probabilities(method, "fp32", False, range(arguments.seeds))
             for path, (form, cut) in PATHS.items():
                 print(f"{method}: {path}", file=sys.stderr, flush=True)
-                other = bench.probabilities(method, form, cut, range(given.seeds))
+                other = bench.probabilities(method, form, cut, range(arguments.seeds))
                 table.append(line(method, path, plain, other, truth))
-    print(f"Against {PLAIN}: {len(truth)} test examples, {given.epochs} epochs, {given.threads} threads\n")
+    print(f"Against {PLAIN}: {len(truth)} test examples, {arguments.epochs} epochs, {arguments.threads} threads\n")
     print(
         "| method | path | accuracy, plain | accuracy, this path | difference | 95 % interval | "
         "largest difference of a probability | predictions that agree | n |"

@@ -37,10 +37,10 @@ LR, DECAY = 1e-3, 0.01
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def examples(told: dict) -> tuple[np.ndarray, np.ndarray]:
+def examples(options: dict) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (n, size, size, 3) and int64 (n,), enough for an epoch's whole batches."""
-    rng, count = np.random.default_rng(0), told["steps"] * told["batch"]
-    return rng.integers(0, 256, (count, told["size"], told["size"], 3), np.uint8), rng.integers(0, CLASSES, count)
+    rng, count = np.random.default_rng(0), options["steps"] * options["batch"]
+    return rng.integers(0, 256, (count, options["size"], options["size"], 3), np.uint8), rng.integers(0, CLASSES, count)
 
 
 def build(architecture: str, size: int) -> nn.Module:
@@ -59,10 +59,10 @@ def build(architecture: str, size: int) -> nn.Module:
 class PerImage(Dataset):
     """Images made ready one by one."""
 
-    def __init__(self, told: dict):
+    def __init__(self, options: dict):
         from torchvision import transforms
 
-        self.images, self.labels = examples(told)
+        self.images, self.labels = examples(options)
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
 
     def __len__(self) -> int:
@@ -80,21 +80,21 @@ class Named(PerImage):
         return {"pixel_values": image, "labels": label}
 
 
-def loader(told: dict) -> DataLoader:
+def loader(options: dict) -> DataLoader:
     order = seeding.example_order(0, 1).torch_generator()
-    workers = {"num_workers": told["workers"], "persistent_workers": told["workers"] > 0}
-    pinned = {"pin_memory": told["device"] == "cuda"}
-    return DataLoader(PerImage(told), told["batch"], shuffle=True, generator=order, **workers, **pinned)
+    workers = {"num_workers": options["workers"], "persistent_workers": options["workers"] > 0}
+    pinned = {"pin_memory": options["device"] == "cuda"}
+    return DataLoader(PerImage(options), options["batch"], shuffle=True, generator=order, **workers, **pinned)
 
 
-def now(told: dict) -> float:
-    """The time once all that was asked of the device is done."""
-    if told["device"] == "cuda":
+def now(options: dict) -> float:
+    """The time once the device has finished all its work."""
+    if options["device"] == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def ours(told: dict) -> list[float]:
+def ours(options: dict) -> list[float]:
     from variability.config import recipe
     from variability.data import kinds
     from variability.data.modalities._images import Images
@@ -105,43 +105,45 @@ def ours(told: dict) -> list[float]:
     from variability.training.fit_loop import FitData, FitSpec
     from variability.training.torch_fit import TorchFitLoop
 
-    device.configure(threads=told["threads"])
-    images, labels = examples(told)
+    device.configure(threads=options["threads"])
+    images, labels = examples(options)
     settings = {"optimizer": "adamw", "lr": LR, "weight_decay": DECAY, "schedule": "constant", "warmup": 0.0}
-    chosen = recipe.resolve(settings, {"epochs": EPOCHS, "batch_size": told["batch"], "precision": told["precision"]})
-    where, size = told["device"], told["size"]
-    network = networks.attach_head(build(told["architecture"], size), CLASSES, seed=0)
+    chosen = recipe.resolve(
+        settings, {"epochs": EPOCHS, "batch_size": options["batch"], "precision": options["precision"]}
+    )
+    where, size = options["device"], options["size"]
+    network = networks.attach_head(build(options["architecture"], size), CLASSES, seed=0)
     network.module.to(where, memory_format=torch.channels_last)
     # Stored as ``prepare`` stores them: channels first.
     stored = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     feed = Feed(network.module, Images(stored, Preprocess(size, size, MEAN, STD), where, chosen["augmentation"]))
     data = FitData(labels, np.arange(len(labels)), np.arange(0), kinds.find("classification"))
     ends = []
-    spec = FitSpec(data, chosen, 0, on_epoch=lambda row: ends.append(now(told)))
+    spec = FitSpec(data, chosen, 0, on_epoch=lambda row: ends.append(now(options)))
     result = TorchFitLoop(spec, network, [""], feed).run()
     assert result.status == "completed", result.fail_reason
     return ends[1:]  # the first row is of the untrained network
 
 
-def plain(told: dict) -> list[float]:
+def plain(options: dict) -> list[float]:
     """A DataLoader and a loop."""
-    batches, model = loader(told), build(told["architecture"], told["size"]).to(told["device"])
+    batches, model = loader(options), build(options["architecture"], options["size"]).to(options["device"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
     ends = []
     model.train()
     for _ in range(EPOCHS):
         for images, labels in batches:
-            images, labels = (each.to(told["device"], non_blocking=True) for each in (images, labels))
+            images, labels = (each.to(options["device"], non_blocking=True) for each in (images, labels))
             optimizer.zero_grad()
-            with torch.autocast(told["device"], torch.bfloat16, enabled=told["precision"] == "bf16"):
+            with torch.autocast(options["device"], torch.bfloat16, enabled=options["precision"] == "bf16"):
                 loss = functional.cross_entropy(model(images), labels)
             loss.backward()
             optimizer.step()
-        ends.append(now(told))
+        ends.append(now(options))
     return ends
 
 
-def trainer(told: dict) -> list[float]:
+def trainer(options: dict) -> list[float]:
     """Hugging Face Trainer."""
     import transformers
 
@@ -158,26 +160,26 @@ def trainer(told: dict) -> list[float]:
 
     class Clock(transformers.TrainerCallback):
         def on_epoch_end(self, *_, **__):
-            ends.append(now(told))
+            ends.append(now(options))
 
     with tempfile.TemporaryDirectory() as folder:
         settings = transformers.TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=told["batch"], num_train_epochs=EPOCHS, learning_rate=LR,
-            weight_decay=DECAY, lr_scheduler_type="constant", max_grad_norm=0.0, bf16=told["precision"] == "bf16",
-            use_cpu=told["device"] == "cpu", dataloader_num_workers=told["workers"],
-            dataloader_persistent_workers=told["workers"] > 0,
+            output_dir=folder, per_device_train_batch_size=options["batch"], num_train_epochs=EPOCHS, learning_rate=LR,
+            weight_decay=DECAY, lr_scheduler_type="constant", max_grad_norm=0.0, bf16=options["precision"] == "bf16",
+            use_cpu=options["device"] == "cpu", dataloader_num_workers=options["workers"],
+            dataloader_persistent_workers=options["workers"] > 0,
             save_strategy="no", logging_strategy="no", eval_strategy="no", report_to=[], disable_tqdm=True,
         )  # fmt: skip
         fitted = transformers.Trainer(
-            WithLoss(build(told["architecture"], told["size"])), settings, train_dataset=Named(told),
+            WithLoss(build(options["architecture"], options["size"])), settings, train_dataset=Named(options),
             callbacks=[Clock()],
         )  # fmt: skip
         fitted.train()
-    assert fitted.state.global_step == EPOCHS * told["steps"]
+    assert fitted.state.global_step == EPOCHS * options["steps"]
     return ends
 
 
-def lightning(told: dict) -> list[float]:
+def lightning(options: dict) -> list[float]:
     import lightning as pl
 
     class Module(pl.LightningModule):
@@ -196,15 +198,15 @@ def lightning(told: dict) -> list[float]:
 
     class Clock(pl.Callback):
         def on_train_epoch_end(self, *_):
-            ends.append(now(told))
+            ends.append(now(options))
 
     fitted = pl.Trainer(
-        max_epochs=EPOCHS, accelerator=told["device"], devices=1, logger=False, enable_checkpointing=False,
-        precision="bf16-mixed" if told["precision"] == "bf16" else "32-true", enable_progress_bar=False,
+        max_epochs=EPOCHS, accelerator=options["device"], devices=1, logger=False, enable_checkpointing=False,
+        precision="bf16-mixed" if options["precision"] == "bf16" else "32-true", enable_progress_bar=False,
         enable_model_summary=False, callbacks=[Clock()],
     )  # fmt: skip
-    fitted.fit(Module(build(told["architecture"], told["size"])), loader(told))
-    assert fitted.global_step == EPOCHS * told["steps"]
+    fitted.fit(Module(build(options["architecture"], options["size"])), loader(options))
+    assert fitted.global_step == EPOCHS * options["steps"]
     return ends
 
 
@@ -212,7 +214,7 @@ SIDES = {"ours": ours, "plain": plain, "trainer": trainer, "lightning": lightnin
 
 
 class Watch:
-    """Samples a GPU's utilisation, from the side, until it is asked for."""
+    """Samples a GPU's utilisation, from the side, until it is read."""
 
     def __init__(self, device: str):
         self.samples: list[tuple[float, int]] = []
@@ -230,16 +232,16 @@ class Watch:
     def between(self, start: float, end: float) -> float | None:
         """Mean percent of the time between two moments in which a kernel ran; None where that is not known."""
         self.ended.set()
-        found = [percent for moment, percent in self.samples if start <= moment <= end]
-        return statistics.mean(found) if found else None
+        percents = [percent for moment, percent in self.samples if start <= moment <= end]
+        return statistics.mean(percents) if percents else None
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
-    torch.set_num_threads(told["threads"])
-    watch = Watch(told["device"])
-    first, second = SIDES[told["side"]](told)
-    speed = told["steps"] * told["batch"] / (second - first)
+    options = json.loads(sys.argv[1])
+    torch.set_num_threads(options["threads"])
+    watch = Watch(options["device"])
+    first, second = SIDES[options["side"]](options)
+    speed = options["steps"] * options["batch"] / (second - first)
     print(json.dumps({"images_per_second": speed, "utilisation": watch.between(first, second)}))
 
 

@@ -218,26 +218,26 @@ def ours(task_json: Path, net: Net, size: Size, threads: int, folder: Path) -> d
     for path in (manifest.parent, fitted, folder / "predict"):
         path.mkdir(parents=True)
 
-    def timed(name, stage, *given):
+    def timed(name, stage, *arguments):
         started = time.perf_counter()
-        stage(*given)
+        stage(*arguments)
         seconds[name] = time.perf_counter() - started
 
     activations = manifest.parent / "activations.npy"
     timed("features", features.features, features_spec, InputFiles(task_json, weights), activations, manifest, threads)
-    block, found = fitted / "block-0.json", folder / "predict"
+    block, predicted = fitted / "block-0.json", folder / "predict"
     input_files = InputFiles(task_json, weights, features=manifest)
-    given = (spec, input_files, "code", block)
-    with Workplace(spec["model"], threads) as here:
-        timed("finetune", finetune.finetune, *given, here)
-    asked = {key: spec[key] for key in ("model", "task", "method", "seeds")}
-    given = (asked, input_files, block, "code", found, found / "block-0.json")
-    with Workplace(spec["model"], threads) as here:
-        timed("predict", predict.predict, *given, here)
+    arguments = (spec, input_files, "code", block)
+    with Workplace(spec["model"], threads) as workplace:
+        timed("finetune", finetune.finetune, *arguments, workplace)
+    predict_spec = {key: spec[key] for key in ("model", "task", "method", "seeds")}
+    arguments = (predict_spec, input_files, block, "code", predicted, predicted / "block-0.json")
+    with Workplace(spec["model"], threads) as workplace:
+        timed("predict", predict.predict, *arguments, workplace)
     steps, accuracies = 0.0, []
     for seed in spec["seeds"]:
         steps += files.read_json(fitted / str(seed) / "run.json")["seconds"]
-        table = pq.read_table(found / f"{seed}.parquet").to_pandas()
+        table = pq.read_table(predicted / f"{seed}.parquet").to_pandas()
         after = table[(table["phase"] == "after") & (table["split"] == "test")]
         accuracies.append(float((after["y_true"] == after["y_pred"]).mean()))
     return seconds | {"steps": steps, "accuracies": accuracies}
