@@ -2,13 +2,15 @@
 
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from variability import advice
 from variability.errors import Problem
 from variability.results import imported_runs
 from variability.results.columns import RUN, RUN_VALUE
 from variability.results.imported_runs import DEFAULTS, ROLES, is_long, role_columns
+
+Value = TypeVar("Value", bound=Hashable)
 
 #: Largest file in bytes that is read before the first job, because this check runs at every start. The job that
 #: imports a larger file reports its problems.
@@ -105,8 +107,8 @@ def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
             yield Problem("primary", f"{name!r} is not a metric of the file; {advice.suggest(name, list(facts))}")
 
 
-def _columns_by_value(columns: Mapping[str, Hashable]) -> dict[Hashable, list[str]]:
-    by_value: dict[Hashable, list[str]] = {}
+def _columns_by_value(columns: Mapping[str, Value]) -> dict[Value, list[str]]:
+    by_value: dict[Value, list[str]] = {}
     for column, value in columns.items():
         by_value.setdefault(value, []).append(column)
     return by_value

@@ -47,7 +47,7 @@ class Outputs:
         plugin = registry.find(family, name)
         plugins = [plugin, *(registry.find("analyses", analysis) for analysis in getattr(plugin, "ANALYSES", ()))]
         required = {each for plugin in plugins for key in ("NEEDS", "REQUIRES") for each in getattr(plugin, key, ())}
-        return [prerequisites.DESCRIPTIONS.get(each, each) for each in sorted(required - self._met)]
+        return [str(prerequisites.DESCRIPTIONS.get(each, each)) for each in sorted(required - self._met)]
 
     @cached_property
     def _met(self) -> frozenset[str]:

@@ -8,6 +8,9 @@ from pydantic import Field
 from variability.config.section import Section
 from variability.data.augmentation_spec import NO_AUGMENTATION
 
+# Defaults of mappings are plain values and not instances of their models, which Any permits.
+_NO_AUGMENTATION: Any = NO_AUGMENTATION
+
 
 class RandAugment(Section):
     """RandAugment (Cubuk et al., 2020)."""
@@ -47,7 +50,7 @@ class Recipe(Section):
     warmup: float = Field(0.1, ge=0, lt=1, description="length of the warm-up as a fraction of all steps")
     epochs: int = Field(10, ge=1, description="passes over the training examples")
     batch_size: int = Field(32, ge=1, description="examples per batch")
-    augmentation: Augmentation = Field(NO_AUGMENTATION, description="random changes to training images, such as flips")
+    augmentation: Augmentation = Field(_NO_AUGMENTATION, description="random changes to training images")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of classification")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient, or null for no limit")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="precision of training")

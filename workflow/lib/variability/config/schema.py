@@ -49,7 +49,10 @@ class _Generator(GenerateJsonSchema):
         if patterns := generated.pop("patternProperties", None):
             # Keys that do not match the pattern are errors.
             (values,) = patterns.values()
-            generated |= {"propertyNames": self.generate_inner(schema["keys_schema"]), "additionalProperties": values}
+            generated |= {
+                "propertyNames": self.generate_inner(schema.get("keys_schema", core_schema.str_schema())),
+                "additionalProperties": values,
+            }
         if generated.get("additionalProperties") is True:
             del generated["additionalProperties"]
         return generated

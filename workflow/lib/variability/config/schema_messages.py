@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
@@ -41,7 +41,7 @@ def without_errors(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[st
     paths = {path for error in _Validator(schema).iter_errors(config) for path in _refused(error)}
     # In reverse order, so that a deletion neither moves later entries of a list nor removes the parent of an entry.
     for *parents, last in sorted(filter(None, paths), key=_sort_key, reverse=True):
-        holder = sound
+        holder: Any = sound
         for part in parents:
             holder = holder[part]
         del holder[last]
@@ -57,7 +57,12 @@ def _unknown_keys(error: ValidationError) -> list[str]:
     """Return the unknown keys of a mapping, if they are the error."""
     if error.validator != "additionalProperties" or not isinstance(error.instance, Mapping):
         return []
-    return [name for name in error.instance if name not in error.schema.get("properties", {})]
+    return [name for name in error.instance if name not in _schema(error).get("properties", {})]
+
+
+def _schema(error: ValidationError) -> Mapping[str, Any]:
+    """Return the part of the schema that an error is about."""
+    return cast(Mapping[str, Any], error.schema)
 
 
 def _sort_key(path: Iterable[str | int]) -> list[tuple[bool, Any]]:
@@ -71,7 +76,7 @@ def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
             yield from _explain(inner, prefix)
         return
     key = ".".join(str(part) for part in (prefix, *error.absolute_path) if part != "")
-    known = list(error.schema.get("properties", {}))
+    known = list(_schema(error).get("properties", {}))
     for name in (unknown := _unknown_keys(error)):
         yield Problem(f"{key}.{name}" if key else str(name), f"unknown key; {advice.suggest(name, known)}")
     if not unknown:
@@ -97,8 +102,8 @@ def _excludes_form(error: ValidationError) -> bool:
 
 def _sentence(error: ValidationError) -> str:
     """Return what is wrong with a value, and what would be right."""
-    shown, expected, instance = _shorten(error.instance), error.validator_value, error.instance
-    hint = error.schema.get("description", "")
+    shown, instance = _shorten(error.instance), error.instance
+    schema, expected = _schema(error), cast(Any, error.validator_value)
     match error.validator:
         case "required":
             return f"missing {', '.join(repr(name) for name in expected if name not in instance)}"
@@ -107,9 +112,9 @@ def _sentence(error: ValidationError) -> str:
         case "type":
             return f"{shown} is not {_one_of(expected)}{_as_number(instance, expected)}"
         case "anyOf":
-            return f"{shown} is not allowed here; expected {hint or ' or '.join(_describe(form) for form in expected)}"
+            return f"{shown} is not allowed here; expected {_expected_forms(schema, expected)}"
         case "pattern":
-            return f"{shown} is not {error.schema.get('title', f'text of the form {expected}')}"
+            return f"{shown} is not {schema.get('title', f'text of the form {expected}')}"
         case "not" if isinstance(instance, str):
             return f"{shown} is reserved; choose another name"
         case "not" | "const":
@@ -129,11 +134,11 @@ def _sentence(error: ValidationError) -> str:
 
 def _count_sentence(error: ValidationError) -> str:
     """Return how many entries there are, and how many there may be."""
-    count, expected = len(error.instance), error.validator_value
+    count, expected = len(cast(Any, error.instance)), cast(int, error.validator_value)
     has = f"has {_entries(count)}" if count else "is empty"
-    if error.validator.startswith("max"):
+    if error.validator in ("maxItems", "maxProperties"):
         return f"{has}; at most {_entries(expected)} are allowed"
-    known = error.schema.get("properties", {})
+    known = _schema(error).get("properties", {})
     return f"{has}; it needs at least {_entries(expected)}" + (f", of {', '.join(known)}" if known else "")
 
 
@@ -157,6 +162,11 @@ def _as_number(value: Any, types: str | list[str]) -> str:
     return f"; YAML reads it as text, write {written}"
 
 
+def _expected_forms(schema: Mapping[str, Any], forms: Iterable[Mapping[str, Any]]) -> str:
+    """Return the description of a value that may have several forms, or else a description of the forms."""
+    return schema.get("description") or " or ".join(_describe(form) for form in forms)
+
+
 def _describe(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(map(repr, schema["enum"]))
@@ -164,7 +174,7 @@ def _describe(schema: Mapping[str, Any]) -> str:
 
 
 def _one_of(types: str | list[str]) -> str:
-    return " or ".join(_TYPES.get(name, name) for name in as_list(types))
+    return " or ".join(_TYPES.get(name) or name for name in as_list(types))
 
 
 def _shorten(value: Any) -> str:

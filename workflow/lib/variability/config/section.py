@@ -7,6 +7,10 @@ from pydantic import BaseModel, ConfigDict
 
 #: Default of an optional key that has no default value.
 OMITTED: Any = object()
+#: Default of a key whose value then depends on other keys.
+DEPENDS: Any = None
+#: Default of a mapping whose keys have their own defaults.
+EMPTY: Any = {}
 
 
 class Section(BaseModel):

@@ -10,9 +10,10 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from variability import registry
 from variability.config.recipe import Recipe
-from variability.config.section import OMITTED, Section
-from variability.results.imported_runs import DEFAULTS as IMPORT_DEFAULTS
-from variability.results.imported_runs import FORMATS
+from variability.config.section import DEPENDS, EMPTY, OMITTED, Section
+from variability.results import imported_runs
+
+_IMPORT_DEFAULTS: dict[str, Any] = dict(imported_runs.DEFAULTS)
 
 Name = Annotated[
     str,
@@ -81,7 +82,7 @@ class Model(Section):
         description="models of one family are the same network in different frameworks, which are then compared",
     )
     options: dict[str, Any] = Field({}, description="keyword arguments of the architecture")
-    preprocess: Preprocess = Field({}, description="preprocessing of images; what the weights need by default")
+    preprocess: Preprocess = Field(EMPTY, description="preprocessing of images; what the weights need by default")
     recipe: Recipe = Field(OMITTED, description="recipe of this model's runs; other keys are those of the study")
 
 
@@ -93,7 +94,7 @@ class Split(Section):
 
     train: Count = "all"
     # As shipped, or a tenth of the training examples (``splits.LEFT_OPEN``) if no validation examples are shipped.
-    validation: Count = Field(None)
+    validation: Count = DEPENDS
     test: Count = "shipped"
     seed: Seed = Field(0, description="seed of the split")
     resample: bool = Field(False, description="sample the training and validation examples again for every seed")
@@ -121,7 +122,7 @@ class Task(Section):
         OMITTED,
         description="primary metric; accuracy by default, rmse in regression, ndcg_at_10 in ranking",
     )
-    split: Split = Field({}, description="examples that train, validate and test")
+    split: Split = Field(EMPTY, description="examples that train, validate and test")
     recipe: Recipe = Field(OMITTED, description="recipe of this task's runs; other keys are those of the study")
 
 
@@ -187,8 +188,8 @@ class ImportedMetric(Section):
     """A metric in a file of imported runs."""
 
     metric: str = Field(OMITTED, description="name of the metric; that of the column by default")
-    split: Literal["validation", "test"] = Field(IMPORT_DEFAULTS["split"], description="split that was measured")
-    phase: Literal["before", "after"] = Field(IMPORT_DEFAULTS["phase"], description="before or after fine-tuning")
+    split: Literal["validation", "test"] = Field(_IMPORT_DEFAULTS["split"], description="split that was measured")
+    phase: Literal["before", "after"] = Field(_IMPORT_DEFAULTS["phase"], description="before or after fine-tuning")
     label: str = Field(OMITTED, description="label of axes")
     higher_is_better: bool = Field(OMITTED, description="whether higher values are better")
     perfect: float = Field(OMITTED, description="value of a perfect prediction")
@@ -204,7 +205,7 @@ class Import(Section):
 
     path: str = Field(description="CSV, TSV or parquet file; mirrors are searched for it by name too")
     sha256: Sha256 = Field(OMITTED, description="checksum of the file")
-    format: Annotated[str, WithJsonSchema({"enum": list(FORMATS)})] = Field(
+    format: Annotated[str, WithJsonSchema({"enum": list(imported_runs.FORMATS)})] = Field(
         "table", description="tracker that exported it"
     )
     quotes: bool = Field(
@@ -242,7 +243,9 @@ class Compute(Section):
     )
     # As many as ``threads``.
     features_threads: int = Field(
-        None, ge=1, description="CPU threads of jobs that compute a frozen part once for all runs; threads by default"
+        DEPENDS,
+        ge=1,
+        description="CPU threads of jobs that compute a frozen part for all runs; threads by default",
     )
     features_gb: float = Field(20, ge=0, description="largest size on disk of the stored activations of a frozen part")
     mem_mb: int = Field(4000, ge=1, description="memory of one training job")
@@ -316,4 +319,4 @@ class Config(Section):
         description="checkpoints that are retained when the study is done; best: of each model, task and method the "
         "one of the seed that is best on validation",
     )
-    compute: Compute = Field({}, description="resources of jobs")
+    compute: Compute = Field(EMPTY, description="resources of jobs")

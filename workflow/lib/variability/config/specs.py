@@ -77,7 +77,8 @@ def tokens(study: Study) -> list[tuple[str, str]]:
     """Return (assets key, task) of every job of ``tokenize``."""
     pairs = [(model, task) for model, task, _ in study.seeds]
     pairs += [(model, pretraining) for model in study.models if (pretraining := study.pretraining_of(model))]
-    return list(dict.fromkeys((assets_key(study, model), task) for model, task in pairs if study.tokenized(task)))
+    keys = [(assets_key(study, model), task) for model, task in pairs if study.tokenized(task)]
+    return list(dict.fromkeys((key, task) for key, task in keys if key))
 
 
 def pretrain(study: Study, model: str) -> dict[str, Any]:

@@ -51,7 +51,9 @@ class Plan:
 
     def imported_files(self) -> list[Path]:
         """Return the file of each entry of ``imports``, in their order."""
-        return [find_file(entry["path"], self.mirrors) for entry in self.study.imports.values()]
+        # ``validate.check`` has found all of them.
+        paths = [find_file(entry["path"], self.mirrors) for entry in self.study.imports.values()]
+        return [path for path in paths if path is not None]
 
     def content(self, *paths: Path | None) -> str | None:
         """Return the hash of all that files and folders contain; None if there are none."""
@@ -137,6 +139,7 @@ def _of_task(entry: Entry) -> list[str]:
 
 def _of_pretraining(plan: Plan, job: Job) -> list[str]:
     task = plan.study.pretraining_of(job["model"])
+    assert task is not None, "the job's model is pretrained by the study"
     return [*plan.study.plugin_modules(job["model"], task), *_modules("methods", [methods.PRETRAINING["kind"]])]
 
 

@@ -3,6 +3,7 @@
 A study is models x tasks x methods x seeds, without the runs that ``grid`` leaves out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -62,13 +63,13 @@ class Study:
         Cells without a seed are left out, and those of a model that cannot take the task's examples.
         """
         axes = [self.config.get(axis, {}) for axis in ("models", "tasks", "methods")]
-        grid = self.config.get("grid", {})
+        grid, seeds = self.config.get("grid", {}), self.config.get("seeds", [])
         cells = {
-            cell: tuple(seed for seed in self.config.get("seeds", []) if selects(grid, *cell, seed))
-            for cell in product(*axes)
-            if self.fits(*cell[:2])
+            (model, task, method): tuple(seed for seed in seeds if selects(grid, model, task, method, seed))
+            for model, task, method in product(*axes)
+            if self.fits(model, task)
         }
-        return {cell: seeds for cell, seeds in cells.items() if seeds}
+        return {cell: of_cell for cell, of_cell in cells.items() if of_cell}
 
     @cached_property
     def seed_chunks(self) -> dict[Cell, list[tuple[int, ...]]]:
@@ -207,12 +208,15 @@ class Study:
         return provenance.plugins_of_cell(self.model_entry(model), self.task_entry(task), entry)
 
 
-def complete_task(entry: dict[str, Any]) -> dict[str, Any]:
+def complete_task(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a task's entry with all keys but the recipe, defaults of its data set and kind filled in."""
-    known = entry["dataset"] in registry.names("datasets")
-    dataset = registry.find("datasets", entry["dataset"]) if known else Dataset
-    options = (Task.defaults() | entry)["options"]
-    kind = entry.get("kind") or (dataset(options).kinds() if known else dataset.KINDS)[0]
+    options = entry.get("options", Task.defaults()["options"])
+    if entry["dataset"] in registry.names("datasets"):
+        dataset = registry.find("datasets", entry["dataset"])
+        kinds = dataset(options).kinds()
+    else:
+        dataset, kinds = Dataset, Dataset.KINDS
+    kind = entry.get("kind") or kinds[0]
     return {
         "dataset": entry["dataset"],
         "options": options,

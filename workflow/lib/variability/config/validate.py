@@ -88,8 +88,9 @@ def _check_imports_and_grid(study: Study, mirrors: Sequence[Path]) -> Iterator[P
         problems, contents[name] = _check_import(study.config, entry, mirrors)
         yield from entry_checks.below(f"imports.{name}", problems)
     # If a file was not read, the runs that the grid may select are not known.
-    if None not in contents.values():
-        yield from _check_grid(study, contents)
+    known = {name: of_file for name, of_file in contents.items() if of_file is not None}
+    if known.keys() == contents.keys():
+        yield from _check_grid(study, known)
 
 
 def _check_import(
@@ -116,7 +117,7 @@ def _check_grid(study: Study, imports: Mapping[str, import_checks.Contents]) -> 
     """Selections that match neither a trained nor an imported run, and runs with two sources."""
     config = study.config
     grid, runs = config.get("grid", {}), {run for contents in imports.values() for run in contents.runs}
-    names = [sorted({*config.get(axis, {}), *(run[index] for run in runs)}) for index, axis in enumerate(AXES)]
+    names = [sorted({*config.get(axis, {}), *(str(run[index]) for run in runs)}) for index, axis in enumerate(AXES)]
     seeds = sorted({*config.get("seeds", []), *(run[3] for run in runs)})
     selections = {f"grid.{key}.{index}": entry for key in grid for index, entry in enumerate(grid[key])}
     problems = [problem for key, entry in selections.items() for problem in _check_selection(key, entry, names, seeds)]
