@@ -1,8 +1,8 @@
-"""Nominal against achieved: how often the intervals hold the truth, and the verdicts cry wolf.
+"""Achieved coverage of nominal 95 % intervals, and false alarms of verdicts at a nominal 5 %.
 
-Draws studies whose truth is known, with the library's own functions, and prints two tables in Markdown; the docs hold
-the output of ``python benchmarks/coverage.py --simulations 4000``. A rate p from S simulations has a standard error of
-sqrt(p (1 - p) / S): 0.34 points at 95 % and S = 4,000.
+Simulates studies whose truth is known, analyses them with the library's functions and prints two tables in Markdown;
+the docs contain the output of ``python benchmarks/coverage.py --simulations 4000``. A rate p from S simulations has a
+standard error of sqrt(p (1 - p) / S): 0.34 points at 95 % and S = 4,000.
 """
 
 import argparse
@@ -29,21 +29,21 @@ Row = tuple[str, str, dict[int, float]]
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Mean 0, SD 1."""
+    """Sample values of mean 0 and SD 1."""
     return rng.standard_normal(shape)
 
 
 def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Mean 0, SD 1, a long tail to the worse: skewness -1.41, as of accuracies near their ceiling."""
+    """Sample values of mean 0 and SD 1 with a long lower tail: skewness -1.41, as of accuracies near 1."""
     return -(rng.gamma(2, size=shape) - 2) / np.sqrt(2)
 
 
 def failing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Mean 0, and one run in ten 10 SD below the others, counted as if it were one of them."""
+    """Sample values of mean 0 of which one in ten is 10 SD below the others."""
     return rng.standard_normal(shape) - 10.0 * (rng.random(shape) < 0.1) + 1.0
 
 
-SHAPES = {"normal": (normal, 1.0), "skewed": (skewed, 1.0), "10 % failing, not told apart": (failing, np.sqrt(10.0))}
+SHAPES = {"normal": (normal, 1.0), "skewed": (skewed, 1.0), "10 % failing, not separated": (failing, np.sqrt(10.0))}
 
 
 def of_one_cell(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
@@ -59,16 +59,16 @@ def of_one_cell(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
             {n: _holds(intervals.prediction_interval(*moments[n], LEVEL), more[n]) for n in COUNTS},
         )
         yield "SD, chi-square", shape, {n: _holds(intervals.sd_interval(*moments[n][1:], LEVEL), sd) for n in COUNTS}
-    kept = {n: _told_apart(failing(rng, (simulations, n)) - 1.0) for n in COUNTS}
+    others = {n: _moments_without_failed(failing(rng, (simulations, n)) - 1.0) for n in COUNTS}
     yield (
         "mean of the others, t",
-        "10 % failing, told apart as in `failures`",
-        {n: _holds(intervals.t_interval(*kept[n], LEVEL), 0.0) for n in COUNTS},
+        "10 % failing, separated as in `failures`",
+        {n: _holds(intervals.t_interval(*others[n], LEVEL), 0.0) for n in COUNTS},
     )
 
 
-def _told_apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, SD and number of the runs that lie no farther than 5 scaled MAD below the median."""
+def _moments_without_failed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, SD and number of the runs that are at most 5 scaled MAD below the median."""
     median = np.median(values, axis=1, keepdims=True)
     mad = np.median(np.abs(values - median), axis=1, keepdims=True)
     rest = np.where(values >= median - 5 * 1.4826 * mad, values, np.nan)
@@ -83,25 +83,25 @@ def _told_apart(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def of_two_cells(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
     for shape, (draw, _) in list(SHAPES.items())[:2]:
-        found = {}
+        rates = {}
         for n in COUNTS:
             a, b = draw(rng, (simulations, n)), 2 * draw(rng, (simulations, n))
-            found[n] = _holds(intervals.welch_interval(*_moments(a), *_moments(b), LEVEL), 0.0)
-        yield "difference of means, Welch", f"{shape}, SDs 1 and 2", found
-    found = {}
+            rates[n] = _holds(intervals.welch_interval(*_moments(a), *_moments(b), LEVEL), 0.0)
+        yield "difference of means, Welch", f"{shape}, SDs 1 and 2", rates
+    rates = {}
     for n in COUNTS:
         a, b = (
             each + shared for shared in [normal(rng, (simulations, n))] for each in normal(rng, (2, simulations, n))
         )
-        found[n] = _holds(intervals.t_interval(*_moments(a - b), LEVEL), 0.0)
-    yield "difference of means, paired t", "normal, half of the variance shared", found
+        rates[n] = _holds(intervals.t_interval(*_moments(a - b), LEVEL), 0.0)
+    yield "difference of means, paired t", "normal, half of the variance shared", rates
     for probability, shift in ((0.5, 0.0), (0.75, 0.9539), (0.95, 2.3262)):
-        found = {}
+        rates = {}
         for n in COUNTS:
             a, b = normal(rng, (simulations, n)) + shift, normal(rng, (simulations, n))
             share, _ = comparisons.superiority(a, b)
-            found[n] = _holds(comparisons.superiority_interval(share, n, n, LEVEL), probability)
-        yield "P(A > B), Newcombe", f"normal, truth {probability:g}", found
+            rates[n] = _holds(comparisons.superiority_interval(share, n, n, LEVEL), probability)
+        yield "P(A > B), Newcombe", f"normal, truth {probability:g}", rates
 
 
 # Proportions ------------------------------------------------------------------------------------------------------
@@ -114,8 +114,8 @@ def of_proportions(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
             covered = _holds(intervals.wilson_interval(right, examples, LEVEL), accuracy)
             yield "accuracy of one run, Wilson", f"{examples} examples, truth {accuracy:g}", {0: covered}
     for rate in (0.1, 0.3):
-        found = {n: _wilson(rng, n, rate, simulations) for n in COUNTS}
-        yield "rate of failed runs, Wilson", f"truth {rate:g}", found
+        rates = {n: _wilson(rng, n, rate, simulations) for n in COUNTS}
+        yield "rate of failed runs, Wilson", f"truth {rate:g}", rates
 
 
 def _wilson(rng: np.random.Generator, n: int, rate: float, simulations: int) -> float:
@@ -128,26 +128,29 @@ def _wilson(rng: np.random.Generator, n: int, rate: float, simulations: int) -> 
 def of_noise_split(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
     simulations = max(simulations // 4, 1)
     for sd in (0.005, 0.02):
-        found = {}
+        rates = {}
         for n in COUNTS[:3]:
             cells = (noise_split._split(_cube(rng, n, 1000, sd), LEVEL) for _ in range(simulations))
             ends = np.array([(cell["sd_seed_low"], cell["sd_seed_high"]) for cell in cells])
-            found[n] = _holds((ends[:, 0], ends[:, 1]), sd)
-        yield "SD of the seed apart from test-set noise", f"1,000 examples, accuracy near 0.8, truth {sd:g}", found
+            rates[n] = _holds((ends[:, 0], ends[:, 1]), sd)
+        yield "SD of the seed apart from test-set noise", f"1,000 examples, accuracy near 0.8, truth {sd:g}", rates
 
 
 def _cube(rng: np.random.Generator, runs: int, examples: int, sd: float) -> Cube:
-    """Runs whose accuracy on infinitely many examples has this SD (0.8 on average); examples differ in difficulty."""
+    """Sample runs whose accuracy on infinitely many examples has mean 0.8 and this SD.
+
+    The examples differ in difficulty.
+    """
     level = 0.8 + sd * rng.standard_normal(runs)
     easy = rng.beta(8, 2, examples)
-    # Runs move all examples' probabilities together and leave their mean over examples where it is meant to be.
+    # A run moves the probabilities of all examples together, so that their mean over examples is the run's accuracy.
     chance = np.clip(easy + (level - 0.8)[:, None], 0, 1)
     right = rng.random((runs, examples)) < chance
     return Cube(("m", "t", "f"), np.arange(runs), np.arange(examples), np.zeros(examples, int), (~right).astype(int))
 
 
 def of_components(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
-    """Five models x four tasks x n seeds."""
+    """Yield the coverage for five models x four tasks x n seeds."""
     names, truth = ["model", "task", "model x task", "seed"], [4.0, 1.0, 0.25, 1.0]
     held = {name: {} for name in names}
     simulations = max(simulations // 4, 1)
@@ -162,15 +165,15 @@ def of_components(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
             )
         for name, (low, high), true in zip(names, np.transpose(ends, (1, 2, 0)), truth, strict=True):
             held[name][n] = _holds((low, high), true)
-    for name, found in held.items():
-        yield f"variance component, {name}", "5 models x 4 tasks, variances 4, 1, 0.25, 1", found
+    for name, rates in held.items():
+        yield f"variance component, {name}", "5 models x 4 tasks, variances 4, 1, 0.25, 1", rates
 
 
 # Across tasks -----------------------------------------------------------------------------------------------------
 
 
 def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
-    """Ten tasks; the seeds' effects correlated by 0.3 over tasks. The truth is 0, for IQM and mean alike."""
+    """Yield the coverage for ten tasks; effects of seeds correlate by 0 or 0.3 over tasks. IQM and mean are both 0."""
     simulations = max(simulations // 8, 1)
     ways = {
         "stratified bootstrap": robust_aggregates.stratified,
@@ -203,15 +206,15 @@ def of_tasks(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
                 inside[names[-1]] += low <= 0 <= high
             for name, count in inside.items():
                 held[name][n] = count / simulations
-        for name, found in held.items():
-            yield f"IQM over tasks, {name}", f"10 tasks, correlation {correlation:g}", found
+        for name, rates in held.items():
+            yield f"IQM over tasks, {name}", f"10 tasks, correlation {correlation:g}", rates
 
 
 # False alarms -----------------------------------------------------------------------------------------------------
 
 
 def alarms(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
-    """How often a verdict finds a difference where there is none; nominal 5 %."""
+    """Yield how often a verdict is positive without a difference; nominal 5 %."""
     for shape, (draw, _) in SHAPES.items():
         pairs = {n: (draw(rng, (simulations, n)), draw(rng, (simulations, n))) for n in COUNTS}
         yield (
@@ -236,11 +239,11 @@ def alarms(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
             shape,
             {n: _family(rng, draw, n, simulations, True) for n in COUNTS},
         )
-    found = {}
+    rates = {}
     for n in COUNTS[:3]:
         cells = (noise_split._split(_cube(rng, n, 1000, 0.0), LEVEL)["p"] for _ in range(max(simulations // 4, 1)))
-        found[n] = float(np.mean([p <= 1 - LEVEL for p in cells]))
-    yield "the seed matters beyond the test set, F", "1,000 examples, accuracy near 0.8", found
+        rates[n] = float(np.mean([p <= 1 - LEVEL for p in cells]))
+    yield "the seed matters beyond the test set, F", "1,000 examples, accuracy near 0.8", rates
     changed = rng.binomial(100, 0.5, simulations)
     rate = float((comparisons.mcnemar_p(changed, 100 - changed) <= 1 - LEVEL).mean())
     yield "before and after differ, McNemar", "100 changed examples", {0: rate}
@@ -257,7 +260,7 @@ def alarms(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
 
 
 def _leads(rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Whether either has the better mean in LEVEL of the replicates, drawn and scaled as in ``ranks``."""
+    """Return whether one has the better mean in LEVEL of the replicates, sampled and scaled as in ``ranks``."""
     replicates = []
     for values in (a, b):
         n, mean = values.shape[1], values.mean(axis=1, keepdims=True)
@@ -280,7 +283,7 @@ def _family(rng: np.random.Generator, draw: Callable, n: int, simulations: int, 
     cells = draw(rng, (6, simulations, n))
     pairs = [(i, j) for i in range(6) for j in range(i)]
     p = np.stack([comparisons.welch_p(*_moments(cells[i]), *_moments(cells[j])) for i, j in pairs])
-    # The smallest of a family is adjusted by its size.
+    # Holm multiplies the smallest p of a family by its size.
     return float((p.min(axis=0) * (len(pairs) if adjusted else 1) <= 1 - LEVEL).mean())
 
 
@@ -302,10 +305,10 @@ def _holds(ends: tuple[np.ndarray, np.ndarray], truth) -> float:
 
 
 def _table(rows: Iterator[Row], first: str) -> str:
-    lines = [f"| {first} | drawn from | " + " | ".join(f"n = {n}" for n in COUNTS) + " | any n |"]
+    lines = [f"| {first} | distribution | " + " | ".join(f"n = {n}" for n in COUNTS) + " | any n |"]
     lines.append("|" + "---|" * (len(COUNTS) + 3))
-    for name, condition, found in rows:
-        cells = [f"{100 * found[n]:.1f}" if n in found else "" for n in (*COUNTS, 0)]
+    for name, condition, rates in rows:
+        cells = [f"{100 * rates[n]:.1f}" if n in rates else "" for n in (*COUNTS, 0)]
         lines.append(f"| {name} | {condition} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -314,17 +317,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simulations", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     started = time.perf_counter()
     parts = (of_one_cell, of_two_cells, of_proportions, of_noise_split, of_components, of_tasks)
-    # A stream for each part, so that one can be changed without moving the others.
-    streams = {part: resampling.generator(given.seed, part.__name__) for part in (*parts, alarms)}
-    covered = (row for part in parts for row in part(streams[part], given.simulations))
-    print(f"Coverage in % of intervals at a nominal 95 %, {given.simulations:,} simulations (a quarter of them for the")
+    # A stream for each part, so that a change of one does not change the others.
+    streams = {part: resampling.generator(arguments.seed, part.__name__) for part in (*parts, alarms)}
+    covered = (row for part in parts for row in part(streams[part], arguments.simulations))
+    simulations = f"{arguments.simulations:,} simulations"
+    print(f"Coverage in % of intervals at a nominal 95 %, {simulations} (a quarter of them for the")
     print("split of noise and the components, an eighth for the IQM); n is the number of seeds.\n")
     print(_table(covered, "interval"))
-    print(f"\nFalse alarms in % of verdicts at a nominal 5 %, {given.simulations:,} simulations.\n")
-    print(_table(alarms(streams[alarms], given.simulations), "verdict"))
+    print(f"\nFalse alarms in % of verdicts at a nominal 5 %, {simulations}.\n")
+    print(_table(alarms(streams[alarms], arguments.simulations), "verdict"))
     print(f"\n{time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 

@@ -1,19 +1,19 @@
-"""What a GPU is used for, and what could be won on it: one command, a report in Markdown.
+"""Speed and utilisation of a GPU, and the gain of possible optimisations: one command, a report in Markdown.
 
     python benchmarks/gpu.py [--device cuda|cpu] [--repetitions 3] [--steps 40] [--batch 64] [--workers N]
 
 - Full fine-tuning in bf16, ResNet-50 at 224 and ResNet-18 at 64 pixels: images per second and utilisation of this
-  project, Hugging Face Trainer and Lightning (finetune_sides.py), each in a process of its own, in turns; and the share
-  of the rate of a large bf16 product that the step's own products and convolutions come to.
+  project, Hugging Face Trainer and Lightning (sides/finetune.py), each in a process of its own, in turns; and the rate
+  of the step's products and convolutions as a share of the rate of a large bf16 product.
 - Linear probes on a ResNet-50's stored activations: seeds per hour of blocks of 1, 8 and 32, as the stages `finetune`
-  and `predict` run them, the start of the frameworks included.
-- What is not built, because nobody could see what it gives: heads of many seeds in one product, torch.compile of a
-  step, a CUDA graph of a step.
+  and `predict` run them, including the start of the frameworks.
+- Optimisations that are not implemented because their gain is unknown: heads of many seeds in one product,
+  torch.compile of a step, a CUDA graph of a step.
 
-Peers get their images from as many workers as there are cores, 8 at most. Utilisation is NVML's: the share of time in
-which any kernel ran; it needs `nvidia-ml-py`. One GPU is used, the first that CUDA_VISIBLE_DEVICES shows; nothing else
-should run on it. With --device cpu all of it runs at tiny sizes, so that one sees without a GPU whether it still works:
-its figures mean nothing.
+Peers get their images from as many workers as there are cores, at most 8. Utilisation is NVML's share of time in which
+any kernel ran; it needs `nvidia-ml-py`. One GPU is used, the first that CUDA_VISIBLE_DEVICES shows; nothing else should
+run on it. With --device cpu everything runs at tiny sizes, which shows without a GPU that it works; its figures mean
+nothing.
 """
 
 import argparse
@@ -27,10 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import finetune
-import founding_sides
-import gpu_sides
 import numpy as np
-from founding_sides import CLASSES, SIDE, Size, alone
+from sides import founding, gpu
+from sides.founding import CLASSES, SIDE, Size, alone
 
 SIDES = ("ours", "trainer", "lightning")
 WIDTH = 2048
@@ -38,7 +37,11 @@ WIDTH = 2048
 
 @dataclass(frozen=True)
 class Scale:
-    """networks: (architecture, pixels). matrix: side of the product. probe: images, epochs. blocks: seeds of a job."""
+    """Sizes of all measurements.
+
+    networks: (architecture, pixels of a side). matrix: side of the product. probe: images and epochs. blocks: numbers
+    of seeds of a job. head_seeds: seeds in one product.
+    """
 
     networks: tuple[tuple[str, int], ...]
     matrix: int
@@ -49,43 +52,46 @@ class Scale:
 
 SCALES = {
     "cuda": Scale((("resnet50", 224), ("resnet18", 64)), 8192, Size(50_000, 10_000, 10, 1), (1, 8, 32), 32),
-    # A small network, which a compiler is soon done with.
+    # A small network, which compiles fast.
     "cpu": Scale((("alexnet", 64),), 256, Size(96, 32, 1, 1), (1, 2), 4),
 }
 
 
-def fine_tuning(given: argparse.Namespace, scale: Scale) -> list[str]:
+def fine_tuning(arguments: argparse.Namespace, scale: Scale) -> list[str]:
+    """Return the lines of the report on full fine-tuning."""
     python = finetune.environment()
-    (rate,) = alone(gpu_sides.matrix_rate, given.device, scale.matrix, 10, given.threads)
+    (rate,) = alone(gpu.matrix_rate, arguments.device, scale.matrix, 10, arguments.threads)
     lines = [f"Product of bf16 matrices of side {scale.matrix}: {rate / 1e12:.3g} TFLOP/s.", ""]
     lines += ["| network | side | images/s, median (range) | ours / side | utilisation | of the product's rate | n |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for architecture, size in scale.networks:
-        (operations,) = alone(gpu_sides.operations, architecture, size)
-        found: dict[str, list[dict]] = {side: [] for side in SIDES}
-        for repetition in range(given.repetitions):
+        (operations,) = alone(gpu.operations, architecture, size)
+        results: dict[str, list[dict]] = {side: [] for side in SIDES}
+        for repetition in range(arguments.repetitions):
             start = repetition % len(SIDES)
             for side in SIDES[start:] + SIDES[:start]:
-                told = {"side": side, "workers": 0 if side == "ours" else given.workers, "precision": "bf16"}
-                told |= {"architecture": architecture, "size": size, "batch": given.batch, "steps": given.steps}
-                found[side].append(finetune.measure(python, told | {"device": given.device, "threads": given.threads}))
-                said(f"{architecture} {repetition + 1}/{given.repetitions} {side}: {found[side][-1]}")
-        speeds = {side: [each["images_per_second"] for each in found[side]] for side in SIDES}
+                case = {"side": side, "workers": 0 if side == "ours" else arguments.workers, "precision": "bf16"}
+                case |= {"architecture": architecture, "size": size, "batch": arguments.batch, "steps": arguments.steps}
+                case |= {"device": arguments.device, "threads": arguments.threads}
+                results[side].append(finetune.measure(python, case))
+                finetune.log(f"{architecture} {repetition + 1}/{arguments.repetitions} {side}: {results[side][-1]}")
+        speeds = {side: [result["images_per_second"] for result in results[side]] for side in SIDES}
         for side in SIDES:
             ratios = [mine / other for mine, other in zip(speeds["ours"], speeds[side], strict=True)]
-            used = [each["utilisation"] for each in found[side] if each["utilisation"] is not None]
+            used = [result["utilisation"] for result in results[side] if result["utilisation"] is not None]
             cells = [f"{architecture}, {size}", finetune.NAMES[side], finetune.spread(speeds[side], 0)]
             cells += ["" if side == "ours" else finetune.spread(ratios, 2)]
-            cells += [f"{statistics.mean(used):.0f} %" if used else "not known"]
-            cells += [f"{statistics.median(speeds[side]) * operations / rate:.1%}", str(given.repetitions)]
+            cells += [f"{statistics.mean(used):.0f} %" if used else "unknown"]
+            cells += [f"{statistics.median(speeds[side]) * operations / rate:.1%}", str(arguments.repetitions)]
             lines.append(row(cells))
     return lines
 
 
-def probes(given: argparse.Namespace, scale: Scale) -> list[str]:
+def probes(arguments: argparse.Namespace, scale: Scale) -> list[str]:
+    """Return the lines of the report on linear probes."""
     size = scale.probe
     lines = [
-        f"{size.train:,} + {size.test:,} images, {size.epochs} epochs, batches of {founding_sides.BATCH}, bf16.",
+        f"{size.train:,} + {size.test:,} images, {size.epochs} epochs, batches of {founding.BATCH}, bf16.",
         "",
         "| seeds of a block | seconds of the job | seeds per hour | n |",
         "|---|---|---|---|",
@@ -93,78 +99,76 @@ def probes(given: argparse.Namespace, scale: Scale) -> list[str]:
     with tempfile.TemporaryDirectory() as temporary:
         folder, rng, count = Path(temporary), np.random.default_rng(0), size.train + size.test
         images = rng.integers(0, 256, (count, 3, SIDE, SIDE), np.uint8)
-        task = founding_sides.leave(folder / "task", size, images, rng.integers(0, CLASSES, count))
-        (net,) = alone(founding_sides.random_weights, folder)
-        starting = start_of_frameworks(given.device)
+        task = founding.write_task(folder / "task", size, images, rng.integers(0, CLASSES, count))
+        (net,) = alone(founding.random_weights, folder)
+        starting = start_of_frameworks(arguments.device)
         for seeds in scale.blocks:
             block = Size(size.train, size.test, size.epochs, seeds)
             jobs = []
-            for _ in range(given.repetitions):
-                (found,) = alone(founding_sides.ours, task, net, block, given.threads, folder)
-                jobs.append(starting + found["finetune"] + found["predict"])
-                said(f"block of {seeds}: {jobs[-1]:.1f} s")
+            for _ in range(arguments.repetitions):
+                (result,) = alone(founding.ours, task, net, block, arguments.threads, folder)
+                jobs.append(starting + result["finetune"] + result["predict"])
+                finetune.log(f"block of {seeds}: {jobs[-1]:.1f} s")
             seconds = statistics.median(jobs)
-            lines.append(
-                row([str(seeds), finetune.spread(jobs, 1), f"{3600 * seeds / seconds:,.0f}", str(given.repetitions)])
-            )
+            per_hour = f"{3600 * seeds / seconds:,.0f}"
+            lines.append(row([str(seeds), finetune.spread(jobs, 1), per_hour, str(arguments.repetitions)]))
     return lines
 
 
 def start_of_frameworks(device: str) -> float:
-    """Seconds until a new process has computed its first number on the device."""
+    """Return the seconds until a new process has computed its first number on the device."""
     program = f"import torch, torchvision; torch.ones(8, 8, device={device!r}).sum().item()"
-    found = []
+    seconds = []
     for _ in range(3):
         started = time.perf_counter()
         subprocess.run([sys.executable, "-c", program], check=True)
-        found.append(time.perf_counter() - started)
-    return statistics.median(found)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
-def candidates(given: argparse.Namespace, scale: Scale) -> list[str]:
+def candidates(arguments: argparse.Namespace, scale: Scale) -> list[str]:
+    """Return the lines of the report on optimisations that are not implemented."""
     lines = ["| what | way | figure | unit |", "|---|---|---|---|"]
     for seeds in (1, scale.head_seeds):
-        said(f"heads of {seeds} seeds")
-        common = (WIDTH, founding_sides.BATCH, given.device, given.steps, given.threads)
-        (found,) = alone(gpu_sides.heads, seeds, *common)
-        lines += [
-            row([f"heads, {seeds} seeds", way, figure(each), "us a seed and step"]) for way, each in found.items()
-        ]
+        finetune.log(f"heads of {seeds} seeds")
+        common = (WIDTH, founding.BATCH, arguments.device, arguments.steps, arguments.threads)
+        (figures,) = alone(gpu.heads, seeds, *common)
+        for way, value in figures.items():
+            lines.append(row([f"heads, {seeds} seeds", way, figure(value), "us per seed and step"]))
     for architecture, size in scale.networks:
-        said(f"steps of {architecture}")
-        (found,) = alone(gpu_sides.steps, architecture, size, given.batch, given.device, given.steps, given.threads)
-        for way, each in found.items():
+        finetune.log(f"steps of {architecture}")
+        common = (size, arguments.batch, arguments.device, arguments.steps, arguments.threads)
+        (figures,) = alone(gpu.steps, architecture, *common)
+        for way, value in figures.items():
             name, _, measure = way.partition(": ")
-            lines.append(row([f"{architecture}, {size}", name, figure(each), measure or "ms a step"]))
+            lines.append(row([f"{architecture}, {size}", name, figure(value), measure or "ms per step"]))
     return lines
 
 
 def row(cells: list[str]) -> str:
+    """Format a row of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 
-def figure(found: float | str) -> str:
-    return found.replace("|", "/") if isinstance(found, str) else f"{found:.4g}"
-
-
-def said(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def figure(value: float | str) -> str:
+    """Format a number, or the reason that there is none."""
+    return value.replace("|", "/") if isinstance(value, str) else f"{value:.4g}"
 
 
 def machine(device: str) -> str:
-    """What computes, in words; ends the program where there is no GPU to ask."""
+    """Describe the device; exit if the benchmark cannot run on it."""
     import torch
 
     if device == "cpu":
-        return f"{founding_sides.processor()}: tiny sizes, to see that all of it runs; the figures mean nothing"
+        return f"{founding.processor()}: tiny sizes, to test that everything runs; the figures mean nothing"
     if not torch.cuda.is_available():
         raise SystemExit(
-            "No GPU: PyTorch finds none here that it can compute on, and this benchmark is of one. Run it where "
-            "`python -c 'import torch; print(torch.cuda.is_available())'` says True, or with --device cpu to see that "
-            "it works."
+            "No GPU: PyTorch finds none that it can compute on. Run this benchmark where "
+            "`python -c 'import torch; print(torch.cuda.is_available())'` prints True, or with --device cpu to test "
+            "that it works."
         )
     if not torch.cuda.is_bf16_supported():
-        raise SystemExit(f"No bf16: {torch.cuda.get_device_name()} does not compute in it, and all here is in bf16.")
+        raise SystemExit(f"No bf16: {torch.cuda.get_device_name()} does not support it, and this benchmark needs it.")
     return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, PyTorch {torch.__version__}"
 
 
@@ -172,24 +176,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--repetitions", type=int)
-    parser.add_argument("--steps", type=int, help="of an epoch, and of what is timed step by step")
-    parser.add_argument("--batch", type=int, help="images of a step of full fine-tuning")
+    parser.add_argument("--steps", type=int, help="of an epoch, and of the candidates")
+    parser.add_argument("--batch", type=int, help="number of images per step of full fine-tuning")
     parser.add_argument("--workers", type=int, help="of the peers' DataLoaders")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of one operation on the CPU")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of one operation")
     tiny = {"repetitions": 1, "steps": 2, "batch": 4, "workers": 1}
     full = {"repetitions": 3, "steps": 40, "batch": 64, "workers": min(8, os.cpu_count())}
-    given = parser.parse_args()
-    for name, value in (tiny if given.device == "cpu" else full).items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
-    what = machine(given.device)
-    # The stages compute there and lease nothing; processes that are started inherit it.
-    os.environ["VARIABILITY_DEVICE"] = given.device
-    print(f"{what}; load at the start {os.getloadavg()[0]:.1f}", flush=True)
-    parts = {"Full fine-tuning": fine_tuning, "Probes": probes, "Not built": candidates}
+    arguments = parser.parse_args()
+    for name, value in (tiny if arguments.device == "cpu" else full).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    device = machine(arguments.device)
+    # Inherited by all processes: the stages compute on this device and lease none.
+    os.environ["VARIABILITY_DEVICE"] = arguments.device
+    print(f"{device}; load at the start {os.getloadavg()[0]:.1f}", flush=True)
+    parts = {"Full fine-tuning": fine_tuning, "Probes": probes, "Not implemented": candidates}
     for title, part in parts.items():
         print(f"\n## {title}\n")
-        print("\n".join(part(given, SCALES[given.device])), flush=True)
+        print("\n".join(part(arguments, SCALES[arguments.device])), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 import statistics
 import time
 
-from founding_sides import BATCH, CLASSES, LR, SIDE, Net
+from sides.founding import BATCH, CLASSES, LR, SIDE, Net
 
 from variability.training import device
 
 
 def bare_pass(net: Net, threads: int, images: int) -> dict[int, float]:
-    """Images a second of a bare bf16 pass, by batch size."""
+    """Return the images per second of a bare bf16 pass, by batch size."""
     import torch
 
     device.configure(threads)
@@ -30,7 +30,7 @@ def bare_pass(net: Net, threads: int, images: int) -> dict[int, float]:
 
 
 def bare_step(width: int, threads: int, rows: int, epochs: int) -> float:
-    """Seconds of a bare head step: the fastest epoch, of activations in bf16 or fp32, whichever is faster."""
+    """Return the seconds of a bare head step in the fastest epoch, on activations in fp32 or bf16."""
     import torch
     from torch.nn import functional
 
@@ -38,17 +38,17 @@ def bare_step(width: int, threads: int, rows: int, epochs: int) -> float:
     x = torch.randn(rows, width, generator=torch.Generator().manual_seed(0))
     y = torch.randint(CLASSES, (rows,), generator=torch.Generator().manual_seed(1))
     best = float("inf")
-    for form in (torch.float32, torch.bfloat16):
-        stored, head = x.to(form), torch.nn.Linear(width, CLASSES)
+    for dtype in (torch.float32, torch.bfloat16):
+        stored, head = x.to(dtype), torch.nn.Linear(width, CLASSES)
         optimizer = torch.optim.Adam(head.parameters(), lr=LR, fused=True)
         for epoch in range(epochs):
             order = torch.randperm(rows, generator=torch.Generator().manual_seed(epoch)).split(BATCH)
             started = time.perf_counter()
-            for at in order:
+            for rows_of_batch in order:
                 optimizer.zero_grad()
-                with torch.autocast("cpu", torch.bfloat16, enabled=form is torch.bfloat16):
-                    said_of = head(stored.index_select(0, at))
-                functional.cross_entropy(said_of.float(), y[at]).backward()
+                with torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
+                    outputs = head(stored.index_select(0, rows_of_batch))
+                functional.cross_entropy(outputs.float(), y[rows_of_batch]).backward()
                 optimizer.step()
             best = min(best, (time.perf_counter() - started) / len(order))
     return best

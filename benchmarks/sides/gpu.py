@@ -1,15 +1,16 @@
-"""What gpu.py measures in processes of their own: the matrix rate, and steps in ways that are not built yet."""
+"""Measurements of gpu.py, each in a process of its own: the rate of products, and steps with possible optimisations."""
 
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow" / "lib"))
 
 import torch
-from finetune_sides import CLASSES, DECAY, LR, build
+from sides.finetune import CLASSES, DECAY, LR, build
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -19,20 +20,21 @@ from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.optimizers import make_optimizer
 
 WARM = 3
+Step = Callable[[], None]
 
 
 def seconds(work: Callable[[], object], device: str, times: int) -> float:
-    """Median seconds of a piece of work, which is given to an idle device and waited for."""
-    found = []
+    """Return the median seconds of some work on an idle device, until it is finished."""
+    durations = []
     for _ in range(WARM + times):
         started = _now(device)
         work()
-        found.append(_now(device) - started)
-    return statistics.median(found[WARM:])
+        durations.append(_now(device) - started)
+    return statistics.median(durations[WARM:])
 
 
 def in_a_row(work: Callable[[], object], device: str, times: int) -> float:
-    """Mean seconds of a piece of work, of which many are given to the device one upon another, as in a training."""
+    """Return the mean seconds of some work that is queued many times in a row, as in training."""
     for _ in range(WARM):
         work()
     started = _now(device)
@@ -42,14 +44,14 @@ def in_a_row(work: Callable[[], object], device: str, times: int) -> float:
 
 
 def matrix_rate(device: str, side: int, times: int, threads: int) -> float:
-    """Floating-point operations per second of a product of two bf16 matrices of side x side."""
+    """Return the floating-point operations per second of a product of two bf16 matrices of side x side."""
     devices.configure(threads)
-    one, other = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
-    return 2 * side**3 / seconds(lambda: one @ other, device, times)
+    first, second = (torch.randn(side, side, device=device).bfloat16() for _ in range(2))
+    return 2 * side**3 / seconds(lambda: first @ second, device, times)
 
 
 def operations(architecture: str, size: int) -> float:
-    """Floating-point operations of a training step, per image: those of products and convolutions, both passes."""
+    """Return the floating-point operations per image of the products and convolutions of both passes of a step."""
     module, images = build(architecture, size), torch.zeros(2, 3, size, size)
     with FlopCounterMode(display=False) as counter:
         module(images).sum().backward()
@@ -60,11 +62,11 @@ def operations(architecture: str, size: int) -> float:
 
 
 def steps(architecture: str, size: int, batch: int, device: str, times: int, threads: int) -> dict[str, float | str]:
-    """Milliseconds of a bf16 step on one batch that stays on the device, {way: ms, or why it did not work}."""
-    ways = {"as it is": _eager, "torch.compile": _compiled}
+    """Return the milliseconds of a bf16 step on one batch that is on the device: {way: ms, or why it failed}."""
+    ways = {"eager": _eager, "torch.compile": _compiled}
     if device == "cuda":
         ways |= {"torch.compile, reduce-overhead": _compiled_to_graphs, "CUDA graph": _graphed}
-    found: dict[str, float | str] = {}
+    results: dict[str, float | str] = {}
     for way, make in ways.items():
         devices.configure(threads)
         torch.compiler.reset()
@@ -73,28 +75,30 @@ def steps(architecture: str, size: int, batch: int, device: str, times: int, thr
             step = make(architecture, size, batch, device)
             step()
             first = _now(device) - started
-            found[way] = 1000 * in_a_row(step, device, times)
-        except Exception as error:  # whatever a compiler or a capture ends with: the other ways are still of interest
-            found[way] = _reason(error)
+            results[way] = 1000 * in_a_row(step, device, times)
+        except Exception as error:  # compilers and captures raise anything; the other ways are still of interest
+            results[way] = _reason(error)
             continue
         if way.startswith("torch.compile"):
-            found[f"{way}: seconds before its first step is done"] = first
-    return found
+            results[f"{way}: seconds until the end of its first step"] = first
+    return results
 
 
-def _eager(architecture: str, size: int, batch: int, device: str, compiled: dict | None = None, graph: bool = False):
+def _eager(
+    architecture: str, size: int, batch: int, device: str, compiled: dict | None = None, graph: bool = False
+) -> Step:
     module = build(architecture, size).to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(module.parameters(), {"optimizer": "adamw", "lr": LR, "weight_decay": DECAY})
     images = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (batch,), device=device)
-    quick = QuickLayers(module, device, "bf16")
+    quick_layers = QuickLayers(module, device, "bf16")
     forward = module if compiled is None else torch.compile(module, **compiled)
     for group in optimizer.param_groups:
         group["capturable"] = graph
 
     def step() -> None:
-        # A graph must not hold weights that autocast converted before it.
-        with torch.autocast(device, torch.bfloat16, cache_enabled=not graph), quick:
+        # A graph must not contain weights that autocast converted before it.
+        with torch.autocast(device, torch.bfloat16, cache_enabled=not graph), quick_layers:
             outputs = forward(images)
         loss = functional.cross_entropy(outputs.float(), labels)
         optimizer.zero_grad()
@@ -104,26 +108,26 @@ def _eager(architecture: str, size: int, batch: int, device: str, compiled: dict
     return step
 
 
-def _compiled(*given):
-    return _eager(*given, compiled={})
+def _compiled(*case: Any) -> Step:
+    return _eager(*case, compiled={})
 
 
-def _compiled_to_graphs(*given):
-    return _eager(*given, compiled={"mode": "reduce-overhead"})
+def _compiled_to_graphs(*case: Any) -> Step:
+    return _eager(*case, compiled={"mode": "reduce-overhead"})
 
 
-def _graphed(*given):
-    return capture(_eager(*given, graph=True))
+def _graphed(*case: Any) -> Step:
+    return capture(_eager(*case, graph=True))
 
 
-def capture(step: Callable[[], None]) -> Callable[[], None]:
-    """The step as a CUDA graph, after it ran a few times beside the default stream, as a capture wants it."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
+def capture(step: Step) -> Step:
+    """Return a step as a CUDA graph, after a few runs in another stream than the default, as a capture requires."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
         for _ in range(WARM):
             step()
-    torch.cuda.current_stream().wait_stream(aside)
+    torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
@@ -134,7 +138,7 @@ def capture(step: Callable[[], None]) -> Callable[[], None]:
 
 
 def heads(seeds: int, width: int, batch: int, device: str, times: int, threads: int) -> dict[str, float | str]:
-    """Microseconds a seed and step of linear heads on stored activations in bf16, {way: us, or why it did not work}."""
+    """Return the microseconds per seed and step of linear heads on bf16 activations: {way: us, or why it failed}."""
     devices.configure(threads)
     stored = torch.randn(8192, width, device=device).bfloat16()
     labels = torch.randint(CLASSES, (len(stored),), device=device)
@@ -144,16 +148,16 @@ def heads(seeds: int, width: int, batch: int, device: str, times: int, threads: 
     if device == "cuda":
         ways["one after another, CUDA graph"] = lambda: capture(_one_by_one(stored, labels, rows, True))
         ways["in one product, CUDA graph"] = lambda: capture(_together(stored, labels, rows, True))
-    found: dict[str, float | str] = {}
+    results: dict[str, float | str] = {}
     for way, make in ways.items():
         try:
-            found[way] = 1e6 * in_a_row(make(), device, times) / seeds
+            results[way] = 1e6 * in_a_row(make(), device, times) / seeds
         except Exception as error:  # as above
-            found[way] = _reason(error)
-    return found
+            results[way] = _reason(error)
+    return results
 
 
-def _one_by_one(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, graph: bool = False):
+def _one_by_one(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, graph: bool = False) -> Step:
     layers = [nn.Linear(stored.shape[1], CLASSES, device=stored.device) for _ in rows]
     optimizers = [_adam(layer.parameters(), graph) for layer in layers]
 
@@ -169,7 +173,7 @@ def _one_by_one(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, 
     return step
 
 
-def _together(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, graph: bool = False):
+def _together(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, graph: bool = False) -> Step:
     seeds, batch = rows.shape
     weights, biases = (
         nn.Parameter(torch.randn(seeds, size, CLASSES, device=stored.device) / size) for size in (stored.shape[1], 1)
@@ -181,7 +185,7 @@ def _together(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, gr
         inputs = stored.index_select(0, flat).view(seeds, batch, -1)
         with torch.autocast(stored.device.type, torch.bfloat16, cache_enabled=not graph):
             outputs = torch.baddbmm(biases, inputs, weights)
-        # The sum over seeds of each one's mean: no seed's gradient depends on another's.
+        # The sum over seeds of the mean of each: no seed's gradient depends on another's.
         loss = functional.cross_entropy(outputs.float().flatten(0, 1), labels.index_select(0, flat)) * seeds
         optimizer.zero_grad()
         loss.backward()
@@ -190,7 +194,7 @@ def _together(stored: torch.Tensor, labels: torch.Tensor, rows: torch.Tensor, gr
     return step
 
 
-def _adam(parameters, graph: bool) -> torch.optim.Optimizer:
+def _adam(parameters: Iterable[torch.Tensor], graph: bool) -> torch.optim.Optimizer:
     settings = {"fused": True, "capturable": True} if graph else {"fused": True}
     return torch.optim.Adam(parameters, lr=LR, **settings)
 
