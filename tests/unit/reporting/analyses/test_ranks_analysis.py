@@ -58,7 +58,7 @@ def test_the_probability_of_the_first_rank_is_that_over_all_resamplings():
 def test_the_scaled_bootstrap_has_the_variance_of_the_mean(n):
     values = np.array([0.1, 0.4, 0.2, 0.7, 0.6])[:n]
     analysis = registry.find("analyses", "ranks")({"resamples": 100_000})
-    (replicates,) = analysis._one_by_one("task", [ranks.Candidate("a", "full", np.arange(n), values)]).T
+    (replicates,) = analysis._independently("task", [ranks.Candidate("a", "full", np.arange(n), values)]).T
     assert replicates.var() == pytest.approx(values.var(ddof=1) / n, rel=0.03)
     (jointly,) = analysis._jointly("task", [ranks.Candidate("a", "full", np.arange(n), values)]).T
     assert jointly.var() == pytest.approx(values.var(ddof=1) / n, rel=0.03)
@@ -129,7 +129,7 @@ def test_agreement_is_scipys_tau_b(rows, seed):
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=5))
 def test_places_are_scipys_ranks(rows):
-    lowest, highest = ranks._places(np.array(rows, dtype=float))
+    lowest, highest = ranks._rank_ranges(np.array(rows, dtype=float))
     assert (lowest == stats.rankdata(-np.array(rows), method="min", axis=1)).all()
     assert (highest == stats.rankdata(-np.array(rows), method="max", axis=1)).all()
 

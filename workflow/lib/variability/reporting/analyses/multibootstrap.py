@@ -1,4 +1,4 @@
-"""Differences between cells, with seeds and test examples resampled together."""
+"""Differences between cells, with seeds and test examples resampled together (multi-bootstrap)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ COLUMNS = [
     "seeds_paired",
     *("unit", "note", "estimator", "interval", "level", "ddof", "resamples"),
 ]
-#: Numbers of seeds up to which the percentile interval is marked as too narrow.
+#: Largest number of seeds for which the percentile interval is marked as too narrow.
 FEW = 5
-#: Numbers of a matrix that are worked on at a time: as many as a processor's cache holds.
+#: Number of matrix elements that are processed at a time: as many as fit a processor's cache.
 CHUNK = 100_000
 UNITS = {"cells": "seeds and examples", "backbones": "pretraining seeds, seeds and examples"}
 
 
 class Resampled(NamedTuple):
-    """A cell's runs on all examples and on every resample of them.
+    """Runs of a cell on all examples and on every resample of them.
 
-    runs: what says which run it is, its seed and streams; losses: (runs,) mean loss; sums: (runs, resamples) of losses
-    over a resample's examples; sizes: of the resamples, one number or (resamples,).
+    runs: names of the runs from their seed and streams. losses: (runs,) mean loss. sums: (runs, resamples) of losses
+    over the examples of a resample. sizes: of the resamples, one number or (resamples,).
     """
 
     runs: tuple[str, ...]
@@ -41,9 +41,10 @@ class Resampled(NamedTuple):
     sums: np.ndarray
     sizes: int | np.ndarray
 
-    def only(self, kept: set[str]) -> Resampled:
-        at = [place for place, run in enumerate(self.runs) if run in kept]
-        return Resampled(tuple(self.runs[place] for place in at), self.losses[at], self.sums[at], self.sizes)
+    def only(self, names: set[str]) -> Resampled:
+        indices = [index for index, run in enumerate(self.runs) if run in names]
+        runs = tuple(self.runs[index] for index in indices)
+        return Resampled(runs, self.losses[indices], self.sums[indices], self.sizes)
 
 
 @dataclass(frozen=True)
@@ -61,49 +62,49 @@ class Side:
 
     @property
     def units(self) -> tuple[tuple[str, ...], ...]:
-        """Which runs of which models: sides with equal ones are resampled alike."""
+        """The runs of each model: sides with equal units are resampled in the same way."""
         return tuple((name, *model.runs) for name, model in self.models.items())
 
     @property
     def mean(self) -> float:
-        """The mean over models of the mean loss of their runs."""
+        """Mean over models of the mean loss of their runs."""
         return float(np.mean([model.losses.mean() for model in self.models.values()])) if self.n else float("nan")
 
     def common(self, other: Side) -> tuple[Side, Side]:
-        """Both with nothing but the runs that both have."""
+        """Return both sides with only the runs that both have."""
         both = [name for name in self.models if name in other.models]
         shared = {name: {*self.models[name].runs} & {*other.models[name].runs} for name in both}
         return self._only(shared), other._only(shared)
 
-    def _only(self, kept: dict[str, set[str]]) -> Side:
-        models = {name: self.models[name].only(runs) for name, runs in kept.items() if runs}
+    def _only(self, names: dict[str, set[str]]) -> Side:
+        models = {name: self.models[name].only(runs) for name, runs in names.items() if runs}
         return replace(self, models=models)
 
 
 class Multibootstrap(Analysis):
     """Differences of mean accuracy (or MSE) between the cells of a task, by the multi-bootstrap.
 
-    Seeds and test examples are drawn again with replacement, both at once, so that the interval speaks of other seeds
-    and another test set (Sellam et al., ICLR 2022, "The MultiBERTs", section 3). The examples of a resample are the
-    same for all cells of a task. The seeds are the same for methods of one model whose runs have the same streams,
-    of which only runs that both methods completed are then compared, and independent else.
+    Seeds and test examples are resampled together with replacement, so that the interval refers to other seeds and
+    another test set (Sellam et al., ICLR 2022, "The MultiBERTs", section 3). The examples of a resample are the same
+    for all cells of a task. The seeds are the same for methods of one model whose runs have the same streams, for which
+    only runs that both methods completed are compared, and independent otherwise.
 
-    Where examples come in groups (ratings of one user), groups are drawn in place of examples, each with all that is
-    its own, and a mean is over the examples of the groups drawn: the cluster bootstrap (Field and Welsh 2007, J. R.
-    Stat. Soc. B 69:369), which is the bootstrap of examples where every group has one.
+    If examples come in groups (ratings of one user), whole groups are resampled, and a mean is over the examples of the
+    sampled groups: the cluster bootstrap (Field and Welsh 2007, J. R. Stat. Soc. B 69:369), which is the bootstrap of
+    examples where every group has one.
 
-    Where models of the study differ in nothing but their pretraining's seed, ``backbones`` compares what they have in
-    common: a backbone's mean is that of its models' means; its models are drawn again, and within each drawn one its
-    runs, anew every time it is drawn.
+    If models of the study differ only in the seed of their pretraining, ``backbones`` compares their backbones: a
+    backbone's mean is that of its models' means; its models are resampled, and within each sampled model its runs,
+    independently each time.
 
-    Interval: percentile. p = 2 * min over both sides of (b + 1) / (B + 1), b being the resamples on that side of 0 or
-    at it: the paper's one-sided p, doubled; never below p_floor. Holm within a task.
+    Interval: percentile. p = 2 * min over both sides of (b + 1) / (B + 1), where b is the number of resamples on that
+    side of 0 or equal to it: the one-sided p of the paper, doubled; never below p_floor. Holm within a task.
 
-    Weaknesses: with few seeds the bootstrap's spread of the seeds is too small by the factor sqrt((n - 1) / n), and
-    its tails are the normal's rather than t's: where the spread between runs is the seed's alone, a nominal 95 %
-    interval of 5 paired runs covers some 84 %. Against that it counts what runs and examples differ by jointly up to
-    three times (Owen 2007, Ann. Appl. Stat. 1:386), and is too wide where most of the spread between runs is the test
-    set's (see noise_split).
+    Weaknesses: with few seeds the bootstrap underestimates the spread of the seeds by the factor sqrt((n - 1) / n), and
+    its tails are those of the normal instead of t: where the seed alone causes the spread between runs, a nominal 95 %
+    interval of 5 paired runs covers about 84 %. On the other hand it counts the joint variation of runs and examples up
+    to three times (Owen 2007, Ann. Appl. Stat. 1:386), and is too wide where the test set causes most of the spread
+    between runs (see noise_split).
     """
 
     NEEDS = ("runs", "predictions")
@@ -111,7 +112,7 @@ class Multibootstrap(Analysis):
     CAPTION = (
         "Differences between all pairs of cells of a task, with seeds and test examples resampled together and, for "
         "backbones pretrained several times, pretraining seeds too. Percentile intervals, too narrow with 5 or "
-        "fewer seeds (see note); p-values adjusted within a task (Holm)."
+        "fewer seeds (see note); adjusted p-values within a task (Holm)."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
@@ -126,16 +127,16 @@ class Multibootstrap(Analysis):
         parts = []
         for task in predictions.tasks:
             cells = [cell for cell in predictions.cells_of(task) if cell in failures]
-            resampled, about = self._resampled(task, cells, predictions, names)
-            for comparison, groups in (("cells", _alone(cells)), ("backbones", _together(cells, backbones))):
+            resampled, counts = self._resampled(task, cells, predictions, names)
+            for comparison, groups in (("cells", _single_cells(cells)), ("backbones", _by_backbone(cells, backbones))):
                 sides = [_side(*key, group, resampled, failures) for key, group in groups.items()]
-                part = pd.DataFrame(self._compared(task, comparison, sides, metrics[task]))
-                parts.append(part.assign(task=task, comparison=comparison, metric=metrics[task], **about))
+                part = pd.DataFrame(self._comparisons(task, comparison, sides, metrics[task]))
+                parts.append(part.assign(task=task, comparison=comparison, metric=metrics[task], **counts))
         table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
-        return _cells.with_scope(self._said(table)[COLUMNS], runs, by=["task"])
+        return _cells.with_scope(self._completed(table)[COLUMNS], runs, by=["task"])
 
-    def _said(self, table):
-        """The table with what is the same in all rows, and with adjusted p-values."""
+    def _completed(self, table):
+        """Add the columns that are equal in all rows, and adjusted p-values."""
         from variability.reporting.analyses import _example_losses
 
         resamples, level = self.option("resamples"), self.option("level")
@@ -146,12 +147,12 @@ class Multibootstrap(Analysis):
         table["p_adjusted"] = _example_losses.holm(table["p"], table["family"])
         table["p_floor"] = 2 / (resamples + 1)
         tests = table["p"].groupby(table["family"]).transform("count").astype(float)
-        blunt = (tests * table["p_floor"] > 1 - level) & table["p"].notna()
+        unreachable = (tests * table["p_floor"] > 1 - level) & table["p"].notna()
         needed = np.ceil(2 * tests / (1 - level)).astype(int).astype(str)
         hint = "no p of so many pairs can stay small when adjusted: set resamples to " + needed + " or more"
         table["note"] = [
-            "; ".join([*said, advice] if dull else said) or "-"
-            for said, advice, dull in zip(table["note"], hint, blunt, strict=True)
+            "; ".join([*notes, advice] if add_hint else notes) or "-"
+            for notes, advice, add_hint in zip(table["note"], hint, unreachable, strict=True)
         ]
         seeds = table["seeds_paired"].astype(bool).map({True: "paired", False: "independent"}).astype(str)
         return table.assign(
@@ -165,20 +166,20 @@ class Multibootstrap(Analysis):
         )
 
     def _resampled(self, task, cells, predictions, names):
-        """Every cell of a task, read once, on the same resamples of the examples; and how many of these there are.
+        """Read every cell of a task once, on the same resamples of the examples; also return numbers of units.
 
-        A cell whose examples are not those of the first one is left without runs: nothing can be paired.
+        A cell whose examples differ from those of the first one has no runs, because nothing can be paired.
         """
-        found, first, counts, about = {}, None, None, dict.fromkeys(("n_examples", "n_groups"), float("nan"))
+        resampled, first, counts, units = {}, None, None, dict.fromkeys(("n_examples", "n_groups"), float("nan"))
         for cell in cells:
             cube = predictions.cube(cell)
             if cube is None:
                 continue
             if first is None:
                 first, clusters = (cube.example_ids, cube.y_true), cube.clusters
-                about = {"n_examples": len(first[0]), "n_groups": _groups(clusters, len(first[0]))}
+                units = {"n_examples": len(first[0]), "n_groups": _groups(clusters, len(first[0]))}
                 rng, resamples = self.generator("examples", task), self.option("resamples")
-                counts = _example_counts(rng, about["n_groups"], resamples)
+                counts = _example_counts(rng, units["n_groups"], resamples)
                 sizes = len(first[0])
                 if clusters is not None:
                     sizes = counts @ np.bincount(clusters)
@@ -188,37 +189,39 @@ class Multibootstrap(Analysis):
                 losses = cube.losses[order]
                 runs = tuple(names.get((*cell, int(seed)), str(seed)) for seed in cube.seeds[order])
                 sums = _sums(losses, counts, exact=cube.discrete)
-                found[cell] = Resampled(runs, losses.mean(axis=1), sums, sizes)
-        return found, about
+                resampled[cell] = Resampled(runs, losses.mean(axis=1), sums, sizes)
+        return resampled, units
 
-    def _compared(self, task, comparison, sides, metric):
-        """One row per pair of sides, a later one against each one before it as the reference."""
+    def _comparisons(self, task, comparison, sides, metric):
+        """Return one row per pair of sides, each side with every earlier one as the reference."""
         sign = -1 if scalars()[metric].HIGHER_IS_BETTER else 1
-        drawn = [self._replicates(task, side) for side in sides]
+        of_sides = [self._replicates(task, side) for side in sides]
         rows = []
-        for at, side in enumerate(sides):
+        for index, side in enumerate(sides):
             earlier = [
-                place
-                for place in range(at)
-                if comparison == "cells" or max(len(side.models), len(sides[place].models)) > 1
+                other
+                for other in range(index)
+                if comparison == "cells" or max(len(side.models), len(sides[other].models)) > 1
             ]
-            pairs = [_pair(side, sides[place]) for place in earlier]
+            pairs = [_pair(side, sides[other]) for other in earlier]
             replicates = np.empty((len(pairs), self.option("resamples")))
-            for row, place, pair in zip(replicates, earlier, pairs, strict=True):
-                both = (drawn[at], drawn[place])
-                if pair.cut:
+            for row, other, pair in zip(replicates, earlier, pairs, strict=True):
+                both = (of_sides[index], of_sides[other])
+                if pair.reduced:
                     both = [self._replicates(task, one) for one in pair.sides]
                 np.subtract(*both, out=row)
             replicates *= sign
             means = np.array([[one.mean for one in pair.sides] for pair in pairs]).reshape(-1, 2)
             numbers = self._numbers(sign * (means[:, 0] - means[:, 1]), replicates, 1e-12 * means.sum(axis=1))
-            for place, (pair, values) in enumerate(zip(pairs, numbers, strict=True)):
-                still = np.ptp(replicates[place]) == 0
-                rows.append(_row(pair, values, still))
+            for pair, values, of_pair in zip(pairs, numbers, replicates, strict=True):
+                rows.append(_row(pair, values, no_spread=np.ptp(of_pair) == 0))
         return rows
 
     def _numbers(self, differences, replicates, rounding):
-        """difference, low, high and p of every pair; replicates: (pairs, resamples), NaN without two runs a side."""
+        """Return difference, low, high and p of every pair.
+
+        replicates: (pairs, resamples), NaN without two runs per side.
+        """
         low, high = resampling.percentile_interval(replicates, self.option("level"), axis=1)
         below = (replicates <= rounding[:, None]).sum(axis=1)
         above = (replicates >= -rounding[:, None]).sum(axis=1)
@@ -226,7 +229,7 @@ class Multibootstrap(Analysis):
         return np.column_stack([differences, low, high, np.where(np.isnan(low), np.nan, p)])
 
     def _replicates(self, task, side):
-        """(resamples,): the side's mean loss on resampled examples and runs; NaN with fewer than two runs."""
+        """Return (resamples,) mean losses of a side on resampled examples and runs; NaN with fewer than two runs."""
         resamples = self.option("resamples")
         total = np.zeros(resamples)
         if side.n < 2:
@@ -234,17 +237,17 @@ class Multibootstrap(Analysis):
         rng = self.generator("seeds", task, *("\n".join(unit) for unit in side.units))
         sizes = [len(model.runs) for model in side.models.values()]
         for model, counts in zip(side.models.values(), _seed_counts(rng, sizes, resamples), strict=True):
-            # Whole numbers up to here, so that equal cells have equal replicates.
+            # Whole numbers up to this point, so that equal cells have equal replicates.
             total += np.einsum("br,rb->b", counts, model.sums, dtype=float) / (len(model.runs) * model.sizes)
         return total / len(sizes)
 
 
 class Pair(NamedTuple):
-    """Two sides as they are compared; cut: whether they had to be cut to the runs that both have."""
+    """Two sides of a comparison; reduced: True if they were reduced to the runs that both have."""
 
     sides: tuple[Side, Side]
     paired: bool
-    cut: bool
+    reduced: bool
 
 
 def _pair(side, reference):
@@ -257,47 +260,47 @@ def _pair(side, reference):
     return Pair((side, reference), False, False)
 
 
-def _row(pair, values, still):
+def _row(pair, values, no_spread):
     side, reference = pair.sides
     row = {"model": side.name, "method": side.method}
     row |= {"model_reference": reference.name, "method_reference": reference.method}
     row |= dict(zip(("difference", "low", "high", "p"), values.tolist(), strict=True))
     for end, one in (("", side), ("_reference", reference)):
         row |= {f"n{end}": one.n, f"n_failed{end}": one.n_failed, f"n_pretrained{end}": len(one.models)}
-    return row | {"seeds_paired": pair.paired, "note": _notes(pair, still)}
+    return row | {"seeds_paired": pair.paired, "note": _notes(pair, no_spread)}
 
 
-def _notes(pair, still):
+def _notes(pair, no_spread):
     fewest = min(side.n for side in pair.sides)
     if fewest < 2:
         return ["a side has fewer than two completed runs on the same examples: seeds cannot be resampled"]
-    said = []
-    if pair.cut:
-        said.append("only the seeds that both completed")
+    notes = []
+    if pair.reduced:
+        notes.append("only the seeds that both completed")
     clusters = [len(side.models) for side in pair.sides]
     few = min([fewest, *(count for count in clusters if count > 1)])
     if few <= FEW:
-        what = "seeds" if max(clusters) == 1 else "seeds or pretraining seeds"
-        said.append(f"few {what} ({few}): the percentile interval tends to be too narrow and p too small")
+        units = "seeds" if max(clusters) == 1 else "seeds or pretraining seeds"
+        notes.append(f"few {units} ({few}): the percentile interval tends to be too narrow and p too small")
     if max(clusters) > 1 and min(clusters) == 1:
-        said.append("one pretraining seed on a side: nothing is said of other pretrainings of it")
-    if still:
-        said.append("no spread: neither seeds nor examples make the difference vary")
-    return said
+        notes.append("one pretraining seed on a side: nothing is said of other pretrainings of it")
+    if no_spread:
+        notes.append("no spread: neither seeds nor examples make the difference vary")
+    return notes
 
 
 def _side(name, method, cells, resampled, failures):
-    # In one order for all methods, so that a backbone's methods have equal units.
+    # In the same order for all methods, so that a backbone's methods have equal units.
     models = {cell[0]: resampled[cell] for cell in sorted(cells) if cell in resampled}
     return Side(name, method, models, sum(failures[cell] for cell in cells))
 
 
-def _alone(cells: list[Cell]) -> dict[tuple[str, str], list[Cell]]:
+def _single_cells(cells: list[Cell]) -> dict[tuple[str, str], list[Cell]]:
     return {(model, method): [(model, task, method)] for model, task, method in cells}
 
 
-def _together(cells: list[Cell], backbones: dict[str, str]) -> dict[tuple[str, str], list[Cell]]:
-    """Cells by backbone and method; none where every backbone was pretrained once."""
+def _by_backbone(cells: list[Cell], backbones: dict[str, str]) -> dict[tuple[str, str], list[Cell]]:
+    """Group cells by backbone and method; empty if every backbone was pretrained once."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((backbones[cell[0]], cell[2]), []).append(cell)
@@ -305,28 +308,31 @@ def _together(cells: list[Cell], backbones: dict[str, str]) -> dict[tuple[str, s
 
 
 def _backbones(runs) -> dict[str, str]:
-    """For every model what it is one of several pretrainings of: itself, where it is the only one or none is known."""
-    each = runs.drop_duplicates("model")
-    known = each["backbone"].where(each["seed_pretrain"].notna()).fillna(each["model"])
-    return dict(zip(each["model"], known, strict=True))
+    """Return the backbone of every model; the model itself if it is the only one or its backbone is unknown."""
+    models = runs.drop_duplicates("model")
+    known = models["backbone"].where(models["seed_pretrain"].notna()).fillna(models["model"])
+    return dict(zip(models["model"], known, strict=True))
 
 
 def _names_of_runs(runs) -> dict[tuple, str]:
-    """(model, task, method, seed): the run's seed and streams in words; equal words within a model are a pairing."""
-    each = runs.drop_duplicates(RUN)
-    # Beside runs from elsewhere, of which no stream is known, the same integers come as floats.
-    streams = each[STREAM_SEEDS].astype(float).map(repr).agg(" ".join, axis=1)
-    keys = zip(each["model"], each["task"], each["method"], each["seed"], strict=True)
+    """Return names of (model, task, method, seed) from the run's seed and streams.
+
+    Runs of a model with equal names are pairs.
+    """
+    every_run = runs.drop_duplicates(RUN)
+    # If there are imported runs, whose streams are unknown, the same integers are floats.
+    streams = every_run[STREAM_SEEDS].astype(float).map(repr).agg(" ".join, axis=1)
+    keys = zip(every_run["model"], every_run["task"], every_run["method"], every_run["seed"], strict=True)
     return {(*cell, int(seed)): f"{seed}: {words}" for (*cell, seed), words in zip(keys, streams, strict=True)}
 
 
 def _groups(clusters, examples):
-    """How many units there are to be drawn."""
+    """Return the number of units to resample."""
     return examples if clusters is None else int(clusters.max()) + 1
 
 
 def _example_counts(rng, n, resamples):
-    """(resamples, n): how often each example is drawn; small integers, as they are kept for all cells of a task."""
+    """Return (resamples, n) counts of each example; small integers, as they are stored for all cells of a task."""
     counts = np.empty((resamples, n), dtype=np.uint16)
     step = max(1, CHUNK // n)
     for start in range(0, resamples, step):
@@ -336,9 +342,9 @@ def _example_counts(rng, n, resamples):
 
 
 def _sums(losses, counts, exact):
-    """(runs, resamples): every run's loss summed over the examples of every resample.
+    """Return (runs, resamples) losses of every run, summed over the examples of every resample.
 
-    exact: the losses are 0 and 1, and 32 bits hold their sums without rounding; else 64 are taken.
+    exact: True if the losses are 0 and 1, whose sums 32 bits hold without rounding; otherwise 64 bits are used.
     """
     kind = np.float32 if exact and losses.shape[1] < 2**24 else np.float64
     by_example = np.ascontiguousarray(losses.T, dtype=kind)
@@ -350,10 +356,10 @@ def _sums(losses, counts, exact):
 
 
 def _seed_counts(rng, sizes, resamples):
-    """For every model (resamples, runs): how often its runs are drawn.
+    """Return, for every model, (resamples, runs) counts of its runs.
 
-    Models are drawn first, and each time a model of k runs is drawn, k of its runs: together as many as k times the
-    number of times that it was drawn.
+    Models are resampled first. Each time a model of k runs is sampled, k of its runs are sampled, together k times the
+    number of times that the model was sampled.
     """
     times = resampling.bootstrap_counts(rng, len(sizes), resamples)
-    return [rng.multinomial(size * times[:, at], np.full(size, 1 / size)) for at, size in enumerate(sizes)]
+    return [rng.multinomial(size * times[:, model], np.full(size, 1 / size)) for model, size in enumerate(sizes)]

@@ -1,4 +1,4 @@
-"""How sure the ranking of models and methods on a task is."""
+"""Uncertainty of the ranking of models and methods on a task."""
 
 from typing import ClassVar, NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN
 
-#: So many candidates of a task, the best ones, have rows; all of them are ranked.
+#: Largest number of candidates of a task with rows, the best ones; all of them are ranked.
 LISTED = 30
 COLUMNS = [
     *(*CELL_VALUE, "primary", "mean", "study_rank", "rank", "probability"),
@@ -18,7 +18,7 @@ COLUMNS = [
 
 
 class Candidate(NamedTuple):
-    """A model with a method on one task: seeds and scores of its completed runs; more is better."""
+    """A model with a method on one task: seeds and scores of its completed runs; larger scores are better."""
 
     model: str
     method: str
@@ -29,22 +29,24 @@ class Candidate(NamedTuple):
 class Ranks(Analysis):
     """Per task, the probability of every rank of a candidate (model, method) by the mean of the primary test metric.
 
-    Bootstrap over seeds (Efron 1979), independently within every candidate; where the seed also drew the split, and
-    alike for all candidates, the same seeds for all of them. As a bootstrap mean of n runs has a variance (n-1)/n
-    times too small, its deviation from the mean is scaled by sqrt(n / (n-1)) (Davison & Hinkley 1997); at
-    two or three runs it is still too sure of itself. low and high: percentile interval of the rank. Tied candidates
-    share their ranks: each has every one of them with the same probability, and their mean as its rank. A candidate
-    with a single run has no deviation and stays where it is.
+    Bootstrap over seeds (Efron 1979), independently within every candidate; if the seed also determined the split, and
+    in the same way for all candidates, the same seeds for all of them. Because the bootstrap mean of n runs has a
+    variance that is too small by (n-1)/n, its deviation from the mean is scaled by sqrt(n / (n-1)) (Davison & Hinkley
+    1997); with two or three runs it is still overconfident. low and high: percentile interval of the rank. Tied
+    candidates share their ranks: each has every one of them with the same probability, and their mean as its rank. A
+    candidate with a single run has no deviation and keeps its rank.
 
-    kendall_tau: mean, and percentile interval, of Kendall's tau-b (1945) between a replicate's ranking and the study's.
-    wrong_winner: probability that a study with one of the runs of each candidate names another winner than the study
-    of all of them, whose own winner may be wrong too; exact over all such studies, a tie drawn by lot.
+    kendall_tau: mean, and percentile interval, of Kendall's tau-b (1945) between the ranking of a replicate and that of
+    the study. wrong_winner: probability that a study with one of the runs of each candidate names another winner than
+    the study of all of them, whose winner may be wrong as well; exact over all such studies, with ties broken at
+    random.
     """
 
     REQUIRES = ("candidates",)
     CAPTION = (
-        "Probability of every rank on a task, by bootstrap over seeds; how far rankings of such replicates agree with "
-        "the study's (Kendall's tau-b); and how often a study with one seed per candidate names another winner."
+        "Probability of every rank on a task, by bootstrap over seeds; the agreement of the rankings of "
+        "replicates with that of the study (Kendall's tau-b); and how often a study with one seed per candidate names "
+        "another winner."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
@@ -52,46 +54,48 @@ class Ranks(Analysis):
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
-        shown = primary_rows.select(tables["runs"])
-        # In one order, so that sums are the same to the last bit in whatever order the runs come.
-        runs = shown.sort_values(RUN)
+        primary = primary_rows.select(tables["runs"])
+        # A fixed order, so that sums do not depend on the order of the runs, to the last bit.
+        runs = primary.sort_values(RUN)
         cells = _cells.moments(runs)
-        done = runs[runs["value"].notna()].groupby("task", sort=False)
-        ranked = [self._task(task, of_task).merge(cells, on=CELL, validate="many_to_one") for task, of_task in done]
-        lost = cells[cells["n"] == 0].assign(resampling="none", note="no completed run")
-        table = _cells.stacked([*ranked, lost]).reindex(columns=COLUMNS)
+        completed = runs[runs["value"].notna()].groupby("task", sort=False)
+        ranked = [
+            self._task(task, of_task).merge(cells, on=CELL, validate="many_to_one") for task, of_task in completed
+        ]
+        without_runs = cells[cells["n"] == 0].assign(resampling="none", note="no completed run")
+        table = _cells.stacked([*ranked, without_runs]).reindex(columns=COLUMNS)
         table["estimator"] = (
             f"shares of {self.option('resamples')} bootstrap replicates of the ranking by means, deviations scaled by "
             "sqrt(n / (n-1))"
         )
         table = table.assign(interval="bootstrap percentile", level=self.option("level"))
-        return _cells.with_scope(table, shown, by=["task"])
+        return _cells.with_scope(table, primary, by=["task"])
 
-    def _task(self, task, done):
-        """One row per rank of a listed candidate, from the completed runs of a task."""
+    def _task(self, task, completed):
+        """Return one row per rank of a listed candidate, from the completed runs of a task."""
         import pandas as pd
 
-        candidates, jointly = _candidates(done), _drawn_jointly(done)
-        # Equal means differ in their last bits: what is equal to 12 digits is a tie.
+        candidates, jointly = _candidates(completed), _share_splits(completed)
+        # Equal means may differ in their last bits: values that are equal to 12 digits are ties.
         unit = max(np.abs(one.scores).max() for one in candidates) or 1.0
         means = np.array([[one.scores.mean() for one in candidates]])
-        replicates = self._jointly(task, candidates) if jointly else self._one_by_one(task, candidates)
-        (lowest,), (highest,) = _places(means / unit)
+        replicates = self._jointly(task, candidates) if jointly else self._independently(task, candidates)
+        (lowest,), (highest,) = _rank_ranges(means / unit)
         study = (lowest + highest) / 2
-        lowest, highest = _places(replicates / unit)
+        lowest, highest = _rank_ranges(replicates / unit)
         ranks = (lowest + highest) / 2
         low, high = np.quantile(ranks, _ends(self.option("level")), axis=0)
         probability = _probabilities(lowest, highest)
         listed = np.argsort(study, kind="stable")[:LISTED]
         count = len(candidates)
-        names = [(candidates[at].model, task, candidates[at].method) for at in listed]
+        names = [(candidates[index].model, task, candidates[index].method) for index in listed]
         table = pd.DataFrame(names, columns=CELL).assign(
             study_rank=study[listed],
             expected_rank=ranks.mean(axis=0)[listed],
             low=low[listed],
             high=high[listed],
             p_best=probability[listed, 0],
-            note=[_note(candidates[at], at, study, count) for at in listed],
+            note=[_note(candidates[index], index, study, count) for index in listed],
         )
         table = table.loc[table.index.repeat(count)].assign(
             rank=np.tile(np.arange(1.0, count + 1), len(listed)), probability=probability[listed].ravel()
@@ -99,57 +103,57 @@ class Ranks(Analysis):
         tau = _agreement(ranks, study, self.option("level"))
         best = np.flatnonzero(study == study.min())
         rounded = [one._replace(scores=np.round(one.scores / unit, 12)) for one in candidates]
-        wrong = _wrong_winner_jointly(rounded, best) if jointly else _wrong_winner(rounded, best)
+        wrong_winner = _wrong_winner_jointly(rounded, best) if jointly else _wrong_winner(rounded, best)
         return table.assign(
             candidates=count,
             **dict(zip(("kendall_tau", "kendall_tau_low", "kendall_tau_high"), tau, strict=True)),
-            wrong_winner=wrong,
+            wrong_winner=wrong_winner,
             resampling="the same seeds for all candidates" if jointly else "seeds within candidates",
         )
 
-    def _one_by_one(self, task, candidates):
-        """(resamples, candidates): replicates of the means, every candidate's own."""
+    def _independently(self, task, candidates):
+        """Return (resamples, candidates) replicates of the means, independent between candidates."""
         replicates = []
         for one in candidates:
             n, mean = len(one.scores), one.scores.mean()
             rng = self.generator(task, one.model, one.method)
-            drawn = one.scores[rng.integers(0, n, (n, self.option("resamples")))].mean(axis=0)
-            replicates.append(mean + _inflation(n) * (drawn - mean))
+            means = one.scores[rng.integers(0, n, (n, self.option("resamples")))].mean(axis=0)
+            replicates.append(mean + _inflation(n) * (means - mean))
         return np.stack(replicates, axis=1)
 
     def _jointly(self, task, candidates):
-        """(resamples, candidates): replicates of the means over seeds that are drawn for all candidates together.
+        """Return (resamples, candidates) replicates of the means over seeds that all candidates share.
 
-        A candidate none of whose completed runs is drawn keeps its mean, as one with a single run does.
+        A candidate without a completed run among the sampled seeds keeps its mean, like one with a single run.
         """
         from variability.stats import resampling
 
         seeds = np.unique(np.concatenate([one.seeds for one in candidates]))
         deviations, present = np.zeros((2, len(seeds), len(candidates)))
-        for at, one in enumerate(candidates):
-            places = np.searchsorted(seeds, one.seeds)
-            deviations[places, at] = one.scores - one.scores.mean()
-            present[places, at] = 1
+        for column, one in enumerate(candidates):
+            rows = np.searchsorted(seeds, one.seeds)
+            deviations[rows, column] = one.scores - one.scores.mean()
+            present[rows, column] = 1
         counts = resampling.bootstrap_counts(self.generator(task), len(seeds), self.option("resamples"))
         moved = (counts @ deviations) / np.maximum(counts @ present, 1)
         means = np.array([one.scores.mean() for one in candidates])
         return means + np.array([_inflation(len(one.scores)) for one in candidates]) * moved
 
 
-def _candidates(done):
-    sign = 1.0 if bool(done["higher_is_better"].iloc[0]) else -1.0
+def _candidates(completed):
+    sign = 1.0 if bool(completed["higher_is_better"].iloc[0]) else -1.0
     return [
         Candidate(*names, cell["seed"].to_numpy(), sign * cell["value"].to_numpy(dtype=float))
-        for names, cell in done.groupby(["model", "method"])
+        for names, cell in completed.groupby(["model", "method"])
     ]
 
 
-def _drawn_jointly(done):
-    """Whether the seed drew the split, and the same one for all candidates."""
-    split = done["seed_split"]
+def _share_splits(completed):
+    """Return True if the seed determined the split, and in the same way for all candidates."""
+    split = completed["seed_split"]
     if split.isna().any() or (split == split.iloc[0]).all():
         return False
-    return bool((split == split.groupby(done["seed"]).transform("first")).all())
+    return bool((split == split.groupby(completed["seed"]).transform("first")).all())
 
 
 def _inflation(n):
@@ -160,54 +164,60 @@ def _ends(level):
     return (1 - level) / 2, (1 + level) / 2
 
 
-def _places(scores):
-    """(rows, candidates), twice: the first and the last place that each candidate's score shares with its equals."""
+def _rank_ranges(scores):
+    """Return the first and the last rank that each score shares with its ties, (rows, candidates) each."""
     count = scores.shape[1]
     losses = np.round(-scores, 12)
     order = np.argsort(losses, axis=1, kind="stable")
     losses = np.take_along_axis(losses, order, axis=1)
     differs = np.ones((len(scores), count + 1), dtype=bool)
     differs[:, 1:-1] = losses[:, 1:] != losses[:, :-1]
-    places = np.arange(1, count + 1)
-    first = np.maximum.accumulate(np.where(differs[:, :-1], places, 0), axis=1)
-    last = np.minimum.accumulate(np.where(differs[:, 1:], places, count)[:, ::-1], axis=1)[:, ::-1]
-    back = np.argsort(order, axis=1, kind="stable")
-    return np.take_along_axis(first, back, axis=1), np.take_along_axis(last, back, axis=1)
+    ranks = np.arange(1, count + 1)
+    first = np.maximum.accumulate(np.where(differs[:, :-1], ranks, 0), axis=1)
+    last = np.minimum.accumulate(np.where(differs[:, 1:], ranks, count)[:, ::-1], axis=1)[:, ::-1]
+    original_order = np.argsort(order, axis=1, kind="stable")
+    return np.take_along_axis(first, original_order, axis=1), np.take_along_axis(last, original_order, axis=1)
 
 
 def _probabilities(lowest, highest):
-    """(candidates, ranks): mean over rows of a candidate's share in each rank."""
+    """Return (candidates, ranks): mean over rows of a candidate's share in each rank."""
     rows, count = lowest.shape
-    own = np.arange(count) * (count + 1)
+    offset = np.arange(count) * (count + 1)
     share = (1 / (highest - lowest + 1)).ravel()
-    begins = np.bincount((own + lowest - 1).ravel(), share, count * (count + 1))
-    ends = np.bincount((own + highest).ravel(), share, count * (count + 1))
-    found = np.cumsum((begins - ends).reshape(count, count + 1), axis=1)[:, :count] / rows
-    # Sums of thirds leave traces of rounding.
-    return np.clip(np.round(found, 12), 0, 1)
+    begins = np.bincount((offset + lowest - 1).ravel(), share, count * (count + 1))
+    ends = np.bincount((offset + highest).ravel(), share, count * (count + 1))
+    shares = np.cumsum((begins - ends).reshape(count, count + 1), axis=1)[:, :count] / rows
+    # Sums of thirds have rounding errors.
+    return np.clip(np.round(shares, 12), 0, 1)
 
 
 def _agreement(ranks, study, level):
-    """Mean, low and high of Kendall's tau-b between each row of ranks and the study's; NaN where all are tied."""
-    both, own, theirs = np.zeros(len(ranks)), np.zeros(len(ranks)), 0
-    for at in range(len(study) - 1):
-        here, there = np.sign(ranks[:, at + 1 :] - ranks[:, [at]]), np.sign(study[at + 1 :] - study[at])
-        both += here @ there
-        own += np.abs(here).sum(axis=1)
-        theirs += np.abs(there).sum()
-    known = own * theirs > 0
+    """Return mean, low and high of Kendall's tau-b between each row of ranks and the study's.
+
+    NaN where all are tied.
+    """
+    concordance, untied, untied_study = np.zeros(len(ranks)), np.zeros(len(ranks)), 0
+    for first in range(len(study) - 1):
+        signs, study_signs = (
+            np.sign(ranks[:, first + 1 :] - ranks[:, [first]]),
+            np.sign(study[first + 1 :] - study[first]),
+        )
+        concordance += signs @ study_signs
+        untied += np.abs(signs).sum(axis=1)
+        untied_study += np.abs(study_signs).sum()
+    known = untied * untied_study > 0
     if not known.any():
         return np.nan, np.nan, np.nan
-    tau = both[known] / np.sqrt(own[known] * theirs)
+    tau = concordance[known] / np.sqrt(untied[known] * untied_study)
     return tau.mean(), *np.quantile(tau, _ends(level))
 
 
 def _wrong_winner(candidates, best):
-    """Over all studies with one run per candidate: how often none of the best is named; a tie is drawn by lot.
+    """Return how often a study with one run per candidate names none of the best; ties are broken at random.
 
-    A value v wins against another candidate with probability F + zE, F and E being the shares of that one's values
-    below v and equal to v, where z drawn from [0, 1] settles all ties at once. Given z, the others are independent;
-    what is left is a polynomial in z, which Gauss-Legendre nodes integrate exactly.
+    A value v wins against another candidate with probability F + zE, where F and E are the shares of that candidate's
+    values below v and equal to v, and z, uniform in [0, 1], breaks all ties at once. Given z, the others are
+    independent; the result is a polynomial in z, which Gauss-Legendre nodes integrate exactly.
     """
     nodes, weights = np.polynomial.legendre.leggauss(len(candidates) // 2 + 1)
     nodes, weights = (nodes + 1) / 2, weights / 2
@@ -215,33 +225,33 @@ def _wrong_winner(candidates, best):
     right = 0.0
     for winner in best:
         wins = np.ones((len(ordered[winner]), len(nodes)))
-        for at, values in enumerate(ordered):
-            if at != winner:
-                below, upto = (np.searchsorted(values, ordered[winner], side) for side in ("left", "right"))
-                wins *= (below[:, None] + np.outer(upto - below, nodes)) / len(values)
+        for other, values in enumerate(ordered):
+            if other != winner:
+                below, at_most = (np.searchsorted(values, ordered[winner], side) for side in ("left", "right"))
+                wins *= (below[:, None] + np.outer(at_most - below, nodes)) / len(values)
         right += (wins @ weights).mean()
     return float(np.clip(np.round(1 - right, 12), 0, 1))
 
 
 def _wrong_winner_jointly(candidates, best):
-    """The same over studies whose one seed all candidates share; one that failed with it is not in that study."""
+    """Return the same over studies whose one seed all candidates share; failed runs are not in their study."""
     seeds = np.unique(np.concatenate([one.seeds for one in candidates]))
     right = []
     for seed in seeds:
-        values = {at: one.scores[one.seeds == seed][0] for at, one in enumerate(candidates) if seed in one.seeds}
-        named = [at for at, value in values.items() if value == max(values.values())]
+        values = {i: one.scores[one.seeds == seed][0] for i, one in enumerate(candidates) if seed in one.seeds}
+        named = [i for i, value in values.items() if value == max(values.values())]
         right.append(np.isin(named, best).mean())
     return float(1 - np.mean(right))
 
 
-def _note(candidate, at, study, count):
-    found = []
+def _note(candidate, index, study, count):
+    notes = []
     if count == 1:
-        found.append("the only candidate: nothing to rank")
+        notes.append("the only candidate: nothing to rank")
     if len(candidate.scores) == 1:
-        found.append("a single run: its mean is taken as exact")
-    if (study == study[at]).sum() > 1:
-        found.append("shares its rank in the study")
+        notes.append("a single run: its mean is taken as exact")
+    if (study == study[index]).sum() > 1:
+        notes.append("shares its rank in the study")
     if count > LISTED:
-        found.append(f"the best {LISTED} of {count} candidates are listed")
-    return "; ".join(found) or None
+        notes.append(f"the best {LISTED} of {count} candidates are listed")
+    return "; ".join(notes) or None

@@ -1,4 +1,4 @@
-"""Candidates compared over all their tasks by statistics that a few lucky or failed runs do not carry away."""
+"""Robust comparison of candidates over all their tasks, with statistics that a few extreme runs do not dominate."""
 
 from itertools import combinations
 from typing import ClassVar
@@ -10,9 +10,9 @@ from variability.results.columns import STREAM_SEEDS
 
 KEYS = ["model", "method"]
 AGGREGATES = ("iqm", "mean", "median")
-#: Those of which the jackknife knows the error: of a median it does not (Miller 1974).
+#: Aggregates whose error the jackknife estimates; it fails for a median (Miller 1974).
 SMOOTH = AGGREGATES[:2]
-WHAT = {
+ESTIMATORS = {
     "iqm": "interquartile mean of all runs on all tasks, each task with equal weight",
     "mean": "mean over tasks of the mean over runs",
     "median": "median over tasks of the mean over runs",
@@ -35,27 +35,29 @@ COLUMNS = [
         "note",
     ),
 ]
-#: Fewer runs than this make a percentile interval notably too narrow (84 % at 5 of a nominal 95 %, 90 % at 10).
+#: With fewer runs than this, a percentile interval is notably too narrow (84 % at 5 of a nominal 95 %, 90 % at 10).
 FEW = 10
 
 
 class Robust(Analysis):
     """Interquartile mean, mean, median, performance profile and probability of improvement (Agarwal et al. 2021).
 
-    Candidates are (model, method), compared over the tasks that all of them were given; where no task is common to
-    all, each set of tasks is a ``suite`` by itself. Scores keep the metric's unit if there is one task, or if the
-    tasks share a metric of which more is better and whose values all lie between 0 and 1; else each task's are put
-    on a scale from the worst (0) to the best (1) run of any candidate. Intervals are percentile bootstrap, for these
-    tasks and new seeds. Where a candidate has the same seeds on all tasks they are drawn whole, because equal seeds
-    share streams and their runs are alike across tasks; else runs are drawn within each task. Methods of one model
-    whose streams are the same are given the same draws. Failed runs are left out: see n_failed.
+    Candidates are (model, method), compared over the tasks that all of them have; if no task is common to all, each set
+    of tasks is a separate ``suite``. Scores keep the metric's unit if there is one task, or if the tasks share a metric
+    for which more is better and whose values are all between 0 and 1; otherwise the scores of each task are scaled from
+    the worst (0) to the best (1) run of any candidate.
 
-    IQM and mean of a candidate with at least three seeds, all of them completed on all tasks, have an interval that
-    covers as it should with few of them too: Student's t on the delete-one-seed jackknife (Tukey 1958).
+    Intervals are percentile bootstrap, for these tasks and new seeds. If a candidate has the same seeds on all tasks,
+    whole seeds are resampled, because equal seeds share streams and their runs are correlated across tasks; otherwise
+    runs are resampled within each task. Methods of one model with the same streams share their resamples. Failed runs
+    are left out: see n_failed.
+
+    IQM and mean of a candidate with at least three seeds, all of them completed on all tasks, have an interval with
+    correct coverage for few seeds, too: Student's t on the delete-one-seed jackknife (Tukey 1958).
     """
 
     CAPTION = (
-        "Every candidate over all shared tasks at once: interquartile mean, mean and median, the share of runs better "
+        "Every candidate over all shared tasks together: interquartile mean, mean and median, the share of runs better "
         "than a threshold, and the probability that a run of one is better than a run of another. Failed runs are "
         "left out and counted."
     )
@@ -67,14 +69,14 @@ class Robust(Analysis):
             "type": "integer",
             "minimum": 2,
             "default": 10,
-            "description": "how many candidates, those of the highest IQM, are compared with each other in pairs",
+            "description": "number of candidates, those with the highest IQM, that are compared in pairs",
         },
         "thresholds": {
             "type": "integer",
             "minimum": 2,
             "maximum": 50,
             "default": 50,
-            "description": "of the performance profiles, evenly from the worst to the best run",
+            "description": "number of thresholds of the performance profiles, from the worst to the best run",
         },
     }
 
@@ -89,7 +91,7 @@ class Robust(Analysis):
         return _reference_scopes.with_scopes(table.reindex(columns=COLUMNS), runs, KEYS)
 
     def _suite(self, runs):
-        """The rows of candidates that were all given the same tasks."""
+        """Return the rows of candidates that all have the same tasks."""
         import pandas as pd
 
         scored, scale, sign = _scored(runs)
@@ -100,49 +102,57 @@ class Robust(Analysis):
             candidate["rng"] = self.generator(*candidate["streams"])
         candidates.sort(key=lambda candidate: -np.inf if candidate["iqm"] is None else candidate["iqm"], reverse=True)
         pairs = list(combinations(candidates[: self.option("compared")], 2))
-        whole, compared = self._resampled(candidates, pairs, thresholds)
-        rows = [self._of_one(*each, thresholds, sign) for each in zip(candidates, whole, strict=True)]
-        rows += [self._of_pair(*pair, replicates) for pair, replicates in zip(pairs, compared, strict=True)]
+        of_candidates, of_pairs = self._resampled(candidates, pairs, thresholds)
+        rows = [
+            self._candidate_rows(candidate, replicates, thresholds, sign)
+            for candidate, replicates in zip(candidates, of_candidates, strict=True)
+        ]
+        rows += [self._pair_row(*pair, replicates) for pair, replicates in zip(pairs, of_pairs, strict=True)]
         table = pd.concat(rows, ignore_index=True)
-        table["estimator"] = table["quantity"].map(WHAT) + f"; {scale}"
+        table["estimator"] = table["quantity"].map(ESTIMATORS) + f"; {scale}"
         return table.assign(n_tasks=scored["task"].nunique(), n_candidates=len(candidates))
 
     def _resampled(self, candidates, pairs, thresholds):
-        """Estimates (first row) and replicates of every candidate's numbers and of every pair's; None without runs."""
+        """Return estimates (first row) and replicates of all candidates and pairs; None without runs."""
         from variability.stats import robust_aggregates
 
         known = [candidate for candidate in candidates if candidate["pool"]]
-        fair = [pair for pair in pairs if all(each["pool"] for each in pair)]
-        stood = [robust_aggregates.insertion_points(one["pool"], other["pool"]) for one, other in fair]
-        whole, compared = {each["name"]: [] for each in known}, {_names(pair): [] for pair in fair}
-        for weights in _draws(known, self.option("resamples")):
-            for each in known:
-                whole[each["name"]].append(_numbers(each["pool"], weights[each["name"]], thresholds))
-            firsts = {one["name"]: one["pool"] for one, _ in fair}
-            heaped = {name: robust_aggregates.cumulative_by_task(pool, weights[name]) for name, pool in firsts.items()}
-            for (one, other), places in zip(fair, stood, strict=True):
+        comparable = [pair for pair in pairs if all(candidate["pool"] for candidate in pair)]
+        points = [robust_aggregates.insertion_points(one["pool"], other["pool"]) for one, other in comparable]
+        of_candidates = {candidate["name"]: [] for candidate in known}
+        of_pairs = {_names(pair): [] for pair in comparable}
+        for weights in _weights(known, self.option("resamples")):
+            for candidate in known:
+                name = candidate["name"]
+                of_candidates[name].append(_numbers(candidate["pool"], weights[name], thresholds))
+            firsts = {one["name"]: one["pool"] for one, _ in comparable}
+            cumulative = {
+                name: robust_aggregates.cumulative_by_task(pool, weights[name]) for name, pool in firsts.items()
+            }
+            for (one, other), of_pair in zip(comparable, points, strict=True):
                 of_other = other["pool"], weights[other["name"]]
-                found = robust_aggregates.improvement(one["pool"], heaped[one["name"]], *of_other, places)
-                compared[one["name"], other["name"]].append(found[:, None])
+                share = robust_aggregates.improvement(one["pool"], cumulative[one["name"]], *of_other, of_pair)
+                of_pairs[one["name"], other["name"]].append(share[:, None])
         return (
-            [np.concatenate(whole[each["name"]]) if each["pool"] else None for each in candidates],
-            [np.concatenate(compared[_names(pair)]) if _names(pair) in compared else None for pair in pairs],
+            [np.concatenate(of_candidates[one["name"]]) if one["pool"] else None for one in candidates],
+            [np.concatenate(of_pairs[_names(pair)]) if _names(pair) in of_pairs else None for pair in pairs],
         )
 
-    def _of_one(self, candidate, replicates, thresholds, sign):
+    def _candidate_rows(self, candidate, replicates, thresholds, sign):
         import pandas as pd
 
         names = [*AGGREGATES, *["profile"] * len(thresholds)]
         table = pd.DataFrame({"quantity": names, "threshold": [np.nan] * len(AGGREGATES) + list(sign * thresholds)})
         estimate, low, high = self._ends(replicates, len(names), candidate["most"] > 1)
         if sign < 0:
-            # Only a mean has the metric's sign; a share is the same whichever way is better.
-            means = np.arange(len(names)) < len(AGGREGATES)
+            # Only an aggregate has the metric's sign; a share is the same for both directions.
+            aggregates = np.arange(len(names)) < len(AGGREGATES)
             estimate, low, high = (
-                np.where(means, -first, second) for first, second in ((estimate, estimate), (high, low), (low, high))
+                np.where(aggregates, -first, second)
+                for first, second in ((estimate, estimate), (high, low), (low, high))
             )
         table = table.assign(
-            **_said(candidate),
+            **_facts(candidate),
             estimate=estimate,
             low=low,
             high=high,
@@ -150,64 +160,66 @@ class Robust(Analysis):
             note=_note(candidate),
         )
         if candidate["crossed"]:
-            at = table.index[table["quantity"].isin(SMOOTH)]
-            table.loc[at, ["low", "high"]] = _jackknifed(candidate["pool"], sign, self.option("level"))
-            table.loc[at, ["interval", "note"]] = ["t, of the jackknife over seeds", "-"]
+            smooth = table.index[table["quantity"].isin(SMOOTH)]
+            table.loc[smooth, ["low", "high"]] = _jackknifed(candidate["pool"], sign, self.option("level"))
+            table.loc[smooth, ["interval", "note"]] = ["t, of the jackknife over seeds", "-"]
         return table
 
-    def _of_pair(self, one, other, replicates):
+    def _pair_row(self, one, other, replicates):
         import pandas as pd
 
         least = min(one["most"], other["most"])
         estimate, low, high = self._ends(replicates, 1, least > 1)
-        draws = "the same draws for both" if one["streams"] == other["streams"] else "independent draws"
-        interval = f"{_interval(one['clustered'] and other['clustered'])}, {draws}" if least > 1 else "none"
-        said = _said(one) | dict(zip(REFERENCE, other["name"], strict=True)) | {"reference": " / ".join(other["name"])}
-        said |= {"n_reference": other["n"], "n_failed_reference": other["n_failed"]}
-        note = _note(min(one, other, key=lambda each: (each["pool"] is not None, each["least"])))
-        row = {"quantity": "improvement", "threshold": np.nan, **said, "interval": interval, "note": note}
+        resamples = "the same draws for both" if one["streams"] == other["streams"] else "independent draws"
+        interval = f"{_interval(one['clustered'] and other['clustered'])}, {resamples}" if least > 1 else "none"
+        facts = (
+            _facts(one) | dict(zip(REFERENCE, other["name"], strict=True)) | {"reference": " / ".join(other["name"])}
+        )
+        facts |= {"n_reference": other["n"], "n_failed_reference": other["n_failed"]}
+        note = _note(min(one, other, key=lambda candidate: (candidate["pool"] is not None, candidate["least"])))
+        row = {"quantity": "improvement", "threshold": np.nan, **facts, "interval": interval, "note": note}
         return pd.DataFrame([row | {"estimate": estimate[0], "low": low[0], "high": high[0]}])
 
     def _ends(self, replicates, count, spread):
-        """Estimates, low and high ends."""
+        """Return estimates, low and high ends."""
         from variability.stats import resampling
 
-        nothing = np.full(count, np.nan)
+        missing = np.full(count, np.nan)
         if replicates is None:
-            return nothing, nothing, nothing
-        ends = resampling.percentile_interval(replicates[1:], self.option("level")) if spread else (nothing, nothing)
+            return missing, missing, missing
+        ends = resampling.percentile_interval(replicates[1:], self.option("level")) if spread else (missing, missing)
         return replicates[0], *ends
 
 
 def _suites(runs):
-    """The runs of the tasks that all candidates were given; where there is none, by the set of their tasks."""
-    given = runs.groupby(KEYS)["task"].agg(frozenset)
-    if given.empty:
+    """Return the runs of the tasks that all candidates have; if there is none, one part per set of tasks."""
+    tasks_of_candidate = runs.groupby(KEYS)["task"].agg(frozenset)
+    if tasks_of_candidate.empty:
         return [runs]
-    common = frozenset.intersection(*given)
+    common = frozenset.intersection(*tasks_of_candidate)
     if common:
         return [runs[runs["task"].isin(common)]]
-    suites = given.map(lambda tasks: "\0".join(sorted(tasks)))
+    suites = tasks_of_candidate.map(lambda tasks: "\0".join(sorted(tasks)))
     of_run = suites.reindex(runs.set_index(KEYS).index).to_numpy()
     return [part for _, part in runs.groupby(of_run)]
 
 
 def _scored(runs):
-    """Runs with a score of which more is better, what its scale is, and the sign that turns it into the metric."""
+    """Return the runs with a score for which more is better, its scale, and the sign that turns it into the metric."""
     better = runs["higher_is_better"].astype(bool)
     values = runs["value"].where(better, -runs["value"])
-    alike = len(runs["metric"].unique()) == 1 and better.all() and values.dropna().between(0, 1).all()
-    if alike or len(runs["task"].unique()) == 1:
+    comparable = len(runs["metric"].unique()) == 1 and better.all() and values.dropna().between(0, 1).all()
+    if comparable or len(runs["task"].unique()) == 1:
         return runs.assign(score=values), f"{runs['metric'].iloc[0]} as it is", 1 if better.all() else -1
     of_task = values.groupby(runs["task"])
     lowest, span = of_task.transform("min"), of_task.transform("max") - of_task.transform("min")
-    # On a task without any difference nobody is better than anybody: halfway.
+    # On a task without any difference all scores are halfway.
     scores = ((values - lowest) / span.where(span > 0)).where((span > 0) | values.isna(), 0.5)
     return runs.assign(score=scores), "each task scaled from its worst (0) to its best run (1), taken as fixed", 1
 
 
 def _candidate(key, runs):
-    """What is known of one candidate; pool and iqm are None where a task has no completed run."""
+    """Return the facts about one candidate; pool and iqm are None if a task has no completed run."""
     from variability.reporting.analyses import _cells
     from variability.stats import robust_aggregates
 
@@ -216,8 +228,8 @@ def _candidate(key, runs):
     sizes = valid["task"].value_counts().reindex(tasks, fill_value=0)
     pool = None
     if (sizes > 0).all():
-        places = np.searchsorted(tasks, valid["task"]), np.searchsorted(seeds, valid["seed"])
-        pool = robust_aggregates.Pool.of(valid["score"], *places, len(tasks), len(seeds))
+        indices = np.searchsorted(tasks, valid["task"]), np.searchsorted(seeds, valid["seed"])
+        pool = robust_aggregates.Pool.of(valid["score"], *indices, len(tasks), len(seeds))
     return {
         "name": key,
         "pool": pool,
@@ -237,39 +249,39 @@ def _candidate(key, runs):
 
 
 def _streams(key, runs):
-    """Names that two candidates share if and only if their runs are pairs: same model, seeds and known streams."""
+    """Return names that two candidates share if and only if their runs are pairs: same model, seeds and streams."""
     known = bool(runs[STREAM_SEEDS].notna().all(axis=None))
     model, method = key
     paired = runs[["task", "seed", *(STREAM_SEEDS if known else ())]].to_json(orient="values")
     return (model, paired) if known else (model, paired, method)
 
 
-def _draws(candidates, resamples):
-    """Weights of all candidates, by name: first of the runs as they are, then of replicates, a few at a time."""
+def _weights(candidates, resamples):
+    """Yield the weights of all candidates by name: of the runs as observed, then of replicates, a few at a time."""
     from variability.stats import robust_aggregates
 
-    yield {each["name"]: robust_aggregates.observed(each["pool"]) for each in candidates}
-    each_one = [
-        (robust_aggregates.clustered if each["clustered"] else robust_aggregates.stratified)(
-            each["pool"], each["rng"], resamples
+    yield {one["name"]: robust_aggregates.observed(one["pool"]) for one in candidates}
+    replicates = [
+        (robust_aggregates.clustered if one["clustered"] else robust_aggregates.stratified)(
+            one["pool"], one["rng"], resamples
         )
-        for each in candidates
+        for one in candidates
     ]
-    names = [each["name"] for each in candidates]
-    for weights in zip(*each_one, strict=True):
+    names = [one["name"] for one in candidates]
+    for weights in zip(*replicates, strict=True):
         yield dict(zip(names, weights, strict=True))
 
 
 def _numbers(pool, weights, thresholds):
     from variability.stats import robust_aggregates
 
-    heaped, means = robust_aggregates.cumulative(weights), robust_aggregates.task_means(pool, weights)
-    aggregates = [robust_aggregates.interquartile_mean(pool, heaped), means.mean(axis=1), np.median(means, axis=1)]
-    return np.column_stack([*aggregates, robust_aggregates.profile(pool, heaped, thresholds)])
+    cumulative, means = robust_aggregates.cumulative(weights), robust_aggregates.task_means(pool, weights)
+    aggregates = [robust_aggregates.interquartile_mean(pool, cumulative), means.mean(axis=1), np.median(means, axis=1)]
+    return np.column_stack([*aggregates, robust_aggregates.profile(pool, cumulative, thresholds)])
 
 
 def _jackknifed(pool, sign, level):
-    """Ends of the intervals of SMOOTH, in the metric's own sign."""
+    """Return the ends of the intervals of SMOOTH, in the metric's own sign."""
     from variability.stats import robust_aggregates
 
     whole, without = robust_aggregates.observed(pool), robust_aggregates.without_seeds(pool)
@@ -284,10 +296,10 @@ def _jackknifed(pool, sign, level):
 
 
 def _names(pair):
-    return tuple(each["name"] for each in pair)
+    return tuple(candidate["name"] for candidate in pair)
 
 
-def _said(candidate):
+def _facts(candidate):
     known = dict(zip(KEYS, candidate["name"], strict=True))
     return known | {"n": candidate["n"], "n_failed": candidate["n_failed"]}
 

@@ -1,4 +1,4 @@
-"""How many runs a cell needs, reckoned from what its runs so far say about their spread."""
+"""Numbers of runs that a cell needs, computed from the spread of its runs so far."""
 
 from typing import ClassVar
 
@@ -8,8 +8,8 @@ from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL_VALUE, RUN
 
 GOAL = {"type": "number", "exclusiveMinimum": 0, "default": 0.01}
-UNIT = "as it is of a metric between 0 and 1, like accuracy; of another, as a share of the cell's |mean|"
-#: Which SD a number of runs rests on.
+UNIT = "absolute for a metric between 0 and 1, like accuracy; otherwise a fraction of the cell's |mean|"
+#: The SD that a number of runs is based on.
 SDS = {"n_needed": "sd_upper", "n_needed_at_sd": "sd"}
 COLUMNS = [
     *(*CELL_VALUE, "primary", "target", "goal", "goal_from", "reference", "n_needed", "n_needed_at_sd", "n_more"),
@@ -19,30 +19,30 @@ COLUMNS = [
 
 
 class SeedsNeeded(Analysis):
-    """Runs needed per cell, in all (n_needed) and beyond those there are (n_more), for four targets.
+    """Runs needed per cell, in total (n_needed) and in addition to the existing ones (n_more), for four targets.
 
-    half_width: the t interval of the mean reaches no farther than the goal. difference: a Welch test with as many
-    runs of either model sees a difference of the goal, the other model varying as much. gap: the same for the observed
-    gap to the cell with the next-worse mean on the task, each with its own SD. better: a one-sided test sees P(A > B)
-    above 1/2 if it is gamma, with alpha = beta = 1 - level (Noether 1987; 29 by default, as in Bouthillier et al.
-    2021); this one does not depend on the SD.
+    half_width: the half-width of the t interval of the mean is at most the goal. difference: a Welch test with equally
+    many runs of both models detects a difference equal to the goal, with the same SD for the other model. gap: the same
+    for the observed gap to the cell with the next-worse mean on the task, each with its own SD. better: a one-sided
+    test detects P(A > B) above 1/2 if it is gamma, with alpha = beta = 1 - level (Noether 1987; 29 by default, as in
+    Bouthillier et al. 2021); this target does not depend on the SD.
 
-    n_needed rests on the one-sided upper chi-square limit of the SD (Browne 1995), because the SD of a few runs is as
-    often too small as too large; n_needed_at_sd rests on the SD itself. Both lean on normal values and count completed
-    runs. A gap that was picked because it was seen tends to be too large, and its n_needed too small. n_needed ends
-    at 10,000.
+    n_needed is based on the one-sided upper chi-square limit of the SD (Browne 1995), because the SD of a few runs is
+    as often too small as too large; n_needed_at_sd is based on the SD itself. Both assume normal values and count
+    completed runs. A gap that was selected because it was observed tends to be too large, and its n_needed too small.
+    n_needed is at most 10,000.
     """
 
     CAPTION = (
-        "How many completed runs every cell needs for an interval of a given width, to see a given difference or "
-        "the gap to the next cell, and to find P(A > B); from the upper confidence limit of the SD, not the SD itself."
+        "Completed runs that every cell needs for an interval of a given width, to detect a given difference or the "
+        "gap to the next cell, and to detect P(A > B); from the upper confidence limit of the SD, not the SD itself."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
-        "sd_level": LEVEL | {"default": 0.8, "description": "of the one-sided upper limit of the SD"},
-        "half_width": GOAL | {"description": f"of the interval of the mean, {UNIT}"},
-        "difference": GOAL | {"description": f"between two models that is to be seen, {UNIT}"},
-        "power": LEVEL | {"default": 0.8, "description": "with which a difference is to be seen"},
+        "sd_level": LEVEL | {"default": 0.8, "description": "confidence level of the upper limit of the SD"},
+        "half_width": GOAL | {"description": f"half-width of the interval of the mean, {UNIT}"},
+        "difference": GOAL | {"description": f"difference between two models to detect, {UNIT}"},
+        "power": LEVEL | {"default": 0.8, "description": "power to detect a difference"},
         "gamma": {
             "type": "number",
             "exclusiveMinimum": 0.5,
@@ -57,7 +57,7 @@ class SeedsNeeded(Analysis):
         from variability.reporting.analyses import _cells, _metric_scale
         from variability.stats import sample_size
 
-        # In one order, so that sums are the same to the last bit in whatever order the runs come.
+        # A fixed order, so that sums do not depend on the order of the runs, to the last bit.
         runs = primary_rows.select(tables["runs"]).sort_values(RUN)
         cells = _cells.moments(runs)
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
@@ -80,7 +80,7 @@ class SeedsNeeded(Analysis):
         part = self._with_goal(cells, "half_width")
         for column, sd in SDS.items():
             part[column] = sample_size.for_half_width(part[sd], part["goal"], self.option("level"))
-        return self._said(part, "half_width", "t interval of the mean")
+        return self._labelled(part, "half_width", "t interval of the mean")
 
     def _difference(self, cells):
         from variability.stats import sample_size
@@ -88,7 +88,7 @@ class SeedsNeeded(Analysis):
         part, levels = self._with_goal(cells, "difference"), (self.option("power"), self.option("level"))
         for column, sd in SDS.items():
             part[column] = sample_size.for_power(part["goal"], part[sd], part[sd], *levels)
-        return self._said(part, "difference", "two-sided t test, noncentral t, equal SDs", levels[0])
+        return self._labelled(part, "difference", "two-sided t test, noncentral t, equal SDs", levels[0])
 
     def _gap(self, cells):
         from variability.stats import sample_size
@@ -97,7 +97,7 @@ class SeedsNeeded(Analysis):
         levels = self.option("power"), self.option("level")
         for column, sd in SDS.items():
             part[column] = sample_size.for_power(part["goal"], part[sd], part[f"next_{sd}"], *levels)
-        return self._said(part, "gap", "two-sided Welch test, noncentral t", levels[0])
+        return self._labelled(part, "gap", "two-sided Welch test, noncentral t", levels[0])
 
     def _better(self, cells):
         from variability.stats import sample_size
@@ -105,18 +105,18 @@ class SeedsNeeded(Analysis):
         gamma, alpha = self.option("gamma"), 1 - self.option("level")
         needed = sample_size.for_probability_of_better(gamma, alpha, alpha)
         part = cells.assign(goal=gamma, goal_from="gamma", n_needed=float(needed), n_needed_at_sd=float(needed))
-        part = self._said(part, "better", "one-sided Wilcoxon-Mann-Whitney test (Noether 1987)", 1 - alpha)
+        part = self._labelled(part, "better", "one-sided Wilcoxon-Mann-Whitney test (Noether 1987)", 1 - alpha)
         return part.assign(interval="none", ddof=np.nan)
 
     def _with_goal(self, cells, option):
-        """The goal of an option, in the metric's unit: as it is, or as a share of the mean."""
+        """Add the goal of an option, in the metric's unit: absolute, or a fraction of the mean."""
         from variability.reporting.analyses import _metric_scale
 
-        given = self.option(option)
-        source = np.where(cells["share"], "as given", f"{100 * given:g} % of |mean|")
-        return cells.assign(goal=_metric_scale.distance(given, cells["share"], cells["mean"]), goal_from=source)
+        goal = self.option(option)
+        source = np.where(cells["share"], "as given", f"{100 * goal:g} % of |mean|")
+        return cells.assign(goal=_metric_scale.distance(goal, cells["share"], cells["mean"]), goal_from=source)
 
-    def _said(self, part, target, estimator, power=np.nan):
+    def _labelled(self, part, target, estimator, power=np.nan):
         from variability.reporting import text_format
 
         part = part.assign(target=target, power=power, estimator=f"runs for: {estimator}", ddof=1.0)
@@ -124,13 +124,13 @@ class SeedsNeeded(Analysis):
 
 
 def _with_next(cells):
-    """With the next-worse cell of the task: its name, the gap to its mean, its SD and its SD's upper limit."""
+    """Add the next-worse cell of the task: its name, the gap to its mean, its SD and the SD's upper limit."""
     score = cells["mean"].where(cells["better"], -cells["mean"])
     ranked = cells.assign(_score=score, reference=None, next=cells["model"] + ", " + cells["method"])
     ranked = ranked.sort_values(["task", "_score", "model", "method"], ascending=[True, False, True, True])
     following = ranked[ranked["_score"].notna()].groupby("task")[["next", "_score", "sd", "sd_upper"]].shift(-1)
     gap = ranked["_score"] - following["_score"].reindex(ranked.index)
-    # What rounding leaves between equal means is no gap.
+    # A rounding error between equal means is not a gap.
     gap = gap.mask(gap <= 1e-12 * ranked["mean"].abs(), 0.0)
     renamed = following.rename(columns={name: f"next_{name}" for name in ("sd", "sd_upper")})
     return ranked.drop(columns=["_score", "next"]).join(renamed.drop(columns="_score")).assign(gap=gap).sort_index()

@@ -1,4 +1,4 @@
-"""How far runs that differ in nothing but their seed lie apart."""
+"""Spread of runs that differ only in their seed."""
 
 from typing import ClassVar
 
@@ -9,15 +9,15 @@ from variability.results.columns import CELL_VALUE
 class Spread(Analysis):
     """Centre and spread of every cell over its completed runs.
 
-    sd has ddof 1 and a chi-square interval, which leans on normality; mad is the median of |value - median|, unscaled
-    (times 1.4826 it estimates a normal SD); iqr is between the quartiles by linear interpolation (Hyndman & Fan 1996,
-    type 7). n + n_failed + n_undefined is the number of runs.
+    sd has ddof 1 and a chi-square interval, which depends on normality; mad is the median of |value - median|, unscaled
+    (times 1.4826 it estimates a normal SD); iqr is the distance between the quartiles by linear interpolation (Hyndman
+    & Fan 1996, type 7). n + n_failed + n_undefined is the number of runs.
     """
 
     SUMMARISED = True
     CAPTION = (
-        "Centre and spread over the completed runs of every cell: runs that differ in their seed alone. Each row "
-        "says its numbers of completed, failed and undefined runs, and in its scope what varied between them."
+        "Centre and spread over the completed runs of every cell, which differ only in their seed. Each row states its "
+        "numbers of completed, failed and undefined runs, and its scope: what varied between the runs."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
