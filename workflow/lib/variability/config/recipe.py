@@ -35,7 +35,7 @@ class Augmentation(Section):
 
 
 class Recipe(Section):
-    """How a network is trained."""
+    """Training of a network."""
 
     optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
     lr: float = Field(1e-3, gt=0, description="peak learning rate")

@@ -80,7 +80,7 @@ def _nothing(plan: Plan, job: Job) -> tuple[()]:
 
 @dataclass(frozen=True)
 class Stage:
-    """What the jobs of a stage depend on: functions of the plan, and of a job.
+    """Dependencies of the jobs of a stage: functions of the plan, and of a job.
 
     jobs: wildcards of all jobs of a plan; without those that change neither their code nor their environment.
     plugins: dotted names of the modules of the plug-ins that a job uses. extras: names of the optional parts of the
