@@ -1,4 +1,4 @@
-"""Every metric obeys the interface that the config check, the score stage and the figures rely on."""
+"""Every metric implements the interface that the config check, the score stage and the figures rely on."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def examples(kind, perfect=False):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_metric_computes_what_it_names_and_nothing_else(name):
+def test_a_metric_computes_the_scalars_that_it_names_and_no_others(name):
     plugin = registry.find("metrics", name)
     values = plugin().compute(*examples(plugin.KIND))
     assert tuple(values) == plugin.NAMES == tuple(plugin.LABELS)
@@ -51,14 +51,14 @@ def test_a_worse_prediction_has_a_worse_value(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_values_per_class_are_of_classes_that_exist(name):
     plugin = registry.find("metrics", name)
-    for place, value in plugin().per_class(*examples(plugin.KIND)).items():
-        assert len(place) in (1, 2)
-        assert all(type(at) is int and 0 <= at < 8 for at in place)
+    for classes, value in plugin().per_class(*examples(plugin.KIND)).items():
+        assert len(classes) in (1, 2)
+        assert all(type(index) is int and 0 <= index < 8 for index in classes)
         assert type(value) is float
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_metric_bears_a_class_that_does_not_occur(name):
+def test_a_metric_accepts_a_class_that_does_not_occur(name):
     plugin = registry.find("metrics", name)
     truth, predicted, probabilities = examples(plugin.KIND)
     few = truth < 3
@@ -67,7 +67,7 @@ def test_a_metric_bears_a_class_that_does_not_occur(name):
     plugin().per_class(*chosen)
 
 
-def test_names_that_a_task_may_call_its_metric_are_known_without_heavy_imports():
+def test_names_of_primary_metrics_are_known_without_heavy_imports():
     code = (
         "import sys; from variability.results.metrics import scalar_names\n"
         "assert 'f1_macro' in scalar_names('classification') and 'rmse' in scalar_names('regression')\n"

@@ -1,4 +1,4 @@
-"""Metrics on cases small enough to check by hand, and against scikit-learn's own scalars."""
+"""Metrics on cases small enough to check by hand, and compared with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def per_class(name, y_true=TRUE, y_pred=PREDICTED, probabilities=PROBABILITIES):
     return registry.find("metrics", name)().per_class(y_true, y_pred, probabilities)
 
 
-def test_accuracy_is_the_share_of_right_predictions():
+def test_accuracy_is_the_share_of_correct_predictions():
     assert compute("accuracy") == {"accuracy": 0.6}
 
 
@@ -111,8 +111,26 @@ def test_a_perfectly_calibrated_forecast_has_no_calibration_error():
 def test_regression_metrics_by_hand():
     truth, predicted = np.array([0.0, 0.0, 3.0, 1.0]), np.array([1.0, -1.0, 3.0, 3.0])
     expected = {"mse": 1.5, "rmse": 1.5**0.5, "mae": 1.0, "r2": 1 - 6 / 6}
-    found = {name: compute(name, truth, predicted, None)[name] for name in expected}
-    assert found == pytest.approx(expected)
+    values = {name: compute(name, truth, predicted, None)[name] for name in expected}
+    assert values == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "oracle"),
+    [
+        ("mae", sklearn.metrics.mean_absolute_error),
+        ("mse", sklearn.metrics.mean_squared_error),
+        ("rmse", sklearn.metrics.root_mean_squared_error),
+        ("r2", sklearn.metrics.r2_score),
+    ],
+)
+def test_regression_metrics_equal_those_of_scikit_learn_to_the_bit(name, oracle):
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 10, 129, 1000, 20_000):
+        for mean, sd in ((0, 1), (1e6, 1e-3), (-3, 1e4)):
+            truth = mean + sd * rng.normal(size=n)
+            predicted = truth + sd * rng.normal(size=n)
+            assert compute(name, truth, predicted, None)[name] == oracle(truth, predicted)
 
 
 def test_r2_of_equal_targets_is_undefined():

@@ -76,7 +76,7 @@ def read_file(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     roles = role_columns(spec, names)
-    text = {roles[role] for role in (*CELL, "metric") if roles.get(role) in names}
+    text = [roles[role] for role in (*CELL, "metric") if roles.get(role) in names]
     return tabular.read(path, text=text, quotes=quotes)
 
 
@@ -124,7 +124,7 @@ def rows_of_file(frame: pd.DataFrame, spec: Mapping[str, Any], file_name: str) -
     table["seed"] = _seeds(table, file_name)
     status = table["status"].astype(str).str.lower() if "status" in table else pd.Series("", index=table.index)
     table["status"] = status.isin(_COMPLETED).map({True: "completed", False: "failed"})
-    table["fail_reason"] = ("reported as " + status).where(table["status"] != "completed")
+    table["fail_reason"] = status.radd("reported as ").where(table["status"] != "completed")
     _refuse_duplicates(table, frame, file_name)
     table["value"] = table["value"].where(table["status"] == "completed")
     _refuse_better_than_perfect(table.assign(entry=entry_names), metric_facts(spec), file_name)

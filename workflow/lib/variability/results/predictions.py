@@ -82,7 +82,7 @@ class Cube:
     @property
     def higher_is_better(self) -> bool:
         """Whether that metric is 1 minus the mean of the losses; otherwise it is the mean."""
-        return scalars()[self.metric].HIGHER_IS_BETTER
+        return bool(scalars()[self.metric].HIGHER_IS_BETTER)
 
 
 class Predictions:
@@ -101,7 +101,8 @@ class Predictions:
         files: dict[Cell, list[Path]] = {}
         for manifest in map(Path, manifests):
             runs = [manifest.parent / f"{run['seed']}.parquet" for run in read_json(manifest)["runs"]]
-            files.setdefault(manifest.parent.parts[-3:], []).extend(runs)
+            model, task, method = manifest.parent.parts[-3:]
+            files.setdefault((model, task, method), []).extend(runs)
         return cls({cell: partial(_read_runs, paths) for cell, paths in files.items()})
 
     @property

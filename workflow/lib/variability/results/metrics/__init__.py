@@ -32,17 +32,15 @@ class Metric(ABC):
         cls.NAMES = tuple(getattr(cls, "LABELS", ()))
 
     @abstractmethod
-    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray | None) -> dict[str, float]:
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: Any) -> dict[str, float]:
         """Return the scalars, keyed by NAMES; NaN for one that is undefined on these examples.
 
-        classification: y_true and y_pred (n,) class indices, probabilities (n, classes) with rows summing to 1.
+        classification: y_true and y_pred (n,) class indices, probabilities (n, classes) floats with rows summing to 1.
         regression: y_true and y_pred (n,) floats, probabilities None. ranking: y_pred (n,) ranks from 1, y_true all 1,
         probabilities None. n is at least 1.
         """
 
-    def per_class(
-        self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray | None
-    ) -> dict[tuple[int, ...], float]:
+    def per_class(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: Any) -> dict[tuple[int, ...], float]:
         """Return {(class,): value}, or {(true class, predicted class): count} for the confusion matrix.
 
         Takes the same arguments as ``compute``. Empty if the metric has no per-class values.

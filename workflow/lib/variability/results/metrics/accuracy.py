@@ -1,6 +1,8 @@
-"""The share of examples whose predicted class is right."""
+"""The share of examples whose predicted class is correct."""
 
 from typing import ClassVar
+
+import numpy as np
 
 from variability.results.metrics import Metric
 
@@ -13,5 +15,5 @@ class Accuracy(Metric):
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
 
-    def compute(self, y_true, y_pred, probabilities):
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return {"accuracy": float((y_true == y_pred).mean())}

@@ -10,8 +10,8 @@ from variability.results.metrics import Metric
 class Auroc(Metric):
     """AUROC of each class against the rest, ties counting half, and their unweighted mean.
 
-    A class that no example, or every example, belongs to has none: NaN per class, and left out of the mean. With two
-    classes there is one curve, that of the second class.
+    It is undefined for a class that no example, or every example, belongs to: NaN per class, and left out of the mean.
+    With two classes there is one curve, that of the second class.
     """
 
     KIND = "classification"
@@ -19,20 +19,23 @@ class Auroc(Metric):
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
 
-    def compute(self, y_true, y_pred, probabilities):
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         values = np.array(list(self.per_class(y_true, y_pred, probabilities).values()))
         defined = values[~np.isnan(values)]
         return {"auroc": float(defined.mean()) if defined.size else np.nan}
 
-    def per_class(self, y_true, y_pred, probabilities):
+    def per_class(
+        self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray
+    ) -> dict[tuple[int, ...], float]:
         classes = probabilities.shape[1]
-        return {(at,): _area(probabilities[:, at], y_true == at) for at in ([1] if classes == 2 else range(classes))}
+        indices = [1] if classes == 2 else range(classes)
+        return {(index,): _area(probabilities[:, index], y_true == index) for index in indices}
 
 
 def _area(scores: np.ndarray, belongs: np.ndarray) -> float:
-    """The share of pairs (one that belongs, one that does not) in the right order (Mann and Whitney 1947)."""
-    others, those = np.sort(scores[~belongs]), scores[belongs]
-    if not len(others) or not len(those):
+    """Return the share of pairs (one that belongs, one that does not) in the right order (Mann and Whitney 1947)."""
+    negatives, positives = np.sort(scores[~belongs]), scores[belongs]
+    if not len(negatives) or not len(positives):
         return np.nan
-    below, not_above = (np.searchsorted(others, those, side) for side in ("left", "right"))
-    return float((below + not_above).mean() / 2 / len(others))
+    below, not_above = (np.searchsorted(negatives, positives, side) for side in ("left", "right"))
+    return float((below + not_above).mean() / 2 / len(negatives))

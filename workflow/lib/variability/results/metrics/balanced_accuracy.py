@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from variability.results.metrics import Metric
 from variability.stats import confusion_scores
 
@@ -14,6 +16,6 @@ class BalancedAccuracy(Metric):
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
 
-    def compute(self, y_true, y_pred, probabilities):
-        found = confusion_scores.class_counts(y_true, y_pred, probabilities.shape[1])
-        return {"balanced_accuracy": float(confusion_scores.score("balanced_accuracy", *found))}
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        counts = confusion_scores.class_counts(y_true, y_pred, probabilities.shape[1])
+        return {"balanced_accuracy": float(confusion_scores.score("balanced_accuracy", *counts))}

@@ -18,6 +18,6 @@ class Brier(Metric):
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
 
-    def compute(self, y_true, y_pred, probabilities):
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         indicator = np.eye(probabilities.shape[1])[y_true]
         return {"brier": float(np.square(probabilities - indicator).sum(axis=1).mean())}

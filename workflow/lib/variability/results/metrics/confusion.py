@@ -15,10 +15,12 @@ class Confusion(Metric):
     HIGHER_IS_BETTER = None
     PERFECT = None
 
-    def compute(self, y_true, y_pred, probabilities):
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return {}
 
-    def per_class(self, y_true, y_pred, probabilities):
+    def per_class(
+        self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray
+    ) -> dict[tuple[int, ...], float]:
         classes = probabilities.shape[1]
         pairs, counts = np.unique(y_true * classes + y_pred, return_counts=True)
         return {divmod(int(pair), classes): float(count) for pair, count in zip(pairs, counts, strict=True)}

@@ -21,7 +21,7 @@ class Ece(Metric):
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
 
-    def compute(self, y_true, y_pred, probabilities):
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         confidence = probabilities.max(axis=1)
         excess = (y_true == y_pred) - confidence
         bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)

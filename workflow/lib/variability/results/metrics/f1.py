@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from variability.results.metrics import Metric, _averages
 
 
@@ -16,8 +18,10 @@ class F1(Metric):
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
 
-    def compute(self, y_true, y_pred, probabilities):
-        return _averages.averaged("f1", y_true, y_pred, probabilities.shape[1])
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        return _averages.averages("f1", y_true, y_pred, probabilities.shape[1])
 
-    def per_class(self, y_true, y_pred, probabilities):
-        return _averages.each("f1", y_true, y_pred, probabilities.shape[1])
+    def per_class(
+        self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray
+    ) -> dict[tuple[int, ...], float]:
+        return _averages.per_class("f1", y_true, y_pred, probabilities.shape[1])

@@ -1,6 +1,8 @@
-"""The share that is found among the examples of a class."""
+"""The share of correct predictions among the examples of a class."""
 
 from typing import ClassVar
+
+import numpy as np
 
 from variability.results.metrics import Metric, _averages
 
@@ -16,8 +18,10 @@ class Recall(Metric):
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
 
-    def compute(self, y_true, y_pred, probabilities):
-        return _averages.averaged("recall", y_true, y_pred, probabilities.shape[1])
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        return _averages.averages("recall", y_true, y_pred, probabilities.shape[1])
 
-    def per_class(self, y_true, y_pred, probabilities):
-        return _averages.each("recall", y_true, y_pred, probabilities.shape[1])
+    def per_class(
+        self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray
+    ) -> dict[tuple[int, ...], float]:
+        return _averages.per_class("recall", y_true, y_pred, probabilities.shape[1])

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from variability.results.metrics import Metric
 
 
@@ -13,7 +15,5 @@ class Rmse(Metric):
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
 
-    def compute(self, y_true, y_pred, probabilities):
-        from sklearn.metrics import root_mean_squared_error
-
-        return {"rmse": float(root_mean_squared_error(y_true, y_pred))}
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: None) -> dict[str, float]:
+        return {"rmse": float(np.sqrt(np.square(y_true - y_pred).mean()))}

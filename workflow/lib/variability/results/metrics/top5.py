@@ -10,7 +10,7 @@ K = 5
 
 
 class Top5(Metric):
-    """Top-5 accuracy. NaN for tasks of five classes or fewer, where every prediction would count as right.
+    """Top-5 accuracy. NaN for tasks of five classes or fewer, where every prediction would count as correct.
 
     Of equally probable classes those with the higher index win, as in scikit-learn.
     """
@@ -20,7 +20,7 @@ class Top5(Metric):
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
 
-    def compute(self, y_true, y_pred, probabilities):
+    def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         if probabilities.shape[1] <= K:
             return {"top5": np.nan}
         best = np.argsort(probabilities, axis=1, kind="stable")[:, -K:]
