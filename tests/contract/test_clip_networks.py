@@ -134,7 +134,7 @@ def test_a_text_model_is_refused(tmp_path):
     (tmp_path / "model").mkdir()
     files.write_json(tmp_path / "model" / "config.json", {"model_type": "bert"})
     this = registry.find("providers", "clip")(entry(tmp_path / "model"))
-    assert "no model of images and texts" in str(next(iter(this.check_source([]))))
+    assert "not a model of images and texts" in str(next(iter(this.check_source([]))))
 
 
 def test_weights_without_texts_have_no_prompts(tmp_path):
@@ -143,16 +143,14 @@ def test_weights_without_texts_have_no_prompts(tmp_path):
     this, weights = ready(saved(tmp_path / "model"), tmp_path)
     alone = {key: each for key, each in safetensors.torch.load_file(weights).items() if key.startswith("backbone.")}
     safetensors.torch.save_file(alone, tmp_path / "alone.safetensors")
-    with pytest.raises(
-        UserError, match=r"alone\.safetensors does not fit the tower of texts, which head: prompts needs"
-    ):
+    with pytest.raises(UserError, match=r"alone\.safetensors does not fit the text tower, which head: prompts needs"):
         this.build(3, tmp_path / "alone.safetensors", 0, FACTS)
 
 
 def test_prompts_need_a_tower_that_can_read():
     assert "weights: pretrained" in problems("none", head="prompts")["options.head"]
     assert "weights: pretrained" in problems("pretrain:x", head="prompts")["options.head"]
-    assert "take it out" in problems(head="random", prompt="a {}")["options.prompt"]
+    assert "remove it" in problems(head="random", prompt="a {}")["options.prompt"]
     assert not problems(head="prompts", prompt=["a {}", "the {}"])
     cut = entry("org/name") | {"preprocess": {"size": 64, "resize": 32}}
     assert "is cropped from" in str(*registry.find("providers", "clip")(cut).check())

@@ -57,7 +57,7 @@ def test_wrong_entries_are_said():
     assert "use avg or max" in problems(options={"pooling": None})["options.pooling"]
     assert "at least 32 pixels" in problems(preprocess={"size": 16})["preprocess.size"]
     assert "at least 75" in problems("InceptionV3", preprocess={"size": 64})["preprocess.size"]
-    assert "none of the files" in problems(weights="model.pth")["weights"]
+    assert "not a file that can be read" in problems(weights="model.pth")["weights"]
     assert not problems(weights="ours.weights.h5", options=SMALL)
     with pytest.raises(UserError, match="at least 32 pixels"):
         provider().preprocess(16)

@@ -30,8 +30,8 @@ def test_sound_models_have_no_problems(bert):
 
 def test_a_model_that_brings_code_or_is_no_encoder_or_decoder_is_refused(tmp_path):
     coded = text_models.folder(tmp_path / "coded", auto_map={"AutoModel": "modeling.Evil"})
-    assert "is never done" in problems(text_models.entry(coded))["architecture"]
-    with pytest.raises(UserError, match="is never done"):
+    assert "which this workflow never does" in problems(text_models.entry(coded))["architecture"]
+    with pytest.raises(UserError, match="which this workflow never does"):
         text_models.assets(text_models.entry(coded), tmp_path / "assets")
     both = text_models.folder(tmp_path / "both", is_encoder_decoder=True)
     assert "encoder with a decoder" in problems(text_models.entry(both))["architecture"]
@@ -40,7 +40,7 @@ def test_a_model_that_brings_code_or_is_no_encoder_or_decoder_is_refused(tmp_pat
 def test_what_is_missing_is_named(tmp_path):
     assert "a commit" in problems(text_models.entry("org/name", "pretrained"))["options.revision"]
     assert "did you mean 'pretrained'?" in problems(text_models.entry("org/name", "pretraind", revision="a"))["weights"]
-    assert "is no folder" in problems(text_models.entry("bert"))["architecture"]
+    assert "is not a folder" in problems(text_models.entry("bert"))["architecture"]
     assert "config.json" in problems(text_models.entry(tmp_path))["architecture"]
     assert "use weights: none" in problems(text_models.entry(text_models.folder(tmp_path), "pretrained"))["weights"]
     absent = problems(text_models.entry("package:no_such_module/model"))["architecture"]

@@ -160,10 +160,10 @@ def test_a_damaged_file_is_refused(tmp_path, shipped, suffix):
 
 def test_a_whole_module_is_no_state_dict(tmp_path):
     torch.save([torch.zeros(3)], tmp_path / "list.pth")
-    with pytest.raises(UserError, match="holds no state dict but a list"):
+    with pytest.raises(UserError, match="has a list instead of a state dict"):
         bring(tmp_path, tmp_path / "list.pth")
     torch.save({"epoch": 3, "weight": torch.zeros(3)}, tmp_path / "training.pth")
-    with pytest.raises(UserError, match="holds 'epoch', which is no tensor"):
+    with pytest.raises(UserError, match="has 'epoch', which is not a tensor"):
         bring(tmp_path, tmp_path / "training.pth")
 
 

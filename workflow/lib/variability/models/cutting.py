@@ -1,7 +1,7 @@
-"""The frozen prefix of a network: all that does not depend on what trains, so that it need not be computed twice.
+"""Cutting a network into a frozen prefix, which is computed once, and a suffix that trains.
 
-A network is cut where its trained parts begin: ``prefix`` gives, for an image, the same activations in every epoch and
-for every seed that shares the backbone; ``suffix`` turns them into outputs. Both use the network's own modules, so
+A network is cut where its trained parts begin. For an image ``prefix`` returns the same activations in all epochs
+and for all seeds that share the backbone; ``suffix`` turns them into outputs. Both use the network's own modules, so
 that training the suffix trains the network.
 
 A network of Transformers cannot be traced, because what it computes depends on the values of its masks. But it is a
@@ -22,7 +22,7 @@ import torch
 from torch import fx, nn
 
 from variability.data.padding import PADDING
-from variability.models.networks import Layered, Network, freeze
+from variability.models.networks import Network, TokenNetwork, freeze
 
 _log = logging.getLogger(__name__)
 
@@ -36,32 +36,32 @@ class Cut:
 
 
 def cut(network: Network, trainable: Iterable[str], example: torch.Tensor) -> Cut | None:
-    """Cuts a network where its trained parts begin; None where it cannot be cut, or nothing is frozen before them.
+    """Cut a network where its trained parts begin; None if it cannot be cut, or if nothing before them is frozen.
 
-    trainable: names of parts, each a unit of the network or all of it (""). example: a batch as the network takes it,
-    on its device, on which the halves are compared with the whole. Only what stands between the units is traced (Reed
-    et al., torch.fx, MLSys 2022), and that in eval mode: the units, and what is frozen as a whole, run as they are.
+    trainable: names of parts, each a unit of the network or all of it (""). example: a batch on the network's device,
+    with which the halves are compared with the whole network. Only the code between the units is traced (Reed et al.,
+    torch.fx, MLSys 2022), in eval mode; the units, and modules that are frozen as a whole, run unchanged.
     """
     trainable = list(trainable)
     if "" in trainable:
         return None
     network.module.eval()
     try:
-        return _tried(_traced(network, set(trainable)), network, example)
+        return _verified(_traced(network, set(trainable)), network, example)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        # Tracing runs the network's own code on symbols, and that may raise anything.
+        # Tracing runs the network's code on symbols, which may raise any exception.
         name = type(network.module).__name__
-        untraced = _before_head if trainable == [network.head] else _before_layer
-        if found := untraced(network, trainable, example):
-            return found
+        cut_untraced = _cut_before_head if trainable == [network.head] else _cut_before_layer
+        if untraced := cut_untraced(network, trainable, example):
+            return untraced
         _log.info("%s is not cut (%s: %s); all of it is computed each time", name, type(error).__name__, error)
         return None
 
 
 class _Tracer(fx.Tracer):
-    """Looks into what holds parts that train, down to the units, and no further."""
+    """Traces modules that contain trained parts, down to the units."""
 
     def __init__(self, units: set[str], trainable: set[str]):
         super().__init__()
@@ -69,54 +69,55 @@ class _Tracer(fx.Tracer):
         self._trainable = trainable
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        holds = any(part.startswith(f"{module_qualified_name}.") for part in self._trainable)
-        return module_qualified_name in self._units or not holds
+        contains_trained = any(part.startswith(f"{module_qualified_name}.") for part in self._trainable)
+        return module_qualified_name in self._units or not contains_trained
 
 
-def _tried(found: Cut | None, network: Network, example: torch.Tensor) -> Cut | None:
-    if found is not None and not _alike(network.module, found, example):
-        raise ValueError("the halves do not give what the whole gives")
-    return found
+def _verified(halves: Cut | None, network: Network, example: torch.Tensor) -> Cut | None:
+    """Return the halves; raises ValueError if they do not compute what the network computes."""
+    if halves is not None and not _agree(network.module, halves, example):
+        raise ValueError("the halves do not return what the whole network returns")
+    return halves
 
 
-def _before_head(network: Network, trainable: list[str], example: torch.Tensor) -> Cut | None:
-    """The cut before the head of a network whose last step it is; None of another."""
+def _cut_before_head(network: Network, trainable: list[str], example: torch.Tensor) -> Cut | None:
+    """Cut a network before its head, if that is its last step; None otherwise."""
     try:
-        halves = UpTo(network.module, network.head), network.module.get_submodule(network.head)
-        return _tried(Cut(*halves), network, example)
+        halves = Cut(_InputOf(network.module, network.head), network.module.get_submodule(network.head))
+        return _verified(halves, network, example)
     except (ValueError, RuntimeError, TypeError):
         return None
 
 
-def _before_layer(network: Network, trainable: list[str], example: torch.Tensor) -> Cut | None:
-    """The cut before the first block that trains of a ``networks.Layered`` network; None of another."""
+def _cut_before_layer(network: Network, trainable: list[str], example: torch.Tensor) -> Cut | None:
+    """Cut a ``TokenNetwork`` before its first block that trains; None for other networks."""
     first = next((block for block in network.blocks if block in trainable), None)
-    if first is None or not isinstance(network.module, Layered):
+    if first is None or not isinstance(network.module, TokenNetwork):
         return None
     try:
-        found = Cut(*halves(network.module, first, example))
-        if _depends(found.prefix, network, trainable, example):
-            raise ValueError(f"what trains has a part in what {first} is given")
-        return _tried(found, network, example)
+        halves = _split_at_layer(network.module, first, example)
+        if _depends(halves.prefix, network, trainable, example):
+            raise ValueError(f"the input of {first} depends on parts that train")
+        return _verified(halves, network, example)
     except (ValueError, RuntimeError, TypeError, AttributeError, LookupError) as error:
         _log.info("%s is not cut before %s: %s", network.name, first, error)
         return None
 
 
 def _depends(prefix: nn.Module, network: Network, trainable: list[str], example: torch.Tensor) -> bool:
-    """Whether a gradient would reach what trains through what the prefix gives."""
-    before = [(each, each.requires_grad) for each in network.module.parameters()]
+    """Return whether gradients would reach trained parts through the prefix's output."""
+    before = [(parameter, parameter.requires_grad) for parameter in network.module.parameters()]
     freeze(network, trainable)
     try:
         with torch.enable_grad():
             return prefix(example).requires_grad
     finally:
-        for each, required in before:
-            each.requires_grad_(required)
+        for parameter, required in before:
+            parameter.requires_grad_(required)
 
 
 def _traced(network: Network, trainable: set[str]) -> Cut | None:
-    # Symbols in the place of optional arguments would be taken for masks and the like that were given.
+    # Symbols for optional arguments would be mistaken for masks and the like.
     parameters = inspect.signature(network.module.forward).parameters.values()
     optional = {each.name: each.default for each in parameters if each.default is not each.empty}
     graph = _Tracer(set(network.chain), trainable).trace(network.module, optional)
@@ -128,10 +129,11 @@ def _traced(network: Network, trainable: set[str]) -> Cut | None:
     between = [node for node in graph.nodes if node in used and node.op != "get_attr"]
     if len(between) != 1 or between[0].op == "placeholder":
         return None
-    return Cut(_before(network.module, graph, between[0]), _after(network.module, graph, between[0], trained))
+    prefix = _traced_prefix(network.module, graph, between[0])
+    return Cut(prefix, _traced_suffix(network.module, graph, between[0], trained))
 
 
-def _before(module: nn.Module, graph: fx.Graph, last: fx.Node) -> fx.GraphModule:
+def _traced_prefix(module: nn.Module, graph: fx.Graph, last: fx.Node) -> fx.GraphModule:
     needed = {last}
     for node in reversed(graph.nodes):
         if node in needed:
@@ -144,7 +146,7 @@ def _before(module: nn.Module, graph: fx.Graph, last: fx.Node) -> fx.GraphModule
     return fx.GraphModule(module, half)
 
 
-def _after(module: nn.Module, graph: fx.Graph, last: fx.Node, trained: set[fx.Node]) -> nn.Module:
+def _traced_suffix(module: nn.Module, graph: fx.Graph, last: fx.Node, trained: set[fx.Node]) -> nn.Module:
     if [node.op for node in graph.nodes if node in trained] == ["call_module", "output"]:
         return module.get_submodule(next(node.target for node in graph.nodes if node in trained))
     half = fx.Graph()
@@ -156,16 +158,16 @@ def _after(module: nn.Module, graph: fx.Graph, last: fx.Node, trained: set[fx.No
 
 
 @torch.inference_mode()
-def _alike(module: nn.Module, halves: Cut, example: torch.Tensor) -> bool:
+def _agree(module: nn.Module, halves: Cut, example: torch.Tensor) -> bool:
     return torch.equal(halves.suffix(halves.prefix(example)), module(example))
 
 
 class _Reached(Exception):
-    """Carries what a part is given out of the network that would give it."""
+    """Carries the input of a part out of the running network."""
 
 
-class UpTo(nn.Module):
-    """A network, run until a part is given its first input, which is what it gives."""
+class _InputOf(nn.Module):
+    """A network that is run until a part is called; returns the part's first argument."""
 
     def __init__(self, whole: nn.Module, part: str):
         super().__init__()
@@ -173,8 +175,8 @@ class UpTo(nn.Module):
         self._part = part
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        def stop(_, given):
-            raise _Reached(given[0])
+        def stop(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+            raise _Reached(arguments[0])
 
         hook = self._whole.get_submodule(self._part).register_forward_pre_hook(stop)
         try:
@@ -183,89 +185,92 @@ class UpTo(nn.Module):
             return reached.args[0]
         finally:
             hook.remove()
-        raise ValueError(f"the network does without its {self._part}")
+        raise ValueError(f"the network does not call its {self._part}")
 
 
-def halves(network: Layered, layer: str, example: torch.Tensor) -> tuple[nn.Module, nn.Module]:
-    """What comes before a layer, (B, L) tokens -> (B, L, width) with NaN where no token is, and the rest.
+def _split_at_layer(network: TokenNetwork, layer: str, example: torch.Tensor) -> Cut:
+    """Cut a network before one of its layers; both halves share the network's modules.
 
-    network: in eval mode. layer: its name, in a list of layers. example: (B, L) tokens, of unequal length. Both halves
-    share the network's modules. Raises ValueError where they do not give what the network gives: there a layer knows
-    more of the tokens than what the one before says of them.
+    network: in eval mode. layer: its dotted name, in a list of layers. example: (B, L) tokens, of unequal length.
+    Raises ValueError if the halves do not compute what the network computes: then the layer has inputs other than
+    the hidden states.
     """
-    example = network.varied(example)
-    before, rest = Before(network, layer), Rest(network, layer, example)
+    example = network.with_marks(example)
+    halves = Cut(_LayersBefore(network, layer), _LayersFrom(network, layer, example))
     with torch.no_grad():
-        if not torch.equal(rest(before(example)), network(example)):
-            raise ValueError(f"{layer} is given more than what the layer before it says")
-    return before, rest
+        if not torch.equal(halves.suffix(halves.prefix(example)), network(example)):
+            raise ValueError(f"{layer} has inputs other than the output of the layer before it")
+    return halves
 
 
-class Before(nn.Module):
-    """(B, L) tokens -> (B, L, width), what the layer is given; NaN where no token is."""
+class _LayersBefore(nn.Module):
+    """(B, L) tokens -> (B, L, width) hidden states that are the input of a layer; NaN at padding."""
 
-    def __init__(self, network: Layered, layer: str):
+    def __init__(self, network: TokenNetwork, layer: str):
         super().__init__()
-        self._until = UpTo(network, layer)
+        self._input_of_layer = _InputOf(network, layer)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self._until(tokens).masked_fill((tokens == PADDING).unsqueeze(2), torch.nan)
+        return self._input_of_layer(tokens).masked_fill((tokens == PADDING).unsqueeze(2), torch.nan)
 
 
-class Rest(nn.Module):
-    """(B, L, width), what the layer is given, NaN where no token is -> (B, outputs)."""
+class _LayersFrom(nn.Module):
+    """(B, L, width) hidden states that are the input of a layer, NaN at padding -> (B, outputs).
 
-    def __init__(self, network: Layered, layer: str, example: torch.Tensor):
+    The network with pass-through layers before that layer, the first of which returns the hidden states.
+    """
+
+    def __init__(self, network: TokenNetwork, layer: str, example: torch.Tensor):
         super().__init__()
-        layers, _, place = layer.rpartition(".")
-        if int(place) == 0:
-            raise ValueError(f"no layer stands before {layer}")
-        self._network = _with_own(network, layers)
-        self._filler = network.filler
-        self._given: torch.Tensor | None = None
-        theirs, own = network.get_submodule(layers), self._network.get_submodule(layers)
-        for at in range(int(place)):
-            passing = copy.copy(theirs[at])
-            passing.forward = self._passing(at == 0, _form(network, theirs[at], example))
-            own[at] = passing
+        path, _, position = layer.rpartition(".")
+        if int(position) == 0:
+            raise ValueError(f"there is no layer before {layer}")
+        self._network = _copied_along(network, path)
+        self._dummy_token = network.dummy_token
+        self._hidden: torch.Tensor | None = None
+        layers, copies = network.get_submodule(path), self._network.get_submodule(path)
+        for index in range(int(position)):
+            pass_through = copy.copy(layers[index])
+            pass_through.forward = self._pass_through(index == 0, _output_form(network, layers[index], example))
+            copies[index] = pass_through
 
     def forward(self, activations: torch.Tensor) -> torch.Tensor:
-        there = ~activations[..., 0].isnan()
-        # Of the tokens nothing matters but where they are: the layers that pass on do not look at what is made of them.
-        tokens = torch.where(there, self._filler, PADDING)
-        self._given = activations.masked_fill(~there.unsqueeze(2), 0)
+        is_token = ~activations[..., 0].isnan()
+        # Only the positions of the tokens matter: pass-through layers ignore the embeddings.
+        tokens = torch.where(is_token, self._dummy_token, PADDING)
+        self._hidden = activations.masked_fill(~is_token.unsqueeze(2), 0)
         try:
             return self._network(tokens)
         finally:
-            self._given = None
+            self._hidden = None
 
-    def _passing(self, first: bool, form: Callable[[torch.Tensor], Any]) -> Callable[..., Any]:
-        def forward(*given: Any, **named: Any) -> Any:
-            return form(self._given if first else given[0])
+    def _pass_through(self, first: bool, form: Callable[[Any], Any]) -> Callable[..., Any]:
+        def forward(*arguments: Any, **named: Any) -> Any:
+            return form(self._hidden if first else arguments[0])
 
         return forward
 
 
-def _with_own(network: nn.Module, path: str) -> nn.Module:
-    """The network with what lies on the way to a part, and that part, of its own; all else is shared."""
-    own = copy.copy(network)
-    own._modules = dict(network._modules)
+def _copied_along(network: nn.Module, path: str) -> nn.Module:
+    """Return a shallow copy of a network in which the modules along a path are copied, too; all others are shared."""
+    copied = copy.copy(network)
+    copied._modules = dict(network._modules)
     child, _, rest = path.partition(".")
     if child:
-        own._modules[child] = _with_own(network._modules[child], rest)
-    return own
+        copied._modules[child] = _copied_along(network._modules[child], rest)
+    return copied
 
 
 @torch.no_grad()
-def _form(network: nn.Module, layer: nn.Module, example: torch.Tensor) -> Callable[[torch.Tensor], Any]:
-    """How a layer says what it says: a tensor, or a tuple whose first it is."""
-    said: list[Any] = []
-    hook = layer.register_forward_hook(lambda _, given, found: said.append(found))
+def _output_form(network: nn.Module, layer: nn.Module, example: torch.Tensor) -> Callable[[Any], Any]:
+    """Return a function that wraps hidden states as the layer does: not at all, or as the first of a tuple."""
+    outputs: list[Any] = []
+    hook = layer.register_forward_hook(lambda _module, _arguments, output: outputs.append(output))
     try:
         network(example)
     finally:
         hook.remove()
-    if isinstance(said[0], tuple):
-        others = (None,) * (len(said[0]) - 1)
+    if isinstance(outputs[0], tuple):
+        others = (None,) * (len(outputs[0]) - 1)
         return lambda hidden: (hidden, *others)
     return lambda hidden: hidden

@@ -1,6 +1,6 @@
-"""Networks as the workflow sees them: a module, its fresh head, its blocks, and which of them train.
+"""Networks: a module, its new head, its blocks, and which of its parts train.
 
-A part of a network is named by the dotted name of its module, children included; "" is all of it.
+A part of a network is named by the dotted name of its module, children included; "" is the whole network.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 @dataclass(frozen=True)
 class Network:
-    """A network with a fresh head.
+    """A network with a new head.
 
-    module: a batch as the modality gives it, (B, 3, H, W) float32 of images -> (B, outputs).
+    module: (B, ...) a batch of the modality, such as (B, 3, H, W) float32 images -> (B, outputs).
     head: dotted name of the head within the module.
-    blocks: dotted names of the backbone's blocks, from input to output, the head excluded.
-    parts: dotted names of what the network is a chain of, from input to output, blocks and head among them; None: what
-    ``units`` finds.
+    blocks: dotted names of the backbone's blocks, from input to output, without the head.
+    parts: dotted names of the parts that run one after another, from input to output, blocks and head among them; None:
+    what ``units`` returns.
     """
 
     module: nn.Module
@@ -34,12 +34,12 @@ class Network:
 
     @property
     def chain(self) -> list[str]:
-        """Dotted names of what the network is a chain of, from input to output."""
+        """Dotted names of the parts that run one after another, from input to output."""
         return self.parts or units(self.module, self.head)
 
     @property
     def name(self) -> str:
-        """What it is, in a message."""
+        """Name for messages: that of the module's class."""
         return type(self.module).__name__
 
     def last_blocks(self, count: int) -> list[str]:
@@ -47,25 +47,25 @@ class Network:
         return self.chain[self.chain.index(self.blocks[-count]) :]
 
 
-class Layered(nn.Module):
-    """A network of tokens, (B, L) -> (B, outputs), -1 where there is none, whose blocks are a list of layers.
+class TokenNetwork(nn.Module):
+    """A network of tokens, (B, L) with -1 as padding -> (B, outputs), whose blocks are a list of layers.
 
-    Each layer is given what the one before says of all tokens. So it can be cut before a layer, see ``layers``, also
-    where it cannot be traced.
+    The input of each layer is the hidden states that the layer before it returned. So the network can be cut before a
+    layer even if it cannot be traced, see ``cutting``.
     """
 
-    #: A token that may stand for any where what is made of tokens is not looked at.
-    filler: int
+    #: Any token that is not padding, for layers whose output does not depend on the tokens.
+    dummy_token: int
 
-    def varied(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens of a trial, with all that tokens may have beside their number."""
+    def with_marks(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return tokens with all the marks that tokens may carry, such as the segment, for a trial run."""
         return tokens
 
 
 def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = None) -> Network:
-    """The network that results from replacing a module's head by a fresh one, drawn from the seed's ``init`` stream.
+    """Return the network of a module whose head is replaced by one sampled from the seed's ``init`` stream.
 
-    head: its dotted name; what ``find_head`` finds if None.
+    head: its dotted name; None: what ``find_head`` returns.
     """
     head = replace_head(module, outputs, head)
     network = Network(module, head, find_blocks(module, head))
@@ -74,10 +74,10 @@ def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = N
 
 
 def sample_head(network: Network, seed: int) -> None:
-    """Draws the head anew, in place, from the seed's ``init`` stream.
+    """Sample the head again, in place, from the seed's ``init`` stream.
 
-    Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer: what a fine-tuning script
-    that says ``model.fc = nn.Linear(...)`` gets, so that the spread over init seeds is that of common practice.
+    Weights and bias are uniform in +-1/sqrt(fan in), PyTorch's default for a new layer. A fine-tuning script with
+    ``model.fc = nn.Linear(...)`` gets the same, so that the spread over init seeds is that of common practice.
     """
     generator = seeding.head(seed).torch_generator()
     layer = network.module.get_submodule(network.head)
@@ -88,23 +88,23 @@ def sample_head(network: Network, seed: int) -> None:
 
 
 def find_head(module: nn.Module) -> str:
-    """Dotted name of the layer that gives the outputs: the last ``Linear``, else the last ``Conv2d`` (SqueezeNet).
+    """Return the dotted name of the output layer: the last ``Linear``, or the last ``Conv2d`` (SqueezeNet).
 
     Raises UserError if the module has neither.
     """
     for kind in (nn.Linear, nn.Conv2d):
-        found = [name for name, child in module.named_modules() if isinstance(child, kind)]
-        if found:
-            return found[-1]
-    raise UserError(f"{type(module).__name__} has no Linear or Conv2d layer whose outputs could be replaced")
+        names = [name for name, child in module.named_modules() if isinstance(child, kind)]
+        if names:
+            return names[-1]
+    raise UserError(f"{type(module).__name__} has no Linear or Conv2d layer that could be replaced as its head")
 
 
 def replace_head(module: nn.Module, outputs: int, name: str | None = None) -> str:
-    """Replaces the head in place by one with as many outputs as asked for, whose values are undefined; its name."""
+    """Replace the head in place by one with this number of outputs and undefined values; return its name."""
     name = name or find_head(module)
     old = module.get_submodule(name)
     kwargs = {"bias": old.bias is not None, "dtype": old.weight.dtype, "device": old.weight.device}
-    # skip_init leaves the global generator alone, which the layer's own initialisation would draw from.
+    # skip_init does not use the global generator, which the layer's own initialisation would.
     if isinstance(old, nn.Linear):
         new = nn.utils.skip_init(nn.Linear, old.in_features, outputs, **kwargs)
     else:
@@ -116,28 +116,28 @@ def replace_head(module: nn.Module, outputs: int, name: str | None = None) -> st
 
 
 def find_blocks(module: nn.Module, head: str) -> list[str]:
-    """Dotted names of the backbone's blocks, from input to output.
+    """Return the dotted names of the backbone's blocks, from input to output.
 
-    A block is a unit (see ``units``) with parameters that is neither the head nor mere normalisation, which belongs
-    to the block it follows.
+    A block is a unit (see ``units``) with parameters that is neither the head nor a normalisation; a normalisation
+    belongs to the block before it.
     """
     return [name for name in units(module, head) if name != head and _is_block(module.get_submodule(name))]
 
 
 def units(module: nn.Module, head: str) -> list[str]:
-    """Dotted names of the parts that a network is a chain of, in the order of definition, the head among them.
+    """Return the dotted names of the parts that run one after another, in the order of definition, with the head.
 
-    Expanded are the root; plain containers (a subclass of ``nn.Sequential`` is a block of its own making); what holds
-    the head; and a child of the root with more than half of the backbone's parameters, which is a container by
-    another name (the Encoder of a vision transformer).
+    These modules are replaced by their children: the root; plain containers (a subclass of ``nn.Sequential`` is a
+    block); modules that contain the head; and a child of the root with more than half of the backbone's parameters,
+    which is a container in all but its type (the Encoder of a vision transformer).
     """
     total = _size(module) - _size(module.get_submodule(head))
 
     def expand(name: str, part: nn.Module) -> Iterator[str]:
         dominant = name.count(".") == 0 and _size(part) > total / 2 and any(True for _ in part.children())
         if name == "" or type(part) in _CONTAINERS or head.startswith(name + ".") or (name != head and dominant):
-            for child, below in part.named_children():
-                yield from expand(f"{name}.{child}" if name else child, below)
+            for child_name, child in part.named_children():
+                yield from expand(f"{name}.{child_name}" if name else child_name, child)
         else:
             yield name
 
@@ -145,16 +145,16 @@ def units(module: nn.Module, head: str) -> list[str]:
 
 
 def freeze(network: Network, trainable: Iterable[str]) -> None:
-    """Lets gradients reach the named parts and nothing else."""
+    """Let gradients reach only the named parts."""
     trainable = list(trainable)
     for name, parameter in network.module.named_parameters():
         parameter.requires_grad_(_belongs(name, trainable))
 
 
 def train_mode(network: Network, trainable: Iterable[str], active: Iterable[str] | None = None) -> None:
-    """Puts the modules named as ``active``, those that train if None, into training mode and all else into eval mode.
+    """Put the ``active`` modules (None: the trainable ones) into training mode and all others into eval mode.
 
-    BatchNorm is in training mode only where all of it trains: the running statistics of a frozen one must not drift.
+    BatchNorm is in training mode only if all of it trains: the running statistics of a frozen one must not change.
     """
     trainable = list(trainable)
     network.module.eval()
@@ -166,19 +166,20 @@ def train_mode(network: Network, trainable: Iterable[str], active: Iterable[str]
 
 
 def trained_tensors(network: Network, trainable: Iterable[str]) -> dict[str, torch.Tensor]:
-    """Parameters and buffers of the named parts, by their names in the module's state dict; not copied."""
+    """Return the parameters and buffers of the named parts by their names in the state dict; they are not copied."""
     trainable = list(trainable)
     return {name: tensor for name, tensor in network.module.state_dict().items() if _belongs(name, trainable)}
 
 
 def frozen_digest(network: Network, trainable: Iterable[str]) -> str:
-    """SHA-256 of all that is not trained, independent of device and memory layout."""
+    """Return the SHA-256 of everything that is not trained, independent of device and memory layout."""
     trained = trained_tensors(network, trainable)
-    return tensors_digest({name: each for name, each in network.module.state_dict().items() if name not in trained})
+    state = network.module.state_dict()
+    return tensors_digest({name: tensor for name, tensor in state.items() if name not in trained})
 
 
 def tensors_digest(tensors: dict[str, torch.Tensor]) -> str:
-    """SHA-256 over names, dtypes, shapes and values of tensors, independent of their order, device and layout."""
+    """Return the SHA-256 of names, dtypes, shapes and values of tensors, whatever their order, device and layout."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -196,5 +197,5 @@ def _size(part: nn.Module) -> int:
 
 
 def _is_block(part: nn.Module) -> bool:
-    # Normalisations and scales of any library have vectors at most.
+    # Normalisations and scales of all libraries have only vectors and scalars.
     return any(parameter.numel() > max(parameter.shape, default=1) for parameter in part.parameters())

@@ -14,10 +14,10 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tensors of a state dict in a .safetensors, .pth or .pt file, on the CPU, and its module versions ({} if unknown).
+    """Return the tensors of a .safetensors, .pth or .pt file, on the CPU, and its module versions ({} if unknown).
 
-    A state dict wrapped as training scripts do (``{"state_dict": ...}``, names starting with ``module.``) is unwrapped.
-    Raises UserError if the file cannot be read, or holds anything but tensors.
+    A state dict that a training script wrapped (``{"state_dict": ...}``, names starting with ``module.``) is unwrapped.
+    Raises UserError if the file cannot be read, or has anything but tensors.
     """
     loaded = _read_safetensors(path) if Path(path).suffix == ".safetensors" else _read_pickled(path)
     if isinstance(loaded, dict):
@@ -31,17 +31,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    """Writes a safetensors file of tensors of torch, or of NumPy arrays."""
+    """Write a safetensors file of torch tensors or of NumPy arrays."""
     import numpy as np
 
-    if all(isinstance(each, np.ndarray) for each in tensors.values()):
+    if all(isinstance(value, np.ndarray) for value in tensors.values()):
         import safetensors.numpy
 
-        safetensors.numpy.save_file({name: np.asarray(each, order="C") for name, each in tensors.items()}, path)
+        safetensors.numpy.save_file({name: np.asarray(array, order="C") for name, array in tensors.items()}, path)
     else:
         import safetensors.torch
 
-        safetensors.torch.save_file({name: each.contiguous() for name, each in tensors.items()}, path)
+        safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -60,8 +60,8 @@ def _read_pickled(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is refused: it is damaged, or holds Python objects beside tensors, and loading those can run any "
-            "code. If you trust its source, save its state dict alone as .safetensors and give that file"
+            f"{path} is refused: it is damaged, or has Python objects in addition to tensors, and loading those can "
+            "run any code. If you trust its source, save only its state dict as .safetensors and use that file"
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
         raise UserError(f"{path} cannot be read as PyTorch weights ({error}); fetch or copy it again") from error
@@ -72,9 +72,9 @@ def _only_tensors(path: Path, loaded: Any) -> dict[str, Any]:
 
     if not isinstance(loaded, dict) or not loaded:
         raise UserError(
-            f"{path} holds no state dict but a {type(loaded).__name__}; save model.state_dict() and give that"
+            f"{path} has a {type(loaded).__name__} instead of a state dict; save model.state_dict() and use that"
         )
-    other = [name for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
-    if other:
-        raise UserError(f"{path} holds {other[0]!r}, which is no tensor; save model.state_dict() alone and give that")
+    others = [name for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        raise UserError(f"{path} has {others[0]!r}, which is not a tensor; save only model.state_dict() and use that")
     return dict(loaded)

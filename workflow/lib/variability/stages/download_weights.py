@@ -1,4 +1,4 @@
-"""Brings pretrained weights here: fetched or copied, checked against their architecture, kept as safetensors."""
+"""Stage ``download_weights``: fetch or copy pretrained weights, check them, and store them as safetensors."""
 
 import tempfile
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ def download_weights(
     mirrors: Sequence[Path] = (),
     assets: Path | None = None,
 ) -> None:
-    """Writes the whole pretrained network, its old head included, and a manifest of where it came from.
+    """Write the tensors of the whole pretrained network, its old head included, and a manifest of their origin.
 
-    model: provider, architecture, options, weights (a named release or a file) and, for a file, perhaps sha256.
-    target: a .safetensors file. manifest: a .json file: ``{sha256, source, architecture, ...}``. assets: manifest of
-    ``download_assets`` for a provider that needs it.
-    Raises UserError if the weights cannot be had, are not the expected bytes, or are of another architecture.
+    model: provider, architecture, options, weights (a named release or a file) and, for a file, optionally sha256.
+    target: a .safetensors file. manifest: a .json file: ``{sha256, source, architecture, ...}``. mirrors: folders
+    searched for files before the network. assets: manifest of ``download_assets``, for a provider with ASSETS. Raises
+    UserError if the weights cannot be fetched, are not the expected bytes, or are of another architecture.
     """
     provider = registry.find("providers", model["provider"])(model, assets)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -39,8 +39,8 @@ def download_weights(
         tensors = provider.convert(source)
     with files.replacing(target) as aside:
         write_tensors(aside, tensors)
-    named = {key: model[key] for key in ("provider", "architecture", "options", "weights") if key in model}
-    files.write_json(manifest, named | facts | {"sha256": files.sha256(target)})
+    entry = {key: model[key] for key in ("provider", "architecture", "options", "weights") if key in model}
+    files.write_json(manifest, entry | facts | {"sha256": files.sha256(target)})
 
 
 def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:

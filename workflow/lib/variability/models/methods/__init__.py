@@ -1,4 +1,18 @@
-"""Fine-tuning methods: one file each. A method says which parts of a network train."""
+"""Fine-tuning methods: which parts of a network train. One file per method.
+
+A new method is a file in this folder with one subclass of ``Method``. The smallest one::
+
+    class LinearProbe(Method):
+        SEEDS_PER_JOB = 50
+
+        def frozen(self):
+            return BACKBONE
+
+        def trainable(self, network):
+            return [network.head]
+
+The config check imports all methods a study uses, so a method's module must import without torch.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +25,29 @@ from variability.extras import WithExtras
 if TYPE_CHECKING:
     from variability.models.networks import Network
 
-#: What stays frozen where only the head trains: every network has it, whatever its method.
+#: Name of the frozen part where only the head trains. Every network has it, whatever the method.
 BACKBONE = "backbone"
-#: The method that pretraining is by.
+#: The method of pretraining.
 PRETRAINING = {"name": "pretrain", "kind": "full"}
 
 
 class Method(WithExtras, ABC):
-    """Which parts of a network are fine-tuned. All else is frozen: no gradients reach it."""
+    """A choice of the parts of a network that are fine-tuned. No gradients reach the other parts.
 
-    #: JSON schema of the method's own options: {option: schema}.
+    options: those of its entry under ``methods`` in the config.
+    """
+
+    #: JSON schemas of the method's options: {option: schema}.
     OPTIONS: ClassVar[dict[str, dict]] = {}
-    #: Options that must be given.
+    #: Options without a default.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
 
-    #: Whether it asks a network for nothing but its head and its blocks, which networks of every framework have; else
-    #: it looks into torch modules.
+    #: Whether the method uses only a network's head and blocks, which networks of every framework have. False: it
+    #: needs torch modules.
     BY_BLOCKS: ClassVar[bool] = False
 
-    #: Seeds that one job fits where the config leaves it open: enough that starting the frameworks is a small part, few
-    #: enough that jobs can run side by side.
+    #: Seeds that one job fits if the config sets no number: so many that starting the frameworks is a small part of the
+    #: job, so few that jobs can run in parallel.
     SEEDS_PER_JOB: ClassVar[int]
 
     def __init__(self, options: dict[str, Any]):
@@ -38,34 +55,35 @@ class Method(WithExtras, ABC):
 
     @abstractmethod
     def frozen(self) -> str | None:
-        """Names what stays frozen before all that trains, as part of a path: methods of one name freeze the same.
+        """Return a name for the frozen part that comes before all trained parts; None if there is no such part.
 
-        None where nothing is: a network that starts as the backbone, and trains in every layer.
+        The name becomes part of a path. Methods that return the same name freeze the same part and share its stored
+        activations.
         """
 
     @abstractmethod
     def trainable(self, network: Network) -> list[str]:
-        """Dotted names of what trains: modules, children included, or single parameters; "" for all of it.
+        """Return the dotted names of what trains: modules, children included, or single parameters; "" is everything.
 
         Raises UserError if the method cannot be applied to this network.
         """
 
     def active(self, network: Network) -> list[str]:
-        """Dotted names of the modules that are in training mode, so that their dropout drops: those that train.
+        """Return the dotted names of the modules in training mode, in which their dropout drops: those that train.
 
-        Normalisation that does not train as a whole keeps its statistics whatever is said here.
+        Normalisation that does not train as a whole stays in eval mode whatever this returns.
         """
         return [name for name in self.trainable(network) if name not in dict(network.module.named_parameters())]
 
     def attach(self, network: Network) -> Network:
-        """The network with what the method adds to it; its values are those of ``draw``."""
+        """Return the network with the parameters that the method adds; ``sample`` sets their values."""
         return network
 
     def sample(self, network: Network, seed: int) -> None:
-        """Draws what ``attach`` added anew, in place, from the seed's ``init`` stream."""
+        """Sample the values of what ``attach`` added, in place, from the seed's ``init`` stream."""
 
 
 def from_entry(entry: dict[str, Any]) -> Method:
-    """The method of a config's entry, with its own options."""
+    """Return the method of a config's entry, with its options."""
     options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
     return registry.find("methods", entry["kind"])(options)

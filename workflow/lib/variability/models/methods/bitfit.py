@@ -1,29 +1,34 @@
-"""BitFit: biases train."""
+"""BitFit: the biases train."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from variability.errors import UserError
 from variability.models.methods import Method
 
+if TYPE_CHECKING:
+    from variability.models.networks import Network
+
 
 class Bitfit(Method):
-    """Every bias of the backbone trains, those of normalisation too, and the head (Ben Zaken et al., ACL 2022)."""
+    """The head and all biases of the backbone train, those of normalisation included (Ben Zaken et al., ACL 2022)."""
 
     SEEDS_PER_JOB: ClassVar[int] = 5
 
     def frozen(self) -> str | None:
-        # What is frozen stands beside what trains in every layer: nothing of it can be computed once.
+        # Every layer has a trained bias, so that no activation can be computed once for all runs.
         return None
 
-    def trainable(self, network) -> list[str]:
+    def trainable(self, network: Network) -> list[str]:
         named = (name for name, _ in network.module.named_parameters() if not name.startswith(f"{network.head}."))
         biases = [name for name in named if name.rpartition(".")[2].endswith("bias")]
         if not biases:
             raise UserError(
-                f"methods: bitfit trains biases, and {type(network.module).__name__} has none but the head's; leave it "
-                "out for this model (grid.exclude), or use lora"
+                f"methods: bitfit trains biases, and {type(network.module).__name__} has none outside its head; "
+                "leave it out for this model (grid.exclude), or use lora"
             )
         return [*biases, network.head]
 
-    def active(self, network) -> list[str]:
+    def active(self, network: Network) -> list[str]:
         return [""]

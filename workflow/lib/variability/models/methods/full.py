@@ -1,8 +1,13 @@
-"""Full fine-tuning: every part trains."""
+"""Full fine-tuning: all parts train."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from variability.models.methods import Method
+
+if TYPE_CHECKING:
+    from variability.models.networks import Network
 
 
 class Full(Method):
@@ -14,5 +19,5 @@ class Full(Method):
     def frozen(self) -> str | None:
         return None
 
-    def trainable(self, network) -> list[str]:
+    def trainable(self, network: Network) -> list[str]:
         return [""]

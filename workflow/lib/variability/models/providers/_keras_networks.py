@@ -1,4 +1,4 @@
-"""Keras networks as the workflow sees them: a model, its fresh head, its blocks, and where to cut it."""
+"""Networks of Keras: a model, its new head, its blocks, and the layers to cut it at."""
 
 import re
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ _NORMALISATIONS = (
     keras.layers.GroupNormalization,
     keras.layers.Normalization,
 )
-# The layers of a block share the beginning of their names: block_1_expand, conv2_block3_out, stage_0_block_1_dense_1.
+# Layers of one block have names with the same beginning: block_1_expand, conv2_block3_out, stage_0_block_1_dense_1.
 _BLOCK = re.compile(r"^(.*?(?:block|cell)_?\d+[a-z]?)(?=_|$)|^((?:expanded_conv|conv_dw|conv_pw)(?:_\d+)?)(?=_|$)")
 
 
 class Unit(NamedTuple):
-    """A part that a network is a chain of: all of it that the next sees is ``output``, one tensor."""
+    """One of the parts that run one after another; only its ``output``, one tensor, is an input of the next."""
 
     name: str
     layers: list[keras.layers.Layer]
@@ -34,51 +34,53 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True)
 class KerasNetwork:
-    """A network with a fresh head.
+    """A network with a new head.
 
-    model: a functional model, (B, size, size, 3) float32 -> (B, outputs). Its parts go by the names of its units.
+    model: a functional model, (B, size, size, 3) float32 -> (B, outputs). Its parts have the names of its units.
     """
 
     model: keras.Model
 
     @property
     def head(self) -> str:
+        """Name of the head's layer."""
         return HEAD
 
     @property
     def name(self) -> str:
-        """What it is, in a message."""
+        """Name for messages: that of the model."""
         return self.model.name
 
     @cached_property
     def units(self) -> list[Unit]:
+        """Parts that run one after another, from input to output."""
         return _units(self.model)
 
     @cached_property
     def blocks(self) -> list[str]:
-        """Names of the backbone's blocks, from input to output: units that are more than normalisation."""
+        """Names of the backbone's blocks, from input to output: units that are not only normalisation."""
         return [unit.name for unit in self.units if unit.name != HEAD and _learns(unit.layers)]
 
     def last_blocks(self, count: int) -> list[str]:
-        """The parts from the ``count``-th last block to the output, the head included."""
+        """Return the parts from the ``count``-th last block to the output, the head included."""
         names = [unit.name for unit in self.units]
         return names[names.index(self.blocks[-count]) :]
 
     def trained_from(self, parts: list[str]) -> int:
-        """Number of the first unit that trains where these parts do: "" is all of the network."""
+        """Return the index of the first unit that trains if these parts do; "" is the whole network."""
         names = [unit.name for unit in self.units]
         return 0 if "" in parts else min(names.index(part) for part in parts)
 
-    def cut(self, at: int) -> tuple[keras.Model | None, keras.Model]:
-        """What comes before a unit, if there is something, and the rest: models on the very same layers."""
-        if at == 0:
+    def cut(self, index: int) -> tuple[keras.Model | None, keras.Model]:
+        """Return the part before a unit (None for the first unit) and the rest, as models that share the layers."""
+        if index == 0:
             return None, self.model
-        between = self.units[at - 1].output
+        between = self.units[index - 1].output
         return keras.Model(self.model.inputs[0], between), keras.Model(between, self.model.outputs[0])
 
 
 def attach_head(backbone: keras.Model, outputs: int, seed: int) -> KerasNetwork:
-    """A backbone, (B, features) at its output, with a fresh head drawn from the seed's ``init`` stream."""
+    """Return a backbone with output (B, features) and a new head, sampled from the seed's ``init`` stream."""
     head = keras.layers.Dense(outputs, name=HEAD, dtype="float32", kernel_initializer="zeros")
     network = KerasNetwork(keras.Model(backbone.inputs[0], head(backbone.outputs[0]), name=backbone.name))
     sample_head(network, seed)
@@ -86,7 +88,7 @@ def attach_head(backbone: keras.Model, outputs: int, seed: int) -> KerasNetwork:
 
 
 def sample_head(network: KerasNetwork, seed: int) -> None:
-    """Draws the head anew, in place: uniform in +-1/sqrt(fan in), the law of ``networks.sample_head``."""
+    """Sample the head again, in place: uniform in +-1/sqrt(fan in), like ``networks.sample_head``."""
     generator = seeding.head(seed).generator()
     layer = network.model.get_layer(HEAD)
     bound = layer.kernel.shape[0] ** -0.5
@@ -95,7 +97,7 @@ def sample_head(network: KerasNetwork, seed: int) -> None:
 
 
 def tensors(model: keras.Model) -> dict[str, np.ndarray]:
-    """All weights by their paths; states of random generators are no weights."""
+    """Return all weights by their paths; states of random generators are not weights."""
     return {weight.path: weight.value.numpy() for weight in model.weights}
 
 
@@ -111,37 +113,38 @@ def constructing(seed: int) -> Iterator[None]:
 
 
 def _units(model: keras.Model) -> list[Unit]:
-    """Cuts the graph wherever a single tensor is all that later layers need of earlier ones, and joins what is a block.
+    """Cut the graph wherever later layers need only one tensor of earlier ones, and join the pieces of a block.
 
-    Layers whose names begin with the same block are one unit, and what learns nothing but a normalisation belongs to
-    the unit before it.
+    Pieces whose layers' names begin with the same block are one unit. A piece that learns at most a normalisation
+    belongs to the unit before it.
     """
     units: list[Unit] = []
     for layers, output in _pieces(model):
         name = _name(layers)
-        mere = layers[-1].name != HEAD and not _learns(layers)
-        if units and units[-1].name != HEAD and (mere or name == units[-1].name):
+        joined = layers[-1].name != HEAD and not _learns(layers)
+        if units and units[-1].name != HEAD and (joined or name == units[-1].name):
             units[-1] = Unit(units[-1].name, units[-1].layers + layers, output)
         else:
             units.append(Unit(name, layers, output))
-    # What stands before the first block, such as padding, belongs to it.
+    # Layers before the first block, such as padding, belong to it.
     if len(units) > 1 and not _learns(units[0].layers):
         units[:2] = [Unit(units[1].name, units[0].layers + units[1].layers, units[1].output)]
     return units
 
 
 def _pieces(model: keras.Model) -> Iterator[tuple[list[keras.layers.Layer], Any]]:
-    """Layers from input to output, cut wherever one tensor is all that crosses; each piece with that tensor."""
+    """Yield the layers from input to output, cut wherever only one tensor crosses; each piece with that tensor."""
     nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
-    needed = {id(tensor): at for at, node in enumerate(nodes) for tensor in node.input_tensors}
-    needed |= {id(tensor): len(nodes) for tensor in model.outputs}
-    open_, piece = {}, []
-    for at, node in enumerate(nodes):
+    last_use = {id(tensor): index for index, node in enumerate(nodes) for tensor in node.input_tensors}
+    last_use |= {id(tensor): len(nodes) for tensor in model.outputs}
+    crossing: dict[int, Any] = {}
+    piece: list[Any] = []
+    for index, node in enumerate(nodes):
         piece.append(node.operation)
-        open_ |= {id(tensor): tensor for tensor in node.output_tensors if id(tensor) in needed}
-        open_ = {key: tensor for key, tensor in open_.items() if needed[key] > at}
-        if len(open_) == 1 and not isinstance(node.operation, keras.layers.InputLayer):
-            yield [layer for layer in piece if not isinstance(layer, keras.layers.InputLayer)], *open_.values()
+        crossing |= {id(tensor): tensor for tensor in node.output_tensors if id(tensor) in last_use}
+        crossing = {key: tensor for key, tensor in crossing.items() if last_use[key] > index}
+        if len(crossing) == 1 and not isinstance(node.operation, keras.layers.InputLayer):
+            yield [layer for layer in piece if not isinstance(layer, keras.layers.InputLayer)], *crossing.values()
             piece = []
 
 

@@ -1,4 +1,4 @@
-"""A transformer whose tokens are the items of a catalogue."""
+"""Transformers whose tokens are the items of a catalogue."""
 
 from __future__ import annotations
 
@@ -9,59 +9,62 @@ from torch.nn import functional
 from variability import seeding
 from variability.data.item_sequences import MASKED_ITEM, NO_ITEM, NO_TARGET
 
-#: SD of the drawn vectors of items, as of the words of BERT and GPT-2.
+#: SD of the sampled vectors of items; BERT and GPT-2 have it for words.
 SD = 0.02
 
 
 class Catalogue(nn.Module):
-    """All that belongs to one catalogue: a vector for each item, by which it is both read and scored.
+    """All parameters of one catalogue: a vector for each item, which is both its embedding and its output weights.
 
-    ranks: whether items are scored, else rated. carried: whether the vectors come with weights, and are never drawn.
+    ranks: items get scores; False: they get ratings. keeps_vectors: the vectors are those of a file and not sampled.
     """
 
-    def __init__(self, items: int, hidden: int, ranks: bool, carried: bool):
+    def __init__(self, items: int, hidden: int, ranks: bool, keeps_vectors: bool):
         super().__init__()
-        self._carried = carried
+        self._keeps_vectors = keeps_vectors
         self.weight = nn.Parameter(torch.empty(items, hidden))
         self.bias = nn.Parameter(torch.empty(items)) if ranks else None
-        #: How far a rating moves the vector of the item that it is of, and the way from a position to a rating.
+        #: The vector by which a rating moves its item's vector, and the layer from hidden states to a rating.
         self.rated = None if ranks else nn.Parameter(torch.empty(hidden))
         self.rating = None if ranks else nn.utils.skip_init(nn.Linear, hidden, 1)
 
-    def forward(self, said: torch.Tensor) -> torch.Tensor:
-        """(k, hidden) -> (k, items) scores, or (k, 1) ratings."""
-        return functional.linear(said, self.weight, self.bias) if self.rating is None else self.rating(said)
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Turn (k, hidden) states into (k, items) scores, or into (k, 1) ratings."""
+        return functional.linear(hidden, self.weight, self.bias) if self.rating is None else self.rating(hidden)
 
     @torch.no_grad()
     def sample(self, seed: int) -> None:
-        """Draws the vectors, and sets what is added to 0."""
+        """Sample the vectors and the rating layer, in place; biases are 0."""
         generator = seeding.head(seed).torch_generator()
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
-            elif name != "weight" or not self._carried:
+            elif name != "weight" or not self._keeps_vectors:
                 parameter.copy_(torch.empty(parameter.shape).normal_(0, SD, generator=generator))
 
 
 class Body(nn.Module):
-    """(B, width, hidden) vectors, (B, width) which of them there are -> (B, width, hidden).
+    """(B, width, hidden) vectors, (B, width) True where there is an item -> (B, width, hidden).
 
-    model: of transformers. project: what follows it. length: of the longest sequence.
+    model: of Transformers. project: the module after it. length: of the longest sequence.
     """
 
     def __init__(self, model: nn.Module, project: nn.Module, length: int):
         super().__init__()
         self.model, self.project, self._length = model, project, length
 
-    def forward(self, vectors: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        # Counted from the end, so that the width of a batch makes no difference.
-        places = torch.arange(self._length - vectors.shape[1], self._length, device=vectors.device)[None]
-        said = self.model(inputs_embeds=vectors, attention_mask=there.long(), position_ids=places)
-        return self.project(said.last_hidden_state)
+    def forward(self, vectors: torch.Tensor, is_item: torch.Tensor) -> torch.Tensor:
+        # Positions count from the end, so that the width of a batch makes no difference.
+        positions = torch.arange(self._length - vectors.shape[1], self._length, device=vectors.device)[None]
+        outputs = self.model(inputs_embeds=vectors, attention_mask=is_item.long(), position_ids=positions)
+        return self.project(outputs.last_hidden_state)
 
 
 class Recommender(nn.Module):
-    """int32 (B, width, 2 or 3) batches of ``_sequences.Sequences`` -> (asked, units). masks: whether it hides items."""
+    """int32 (B, width, 2 or 3) batches of ``_sequences.Sequences`` -> (positions with an answer, outputs).
+
+    masks: training hides items.
+    """
 
     def __init__(self, body: Body, catalogue: Catalogue, masks: bool):
         super().__init__()
@@ -76,12 +79,12 @@ class Recommender(nn.Module):
             vectors = torch.where((items == MASKED_ITEM)[..., None], self.hidden, vectors)
         if self.catalogue.rated is not None:
             vectors = vectors + batch[..., 2].view(torch.float32)[..., None] * self.catalogue.rated
-        said = self.body(vectors, items != NO_ITEM)
-        return self.catalogue(said[answers != NO_TARGET])
+        hidden = self.body(vectors, items != NO_ITEM)
+        return self.catalogue(hidden[answers != NO_TARGET])
 
 
 def bert(options: dict, length: int) -> tuple[Body, list[str], list[str]]:
-    """A bidirectional body (Sun et al. 2019, with the projection of its equation 7), its blocks and all its parts."""
+    """Return a bidirectional body (Sun et al. 2019, with the projection of equation 7), its blocks and its parts."""
     from transformers import BertConfig, BertModel
     from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
 
@@ -93,15 +96,15 @@ def bert(options: dict, length: int) -> tuple[Body, list[str], list[str]]:
         attn_implementation="eager",
     )  # fmt: skip
     model = BertModel(config, add_pooling_layer=False)
-    # Vectors come from the catalogue.
+    # The catalogue has the vectors.
     model.embeddings.word_embeddings = None
-    layers = [f"model.encoder.layer.{at}" for at in range(options["layers"])]
+    layers = [f"model.encoder.layer.{index}" for index in range(options["layers"])]
     blocks = ["model.embeddings", *layers]
     return Body(model, BertPredictionHeadTransform(config), length), blocks, [*blocks, "project"]
 
 
 def gpt(options: dict, length: int) -> tuple[Body, list[str], list[str]]:
-    """A causal body (Kang and McAuley 2018), its blocks and all its parts."""
+    """Return a causal body (Kang and McAuley 2018), its blocks and its parts."""
     from transformers import GPT2Config, GPT2Model
 
     config = GPT2Config(
@@ -111,5 +114,5 @@ def gpt(options: dict, length: int) -> tuple[Body, list[str], list[str]]:
     )  # fmt: skip
     model = GPT2Model(config)
     model.wte = None
-    blocks = ["model.wpe", *(f"model.h.{at}" for at in range(options["layers"]))]
+    blocks = ["model.wpe", *(f"model.h.{index}" for index in range(options["layers"]))]
     return Body(model, nn.Identity(), length), blocks, [*blocks, "model.ln_f"]

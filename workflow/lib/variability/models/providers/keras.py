@@ -1,4 +1,6 @@
-"""Networks of keras.applications, by name, trained and asked by Keras on TensorFlow."""
+"""Networks of keras.applications, by name, for training with Keras on TensorFlow."""
+
+from __future__ import annotations
 
 import copy
 import tempfile
@@ -7,16 +9,21 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.models.providers._images import IMAGENET_MEAN, IMAGENET_STD, NamedImageProvider
 from variability.models.providers._keras_facts import Architecture, architectures
 
+if TYPE_CHECKING:
+    import keras
+
+    from variability.models.providers._keras_networks import KerasNetwork
+
 RELEASE = "imagenet"
-#: What Keras's modes of scaling do to pixels of 0 to 1. The mean and deviation of ImageNet are those of torchvision;
-#: caffe takes the channels in the order blue, green, red, less their means, in grey levels of 0 to 255.
+#: Mean and standard deviation, for pixels of 0 to 1, of Keras's modes of scaling. ImageNet's are those of torchvision;
+#: caffe has the channels in the order blue, green, red, minus their means, in grey levels of 0 to 255.
 _SCALINGS = {
     "tf": {"mean": [0.5] * 3, "std": [0.5] * 3},
     "torch": {"mean": IMAGENET_MEAN, "std": IMAGENET_STD},
@@ -29,24 +36,25 @@ _SCALINGS = {
 }
 _NOT_OPTIONS = {
     "include_top": "the task decides the head",
-    "weights": "weights stands beside options",
+    "weights": "weights is a key of the model, next to options",
     "input_tensor": "the task decides the input",
     "input_shape": "the task's image.size or the model's preprocess.size decides it",
     "classes": "the task decides the number of classes",
     "classifier_activation": "the task decides the head",
     "name": "the config names models",
-    "include_preprocessing": "networks that scale their input go on doing so",
-    "dropout": "it is of the original head, which is replaced",
-    "dropout_rate": "it is of the original head, which is replaced",
+    "include_preprocessing": "networks that scale their input always do",
+    "dropout": "it belongs to the original head, which is replaced",
+    "dropout_rate": "it belongs to the original head, which is replaced",
 }
-#: Options of ours, of all BatchNorm layers: Keras's networks keep running statistics far longer than torch's do.
+#: This workflow's own options, for all BatchNorm layers: Keras averages running statistics over far more batches than
+#: torch does.
 _BATCHNORM = {"bn_momentum": "momentum", "bn_epsilon": "epsilon"}
 
 
 class Keras(NamedImageProvider):
-    """``options`` are the keyword arguments of the constructor, e.g. ``alpha``, and ``bn_momentum``, ``bn_epsilon``.
+    """Networks of ``keras.applications``: the constructor's without its top, pooled, with a new head.
 
-    The network is the constructor's without its top, pooled, with a fresh head.
+    ``options`` are keyword arguments of the constructor, such as ``alpha``, and ``bn_momentum``, ``bn_epsilon``.
     """
 
     EXTRA: ClassVar[str] = "tensorflow"
@@ -64,14 +72,14 @@ class Keras(NamedImageProvider):
             hint = suggest(weights, [RELEASE, "none"])
             yield Problem("weights", f"Keras has no release {weights!r} of {name}; {hint}")
         if self.weights_kind == "file" and not weights.endswith(self.SUFFIXES):
-            yield Problem("weights", f"{weights!r} is none of the files that are read: {', '.join(self.SUFFIXES)}")
+            yield Problem("weights", f"{weights!r} is not a file that can be read: {', '.join(self.SUFFIXES)}")
         yield from self._check_options(known[name])
         yield from self.size_problems()
 
     def fixed_size(self) -> None:
         return None
 
-    def least_size(self) -> int:
+    def min_size(self) -> int:
         return architectures()[self.model["architecture"]].min_size
 
     def plain_scaling(self) -> dict[str, Any]:
@@ -81,15 +89,15 @@ class Keras(NamedImageProvider):
         return {"size": 224, "resize": 224, "interpolation": "bilinear"} | self.plain_scaling()
 
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:
-        asked: list[tuple[str, str, str | None]] = []
+        downloads: list[tuple[str, str, str | None]] = []
 
-        def note(name: str, url: str, file_hash: str | None = None, **kwargs: Any) -> str:
-            asked.append((name, url, file_hash))
+        def record(name: str, url: str, file_hash: str | None = None, **kwargs: Any) -> str:
+            downloads.append((name, url, file_hash))
             return str(folder / name)
 
-        # What Keras would download is known only to the constructor: it is asked, and nothing is loaded.
-        self._construct(0, get_file=note, load=lambda model, path: None)
-        name, url, digits = asked[0]
+        # Only the constructor knows what Keras would download, so it is called, and nothing is loaded.
+        self._construct(0, get_file=record, load=lambda model, path: None)
+        name, url, digits = downloads[0]
         algorithm = "sha256" if digits and len(digits) == 64 else "md5"
         fetcher.fetch(url, folder / name, f"{algorithm}:{digits}" if digits else None)
         return folder / name, {"source": url, "release": RELEASE}
@@ -101,7 +109,7 @@ class Keras(NamedImageProvider):
             return _read(source)
         return _keras_networks.tensors(self._loaded(source))
 
-    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None) -> KerasNetwork:
         from variability.models.providers import _keras_networks
 
         backbone = self._construct(seed, self.preprocess((facts or {}).get("size", 224))["size"])
@@ -110,7 +118,7 @@ class Keras(NamedImageProvider):
             self._load(backbone, weights)
         return network
 
-    def sample_head(self, network, seed: int) -> None:
+    def sample_head(self, network: KerasNetwork, seed: int) -> None:
         from variability.models.providers import _keras_networks
 
         _keras_networks.sample_head(network, seed)
@@ -125,9 +133,9 @@ class Keras(NamedImageProvider):
         yield from self.option_problems(known, _NOT_OPTIONS)
         for option, value in self.model.get("options", {}).items():
             if option == "pooling" and value not in ("avg", "max"):
-                yield Problem("options.pooling", f"{value!r} gives no features for a head; use avg or max")
+                yield Problem("options.pooling", f"{value!r} returns no features for a head; use avg or max")
             elif option in _BATCHNORM and not (isinstance(value, float) and 0 < value < 1):
-                yield Problem(f"options.{option}", f"{value!r} is no number between 0 and 1")
+                yield Problem(f"options.{option}", f"{value!r} is not a number between 0 and 1")
 
     def _construct(
         self,
@@ -136,11 +144,11 @@ class Keras(NamedImageProvider):
         get_file: Callable[..., str] = lambda name, *args, **kwargs: name,
         load: Callable[..., None] = lambda model, path: None,
         top: bool = False,
-    ):
-        """The network as constructed, random weights drawn from the seed.
+    ) -> keras.Model:
+        """Return the network as constructed, with random weights sampled from the seed.
 
-        A network for a release is constructed as one, because some then scale their input otherwise; ``get_file`` and
-        ``load`` stand in for what the constructor does with its files. top: with its original head.
+        A network for a release is constructed with the release's name, because some then scale their input in another
+        way; ``get_file`` and ``load`` replace what the constructor does with its files. top: with its original head.
         """
         import keras
 
@@ -156,7 +164,7 @@ class Keras(NamedImageProvider):
         self._known()
         try:
             with _keras_networks.constructing(seed), _loading(get_file, load), warnings.catch_warnings():
-                # It says which of the files it takes where none is for images of this size.
+                # Keras warns that its files are for images of another size.
                 warnings.filterwarnings("ignore", message=r"`input_shape` is undefined")
                 constructor = getattr(keras.applications, self.model["architecture"])
                 model = constructor(weights=release, include_top=top, **options)
@@ -171,10 +179,10 @@ class Keras(NamedImageProvider):
                     setattr(layer, attribute, value)
         return model
 
-    def _loaded(self, source: Path):
-        """The network with the weights of a Keras file, which may be of it with or without its original head.
+    def _loaded(self, source: Path) -> keras.Model:
+        """Return the network with the weights of a Keras file, which may have the original head or none.
 
-        Of a .keras file the weights alone are read: its config could name code to import.
+        Only the weights of a .keras file are read: its config could name code to import.
         """
         import keras
 
@@ -187,7 +195,7 @@ class Keras(NamedImageProvider):
                 model = self._construct(0, top=top)
                 try:
                     with warnings.catch_warnings():
-                        # Keras warns of parts that the file has nothing for, and goes on.
+                        # Keras only warns of layers that the file has no weights for.
                         warnings.simplefilter("error", UserWarning)
                         keras.Model.load_weights(model, path)
                     return model
@@ -198,17 +206,17 @@ class Keras(NamedImageProvider):
             "architecture or options, or fetch the file again"
         )
 
-    def _load(self, backbone, path: Path) -> None:
-        """Loads the backbone's weights from a safetensors file, strictly; heads in it are left."""
-        found, wanted = _read(path), {weight.path: weight for weight in backbone.weights}
-        wrong = [name for name in wanted if name not in found or found[name].shape != tuple(wanted[name].shape)]
+    def _load(self, backbone: keras.Model, path: Path) -> None:
+        """Load the backbone's weights from a safetensors file, strictly; its heads are ignored."""
+        stored, weights = _read(path), {weight.path: weight for weight in backbone.weights}
+        wrong = [name for name in weights if name not in stored or stored[name].shape != tuple(weights[name].shape)]
         if wrong:
             raise UserError(
                 f"{path} does not fit Keras's {self.model['architecture']}: {len(wrong)} tensors are missing or of "
                 f"another shape, the first is {wrong[0]!r}; correct the model's architecture or options"
             )
-        for name, weight in wanted.items():
-            weight.assign(found[name])
+        for name, weight in weights.items():
+            weight.assign(stored[name])
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -221,7 +229,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _unpacked(source: Path, folder: Path) -> Path:
-    """The weights in a .keras file."""
+    """Extract the weights from a .keras file; return their path."""
     try:
         with zipfile.ZipFile(source) as archive:
             return Path(archive.extract("model.weights.h5", folder))
@@ -231,14 +239,14 @@ def _unpacked(source: Path, folder: Path) -> Path:
 
 @contextmanager
 def _loading(get_file: Callable[..., str], load: Callable[..., None]) -> Iterator[None]:
-    """Lets constructors of keras.applications fetch and load files by these functions inside the block."""
+    """Let constructors of keras.applications fetch and load files with these functions inside the ``with`` block."""
     from keras.src.models import Functional
     from keras.src.utils import file_utils
 
-    outside = file_utils.get_file
+    original = file_utils.get_file
     file_utils.get_file, Functional.load_weights = get_file, load
     try:
         yield
     finally:
-        file_utils.get_file = outside
+        file_utils.get_file = original
         del Functional.load_weights  # inherited again

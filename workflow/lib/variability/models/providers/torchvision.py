@@ -1,9 +1,11 @@
 """Classification networks of torchvision, by name."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability import seeding
 from variability.advice import suggest
@@ -12,9 +14,15 @@ from variability.models.providers._images import NamedImageProvider
 from variability.models.providers._torchvision_facts import Architecture, architectures
 from variability.models.weight_files import read_tensors
 
+if TYPE_CHECKING:
+    from torch import nn
+    from torchvision.models import Weights
+
+    from variability.models.networks import Network
+
 _NOT_OPTIONS = {
     "num_classes": "the task decides the number of classes",
-    "weights": "weights stands beside options",
+    "weights": "weights is a key of the model, next to options",
     "progress": "downloads report by themselves",
     "aux_logits": "auxiliary classifiers are not used",
 }
@@ -29,7 +37,10 @@ _NOT_PARAMETERS = (
 
 
 class Torchvision(NamedImageProvider):
-    """``options`` are the keyword arguments of the architecture's constructor, e.g. ``width_mult``."""
+    """Classification networks of torchvision.
+
+    ``options`` are keyword arguments of the architecture's constructor, such as ``width_mult``.
+    """
 
     PACKAGES: ClassVar[tuple[str, ...]] = ("torchvision",)
 
@@ -41,7 +52,7 @@ class Torchvision(NamedImageProvider):
             yield Problem("architecture", f"torchvision has no classification network {name!r}; {suggest(name, known)}")
         else:
             yield from self._check_weights(known[name])
-            options = [each for each in known[name].options if each not in _NOT_OPTIONS]
+            options = [option for option in known[name].options if option not in _NOT_OPTIONS]
             yield from self.option_problems(options, _NOT_OPTIONS)
             yield from self.size_problems()
 
@@ -58,7 +69,7 @@ class Torchvision(NamedImageProvider):
         module = self._construct(seed=0, random=False)
         return self._load(module, source)
 
-    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None) -> Network:
         from variability.models.networks import attach_head
 
         module = self._construct(seed, random=weights is None)
@@ -89,7 +100,7 @@ class Torchvision(NamedImageProvider):
         size = self.model.get("options", {}).get(architecture.size_option, 224)
         return size[0] if isinstance(size, list) else size, f"options.{architecture.size_option}"
 
-    def least_size(self) -> int:
+    def min_size(self) -> int:
         return architectures()[self.model["architecture"]].min_size
 
     def released_preprocess(self) -> dict[str, Any]:
@@ -102,13 +113,13 @@ class Torchvision(NamedImageProvider):
             "interpolation": transforms.interpolation.value,
         }
 
-    def _release(self):
+    def _release(self) -> Weights:
         from torchvision.models import get_model_weights
 
         return get_model_weights(self.model["architecture"])[self._known().releases[self.model["weights"]]]
 
-    def _construct(self, seed: int, random: bool):
-        """The module with the constructor's own number of classes. random: its weights stay as drawn from the seed."""
+    def _construct(self, seed: int, random: bool) -> nn.Module:
+        """Return the module with the constructor's number of classes. random: its weights are used, so sample them."""
         from torchvision.models import get_model
 
         architecture, options = self._known(), dict(self.model.get("options", {}))
@@ -117,8 +128,8 @@ class Torchvision(NamedImageProvider):
         if "init_weights" in architecture.parameters:
             options.setdefault("init_weights", random)
         if self.weights_kind == "named":
-            # What the builders of torchvision do when they are given a release: inception_v3 and googlenet came from
-            # TensorFlow and rescale their normalised input, positions are learnt for the release's image size.
+            # As torchvision's builders do for a release: inception_v3 and googlenet are from TensorFlow and rescale
+            # their normalised input; positions are learnt for the release's image size.
             if "transform_input" in architecture.parameters:
                 options.setdefault("transform_input", True)
             if architecture.size_option:
@@ -135,26 +146,28 @@ class Torchvision(NamedImageProvider):
                 f"{self.model.get('options', {})}: {error}; correct the model's options"
             ) from error
 
-    def _load(self, module, path: Path) -> dict[str, Any]:
-        """Loads a file of the whole network strictly, see ``load_strictly``."""
+    def _load(self, module: nn.Module, path: Path) -> dict[str, Any]:
+        """Load a file of the whole network strictly, see ``load_strictly``."""
         from variability.models.networks import find_head
         from variability.models.strict_loading import load_strictly
 
-        read, versions = read_tensors(path)
-        tensors = {_current_name(name): tensor for name, tensor in read.items() if not name.startswith(_AUXILIARY)}
-        said = f"{path} does not fit torchvision's {self.model['architecture']}"
-        return load_strictly(module, find_head(module), tensors, versions, said, lambda: _owner(read))
+        stored, versions = read_tensors(path)
+        tensors = {_current_name(name): tensor for name, tensor in stored.items() if not name.startswith(_AUXILIARY)}
+        message = f"{path} does not fit torchvision's {self.model['architecture']}"
+        return load_strictly(
+            module, find_head(module), tensors, versions, message, lambda: _architecture_advice(stored)
+        )
 
 
 def _current_name(name: str) -> str:
-    """DenseNet's released files have names of before PyTorch forbade dots in them."""
+    """Return the current name of a tensor: DenseNet's released files are from before PyTorch forbade dots in names."""
     return re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.", r"\1\2.", name)
 
 
-def _owner(tensors: dict[str, Any]) -> str:
-    """The sentence that names the architectures with as many parameters."""
-    count = sum(each.numel() for name, each in tensors.items() if not name.endswith(_NOT_PARAMETERS))
-    same = [name for name, architecture in architectures().items() if count in architecture.sizes]
-    if same:
-        return f"By its {count:,} parameters it may be of {' or '.join(same)}: correct the model's architecture"
+def _architecture_advice(tensors: dict[str, Any]) -> str:
+    """Return a sentence that names the architectures with the same number of parameters as the tensors."""
+    count = sum(tensor.numel() for name, tensor in tensors.items() if not name.endswith(_NOT_PARAMETERS))
+    candidates = [name for name, architecture in architectures().items() if count in architecture.sizes]
+    if candidates:
+        return f"By its {count:,} parameters it may be of {' or '.join(candidates)}: correct the model's architecture"
     return "Correct the model's architecture or options"

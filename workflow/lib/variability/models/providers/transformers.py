@@ -4,39 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.errors import Problem
 from variability.io.files import read_json
 from variability.models.providers._hub import HubProvider
 
+if TYPE_CHECKING:
+    from variability.models.networks import Network
+
 
 class Transformers(HubProvider):
-    """``architecture`` is a hub's id, a folder, or ``package:module/folder``; ``weights: pretrained`` are those there.
+    """Classifiers of texts: the backbone of a model, pooling, dropout and a new linear head.
 
-    Of the model only the backbone is taken, whatever head it was released with; what it says of a text is pooled into
-    one vector, of which a fresh linear head makes the outputs. Nothing of a model's own code is run.
+    ``architecture`` is an id of the hub, a folder, or ``package:module/folder``; ``weights: pretrained`` are those
+    there. Heads of the release are ignored. The backbone's hidden states are pooled into one vector per text. Code
+    that comes with a model is never run.
     """
 
     MODALITY: ClassVar[str] = "text"
     OPTIONS: ClassVar[dict[str, dict]] = HubProvider.REVISION | {
         "pooling": {
             "enum": ["cls", "mean", "last", "pooler"],
-            "description": "first token, mean of all, last token, or the layer that the model was pretrained with",
+            "description": "first token, mean of all tokens, last token, or the pooling layer of pretraining",
         },
         "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "description": "before the head"},
-        "reinit": {"type": "integer", "minimum": 0, "description": "last layers that start from random weights"},
-        "config": {"type": "object", "description": "what the network's own config says otherwise"},
+        "reinit": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "last layers that start from random weights",
+        },
+        "config": {"type": "object", "description": "values that replace those of the network's own config"},
     }
 
     def check(self) -> Iterator[Problem]:
         yield from super().check()
         if self.model.get("preprocess"):
-            yield Problem("preprocess", "is of images; take it out")
+            yield Problem("preprocess", "is for images; remove it")
 
-    def unfit(self, config: Mapping[str, Any]) -> str | None:
+    def refusal(self, config: Mapping[str, Any]) -> str | None:
         if config.get("is_encoder_decoder"):
-            return "is an encoder with a decoder; take an encoder or a decoder"
+            return "is an encoder with a decoder; choose an encoder or a decoder"
         return None
 
     def convert(self, source: Path) -> dict[str, Any]:
@@ -44,7 +52,7 @@ class Transformers(HubProvider):
 
         return _transformers.released(self._folder, source, self.model["architecture"])
 
-    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None):
+    def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None) -> Network:
         from variability.models.providers import _transformers
 
         return _transformers.build(self._folder, self.model, outputs, weights, seed)
