@@ -12,11 +12,11 @@ def problems(name, mirrors=(), /, **options):
 
 
 def listed(photos, targets=("old", "new"), table="list.csv", **columns):
-    """Options for a table of the photos, whose targets repeat."""
+    """Write a table of the photos, whose labels repeat ``targets``, and return the options to read it."""
     import pandas as pd
 
     files = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))
-    frame = pd.DataFrame({"image": files, "label": [targets[at % len(targets)] for at in range(len(files))]})
+    frame = pd.DataFrame({"image": files, "label": [targets[row % len(targets)] for row in range(len(files))]})
     frame = frame.assign(**columns)
     if table.endswith(".parquet"):
         frame.to_parquet(photos / table)

@@ -1,4 +1,4 @@
-"""Small models of images and texts with random weights, saved as a hub's repository would have them."""
+"""Small models of images and texts with random weights, saved with the files of a repository of the hub."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ WORDS = ("a", "photo", "of", "drawing", "cat", "dog", "horse", "class", "0", "1"
 
 
 def saved(folder: Path, kind: str = "clip", weights: bool = True) -> Path:
-    """A folder with config, tokenizer, preprocessing and, if asked for, weights. kind: clip or siglip."""
+    """Write config, tokenizer, preprocessing and, optionally, weights to a folder. kind: clip or siglip."""
     import torch
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    vocabulary = {word: at for at, word in enumerate(("<pad>", "<start>", "<end>", "<unknown>", *WORDS))}
+    vocabulary = {word: index for index, word in enumerate(("<pad>", "<start>", "<end>", "<unknown>", *WORDS))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -29,15 +29,15 @@ def saved(folder: Path, kind: str = "clip", weights: bool = True) -> Path:
         "clip": (transformers.CLIPConfig, transformers.CLIPModel),
         "siglip": (transformers.SiglipConfig, transformers.SiglipModel),
     }[kind]
-    own = {"projection_dim": 12} if kind == "clip" else {}
-    config = config(text_config=text, vision_config=vision, **own)
+    options = {"projection_dim": 12} if kind == "clip" else {}
+    config = config(text_config=text, vision_config=vision, **options)
     if weights:
         with torch.random.fork_rng():
             torch.manual_seed(3)
-            made = model(config)
-            for parameter in made.parameters():
+            network = model(config)
+            for parameter in network.parameters():
                 parameter.data.add_(0.05 * torch.randn_like(parameter))
-            made.save_pretrained(folder)
+            network.save_pretrained(folder)
     else:
         config.save_pretrained(folder)
     return folder

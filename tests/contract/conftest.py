@@ -18,7 +18,7 @@ def no_network(monkeypatch):
 @pytest.fixture
 def arrays(tmp_path):
     generator = np.random.default_rng(0)
-    made = {
+    parts = {
         f"{name}_{what}": value
         for name, count in (("train", 12), ("val", 4), ("test", 6))
         for what, value in (
@@ -26,7 +26,7 @@ def arrays(tmp_path):
             ("labels", (np.arange(count) % 2)[:, None]),
         )
     }
-    np.savez(tmp_path / "small.npz", **made)
+    np.savez(tmp_path / "small.npz", **parts)
     return tmp_path / "small.npz"
 
 

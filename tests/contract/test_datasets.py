@@ -1,4 +1,4 @@
-"""What every data set plug-in promises."""
+"""The contract of all data sets."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ SMALL = {"digits": {}, "glyphs": {"letters": "abAB", "per_font": 2, "test_fonts"
 def test_no_data_set_imports_a_framework_before_it_is_loaded():
     code = (
         "import sys; from variability import registry\n"
-        "found = [registry.find('datasets', name) for name in registry.names('datasets')]\n"
+        "plugins = [registry.find('datasets', name) for name in registry.names('datasets')]\n"
         "list(registry.find('datasets', 'torchvision')({'class': 'EMNIST'}).check())\n"
         "heavy = {'torch', 'torchvision', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy"
@@ -31,13 +31,15 @@ def test_no_data_set_imports_a_framework_before_it_is_loaded():
 
 
 @pytest.mark.parametrize("name", registry.names("datasets"))
-def test_options_are_a_schema_that_accepts_its_own_defaults(name):
-    found = registry.find("datasets", name)
-    Draft202012Validator.check_schema({"type": "object", "properties": found.OPTIONS, "required": list(found.REQUIRED)})
-    assert set(found.REQUIRED) <= set(found.OPTIONS)
-    assert "mirrors" not in found.OPTIONS
-    assert found.KINDS and set(found.KINDS) <= set(registry.names("kinds"))
-    for option, schema in found.OPTIONS.items():
+def test_options_are_a_schema_that_accepts_its_defaults(name):
+    plugin_class = registry.find("datasets", name)
+    Draft202012Validator.check_schema(
+        {"type": "object", "properties": plugin_class.OPTIONS, "required": list(plugin_class.REQUIRED)}
+    )
+    assert set(plugin_class.REQUIRED) <= set(plugin_class.OPTIONS)
+    assert "mirrors" not in plugin_class.OPTIONS
+    assert plugin_class.KINDS and set(plugin_class.KINDS) <= set(registry.names("kinds"))
+    for option, schema in plugin_class.OPTIONS.items():
         if "default" in schema:
             Draft202012Validator(schema).validate(schema["default"]), option
 
@@ -53,7 +55,7 @@ def of_modality(modality):
 
 
 @pytest.mark.parametrize("name", [name for name in of_modality("image") if name != "torchvision"])
-def test_examples_have_the_shapes_they_promise(name, arrays, photos):
+def test_examples_have_the_documented_shapes(name, arrays, photos):
     dataset = offline(name, arrays, photos)
     assert list(dataset.check()) == []
     assert not dataset.is_remote()
@@ -61,7 +63,7 @@ def test_examples_have_the_shapes_they_promise(name, arrays, photos):
     assert examples.labels.dtype == np.int64
     assert examples.labels.shape == examples.partition.shape == (len(examples),)
     assert set(np.unique(examples.labels)) == set(range(len(examples.class_names)))
-    assert all(isinstance(each, str) for each in examples.class_names)
+    assert all(isinstance(class_name, str) for class_name in examples.class_names)
     shipped, counts = np.unique(examples.partition, return_counts=True)
     assert set(shipped) <= {"", *PARTITIONS}
     if dataset.size() is not None:
@@ -79,14 +81,14 @@ def log(tmp_path):
     rows = [f"{user},{(user + item) % 8},{item},{item % 5 + 1}" for user, item in zip(users, items, strict=True)]
     (tmp_path / "log.csv").write_text("\n".join(["user,item,time,rating", *rows]))
     with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
-        swapped = [[row.split(",")[at] for at in (0, 1, 3, 2)] for row in rows]
+        swapped = [[row.split(",")[column] for column in (0, 1, 3, 2)] for row in rows]
         archive.writestr("ml-100k/u.data", "\n".join("\t".join(row) for row in swapped))
     return tmp_path
 
 
 @pytest.mark.parametrize("target", ["next_item", "rating"])
 @pytest.mark.parametrize("name", of_modality("interactions"))
-def test_interactions_are_sequences_whose_last_item_is_asked_for(name, target, log):
+def test_interactions_are_sequences_whose_last_item_is_the_target(name, target, log):
     options = {
         "category_walks": {"users": 12, "items": 20, "categories": 3, "length": [5, 9]},
         "interactions_table": {"path": str(log / "log.csv")},

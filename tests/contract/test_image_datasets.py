@@ -1,4 +1,4 @@
-"""Data sets of images: what they read, and what they refuse."""
+"""Data sets of images: the examples that they read, and the options and files that they refuse."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from variability.io.files import sha256
 # digits and glyphs --------------------------------------------------------------------------------------------------
 
 
-def test_digits_are_those_of_scikit_learn():
+def test_digits_equal_those_of_scikit_learn():
     from sklearn.datasets import load_digits
 
     shipped, examples = load_digits(), plugin("digits").load(None)
@@ -20,20 +20,19 @@ def test_digits_are_those_of_scikit_learn():
     assert (read == np.round(shipped.images * 255 / 16)).all()
 
 
-def test_glyphs_are_drawn_the_same_each_time_and_by_their_seed():
+def test_glyphs_depend_on_their_seed_only():
     one, again, other = (
         plugin("glyphs", letters="aB", per_font=2, **more).load(None) for more in ({}, {}, {"seed": 1})
     )
-    stacked = [np.stack([each.read(index) for index in range(len(each))]) for each in (one, again, other)]
+    stacked = [np.stack([part.read(index) for index in range(len(part))]) for part in (one, again, other)]
     assert (stacked[0] == stacked[1]).all()
     assert (stacked[0] != stacked[2]).any()
 
 
-def test_a_glyph_does_not_depend_on_which_others_are_drawn():
+def test_a_glyph_does_not_depend_on_the_other_glyphs():
     few = plugin("glyphs", letters="k", fonts=["cmr10"], per_font=1, target="family").load(None)
     many = plugin("glyphs", letters="abk", fonts=["sans", "cmr10"], per_font=3, target="family").load(None)
-    place = len(many) - 3
-    assert (few.read(0) == many.read(place)).all()
+    assert (few.read(0) == many.read(len(many) - 3)).all()
 
 
 @pytest.mark.parametrize(
@@ -45,22 +44,22 @@ def test_a_glyph_does_not_depend_on_which_others_are_drawn():
         ({"target": "family"}, ["sans", "serif", "mono"]),
     ],
 )
-def test_glyphs_are_labelled_by_the_target_asked_for(options, names):
+def test_glyphs_are_labelled_by_the_requested_target(options, names):
     assert plugin("glyphs", letters="abA", per_font=1, **options).load(None).class_names == names
 
 
-def test_every_font_draws_every_letter_differently():
+def test_every_font_renders_every_letter_differently():
     still = dict.fromkeys(("rotation", "scale", "translation", "shear"), 0)
     examples = plugin("glyphs", per_font=1, jitter=still, size=48).load(None)
-    drawn = np.stack([examples.read(index) for index in range(len(examples))]).reshape(20, 52, 48, 48)
-    assert drawn.max(axis=(2, 3)).min() > 120
-    for font in drawn:
+    rendered = np.stack([examples.read(index) for index in range(len(examples))]).reshape(20, 52, 48, 48)
+    assert rendered.max(axis=(2, 3)).min() > 120
+    for font in rendered:
         assert len({image.tobytes() for image in font}) == 52
-    # Letters missing from a font would all be drawn as the same box.
-    assert drawn[:, :, 0].max() == drawn[:, :, -1].max() == 0, "a letter touches the edge"
+    # Letters missing from a font would all be rendered as the same box.
+    assert rendered[:, :, 0].max() == rendered[:, :, -1].max() == 0, "a letter touches the edge"
 
 
-def test_test_fonts_are_unseen_in_training():
+def test_test_fonts_do_not_occur_in_training():
     dataset = plugin("glyphs", letters="ab", per_font=1, test_fonts=["mono", "cmr10"], target="letter")
     assert dataset.size() == {"train": 28, "test": 12}
     assert list(dataset.load(None).partition) == ["train"] * 28 + ["test"] * 12
@@ -75,7 +74,7 @@ def test_glyph_options_that_make_no_task_are_refused():
 # npz ----------------------------------------------------------------------------------------------------------------
 
 
-def test_arrays_keep_their_partitions_labels_and_names(arrays):
+def test_arrays_have_their_partitions_labels_and_names(arrays):
     examples = plugin("npz", path=str(arrays), class_names=["ill", "well"]).load(None)
     assert list(examples.partition) == ["train"] * 12 + ["validation"] * 4 + ["test"] * 6
     assert examples.class_names == ["ill", "well"]
@@ -83,7 +82,7 @@ def test_arrays_keep_their_partitions_labels_and_names(arrays):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"train_labels": np.zeros((12, 3), int)}, "several labels per image"),
         ({"train_labels": np.zeros(5, int)}, "each of the 12 images"),
@@ -93,14 +92,14 @@ def test_arrays_keep_their_partitions_labels_and_names(arrays):
         ({"train_labels": np.full(12, 7)}, "labels from 0 to 7"),
     ],
 )
-def test_arrays_of_another_layout_are_refused(arrays, changed, said):
+def test_arrays_of_another_layout_are_refused(arrays, changed, message):
     np.savez(arrays, **(dict(np.load(arrays)) | changed))
-    with pytest.raises(UserError, match=said) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         plugin("npz", path=str(arrays), class_names=["ill", "well"]).load(None)
     assert str(arrays) in str(raised.value)
 
 
-def test_the_checksum_tells_files_of_one_name_apart_and_without_it_they_are_refused(arrays, tmp_path):
+def test_the_checksum_decides_between_files_of_one_name_which_are_refused_without_it(arrays, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / "mirror" / folder).mkdir(parents=True)
     (tmp_path / "mirror" / "a" / "small.npz").write_bytes(b"another")
@@ -123,10 +122,10 @@ def test_a_damaged_npz_file_is_refused(arrays):
 
 
 @pytest.mark.parametrize("name", ["npz", "image_folder"])
-def test_a_source_must_be_one_and_must_be_there(name, tmp_path):
+def test_the_source_must_be_unique_and_exist(name, tmp_path):
     assert "either path" in problems(name)[0]
     assert "either path" in problems(name, path="x.zip", url="https://x.invalid/x.zip")[0]
-    assert "not trusted unseen" in problems(name, url="https://x.invalid/x.zip")[0]
+    assert "must be verified" in problems(name, url="https://x.invalid/x.zip")[0]
     missing = problems(name, [tmp_path], path="absent-of-this-name.zip")[0]
     assert "absent-of-this-name.zip" in missing and str(tmp_path) in missing
     (tmp_path / "absent-of-this-name.zip").write_bytes(b"")
@@ -136,7 +135,7 @@ def test_a_source_must_be_one_and_must_be_there(name, tmp_path):
 # image_folder -------------------------------------------------------------------------------------------------------
 
 
-def test_partition_folders_are_recognised_and_a_wrapping_folder_looked_through(photos):
+def test_partition_folders_are_recognised_also_inside_another_folder(photos):
     outer = photos.parent / "outer"
     outer.mkdir()
     photos.rename(outer / "photos")
@@ -147,11 +146,11 @@ def test_partition_folders_are_recognised_and_a_wrapping_folder_looked_through(p
     assert sorted(examples.partition) == ["test"] * 4 + ["train"] * 4 + ["validation"] * 4
 
 
-def test_class_folders_without_partitions_are_left_to_be_split(photos):
+def test_class_folders_without_partitions_are_split_by_the_workflow(photos):
     assert set(plugin("image_folder", path=str(photos / "train")).load(None).partition) == {""}
 
 
-def test_a_folder_that_is_neither_or_both_is_refused(photos, tmp_path):
+def test_a_folder_with_neither_or_both_structures_is_refused(photos, tmp_path):
     (photos / "up").mkdir()
     with pytest.raises(UserError, match=r"'up'.*not both"):
         plugin("image_folder", path=str(photos)).load(None)
@@ -170,8 +169,8 @@ def test_a_path_that_is_neither_a_directory_nor_an_archive_is_refused(tmp_path):
 # glyphs as numbers, tables of targets ---------------------------------------------------------------------------------
 
 
-def test_the_angle_of_a_glyph_is_the_one_it_was_turned_by():
-    """By the direction in which its ink is spread most, which is no angle of the drawing code."""
+def test_the_label_of_a_glyph_is_its_angle_of_rotation():
+    """Measure the angle by the direction in which the pixels are spread most."""
     alone = {"rotation": 40, "scale": 0, "translation": 0, "shear": 0}
     options = {"letters": "l", "fonts": ["cmss10"], "per_font": 12, "size": 128, "jitter": alone, "target": "rotation"}
     examples = plugin("glyphs", **options).load(None)
@@ -188,15 +187,15 @@ def test_the_angle_of_a_glyph_is_the_one_it_was_turned_by():
         assert turned == pytest.approx(angle, abs=0.5)
 
 
-def test_the_target_changes_no_glyph():
+def test_the_target_does_not_change_the_images():
     numbers, letters = (plugin("glyphs", per_font=2, **more).load(None) for more in ({"target": "rotation"}, {}))
     assert len(numbers) == len(letters)
-    assert all((numbers.read(at) == letters.read(at)).all() for at in range(0, len(numbers), 97))
+    assert all((numbers.read(index) == letters.read(index)).all() for index in range(0, len(numbers), 97))
     assert plugin("glyphs", target="rotation").kinds() == ("regression",)
     assert plugin("glyphs").kinds() == ("classification",)
 
 
-def test_glyphs_that_are_never_turned_have_no_angle_to_learn():
+def test_glyphs_without_rotation_cannot_have_it_as_a_target():
     assert "allow some degrees" in problems("glyphs", target="rotation", jitter={"rotation": 0})[0]
     assert problems("glyphs", target="rotation", letters="aA") == []
 
@@ -220,7 +219,7 @@ def test_numbers_may_be_names_of_classes(photos):
     assert dataset.load(None).class_names == ["12", "3"]
 
 
-def test_a_table_says_splits_and_groups(photos):
+def test_a_table_has_partitions_and_groups(photos):
     shipped = ["Train", "val", "test", None] * 3
     options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bacd" * 3))
     examples = plugin("image_table", **options, group="patient", partition="fold").load(None)
@@ -231,7 +230,7 @@ def test_a_table_says_splits_and_groups(photos):
 def test_a_group_in_several_partitions_is_refused_by_name(photos):
     shipped = ["train", None, "test", "val"] * 3
     options = listed(photos, (1.0, 2.0), fold=shipped, patient=list("bbca" * 2 + "bbaa"))
-    with pytest.raises(UserError, match=r"1 of 3 groups of 'patient' .*\('a' in test and validation\).*mend 'fold'"):
+    with pytest.raises(UserError, match=r"1 of 3 groups of 'patient' .*\('a' in test and validation\).*fix 'fold'"):
         plugin("image_table", **options, group="patient", partition="fold").load(None)
 
 
@@ -252,32 +251,32 @@ def test_images_of_a_table_may_come_from_an_archive_and_the_table_from_a_mirror(
     assert len(examples) == 12 and examples.read(11).shape == (6, 6, 3)
 
 
-def test_words_for_nothing_are_classes_and_groups_but_no_numbers(photos):
+def test_words_such_as_na_are_classes_and_groups_but_missing_numbers(photos):
     examples = plugin("image_table", **listed(photos, ("NA", "null"), who=["None", "7", "07"] * 4), group="who").load(
         None
     )
     assert examples.class_names == ["NA", "null"] and examples.groups.tolist() == [2, 1, 0] * 4
     options = listed(photos, (1.5, "NA", 2.0))
     assert plugin("image_table", **options).kinds() == ("regression",)
-    with pytest.raises(UserError, match=r"row 2 has nothing in 'label'.*target: class"):
+    with pytest.raises(UserError, match=r"row 2 has no value in 'label'.*target: class"):
         plugin("image_table", **options).load(None)
     assert plugin("image_table", **options, target="class").load(None).class_names == ["1.5", "2.0", "NA"]
 
 
-def test_quotes_in_a_table_of_images_mean_what_they_mean_in_any_table(photos):
+def test_quotes_in_a_table_of_images_have_the_same_meaning_as_in_other_tables(photos):
     options = listed(photos, ('5" disk', '"a" disk'), "list.tsv")
-    with pytest.raises(UserError, match="say `quotes: true`"):
+    with pytest.raises(UserError, match="set `quotes: true`"):
         plugin("image_table", **options).load(None)
     assert plugin("image_table", **options, quotes=True).load(None).class_names == ['"a" disk', '5" disk']
     assert problems("image_table", **listed(photos, table="list.parquet"), quotes=True)[0].startswith("quotes:")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"image": ["../list.csv"] * 12}, "leads outside"),
         ({"image": ["absent.png"] * 12}, "row 1 names 'absent.png', and there is no file"),
-        ({"label": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has nothing in 'label'"),
+        ({"label": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has no value in 'label'"),
         ({"label": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "row 5 has the label inf"),
         ({"label": ["same"] * 12}, "1 class"),
         (
@@ -286,24 +285,24 @@ def test_quotes_in_a_table_of_images_mean_what_they_mean_in_any_table(photos):
         ),
     ],
 )
-def test_a_table_that_makes_no_task_is_refused_by_its_row(photos, changes, said):
+def test_an_invalid_table_is_refused_with_the_row(photos, changes, message):
     options = listed(photos, **changes) | ({"partition": "fold"} if "fold" in changes else {})
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         plugin("image_table", **options).load(None)
 
 
-def test_a_table_without_a_column_is_told_before_the_first_job(photos):
+def test_a_missing_column_is_reported_before_the_first_job(photos):
     options = listed(photos)
     assert "did you mean 'label'?" in problems("image_table", **options, label="lable")[0]
     assert "no column 'part'" in problems("image_table", **options, partition="part")[0]
-    assert "is no .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", target="number")[0]
+    assert "is not a .csv or .tsv or .parquet" in problems("image_table", path="list.xlsx", target="number")[0]
 
 
 def test_one_word_after_thousands_of_numbers_makes_classes(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("image,label\n" + "a.png,1\n" * 3000)
-    made = plugin("image_table", path=str(table))
-    assert made.kinds() == ("regression",)
+    dataset = plugin("image_table", path=str(table))
+    assert dataset.kinds() == ("regression",)
     with table.open("a") as file:
         file.write("a.png,other\n")
-    assert made.kinds() == ("classification",)
+    assert dataset.kinds() == ("classification",)

@@ -1,4 +1,4 @@
-"""Real data sets, read rightly: the figures that simple classifiers reach on them are known."""
+"""Real data sets are read correctly: simple classifiers reach their known scores on them."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def ridge(task, alpha):
 
 
 @pytest.mark.slow
-def test_fashion_mnist_comes_from_the_mirror_as_published(mirror, tmp_path, no_network):
+def test_fashion_mnist_from_a_mirror_is_as_published(mirror, tmp_path, no_network):
     task = prepared(tmp_path, mirror, "torchvision", {"class": "FashionMNIST"}, 28, "grey")
     assert task.counts == {"train": 60000, "validation": 0, "test": 10000}
     assert task.class_names[0] == "T-shirt/top"
@@ -44,14 +44,14 @@ def test_fashion_mnist_comes_from_the_mirror_as_published(mirror, tmp_path, no_n
 
 
 @pytest.mark.slow
-def test_pneumonia_mnist_comes_from_the_mirror_as_published(mirror, tmp_path):
+def test_pneumonia_mnist_from_a_mirror_is_as_published(mirror, tmp_path):
     task = prepared(tmp_path, mirror, "npz", {"path": "pneumoniamnist.npz"}, 28, "grey", validation="shipped")
     assert task.counts == {"train": 4708, "validation": 524, "test": 624}
     assert ridge(task, 10) == pytest.approx(0.8462, abs=1e-4)
 
 
 @pytest.mark.slow
-def test_photos_of_odd_sizes_are_prepared_like_the_others(mirror, tmp_path):
+def test_photos_of_unequal_sizes_are_prepared(mirror, tmp_path):
     task = prepared(tmp_path, mirror, "image_folder", {"path": "sign-language-digits.zip"}, 32, "rgb", test=0.2)
     assert len(task.labels) == 2062
     assert task.class_names == [str(digit) for digit in range(10)]

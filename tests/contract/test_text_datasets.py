@@ -1,4 +1,4 @@
-"""Data sets of texts: what they read, and what they refuse."""
+"""Data sets of texts: the examples that they read, and the options and files that they refuse."""
 
 import json
 import sys
@@ -14,7 +14,12 @@ from variability.errors import UserError
 from variability.io.fetcher import Fetcher
 from variability.io.files import sha256
 
-ROWS = [("NA", "no", "train"), ('she said, "hi"', "yes", "train"), ("zwei\nZeilen", "no", "dev"), ("é", "yes", "test")]
+ROWS = [
+    ("NA", "no", "train"),
+    ('she said, "hi"', "yes", "train"),
+    ("zwei\nZeilen", "no", "dev"),
+    ("é", "yes", "test"),
+]
 
 
 def write(path, rows=ROWS, names=("text", "label", "part")):
@@ -34,7 +39,7 @@ def write(path, rows=ROWS, names=("text", "label", "part")):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet"])
-def test_a_table_is_read_as_it_was_written_whatever_its_format(tmp_path, suffix):
+def test_a_table_is_read_unchanged_from_every_format(tmp_path, suffix):
     path = write(tmp_path / f"reviews{suffix}")
     quotes = {"quotes": True} if suffix == ".tsv" else {}
     dataset = plugin("text_table", path=str(path), partition="part", **quotes)
@@ -46,7 +51,7 @@ def test_a_table_is_read_as_it_was_written_whatever_its_format(tmp_path, suffix)
     assert examples.partition.tolist() == ["train", "train", "validation", "test"]
 
 
-def test_without_a_column_of_partitions_the_workflow_splits(tmp_path):
+def test_without_a_partition_column_the_workflow_splits(tmp_path):
     assert set(plugin("text_table", path=str(write(tmp_path / "a.csv"))).load(None).partition) == {""}
 
 
@@ -71,32 +76,32 @@ def test_pairs_and_columns_of_other_names(tmp_path):
     assert (examples.labels.tolist(), examples.class_names) == ([1, 0], ["false", "true"])
 
 
-def test_numbers_are_targets_of_regression(tmp_path):
+def test_numbers_are_labels_of_regression(tmp_path):
     path = write(tmp_path / "a.csv", [("x", "1.5"), ("y", "-2")], ("text", "label"))
     dataset = plugin("text_table", path=str(path), target="number")
     assert dataset.kinds() == ("regression",)
     examples = dataset.load(None)
     assert examples.labels.dtype == np.float64 and examples.labels.tolist() == [1.5, -2.0]
-    with pytest.raises(UserError, match="row 0 is 'no', which is no number"):
+    with pytest.raises(UserError, match="row 0 is 'no', which is not a number"):
         plugin("text_table", path=str(write(tmp_path / "b.csv")), target="number").load(None)
 
 
-def test_labels_that_are_numbers_are_in_the_order_of_numbers(tmp_path):
+def test_labels_that_are_numbers_are_sorted_as_numbers(tmp_path):
     path = write(tmp_path / "a.csv", [(f"t{at}", str(at)) for at in (10, 9, 2)], ("text", "label"))
     assert plugin("text_table", path=str(path)).load(None).class_names == ["2", "9", "10"]
 
 
-def test_what_does_not_fit_is_named(tmp_path):
+def test_columns_and_values_that_do_not_fit_are_reported(tmp_path):
     path = str(write(tmp_path / "a.csv"))
     with pytest.raises(UserError, match="no column 'txt' for text; did you mean 'text'"):
         plugin("text_table", path=path, text="txt").load(None)
-    with pytest.raises(UserError, match="'no' is none of the 2 class_names"):
+    with pytest.raises(UserError, match="'no' is not one of the 2 class_names"):
         plugin("text_table", path=path, class_names=["yes", "maybe"]).load(None)
     with pytest.raises(UserError, match="part is 'other'"):
         plugin("text_table", path=str(write(tmp_path / "b.csv", [("a", "b", "other")])), partition="part").load(None)
     with pytest.raises(UserError, match="label of row 1 is missing"):
         plugin("text_table", path=str(write(tmp_path / "c.json", [("a", "b", ""), ("a", None, "")]))).load(None)
-    with pytest.raises(UserError, match="text of row 0 is 3, which is no text"):
+    with pytest.raises(UserError, match="text of row 0 is 3, which is not a text"):
         plugin("text_table", path=str(write(tmp_path / "d.json", [(3, "b", "")]))).load(None)
     (tmp_path / "e.json").write_text("{")
     with pytest.raises(UserError, match=r"e\.json cannot be read as a list of records"):
@@ -113,31 +118,31 @@ def texts(path, content, **options):
     return [examples.read(at) for at in range(len(examples))], [examples.class_names[at] for at in examples.labels]
 
 
-def test_quotes_belong_to_the_values_of_a_tsv_unless_it_is_said_that_they_enclose_them(tmp_path):
-    said = ['"hello world', 'foo "bar"', '"baz" qux', '"last"']
-    assert texts(tmp_path / "a.tsv", GLUE) == (said, ["1", "0", "1", "0"])
+def test_quotes_belong_to_the_values_of_a_tsv_by_default(tmp_path):
+    message = ['"hello world', 'foo "bar"', '"baz" qux', '"last"']
+    assert texts(tmp_path / "a.tsv", GLUE) == (message, ["1", "0", "1", "0"])
     assert texts(tmp_path / "b.tsv", EXCEL, quotes=True)[0] == ['she said "hi"', "foo"]
     assert texts(tmp_path / "b.tsv", EXCEL, quotes=False)[0] == ['"she said ""hi"""', "foo"]
-    assert texts(tmp_path / "a.csv", GLUE.replace("\t", ","), quotes=False)[0] == said
+    assert texts(tmp_path / "a.csv", GLUE.replace("\t", ","), quotes=False)[0] == message
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
-        ("a.tsv", EXCEL, "say `quotes: true`, or `quotes: false`"),
-        ("a.tsv", '"text"\t"label"\n"a"\t"b"\n', "say `quotes: true`, or"),
+        ("a.tsv", EXCEL, "set `quotes: true`, or `quotes: false`"),
+        ("a.tsv", '"text"\t"label"\n"a"\t"b"\n', "set `quotes: true`, or"),
         ("a.tsv", 'text\tlabel\n"two\nlines"\t1\n', "line 2 has 1 value, but there are 2 columns.*`quotes: true`"),
         ("a.tsv", "text\tlabel\na\t1\nb\tc\t1\n", "line 3 has 3 values, but there are 2 columns"),
         ("a.csv", 'text,label\na,1\n"b,0\nc,1\n', "row of line 3 is not closed"),
         ("a.csv", 'text,label\n"a,1\nb,0\n"c" d,1\n', r"row of line 2 .*\(line 4: .*`quotes: false`"),
         ("a.csv", "text,label,text\na,1,b\n", "2 columns named 'text'; rename"),
-        ("a.csv", "text,label\n", "holds no rows"),
-        ("a.csv", "", "holds no rows"),
+        ("a.csv", "text,label\n", "has no rows"),
+        ("a.csv", "", "has no rows"),
         ("a.csv", "text,label\né,1\n".encode("latin-1"), "not in UTF-8 .line 2, byte 0xe9.; save it as UTF-8"),
         ("a.tsv", "text\tlabel\na\t1\n".encode("utf-16"), "not in UTF-8"),
         ("a.json", "text".encode("utf-16"), "not in UTF-8"),
-        ("a.json", "[]", "holds none"),
-        ("a.json", '{"text": ["a"]}', "is no list"),
+        ("a.json", "[]", "is empty"),
+        ("a.json", '{"text": ["a"]}', "is not a list"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"text"\n', "line 2: "),
         ("a.jsonl", '{"text": "a", "label": 1}\n[1]\n', r"row 1 is \[1\]"),
         ("a.jsonl", '{"text": "a", "label": 1}\n{"label": 1}\n', "text of row 1 is None"),
@@ -146,8 +151,8 @@ def test_quotes_belong_to_the_values_of_a_tsv_unless_it_is_said_that_they_enclos
         ("a.csv", "text,label\na,1\nb,1.0\n", "the labels '1' and '1.0' are one number"),
     ],
 )
-def test_a_table_that_would_be_misread_is_refused(tmp_path, name, content, said):
-    with pytest.raises(UserError, match=said):
+def test_a_table_that_would_be_misread_is_refused(tmp_path, name, content, message):
+    with pytest.raises(UserError, match=message):
         texts(tmp_path / name, content)
 
 
@@ -160,7 +165,7 @@ def test_a_table_that_would_be_misread_is_refused(tmp_path, name, content, said)
         ("a.jsonl", '\ufeff{"text": "NA", "label": "null", "more": 1}\r\n{"text": "", "label": "None"}\r\n'),
     ],
 )
-def test_words_for_nothing_are_words_and_marks_of_other_programs_are_none(tmp_path, name, content):
+def test_words_such_as_na_are_texts_and_byte_order_marks_are_not(tmp_path, name, content):
     assert texts(tmp_path / name, content) == (["NA", ""], ["null", "None"])
 
 
@@ -168,7 +173,7 @@ def test_a_text_may_be_long(tmp_path):
     assert texts(tmp_path / "a.csv", f"text,label\n{'x' * 200_000},1\ny,0\n")[0] == ["x" * 200_000, "y"]
 
 
-def test_whole_numbers_name_one_class_however_they_are_stored(tmp_path):
+def test_whole_numbers_are_the_same_class_in_every_number_type(tmp_path):
     for kind in (pa.int64(), pa.float64()):
         pq.write_table(pa.table({"text": ["a", "b"], "label": pa.array([1, 0], kind)}), tmp_path / "a.parquet")
         assert plugin("text_table", path=str(tmp_path / "a.parquet")).load(None).class_names == ["0", "1"]
@@ -176,12 +181,12 @@ def test_whole_numbers_name_one_class_however_they_are_stored(tmp_path):
     assert texts(tmp_path / "a.csv", "text,label\na,1.0\nb,0.0\n", class_names=named)[1] == ["good", "bad"]
 
 
-def test_class_names_of_a_table_are_its_labels_or_have_them_for_numbers(tmp_path):
+def test_class_names_are_the_labels_or_are_numbered_by_them(tmp_path):
     assert texts(tmp_path / "a.csv", "text,label\na,0\nb,1\n", class_names=["1", "0"])[1] == ["0", "1"]
     assert texts(tmp_path / "a.csv", "text,label\na,0\nb,1\n", class_names=["x", "y"])[1] == ["x", "y"]
 
 
-def test_options_without_effect_are_said(tmp_path):
+def test_options_without_effect_are_reported(tmp_path):
     path = str(write(tmp_path / "train.parquet"))
     assert problems("text_table", path=path, quotes=True)[0].startswith("quotes: is for .csv and .tsv")
     assert "numbers have no classes" in problems("text_table", path=path, target="number", class_names=["a", "b"])[0]
@@ -189,10 +194,10 @@ def test_options_without_effect_are_said(tmp_path):
     assert problems("text_table", path=str(tmp_path)) == []
 
 
-def test_a_source_must_be_one_of_a_known_format_and_must_be_there(tmp_path):
+def test_the_source_must_be_unique_of_a_known_format_and_exist(tmp_path):
     assert "either path" in problems("text_table")[0]
-    assert "not trusted unseen" in problems("text_table", url="https://x.invalid/x.csv")[0]
-    assert "'x.xls' is none of .csv" in problems("text_table", url="https://x.invalid/x.xls", sha256="0" * 64)[0]
+    assert "must be verified" in problems("text_table", url="https://x.invalid/x.csv")[0]
+    assert "'x.xls' is not one of .csv" in problems("text_table", url="https://x.invalid/x.xls", sha256="0" * 64)[0]
     assert "absent.csv" in problems("text_table", [tmp_path], path="absent.csv")[0]
 
 
@@ -216,7 +221,7 @@ def questions(tmp_path):
     return tmp_path
 
 
-def test_questions_out_of_scope_are_a_class_where_they_are_asked_for(questions):
+def test_questions_out_of_scope_are_an_optional_class(questions):
     examples = plugin("clinc150", version="small").load(questions)
     assert (examples.class_names, len(examples)) == (["a", "b"], 6)
     assert [examples.read(0), examples.labels[0], examples.partition[0]] == ["train b", 1, "train"]
@@ -250,11 +255,11 @@ class Split:
 
 @pytest.fixture
 def hub(monkeypatch):
-    """The library's one function that is called, in place of the library."""
-    asked = []
+    """Replace the library ``datasets`` by its function that is called; return the list of calls."""
+    calls = []
 
     def load_dataset(name, config, **more):
-        asked.append((name, config, more["revision"]))
+        calls.append((name, config, more["revision"]))
         names = ["1", "0"] if config == "numerals" else ["bad", "good"]
         assert "trust_remote_code" not in more
         if name == "no/where":
@@ -266,14 +271,14 @@ def hub(monkeypatch):
         }
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    return asked
+    return calls
 
 
 def hub_text(**more):
     return plugin("hub_text", **{"name": "org/set", "config": "sst2", "revision": "abc", "text": "sentence"} | more)
 
 
-def test_a_data_set_of_the_hub_is_kept_as_parquet_with_its_class_names(hub, tmp_path):
+def test_a_data_set_of_the_hub_is_stored_as_parquet_with_its_class_names(hub, tmp_path):
     dataset = hub_text(partitions={"train": "train", "test": "validation"})
     dataset.download(tmp_path, None)
     assert hub == [("org/set", "sst2", "abc")]
@@ -283,22 +288,22 @@ def test_a_data_set_of_the_hub_is_kept_as_parquet_with_its_class_names(hub, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["class_names.json", "test.parquet", "train.parquet"]
 
 
-def test_labels_of_a_data_set_with_class_names_are_their_numbers_whatever_the_names(hub, tmp_path):
-    given = {"partitions": {"train": "train", "test": "validation"}, "config": "numerals"}
-    hub_text(**given).download(tmp_path, None)
-    examples = hub_text(**given).load(tmp_path)
+def test_labels_of_a_data_set_with_class_names_are_numbers_of_classes(hub, tmp_path):
+    options = {"partitions": {"train": "train", "test": "validation"}, "config": "numerals"}
+    hub_text(**options).download(tmp_path, None)
+    examples = hub_text(**options).load(tmp_path)
     assert (examples.class_names, examples.labels.tolist()) == (["1", "0"], [1, 0, 1])
-    renamed = hub_text(**given, class_names=["0", "no"]).load(tmp_path)
+    renamed = hub_text(**options, class_names=["0", "no"]).load(tmp_path)
     assert (renamed.class_names, renamed.labels.tolist()) == (["0", "no"], [1, 0, 1])
     for others in (["0", "1"], ["a", "b", "c"]):
         with pytest.raises(UserError, match="its classes are 1, 0, in this order"):
-            hub_text(**given, class_names=others).load(tmp_path)
+            hub_text(**options, class_names=others).load(tmp_path)
 
 
-def test_hidden_labels_unknown_splits_and_a_missing_network_are_said(hub, tmp_path):
+def test_hidden_labels_unknown_splits_and_a_missing_network_are_reported(hub, tmp_path):
     hidden = hub_text()
     hidden.download(tmp_path, None)
-    with pytest.raises(UserError, match=r"'-1' is none of the 2 class_names.*another partition"):
+    with pytest.raises(UserError, match=r"'-1' is not one of the 2 class_names.*another partition"):
         hidden.load(tmp_path)
     with pytest.raises(UserError, match="no split 'dev'; "):
         hub_text(partitions={"train": "dev"}).download(tmp_path, None)
@@ -307,10 +312,10 @@ def test_hidden_labels_unknown_splits_and_a_missing_network_are_said(hub, tmp_pa
     assert problems("hub_text", name="set", revision="abc")[0].startswith("name:")
 
 
-def test_columns_that_a_table_lacks_are_said_before_the_first_job(tmp_path):
+def test_missing_columns_are_reported_before_the_first_job(tmp_path):
     (tmp_path / "texts.csv").write_text("body,topic\nsome words,a\nother words,b\n")
     options = {"path": str(tmp_path / "texts.csv"), "text": "body", "label": "tpic", "partition": "fold"}
-    said = problems("text_table", **options)
-    assert len(said) == 2
-    assert said[0].startswith("label: ") and "did you mean 'topic'?" in said[0]
-    assert said[1].startswith("partition: ") and "no column 'fold'" in said[1]
+    message = problems("text_table", **options)
+    assert len(message) == 2
+    assert message[0].startswith("label: ") and "did you mean 'topic'?" in message[0]
+    assert message[1].startswith("partition: ") and "no column 'fold'" in message[1]

@@ -1,4 +1,4 @@
-"""What this project relies on in torchvision's data sets, and how it keeps them from the network and from pickle."""
+"""Assumptions about torchvision's data sets, and the replacement of their downloads and their pickle."""
 
 import importlib
 import inspect
@@ -27,13 +27,13 @@ def problems(**options):
 
 
 class Recorder:
-    """A fetcher that has nothing."""
+    """A fetcher that records requests and fails."""
 
     def __init__(self):
-        self.asked = []
+        self.requests = []
 
     def fetch(self, url, target, checksum=None, filename=None):
-        self.asked.append((url, target, checksum, filename))
+        self.requests.append((url, target, checksum, filename))
         raise UserError(f"could not fetch {url}")
 
 
@@ -47,11 +47,11 @@ def test_facts_about_torchvisions_classes_are_those_of_the_imported_library():
     assert set(REFUSED) <= set(classes())
     for name in ACCEPTED:
         signature = inspect.signature(getattr(datasets, name)).parameters
-        named = {each for each, parameter in signature.items() if parameter.kind is not parameter.VAR_KEYWORD}
-        assert named <= set(classes()[name]), name
+        names = {key for key, parameter in signature.items() if parameter.kind is not parameter.VAR_KEYWORD}
+        assert names <= set(classes()[name]), name
 
 
-def test_the_functions_replaced_in_torchvision_are_there_and_put_back():
+def test_the_functions_replaced_in_torchvision_exist_and_are_restored():
     utils = importlib.import_module("torchvision.datasets.utils")
     modules = [module for name, module in sys.modules.items() if name.startswith("torchvision.datasets")]
     original = {name: getattr(utils, name) for name in ("download_url", "download_file_from_google_drive")}
@@ -73,30 +73,30 @@ def test_every_accepted_data_set_downloads_through_the_fetcher(name, tmp_path, n
     assert problems(**options_of(name)) == []
     with pytest.raises(UserError, match=r"could not fetch https?://"):
         Torchvision(options_of(name)).download(tmp_path, recorder)
-    assert all(target.is_relative_to(tmp_path) for _, target, _, _ in recorder.asked)
+    assert all(target.is_relative_to(tmp_path) for _, target, _, _ in recorder.requests)
 
 
 @pytest.mark.parametrize("name", [name for name in ACCEPTED if "split" in classes()[name] and name != "EMNIST"])
 def test_no_validation_partition_of_torchvision_is_overlooked(name, tmp_path, no_network):
-    chosen = [which.get("split") for _, which in Torchvision({"class": name})._partitions()]
-    for split in {"train", "trainval", "val", "valid", "test"} - set(chosen):
+    known = [arguments.get("split") for _, arguments in Torchvision({"class": name})._partitions()]
+    for split in {"train", "trainval", "val", "valid", "test"} - set(known):
         if (name, split) in {("FGVCAircraft", "trainval"), ("CLEVRClassification", "test"), ("Places365", "test")}:
             continue
         with pytest.raises(UserError, match=r"cannot make|h5py"):
             Torchvision({"class": name, "partitions": {"train": {"split": split}}}).download(tmp_path, Recorder())
 
 
-def test_a_data_set_with_two_addresses_tells_of_both(tmp_path, no_network):
+def test_a_data_set_with_two_addresses_reports_both(tmp_path, no_network):
     with pytest.raises(UserError) as raised:
         Torchvision({"class": "MNIST"}).download(tmp_path, Recorder())
     assert len(str(raised.value).splitlines()) == 2
 
 
-def test_classes_of_torchvision_that_do_not_fit_are_refused_with_a_reason():
+def test_unsupported_classes_of_torchvision_are_refused_with_a_reason():
     assert "did you mean 'FashionMNIST'?" in problems(**{"class": "FasionMNIST"})[0]
     assert "is for object detection" in problems(**{"class": "CocoDetection"})[0]
     assert "image_folder" in problems(**{"class": "ImageNet"})[0]
-    assert "must be told its 'split'" in problems(**{"class": "EMNIST"})[0]
+    assert "needs the argument 'split'" in problems(**{"class": "EMNIST"})[0]
     wrong = problems(**{"class": "DTD"}, arguments={"partion": 2})
     assert "arguments.partion" in wrong[0] and "'partition'" in wrong[0]
     assert problems(**{"class": "MNIST"}, arguments={"root": "elsewhere"})
@@ -107,7 +107,7 @@ def write_idx(path, array):
     path.write_bytes(header + array.tobytes())
 
 
-def test_a_class_without_examples_is_left_out(tmp_path):
+def test_a_class_without_examples_is_removed(tmp_path):
     raw = tmp_path / "EMNIST" / "raw"
     raw.mkdir(parents=True)
     for part in ("train", "test"):
@@ -121,7 +121,7 @@ def test_a_class_without_examples_is_left_out(tmp_path):
     assert examples.read(51).shape == (28, 28)
 
 
-def test_files_are_labelled_without_being_decoded_and_a_broken_one_is_told(tmp_path):
+def test_labels_are_read_without_decoding_and_a_broken_file_is_reported(tmp_path):
     for label, name in enumerate(("Forest", "River")):
         (tmp_path / "eurosat" / "2750" / name).mkdir(parents=True)
         for number in range(2):
@@ -142,7 +142,7 @@ def test_files_are_labelled_without_being_decoded_and_a_broken_one_is_told(tmp_p
         Torchvision({"class": "EuroSAT"}).load(tmp_path)
 
 
-def test_arrays_are_unpickled_and_nothing_else_is():
+def test_only_arrays_are_unpickled():
     entry = {"data": np.arange(12, dtype=np.uint8).reshape(3, 4), "labels": [1, 2, 3]}
     loaded = _load_plain(io.BytesIO(pickle.dumps(entry, protocol=2)), encoding="latin1")
     assert (loaded["data"] == entry["data"]).all() and loaded["labels"] == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""A log becomes examples: who is kept, what is held out, and in which order; whatever format it came in."""
+"""Conversion of logs of interactions to examples: filters, held-out interactions, order and file formats."""
 
 import zipfile
 
@@ -10,7 +10,7 @@ from variability import registry
 from variability.data.datasets import _interactions, movielens
 from variability.errors import UserError
 
-# User, item, rating, time: each user has five items, in an order that is not that of the rows.
+# User, item, rating, time: message user has five items, in a different order than the rows.
 ROWS = [
     (user, item, (user + item) % 5 + 1, 100 * user + (item * 3 + user) % 5)
     for user in (7, 9, 8)
@@ -33,19 +33,20 @@ def examples(rows=ROWS, **options):
 
 
 def described(found):
-    """{(partition, user): [(history, answer)]}"""
-    said = {}
-    for at in range(len(found)):
-        *history, answer = found.read(at).tolist()
-        said.setdefault((found.partition[at], int(found.groups[at])), []).append((history, answer))
-    return said
+    """Return {(partition, user): [(history, target)]}."""
+    described = {}
+    for index in range(len(found)):
+        *history, target = found.read(index).tolist()
+        key = (found.partition[index], int(found.groups[index]))
+        described.setdefault(key, []).append((history, target))
+    return described
 
 
 def in_time(user):
     return [item - 10 for _, item, _, _ in sorted((row for row in ROWS if row[0] == user), key=lambda row: row[3])]
 
 
-def test_the_last_item_of_each_user_tests_and_the_one_before_validates():
+def test_the_last_item_of_each_user_is_for_testing_and_the_one_before_for_validation():
     found = described(examples())
     for number, user in enumerate((7, 8, 9)):
         items = in_time(user)
@@ -55,75 +56,75 @@ def test_the_last_item_of_each_user_tests_and_the_one_before_validates():
     assert len(found) == 9
 
 
-def test_labels_are_the_last_items_and_the_facts_say_how_many_there_are():
+def test_labels_are_the_last_items_and_facts_count_items_and_users():
     found = examples()
     assert found.labels.dtype == np.int64
     assert found.labels.tolist() == [found.read(at)[-1] for at in range(len(found))]
     assert found.facts == {"items": 5, "users": 3, "target": "next_item"}
 
 
-def test_every_rating_is_an_example_of_its_user_and_the_last_are_held_out():
+def test_every_rating_is_an_example_and_the_last_ones_are_held_out():
     found = examples(target="rating")
-    said = described(found)
+    messages = described(found)
     for number, user in enumerate((7, 8, 9)):
         items = in_time(user)
-        assert said["train", number] == [(items[:at], items[at]) for at in range(3)]
-        assert said["test", number] == [(items[:4], items[4])]
+        assert messages["train", number] == [(items[:at], items[at]) for at in range(3)]
+        assert messages["test", number] == [(items[:4], items[4])]
     ratings = {(user, item - 10): rating for user, item, rating, _ in ROWS}
     users = np.array([7, 8, 9])[found.groups]
     expected = [ratings[user, found.read(at)[-1]] for at, user in enumerate(users)]
     assert found.labels.tolist() == expected and found.labels.dtype == np.float64
 
 
-def test_more_may_be_held_out():
+def test_several_interactions_can_be_held_out():
     rows = [(1, item, 3, item) for item in range(8)]
     found = described(examples(rows, held_out=2, min_interactions=1))
-    assert [answer for _, answer in found["test", 0]] == [6, 7]
-    assert [answer for _, answer in found["validation", 0]] == [4, 5]
+    assert [target for _, target in found["test", 0]] == [6, 7]
+    assert [target for _, target in found["validation", 0]] == [4, 5]
     assert found["train", 0] == [([0, 1, 2], 3)]
     assert found["test", 0][1] == ([0, 1, 2, 3, 4, 5, 6], 7)
 
 
-def test_times_that_are_equal_stay_in_the_order_of_the_log():
+def test_interactions_of_equal_time_stay_in_the_order_of_the_log():
     rows = [(1, item, 3, 0) for item in (4, 2, 3, 1)]
     found = examples(rows, min_interactions=1)
     assert found.items.tolist() == [3, 1, 2, 0]
 
 
-def test_users_and_items_of_few_interactions_go_until_all_have_enough():
-    # Item 99 has one user, who without it has three items left; without that user item 15 has three users left.
+def test_users_and_items_with_few_interactions_are_removed_repeatedly():
+    # Item 99 has one user, who then has three items left; without that user, item 15 has three users left.
     rows = [*ROWS, *((6, item, 3, item) for item in (10, 11, 15, 99))]
     rows += [(user, item, 3, item) for user in (1, 2, 3) for item in (10, 11, 12, 13, 15)]
     found = examples(rows, min_interactions=4)
     assert (found.facts["users"], found.facts["items"]) == (6, 4)
 
 
-def test_a_second_time_is_no_new_interaction_unless_it_is_asked_for():
+def test_repeated_interactions_count_only_if_requested():
     rows = [(1, item, 3, time) for time, item in enumerate((0, 1, 0, 2, 3, 1))]
     assert examples(rows, min_interactions=1).items.tolist() == [0, 1, 2, 3]
     assert examples(rows, min_interactions=1, repeats="keep").items.tolist() == [0, 1, 0, 2, 3, 1]
 
 
-def test_a_threshold_makes_interactions_of_the_ratings_from_there_on():
+def test_only_ratings_from_the_threshold_on_are_interactions():
     rows = [(1, item, item % 2 + 1, item) for item in range(10)]
     assert examples(rows, min_interactions=1, threshold=2).facts["items"] == 5
     assert examples(rows, min_interactions=1, threshold=2, target="rating").facts["items"] == 10
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "messages"),
     [({"min_interactions": 50}, "lower min_interactions"), ({"held_out": 5}, "lower min_interactions or held_out")],
 )
-def test_a_log_of_which_nothing_is_left_is_an_error(options, said):
-    with pytest.raises(UserError, match=said):
+def test_a_log_with_too_few_interactions_is_an_error(options, messages):
+    with pytest.raises(UserError, match=messages):
         examples(**options)
 
 
-def test_ratings_that_are_not_there_cannot_be_predicted():
+def test_missing_ratings_cannot_be_predicted():
     without = _interactions.Log(*[np.arange(5)] * 3)
     with pytest.raises(UserError, match="target: next_item"):
         _interactions.examples(without, {"target": "rating"}, "the log")
-    with pytest.raises(UserError, match="take threshold out"):
+    with pytest.raises(UserError, match="remove threshold"):
         _interactions.examples(without, {"threshold": 3}, "the log")
 
 
@@ -131,8 +132,8 @@ def test_ratings_that_are_not_there_cannot_be_predicted():
 
 
 def archive(folder, version, rows=ROWS):
-    name, between, header = FORMATS[version]
-    lines = [header] * (header is not None) + [between.join(map(str, row)) for row in rows]
+    name, separator, header = FORMATS[version]
+    lines = [header] * (header is not None) + [separator.join(map(str, row)) for row in rows]
     with zipfile.ZipFile(folder / f"ml-{version}.zip", "w") as opened:
         opened.writestr("README", "terms")
         opened.writestr(name, "\n".join(lines) + "\n")
@@ -150,21 +151,21 @@ def test_movielens_in_its_three_formats(version, tmp_path):
 
 
 def test_movielens_is_fetched_by_its_published_checksum(tmp_path):
-    asked = []
+    requests = []
 
     class Fetcher:
-        def fetch(self, *given):
-            asked.append(given)
+        def fetch(self, *arguments):
+            requests.append(arguments)
 
     registry.find("datasets", "movielens")({"version": "1m"}).download(tmp_path, Fetcher())
-    (url, target, checksum), *more = asked
+    (url, target, checksum), *more = requests
     assert not more and url.endswith("/ml-1m.zip") and target == tmp_path / "ml-1m.zip"
     assert checksum == "md5:c4d9eecfca2ab87c1945afe126590906"
 
 
 def test_an_archive_that_is_not_movielens_is_an_error(tmp_path):
     plugin = registry.find("datasets", "movielens")({"version": "1m"})
-    with pytest.raises(UserError, match=r"holds no ratings\.dat"):
+    with pytest.raises(UserError, match=r"has no ratings\.dat"):
         plugin.load(tmp_path)
     with zipfile.ZipFile(tmp_path / "ml-1m.zip", "w") as opened:
         opened.writestr("ratings.dat", "1::2::3\n")
@@ -178,7 +179,7 @@ def table(**columns):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-def test_a_table_of_ones_own(suffix, tmp_path):
+def test_a_table_with_other_column_names(suffix, tmp_path):
     path = tmp_path / f"log{suffix}"
     named = table().rename(columns={"user": "who", "time": "when"})
     named["who"] = "user-" + named["who"].astype(str)
@@ -200,8 +201,8 @@ def own(path, text, **options):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
-def test_users_and_items_are_told_apart_as_text(suffix, tmp_path):
-    users = [each for each in ("7", "07", "007", "NA", "null", "1.0", 'a"b') for _ in range(4)]
+def test_users_and_items_are_compared_as_text(suffix, tmp_path):
+    users = [message for message in ("7", "07", "007", "NA", "null", "1.0", 'a"b') for _ in range(4)]
     log = pd.DataFrame({"user": users, "item": ["NA", "1", "01", "nan"] * 7, "time": range(28)})
     path, options = tmp_path / f"log{suffix}", {}
     if suffix == ".parquet":
@@ -214,7 +215,7 @@ def test_users_and_items_are_told_apart_as_text(suffix, tmp_path):
     assert (facts["users"], facts["items"]) == (7, 4)
 
 
-def test_what_looks_like_a_time_is_not_passed_over_for_the_order_of_the_rows(tmp_path, caplog):
+def test_a_column_that_looks_like_times_is_not_ignored_silently(tmp_path, caplog):
     rows = "".join(f"{at % 3},{at % 5},{at}\n" for at in range(30))
     with pytest.raises(UserError, match=r"no column 'time', but 'Timestamp': name it.*\{time: Timestamp\}"):
         own(tmp_path / "log.csv", "user,item,Timestamp\n" + rows).load(None)
@@ -225,16 +226,16 @@ def test_what_looks_like_a_time_is_not_passed_over_for_the_order_of_the_rows(tmp
     assert "in order of time" in caplog.text
 
 
-def test_columns_that_a_table_lacks_are_said_before_the_first_job(tmp_path):
+def test_missing_columns_are_reported_before_the_first_job(tmp_path):
     rows = "".join(f"{at % 3},{at % 5},{at}\n" for at in range(30))
     dataset = own(tmp_path / "log.csv", "user,film,when\n" + rows, columns={"time": "wen"})
-    said = [str(each) for each in dataset.check()]
-    assert len(said) == 2
-    assert "no column 'item' for the item" in said[0]
-    assert "no column 'wen' for the time; did you mean 'when'?" in said[1]
+    messages = [str(message) for message in dataset.check()]
+    assert len(messages) == 2
+    assert "no column 'item' for the item" in messages[0]
+    assert "no column 'wen' for the time; did you mean 'when'?" in messages[1]
 
 
-def test_numbers_as_users_are_the_same_in_text_and_in_parquet(tmp_path):
+def test_users_that_are_numbers_are_the_same_in_csv_and_parquet(tmp_path):
     table().to_parquet(tmp_path / "log.parquet")
     table().to_csv(tmp_path / "log.csv", index=False)
     paths = (tmp_path / "log.parquet", tmp_path / "log.csv")
@@ -245,8 +246,8 @@ def test_numbers_as_users_are_the_same_in_text_and_in_parquet(tmp_path):
     assert (one.items == other.items).all() and (one.groups == other.groups).all()
 
 
-def test_a_user_is_one_however_long_the_log(tmp_path):
-    # As many rows as pandas would read in more than one piece, each of which it takes for numbers or for text.
+def test_a_user_is_not_split_in_a_long_log(tmp_path):
+    # So many rows that pandas would read them in several pieces, and infer the type of message piece on its own.
     rows = [f"{at % 5000},{at % 700}" for at in range(300_000)]
     found = own(tmp_path / "log.csv", "\n".join(["user,item", *rows, "A1,5"]), min_interactions=2, repeats="keep").load(
         None
@@ -254,21 +255,21 @@ def test_a_user_is_one_however_long_the_log(tmp_path):
     assert found.facts["users"] == 5000
 
 
-def test_a_table_with_an_index_of_pandas_has_its_columns(tmp_path):
+def test_an_index_of_pandas_can_be_a_column(tmp_path):
     table().set_index("user").to_parquet(tmp_path / "log.parquet")
     options = {"path": str(tmp_path / "log.parquet"), "min_interactions": 2}
     assert registry.find("datasets", "interactions_table")(options).load(None).facts["users"] == 3
 
 
 @pytest.mark.parametrize("name", ["interactions_table", "movielens"])
-def test_a_threshold_for_ratings_that_are_predicted_is_said_before_the_first_job(name):
+def test_a_threshold_for_predicted_ratings_is_reported_before_the_first_job(name):
     check = registry.find("datasets", name)
-    said = [str(each) for each in check({"threshold": 3, "target": "rating"}).check()]
-    assert any(each.startswith("threshold: ") and "take it out" in each for each in said)
-    assert not any("threshold" in str(each) for each in check({"threshold": 3}).check())
+    messages = [str(message) for message in check({"threshold": 3, "target": "rating"}).check()]
+    assert any(message.startswith("threshold: ") and "remove it" in message for message in messages)
+    assert not any("threshold" in str(message) for message in check({"threshold": 3}).check())
 
 
-def test_movielens_with_a_user_that_is_no_number_is_refused(tmp_path):
+def test_movielens_with_a_user_that_is_not_a_number_is_refused(tmp_path):
     archive(tmp_path, "1m", [*ROWS, ("x", 1, 2, 3)])
     with pytest.raises(UserError, match=r"ratings\.dat that can be read.*'x'"):
         registry.find("datasets", "movielens")({"version": "1m"}).load(tmp_path)
@@ -282,35 +283,35 @@ def test_a_table_without_times_is_in_the_order_of_its_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("columns", "options", "said"),
+    ("columns", "options", "messages"),
     [
         ({}, {"columns": {"user": "users"}}, "no column 'users' for the user; did you mean 'user'"),
         ({"time": "soon"}, {}, "'time' holds neither numbers nor dates"),
         ({"item": None}, {}, "'item' is empty in 15 rows"),
         ({"time": None}, {}, "'time' is empty in 15 rows"),
-        ({"rating": "2020-01-01"}, {}, "'rating' of row 1 is 2020-01-01, which is no number"),
+        ({"rating": "2020-01-01"}, {}, "'rating' of row 1 is 2020-01-01, which is not a number"),
         ({"rating": float("inf")}, {}, "'rating' of row 1 is inf"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_an_error_for_people(columns, options, said, tmp_path):
+def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, messages, tmp_path):
     table(**columns).to_csv(tmp_path / "log.csv", index=False)
     plugin = registry.find("datasets", "interactions_table")({"path": str(tmp_path / "log.csv")} | options)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=messages):
         plugin.load(None)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "messages"),
     [
         ({}, "either path"),
         ({"path": "absent-log.csv"}, "no file 'absent-log.csv'"),
-        ({"path": "log.xlsx"}, "none of .csv"),
+        ({"path": "log.xlsx"}, "not one of .csv"),
         ({"url": "https://x.invalid/log.csv"}, "sha256"),
     ],
 )
-def test_where_a_table_is_to_come_from_is_checked(options, said):
-    problems = [str(each) for each in registry.find("datasets", "interactions_table")(options).check()]
-    assert any(said in each for each in problems)
+def test_the_source_of_a_table_is_checked(options, messages):
+    problems = [str(message) for message in registry.find("datasets", "interactions_table")(options).check()]
+    assert any(messages in message for message in problems)
 
 
 # Generated ----------------------------------------------------------------------------------------------------------
@@ -320,24 +321,24 @@ def walks(**options):
     return registry.find("datasets", "category_walks")(options)
 
 
-def test_walks_come_from_their_seed():
+def test_walks_depend_on_their_seed():
     one, again, other = (walks(users=20, **more).load(None) for more in ({}, {}, {"seed": 1}))
     assert (one.items == again.items).all()
     assert len(one.items) != len(other.items) or (one.items != other.items).any()
 
 
-def test_domains_of_one_catalogue_have_the_same_items_whoever_the_users_are():
+def test_data_sets_of_one_catalogue_have_the_same_items():
     settings = {"users": 300, "items": 40, "categories": 4, "length": [8, 12], "target": "rating"}
     rated = []
     for more in ({}, {"seed": 1}, {"catalogue": 1}):
         found = walks(**settings, **more).load(None)
-        assert found.facts["items"] == 40, "items that nobody took are items too"
+        assert found.facts["items"] == 40, "items that nobody took are part of the catalogue"
         count = np.bincount(found.items, minlength=40)
         rated.append(np.bincount(found.items, weights=found.ratings, minlength=40) / np.maximum(count, 1))
     assert np.corrcoef(rated[0], rated[1])[0, 1] > 0.7 > np.corrcoef(rated[0], rated[2])[0, 1]
 
 
-def test_no_user_takes_an_item_twice_and_sizes_are_known_beforehand():
+def test_no_user_takes_an_item_twice_and_sizes_are_known_before_loading():
     dataset = walks(users=30, length=[5, 9], items=40, categories=3)
     found = dataset.load(None)
     assert dataset.size() == {"train": 30, "validation": 30, "test": 30}
@@ -353,12 +354,12 @@ def test_ratings_are_halves_from_1_to_5():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "messages"),
     [
         ({"length": [9, 5]}, "longer than the longest"),
-        ({"length": [5, 300]}, "once at most"),
-        ({"held_out": 5}, "fewer"),
+        ({"length": [5, 300]}, "at most once"),
+        ({"held_out": 5}, "fewer than two"),
     ],
 )
-def test_walks_that_cannot_be_are_refused(options, said):
-    assert any(said in str(problem) for problem in walks(**options).check())
+def test_impossible_walks_are_refused(options, messages):
+    assert any(messages in str(problem) for problem in walks(**options).check())

@@ -34,7 +34,7 @@ def photos(folder, count=10, classes=("left", "right"), suffix=".png"):
     return folder
 
 
-def test_what_is_written_is_deterministic_whatever_the_number_of_threads(tmp_path):
+def test_the_result_does_not_depend_on_the_number_of_threads(tmp_path):
     source = photos(tmp_path / "photos", 150)
     for name, threads in (("one", 1), ("four", 4)):
         prepare(task("image_folder", {"path": str(source)}), None, tmp_path / name, threads)
@@ -49,7 +49,7 @@ def test_grey_digits_fill_three_equal_channels_when_rgb_is_wanted(tmp_path):
     assert (stored[:, 0] == stored[:, 1]).all() and (stored[:, 1] == stored[:, 2]).all()
 
 
-def test_the_shorter_side_is_scaled_and_the_centre_cut_out():
+def test_the_shorter_side_is_scaled_and_the_centre_cropped():
     wide = np.zeros((10, 40, 3), dtype=np.uint8)
     wide[:, 12:28] = 200
     assert (image_files.fit(wide, 5, "rgb") == 200).all()
@@ -77,7 +77,7 @@ def test_images_of_any_mode_become_grey_or_rgb(mode):
     assert array.min() > 250
 
 
-def test_a_photo_lying_on_its_side_is_turned_upright(tmp_path):
+def test_a_photo_is_rotated_by_its_exif_orientation(tmp_path):
     upright = np.zeros((20, 10, 3), dtype=np.uint8)
     upright[:10] = 255
     exif = Image.Exif()
@@ -86,14 +86,14 @@ def test_a_photo_lying_on_its_side_is_turned_upright(tmp_path):
     assert (image_files.read_file(tmp_path / "photo.png") == upright).all()
 
 
-def test_a_photo_that_does_not_decode_is_named_and_leaves_nothing(tmp_path):
+def test_a_photo_that_does_not_decode_is_reported_and_nothing_is_left(tmp_path):
     source = photos(tmp_path / "photos", suffix=".jpg")
     broken = source / "left" / "3.jpg"
     broken.write_bytes(broken.read_bytes()[:300])
     with pytest.raises(UserError) as raised:
         prepare(task("image_folder", {"path": str(source)}), None, tmp_path / "out")
     assert str(broken) in str(raised.value)
-    assert "does not decode" in str(raised.value) and "replace the file or take it out" in str(raised.value)
+    assert "does not decode" in str(raised.value) and "replace the file or remove it" in str(raised.value)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -103,14 +103,14 @@ def test_a_split_larger_than_the_data_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_class_missing_from_training_is_named(tmp_path):
+def test_a_class_missing_from_training_is_reported(tmp_path):
     source = photos(tmp_path / "photos" / "train")
     photos(tmp_path / "photos" / "test", classes=("left", "right", "up"))
     with pytest.raises(UserError, match="'up'"):
         prepare(task("image_folder", {"path": str(source.parent)}, test="shipped"), None, tmp_path / "out")
 
 
-def test_an_earlier_task_does_not_outlive_a_failure(tmp_path):
+def test_after_a_failure_no_earlier_task_is_left(tmp_path):
     source = photos(tmp_path / "photos")
     prepare(task("image_folder", {"path": str(source)}), None, tmp_path / "out")
     (source / "left" / "3.png").write_bytes(b"no image")
@@ -140,17 +140,17 @@ def test_an_archive_named_in_the_config_is_found_in_a_mirror_unpacked_and_prepar
     assert written["files"]["images/wrapped/left/3.png"] == sha256(tmp_path / "photos" / "left" / "3.png")
     assert sorted(path.name for path in folder.parent.iterdir()) == ["files", "manifest.json"]
     prepare(task("image_folder", options), folder, tmp_path / "out")
-    made = PreparedTask.open(tmp_path / "out" / "task.json")
-    assert made.class_names == ["left", "right"]
-    assert made.counts == {"train": 10, "validation": 4, "test": 6}
+    prepared = PreparedTask.open(tmp_path / "out" / "task.json")
+    assert prepared.class_names == ["left", "right"]
+    assert prepared.counts == {"train": 10, "validation": 4, "test": 6}
 
 
-@pytest.mark.parametrize("gone", [".", "images/wrapped", "images/wrapped/left/3.png"])
-def test_downloaded_files_that_are_gone_are_named_with_the_command_that_fetches_them_again(tmp_path, gone):
+@pytest.mark.parametrize("missing", [".", "images/wrapped", "images/wrapped/left/3.png"])
+def test_missing_downloads_are_reported_with_the_command_that_restores_them(tmp_path, missing):
     source = zipped(photos(tmp_path / "photos"), tmp_path / "photos.zip")
     folder, options = tmp_path / "data" / "files", {"path": str(source)}
     download("image_folder", options, folder, tmp_path / "data" / "manifest.json", Fetcher())
-    (folder / gone).rename(tmp_path / "elsewhere")
+    (folder / missing).rename(tmp_path / "elsewhere")
     with pytest.raises(UserError) as raised:
         prepare(task("image_folder", options), folder, tmp_path / "out")
     assert str(folder) in str(raised.value)
@@ -159,7 +159,7 @@ def test_downloaded_files_that_are_gone_are_named_with_the_command_that_fetches_
 
 def test_a_postscript_program_named_like_a_photo_is_not_run(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *given, **_: started.append(given))
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **_: started.append(arguments))
     source = photos(tmp_path / "photos")
     Image.new("RGB", (20, 20)).save(source / "left" / "3.jpg", format="EPS")
     with pytest.raises(UserError, match=r"3\.jpg does not decode"):
@@ -167,7 +167,7 @@ def test_a_postscript_program_named_like_a_photo_is_not_run(tmp_path, monkeypatc
     assert not started
 
 
-def test_a_photo_with_the_suffix_of_another_format_is_read_all_the_same(tmp_path):
+def test_a_photo_with_the_suffix_of_another_format_is_read(tmp_path):
     Image.new("L", (4, 3), 7).save(tmp_path / "photo.jpg", format="PNG")
     assert (image_files.read_file(tmp_path / "photo.jpg") == 7).all()
 
@@ -185,9 +185,9 @@ def test_images_of_one_person_are_in_one_split(tmp_path):
     rows = [f"{name}/{number}.png,{name},{number % 10}" for name in ("left", "right") for number in range(30)]
     (folder / "table.csv").write_text("\n".join(["image,label,person", *rows]) + "\n")
     options = {"path": str(folder / "table.csv"), "group": "person", "target": "class"}
-    prepare(task("image_table", options, validation=0.2, test=0.2), None, tmp_path / "made")
-    made = PreparedTask.open(tmp_path / "made" / "task.json")
-    people = {split: set(made.groups[made.rows(split, 0)]) for split in ("train", "validation", "test")}
-    assert {split: len(of) for split, of in people.items()} == {"train": 6, "validation": 2, "test": 2}
+    prepare(task("image_table", options, validation=0.2, test=0.2), None, tmp_path / "prepared")
+    prepared = PreparedTask.open(tmp_path / "prepared" / "task.json")
+    people = {split: set(prepared.groups[prepared.rows(split, 0)]) for split in ("train", "validation", "test")}
+    assert {split: len(groups) for split, groups in people.items()} == {"train": 6, "validation": 2, "test": 2}
     assert len(set.union(*people.values())) == 10
-    assert made.counts == {"train": 36, "validation": 12, "test": 12}
+    assert prepared.counts == {"train": 36, "validation": 12, "test": 12}

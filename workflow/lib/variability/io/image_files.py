@@ -1,4 +1,4 @@
-"""Images as arrays: decoded from any mode, and brought to one size and colour."""
+"""Reading of image files as arrays, and scaling to one size and colour."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from PIL import Image, ImageOps
 
 from variability.errors import UserError
 
+#: Modes of Pillow that are read as grey.
 _GREY = ("1", "L", "LA", "La")
 
-
-#: Image files by their suffix, and Pillow's name of what they should hold.
+#: Pillow's name of the image format of each supported suffix.
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
@@ -24,24 +24,24 @@ FORMATS = {
 
 
 def read_file(path: Path) -> np.ndarray:
-    """Decodes an image file of any of FORMATS, whatever its suffix, see ``to_array``.
+    """Decode an image file in any of FORMATS, whatever its suffix, see ``to_array``.
 
-    Raises UserError naming the file if it does not decode.
+    Raises UserError naming the file if it cannot be decoded.
     """
     try:
-        # Pillow tells formats by content, and for some (EPS) it would start another program.
+        # Pillow detects formats by content; for some others (EPS) it would start another program.
         with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
             return to_array(image)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} does not decode as an image ({error}); replace the file or take it out") from error
+        raise UserError(f"{path} does not decode as an image ({error}); replace the file or remove it") from error
 
 
 def to_array(image: Image.Image) -> np.ndarray:
-    """An image as uint8: (height, width) if it is grey, else (height, width, 3) RGB.
+    """Convert an image to uint8: (height, width) if it is grey, otherwise (height, width, 3) RGB.
 
-    Turned upright as its EXIF orientation says; transparency is dropped; 16-bit grey keeps its upper 8 bits. Raises
-    ValueError for floating-point pixels, whose range is nowhere written down, and whatever Pillow raises for images
-    that do not decode.
+    It is rotated by its EXIF orientation; transparency is dropped; 16-bit grey is reduced to its upper 8 bits. Raises
+    ValueError for floating-point pixels, whose range is unknown, and the exceptions of Pillow for images that cannot be
+    decoded.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
@@ -55,10 +55,10 @@ def to_array(image: Image.Image) -> np.ndarray:
 
 
 def fit(image: np.ndarray, size: int, color: str) -> np.ndarray:
-    """An image as uint8 (channels, size, size): one channel for "grey", three for "rgb".
+    """Scale and crop an image to uint8 (channels, size, size): one channel for "grey", three for "rgb".
 
     image: uint8 (height, width) or (height, width, 3). The shorter side is scaled to ``size`` (bilinear, with
-    antialiasing), then the centre is cut out. Grey is ITU-R 601 luma.
+    antialiasing), then the centre is cropped. Grey is ITU-R 601 luma.
     """
     grey = color == "grey"
     if grey and image.ndim == 3:

@@ -1,7 +1,7 @@
-"""Where a model's files lie: in a folder, a mirror, an installed package, or on the model hub.
+"""Files of models: in a folder, a mirror, an installed package, or on the model hub.
 
-A hub's repository is a folder at a revision. Its files are listed and fetched over plain HTTP, without its client
-library, so that they go through the same checks, mirrors and cache as all else that is fetched.
+Files of the hub are listed and downloaded over HTTP, without the hub's client library, so that they go through the same
+mirrors, cache, resuming and checks as all other downloads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote
 from variability.errors import UserError
 from variability.io.files import read_json
 
-#: Says where the hub is, as for the hub's own client.
+#: Environment variable with the address of the hub, the same as that of the hub's own client.
 ENDPOINT = "HF_ENDPOINT"
 PACKAGE = "package:"
 _DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -27,15 +27,15 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name may be that of a repository of the hub: organisation/name."""
+    """Return whether a name has the form of a repository of the hub: organisation/name."""
     return _HUB_ID.fullmatch(name) is not None
 
 
 def local_folder(name: str, mirrors: Sequence[Path]) -> Path | None:
-    """The folder that a name means: an installed package's, one as named from the working directory, or in a mirror.
+    """Return the local folder of a model: in an installed package, at a path, or in a mirror; None if there is none.
 
-    name: ``package:module/folder``, a path, or a hub's id. In a mirror it is the end of a folder's path, at any depth,
-    so that a copy of a hub's repository is found by its id. None where there is none.
+    name: ``package:module/folder``, a path, or an id of the hub. In mirrors it is the end of a folder's path, at any
+    depth, so that a copy of a repository of the hub is found by its id.
     """
     if name.startswith(PACKAGE):
         return _in_package(name)
@@ -43,24 +43,24 @@ def local_folder(name: str, mirrors: Sequence[Path]) -> Path | None:
         return Path(name)
     if Path(name).is_absolute() or ".." in Path(name).parts or re.search(r"[*?\[]", name):
         return None
-    found = (path.parent for mirror in mirrors for path in sorted(mirror.rglob(f"{name}/config.json")))
-    return next(found, None)
+    folders = (path.parent for mirror in mirrors for path in sorted(mirror.rglob(f"{name}/config.json")))
+    return next(folders, None)
 
 
 def package_of(name: str) -> str:
-    """The module that ``package:module/folder`` names."""
+    """Return the module of ``package:module/folder``."""
     return name.removeprefix(PACKAGE).partition("/")[0]
 
 
 def folders_of_package(name: str) -> list[str]:
-    """Folders of models in the package of ``package:module/folder``; none where it is not installed."""
-    found = (path.parent.relative_to(root) for root in _roots(name) for path in sorted(root.rglob("config.json")))
-    return [folder.as_posix() for folder in found]
+    """Return the folders of models in the package of ``package:module/folder``; none if it is not installed."""
+    folders = (path.parent.relative_to(root) for root in _roots(name) for path in sorted(root.rglob("config.json")))
+    return [folder.as_posix() for folder in folders]
 
 
 def _in_package(name: str) -> Path | None:
-    below = name.removeprefix(PACKAGE).partition("/")[2]
-    return next((path for root in _roots(name) if (path := root / below).is_dir()), None)
+    subfolder = name.removeprefix(PACKAGE).partition("/")[2]
+    return next((path for root in _roots(name) if (path := root / subfolder).is_dir()), None)
 
 
 def _roots(name: str) -> list[Path]:
@@ -80,12 +80,12 @@ class Folder:
         self.files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
     def bring(self, file: str, target: Path, fetcher: Any) -> None:
-        """Copies a file."""
+        """Copy a file to ``target``."""
         fetcher.fetch((self._folder / file).absolute().as_uri(), target)
 
 
 class Repository:
-    """Files of a hub's repository at a revision: a commit, or a tag or branch, which is resolved to one."""
+    """Files of a repository of the hub at a revision: a commit, or a tag or branch, which is resolved to one."""
 
     def __init__(self, name: str, revision: str, fetcher: Any, folder: Path):
         self._root = f"{os.environ.get(ENDPOINT, _DEFAULT_ENDPOINT).rstrip('/')}"
@@ -94,19 +94,19 @@ class Repository:
         url = f"{self._root}/api/models/{name}/revision/{quote(revision, safe='')}?blobs=true"
         fetcher.fetch(url, listing, mirrored=False)
         try:
-            about = read_json(listing)
-            self._commit, entries = str(about["sha"]), about["siblings"]
-            self._sha256 = {each["rfilename"]: (each.get("lfs") or {}).get("sha256") for each in entries}
+            info = read_json(listing)
+            self._commit, entries = str(info["sha"]), info["siblings"]
+            self._sha256 = {entry["rfilename"]: (entry.get("lfs") or {}).get("sha256") for entry in entries}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{url} is not the listing of a repository: {type(error).__name__}: {error}") from error
         finally:
             listing.unlink(missing_ok=True)
         self.files = set(self._sha256)
-        licence = (about.get("cardData") or {}).get("license")
+        licence = (info.get("cardData") or {}).get("license")
         self.facts = {"source": f"{self._root}/{name}", "commit": self._commit, "license": licence}
 
     def bring(self, file: str, target: Path, fetcher: Any) -> None:
-        """Fetches a file of the commit; large ones are compared with the checksum that the hub states."""
+        """Download a file of the commit; large files are compared with the checksum that the hub publishes."""
         checksum = self._sha256[file]
         url = f"{self._root}/{self._name}/resolve/{self._commit}/{quote(file)}"
         fetcher.fetch(url, target, f"sha256:{checksum}" if checksum else None, mirrored=checksum is not None)

@@ -1,4 +1,4 @@
-"""The rule ``download``: a data set's files, fetched once for all studies."""
+"""Stage ``download``: downloads the files of a data set, once for all studies."""
 
 import logging
 from pathlib import Path
@@ -12,15 +12,15 @@ _log = logging.getLogger(__name__)
 
 
 def download(dataset: str, options: dict[str, Any], folder: Path, manifest: Path, fetcher: Any) -> None:
-    """Fills ``folder`` with all that the data set's ``load`` needs, then writes the manifest.
+    """Fill ``folder`` with the files that the data set's ``load`` needs, then write the manifest.
 
-    manifest: a .json file: ``{dataset, options, files: {path relative to folder: sha256}}``. Raises UserError where
-    something cannot be had; the folder is then as it was.
+    manifest: a .json file: ``{dataset, options, files: {path relative to folder: sha256}}``. Raises UserError if a file
+    is not available; the folder is then unchanged.
     """
     plugin = registry.find("datasets", dataset)(options)
-    with replacing_folder(folder) as aside:
-        plugin.download(aside, fetcher)
-        found = sorted(path for path in aside.rglob("*") if path.is_file())
-        files = {path.relative_to(aside).as_posix(): sha256(path) for path in found}
-    write_json(manifest, {"dataset": dataset, "options": options, "files": files})
-    _log.info("%s: %d files in %s", dataset, len(files), folder)
+    with replacing_folder(folder) as temporary:
+        plugin.download(temporary, fetcher)
+        paths = sorted(path for path in temporary.rglob("*") if path.is_file())
+        checksums = {path.relative_to(temporary).as_posix(): sha256(path) for path in paths}
+    write_json(manifest, {"dataset": dataset, "options": options, "files": checksums})
+    _log.info("%s: %d files in %s", dataset, len(checksums), folder)

@@ -1,4 +1,4 @@
-"""The rule ``tokenize``: a task's examples in the form that a model takes, made once."""
+"""Stage ``tokenize``: encodes the examples of a task for networks with the same assets, once for all of them."""
 
 import logging
 import time
@@ -8,26 +8,25 @@ from typing import Any
 import numpy as np
 
 from variability import registry
-from variability.data.prepared_task import PreparedTask
+from variability.data.prepared_task import open_task
 from variability.io import files
 
 _log = logging.getLogger(__name__)
 
 
 def tokenize(model: dict[str, Any], task_json: Path, assets: Path, target: Path, manifest: Path) -> None:
-    """Writes what the task's modality makes of its examples, one array, and its manifest.
+    """Write the encoded examples of a task, one array, and its manifest.
 
     model: provider, architecture and options, as for ``download_assets``. assets: their manifest. manifest: a .json
-    file: ``{assets, sha256 (of the array), ...}`` and what the modality says of it. Raises UserError if an example
-    cannot be made such.
+    file: ``{assets, sha256 (of the array), ...}`` and the facts that the task's modality returned. Raises UserError if
+    an example cannot be encoded.
     """
     started = time.perf_counter()
-    task = PreparedTask.open(task_json)
-    task.verify()
+    task = open_task(task_json)
     tokens, facts = task.modality.encode(task, registry.find("providers", model["provider"])(model, assets))
-    with files.replacing(target) as aside, open(aside, "wb") as handle:
+    with files.replacing(target) as temporary, open(temporary, "wb") as handle:
         np.save(handle, tokens, allow_pickle=False)
-    about = facts | {"assets": files.read_json(assets)["sha256"], "sha256": files.sha256(target)}
-    files.write_json(manifest, about)
-    said = ", ".join(f"{name} {value}" for name, value in facts.items())
-    _log.info("%s: %s, %.1f s", task_json.parent.name, said, time.perf_counter() - started)
+    checksums = {"assets": files.read_json(assets)["sha256"], "sha256": files.sha256(target)}
+    files.write_json(manifest, facts | checksums)
+    values = ", ".join(f"{name} {value}" for name, value in facts.items())
+    _log.info("%s: %s, %.1f s", task.name, values, time.perf_counter() - started)

@@ -1,4 +1,20 @@
-"""Data sets: one file each. See ``Dataset`` for what a new one must say."""
+"""Data sets: one file each.
+
+To add a data set, write ``<name>.py`` in this folder with one subclass of ``Dataset`` that implements ``load``, for
+example::
+
+    class Squares(Dataset):
+        OPTIONS = {"count": {"type": "integer", "minimum": 1, "default": 100}}
+
+        def load(self, folder):
+            images, labels = ...
+            return Examples(labels, ["dark", "light"], np.full(len(labels), ""), images.__getitem__)
+
+A study uses it with ``tasks: {my_task: {dataset: squares, options: {count: 50}, image: {size: 32}}}``. A data set that
+needs files from the network also implements ``is_remote`` and ``download``; one with constraints between its options
+implements ``check``, and one that knows the number of its examples in advance ``size``. ``digits.py`` and ``npz.py``
+are short examples of both sorts.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +36,13 @@ class Examples:
     """Labelled examples as a data set ships them, before any split is drawn.
 
     labels: (n,) int64, index into ``class_names``, or float64 in regression.
-    class_names: one name per class, in label order; none in regression.
-    partition: (n,) of str: one of PARTITIONS where the data set ships partitions, "" where the workflow must split.
-    read: index -> the example as its modality takes it. Called from several threads. Raises UserError naming the file
-        if it cannot be read. An image is uint8 (height, width) or (height, width, 3).
-    groups: (n,) int64: examples of the same number are not independent (ratings of one user); None where all are.
-    facts: what the modality has to know of all examples together: plain values.
+    class_names: one name per class, in label order; empty in regression and ranking.
+    partition: (n,) of str: one of PARTITIONS if the data set ships partitions, "" if the workflow splits the example.
+    read: maps an index to the example in the form that its modality takes. Called from several threads. Raises
+        UserError naming the file if it cannot be read. An image is uint8 (height, width) or (height, width, 3).
+    groups: (n,) int64: examples with the same number depend on each other (ratings of one user); None if all are
+        independent.
+    facts: properties of all examples together that the modality needs, as plain values.
     """
 
     labels: np.ndarray
@@ -42,63 +59,65 @@ class Examples:
 class Dataset(WithExtras, ABC):
     """A source of labelled examples.
 
-    A plug-in module must import without torch (the config is checked before the first job, in a process that must
-    start quickly), so frameworks are imported inside the methods that need them.
+    options: of the task in the config, without defaults. A plug-in module must import without torch, because every
+    check of a config imports it and must be quick; import heavy libraries inside the methods that need them.
     """
 
-    #: JSON schema of the data set's ``options`` in the config: {option: schema}. Unknown options are errors.
+    #: JSON schema of the ``options`` in the config: {option: schema}. Other options are errors.
     OPTIONS: ClassVar[dict[str, dict]] = {}
-    #: Options that must be given.
+    #: Options that the config must set.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
-    #: What its examples are: a plug-in of the modalities.
+    #: Name of the modality of its examples.
     MODALITY: ClassVar[str] = "image"
-    #: Kinds of task that its targets can serve, the one first that is meant where a task does not say.
+    #: Kinds of task that its labels can serve. The first is that of a task that names none.
     KINDS: ClassVar[tuple[str, ...]] = ("classification",)
-
-    #: Examples that it is worth reading at a time; whatever their number, what is read is the same.
+    #: Number of examples to read at a time. It changes the speed only.
     THREADS: ClassVar[int] = 1
-
-    #: What a task's split is where the config does not say.
+    #: Default values of a task's ``split``.
     SPLIT: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of task that the targets can serve with these options, see KINDS."""
+        """Return the kinds of task that the labels can serve with these options, see KINDS."""
         return self.KINDS
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
-        """Problems with the options beyond their schema; keys relative to ``options``. Quick, offline, torch-free.
+        """Yield problems with the options that their schema cannot express; keys are relative to ``options``.
 
-        mirrors: directories where ``download`` will find files before it asks the network.
+        Must be quick, offline and without torch. mirrors: directories in which ``download`` searches for files before
+        it uses the network.
         """
         return iter(())
 
     def is_remote(self) -> bool:
-        """Whether files must be fetched before ``load``: only then does the rule ``download`` run for it."""
+        """Return whether ``load`` needs files that ``download`` puts into a folder first."""
         return False
 
     def local_source(self) -> Path | None:
-        """A file or folder of the user's that ``load`` reads, if there is one."""
+        """Return the user's file or folder that ``load`` reads directly, if there is one."""
         return None
 
     def sources(self, mirrors: Sequence[Path]) -> list[Path]:
-        """The files and folders that ``download`` or ``load`` takes the examples from, if they are the user's own."""
-        own = self.local_source() or ("path" in self.options and find_file(self.options["path"], mirrors))
-        return [own] if own else []
+        """Return the user's files and folders that ``download`` or ``load`` reads. If they change, both run again."""
+        source = self.local_source() or ("path" in self.options and find_file(self.options["path"], mirrors))
+        return [source] if source else []
 
     def size(self) -> dict[str, int] | None:
-        """Examples per partition ("" for unpartitioned) where that is known without loading, for early checks."""
+        """Return the number of examples per partition ("" for unpartitioned), or None if it is unknown before loading.
+
+        It allows to check a task's split before the first job.
+        """
         return None
 
     def download(self, folder: Path, fetcher: Any) -> None:
-        """Puts all that ``load`` needs into an empty ``folder``, through the ``fetching.Fetcher`` or from a local file.
+        """Put all files that ``load`` needs into the empty ``folder``, from the network, a mirror or a local file.
 
-        Raises UserError where something cannot be had or is not what was expected.
+        fetcher: an ``io.fetcher.Fetcher``. Raises UserError if a file is not available or not the expected one.
         """
         raise NotImplementedError(f"{type(self).__name__} has nothing to download")
 
     @abstractmethod
     def load(self, folder: Path | None) -> Examples:
-        """Opens the data. folder: what ``download`` filled, or None for data sets that are not remote."""
+        """Open the data. folder: the one that ``download`` filled, or None if the data set is not remote."""

@@ -1,4 +1,4 @@
-"""What data sets in files have in common."""
+"""Functions shared by the data sets that are read from files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from variability.errors import Problem
 from variability.io.mirrors import find_file, get_file, missing_file
 
-#: What a partition may be called in a folder's name or in a column, in lower case.
+#: Names of partitions in folders, files and columns, in lower case.
 PARTITION_WORDS = {
     "train": "train",
     "training": "train",
@@ -23,21 +23,21 @@ PARTITION_WORDS = {
 def source_problems(
     options: Mapping[str, Any], mirrors: Sequence[Path], checksums: Sequence[str] = ("sha256",)
 ) -> Iterator[Problem]:
-    """What is wrong with where a file is to come from: one of path and url, and a checksum of what is downloaded."""
+    """Yield problems with the source of a file, which needs either path or url, and a checksum for a url."""
     if ("path" in options) == ("url" in options):
         yield Problem("", "give either path (a file, or its name in a mirror) or url")
     elif "path" in options and not find_file(options["path"], mirrors):
         yield Problem("path", missing_file(options["path"], mirrors))
     elif "url" in options and not any(name in options for name in checksums):
-        yield Problem("url", f"what is downloaded is not trusted unseen: give its {' or '.join(checksums)}")
+        yield Problem("url", f"downloads must be verified: give its {' or '.join(checksums)}")
 
 
 def bring(fetcher: Any, target: Path, path: str | None, url: str | None, checksum: str | None) -> None:
-    """Puts a file to ``target``, from an address, or from where ``path`` is found: here or in a mirror.
+    """Copy or download a file to ``target``, from an address, or from ``path``: a local file or its name in a mirror.
 
-    Raises UserError where it cannot be had, or is not the one of the checksum ("sha256:..." or "md5:...").
+    Raises UserError if it is not available, or does not have the checksum ("sha256:..." or "md5:...").
     """
-    if url is not None:
+    if path is None:
         fetcher.fetch(url, target, checksum)
     else:
         fetcher.fetch(get_file(path, fetcher.mirrors, checksum).absolute().as_uri(), target)

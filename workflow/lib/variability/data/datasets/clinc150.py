@@ -1,4 +1,4 @@
-"""CLINC150: short questions to an assistant, and what they are about."""
+"""CLINC150: short questions to an assistant, classified by intent."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +25,7 @@ class Clinc150(Dataset):
     """150 intents of ten domains, as shipped in train, validation and test (Larson et al., EMNLP 2019; CC BY 3.0).
 
     ``version``: full (100 training examples a class), small (50), imbalanced (25 to 100) or oos_plus (as full, with
-    more that is out of scope). ``out_of_scope``: whether questions of no intent are there too, as one more class.
+    more questions out of scope). ``out_of_scope``: whether to include questions without an intent, as one more class.
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {

@@ -16,14 +16,12 @@ class Digits(Dataset):
         return {"": 1797}
 
     def load(self, folder: Path | None) -> Examples:
-        # Read from its file: importing scikit-learn takes seconds, reading the digits none.
+        # Read from the file, because importing scikit-learn takes seconds.
         spec = importlib.util.find_spec("sklearn")
         if spec is None or spec.origin is None:
-            raise UserError(
-                "the digits are those of scikit-learn, which is not installed; install the core environment"
-            )
+            raise UserError("the digits are part of scikit-learn, which is not installed; install the core environment")
         table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
-        # Ink is 0 to 16.
+        # Pixels are from 0 to 16.
         images = np.round(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
         return Examples(
             labels=table[:, -1].astype(np.int64),

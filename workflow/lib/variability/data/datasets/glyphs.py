@@ -1,11 +1,11 @@
-"""Letters rendered from the typefaces that matplotlib ships: real shapes, any number of images, no download."""
+"""Letters rendered from the fonts that matplotlib ships: real shapes, any number of images, no download."""
 
 import importlib.util
 import string
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from variability.data.datasets import Dataset, Examples
 from variability.errors import Problem, UserError
 
-#: Text fonts with all Latin letters, by family. matplotlib's other fonts hold symbols.
+#: Fonts with all Latin letters, by family. matplotlib's other fonts contain symbols.
 FAMILIES = {
     "sans": (
         "DejaVuSans",
@@ -45,28 +45,28 @@ FAMILIES = {
 FAMILY = {font: family for family, fonts in FAMILIES.items() for font in fonts}
 _FONTS = {"type": "array", "items": {"enum": [*FAMILIES, *FAMILY]}, "description": "font names or families"}
 _JITTER = {"rotation": 10.0, "scale": 0.15, "translation": 0.08, "shear": 8.0}
-#: Letters are drawn this many times larger, so that jitter and downscaling leave smooth edges.
+#: Factor by which letters are rendered larger, so that their edges are smooth after jitter and downscaling.
 _OVERSAMPLING = 2
 
 
 class Glyphs(Dataset):
-    """Light letters on dark ground, each jittered by a random affine map.
+    """Light letters on a dark background, each changed by a random affine map.
 
-    The class is the letter, its case, or the family of the typeface; the target ``rotation`` is a number instead, the
-    degrees that the letter was turned by, anticlockwise, before it was sheared. Fonts named as ``test_fonts`` make the
-    test partition, so that a task can ask about typefaces not seen in training. An image depends on the seed, its font,
-    letter and number alone: other fonts or letters do not change it, nor does the target.
+    The class is the letter, its case, or the family of the font. With the target ``rotation`` the label is a number:
+    the angle in degrees, anticlockwise, by which the letter was rotated before it was sheared. The fonts in
+    ``test_fonts`` are the test partition, to test with fonts that training does not contain. An image depends only on
+    the seed, its font, its letter and its number, not on the other fonts and letters, nor on the target.
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
         "target": {"enum": ["letter", "case", "family", "rotation"], "default": "letter"},
-        "case_sensitive": {"type": "boolean", "default": False, "description": "whether a and A are two letters"},
+        "case_sensitive": {"type": "boolean", "default": False, "description": "whether a and A are different classes"},
         "letters": {
             "type": "string",
             "pattern": "^[A-Za-z]+$",
             "title": "text of the letters a to z and A to Z",
             "default": string.ascii_letters,
-            "description": "those drawn, upper and lower case apart",
+            "description": "letters to render; upper and lower case are different letters",
         },
         "fonts": _FONTS | {"default": list(FAMILIES), "minItems": 1},
         "test_fonts": _FONTS | {"default": []},
@@ -94,27 +94,29 @@ class Glyphs(Dataset):
         fonts, test_fonts = self._fonts()
         names, _ = self._classes(fonts)
         if not fonts:
-            yield Problem("test_fonts", "holds every font, and none is left to train on")
+            yield Problem("test_fonts", "contains all fonts, and none is left to train on")
         elif self._option("target") == "rotation":
             if not self._jitter["rotation"]:
                 yield Problem("jitter.rotation", "is 0, and every image would have the same target; allow some degrees")
         elif len(names) < 2:
             yield Problem("", f"every image would be of class {names[0]!r}; give letters or fonts of two classes")
-        strange = sorted({FAMILY[font] for font in test_fonts} - {FAMILY[font] for font in fonts})
-        if fonts and self._option("target") == "family" and strange:
-            yield Problem("test_fonts", f"no font of the family {strange[0]!r} is left to train on")
+        unseen = sorted({FAMILY[font] for font in test_fonts} - {FAMILY[font] for font in fonts})
+        if fonts and self._option("target") == "family" and unseen:
+            yield Problem("test_fonts", f"no font of the family {unseen[0]!r} is left to train on")
 
     def size(self) -> dict[str, int]:
         fonts, test_fonts = self._fonts()
-        each = self._option("per_font") * len(self._letters())
-        return {"train": each * len(fonts), "test": each * len(test_fonts)} if test_fonts else {"": each * len(fonts)}
+        per_font = self._option("per_font") * len(self._letters())
+        if test_fonts:
+            return {"train": per_font * len(fonts), "test": per_font * len(test_fonts)}
+        return {"": per_font * len(fonts)}
 
     def load(self, folder: Path | None) -> Examples:
         train, test = self._fonts()
         fonts, per_font, letters = [*train, *test], self._option("per_font"), self._letters()
         names, classes = self._classes(fonts)
-        drawn = [self._draw(font, letter) for font in fonts for letter in letters]
-        images, angles = (np.concatenate(each) for each in zip(*drawn, strict=True))
+        rendered = [self._render(font, letter) for font in fonts for letter in letters]
+        images, angles = (np.concatenate(arrays) for arrays in zip(*rendered, strict=True))
         if self._option("target") == "rotation":
             names, labels = [], angles
         else:
@@ -127,7 +129,7 @@ class Glyphs(Dataset):
             read=images.__getitem__,
         )
 
-    def _option(self, name: str):
+    def _option(self, name: str) -> Any:
         return self.options.get(name, self.OPTIONS[name]["default"])
 
     @property
@@ -138,13 +140,13 @@ class Glyphs(Dataset):
         return "".join(dict.fromkeys(self._option("letters")))
 
     def _fonts(self) -> tuple[list[str], list[str]]:
-        """Fonts to train on and fonts to test on, each in the order of FAMILIES."""
+        """Return the fonts to train on and the fonts to test on, both in the order of FAMILIES."""
         test = [font for font in FAMILY if {font, FAMILY[font]} & set(self._option("test_fonts"))]
         fonts = [font for font in FAMILY if {font, FAMILY[font]} & set(self._option("fonts"))]
         return [font for font in fonts if font not in test], test
 
     def _classes(self, fonts: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Class names, and the class of each (font, letter) in the order images are drawn."""
+        """Return the class names, and the class of each pair of font and letter, in the order of the images."""
         target, letters = self._option("target"), self._letters()
         if target == "family":
             labels = [FAMILY[font] for font in fonts for _ in letters]
@@ -157,45 +159,46 @@ class Glyphs(Dataset):
             ]
         return sorted(set(labels)), labels
 
-    def _draw(self, font: str, letter: str) -> tuple[np.ndarray, np.ndarray]:
-        """Images of one letter, uint8 (per_font, size, size), and the degrees they were turned by, (per_font,)."""
+    def _render(self, font: str, letter: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return images of one letter, uint8 (per_font, size, size), and their angles in degrees, (per_font,)."""
         side = self._option("size") * _OVERSAMPLING
         canvas = Image.new("L", (side, side))
         typeface = _font(font, side)
         left, top, right, bottom = typeface.getbbox(letter)
-        # By its ink, since fonts disagree about where a line's middle is.
+        # Centred by its pixels, because fonts differ in the position of the middle of a line.
         corner = ((side - left - right) / 2, (side - top - bottom) / 2)
         ImageDraw.Draw(canvas).text(corner, letter, fill=255, font=typeface)
         numbers = _generator(self._option("seed"), font, letter).uniform(-1, 1, (self._option("per_font"), 5))
-        maps = [_affine(each, self._jitter, side) for each in numbers]
-        drawn = (
-            canvas.transform(canvas.size, Image.Transform.AFFINE, each, Image.Resampling.BILINEAR) for each in maps
+        maps = [_affine(row, self._jitter, side) for row in numbers]
+        transformed = (
+            canvas.transform(canvas.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
+            for coefficients in maps
         )
-        images = np.stack([np.asarray(each.reduce(_OVERSAMPLING)) for each in drawn])
+        images = np.stack([np.asarray(image.reduce(_OVERSAMPLING)) for image in transformed])
         return images, self._jitter["rotation"] * numbers[:, 0]
 
 
 def _generator(seed: int, font: str, letter: str) -> np.random.Generator:
-    """Return the generator of one letter's images, which other letters and fonts do not shift."""
+    """Return the random generator of one letter of one font, independent of the other letters and fonts."""
     key = zlib.crc32(f"{font}/{letter}".encode())
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(key,)))
 
 
 def _affine(uniform: np.ndarray, jitter: dict[str, float], side: int) -> tuple[float, ...]:
-    """The six coefficients that take a pixel of the result to one of the canvas, for five numbers in [-1, 1]."""
+    """Return the six coefficients that map a pixel of the result to the canvas. uniform: five numbers in [-1, 1]."""
     angle, shear = np.deg2rad(jitter["rotation"] * uniform[0]), np.tan(np.deg2rad(jitter["shear"] * uniform[1]))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    inverse = turn @ np.array([[1.0, shear], [0.0, 1.0]]) / (1 + jitter["scale"] * uniform[2])
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    inverse = rotation @ np.array([[1.0, shear], [0.0, 1.0]]) / (1 + jitter["scale"] * uniform[2])
     centre = np.full(2, side / 2)
     offset = centre - inverse @ (centre + jitter["translation"] * side * uniform[3:])
     return (*inverse[0], offset[0], *inverse[1], offset[1])
 
 
 def _font(name: str, side: int) -> ImageFont.FreeTypeFont:
-    # Found without importing matplotlib, which takes longer than drawing.
+    # Without importing matplotlib, which takes longer than rendering.
     spec = importlib.util.find_spec("matplotlib")
     if spec is None or spec.origin is None:
-        raise UserError("the fonts are those of matplotlib, which is not installed; install the core environment")
+        raise UserError("the fonts are part of matplotlib, which is not installed; install the core environment")
     path = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"
-    # The widest letter of the boldest font fills seven eighths of the image.
+    # With this size the widest letter of the boldest font fills seven eighths of the image.
     return ImageFont.truetype(str(path), round(side * 0.78), layout_engine=ImageFont.Layout.BASIC)

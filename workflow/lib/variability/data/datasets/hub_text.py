@@ -1,4 +1,4 @@
-"""Texts of a data set on the hub, fetched by the library ``datasets``."""
+"""Texts of a data set on the Hugging Face hub, downloaded by the library ``datasets``."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,24 +15,24 @@ _NAMES = "class_names.json"
 
 
 class HubText(Dataset):
-    """A data set of the hub at a revision, kept as parquet. Only ``download`` asks the hub; no code of a data set runs.
+    """A data set of the hub at a revision, stored as parquet. No code of a data set is run.
 
-    ``partitions``: which of the data set's splits train, validate and test: {train: train, test: validation} where the
-    test labels are hidden, as in GLUE.
+    Only ``download`` uses the network. ``partitions``: the data set's splits for training, validation and testing, such
+    as {train: train, test: validation} if the test labels are hidden, as in GLUE.
     """
 
     EXTRA: ClassVar[str | None] = "transformers"
     NEEDS: ClassVar[tuple[str, ...]] = ("datasets",)
     OPTIONS: ClassVar[dict[str, dict]] = {
         "name": {"type": "string", "description": "organisation/name"},
-        "config": {"type": "string", "description": "which of its configurations"},
+        "config": {"type": "string", "description": "one of its configurations"},
         "revision": {"type": "string", "minLength": 1, "description": "a commit, or a tag"},
         "partitions": {
             "type": "object",
             "minProperties": 1,
             "additionalProperties": False,
             "properties": {partition: {"type": "string"} for partition in PARTITIONS},
-            "description": "which splits of the data set are train, validation and test",
+            "description": "splits of the data set to use as train, validation and test",
         },
         **_text_tables.OPTIONS,
     }
@@ -45,7 +45,7 @@ class HubText(Dataset):
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         if not model_hub.is_hub_id(self.options["name"]):
-            yield Problem("name", f"{self.options['name']!r} is no name of the hub: organisation/name")
+            yield Problem("name", f"{self.options['name']!r} is not a name of the hub: organisation/name")
         yield from _text_tables.check(self.options)
         if "train" not in self.options.get("partitions", {"train": "train"}):
             yield Problem("partitions", "missing 'train'")
@@ -63,12 +63,12 @@ class HubText(Dataset):
                 options["name"], options.get("config"), revision=options["revision"], cache_dir=str(cache)
             )
         except Exception as error:
-            # The library raises errors of its own, of the hub's client and of the network.
+            # The library raises its own exceptions, those of the hub's client and those of the network.
             raise UserError(
                 f"{options['name']}: {type(error).__name__}: {error}. Check name, config and revision; without a "
-                "network, give the data as a text_table"
+                "network, provide the data as a text_table"
             ) from error
-        chosen = options.get("partitions") or {each: each for each in PARTITIONS if each in loaded}
+        chosen = options.get("partitions") or {split: split for split in PARTITIONS if split in loaded}
         for partition, split in chosen.items():
             if split not in loaded:
                 raise UserError(f"{options['name']} has no split {split!r}; {suggest(split, list(loaded))}")
@@ -78,14 +78,14 @@ class HubText(Dataset):
         shutil.rmtree(cache, ignore_errors=True)
 
     def load(self, folder: Path | None) -> Examples:
-        paths = {each: path for each in PARTITIONS if (path := folder / f"{each}.parquet").is_file()}
+        paths = {split: path for split in PARTITIONS if (path := folder / f"{split}.parquet").is_file()}
         try:
             parts = [(path, partition, _text_tables.read(path)) for partition, path in paths.items()]
-            named = read_json(folder / _NAMES)
+            class_names = read_json(folder / _NAMES)
         except (UserError, OSError, ValueError) as error:
             raise UserError(f"{error}; {RERUN_DOWNLOAD}") from error
-        return _text_tables.examples(parts, self.options, named)
+        return _text_tables.examples(parts, self.options, class_names)
 
     def _class_names(self, features: Any) -> list[str] | None:
-        """Names of the classes, where the data set says them."""
+        """Return the names of the classes if the data set ships them."""
         return getattr(features.get(self.options.get("label", "label")), "names", None)

@@ -1,4 +1,4 @@
-"""Image files in class folders: a directory, or a zip or tar archive of one."""
+"""Image files in one folder per class: a directory, or a zip or tar archive of one."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,16 @@ _FOLDER = "images"
 
 
 class ImageFolder(Dataset):
-    """One folder per class, named after it; or folders train, validation (val) and test that hold class folders.
+    """One folder per class, named after it; or folders train, validation (val) and test that contain class folders.
 
-    A single wrapping folder is looked through. Hidden files and those that are no images by their name are left out.
-    Classes and files are in the order of their names.
+    A folder that only contains one other folder is skipped. Hidden files, and files without the suffix of an image, are
+    ignored. Classes and files are sorted by name.
     """
 
     THREADS: ClassVar[int] = 4
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "a directory, an archive, or an archive's name in a mirror"},
-        "url": {"type": "string", "description": "where to fetch an archive; wants sha256"},
+        "url": {"type": "string", "description": "address of an archive; requires sha256"},
         "sha256": {
             "type": "string",
             "pattern": "^[0-9a-fA-F]{64}$",
@@ -48,9 +48,9 @@ class ImageFolder(Dataset):
             elif not find_file(path, mirrors):
                 yield Problem("path", missing_file(path, mirrors))
         elif path and "sha256" in options:
-            yield Problem("sha256", "is for archives, but path is a directory")
+            yield Problem("sha256", "is for archives, but path is a directory; remove it")
         elif "url" in options and "sha256" not in options:
-            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+            yield Problem("url", "downloads must be verified: give its sha256")
 
     def is_remote(self) -> bool:
         return not self._is_folder()
@@ -77,8 +77,8 @@ class ImageFolder(Dataset):
         class_names = sorted({name for _, _, name in files})
         if len(class_names) < 2:
             raise UserError(
-                f"{root} holds {'no class folder' if not class_names else 'one class folder'} with images; wanted are "
-                "two or more folders, each named after its class"
+                f"{root} holds {'no class folder' if not class_names else 'one class folder'} with images; two or more "
+                "folders are needed, each named after its class"
             )
         number = {name: label for label, name in enumerate(class_names)}
         paths = [path for path, _, _ in files]
@@ -95,28 +95,28 @@ class ImageFolder(Dataset):
 
 def _unwrapped(root: Path) -> Path:
     while True:
-        inside = _folders(root)
-        if len(inside) != 1 or inside[0].lower() in PARTITION_WORDS or not _folders(root / inside[0]):
+        folders = _folders(root)
+        if len(folders) != 1 or folders[0].lower() in PARTITION_WORDS or not _folders(root / folders[0]):
             return root
-        root = root / inside[0]
+        root = root / folders[0]
 
 
 def _partitions(root: Path) -> list[tuple[str, Path]]:
-    inside = _folders(root)
-    named = {name: PARTITION_WORDS[name.lower()] for name in inside if name.lower() in PARTITION_WORDS}
+    folders = _folders(root)
+    named = {name: PARTITION_WORDS[name.lower()] for name in folders if name.lower() in PARTITION_WORDS}
     if "train" not in named.values():
         return [("", root)]
-    others = [name for name in inside if name not in named]
+    others = [name for name in folders if name not in named]
     if others or len(set(named.values())) < len(named):
         raise UserError(
-            f"{root} holds {', '.join(map(repr, inside))}: either the folders train, validation (val) and test, or "
-            "class folders, not both; move the others elsewhere"
+            f"{root} holds {', '.join(map(repr, folders))}: either the folders train, validation (val) and test, or "
+            "class folders, not both; move the others away"
         )
     return [(partition, root / name) for name, partition in named.items()]
 
 
 def _folders(folder: Path) -> list[str]:
-    return sorted(each.name for each in folder.iterdir() if each.is_dir() and not _hidden(each.name))
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not _hidden(path.name))
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -125,12 +125,12 @@ def _image_files(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and not any(_hidden(part) for part in path.relative_to(folder).parts)
     ]
-    found = sorted(path for path in visible if path.suffix.lower() in image_files.FORMATS)
-    if len(found) < len(visible):
-        _log.info("%s: left out %d files that are no images by their name", folder, len(visible) - len(found))
-    if not found:
-        raise UserError(f"{folder} holds no images ({', '.join(sorted(image_files.FORMATS))}); fill it or take it out")
-    return found
+    images = sorted(path for path in visible if path.suffix.lower() in image_files.FORMATS)
+    if len(images) < len(visible):
+        _log.info("%s: ignored %d files without the suffix of an image", folder, len(visible) - len(images))
+    if not images:
+        raise UserError(f"{folder} holds no images ({', '.join(sorted(image_files.FORMATS))}); fill it or remove it")
+    return images
 
 
 def _hidden(name: str) -> bool:

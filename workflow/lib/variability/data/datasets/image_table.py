@@ -1,8 +1,10 @@
-"""Image files listed in a table, each with its target: a number or a class."""
+"""Image files listed in a table with their labels, which are numbers or classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,31 +14,40 @@ from variability.errors import Problem, UserError
 from variability.io import archives, image_files, tabular
 from variability.io.mirrors import find_file, missing_file
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SHA256 = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"}
 _FOLDER = "images"
 
 
 class ImageTable(Dataset):
-    """A CSV, TSV or parquet file with a row per image.
+    """A CSV, TSV or parquet file with one row per image.
 
-    Labels that are all numbers are for regression, others are classes, in the order of their names; ``target`` says
-    which where they could be both. Images are named from the folder ``images``, that of the table if left out.
+    Labels that are all numbers are for regression, others are classes, sorted by name; ``target`` decides if they could
+    be both. File names are relative to the folder ``images``, by default that of the table.
     """
 
     THREADS: ClassVar[int] = 4
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the table, or its name in a mirror"},
-        "url": {"type": "string", "description": "where to fetch the table; wants sha256"},
+        "url": {"type": "string", "description": "address of the table; requires sha256"},
         "sha256": _SHA256 | {"description": "of the table"},
         "images": {"type": "string", "description": "a directory, an archive, or an archive's name in a mirror"},
-        "images_url": {"type": "string", "description": "where to fetch an archive; wants images_sha256"},
+        "images_url": {"type": "string", "description": "address of an archive; requires images_sha256"},
         "images_sha256": _SHA256 | {"description": "of the archive"},
-        "image": {"type": "string", "default": "image", "description": "column of the files' names"},
-        "suffix": {"type": "string", "default": "", "description": "what the names in the table lack, such as .jpg"},
-        "label": {"type": "string", "default": "label", "description": "column of the targets"},
-        "target": {"enum": ["class", "number"], "description": "what the labels are, if not what they look like"},
-        "partition": {"type": "string", "description": "column that says train, validation or test"},
-        "group": {"type": "string", "description": "column that says which images are not independent: their patient"},
+        "image": {"type": "string", "default": "image", "description": "column of the file names"},
+        "suffix": {"type": "string", "default": "", "description": "suffix to append to the file names, such as .jpg"},
+        "label": {"type": "string", "default": "label", "description": "column of the labels"},
+        "target": {
+            "enum": ["class", "number"],
+            "description": "type of the labels; by default as they look",
+        },
+        "partition": {"type": "string", "description": "column with the values train, validation and test"},
+        "group": {
+            "type": "string",
+            "description": "column of what images have in common: the patient",
+        },
     } | tabular.QUOTES
     KINDS: ClassVar[tuple[str, ...]] = ("regression", "classification")
 
@@ -48,9 +59,11 @@ class ImageTable(Dataset):
         if ("path" in self.options) == ("url" in self.options):
             yield Problem("", "give either path (a table, or its name in a mirror) or url")
         elif not self._name.endswith(tabular.SUFFIXES):
-            yield Problem("path" if "path" in self.options else "url", f"{self._name!r} is no {_any(tabular.SUFFIXES)}")
+            yield Problem(
+                "path" if "path" in self.options else "url", f"{self._name!r} is not a {_any(tabular.SUFFIXES)}"
+            )
         elif "url" in self.options and "sha256" not in self.options:
-            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+            yield Problem("url", "downloads must be verified: give its sha256")
         elif "path" in self.options and (table := find_file(self.options["path"], mirrors)) is None:
             yield Problem("path", missing_file(self.options["path"], mirrors))
         yield from tabular.check_quotes(self.options, self._name)
@@ -58,7 +71,7 @@ class ImageTable(Dataset):
         if table is not None:
             yield from self._check_columns(table)
         if self.local_source() is None and "target" not in self.options:
-            yield Problem("target", "cannot be told before the table is here: say class or number")
+            yield Problem("target", "is unknown before the download of the table: say class or number")
 
     def is_remote(self) -> bool:
         return self.local_source() is None or not self._local_images().is_dir()
@@ -68,7 +81,7 @@ class ImageTable(Dataset):
         return path if path.is_file() else None
 
     def sources(self, mirrors: Sequence[Path]) -> list[Path]:
-        # Of the folder only the images that are meant: it may be the one that everything else lies in, too.
+        # Of the folder only the listed images, because it may contain other files, too.
         table, folder = super().sources(mirrors), self._local_images()
         if folder.is_dir() and table:
             column = self._option("image")
@@ -78,14 +91,14 @@ class ImageTable(Dataset):
         return [*table, *([images] if images else [])]
 
     def download(self, folder: Path, fetcher) -> None:
-        given = self.options
+        options = self.options
         if self.local_source() is None:
-            checksum = f"sha256:{given['sha256']}" if "sha256" in given else None
-            bring(fetcher, folder / self._table, given.get("path"), given.get("url"), checksum)
+            checksum = f"sha256:{options['sha256']}" if "sha256" in options else None
+            bring(fetcher, folder / self._table, options.get("path"), options.get("url"), checksum)
         if not self._local_images().is_dir():
-            checksum = f"sha256:{given['images_sha256']}" if "images_sha256" in given else None
+            checksum = f"sha256:{options['images_sha256']}" if "images_sha256" in options else None
             archive = folder / "archive"
-            bring(fetcher, archive, given.get("images"), given.get("images_url"), checksum)
+            bring(fetcher, archive, options.get("images"), options.get("images_url"), checksum)
             archives.extract(archive, folder / _FOLDER)
             archive.unlink()
 
@@ -102,16 +115,16 @@ class ImageTable(Dataset):
         for role, values in column.items():
             if role != "partition" and values.isna().any():
                 row = _row(values.isna())
-                remedy = "fill it in, or take the row out"
+                remedy = "fill it in, or remove the row"
                 if role == "label" and numbers:
-                    remedy += "; if labels such as NA are classes, say target: class"
-                raise UserError(f"{path}: {row} has nothing in {roles[role]!r}; {remedy}")
+                    remedy += "; if labels such as NA are classes, set target: class"
+                raise UserError(f"{path}: {row} has no value in {roles[role]!r}; {remedy}")
         labels, class_names = self._labels(path, column["label"])
         files = _files(path, root, column["image"] + self._option("suffix"))
         groups = np.unique(column["group"], return_inverse=True)[1] if "group" in column else None
         partition = _partition(path, column.get("partition"), len(labels))
         if groups is not None:
-            _require_whole(path, column["group"], partition, roles)
+            _require_whole_groups(path, column["group"], partition, roles)
         return Examples(
             labels=labels,
             class_names=class_names,
@@ -129,7 +142,7 @@ class ImageTable(Dataset):
 
     @property
     def _table(self) -> str:
-        """The table's name among the downloaded files."""
+        """Name of the table among the downloaded files."""
         return "table" + Path(self._name).suffix
 
     def _local_images(self) -> Path:
@@ -138,7 +151,7 @@ class ImageTable(Dataset):
         return Path("") / "-" if "images_url" in self.options else Path(self._name).parent
 
     def _columns(self) -> dict[str, str]:
-        """Names of the columns by their role."""
+        """Return the names of the columns by their role."""
         return {role: name for role in ("image", "label", "partition", "group") if (name := self._option(role))}
 
     def _are_numbers(self, table: Path | None = None) -> bool:
@@ -148,82 +161,82 @@ class ImageTable(Dataset):
         try:
             return table is not None and tabular.numeric(table, self._option("label"), self.options.get("quotes"))
         except (OSError, ValueError, KeyError):
-            return False  # the check says what is wrong
+            return False  # ``check`` reports the problem
 
     def _check_images(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
-        given, folder = self.options, self._local_images()
-        if "images" in given and "images_url" in given:
+        options, folder = self.options, self._local_images()
+        if "images" in options and "images_url" in options:
             yield Problem("images_url", "give either images or images_url")
-        elif "images_url" in given and "images_sha256" not in given:
-            yield Problem("images_url", "what is downloaded is not trusted unseen: give its images_sha256")
-        elif "images" in given and not folder.is_dir() and not archives.is_archive(folder):
-            yield Problem("images", f"{given['images']!r} is neither a directory nor the name of a zip or tar archive")
-        elif "images" in given and not folder.is_dir() and not find_file(given["images"], mirrors):
-            yield Problem("images", missing_file(given["images"], mirrors))
-        elif not {"images", "images_url"} & set(given) and self.local_source() is None:
+        elif "images_url" in options and "images_sha256" not in options:
+            yield Problem("images_url", "downloads must be verified: give its images_sha256")
+        elif "images" in options and not folder.is_dir() and not archives.is_archive(folder):
+            yield Problem("images", f"{options['images']!r} is neither a directory nor a zip or tar archive")
+        elif "images" in options and not folder.is_dir() and not find_file(options["images"], mirrors):
+            yield Problem("images", missing_file(options["images"], mirrors))
+        elif not {"images", "images_url"} & set(options) and self.local_source() is None:
             yield Problem("images", "is missing: a directory, an archive, or an archive's name in a mirror")
 
     def _check_columns(self, table: Path) -> Iterator[Problem]:
         yield from tabular.check_columns(table, self._columns(), self.options.get("quotes"))
 
-    def _labels(self, path: Path, targets) -> tuple[np.ndarray, list[str]]:
+    def _labels(self, path: Path, targets: pd.Series) -> tuple[np.ndarray, list[str]]:
         if self._are_numbers(path):
             import pandas as pd
 
             numbers = pd.to_numeric(targets, errors="coerce").to_numpy(np.float64)
             wrong = ~np.isfinite(numbers)
             if wrong.any():
-                raise UserError(f"{path}: {_row(wrong)} has the label {targets[wrong].iloc[0]}, which is no number")
+                raise UserError(f"{path}: {_row(wrong)} has the label {targets[wrong].iloc[0]}, which is not a number")
             return numbers, []
         names = sorted(set(targets))
         if len(names) < 2:
-            raise UserError(f"{path} has {len(names)} class(es) in the column {targets.name!r}; wanted are two or more")
+            raise UserError(f"{path} has {len(names)} class(es) in the column {targets.name!r}; two or more are needed")
         number = {name: label for label, name in enumerate(names)}
         return targets.map(number).to_numpy(np.int64), names
 
 
-def _files(table: Path, root: Path, names) -> list[Path]:
-    """The image files of the rows, none of which may lie outside ``root``."""
-    top, found = root.resolve(), []
-    for at, name in enumerate(names):
+def _files(table: Path, root: Path, names: Iterable[str]) -> list[Path]:
+    """Return the image files of the rows. Raises UserError if one is missing or is outside of ``root``."""
+    top, files = root.resolve(), []
+    for row, name in enumerate(names, 1):
         path = root / name
         if not path.resolve().is_relative_to(top):
-            raise UserError(f"{table}: row {at + 1} names {name!r}, which leads outside {root}; set images accordingly")
+            raise UserError(f"{table}: row {row} names {name!r}, which leads outside {root}; set images accordingly")
         if not path.is_file():
-            raise UserError(f"{table}: row {at + 1} names {name!r}, and there is no file {path}")
-        found.append(path)
-    return found
+            raise UserError(f"{table}: row {row} names {name!r}, and there is no file {path}")
+        files.append(path)
+    return files
 
 
-def _require_whole(path: Path, groups, partition: np.ndarray, roles: Mapping[str, str]) -> None:
-    """Raises UserError where a group stands in several partitions: what is tested would be half seen in training."""
+def _require_whole_groups(path: Path, groups: pd.Series, partition: np.ndarray, roles: Mapping[str, str]) -> None:
+    """Raise UserError if a group is in several partitions: the test would contain examples half seen in training."""
     import pandas as pd
 
     pools = np.where(np.isin(partition, ("validation", "test")), partition, "train")
-    held = pd.Series(pools).groupby(groups.to_numpy(), sort=False).unique()
-    torn = held[held.map(len) > 1]
-    if len(torn):
+    pools_of = pd.Series(pools).groupby(groups.to_numpy(), sort=False).unique()
+    split_groups = pools_of[pools_of.map(len) > 1]
+    if len(split_groups):
         raise UserError(
-            f"{path}: {len(torn)} of {len(held)} groups of {roles['group']!r} stand in several partitions "
-            f"({torn.index[0]!r} in {' and '.join(sorted(torn.iloc[0]))}), so that what is tested was half seen in "
-            f"training; mend {roles['partition']!r}, or name no partition and let whole groups be drawn"
+            f"{path}: {len(split_groups)} of {len(pools_of)} groups of {roles['group']!r} are in several partitions "
+            f"({split_groups.index[0]!r} in {' and '.join(sorted(split_groups.iloc[0]))}), so that the test contains "
+            f"examples half seen in training; fix {roles['partition']!r}, or set no partition to split by whole groups"
         )
 
 
-def _partition(table: Path, said, rows: int) -> np.ndarray:
-    if said is None:
+def _partition(table: Path, column: pd.Series | None, rows: int) -> np.ndarray:
+    if column is None:
         return np.full(rows, "", dtype="<U10")
-    words = said.fillna("").str.strip().str.lower()
+    words = column.fillna("").str.strip().str.lower()
     unknown = ~words.isin([*PARTITION_WORDS, ""])
     if unknown.any():
         raise UserError(
-            f"{table}: {_row(unknown)} is of the partition {said[unknown].iloc[0]!r}; known are {_any(PARTITIONS)}"
+            f"{table}: {_row(unknown)} is of the partition {column[unknown].iloc[0]!r}; known are {_any(PARTITIONS)}"
         )
     return words.map(PARTITION_WORDS | {"": ""}).to_numpy().astype("<U10")
 
 
-def _row(marked) -> str:
-    """The first marked row, counted from 1 after the header."""
+def _row(marked: pd.Series | np.ndarray) -> str:
+    """Return the first marked row, counted from 1 after the header."""
     return f"row {int(np.flatnonzero(marked)[0]) + 1}"
 
 

@@ -1,9 +1,11 @@
-"""Interactions in a table of one's own: who took what, when, and perhaps with what rating."""
+"""Interactions in the user's own table: user, item, time, and optionally rating."""
+
+from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,18 +16,21 @@ from variability.errors import Problem, UserError
 from variability.io import tabular
 from variability.io.mirrors import find_file
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _log = logging.getLogger(__name__)
 
 _COLUMNS = ("user", "item", "time", "rating")
-#: What a time is often called: not to be passed over for the order of the rows.
+#: Frequent names of columns of times, which are not ignored silently in favour of the order of the rows.
 _TIMES = ("timestamp", "timestamps", "datetime", "date", "ts", "unix_time", "unixtime")
 
 
 class InteractionsTable(Dataset):
-    """A .csv, .tsv or .parquet file, one interaction per row; ``columns`` says what its columns are called.
+    """A .csv, .tsv or .parquet file with one interaction per row; ``columns`` gives the names of its columns.
 
-    time may be a number or a date (ISO 8601); users and items may be anything, and are told apart as text: 7 is not 07.
-    Without a time the order of the rows is that of time.
+    Times are numbers or dates (ISO 8601). Users and items are compared as text: 7 is not 07. Without a column of times,
+    rows are in the order of time.
     """
 
     MODALITY: ClassVar[str] = "interactions"
@@ -33,13 +38,13 @@ class InteractionsTable(Dataset):
     SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the file, or its name in a mirror"},
-        "url": {"type": "string", "description": "where to fetch it; wants sha256"},
+        "url": {"type": "string", "description": "address of the file; requires sha256"},
         "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
         "columns": {
             "type": "object",
             "additionalProperties": False,
             "properties": {name: {"type": "string"} for name in _COLUMNS},
-            "description": "names of the columns user, item, time, rating where they are called otherwise",
+            "description": "names of the columns user, item, time and rating, if they differ",
         },
         **tabular.QUOTES,
     } | _interactions.OPTIONS
@@ -51,7 +56,7 @@ class InteractionsTable(Dataset):
         yield from source_problems(self.options, mirrors)
         for key in ("path", "url"):
             if key in self.options and Path(self.options[key]).suffix not in tabular.SUFFIXES:
-                yield Problem(key, f"{self.options[key]!r} is none of {', '.join(tabular.SUFFIXES)}")
+                yield Problem(key, f"{self.options[key]!r} is not one of {', '.join(tabular.SUFFIXES)}")
             elif key in self.options:
                 yield from tabular.check_quotes(self.options, self.options[key])
                 path = find_file(self.options[key], mirrors) if key == "path" else None
@@ -84,13 +89,13 @@ class InteractionsTable(Dataset):
         timed = columns["time"] in table
         times = _times(table[columns["time"]], path) if timed else np.arange(len(table))
         if not timed:
-            _log.info("%s has no column %r: its rows are taken to be in order of time", path, columns["time"])
+            _log.info("%s has no column %r: its rows are assumed to be in order of time", path, columns["time"])
         ratings = _numbers(table[columns["rating"]], path) if columns["rating"] in table else None
         return _interactions.examples(_interactions.Log(users, items, times, ratings), self.options, str(path))
 
     @property
     def _columns(self) -> dict[str, str]:
-        """Names of the columns by what they are."""
+        """Names of the columns by their role."""
         return {name: self.options.get("columns", {}).get(name, name) for name in _COLUMNS}
 
     def _check_columns(self, path: Path, names: Sequence[str]) -> Iterator[Problem]:
@@ -106,11 +111,11 @@ class InteractionsTable(Dataset):
             yield Problem(
                 "columns",
                 f"{path} has no column {columns['time']!r}, but {likely[0]!r}: name it, options.columns: {{time: "
-                f"{likely[0]}}}, or take it out, and the order of the rows is that of time",
+                f"{likely[0]}}}, or remove it, if the rows are in the order of time",
             )
 
-    def _read(self, path: Path, columns: dict[str, str]):
-        """The columns that there are, none of which has gaps. Raises UserError where one is missing."""
+    def _read(self, path: Path, columns: dict[str, str]) -> pd.DataFrame:
+        """Read the columns that exist. Raises UserError if a required one is missing, and if one has missing values."""
         quotes = self.options.get("quotes")
         names = tabular.header(path, quotes)
         for problem in self._check_columns(path, names):
@@ -119,7 +124,7 @@ class InteractionsTable(Dataset):
         table = tabular.read(path, wanted, [columns[name] for name in ("user", "item")], quotes)
         if (gaps := table[wanted].isna().sum()).any():
             name = gaps.idxmax()
-            raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them or take them out")
+            raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them in or remove them")
         return table
 
     @property
@@ -131,8 +136,8 @@ class InteractionsTable(Dataset):
         return "interactions" + Path(self.options.get("path", self.options.get("url"))).suffix
 
 
-def _times(column, path: Path) -> np.ndarray:
-    """Numbers as they are; dates as what orders them."""
+def _times(column: pd.Series, path: Path) -> np.ndarray:
+    """Return numbers unchanged, and dates as numbers in the same order."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column):
@@ -143,12 +148,12 @@ def _times(column, path: Path) -> np.ndarray:
         raise UserError(f"{path}: column {column.name!r} holds neither numbers nor dates ({error})") from error
 
 
-def _numbers(column, path: Path) -> np.ndarray:
-    """Raises UserError naming the first value that is no number; rows are counted from 1."""
+def _numbers(column: pd.Series, path: Path) -> np.ndarray:
+    """Convert a column to numbers; raise UserError naming the first other value. Rows are counted from 1."""
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce").to_numpy()
     if (wrong := np.flatnonzero(~np.isfinite(numbers.astype(np.float64)))).size:
-        said = column.iloc[wrong[0]]
-        raise UserError(f"{path}: {column.name!r} of row {wrong[0] + 1} is {said}, which is no number; correct it")
+        value = column.iloc[wrong[0]]
+        raise UserError(f"{path}: {column.name!r} of row {wrong[0] + 1} is {value}, which is not a number; correct it")
     return numbers

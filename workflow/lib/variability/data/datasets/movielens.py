@@ -1,4 +1,4 @@
-"""MovieLens, the ratings of GroupLens (Harper and Konstan, ACM TiiS 2015)."""
+"""MovieLens: ratings of films, published by GroupLens (Harper and Konstan, ACM TiiS 2015)."""
 
 import io
 import logging
@@ -15,7 +15,7 @@ from variability.errors import UserError
 _log = logging.getLogger(__name__)
 
 _URL = "https://files.grouplens.org/datasets/movielens/ml-{}.zip"
-#: Of the .zip files, as GroupLens publishes it beside each; the file of ratings in it; what parts its columns.
+#: MD5 of each .zip file, as GroupLens publishes it; the file of ratings in it; the separator of its columns.
 RELEASES = {
     "100k": ("0e33842e24a9c977be4e0107933c0723", "u.data", b"\t"),
     "1m": ("c4d9eecfca2ab87c1945afe126590906", "ratings.dat", b"::"),
@@ -25,8 +25,10 @@ LICENCE = "for research; not for redistribution or commercial use without permis
 
 
 class Movielens(Dataset):
-    """``version``: 100k (943 users, 1,682 films), 1m or 20m. Fetched from GroupLens, or found in a mirror as
-    ml-<version>.zip; the licence allows research and no redistribution.
+    """``version``: 100k (943 users, 1,682 films), 1m or 20m.
+
+    Downloaded from GroupLens, or taken from a mirror as ml-<version>.zip. The licence allows research and no
+    redistribution.
     """
 
     MODALITY: ClassVar[str] = "interactions"
@@ -53,27 +55,27 @@ class Movielens(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path, version = self._archive(folder), self.options["version"]
-        _, name, between = RELEASES[version]
+        _, name, separator = RELEASES[version]
         try:
             with zipfile.ZipFile(path) as archive:
-                member = next(each for each in archive.namelist() if each.rpartition("/")[2] == name)
-                table = _read(archive.read(member), between)
+                member = next(path for path in archive.namelist() if path.rpartition("/")[2] == name)
+                table = _read(archive.read(member), separator)
         except (OSError, StopIteration, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} holds no {name} that can be read ({error}); {RERUN_DOWNLOAD}") from error
+            raise UserError(f"{path} has no {name} that can be read ({error}); {RERUN_DOWNLOAD}") from error
         return _interactions.examples(table, self.options, f"MovieLens {version}")
 
     def _archive(self, folder: Path) -> Path:
         return folder / f"ml-{self.options['version']}.zip"
 
 
-def _read(content: bytes, between: bytes) -> _interactions.Log:
-    """The columns user, item, rating, time; with a header or without."""
+def _read(content: bytes, separator: bytes) -> _interactions.Log:
+    """Read the columns user, item, rating and time, with a header or without."""
     import pandas as pd
 
     header = 0 if content[:1].isalpha() else None
-    table = pd.read_csv(io.BytesIO(content.replace(between, b"\t")), sep="\t", header=header)
+    table = pd.read_csv(io.BytesIO(content.replace(separator, b"\t")), sep="\t", header=header)
     if table.shape[1] != 4:
         raise ValueError(f"it has {table.shape[1]} columns, not 4")
     users, items, ratings, times = (table[name].to_numpy() for name in table)
-    # Were one no number, pandas would have read the numbers near it as texts: one user as two.
+    # Fails if a value is not a number: then pandas reads neighbouring numbers as text, and one user as two.
     return _interactions.Log(users.astype(np.int64), items.astype(np.int64), times, ratings.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Images in one NumPy .npz file, laid out as MedMNIST does."""
+"""Images in one NumPy .npz file, with the arrays of MedMNIST."""
 
 import zipfile
 import zlib
@@ -25,14 +25,14 @@ class Npz(Dataset):
 
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the file, or its name in a mirror"},
-        "url": {"type": "string", "description": "where to fetch it; wants sha256 or md5"},
+        "url": {"type": "string", "description": "address of the file; requires sha256 or md5"},
         "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
         "md5": {"type": "string", "pattern": "^[0-9a-fA-F]{32}$", "title": "an MD5: 32 hexadecimal digits"},
         "class_names": {
             "type": "array",
             "items": {"type": "string"},
             "minItems": 2,
-            "description": "in the order of the labels; their numbers if left out",
+            "description": "names in the order of the labels; default: their numbers",
         },
     }
 
@@ -54,17 +54,17 @@ class Npz(Dataset):
         arrays = _read(path, "get it again" if self.local_source() else RERUN_DOWNLOAD)
         shipped = [name for name in _PARTITIONS if f"{name}_images" in arrays]
         if "train" not in shipped:
-            raise UserError(f"{path} has no train_images; it holds {', '.join(arrays) or 'nothing'}")
+            raise UserError(f"{path} has no train_images; it contains {', '.join(arrays) or 'nothing'}")
         parts = [_part(path, name, arrays) for name in shipped]
-        images, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+        images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         partition = np.repeat([_PARTITIONS[name] for name in shipped], [len(part[1]) for part in parts])
         return Examples(labels, self._class_names(path, labels), partition, images.__getitem__)
 
     def _checksum(self) -> str | None:
-        named = (
+        checksums = (
             f"{algorithm}:{self.options[algorithm]}" for algorithm in ("sha256", "md5") if algorithm in self.options
         )
-        return next(named, None)
+        return next(checksums, None)
 
     def _class_names(self, path: Path, labels: np.ndarray) -> list[str]:
         names = self.options.get("class_names") or [str(label) for label in range(labels.max() + 1)]
@@ -89,13 +89,13 @@ def _part(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndar
     images, labels = arrays[f"{name}_images"], arrays.get(f"{name}_labels")
     if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)):
         raise UserError(
-            f"{path}: {name}_images is {images.dtype} {images.shape}; wanted is uint8 (n, height, width) or "
+            f"{path}: {name}_images is {images.dtype} {images.shape}; it must be uint8 (n, height, width) or "
             "(n, height, width, 3)"
         )
     if labels is None or labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
-        found = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
+        actual = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
         raise UserError(
-            f"{path}: {name}_labels is {found}; wanted is one whole number for each of the {len(images)} images (data "
-            "with several labels per image are not supported)"
+            f"{path}: {name}_labels is {actual}; it must have one whole number for each of the {len(images)} images "
+            "(several labels per image are not supported)"
         )
     return images, labels.reshape(-1).astype(np.int64)

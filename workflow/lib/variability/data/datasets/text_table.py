@@ -16,16 +16,16 @@ from variability.io.mirrors import find_file, missing_file
 
 
 class TextTable(Dataset):
-    """One file, or a folder with a file for each of train, validation (val, dev) and test.
+    """One file, or a folder with one file each for train, validation (val, dev) and test.
 
-    ``partition``: column of a single file that says which of them a row belongs to; without it the workflow splits.
+    ``partition``: column of a single file with the partition of each row; without it the workflow splits the rows.
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the file, or its name in a mirror; or a folder"},
-        "url": {"type": "string", "description": "where to fetch the file; wants sha256"},
+        "url": {"type": "string", "description": "address of the file; requires sha256"},
         "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
-        "partition": {"type": "string", "description": "column that says train, validation or test"},
+        "partition": {"type": "string", "description": "column with the values train, validation and test"},
         **tabular.QUOTES,
         **_text_tables.OPTIONS,
     }
@@ -42,28 +42,28 @@ class TextTable(Dataset):
             yield Problem("", "give either path (a file, its name in a mirror, or a folder) or url")
             return
         if "url" in options and "sha256" not in options:
-            yield Problem("url", "what is downloaded is not trusted unseen: give its sha256")
+            yield Problem("url", "downloads must be verified: give its sha256")
         if "path" in options and Path(options["path"]).is_dir():
             if not _files(Path(options["path"])):
-                yield Problem("path", f"{options['path']} has no {_named('train')}")
+                yield Problem("path", f"{options['path']} has no {_file_names('train')}")
             if "partition" in options:
-                yield Problem("partition", "the files of a folder say by their names what they are; take it out")
+                yield Problem("partition", "the names of a folder's files are its partitions; remove it")
             return
         key = "url" if "url" in options else "path"
         if Path(self._name).suffix not in _text_tables.SUFFIXES:
-            yield Problem(key, f"{self._name!r} is none of {', '.join(_text_tables.SUFFIXES)}")
+            yield Problem(key, f"{self._name!r} is not one of {', '.join(_text_tables.SUFFIXES)}")
         yield from tabular.check_quotes(options, self._name)
         if key == "path":
             path = find_file(options["path"], mirrors)
             yield from (
-                [Problem("path", missing_file(options["path"], mirrors))] if path is None else self._columns(path)
+                [Problem("path", missing_file(options["path"], mirrors))] if path is None else self._check_columns(path)
             )
 
-    def _columns(self, path: Path) -> Iterator[Problem]:
-        """Which columns a table lacks; what a list of records has, reading it all tells."""
+    def _check_columns(self, path: Path) -> Iterator[Problem]:
+        """Yield the columns that a table lacks. The columns of a list of records are only known after reading it."""
         if path.suffix in tabular.SUFFIXES:
-            usual = {"text": "text", "text_pair": None, "label": "label", "partition": None}
-            named = {role: self.options.get(role, name) for role, name in usual.items()}
+            defaults = {"text": "text", "text_pair": None, "label": "label", "partition": None}
+            named = {role: self.options.get(role, name) for role, name in defaults.items()}
             wanted = {role: name for role, name in named.items() if name is not None}
             yield from tabular.check_columns(path, wanted, self.options.get("quotes"))
 
@@ -88,16 +88,17 @@ class TextTable(Dataset):
             table = _text_tables.read(path, quotes)
         except UserError as error:
             raise error if self.local_source() else UserError(f"{error}; {RERUN_DOWNLOAD}") from error
-        found = _text_tables.examples([(path, "", table)], self.options)
+        examples = _text_tables.examples([(path, "", table)], self.options)
         column = self.options.get("partition")
         if column is None:
-            return found
+            return examples
         if column not in table:
             raise UserError(f"{path} has no column {column!r} for partition; it has {', '.join(table)}")
-        said = [PARTITION_WORDS.get(str(each).lower()) for each in table[column]]
-        if None in said:
-            raise UserError(f"{path}: {column} is {table[column][said.index(None)]!r}, not train, validation or test")
-        return Examples(found.labels, found.class_names, np.array(said), found.read)
+        partition = [PARTITION_WORDS.get(str(value).lower()) for value in table[column]]
+        if None in partition:
+            wrong = table[column][partition.index(None)]
+            raise UserError(f"{path}: {column} is {wrong!r}, not train, validation or test")
+        return Examples(examples.labels, examples.class_names, np.array(partition), examples.read)
 
     @property
     def _name(self) -> str:
@@ -105,15 +106,15 @@ class TextTable(Dataset):
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """The file of each partition, where a training file is among them."""
+    """Return the file of each partition; empty if there is none for training."""
     suffixes = _text_tables.SUFFIXES
-    found = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         partition = PARTITION_WORDS.get(path.stem.lower())
         if partition and path.suffix in suffixes:
-            found.setdefault(partition, path)
-    return found if "train" in found else {}
+            files.setdefault(partition, path)
+    return files if "train" in files else {}
 
 
-def _named(stem: str) -> str:
+def _file_names(stem: str) -> str:
     return " or ".join(f"{stem}{suffix}" for suffix in _text_tables.SUFFIXES)

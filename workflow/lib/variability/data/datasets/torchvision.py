@@ -1,4 +1,4 @@
-"""Any image classification data set of ``torchvision.datasets``, by the name of its class."""
+"""Image classification data sets of ``torchvision.datasets``, by the name of the class."""
 
 import contextlib
 import importlib
@@ -26,17 +26,17 @@ from variability.io import image_files
 
 _VAL = {"train": {"split": "train"}, "validation": {"split": "val"}, "test": {"split": "test"}}
 _VAL_AS_TEST = {"train": {"split": "train"}, "test": {"split": "val"}}
-#: Constructor arguments per partition, where they are not ``train=True/False`` or ``split="train"/"test"``.
+#: Constructor arguments per partition, if they are not ``train=True/False`` or ``split="train"/"test"``.
 PARTITIONS = {
     **dict.fromkeys(("DTD", "FGVCAircraft", "Flowers102", "PCAM", "RenderedSST2"), _VAL),
     "Country211": _VAL | {"validation": {"split": "valid"}},
     "OxfordIIITPet": {"train": {"split": "trainval"}, "test": {"split": "test"}},
-    # They ship no test labels: what they call validation is what results are reported on.
+    # They ship no test labels; published results are those on their validation partition.
     **dict.fromkeys(("CLEVRClassification", "Imagenette"), _VAL_AS_TEST),
     "Places365": _VAL_AS_TEST | {"train": {"split": "train-standard"}},
 }
 _FOLDER = "get its files yourself and use `dataset: image_folder`"
-#: Classes of torchvision.datasets that are not for this, and why.
+#: Classes of torchvision.datasets that are not supported, and why.
 REFUSED = {
     **dict.fromkeys(("CocoDetection", "VOCDetection", "WIDERFace", "Kitti"), "is for object detection"),
     **dict.fromkeys(("VOCSegmentation", "SBDataset", "Cityscapes"), "is for segmentation"),
@@ -46,25 +46,27 @@ REFUSED = {
         ("Kitti2012Stereo", "Kitti2015Stereo", "CarlaStereo", "Middlebury2014Stereo", "CREStereo", "InStereo2k",
          "FallingThingsStereo", "SceneFlowStereo", "SintelStereo", "ETH3DStereo"), "is for stereo matching",
     ),
-    **dict.fromkeys(("Kinetics", "HMDB51", "UCF101", "MovingMNIST"), "holds videos"),
+    **dict.fromkeys(("Kinetics", "HMDB51", "UCF101", "MovingMNIST"), "contains videos"),
     **dict.fromkeys(("PhotoTour", "LFWPairs"), "is for comparing pairs of images"),
-    **dict.fromkeys(("ImageFolder", "DatasetFolder", "VisionDataset"), "is no data set of its own; use image_folder"),
+    **dict.fromkeys(("ImageFolder", "DatasetFolder", "VisionDataset"), "is not a specific data set; use image_folder"),
     **dict.fromkeys(("ImageNet", "FER2013", "LSUN", "LSUNClass", "StanfordCars", "LFWPeople"),
                     f"is not downloaded by torchvision; {_FOLDER}"),
     "CelebA": f"labels each image with forty attributes, not with one class; {_FOLDER}",
-    "FakeData": "holds random noise",
+    "FakeData": "contains random noise",
 }  # fmt: skip
-#: Packages beyond the core environment that some need.
+#: Packages outside of the core environment that some classes need.
 _PACKAGES = {"PCAM": "h5py"}
+#: Constructor arguments that this module sets, or that make no sense here.
 _OURS = ("root", "download", "transform", "target_transform", "transforms", "loader")
+#: Attributes that hold the class names in some class of torchvision.
 _CLASS_NAMES = ("classes", "bin_classes", "categories", "all_categories", "_characters")
 
 
 class Torchvision(Dataset):
-    """``class: FashionMNIST``; torchvision knows where its files are and their checksums.
+    """``class: FashionMNIST``; torchvision has the addresses and checksums of its files.
 
-    arguments: of its constructor (``split: letters`` for EMNIST). partitions: constructor arguments per partition,
-    in place of those torchvision documents.
+    ``arguments``: arguments of its constructor (``split: letters`` for EMNIST). ``partitions``: constructor arguments
+    per partition, in place of those that torchvision documents.
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
@@ -75,14 +77,14 @@ class Torchvision(Dataset):
             "minProperties": 1,
             "propertyNames": {"enum": ["train", "validation", "test"]},
             "additionalProperties": {"type": "object"},
-            "description": "constructor arguments per partition, in place of the usual ones",
+            "description": "constructor arguments per partition, in place of the default ones",
         },
     }
     REQUIRED = ("class",)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         name = self.options["class"]
-        known = [each for each in classes() if each not in REFUSED]
+        known = [supported for supported in classes() if supported not in REFUSED]
         if not known:
             yield Problem("class", "torchvision is not installed; install the core environment")
         elif name in REFUSED:
@@ -96,18 +98,19 @@ class Torchvision(Dataset):
 
     def _argument_problems(self) -> Iterator[Problem]:
         name = self.options["class"]
-        taken = {argument: needed for argument, needed in classes()[name].items() if argument not in _OURS}
-        given = {"arguments": self.options.get("arguments", {})}
-        given |= {f"partitions.{each}": named for each, named in self.options.get("partitions", {}).items()}
-        for key, named in given.items():
-            for argument in named:
-                if argument not in taken:
-                    hint = advice.suggest(argument, list(taken))
+        parameters = {parameter: needed for parameter, needed in classes()[name].items() if parameter not in _OURS}
+        option_arguments = {"arguments": self.options.get("arguments", {})}
+        for partition, arguments in self.options.get("partitions", {}).items():
+            option_arguments[f"partitions.{partition}"] = arguments
+        for key, arguments in option_arguments.items():
+            for argument in arguments:
+                if argument not in parameters:
+                    hint = advice.suggest(argument, list(parameters))
                     yield Problem(f"{key}.{argument}", f"{name} takes no such argument here; {hint}")
-        for argument, needed in taken.items():
-            if needed and not all(argument in chosen for _, chosen in self._partitions()):
+        for parameter, needed in parameters.items():
+            if needed and not all(parameter in arguments for _, arguments in self._partitions()):
                 yield Problem(
-                    "arguments", f"{name} must be told its {argument!r}; see its page in torchvision's manual"
+                    "arguments", f"{name} needs the argument {parameter!r}; see its page in torchvision's manual"
                 )
 
     def is_remote(self) -> bool:
@@ -115,30 +118,29 @@ class Torchvision(Dataset):
 
     def download(self, folder: Path, fetcher: Any) -> None:
         with fetching_through(fetcher) as failures:
-            for _, chosen in self._partitions():
+            for _, arguments in self._partitions():
                 try:
-                    self._construct(folder, chosen, download=True)
+                    self._construct(folder, arguments, download=True)
                 except Exception as error:
                     if failures:
                         raise UserError("\n".join(map(str, failures))) from error
                     raise
 
     def load(self, folder: Path | None) -> Examples:
-        parts = [(partition, self._construct(folder, chosen)) for partition, chosen in self._partitions()]
+        parts = [(partition, self._construct(folder, arguments)) for partition, arguments in self._partitions()]
         labels = np.array(
             [label for partition, part in parts for label in self._labels(partition, part)], dtype=np.int64
         )
-        # Classes that no image belongs to (EMNIST's "N/A") could be neither learnt nor measured.
+        # Classes without images (EMNIST's "N/A") can be neither learnt nor measured.
         present, labels = np.unique(labels, return_inverse=True)
         names = _class_names(parts[0][1], int(present.max()) + 1)
         ends = np.cumsum([len(part) for _, part in parts])
 
         def read(index: int) -> np.ndarray:
-            which = int(np.searchsorted(ends, index, side="right"))
-            part = parts[which][1]
-            within = index - (ends[which] - len(part))
-            with self._naming(parts[which][0], within):
-                return image_files.to_array(part[within][0])
+            partition, part = parts[part_index := int(np.searchsorted(ends, index, side="right"))]
+            index_in_part = index - (ends[part_index] - len(part))
+            with self._naming(partition, index_in_part):
+                return image_files.to_array(part[index_in_part][0])
 
         return Examples(
             labels=labels.astype(np.int64),
@@ -148,34 +150,34 @@ class Torchvision(Dataset):
         )
 
     def _partitions(self) -> list[tuple[str, dict[str, Any]]]:
-        """Partitions and the constructor arguments that choose them."""
-        name, given = self.options["class"], self.options.get("arguments", {})
-        chosen = self.options.get("partitions") or PARTITIONS.get(name)
-        if chosen is None:
-            taken = set(classes()[name]) - set(given)
-            if "train" in taken:
-                chosen = {"train": {"train": True}, "test": {"train": False}}
-            elif "split" in taken:
-                chosen = {"train": {"split": "train"}, "test": {"split": "test"}}
+        """Return the partitions with the constructor arguments that select them."""
+        name, arguments = self.options["class"], self.options.get("arguments", {})
+        partitions = self.options.get("partitions") or PARTITIONS.get(name)
+        if partitions is None:
+            free = set(classes()[name]) - set(arguments)
+            if "train" in free:
+                partitions = {"train": {"train": True}, "test": {"train": False}}
+            elif "split" in free:
+                partitions = {"train": {"split": "train"}, "test": {"split": "test"}}
             else:
-                chosen = {"": {}}
-        return [(partition, given | which) for partition, which in chosen.items()]
+                partitions = {"": {}}
+        return [(partition, arguments | selecting) for partition, selecting in partitions.items()]
 
-    def _construct(self, folder: Path, chosen: dict[str, Any], download: bool = False) -> Any:
+    def _construct(self, folder: Path | None, arguments: dict[str, Any], download: bool = False) -> Any:
         name = self.options["class"]
         module = importlib.import_module("torchvision.datasets")
         try:
-            # What torchvision prints would mix with this program's own output.
+            # Otherwise the lines that torchvision prints would be mixed with the output of this program.
             with _safely(), contextlib.redirect_stdout(sys.stderr):
-                return getattr(module, name)(root=str(folder), download=download, **chosen)
+                return getattr(module, name)(root=str(folder), download=download, **arguments)
         except UserError:
             raise
         except (ImportError, RuntimeError, ValueError, TypeError, OSError, pickle.UnpicklingError) as error:
-            remedy = "" if download else f"; if its files are gone or damaged, {RERUN_DOWNLOAD}"
-            raise UserError(f"torchvision cannot make {name} with {chosen}: {error}{remedy}") from error
+            remedy = "" if download else f"; if its files are missing or damaged, {RERUN_DOWNLOAD}"
+            raise UserError(f"torchvision cannot make {name} with {arguments}: {error}{remedy}") from error
 
     def _labels(self, partition: str, part: Any) -> Iterator[int]:
-        """Targets as the data set's own indexing gives them; images are opened for it, but not decoded."""
+        """Yield the labels, by indexing the data set, which opens the images; they are not decoded."""
         with _undecoded():
             for index in range(len(part)):
                 with self._naming(partition, index):
@@ -184,12 +186,13 @@ class Torchvision(Dataset):
                     yield operator.index(target)
                 except TypeError as error:
                     raise UserError(
-                        f"torchvision's {self.options['class']} gives no one class per image with these arguments, but "
+                        f"torchvision's {self.options['class']} has not one class per image with these arguments, but "
                         f"{target!r}"
                     ) from error
 
     @contextlib.contextmanager
     def _naming(self, partition: str, index: int) -> Iterator[None]:
+        """Convert errors of decoding inside the block to UserErrors that name the image."""
         try:
             yield
         except (OSError, ValueError, SyntaxError) as error:
@@ -209,7 +212,7 @@ def _class_names(part: Any, count: int) -> list[str]:
 
 @contextlib.contextmanager
 def fetching_through(fetcher: Any) -> Iterator[list[UserError]]:
-    """Inside the block torchvision.datasets downloads through the Fetcher; yields the list of its failures."""
+    """Make torchvision.datasets download with the Fetcher inside the block; yield the list of its failures."""
     importlib.import_module("torchvision.datasets")
     failures: list[UserError] = []
 
@@ -218,14 +221,16 @@ def fetching_through(fetcher: Any) -> Iterator[list[UserError]]:
             fetcher.fetch(url, Path(root).expanduser() / filename, f"md5:{md5}" if md5 else None, str(filename))
         except UserError as error:
             failures.append(error)
-            # Some data sets go on to another address, and they know a failure by this class.
+            # Some data sets then try another address, if they get an exception of this class.
             raise URLError(str(error)) from error
 
-    def download_url(url, root, filename=None, md5=None, max_redirect_hops=3):
+    def download_url(
+        url: str, root: Any, filename: Any = None, md5: str | None = None, max_redirect_hops: int = 3
+    ) -> None:
         drive = re.search(r"(?:drive|docs)\.google\.com/(?:file/d/|.*[?&]id=)([\w-]+)", url)
         fetch(_drive(drive[1]) if drive else url, root, filename or url.rpartition("/")[2], md5)
 
-    def download_file_from_google_drive(file_id, root, filename=None, md5=None):
+    def download_file_from_google_drive(file_id: str, root: Any, filename: Any = None, md5: str | None = None) -> None:
         fetch(_drive(file_id), root, filename or file_id, md5)
 
     with contextlib.ExitStack() as stack:
@@ -238,21 +243,21 @@ def fetching_through(fetcher: Any) -> Iterator[list[UserError]]:
 
 @contextlib.contextmanager
 def _safely() -> Iterator[None]:
-    """Inside the block torchvision.datasets unpickles plain arrays only, and lists folders in a fixed order."""
+    """Make torchvision.datasets unpickle only plain arrays and list folders in a fixed order inside the block."""
     listed, globbed = os.listdir, pathlib.Path.rglob
     with contextlib.ExitStack() as stack:
         for module in _modules():
             if getattr(module, "pickle", None) is pickle:
                 _replaced(stack, module, "pickle", SimpleNamespace(load=_load_plain))
-        # Several data sets number their examples as the file system happens to list them.
-        _replaced(stack, os, "listdir", lambda *given: sorted(listed(*given)))
+        # Several data sets number their examples in the order in which the file system lists them.
+        _replaced(stack, os, "listdir", lambda *arguments: sorted(listed(*arguments)))
         _replaced(stack, pathlib.Path, "rglob", lambda self, pattern: iter(sorted(globbed(self, pattern))))
         yield
 
 
 @contextlib.contextmanager
 def _undecoded() -> Iterator[None]:
-    """Inside the block images are opened and closed, not decoded."""
+    """Make Pillow close images inside the block instead of decoding them."""
     from PIL import Image
 
     def convert(image, *_, **__):
@@ -265,7 +270,7 @@ def _undecoded() -> Iterator[None]:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Knows NumPy arrays and nothing else: a pickle could otherwise run any code."""
+    """Unpickles NumPy arrays and nothing else, because a pickle could otherwise run any code."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module.replace("._core", ".core"), name) == ("numpy.core.multiarray", "_reconstruct"):
@@ -274,7 +279,7 @@ class _PlainUnpickler(pickle.Unpickler):
             return getattr(np, name)
         if (module, name) == ("_codecs", "encode"):
             return str.encode
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no plain array")
+        raise pickle.UnpicklingError(f"it contains {module}.{name}, which is not a plain array")
 
 
 def _load_plain(file: Any, encoding: str = "ASCII") -> Any:
