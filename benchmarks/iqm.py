@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/iqm.py [repetitions [resamples]]
 
 Both get the same scores and make equally many stratified resamples; times are of the bootstrap alone, without
-starting Python. rliable runs in an environment of its own, made at the first start under benchmarks/.rliable-venv.
+starting Python. rliable runs in a separate environment, which the first start creates in benchmarks/.rliable-venv.
 """
 
 import os
@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 PEER = HERE / ".rliable-venv"
 SHAPES = ((10, 26), (100, 20))
 LEVEL = 0.95
-# One thread for each, so that what is compared is the work and not the number of cores.
+# One thread for each, so that the comparison is of the work and not of the number of cores.
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 # Reads scores (runs, tasks); writes low, high, seconds of wall time, seconds of the processor.
@@ -45,13 +45,13 @@ def main(repetitions: int = 5, resamples: int = 50_000) -> None:
     for runs, tasks in SHAPES:
         means = np.random.default_rng(0).uniform(0.3, 0.9, tasks)
         scores = np.random.default_rng(1).normal(means, 0.1, (runs, tasks))
-        # In turn, so that whatever else the machine does falls on both alike.
+        # In turn, so that other load on the machine affects both alike.
         both = [(ours(scores, seed, resamples), theirs(peer, scores, seed, resamples)) for seed in range(repetitions)]
         report(f"{runs} runs x {tasks} tasks", *map(np.array, zip(*both, strict=True)))
 
 
 def environment() -> Path:
-    """The peer's Python, installed where it is not there yet."""
+    """Return the peer's Python, after installing it if it is missing."""
     python = PEER / "bin" / "python"
     done = PEER / "installed"
     if not done.exists():
@@ -62,7 +62,7 @@ def environment() -> Path:
 
 
 def ours(scores, seed, resamples):
-    """low, high, wall seconds, processor seconds."""
+    """Return low, high, wall seconds and processor seconds of this project's interval."""
     import numpy as np
 
     sys.path.insert(0, str(HERE.parent / "workflow" / "lib"))
@@ -83,36 +83,38 @@ def ours(scores, seed, resamples):
 
 
 def theirs(python, scores, seed, resamples):
-    """As ``ours``, by rliable."""
+    """Return the same as ``ours``, of rliable."""
     import numpy as np
 
     with tempfile.TemporaryDirectory() as folder:
-        given, found = Path(folder) / "scores.npy", Path(folder) / "found.npy"
-        np.save(given, scores, allow_pickle=False)
-        told = [str(each) for each in (given, found, seed, resamples, LEVEL)]
-        subprocess.run([python, "-c", OF_RLIABLE, *told], check=True)
-        return tuple(np.load(found, allow_pickle=False))
+        inputs, outputs = Path(folder) / "scores.npy", Path(folder) / "interval.npy"
+        np.save(inputs, scores, allow_pickle=False)
+        arguments = [str(argument) for argument in (inputs, outputs, seed, resamples, LEVEL)]
+        subprocess.run([python, "-c", OF_RLIABLE, *arguments], check=True)
+        return tuple(np.load(outputs, allow_pickle=False))
 
 
 def report(name, mine, other):
-    """Times and ratios; the ends of the intervals, and how far they lie apart in standard errors of that difference.
+    """Print times and ratios, and the ends of the intervals with their difference in standard errors of it.
 
-    A repetition's ends are random; their SD over repetitions is the Monte-Carlo error of one.
+    The ends of a repetition are random; their SD over repetitions is the Monte-Carlo error of one.
     """
     import numpy as np
 
     print(f"\n{name}")
-    for at, clock in ((2, "wall"), (3, "processor")):
-        ratios = other[:, at] / mine[:, at]
+    for column, clock in ((2, "wall"), (3, "processor")):
+        ratios = other[:, column] / mine[:, column]
+        medians = f"ours {np.median(mine[:, column]):.2f}, rliable {np.median(other[:, column]):.2f}"
         print(
-            f"  {clock:9} seconds, median: ours {np.median(mine[:, at]):.2f}, rliable {np.median(other[:, at]):.2f}; "
+            f"  {clock:9} seconds, median: {medians}; "
             f"ratio {np.median(ratios):.1f} ({ratios.min():.1f} to {ratios.max():.1f}, n = {len(ratios)})"
         )
-    for at, end in enumerate(("low", "high")):
-        apart = mine[:, at].mean() - other[:, at].mean()
-        error = np.sqrt((mine[:, at].var(ddof=1) + other[:, at].var(ddof=1)) / len(mine))
-        means = f"ours {mine[:, at].mean():.6f}, rliable {other[:, at].mean():.6f}"
-        print(f"  {end:4} {means}; apart {apart:+.1e} = {apart / error:+.1f} standard errors of {error:.1e}")
+    for column, end in enumerate(("low", "high")):
+        difference = mine[:, column].mean() - other[:, column].mean()
+        error = np.sqrt((mine[:, column].var(ddof=1) + other[:, column].var(ddof=1)) / len(mine))
+        means = f"ours {mine[:, column].mean():.6f}, rliable {other[:, column].mean():.6f}"
+        in_errors = f"{difference / error:+.1f} standard errors of {error:.1e}"
+        print(f"  {end:4} {means}; difference {difference:+.1e} = {in_errors}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What a study costs before and after its training: planning, "nothing to be done", and aggregation, by number of runs.
+"""Cost of a study before and after its training: planning, "nothing to be done", and aggregation, by number of runs.
 
     python benchmarks/planning.py [--sizes 5x5x2x20 25x10x2x20 50x10x2x100]
 
 A size is models x tasks x methods x seeds: small MobileNets pretrained here, on digits split by different seeds. In a
-temporary copy of the checkout are measured the Snakefile's parse (`--list`), `snakemake -n` of a study nothing of which
-is there, and, once a placeholder lies for every file of `runs` and `--touch` has recorded them, `snakemake -n runs`
-again, which then finds nothing to be done. `aggregate` is called on made-up records, histories and scores of as many
-runs, shaped as the stages write them. Each is a process of its own; its memory is that process's peak, and the ratio is
-of its seconds to those of the smallest size, beside that of the runs.
+temporary copy of the checkout, this script measures parsing the Snakefile (`--list`), `snakemake -n` of a study without
+any results, and, after a placeholder has been written for every file of `runs` and `--touch` has recorded them,
+`snakemake -n runs`, which then reports that nothing is to be done. `aggregate` is called on invented records, histories
+and scores of as many runs, in the format of the stages. Each measurement is a separate process; its memory is the peak
+of that process, and its ratio is that of its seconds to those of the smallest size, next to the ratio of the runs.
 """
 
 import argparse
@@ -30,7 +30,7 @@ METHODS = ("linear_probe", "full")
 EPOCHS = 8
 
 
-def said(*words) -> None:
+def log(*words) -> None:
     print(*words, file=sys.stderr, flush=True)
 
 
@@ -42,10 +42,10 @@ def config(models: int, tasks: int, methods: int, seeds: int) -> dict:
     return {
         "study": "planning",
         "seeds": list(range(seeds)),
-        "models": {f"model{at:03d}": model for at in range(models)},
+        "models": {f"model{index:03d}": model for index in range(models)},
         "tasks": {
-            f"task{at:03d}": {"dataset": "digits", "image": {"size": 16}, "split": split | {"seed": at}}
-            for at in range(tasks)
+            f"task{index:03d}": {"dataset": "digits", "image": {"size": 16}, "split": split | {"seed": index}}
+            for index in range(tasks)
         },
         "methods": {name: {} for name in METHODS[:methods]},
         "pretraining": {"letters": {"task": letters | {"split": {"train": 1000, "validation": 100, "test": 100}}}},
@@ -56,7 +56,7 @@ def config(models: int, tasks: int, methods: int, seeds: int) -> dict:
 
 
 def snakemake(folder: Path, *arguments: str) -> dict:
-    """Seconds, peak MB and output of a Snakemake on the copy's study."""
+    """Run Snakemake on the study of the copy; return seconds, peak_mb and output."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"]
     started = time.perf_counter()
     with open(folder / "output", "w") as output:
@@ -72,7 +72,7 @@ _PER_MB = 1024 if sys.platform == "linux" else 1024**2
 
 
 def jobs_of(output: str) -> int:
-    """The total of the last table of jobs that Snakemake printed."""
+    """Return the total of the last table of jobs that Snakemake printed."""
     totals = [line.split()[1] for line in output.splitlines() if line.split()[:1] == ["total"]]
     return int(totals[-1]) if totals else 0
 
@@ -87,7 +87,7 @@ def checkout(folder: Path, shape: tuple[int, ...]) -> Path:
 
 
 def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
-    """A file for every output of the jobs of `runs`, what is read later after what it is made of; how many."""
+    """Write a file for every output of the jobs of `runs`, each after its inputs, and return their number."""
     from variability.config.feature_plan import FeaturePlan
     from variability.config.study import Study
 
@@ -97,8 +97,8 @@ def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
     layers.append([f"pretrain/{model}/{file}" for model in study.models for file in pretrained])
     stored = ["features/{}/{}/{}".format(*key) for key in FeaturePlan(study).specs]
     layers.append([f"{name}/{file}" for name in stored for file in ("features.json", "activations.npy")])
-    blocks = [("/".join(cell), block) for cell, found in study.seed_chunks.items() for block in range(len(found))]
-    layers += [[f"{stage}/{cell}/block-{at}.json" for cell, at in blocks] for stage in ("finetune", "predict")]
+    blocks = [("/".join(cell), block) for cell, chunks in study.seed_chunks.items() for block in range(len(chunks))]
+    layers += [[f"{stage}/{cell}/block-{block}.json" for cell, block in blocks] for stage in ("finetune", "predict")]
     for layer in layers:
         for name in layer:
             (results / name).parent.mkdir(parents=True, exist_ok=True)
@@ -109,26 +109,26 @@ def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
 _PREPARED = ("task.json", "inputs.npy", "examples.parquet")
 
 
-def planned(shape: tuple[int, ...]) -> dict[str, dict]:
+def measure_planning(shape: tuple[int, ...]) -> dict[str, dict]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = checkout(Path(temporary), shape)
-        found = {"parse (--list)": snakemake(folder, "--list")}
-        found["plan (-n)"] = snakemake(folder, "-n", "--quiet", "rules")
-        said(f"  {placeholders(folder, shape)} placeholders")
-        found["record (--touch runs)"] = snakemake(folder, "runs", "--touch", "--cores", "1", "--quiet", "all")
-        found["nothing to be done (-n runs)"] = again = snakemake(folder, "runs", "-n")
+        measurements = {"parse (--list)": snakemake(folder, "--list")}
+        measurements["plan (-n)"] = snakemake(folder, "-n", "--quiet", "rules")
+        log(f"  {placeholders(folder, shape)} placeholders")
+        measurements["record (--touch runs)"] = snakemake(folder, "runs", "--touch", "--cores", "1", "--quiet", "all")
+        measurements["nothing to be done (-n runs)"] = again = snakemake(folder, "runs", "-n")
         if "Nothing to be done" not in again["output"]:
-            said(f"  something was to be done:\n{again['output'][-2000:]}")
-        for each in found.values():
-            each["jobs"] = jobs_of(each["output"])
-        return found
+            log(f"  something was to be done:\n{again['output'][-2000:]}")
+        for measurement in measurements.values():
+            measurement["jobs"] = jobs_of(measurement["output"])
+        return measurements
 
 
 # Aggregation ------------------------------------------------------------------------------------------------------
 
 
 def study_files(folder: Path, models: list, tasks: list, methods: list, seeds: int) -> tuple[list[Path], list[Path]]:
-    """Records and histories of runs and tables of scores, as the stages leave them; manifests of score, of finetune."""
+    """Write records, histories and score tables as the stages do; return the manifests of score and of finetune."""
     import synthetic_study
 
     from variability.io.files import write_json
@@ -158,7 +158,7 @@ def study_files(folder: Path, models: list, tasks: list, methods: list, seeds: i
 
 
 def _write_scores(path: Path, model: str, task: str, method: str, seeds: int) -> None:
-    """Four metrics of two phases and splits of each run, one of them of ten classes too."""
+    """Write four metrics for two phases and splits of each run, and a fifth for each of ten classes."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -177,8 +177,8 @@ def _write_scores(path: Path, model: str, task: str, method: str, seeds: int) ->
     pq.write_table(pa.table(columns, SCHEMA), path)
 
 
-def one(folder: Path, shape: tuple[int, ...]) -> None:
-    """Aggregates in this process; prints its seconds and peak MB."""
+def run_one(folder: Path, shape: tuple[int, ...]) -> None:
+    """Aggregate in this process and print seconds and peak MB."""
     import synthetic_study
 
     from variability.stages.aggregate import aggregate
@@ -197,13 +197,13 @@ def one(folder: Path, shape: tuple[int, ...]) -> None:
 def names(shape: tuple[int, ...]) -> tuple[list[str], list[str], list[str]]:
     models, tasks, methods, _ = shape
     return (
-        [f"model{at:03d}" for at in range(models)],
-        [f"task{at:03d}" for at in range(tasks)],
+        [f"model{index:03d}" for index in range(models)],
+        [f"task{index:03d}" for index in range(tasks)],
         list(METHODS[:methods]),
     )
 
 
-def aggregated(size: str, shape: tuple[int, ...]) -> dict:
+def measure_aggregation(size: str, shape: tuple[int, ...]) -> dict:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "aggregate").mkdir()
@@ -219,28 +219,28 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), help="models x tasks x methods (at most 2) x seeds")
     parser.add_argument("--only", choices=["planning", "aggregate"])
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        one(Path(given.one[0]), shape_of(given.one[1]))
+    arguments = parser.parse_args()
+    if arguments.one:
+        run_one(Path(arguments.one[0]), shape_of(arguments.one[1]))
         return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; n = 1 each\n")
-    print("| runs | what | seconds | peak MB | jobs | seconds over the smallest's | runs over the smallest's |")
+    print("| runs | measured | seconds | peak MB | jobs | seconds over the smallest's | runs over the smallest's |")
     print("|---|---|---|---|---|---|---|")
     first, fewest = {}, None
-    for size in given.sizes:
+    for size in arguments.sizes:
         shape = shape_of(size)
         runs = shape[0] * shape[1] * shape[2] * shape[3]
         fewest = fewest or runs
-        found = {}
-        said(f"{runs:,} runs ({size})")
-        if given.only != "aggregate":
-            found |= planned(shape)
-        if given.only != "planning":
-            found["aggregate"] = aggregated(size, shape)
-        for what, each in found.items():
-            ratio = each["seconds"] / first.setdefault(what, each["seconds"])
-            told = f"{each['seconds']:.1f} | {each['peak_mb']:.0f} | {each['jobs']:,} | {ratio:.1f} | {runs / fewest:g}"
-            print(f"| {runs:,} | {what} | {told} |", flush=True)
+        measurements = {}
+        log(f"{runs:,} runs ({size})")
+        if arguments.only != "aggregate":
+            measurements |= measure_planning(shape)
+        if arguments.only != "planning":
+            measurements["aggregate"] = measure_aggregation(size, shape)
+        for name, one in measurements.items():
+            ratio = one["seconds"] / first.setdefault(name, one["seconds"])
+            numbers = f"{one['seconds']:.1f} | {one['peak_mb']:.0f} | {one['jobs']:,} | {ratio:.1f} | {runs / fewest:g}"
+            print(f"| {runs:,} | {name} | {numbers} |", flush=True)
 
 
 def shape_of(size: str) -> tuple[int, ...]:

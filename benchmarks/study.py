@@ -1,16 +1,17 @@
-"""A grid of small runs through the workflow, against a loop of one-run scripts; and what one more probe seed costs.
+"""A grid of small runs by the workflow compared with a loop of one-run scripts; and the cost of one more probe seed.
 
     python benchmarks/study.py [--seeds 20 --sample 2 --cores 2]
 
-Four small MobileNets, pretrained here, on three tasks of 16 x 16 pixels, by linear probe and in full. Ours is
-`snakemake runs` in a temporary copy of the checkout, from the prepared data and the pretrained networks on, by the wall
-clock. The other side is what one writes by hand: a script of one run, started anew for each in a shell's loop, that
-imports torch and torchvision, loads the same arrays and weights, trains with a DataLoader image by image for as many
-epochs, and evaluates. A sample of such runs is measured, one after another and as many side by side as there are cores,
-each on one thread, and the mean by method is extrapolated to the grid: seconds = runs of the method x mean / at a time.
+Four small MobileNets, pretrained here, on three tasks of 16 x 16 pixels, by linear probe and in full. The workflow's
+time is the wall time of `snakemake runs` in a temporary copy of the checkout, which starts from the prepared data and
+the pretrained networks. The other side is what one writes by hand: a script for one run, started by a shell's loop,
+that imports torch and torchvision, loads the same arrays and weights, trains with a DataLoader image by image for as
+many epochs, and evaluates. A sample of such runs is measured, one after another and as many in parallel as there are
+cores, each on one thread, and the mean by method is extrapolated to the grid: seconds = runs of the method x mean /
+runs in parallel.
 
-The marginal seed is measured by the same stages on one block: seconds of `finetune` and `predict` of 120 seeds less
-those of 20, by 100.
+The marginal seed is measured with the same stages on one seed chunk: the seconds of `finetune` and `predict` of 120
+seeds minus those of 20, divided by 100.
 """
 
 import argparse
@@ -59,9 +60,9 @@ class Images(Dataset):
         self.images = np.load(f"{task}/inputs.npy")
     def __len__(self):
         return len(self.rows)
-    def __getitem__(self, at):
-        image = self.images[self.rows[at]].transpose(1, 2, 0)
-        return ready(np.repeat(image, 3 // image.shape[2], axis=2)), int(self.labels[self.rows[at]])
+    def __getitem__(self, index):
+        image = self.images[self.rows[index]].transpose(1, 2, 0)
+        return ready(np.repeat(image, 3 // image.shape[2], axis=2)), int(self.labels[self.rows[index]])
 
 tensors = safetensors.torch.load_file(weights)
 head = max((name for name in tensors if name.startswith("classifier.") and name.endswith("weight")), default=None)
@@ -71,7 +72,7 @@ model.classifier[1] = torch.nn.Linear(model.last_channel, 10)
 if method == "linear_probe":
     for parameter in model.features.parameters():
         parameter.requires_grad = False
-optimizer = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=float(lr))
+optimizer = torch.optim.AdamW([parameter for parameter in model.parameters() if parameter.requires_grad], lr=float(lr))
 steps = int(epochs) * -(-len(Images("train")) // int(batch))
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
 loss_of = torch.nn.CrossEntropyLoss()
@@ -79,10 +80,10 @@ loss_of = torch.nn.CrossEntropyLoss()
 def accuracy(split):
     model.eval()
     with torch.no_grad():
-        right = [(model(x).argmax(1) == y).float().mean().item() * len(y) for x, y in DataLoader(Images(split), 256)]
-    return sum(right) / len(Images(split))
+        correct = [(model(x).argmax(1) == y).float().mean().item() * len(y) for x, y in DataLoader(Images(split), 256)]
+    return sum(correct) / len(Images(split))
 
-found = {"before": accuracy("test")}
+scores = {"before": accuracy("test")}
 for epoch in range(int(epochs)):
     model.train()
     for inputs, targets in DataLoader(Images("train"), int(batch), shuffle=True):
@@ -90,19 +91,19 @@ for epoch in range(int(epochs)):
         loss_of(model(inputs), targets).backward()
         optimizer.step()
         schedule.step()
-    found[f"epoch {epoch + 1}"] = accuracy("validation")
-found["after"] = accuracy("test")
+    scores[f"epoch {epoch + 1}"] = accuracy("validation")
+scores["after"] = accuracy("test")
 torch.save(model.state_dict(), f"run-{seed}-{method}.pt")
-print(json.dumps(found))
+print(json.dumps(scores))
 """
 
 
-def said(*words) -> None:
+def log(*words) -> None:
     print(*words, file=sys.stderr, flush=True)
 
 
-#: Seeds of a job, as many as config.yaml has for runs as small as its own: starting takes longer than several of them.
-BLOCK = 10
+#: Seeds of a job, as config.yaml sets them for equally small runs: starting a job takes longer than several runs.
+CHUNK = 10
 
 
 def config(seeds: int, per_job: int | str = "auto", models=MODELS, tasks=TASKS, methods=METHODS) -> dict:
@@ -116,8 +117,8 @@ def config(seeds: int, per_job: int | str = "auto", models=MODELS, tasks=TASKS, 
             for name in models
         },
         "tasks": {
-            name: {"dataset": "digits", "image": {"size": SIZE}, "split": split | {"seed": at}}
-            for at, name in enumerate(tasks)
+            name: {"dataset": "digits", "image": {"size": SIZE}, "split": split | {"seed": index}}
+            for index, name in enumerate(tasks)
         },
         "methods": {name: {"recipe": {"lr": METHODS[name]}} for name in methods},
         "recipe": {"optimizer": "adamw", "lr": 0.002, "epochs": EPOCHS, "batch_size": BATCH, "schedule": "cosine"},
@@ -140,7 +141,7 @@ def checkout(folder: Path) -> Path:
 
 
 def snakemake(folder: Path, study: dict, cores: int, *targets: str) -> float:
-    """Seconds of the wall clock until the targets are there."""
+    """Return the wall seconds until the targets exist."""
     (folder / "study.yaml").write_text(json.dumps(study))
     command = [sys.executable, "-m", "snakemake", *targets, "--cores", str(cores), "--quiet", "rules"]
     started = time.perf_counter()
@@ -151,22 +152,22 @@ def snakemake(folder: Path, study: dict, cores: int, *targets: str) -> float:
 
 
 def common(models, tasks) -> list[str]:
-    """What both sides begin with, as targets."""
+    """Return the targets from which both sides start."""
     pretrained = [f"results/grid/pretrain/{model}/weights.json" for model in models]
     return pretrained + [f"results/grid/prepare/{task}/task.json" for task in tasks]
 
 
 def by_hand(folder: Path, method: str, sample: int, cores: int) -> list[float]:
-    """Seconds of single runs, spread over models and tasks, ``cores`` at a time."""
+    """Return the seconds of single runs, spread over models and tasks, ``cores`` in parallel."""
     script = folder / "one_run.py"
     script.write_text(ONE_RUN)
 
     def run(seed: int) -> float:
         model, task = list(MODELS)[seed % len(MODELS)], TASKS[seed % len(TASKS)]
-        told = [f"results/grid/prepare/{task}", f"results/grid/pretrain/{model}/weights.safetensors"]
-        told += [json.dumps(MODELS[model]), method, str(METHODS[method]), str(EPOCHS), str(seed), str(BATCH)]
+        arguments = [f"results/grid/prepare/{task}", f"results/grid/pretrain/{model}/weights.safetensors"]
+        arguments += [json.dumps(MODELS[model]), method, str(METHODS[method]), str(EPOCHS), str(seed), str(BATCH)]
         started = time.perf_counter()
-        subprocess.run([sys.executable, str(script), *told], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, str(script), *arguments], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started
 
     with ThreadPoolExecutor(cores) as pool:
@@ -174,12 +175,12 @@ def by_hand(folder: Path, method: str, sample: int, cores: int) -> list[float]:
 
 
 def marginal(folder: Path, few: int, many: int, cores: int) -> tuple[float, float]:
-    """Seconds until the runs of ``few`` and of ``many`` seeds of one probe in one block are there."""
+    """Return the seconds of ``few`` and of ``many`` seeds of one probe in one seed chunk."""
     seconds = []
     for seeds in (few, many):
         study = config(seeds, many, ["wide"], TASKS[:1], ["linear_probe"])
         study["study"] = f"probe-{seeds}"
-        first = [each.replace("grid", study["study"], 1) for each in common(["wide"], TASKS[:1])]
+        first = [target.replace("grid", study["study"], 1) for target in common(["wide"], TASKS[:1])]
         for target in first:
             snakemake(folder, study, cores, target)
         seconds.append(snakemake(folder, study, cores, "runs"))
@@ -191,26 +192,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--sample", type=int, default=12, help="runs by hand that are measured, of each method")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
-    parser.add_argument("--few", type=int, default=20, help="seeds of the smaller block")
-    parser.add_argument("--many", type=int, default=120, help="seeds of the larger block")
-    given = parser.parse_args()
-    per_method = len(MODELS) * len(TASKS) * given.seeds
-    print(f"{given.cores} cores, load {os.getloadavg()[0]:.1f} before\n")
+    parser.add_argument("--few", type=int, default=20, help="seeds of the smaller chunk")
+    parser.add_argument("--many", type=int, default=120, help="seeds of the larger chunk")
+    arguments = parser.parse_args()
+    per_method = len(MODELS) * len(TASKS) * arguments.seeds
+    print(f"{arguments.cores} cores, load {os.getloadavg()[0]:.1f} before\n")
     with tempfile.TemporaryDirectory() as temporary:
         folder = checkout(Path(temporary))
-        said("data and pretrained networks, which both sides begin with")
+        log("data and pretrained networks, from which both sides start")
         for target in common(MODELS, TASKS):
-            snakemake(folder, config(given.seeds), given.cores, target)
+            snakemake(folder, config(arguments.seeds), arguments.cores, target)
         sampled = {}
-        for at_once in sorted({1, given.cores}):
+        for at_once in sorted({1, arguments.cores}):
             for method in METHODS:
-                said(f"{given.sample} runs by hand, {at_once} at a time: {method}")
-                sampled[at_once, method] = by_hand(folder, method, given.sample, at_once)
-        said(f"{2 * per_method} runs by the workflow")
-        ours = snakemake(folder, config(given.seeds, BLOCK), given.cores, "runs")
-        said("one more seed")
-        few, many = marginal(folder, given.few, given.many, given.cores)
-    print("| by hand | at a time | seconds a run, mean | range | n | runs | all of them, s |\n|" + "---|" * 7)
+                log(f"{arguments.sample} runs by hand, {at_once} in parallel: {method}")
+                sampled[at_once, method] = by_hand(folder, method, arguments.sample, at_once)
+        log(f"{2 * per_method} runs by the workflow")
+        ours = snakemake(folder, config(arguments.seeds, CHUNK), arguments.cores, "runs")
+        log("one more seed")
+        few, many = marginal(folder, arguments.few, arguments.many, arguments.cores)
+    print("| by hand | in parallel | seconds a run, mean | range | n | runs | all of them, s |\n|" + "---|" * 7)
     total = dict.fromkeys((at_once for at_once, _ in sampled), 0.0)
     for (at_once, method), seconds in sampled.items():
         mean = statistics.mean(seconds)
@@ -220,11 +221,12 @@ def main() -> None:
         print(f"| {method} | {at_once} | {measured} | {per_method} | {whole:.0f} (extrapolated) |")
     print(f"\n| {2 * per_method} runs | seconds | ratio | n |\n|---|---|---|---|")
     for at_once, seconds in total.items():
-        name = "a loop of scripts" if at_once == 1 else f"scripts, {at_once} at a time"
-        print(f"| {name} | {seconds:.0f} | {seconds / ours:.1f} | {2 * given.sample}, extrapolated |")
-    print(f"| the workflow, {given.cores} cores, blocks of {BLOCK} | {ours:.1f} | 1 | 1 |")
-    print(f"\n| probe seeds in a block | s |\n|---|---|\n| {given.few} | {few:.1f} |\n| {given.many} | {many:.1f} |")
-    print(f"| one more | {(many - few) / (given.many - given.few):.3f} |")
+        name = "a loop of scripts" if at_once == 1 else f"scripts, {at_once} in parallel"
+        print(f"| {name} | {seconds:.0f} | {seconds / ours:.1f} | {2 * arguments.sample}, extrapolated |")
+    print(f"| the workflow, {arguments.cores} cores, chunks of {CHUNK} seeds | {ours:.1f} | 1 | 1 |")
+    print("\n| probe seeds in a chunk | s |\n|---|---|")
+    print(f"| {arguments.few} | {few:.1f} |\n| {arguments.many} | {many:.1f} |")
+    print(f"| one more | {(many - few) / (arguments.many - arguments.few):.3f} |")
 
 
 if __name__ == "__main__":

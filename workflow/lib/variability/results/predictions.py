@@ -115,7 +115,7 @@ class Predictions:
         return [cell for cell in self._readers if cell[1] == task]
 
     def only(self, cells: Collection[Cell]) -> Predictions:
-        """Return the predictions of the given cells alone, in the order of ``cells``."""
+        """Return the predictions of some cells alone, in the order of the study."""
         return Predictions({cell: reader for cell, reader in self._readers.items() if cell in cells})
 
     @property

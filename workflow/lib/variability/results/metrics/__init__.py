@@ -64,7 +64,7 @@ def scalars() -> dict[str, type[Metric]]:
 
 
 def scalar_names(kind: str) -> tuple[str, ...]:
-    """Return the scalars that a task of this kind can have as its primary metric: those with a better direction."""
+    """Return the possible primary metrics of a task of this kind: scalars whose HIGHER_IS_BETTER is set."""
     return tuple(
         name for name, plugin in scalars().items() if kind == plugin.KIND and plugin.HIGHER_IS_BETTER is not None
     )
