@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -32,7 +33,7 @@ def first_free(paths: Sequence[Path], waiting: str, mode: int | None = None) -> 
     """
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-    options = {} if mode is None else {"mode": mode}
+    options: dict[str, Any] = {} if mode is None else {"mode": mode}
     locks = [filelock.FileLock(path, **options) for path in paths]
     index = _acquire_any(locks)
     if index is None:

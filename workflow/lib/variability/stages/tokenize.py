@@ -23,7 +23,9 @@ def tokenize(model: dict[str, Any], task_json: Path, assets: Path, target: Path,
     """
     started = time.perf_counter()
     task = open_task(task_json)
-    tokens, facts = task.modality.encode(task, registry.find("providers", model["provider"])(model, assets))
+    provider = registry.find("providers", model["provider"])(model, assets)
+    # A type checker does not take a cached_property for a property.
+    tokens, facts = task.modality.encode(task, provider)  # pyright: ignore[reportArgumentType]
     with files.replacing(target) as temporary, open(temporary, "wb") as handle:
         np.save(handle, tokens, allow_pickle=False)
     checksums = {"assets": files.read_json(assets)["sha256"], "sha256": files.sha256(target)}
