@@ -45,7 +45,7 @@ def test_a_table_is_read_unchanged_from_every_format(tmp_path, suffix):
     dataset = plugin("text_table", path=str(path), partition="part", **quotes)
     assert not list(dataset.check())
     examples = dataset.load(None)
-    assert [examples.read(at) for at in range(4)] == [text for text, _, _ in ROWS]
+    assert [examples.read(index) for index in range(4)] == [text for text, _, _ in ROWS]
     assert examples.class_names == ["no", "yes"]
     assert examples.labels.dtype == np.int64 and examples.labels.tolist() == [0, 1, 0, 1]
     assert examples.partition.tolist() == ["train", "train", "validation", "test"]
@@ -87,7 +87,7 @@ def test_numbers_are_labels_of_regression(tmp_path):
 
 
 def test_labels_that_are_numbers_are_sorted_as_numbers(tmp_path):
-    path = write(tmp_path / "a.csv", [(f"t{at}", str(at)) for at in (10, 9, 2)], ("text", "label"))
+    path = write(tmp_path / "a.csv", [(f"t{number}", str(number)) for number in (10, 9, 2)], ("text", "label"))
     assert plugin("text_table", path=str(path)).load(None).class_names == ["2", "9", "10"]
 
 
@@ -115,15 +115,17 @@ EXCEL = 'text\tlabel\n"she said ""hi"""\t1\nfoo\t0\n'
 def texts(path, content, **options):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     examples = plugin("text_table", path=str(path), **options).load(None)
-    return [examples.read(at) for at in range(len(examples))], [examples.class_names[at] for at in examples.labels]
+    return [examples.read(index) for index in range(len(examples))], [
+        examples.class_names[label] for label in examples.labels
+    ]
 
 
 def test_quotes_belong_to_the_values_of_a_tsv_by_default(tmp_path):
-    message = ['"hello world', 'foo "bar"', '"baz" qux', '"last"']
-    assert texts(tmp_path / "a.tsv", GLUE) == (message, ["1", "0", "1", "0"])
+    expected = ['"hello world', 'foo "bar"', '"baz" qux', '"last"']
+    assert texts(tmp_path / "a.tsv", GLUE) == (expected, ["1", "0", "1", "0"])
     assert texts(tmp_path / "b.tsv", EXCEL, quotes=True)[0] == ['she said "hi"', "foo"]
     assert texts(tmp_path / "b.tsv", EXCEL, quotes=False)[0] == ['"she said ""hi"""', "foo"]
-    assert texts(tmp_path / "a.csv", GLUE.replace("\t", ","), quotes=False)[0] == message
+    assert texts(tmp_path / "a.csv", GLUE.replace("\t", ","), quotes=False)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -315,7 +317,7 @@ def test_hidden_labels_unknown_splits_and_a_missing_network_are_reported(hub, tm
 def test_missing_columns_are_reported_before_the_first_job(tmp_path):
     (tmp_path / "texts.csv").write_text("body,topic\nsome words,a\nother words,b\n")
     options = {"path": str(tmp_path / "texts.csv"), "text": "body", "label": "tpic", "partition": "fold"}
-    message = problems("text_table", **options)
-    assert len(message) == 2
-    assert message[0].startswith("label: ") and "did you mean 'topic'?" in message[0]
-    assert message[1].startswith("partition: ") and "no column 'fold'" in message[1]
+    reported = problems("text_table", **options)
+    assert len(reported) == 2
+    assert reported[0].startswith("label: ") and "did you mean 'topic'?" in reported[0]
+    assert reported[1].startswith("partition: ") and "no column 'fold'" in reported[1]

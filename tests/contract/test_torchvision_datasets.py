@@ -99,7 +99,7 @@ def test_unsupported_classes_of_torchvision_are_refused_with_a_reason():
     assert "needs the argument 'split'" in problems(**{"class": "EMNIST"})[0]
     wrong = problems(**{"class": "DTD"}, arguments={"partion": 2})
     assert "arguments.partion" in wrong[0] and "'partition'" in wrong[0]
-    assert problems(**{"class": "MNIST"}, arguments={"root": "elsewhere"})
+    assert problems(**{"class": "MNIST"}, arguments={"root": "other"})
 
 
 def write_idx(path, array):

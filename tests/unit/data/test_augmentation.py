@@ -65,8 +65,8 @@ def test_a_view_of_an_image_does_not_depend_on_the_batch(kind):
     rows, chosen = np.array([4, 17, 4, 0]), np.array([0, 2, 1, 2])
     together = Views(options, 20).of(images[rows], rows, chosen)
     torch.manual_seed(3)
-    for at in (slice(start, start + 1) for start in range(4)):
-        assert torch.equal(Views(options, 20).of(images[rows[at]], rows[at], chosen[at]), together[at])
+    for one in (slice(start, start + 1) for start in range(4)):
+        assert torch.equal(Views(options, 20).of(images[rows[one]], rows[one], chosen[one]), together[one])
     views = [Views(options, 20).of(images, np.arange(20), np.full(20, view)) for view in range(2)]
     assert not torch.equal(*views), "two views of the same images"
 

@@ -10,7 +10,7 @@ from variability import registry
 from variability.data.datasets import _interactions, movielens
 from variability.errors import UserError
 
-# User, item, rating, time: message user has five items, in a different order than the rows.
+# User, item, rating, time: each user has five items, in a different order than the rows.
 ROWS = [
     (user, item, (user + item) % 5 + 1, 100 * user + (item * 3 + user) % 5)
     for user in (7, 9, 8)
@@ -32,12 +32,12 @@ def examples(rows=ROWS, **options):
     return _interactions.examples(log(rows), {"min_interactions": 2} | options, "the log")
 
 
-def described(found):
+def described(examples):
     """Return {(partition, user): [(history, target)]}."""
     described = {}
-    for index in range(len(found)):
-        *history, target = found.read(index).tolist()
-        key = (found.partition[index], int(found.groups[index]))
+    for index in range(len(examples)):
+        *history, target = examples.read(index).tolist()
+        key = (examples.partition[index], int(examples.groups[index]))
         described.setdefault(key, []).append((history, target))
     return described
 
@@ -47,56 +47,56 @@ def in_time(user):
 
 
 def test_the_last_item_of_each_user_is_for_testing_and_the_one_before_for_validation():
-    found = described(examples())
+    sequences = described(examples())
     for number, user in enumerate((7, 8, 9)):
         items = in_time(user)
-        assert found["test", number] == [(items[:4], items[4])]
-        assert found["validation", number] == [(items[:3], items[3])]
-        assert found["train", number] == [(items[:2], items[2])]
-    assert len(found) == 9
+        assert sequences["test", number] == [(items[:4], items[4])]
+        assert sequences["validation", number] == [(items[:3], items[3])]
+        assert sequences["train", number] == [(items[:2], items[2])]
+    assert sum(map(len, sequences.values())) == 9
 
 
 def test_labels_are_the_last_items_and_facts_count_items_and_users():
-    found = examples()
-    assert found.labels.dtype == np.int64
-    assert found.labels.tolist() == [found.read(at)[-1] for at in range(len(found))]
-    assert found.facts == {"items": 5, "users": 3, "target": "next_item"}
+    loaded = examples()
+    assert loaded.labels.dtype == np.int64
+    assert loaded.labels.tolist() == [loaded.read(index)[-1] for index in range(len(loaded))]
+    assert loaded.facts == {"items": 5, "users": 3, "target": "next_item"}
 
 
 def test_every_rating_is_an_example_and_the_last_ones_are_held_out():
-    found = examples(target="rating")
-    messages = described(found)
+    loaded = examples(target="rating")
+    described_ratings = described(loaded)
     for number, user in enumerate((7, 8, 9)):
         items = in_time(user)
-        assert messages["train", number] == [(items[:at], items[at]) for at in range(3)]
-        assert messages["test", number] == [(items[:4], items[4])]
+        assert described_ratings["train", number] == [(items[:end], items[end]) for end in range(3)]
+        assert described_ratings["test", number] == [(items[:4], items[4])]
     ratings = {(user, item - 10): rating for user, item, rating, _ in ROWS}
-    users = np.array([7, 8, 9])[found.groups]
-    expected = [ratings[user, found.read(at)[-1]] for at, user in enumerate(users)]
-    assert found.labels.tolist() == expected and found.labels.dtype == np.float64
+    users = np.array([7, 8, 9])[loaded.groups]
+    expected = [ratings[user, loaded.read(index)[-1]] for index, user in enumerate(users)]
+    assert loaded.labels.tolist() == expected and loaded.labels.dtype == np.float64
 
 
 def test_several_interactions_can_be_held_out():
     rows = [(1, item, 3, item) for item in range(8)]
-    found = described(examples(rows, held_out=2, min_interactions=1))
-    assert [target for _, target in found["test", 0]] == [6, 7]
-    assert [target for _, target in found["validation", 0]] == [4, 5]
-    assert found["train", 0] == [([0, 1, 2], 3)]
-    assert found["test", 0][1] == ([0, 1, 2, 3, 4, 5, 6], 7)
+    sequences = described(examples(rows, held_out=2, min_interactions=1))
+    assert [target for _, target in sequences["test", 0]] == [6, 7]
+    assert [target for _, target in sequences["validation", 0]] == [4, 5]
+    assert sequences["train", 0] == [([0, 1, 2], 3)]
+    assert sequences["test", 0][1] == ([0, 1, 2, 3, 4, 5, 6], 7)
 
 
 def test_interactions_of_equal_time_stay_in_the_order_of_the_log():
     rows = [(1, item, 3, 0) for item in (4, 2, 3, 1)]
-    found = examples(rows, min_interactions=1)
-    assert found.items.tolist() == [3, 1, 2, 0]
+    loaded = examples(rows, min_interactions=1)
+    assert loaded.items.tolist() == [3, 1, 2, 0]
 
 
 def test_users_and_items_with_few_interactions_are_removed_repeatedly():
     # Item 99 has one user, who then has three items left; without that user, item 15 has three users left.
     rows = [*ROWS, *((6, item, 3, item) for item in (10, 11, 15, 99))]
     rows += [(user, item, 3, item) for user in (1, 2, 3) for item in (10, 11, 12, 13, 15)]
-    found = examples(rows, min_interactions=4)
-    assert (found.facts["users"], found.facts["items"]) == (6, 4)
+    loaded = examples(rows, min_interactions=4)
+    assert (loaded.facts["users"], loaded.facts["items"]) == (6, 4)
 
 
 def test_repeated_interactions_count_only_if_requested():
@@ -112,11 +112,11 @@ def test_only_ratings_from_the_threshold_on_are_interactions():
 
 
 @pytest.mark.parametrize(
-    ("options", "messages"),
+    ("options", "message"),
     [({"min_interactions": 50}, "lower min_interactions"), ({"held_out": 5}, "lower min_interactions or held_out")],
 )
-def test_a_log_with_too_few_interactions_is_an_error(options, messages):
-    with pytest.raises(UserError, match=messages):
+def test_a_log_with_too_few_interactions_is_an_error(options, message):
+    with pytest.raises(UserError, match=message):
         examples(**options)
 
 
@@ -145,9 +145,9 @@ def test_movielens_in_its_three_formats(version, tmp_path):
     for target in ("next_item", "rating"):
         plugin = registry.find("datasets", "movielens")({"version": version, "min_interactions": 2, "target": target})
         assert plugin.kinds() == (_interactions.TARGETS[target],)
-        found, expected = plugin.load(tmp_path), examples(target=target)
-        assert found.facts == expected.facts
-        assert (found.labels == expected.labels).all() and (found.items == expected.items).all()
+        loaded, expected = plugin.load(tmp_path), examples(target=target)
+        assert loaded.facts == expected.facts
+        assert (loaded.labels == expected.labels).all() and (loaded.items == expected.items).all()
 
 
 def test_movielens_is_fetched_by_its_published_checksum(tmp_path):
@@ -191,8 +191,8 @@ def test_a_table_with_other_column_names(suffix, tmp_path):
     options = {"path": str(path), "columns": {"user": "who", "time": "when"}, "min_interactions": 2}
     plugin = registry.find("datasets", "interactions_table")(options)
     assert not list(plugin.check()) and plugin.local_source() == path
-    found, expected = plugin.load(None), examples()
-    assert (found.items == expected.items).all() and (found.bounds == expected.bounds).all()
+    loaded, expected = plugin.load(None), examples()
+    assert (loaded.items == expected.items).all() and (loaded.bounds == expected.bounds).all()
 
 
 def own(path, text, **options):
@@ -202,7 +202,7 @@ def own(path, text, **options):
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
 def test_users_and_items_are_compared_as_text(suffix, tmp_path):
-    users = [message for message in ("7", "07", "007", "NA", "null", "1.0", 'a"b') for _ in range(4)]
+    users = [user for user in ("7", "07", "007", "NA", "null", "1.0", 'a"b') for _ in range(4)]
     log = pd.DataFrame({"user": users, "item": ["NA", "1", "01", "nan"] * 7, "time": range(28)})
     path, options = tmp_path / f"log{suffix}", {}
     if suffix == ".parquet":
@@ -216,7 +216,7 @@ def test_users_and_items_are_compared_as_text(suffix, tmp_path):
 
 
 def test_a_column_that_looks_like_times_is_not_ignored_silently(tmp_path, caplog):
-    rows = "".join(f"{at % 3},{at % 5},{at}\n" for at in range(30))
+    rows = "".join(f"{row % 3},{row % 5},{row}\n" for row in range(30))
     with pytest.raises(UserError, match=r"no column 'time', but 'Timestamp': name it.*\{time: Timestamp\}"):
         own(tmp_path / "log.csv", "user,item,Timestamp\n" + rows).load(None)
     named = own(tmp_path / "log.csv", "user,item,Timestamp\n" + rows, columns={"time": "Timestamp"})
@@ -227,7 +227,7 @@ def test_a_column_that_looks_like_times_is_not_ignored_silently(tmp_path, caplog
 
 
 def test_missing_columns_are_reported_before_the_first_job(tmp_path):
-    rows = "".join(f"{at % 3},{at % 5},{at}\n" for at in range(30))
+    rows = "".join(f"{row % 3},{row % 5},{row}\n" for row in range(30))
     dataset = own(tmp_path / "log.csv", "user,film,when\n" + rows, columns={"time": "wen"})
     messages = [str(message) for message in dataset.check()]
     assert len(messages) == 2
@@ -247,12 +247,12 @@ def test_users_that_are_numbers_are_the_same_in_csv_and_parquet(tmp_path):
 
 
 def test_a_user_is_not_split_in_a_long_log(tmp_path):
-    # So many rows that pandas would read them in several pieces, and infer the type of message piece on its own.
-    rows = [f"{at % 5000},{at % 700}" for at in range(300_000)]
-    found = own(tmp_path / "log.csv", "\n".join(["user,item", *rows, "A1,5"]), min_interactions=2, repeats="keep").load(
-        None
-    )
-    assert found.facts["users"] == 5000
+    # So many rows that pandas would read them in several pieces, and infer the type of each piece on its own.
+    rows = [f"{row % 5000},{row % 700}" for row in range(300_000)]
+    loaded = own(
+        tmp_path / "log.csv", "\n".join(["user,item", *rows, "A1,5"]), min_interactions=2, repeats="keep"
+    ).load(None)
+    assert loaded.facts["users"] == 5000
 
 
 def test_an_index_of_pandas_can_be_a_column(tmp_path):
@@ -283,7 +283,7 @@ def test_a_table_without_times_is_in_the_order_of_its_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("columns", "options", "messages"),
+    ("columns", "options", "message"),
     [
         ({}, {"columns": {"user": "users"}}, "no column 'users' for the user; did you mean 'user'"),
         ({"time": "soon"}, {}, "'time' holds neither numbers nor dates"),
@@ -293,15 +293,15 @@ def test_a_table_without_times_is_in_the_order_of_its_rows(tmp_path):
         ({"rating": float("inf")}, {}, "'rating' of row 1 is inf"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, messages, tmp_path):
+def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, message, tmp_path):
     table(**columns).to_csv(tmp_path / "log.csv", index=False)
     plugin = registry.find("datasets", "interactions_table")({"path": str(tmp_path / "log.csv")} | options)
-    with pytest.raises(UserError, match=messages):
+    with pytest.raises(UserError, match=message):
         plugin.load(None)
 
 
 @pytest.mark.parametrize(
-    ("options", "messages"),
+    ("options", "message"),
     [
         ({}, "either path"),
         ({"path": "absent-log.csv"}, "no file 'absent-log.csv'"),
@@ -309,9 +309,9 @@ def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, messages,
         ({"url": "https://x.invalid/log.csv"}, "sha256"),
     ],
 )
-def test_the_source_of_a_table_is_checked(options, messages):
-    problems = [str(message) for message in registry.find("datasets", "interactions_table")(options).check()]
-    assert any(messages in message for message in problems)
+def test_the_source_of_a_table_is_checked(options, message):
+    problems = [str(problem) for problem in registry.find("datasets", "interactions_table")(options).check()]
+    assert any(message in problem for problem in problems)
 
 
 # Generated ----------------------------------------------------------------------------------------------------------
@@ -331,35 +331,35 @@ def test_data_sets_of_one_catalogue_have_the_same_items():
     settings = {"users": 300, "items": 40, "categories": 4, "length": [8, 12], "target": "rating"}
     rated = []
     for more in ({}, {"seed": 1}, {"catalogue": 1}):
-        found = walks(**settings, **more).load(None)
-        assert found.facts["items"] == 40, "items that nobody took are part of the catalogue"
-        count = np.bincount(found.items, minlength=40)
-        rated.append(np.bincount(found.items, weights=found.ratings, minlength=40) / np.maximum(count, 1))
+        loaded = walks(**settings, **more).load(None)
+        assert loaded.facts["items"] == 40, "items that nobody took are part of the catalogue"
+        count = np.bincount(loaded.items, minlength=40)
+        rated.append(np.bincount(loaded.items, weights=loaded.ratings, minlength=40) / np.maximum(count, 1))
     assert np.corrcoef(rated[0], rated[1])[0, 1] > 0.7 > np.corrcoef(rated[0], rated[2])[0, 1]
 
 
 def test_no_user_takes_an_item_twice_and_sizes_are_known_before_loading():
     dataset = walks(users=30, length=[5, 9], items=40, categories=3)
-    found = dataset.load(None)
+    loaded = dataset.load(None)
     assert dataset.size() == {"train": 30, "validation": 30, "test": 30}
-    for at in np.flatnonzero(found.partition == "test"):
-        sequence = found.read(at)
+    for index in np.flatnonzero(loaded.partition == "test"):
+        sequence = loaded.read(index)
         assert 5 <= len(sequence) <= 9 and len(set(sequence.tolist())) == len(sequence)
 
 
 def test_ratings_are_halves_from_1_to_5():
-    found = walks(users=30, target="rating").load(None)
-    assert set(np.unique(found.labels)) <= set(np.arange(1, 5.5, 0.5))
-    assert found.labels.std() > 0.5
+    loaded = walks(users=30, target="rating").load(None)
+    assert set(np.unique(loaded.labels)) <= set(np.arange(1, 5.5, 0.5))
+    assert loaded.labels.std() > 0.5
 
 
 @pytest.mark.parametrize(
-    ("options", "messages"),
+    ("options", "message"),
     [
         ({"length": [9, 5]}, "longer than the longest"),
         ({"length": [5, 300]}, "at most once"),
         ({"held_out": 5}, "fewer than two"),
     ],
 )
-def test_impossible_walks_are_refused(options, messages):
-    assert any(messages in str(problem) for problem in walks(**options).check())
+def test_impossible_walks_are_refused(options, message):
+    assert any(message in str(problem) for problem in walks(**options).check())

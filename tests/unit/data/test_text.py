@@ -91,7 +91,7 @@ def test_an_epoch_has_every_row_once_in_batches_of_similar_length():
     assert sorted(np.concatenate(cut)) == list(range(500))
     assert sorted(map(len, cut)) == [4] + [16] * 31
     padded = sum(inputs.plain(rows).numel() for rows in cut)
-    shuffled = sum(inputs.plain(order[at : at + 16]).numel() for at in range(0, 500, 16))
+    shuffled = sum(inputs.plain(order[start : start + 16]).numel() for start in range(0, 500, 16))
     assert LENGTHS.sum() / padded > 0.8 > LENGTHS.sum() / shuffled
 
 
@@ -135,10 +135,10 @@ def test_activations_of_tokens_are_padded_like_the_tokens():
     inputs, rows = tokens(), np.array([7, 401, 3])
     vectors = torch.from_numpy(inputs.tokens[inputs.tokens >= 0]).float()[:, None].expand(-1, 2)
     stored = TokenActivations(vectors, np.cumsum(LENGTHS) - LENGTHS, LENGTHS, "cpu")
-    found = stored.plain(rows)
+    batch = stored.plain(rows)
     expected = inputs.plain(rows)
-    assert torch.equal(found.isnan(), (expected == -1)[..., None].expand(-1, -1, 2))
-    assert torch.equal(found.nan_to_num(-1.0).long(), expected[..., None].expand(-1, -1, 2))
+    assert torch.equal(batch.isnan(), (expected == -1)[..., None].expand(-1, -1, 2))
+    assert torch.equal(batch.nan_to_num(-1.0).long(), expected[..., None].expand(-1, -1, 2))
     for part, other in zip(stored.parts(rows, 2), inputs.parts(rows, 2), strict=True):
         assert np.array_equal(part, other)
 

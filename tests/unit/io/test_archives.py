@@ -37,24 +37,24 @@ def content_of(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refuses(archive, tmp_path, *said):
+def refuses(archive, tmp_path, *parts):
     with pytest.raises(UserError) as raised:
         archives.extract(archive, tmp_path / "out")
-    assert all(each in str(raised.value) for each in (str(archive), *said))
-    assert [path.name for path in tmp_path.iterdir()] == [archive.name], "something half-written was left"
+    assert all(part in str(raised.value) for part in (str(archive), *parts))
+    assert [path.name for path in tmp_path.iterdir()] == [archive.name], "an incomplete file or folder was left"
 
 
 KINDS = ["x.zip", "x.tar", "x.tar.gz", "x.tar.xz", "x.tar.bz2"]
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_an_archive_of_any_kind_is_unpacked_whole(tmp_path, name):
+def test_an_archive_of_any_format_is_unpacked(tmp_path, name):
     archives.extract(make(tmp_path / name), tmp_path / "out")
     assert content_of(tmp_path / "out") == FILES
     assert archives.is_archive(tmp_path / name)
 
 
-def test_a_folder_of_an_earlier_time_is_replaced(tmp_path):
+def test_an_existing_folder_is_replaced(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "stale.txt").write_text("old")
     archives.extract(make(tmp_path / "x.zip"), tmp_path / "out")
@@ -98,12 +98,16 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("kept", [0.3, 0.8, 0.99])
-def test_an_archive_cut_short_is_refused(tmp_path, name, kept):
-    files = {f"{number}.txt": bytes((number * 7 + at * at) % 251 for at in range(4000)) for number in range(20)}
+@pytest.mark.parametrize("fraction", [0.3, 0.8, 0.99])
+def test_a_truncated_archive_is_refused(tmp_path, name, fraction):
+    files = {
+        f"{number}.txt": bytes((number * 7 + index * index) % 251 for index in range(4000)) for number in range(20)
+    }
     archive = make(tmp_path / name, files)
     whole = archive.read_bytes()
-    archive.write_bytes(whole[: int(len(whole) * kept)] if name != "x.tar" or kept < 0.9 else whole[: 20 * 4608])
+    archive.write_bytes(
+        whole[: int(len(whole) * fraction)] if name != "x.tar" or fraction < 0.9 else whole[: 20 * 4608]
+    )
     refuses(archive, tmp_path, "get it again")
 
 
@@ -114,24 +118,24 @@ def test_a_damaged_member_is_refused(tmp_path):
     refuses(archive, tmp_path, "CRC")
 
 
-def test_a_file_that_is_no_archive_is_refused(tmp_path):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path):
     (tmp_path / "x.zip").write_text("<html>not found</html>")
     refuses(tmp_path / "x.zip", tmp_path, "not a zip or tar archive")
 
 
-def test_an_archive_that_is_not_there_is_said_to_be_missing(tmp_path):
+def test_a_missing_archive_is_reported(tmp_path):
     with pytest.raises(UserError, match="no file"):
         archives.extract(tmp_path / "absent.zip", tmp_path / "out")
 
 
-def test_more_than_the_disk_holds_is_refused_before_it_is_written(tmp_path, monkeypatch):
+def test_more_than_the_free_space_is_refused_before_it_is_written(tmp_path, monkeypatch):
     archive = make(tmp_path / "x.zip")
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("usage", (), {"free": 6000}))
     refuses(archive, tmp_path, "'c.txt'", "more space")
 
 
-def test_a_folder_appears_only_when_all_of_it_is_there(tmp_path):
-    with pytest.raises(RuntimeError), archives.replacing_folder(tmp_path / "out") as aside:
-        (aside / "half").write_text("half")
+def test_a_folder_appears_only_when_it_is_complete(tmp_path):
+    with pytest.raises(RuntimeError), archives.replacing_folder(tmp_path / "out") as temporary:
+        (temporary / "half").write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []

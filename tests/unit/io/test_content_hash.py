@@ -1,4 +1,4 @@
-"""What files and folders contain is found out once, and again only when something about them changes."""
+"""Files and folders are read once, and again only after a change of their contents or state."""
 
 import os
 
@@ -10,54 +10,54 @@ from variability.io.content_hash import content_hash
 
 @pytest.fixture
 def folder(tmp_path):
-    place = tmp_path / "data"
-    (place / "cat").mkdir(parents=True)
-    (place / "cat" / "1.txt").write_bytes(b"a" * 400_000)
-    (place / "2.txt").write_bytes(b"b")
-    return place
+    data = tmp_path / "data"
+    (data / "cat").mkdir(parents=True)
+    (data / "cat" / "1.txt").write_bytes(b"a" * 400_000)
+    (data / "2.txt").write_bytes(b"b")
+    return data
 
 
-def edited(path, at):
+def edit(path, index):
     data = bytearray(path.read_bytes())
-    data[at] ^= 1
+    data[index] ^= 1
     path.write_bytes(bytes(data))
 
 
 def test_one_byte_in_the_middle_of_a_file_is_a_change(folder, tmp_path):
     for paths in ([folder], [folder / "cat" / "1.txt"], [folder / "2.txt", folder / "cat" / "1.txt"]):
-        before = content_hash(paths, tmp_path / "memory")
-        edited(folder / "cat" / "1.txt", 200_000)
-        after = content_hash(paths, tmp_path / "memory")
+        before = content_hash(paths, tmp_path / "cache")
+        edit(folder / "cat" / "1.txt", 200_000)
+        after = content_hash(paths, tmp_path / "cache")
         assert after != before
-        edited(folder / "cat" / "1.txt", 200_000)
-        assert content_hash(paths, tmp_path / "memory") == before
+        edit(folder / "cat" / "1.txt", 200_000)
+        assert content_hash(paths, tmp_path / "cache") == before
 
 
-def test_an_edit_whose_time_was_set_back_is_a_change(folder, tmp_path):
+def test_an_edit_with_an_old_modification_time_is_a_change(folder, tmp_path):
     file = folder / "2.txt"
-    before, stat = content_hash([folder], tmp_path / "memory"), file.stat()
-    edited(file, 0)
+    before, stat = content_hash([folder], tmp_path / "cache"), file.stat()
+    edit(file, 0)
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert content_hash([folder], tmp_path / "memory") != before
+    assert content_hash([folder], tmp_path / "cache") != before
 
 
-def test_a_name_is_content_and_where_a_folder_lies_is_not(folder, tmp_path):
+def test_names_are_hashed_and_the_path_of_the_folder_is_not(folder, tmp_path):
     before = content_hash([folder])
     (folder / "2.txt").rename(folder / "3.txt")
     renamed = content_hash([folder])
     assert renamed != before
-    assert content_hash([folder.rename(tmp_path / "elsewhere")]) == renamed
+    assert content_hash([folder.rename(tmp_path / "moved")]) == renamed
 
 
-def test_what_is_untouched_is_not_read_again_and_what_is_touched_is_the_same(folder, tmp_path, monkeypatch):
+def test_unchanged_files_are_not_read_again_and_a_touch_changes_no_hash(folder, tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(module, "sha256", lambda path, real=module.sha256: read.append(path.name) or real(path))
-    first = content_hash([folder], tmp_path / "memory")
+    first = content_hash([folder], tmp_path / "cache")
     assert sorted(read) == ["1.txt", "2.txt"]
-    assert content_hash([folder], tmp_path / "memory") == first
+    assert content_hash([folder], tmp_path / "cache") == first
     assert len(read) == 2
     os.utime(folder / "2.txt")
-    assert content_hash([folder], tmp_path / "memory") == first
+    assert content_hash([folder], tmp_path / "cache") == first
     assert len(read) == 4
     (tmp_path / "file").write_text("in the way")
-    assert content_hash([folder], tmp_path / "file") == first, "what cannot be kept is found out each time"
+    assert content_hash([folder], tmp_path / "file") == first, "without a writable cache the files are read every time"

@@ -5,20 +5,20 @@ import pytest
 from variability.io import files
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     target = tmp_path / "table.csv"
     files.write_text(target, "old")
-    with pytest.raises(RuntimeError), files.replacing(target) as aside:
-        aside.write_text("half")
+    with pytest.raises(RuntimeError), files.replacing(target) as temporary:
+        temporary.write_text("half")
         raise RuntimeError
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
 
 
-def test_a_written_file_has_the_usual_permissions(tmp_path):
+def test_a_written_file_has_the_default_permissions(tmp_path):
     files.write_text(tmp_path / "ours", "")
-    (tmp_path / "usual").write_text("")
-    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    (tmp_path / "default").write_text("")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "default").stat().st_mode
 
 
 def test_equal_values_make_equal_files_and_digests(tmp_path):

@@ -1,4 +1,4 @@
-"""Facts about installed libraries: asked for once, in another process, and cached."""
+"""Facts about installed libraries are computed once, in another process, and cached."""
 
 import importlib.util
 import os

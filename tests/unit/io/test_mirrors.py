@@ -15,56 +15,56 @@ def test_mirrors_come_from_the_config_then_from_the_environment(tmp_path):
     assert mirrors.mirrors_from([str(folders[0])], environ) == folders
 
 
-def test_a_mirror_that_is_not_there_is_an_error_naming_where_it_was_set(tmp_path):
+def test_a_missing_mirror_is_reported_with_its_source(tmp_path):
     with pytest.raises(UserError, match=r"VARIABILITY_MIRROR: '.*nowhere' is not a directory"):
         mirrors.mirrors_from([], {"VARIABILITY_MIRROR": str(tmp_path / "nowhere")})
 
 
-def test_a_file_is_taken_from_its_path_before_a_mirror(tmp_path, monkeypatch):
+def test_the_path_of_a_file_has_priority_over_mirrors(tmp_path, monkeypatch):
     (tmp_path / "mirror/deep").mkdir(parents=True)
     (tmp_path / "mirror/deep/net.safetensors").touch()
     monkeypatch.chdir(tmp_path)
-    found = mirrors.find_file("weights/net.safetensors", [tmp_path / "mirror"])
-    assert found == tmp_path / "mirror/deep/net.safetensors"
+    path = mirrors.find_file("weights/net.safetensors", [tmp_path / "mirror"])
+    assert path == tmp_path / "mirror/deep/net.safetensors"
     assert mirrors.find_file("mirror/deep/net.safetensors", []).is_file()
     assert mirrors.find_file("other.safetensors", [tmp_path / "mirror"]) is None
 
 
-def hold(folder, content, name="net.pth"):
+def write(folder, content, name="net.pth"):
     folder.mkdir(parents=True)
     (folder / name).write_bytes(content)
     return folder / name
 
 
-def test_of_several_files_of_one_name_the_checksum_decides(tmp_path):
-    hold(tmp_path / "a", b"first")
-    wanted = hold(tmp_path / "b" / "deep", b"other")
+def test_the_checksum_decides_between_files_of_one_name(tmp_path):
+    write(tmp_path / "a", b"first")
+    expected = write(tmp_path / "b" / "deep", b"other")
     digest = hashlib.sha256(b"other").hexdigest()
     folders = [tmp_path / "a", tmp_path / "b"]
-    assert mirrors.get_file("net.pth", folders, f"sha256:{digest}") == wanted
+    assert mirrors.get_file("net.pth", folders, f"sha256:{digest}") == expected
     with pytest.raises(UserError, match="not the file expected") as raised:
         mirrors.get_file("net.pth", folders, "sha256:" + "0" * 64)
-    assert str(wanted) in str(raised.value)
+    assert str(expected) in str(raised.value)
 
 
-def test_different_files_of_one_name_are_refused_without_a_checksum_and_copies_are_not(tmp_path):
-    first = hold(tmp_path / "mirror" / "a", b"first")
-    hold(tmp_path / "mirror" / "b", b"first")
+def test_without_a_checksum_only_copies_may_have_one_name(tmp_path):
+    first = write(tmp_path / "mirror" / "a", b"first")
+    write(tmp_path / "mirror" / "b", b"first")
     assert mirrors.get_file("net.pth", [tmp_path / "mirror"]) == first
-    other = hold(tmp_path / "mirror" / "c", b"other")
+    other = write(tmp_path / "mirror" / "c", b"other")
     with pytest.raises(UserError, match="give its sha256") as raised:
         mirrors.get_file("net.pth", [tmp_path / "mirror"])
     assert str(first) in str(raised.value) and str(other) in str(raised.value)
 
 
-def test_the_checksum_of_a_file_at_its_path_is_held_against_it(tmp_path):
-    path = hold(tmp_path / "a", b"first")
+def test_the_checksum_of_a_file_at_its_path_is_verified(tmp_path):
+    path = write(tmp_path / "a", b"first")
     assert mirrors.get_file(str(path), [], "md5:" + hashlib.md5(b"first").hexdigest()) == path
     with pytest.raises(UserError, match="not the file expected"):
         mirrors.get_file(str(path), [], "md5:" + "0" * 32)
 
 
-def test_a_name_is_taken_as_it_stands_and_not_as_a_pattern(tmp_path):
-    found = hold(tmp_path / "mirror", b"first", "net[1].pth")
-    assert mirrors.find_file("net[1].pth", [tmp_path / "mirror"]) == found
+def test_a_name_is_not_interpreted_as_a_pattern(tmp_path):
+    path = write(tmp_path / "mirror", b"first", "net[1].pth")
+    assert mirrors.find_file("net[1].pth", [tmp_path / "mirror"]) == path
     assert mirrors.find_file("*.pth", [tmp_path / "mirror"]) is None

@@ -150,7 +150,7 @@ def test_missing_downloads_are_reported_with_the_command_that_restores_them(tmp_
     source = zipped(photos(tmp_path / "photos"), tmp_path / "photos.zip")
     folder, options = tmp_path / "data" / "files", {"path": str(source)}
     download("image_folder", options, folder, tmp_path / "data" / "manifest.json", Fetcher())
-    (folder / missing).rename(tmp_path / "elsewhere")
+    (folder / missing).rename(tmp_path / "moved")
     with pytest.raises(UserError) as raised:
         prepare(task("image_folder", options), folder, tmp_path / "out")
     assert str(folder) in str(raised.value)

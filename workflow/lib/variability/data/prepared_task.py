@@ -64,9 +64,13 @@ class PreparedTask:
         """The task's name in the config."""
         return self.path.parent.name
 
-    @cached_property
+    @property
     def inputs(self) -> np.ndarray:
         """The examples as the modality stored them, (n, ...), a read-only memory map."""
+        return self._inputs
+
+    @cached_property
+    def _inputs(self) -> np.ndarray:
         return np.load(self.path.parent / FILES["inputs"], mmap_mode="r", allow_pickle=False)
 
     @property

@@ -32,6 +32,13 @@ def source_problems(
         yield Problem("url", f"downloads must be verified: give its {' or '.join(checksums)}")
 
 
+def downloaded(folder: Path | None) -> Path:
+    """Return the folder that ``download`` filled; raise ValueError if ``load`` was called without it."""
+    if folder is None:
+        raise ValueError("the data set is remote: load needs the folder that download filled")
+    return folder
+
+
 def bring(fetcher: Any, target: Path, path: str | None, url: str | None, checksum: str | None) -> None:
     """Copy or download a file to ``target``, from an address, or from ``path``: a local file or its name in a mirror.
 

@@ -113,7 +113,7 @@ def examples(log: Log, options: dict[str, Any], source: str) -> Sequences:
         groups.append(np.repeat(np.arange(len(users)), targets))
     bounds, groups = np.concatenate(bounds), np.concatenate(groups)
     ratings = None if log.ratings is None else log.ratings.astype(np.float32)
-    label = log.ratings.astype(np.float64) if rates else items.astype(np.int64)
+    label = items.astype(np.int64) if log.ratings is None or not rates else log.ratings.astype(np.float64)
     return Sequences(
         labels=label[bounds[:, 1] - 1],
         class_names=[],

@@ -1,7 +1,8 @@
 """Generated interactions with a known structure: users who walk over the categories of a catalogue."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,16 +57,16 @@ class CategoryWalks(Dataset):
         },
     } | {name: _interactions.OPTIONS[name] for name in ("target", "held_out")}
 
-    def kinds(self):
+    def kinds(self) -> tuple[str, ...]:
         return (_interactions.TARGETS[self._option("target")],)
 
-    def size(self):
+    def size(self) -> dict[str, int] | None:
         users, held_out = self._option("users"), self._option("held_out")
         if self._option("target") == "rating":
             return None
         return {"train": users, "validation": users * held_out, "test": users * held_out}
 
-    def check(self, mirrors=()):
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         shortest, longest = self._option("length")
         if shortest > longest:
             yield Problem("length", f"the shortest, {shortest}, is longer than the longest, {longest}")
@@ -78,7 +79,7 @@ class CategoryWalks(Dataset):
         options = {"target": self._option("target"), "held_out": self._option("held_out"), "min_interactions": 1}
         return _interactions.examples(self._log(), options, "category_walks")
 
-    def _option(self, name):
+    def _option(self, name: str) -> Any:
         return self.options.get(name, self.OPTIONS[name]["default"])
 
     def _log(self) -> _interactions.Log:

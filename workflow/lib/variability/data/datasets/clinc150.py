@@ -1,12 +1,13 @@
 """CLINC150: short questions to an assistant, classified by intent."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
+from variability.data.datasets._files import downloaded
 from variability.errors import UserError
 from variability.io.files import read_json
 
@@ -38,13 +39,14 @@ class Clinc150(Dataset):
     def is_remote(self) -> bool:
         return True
 
-    def download(self, folder: Path, fetcher) -> None:
+    def download(self, folder: Path, fetcher: Any) -> None:
         url = f"https://raw.githubusercontent.com/clinc/oos-eval/{_COMMIT}/data/{self._file}"
         fetcher.fetch(url, folder / self._file, f"sha256:{_FILES[self._version]}")
 
     def load(self, folder: Path | None) -> Examples:
+        path = downloaded(folder) / self._file
         try:
-            parts = read_json(folder / self._file)
+            parts = read_json(path)
             scopes = ("", f"{_OUT_OF_SCOPE}_") if self.options.get("out_of_scope") else ("",)
             rows = [
                 (text, intent, partition)
@@ -53,7 +55,7 @@ class Clinc150(Dataset):
                 for text, intent in parts[scope + name]
             ]
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{folder / self._file} cannot be read ({error!r}); {RERUN_DOWNLOAD}") from error
+            raise UserError(f"{path} cannot be read ({error!r}); {RERUN_DOWNLOAD}") from error
         texts, intents, partition = zip(*rows, strict=True)
         names = sorted(set(intents))
         labels = np.searchsorted(names, intents)

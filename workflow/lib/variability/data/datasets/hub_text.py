@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from variability.advice import RERUN_DOWNLOAD, suggest
 from variability.data.datasets import PARTITIONS, Dataset, Examples, _text_tables
+from variability.data.datasets._files import downloaded
 from variability.errors import Problem, UserError
 from variability.io import model_hub
 from variability.io.files import read_json, write_json
@@ -53,7 +54,7 @@ class HubText(Dataset):
     def is_remote(self) -> bool:
         return True
 
-    def download(self, folder: Path, fetcher) -> None:
+    def download(self, folder: Path, fetcher: Any) -> None:
         import datasets
 
         options = self.options
@@ -71,17 +72,17 @@ class HubText(Dataset):
         chosen = options.get("partitions") or {split: split for split in PARTITIONS if split in loaded}
         for partition, split in chosen.items():
             if split not in loaded:
-                raise UserError(f"{options['name']} has no split {split!r}; {suggest(split, list(loaded))}")
+                raise UserError(f"{options['name']} has no split {split!r}; {suggest(split, list(map(str, loaded)))}")
             loaded[split].to_parquet(folder / f"{partition}.parquet")
         names = self._class_names(loaded[chosen["train"]].features)
         write_json(folder / _NAMES, names)
         shutil.rmtree(cache, ignore_errors=True)
 
     def load(self, folder: Path | None) -> Examples:
-        paths = {split: path for split in PARTITIONS if (path := folder / f"{split}.parquet").is_file()}
+        paths = {split: path for split in PARTITIONS if (path := downloaded(folder) / f"{split}.parquet").is_file()}
         try:
             parts = [(path, partition, _text_tables.read(path)) for partition, path in paths.items()]
-            class_names = read_json(folder / _NAMES)
+            class_names = read_json(downloaded(folder) / _NAMES)
         except (UserError, OSError, ValueError) as error:
             raise UserError(f"{error}; {RERUN_DOWNLOAD}") from error
         return _text_tables.examples(parts, self.options, class_names)

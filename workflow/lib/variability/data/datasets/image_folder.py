@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.data.datasets import Dataset, Examples
-from variability.data.datasets._files import PARTITION_WORDS, bring
+from variability.data.datasets._files import PARTITION_WORDS, bring, downloaded
 from variability.errors import Problem, UserError
 from variability.io import archives, image_files
 from variability.io.mirrors import find_file, missing_file
@@ -59,7 +59,7 @@ class ImageFolder(Dataset):
         path = Path(self.options.get("path", ""))
         return path if self._is_folder() or path.is_file() else None
 
-    def download(self, folder: Path, fetcher) -> None:
+    def download(self, folder: Path, fetcher: Any) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         archive = folder / "archive"
         bring(fetcher, archive, self.options.get("path"), self.options.get("url"), checksum)
@@ -67,7 +67,7 @@ class ImageFolder(Dataset):
         archive.unlink()
 
     def load(self, folder: Path | None) -> Examples:
-        root = _unwrapped(Path(self.options["path"]) if self._is_folder() else folder / _FOLDER)
+        root = _unwrapped(Path(self.options["path"]) if self._is_folder() else downloaded(folder) / _FOLDER)
         files = [
             (path, partition, name)
             for partition, base in _partitions(root)

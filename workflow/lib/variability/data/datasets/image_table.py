@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.data.datasets import PARTITIONS, Dataset, Examples
-from variability.data.datasets._files import PARTITION_WORDS, bring
+from variability.data.datasets._files import PARTITION_WORDS, bring, downloaded
 from variability.errors import Problem, UserError
 from variability.io import archives, image_files, tabular
 from variability.io.mirrors import find_file, missing_file
@@ -90,7 +90,7 @@ class ImageTable(Dataset):
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
 
-    def download(self, folder: Path, fetcher) -> None:
+    def download(self, folder: Path, fetcher: Any) -> None:
         options = self.options
         if self.local_source() is None:
             checksum = f"sha256:{options['sha256']}" if "sha256" in options else None
@@ -103,13 +103,13 @@ class ImageTable(Dataset):
             archive.unlink()
 
     def load(self, folder: Path | None) -> Examples:
-        path = self.local_source() or folder / self._table
-        root = self._local_images() if self._local_images().is_dir() else folder / _FOLDER
+        path = self.local_source() or downloaded(folder) / self._table
+        root = self._local_images() if self._local_images().is_dir() else downloaded(folder) / _FOLDER
         for problem in self._check_columns(path):
             raise UserError(f"{path}: {problem}")
         roles = self._columns()
         numbers = self._are_numbers(path)
-        text = {name for role, name in roles.items() if role != "label" or not numbers}
+        text = [name for role, name in roles.items() if role != "label" or not numbers]
         frame = tabular.read(path, list(dict.fromkeys(roles.values())), text, self.options.get("quotes"))
         column = {role: frame[name] for role, name in roles.items()}
         for role, values in column.items():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.advice import RERUN_DOWNLOAD, suggest
 from variability.data.datasets import Dataset, Examples, _interactions
-from variability.data.datasets._files import bring, source_problems
+from variability.data.datasets._files import bring, downloaded, source_problems
 from variability.errors import Problem, UserError
 from variability.io import tabular
 from variability.io.mirrors import find_file
@@ -49,7 +49,7 @@ class InteractionsTable(Dataset):
         **tabular.QUOTES,
     } | _interactions.OPTIONS
 
-    def kinds(self):
+    def kinds(self) -> tuple[str, ...]:
         return (_interactions.TARGETS[self.options.get("target", "next_item")],)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
@@ -74,12 +74,12 @@ class InteractionsTable(Dataset):
         path = Path(self.options.get("path", ""))
         return path if path.is_file() else None
 
-    def download(self, folder, fetcher):
+    def download(self, folder: Path, fetcher: Any) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
 
     def load(self, folder: Path | None) -> Examples:
-        path = self.local_source() or folder / self._name
+        path = self.local_source() or downloaded(folder) / self._name
         columns = self._columns
         try:
             table = self._read(path, columns)
@@ -133,7 +133,7 @@ class InteractionsTable(Dataset):
 
     @property
     def _name(self) -> str:
-        return "interactions" + Path(self.options.get("path", self.options.get("url"))).suffix
+        return "interactions" + Path(self.options.get("path") or self.options["url"]).suffix
 
 
 def _times(column: pd.Series, path: Path) -> np.ndarray:

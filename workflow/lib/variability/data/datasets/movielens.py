@@ -3,14 +3,16 @@
 import io
 import logging
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples, _interactions
-from variability.errors import UserError
+from variability.data.datasets._files import downloaded
+from variability.errors import Problem, UserError
 
 _log = logging.getLogger(__name__)
 
@@ -39,22 +41,22 @@ class Movielens(Dataset):
     }
     REQUIRED: ClassVar[tuple[str, ...]] = ("version",)
 
-    def kinds(self):
+    def kinds(self) -> tuple[str, ...]:
         return (_interactions.TARGETS[self.options.get("target", "next_item")],)
 
-    def check(self, mirrors=()):
+    def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         yield from _interactions.check(self.options)
 
-    def is_remote(self):
+    def is_remote(self) -> bool:
         return True
 
-    def download(self, folder, fetcher):
+    def download(self, folder: Path, fetcher: Any) -> None:
         version = self.options["version"]
         fetcher.fetch(_URL.format(version), self._archive(folder), f"md5:{RELEASES[version][0]}")
         _log.info("MovieLens %s: %s", version, LICENCE)
 
     def load(self, folder: Path | None) -> Examples:
-        path, version = self._archive(folder), self.options["version"]
+        path, version = self._archive(downloaded(folder)), self.options["version"]
         _, name, separator = RELEASES[version]
         try:
             with zipfile.ZipFile(path) as archive:

@@ -4,13 +4,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
-from variability.data.datasets._files import bring, source_problems
+from variability.data.datasets._files import bring, downloaded, source_problems
 from variability.errors import Problem, UserError
 
 _PARTITIONS = {"train": "train", "val": "validation", "test": "test"}
@@ -46,11 +46,11 @@ class Npz(Dataset):
         path = Path(self.options.get("path", ""))
         return path if path.is_file() else None
 
-    def download(self, folder: Path, fetcher) -> None:
+    def download(self, folder: Path, fetcher: Any) -> None:
         bring(fetcher, folder / _FILE, self.options.get("path"), self.options.get("url"), self._checksum())
 
     def load(self, folder: Path | None) -> Examples:
-        path = self.local_source() or folder / _FILE
+        path = self.local_source() or downloaded(folder) / _FILE
         arrays = _read(path, "get it again" if self.local_source() else RERUN_DOWNLOAD)
         shipped = [name for name in _PARTITIONS if f"{name}_images" in arrays]
         if "train" not in shipped:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples, _text_tables
-from variability.data.datasets._files import PARTITION_WORDS, bring
+from variability.data.datasets._files import PARTITION_WORDS, bring, downloaded
 from variability.errors import Problem, UserError
 from variability.io import tabular
 from variability.io.mirrors import find_file, missing_file
@@ -74,12 +74,12 @@ class TextTable(Dataset):
         path = Path(self.options["path"]) if "path" in self.options else None
         return path if path and path.exists() else None
 
-    def download(self, folder: Path, fetcher) -> None:
+    def download(self, folder: Path, fetcher: Any) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
 
     def load(self, folder: Path | None) -> Examples:
-        path = self.local_source() or folder / self._name
+        path = self.local_source() or downloaded(folder) / self._name
         quotes = self.options.get("quotes")
         if path.is_dir():
             parts = [(file, partition, _text_tables.read(file, quotes)) for partition, file in _files(path).items()]

@@ -1,10 +1,17 @@
 """Classification: the label is one of several classes."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data.kinds import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
 
 
 class Classification(Kind):
@@ -22,27 +29,27 @@ class Classification(Kind):
     LOSS: ClassVar[str | None] = "cross_entropy"
     LABEL_TYPE: ClassVar[type] = np.int64
 
-    def outputs(self, class_names, facts=None):
+    def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
         return len(class_names)
 
-    def strata(self, labels, class_names):
+    def strata(self, labels: np.ndarray, class_names: Sequence[str]) -> tuple[np.ndarray, Sequence[str]]:
         return labels, class_names
 
-    def target_array(self, labels):
+    def target_array(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(np.int64)
 
-    def loss(self, outputs, targets, label_smoothing=0.0):
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn import functional
 
         return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
-    def evaluate(self, summaries, labels):
+    def evaluate(self, summaries: torch.Tensor | np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         targets, scores = self.target_array(labels), np.asarray(summaries)
         # In double precision, because it is a sum over many examples.
         log_likelihoods = _log_softmax(scores)[np.arange(len(targets)), targets]
         return float(-log_likelihoods.mean()), float((scores.argmax(1) == targets).mean())
 
-    def columns(self, summaries, labels):
+    def columns(self, summaries: np.ndarray, labels: np.ndarray) -> dict[str, pa.Array]:
         import pyarrow as pa
 
         probabilities = np.exp(_log_softmax(summaries)).astype(np.float32)
@@ -53,7 +60,7 @@ class Classification(Kind):
             "probabilities": pa.ListArray.from_arrays(offsets, probabilities.reshape(-1)),
         }
 
-    def probabilities(self, table, classes):
+    def probabilities(self, table: pa.Table, classes: int) -> np.ndarray:
         column = table["probabilities"].combine_chunks()
         flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
         if len(flat) != table.num_rows * classes:
@@ -64,10 +71,10 @@ class Classification(Kind):
             raise ValueError("probabilities do not sum to 1")
         return probabilities / sums
 
-    def majority(self, y_true):
+    def majority(self, y_true: np.ndarray) -> float:
         return np.bincount(y_true).max() / len(y_true)
 
-    def losses(self, y_true, y_pred):
+    def losses(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         return (y_pred != y_true).astype(float)
 
 

@@ -1,10 +1,17 @@
 """Ranking: the label is the item that a user chose among all items of a catalogue."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data.kinds import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
 
 #: Length of the list of recommendations that ``losses`` and ``MEASURE`` evaluate.
 LIST_LENGTH = 10
@@ -37,18 +44,18 @@ class Ranking(Kind):
     LOSS_UNIT: ClassVar[str] = "nats per predicted item"
     LABEL_TYPE: ClassVar[type] = np.int64
 
-    def outputs(self, class_names, facts=None):
-        return facts["items"]
+    def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
+        return (facts or {})["items"]
 
-    def target_array(self, labels):
+    def target_array(self, labels: np.ndarray) -> np.ndarray:
         return labels.astype(np.int64)
 
-    def loss(self, outputs, targets, label_smoothing=0.0):
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn import functional
 
         return functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
-    def summary(self, outputs, labels):
+    def summary(self, outputs: torch.Tensor, labels: np.ndarray) -> torch.Tensor:
         """Return (B, 2): rank and negative log-likelihood of the right item. Items excluded before score -inf.
 
         The scores themselves, users x items, may not fit into memory.
@@ -62,12 +69,12 @@ class Ranking(Kind):
         nll = outputs.logsumexp(1) - right[:, 0]
         return torch.stack([rank.to(nll.dtype), nll], dim=1)
 
-    def evaluate(self, summaries, labels):
+    def evaluate(self, summaries: torch.Tensor | np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         # In double precision, because it is a sum over many examples.
         ranks, nll = np.asarray(summaries).astype(np.float64).T
         return float(nll.mean()), float(ndcg(ranks).mean())
 
-    def columns(self, summaries, labels):
+    def columns(self, summaries: np.ndarray, labels: np.ndarray) -> dict[str, pa.Array]:
         import pyarrow as pa
 
         return {
@@ -76,5 +83,5 @@ class Ranking(Kind):
             "probabilities": pa.nulls(len(labels), pa.list_(pa.float32())),
         }
 
-    def losses(self, y_true, y_pred):
+    def losses(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         return 1 - ndcg(y_pred)

@@ -1,10 +1,17 @@
 """Regression: the label is a number."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data.kinds import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import torch
 
 
 class Regression(Kind):
@@ -28,29 +35,29 @@ class Regression(Kind):
     LABEL_TYPE: ClassVar[type] = np.float64
 
     @staticmethod
-    def facts(labels):
+    def facts(labels: np.ndarray) -> dict[str, Any]:
         # If all labels are equal, their standard deviation is 0 and cannot be divided by.
         return {"mean": float(labels.mean()), "sd": float(labels.std()) or 1.0}
 
-    def outputs(self, class_names, facts=None):
+    def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
         return 1
 
-    def target_array(self, labels):
+    def target_array(self, labels: np.ndarray) -> np.ndarray:
         return ((labels - self._facts["mean"]) / self._facts["sd"]).astype(np.float32)
 
-    def loss(self, outputs, targets, label_smoothing=0.0):
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
         from torch.nn import functional
 
         return functional.mse_loss(outputs.squeeze(1), targets)
 
-    def evaluate(self, summaries, labels):
+    def evaluate(self, summaries: torch.Tensor | np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         # In double precision, because it is a sum over many examples.
         with np.errstate(over="ignore", invalid="ignore"):  # as in torch; ``fit`` reports a loss that is not finite
             errors = np.asarray(summaries)[:, 0].astype(np.float64) - self.target_array(labels)
             loss = float(np.square(errors).mean())
         return loss, loss**0.5 * self._facts["sd"]
 
-    def columns(self, summaries, labels):
+    def columns(self, summaries: np.ndarray, labels: np.ndarray) -> dict[str, pa.Array]:
         import pyarrow as pa
 
         return {
@@ -59,5 +66,5 @@ class Regression(Kind):
             "probabilities": pa.nulls(len(labels), pa.list_(pa.float32())),
         }
 
-    def losses(self, y_true, y_pred):
+    def losses(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         return np.square(y_pred - y_true)

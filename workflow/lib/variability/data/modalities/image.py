@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data.modalities import Modality
 from variability.io.files import replacing
+
+if TYPE_CHECKING:
+    import torch
+
+    from variability.data.datasets import Examples
 
 #: Images that one thread reads at a time.
 _CHUNK = 256
@@ -31,7 +37,7 @@ class Image(Modality):
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._images"
     AUGMENTED: ClassVar[bool] = True
 
-    def write(self, path, examples, rows, label, threads):
+    def write(self, path: Path, examples: Examples, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
         from tqdm import tqdm
 
         from variability.io import image_files
@@ -62,7 +68,7 @@ class Image(Modality):
             stored.flush()
         return {"channels": channels, "size": size}
 
-    def example_batch(self, provider, facts):
+    def example_batch(self, provider: Any, facts: dict[str, Any]) -> torch.Tensor:
         import torch
 
         side = provider.preprocess(facts["size"])["size"]

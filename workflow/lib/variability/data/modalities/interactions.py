@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data.modalities import Modality
 from variability.errors import UserError
 from variability.io.files import replacing
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Interactions(Modality):
@@ -35,7 +39,7 @@ class Interactions(Modality):
     }
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._sequences"
 
-    def write(self, path, examples, rows, label, threads):
+    def write(self, path: Path, examples: Any, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
         bounds, ranks = examples.bounds[rows], examples.facts["target"] == "next_item"
         if len(examples.items) >= 2**31:
             raise UserError(f"{label}: {len(examples.items)} interactions are more than 32 bits can count")
@@ -59,7 +63,7 @@ class Interactions(Modality):
                 "excluded from the ranking; set interactions.exclude_seen: false, or the data set's repeats: first"
             )
 
-    def example_batch(self, provider, facts):
+    def example_batch(self, provider: Any, facts: dict[str, Any]) -> torch.Tensor:
         import torch
 
         return torch.zeros(2, facts["max_length"], 2 + (facts["target"] == "rating"), dtype=torch.int32)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from variability.data.modalities import Modality
+from variability.data.modalities import Modality, StoredExamples
 from variability.data.padding import PADDING
 from variability.errors import UserError
 from variability.io.files import replacing
+
+if TYPE_CHECKING:
+    import torch
+
+    from variability.data.datasets import Examples
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +44,7 @@ class Text(Modality):
     TOKENIZED: ClassVar[bool] = True
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._tokens"
 
-    def write(self, path, examples, rows, label, threads):
+    def write(self, path: Path, examples: Examples, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
         stored = bytearray()
         for row in rows:
             example = examples.read(int(row))
@@ -48,7 +54,7 @@ class Text(Modality):
             np.save(handle, np.frombuffer(stored, np.uint8), allow_pickle=False)
         return {"max_length": self.options["max_length"], "pairs": _SEPARATOR[0] in stored}
 
-    def encode(self, task, provider):
+    def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         pairs = [
             tuple(part.decode() for part in example.split(_SEPARATOR))
             for example in task.inputs.tobytes().split(_END)[:-1]
@@ -76,7 +82,7 @@ class Text(Modality):
         facts = {"texts": len(ids), "tokens": sum(lengths), "longest": max(lengths)}
         return stored, facts | {"max_length": longest, "at_max_length": full}
 
-    def example_batch(self, provider, facts):
+    def example_batch(self, provider: Any, facts: dict[str, Any]) -> torch.Tensor:
         import torch
 
         # Of unequal length, so that padding must not be mistaken for a token.
