@@ -73,7 +73,7 @@ class Provider(WithExtras, ABC):
         return iter(())
 
     def check_source(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
-        """Yield problems with the places that files come from. mirrors: folders searched before the network."""
+        """Yield problems with the sources of files. mirrors: folders searched before the network."""
         return iter(())
 
     def local_source(self, mirrors: Sequence[Path]) -> Path | None:
@@ -138,7 +138,7 @@ class NetworkProvider(Provider):
         """
         raise NotImplementedError(f"{type(self).__name__} needs no files but weights")
 
-    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:
+    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[Sequence[Sequence[int]], int]:
         """Return the token ids of each example, from 0, and the largest length; for a TOKENIZED modality.
 
         The largest length is ``max_length``, or less if the network takes fewer tokens.

@@ -110,4 +110,4 @@ def _names(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         yield node.target.id
     elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("kwargs.pop", "kwargs.get"):
-        yield from (argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant))
+        yield from (str(argument.value) for argument in node.args[:1] if isinstance(argument, ast.Constant))

@@ -65,7 +65,7 @@ class Keras(NamedImageProvider):
     def check(self) -> Iterator[Problem]:
         known, name = architectures(), self.model["architecture"]
         if name not in known:
-            yield Problem("architecture", f"keras.applications has no network {name!r}; {suggest(name, known)}")
+            yield Problem("architecture", f"keras.applications has no network {name!r}; {suggest(name, list(known))}")
             return
         weights = self.model["weights"]
         if self.weights_kind == "named" and weights != RELEASE:

@@ -16,7 +16,7 @@ from variability.models.weight_files import read_tensors
 
 if TYPE_CHECKING:
     from torch import nn
-    from torchvision.models import Weights
+    from torchvision.models import WeightsEnum
 
     from variability.models.networks import Network
 
@@ -49,7 +49,9 @@ class Torchvision(NamedImageProvider):
         if not known:
             yield Problem("provider", "torchvision is not installed here; install the project's environment (envs/)")
         elif name not in known:
-            yield Problem("architecture", f"torchvision has no classification network {name!r}; {suggest(name, known)}")
+            yield Problem(
+                "architecture", f"torchvision has no classification network {name!r}; {suggest(name, list(known))}"
+            )
         else:
             yield from self._check_weights(known[name])
             options = [option for option in known[name].options if option not in _NOT_OPTIONS]
@@ -86,7 +88,9 @@ class Torchvision(NamedImageProvider):
         name = self.model["weights"]
         if self.weights_kind == "named" and name not in architecture.releases:
             known = [*architecture.releases, "none"]
-            message = f"torchvision has no release {name!r} of {self.model['architecture']}; {suggest(name, known)}"
+            message = (
+                f"torchvision has no release {name!r} of {self.model['architecture']}; {suggest(name, list(known))}"
+            )
             yield Problem("weights", message)
 
     def fixed_size(self) -> tuple[int, str] | None:
@@ -113,7 +117,7 @@ class Torchvision(NamedImageProvider):
             "interpolation": transforms.interpolation.value,
         }
 
-    def _release(self) -> Weights:
+    def _release(self) -> WeightsEnum:
         from torchvision.models import get_model_weights
 
         return get_model_weights(self.model["architecture"])[self._known().releases[self.model["weights"]]]

@@ -60,7 +60,7 @@ class Transformers(HubProvider):
     def samples_backbone(self) -> bool:
         return self.model["options"].get("reinit", 0) > 0
 
-    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[list[Sequence[int]], int]:
+    def encode(self, examples: Sequence[Any], max_length: int) -> tuple[Sequence[Sequence[int]], int]:
         from variability.models.providers import _transformers
 
         return _transformers.encode(self._folder, self.model["architecture"], examples, max_length)
