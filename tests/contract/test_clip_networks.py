@@ -1,4 +1,4 @@
-"""Models of images and texts: before training they are the zero-shot classifiers that the library itself would be."""
+"""Models of images and texts: before training they are the library's zero-shot classifiers."""
 
 import pytest
 import torch
@@ -24,14 +24,14 @@ def entry(folder, weights="pretrained", **options):
     return {"provider": "clip", "architecture": str(folder), "weights": weights, "options": options, "preprocess": {}}
 
 
-def ready(folder, place, weights="pretrained", **options):
-    """The provider with its files, and the path of its weights, brought as the rules bring them."""
-    model, place = entry(folder, weights, **options), place / "made"
-    download_assets(model, place / "files", place / "assets.json", Fetcher(progress=False))
-    target = place / "weights.safetensors" if weights != "none" else None
-    this = registry.find("providers", "clip")(model, place / "assets.json")
+def ready(folder, made, weights="pretrained", **options):
+    """Return the provider with its files and the path of its weights, fetched as by the rules."""
+    model, made = entry(folder, weights, **options), made / "made"
+    download_assets(model, made / "files", made / "assets.json", Fetcher(progress=False))
+    target = made / "weights.safetensors" if weights != "none" else None
+    this = registry.find("providers", "clip")(model, made / "assets.json")
     if target:
-        download_weights(model, target, place / "weights.json", Fetcher(progress=False), (), place / "assets.json")
+        download_weights(model, target, made / "weights.json", Fetcher(progress=False), (), made / "assets.json")
     return this, target
 
 
@@ -49,10 +49,10 @@ def test_before_training_the_network_is_the_librarys_zero_shot_classifier(kind, 
     model = transformers.AutoModel.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     padding = {"padding": "max_length", "max_length": 12} if kind == "siglip" else {"padding": True}
-    given = tokenizer([f"a photo of a {name}." for name in CLASSES], return_tensors="pt", **padding)
+    encoded = tokenizer([f"a photo of a {name}." for name in CLASSES], return_tensors="pt", **padding)
     wanted = ("input_ids",) if kind == "siglip" else ("input_ids", "attention_mask")
     with torch.no_grad():
-        theirs = model(pixel_values=pixels, **{key: given[key] for key in wanted}).logits_per_image
+        theirs = model(pixel_values=pixels, **{key: encoded[key] for key in wanted}).logits_per_image
         ours = network.module.eval()(pixels)
     assert theirs.std() > 0.01
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
@@ -73,7 +73,7 @@ def test_several_prompts_are_averaged_on_the_sphere(tmp_path):
     torch.testing.assert_close(head.weight.detach(), expected)
 
 
-def test_every_seed_begins_with_the_prompts_and_a_random_head_with_its_own(tmp_path):
+def test_a_head_of_prompts_is_the_same_for_all_seeds_and_a_random_head_is_not(tmp_path):
     folder = saved(tmp_path / "model")
     this, weights = ready(folder, tmp_path)
     network = this.build(3, weights, 0, FACTS)
@@ -88,7 +88,7 @@ def test_every_seed_begins_with_the_prompts_and_a_random_head_with_its_own(tmp_p
     assert networks.frozen_digest(one, ["head"]) == networks.frozen_digest(network, ["head"])
 
 
-def test_what_is_saved_is_the_tower_of_images_and_the_head(tmp_path):
+def test_only_the_image_tower_and_the_head_are_saved(tmp_path):
     this, weights = ready(saved(tmp_path / "model"), tmp_path)
     names = this.build(3, weights, 0, FACTS).module.state_dict()
     assert {name.partition(".")[0] for name in names} == {"backbone", "head"}
@@ -123,8 +123,8 @@ def test_images_of_another_size_have_interpolated_positions(tmp_path):
 
 def test_preprocessing_is_the_models_own(tmp_path):
     folder = saved(tmp_path / "model", weights=False)
-    said = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}, "resample": 2}
-    files.write_json(folder / "preprocessor_config.json", said | {"image_mean": [0.1] * 3, "image_std": [0.2] * 3})
+    stored = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}, "resample": 2}
+    files.write_json(folder / "preprocessor_config.json", stored | {"image_mean": [0.1] * 3, "image_std": [0.2] * 3})
     this, _ = ready(folder, tmp_path, "none")
     wanted = {"size": 32, "resize": 36, "mean": [0.1] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
     assert this.preprocess(100) == wanted
@@ -141,13 +141,15 @@ def test_weights_without_texts_have_no_prompts(tmp_path):
     import safetensors.torch
 
     this, weights = ready(saved(tmp_path / "model"), tmp_path)
-    alone = {key: each for key, each in safetensors.torch.load_file(weights).items() if key.startswith("backbone.")}
-    safetensors.torch.save_file(alone, tmp_path / "alone.safetensors")
+    tower_only = {
+        key: tensor for key, tensor in safetensors.torch.load_file(weights).items() if key.startswith("backbone.")
+    }
+    safetensors.torch.save_file(tower_only, tmp_path / "alone.safetensors")
     with pytest.raises(UserError, match=r"alone\.safetensors does not fit the text tower, which head: prompts needs"):
         this.build(3, tmp_path / "alone.safetensors", 0, FACTS)
 
 
-def test_prompts_need_a_tower_that_can_read():
+def test_prompts_need_a_pretrained_text_tower():
     assert "weights: pretrained" in problems("none", head="prompts")["options.head"]
     assert "weights: pretrained" in problems("pretrain:x", head="prompts")["options.head"]
     assert "remove it" in problems(head="random", prompt="a {}")["options.prompt"]

@@ -1,4 +1,4 @@
-"""Every method trains the parts it says, in networks of every make, and leaves all else as it was."""
+"""Every method trains its parts, in networks of all families, and changes nothing else."""
 
 import copy
 
@@ -9,7 +9,7 @@ from variability import extras, registry
 from variability.errors import UserError
 from variability.models import cutting, methods, networks
 
-# Small members of families that differ in where the head stands and in how they are built. Options make them cheap.
+# Small members of families that differ in the position of the head and in construction. Options make them cheap.
 ARCHITECTURES = {
     "densenet121": {},
     "googlenet": {},
@@ -58,13 +58,13 @@ def test_every_method_is_under_test():
     assert set(METHODS) == set(registry.names("methods"))
 
 
-def test_a_training_pass_touches_what_trains_and_no_bit_of_the_rest(fitted):
+def test_a_training_pass_changes_trained_parts_and_no_bit_of_the_others(fitted):
     method, network = fitted
     names = method.trainable(network)
     networks.freeze(network, names)
     networks.train_mode(network, names, method.active(network))
     frozen = networks.frozen_digest(network, names)
-    before = {name: each.clone() for name, each in network.module.named_buffers()}
+    before = {name: tensor.clone() for name, tensor in network.module.named_buffers()}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network.module(torch.randn(2, 3, 32, 32)).sum().backward()
@@ -77,7 +77,7 @@ def test_a_training_pass_touches_what_trains_and_no_bit_of_the_rest(fitted):
     assert all(trained[name] == before[name] + 1 for name in counters), "BatchNorm that trains is not in training mode"
 
 
-def test_a_linear_probe_trains_the_head_alone(network):
+def test_a_linear_probe_trains_only_the_head(network):
     assert parameters(network, trainable("linear_probe", network)) == {
         f"{network.head}.weight",
         f"{network.head}.bias",
@@ -88,7 +88,7 @@ def test_full_trains_every_parameter(network):
     assert parameters(network, trainable("full", network)) == set(dict(network.module.named_parameters()))
 
 
-def test_partial_trains_all_from_its_first_block_to_the_output(network):
+def test_partial_trains_everything_from_its_first_block_to_the_output(network):
     count = 2
     names = list(dict(network.module.named_parameters()))
     first = next(at for at, name in enumerate(names) if name.startswith(network.blocks[-count] + "."))
@@ -101,14 +101,14 @@ def test_more_blocks_train_more(network):
     assert sizes[-1] < len(parameters(network, [""]))
 
 
-def test_what_is_frozen_has_a_name_where_it_can_be_computed_once(fitted):
+def test_a_frozen_part_that_can_be_computed_once_has_a_name(fitted):
     method, network = fitted
     whole_parts = set(method.trainable(network)) <= set(network.chain)
     assert (method.frozen() is not None) == whole_parts
     assert method.SEEDS_PER_JOB >= 1
 
 
-def test_what_a_method_adds_changes_nothing_and_comes_from_the_seed(fitted, network):
+def test_parameters_that_a_method_adds_change_no_output_and_depend_on_the_seed(fitted, network):
     method, made = fitted
     if type(method).attach is methods.Method.attach:
         assert type(method).sample is methods.Method.sample
@@ -127,7 +127,7 @@ def test_what_a_method_adds_changes_nothing_and_comes_from_the_seed(fitted, netw
     assert torch.equal(torch.random.get_rng_state(), state), "drawing took from the global generator"
 
 
-def test_bitfit_trains_the_biases_and_the_head_alone(network):
+def test_bitfit_trains_only_the_biases_and_the_head(network):
     found = parameters(network, trainable("bitfit", network))
     assert {name for name in found if not name.startswith(f"{network.head}.")} == {
         name
@@ -137,14 +137,14 @@ def test_bitfit_trains_the_biases_and_the_head_alone(network):
     assert f"{network.head}.weight" in found
 
 
-def test_methods_that_freeze_something_else_name_it_otherwise():
+def test_methods_that_freeze_different_parts_return_different_names():
     names = [registry.find("methods", "partial")({"blocks": count}).frozen() for count in (1, 2)]
     assert len({methods.BACKBONE, *names}) == 3
     assert registry.find("methods", "linear_probe")({}).frozen() == methods.BACKBONE
 
 
 @pytest.mark.parametrize("kind", ["linear_probe", "partial"])
-def test_a_network_cut_where_training_begins_gives_the_same_outputs_and_trains_the_same_tensors(network, kind):
+def test_a_cut_network_has_the_same_outputs_and_trains_the_same_tensors(network, kind):
     names = trainable(kind, network)
     images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     halves = cutting.cut(network, names, images)
@@ -153,20 +153,20 @@ def test_a_network_cut_where_training_begins_gives_the_same_outputs_and_trains_t
     network.module.eval()
     whole, activations = network.module(images), halves.prefix(images)
     assert torch.equal(halves.suffix(activations), whole)
-    assert not activations.requires_grad, "something that trains stands in the prefix"
+    assert not activations.requires_grad, "a part that trains is in the prefix"
     halves.suffix(activations).sum().backward()
-    reached = {name for name, each in network.module.named_parameters() if each.grad is not None}
+    reached = {name for name, tensor in network.module.named_parameters() if tensor.grad is not None}
     network.module.zero_grad()
     assert reached == parameters(network, names)
 
 
-def test_after_the_cut_of_a_linear_probe_stands_the_head_itself_where_it_is_a_layer(network):
+def test_the_suffix_of_a_linear_probe_is_the_head_if_that_is_a_layer(network):
     halves = cutting.cut(network, trainable("linear_probe", network), torch.zeros(2, 3, 32, 32))
     head = network.module.get_submodule(network.head)
     assert (halves.suffix is head) == isinstance(head, torch.nn.Linear)
 
 
-def test_nothing_is_cut_off_where_all_trains(network):
+def test_a_network_that_trains_as_a_whole_is_not_cut(network):
     assert cutting.cut(network, trainable("full", network), torch.zeros(2, 3, 32, 32)) is None
 
 

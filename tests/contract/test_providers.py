@@ -1,4 +1,4 @@
-"""Every provider builds networks with a fresh head, from a seed and nothing else."""
+"""Every provider builds networks with a new head that depend only on the seed."""
 
 import subprocess
 import sys
@@ -23,10 +23,10 @@ LIBRARY = Path(registry.__file__).parents[1]
 
 @dataclass(frozen=True)
 class Case:
-    """A small network of a provider, to try it on.
+    """A small network of a provider, for the tests.
 
-    model: its entry. facts: of a task's examples. folder: makes, where it is told to, the folder that the entry's
-    architecture is.
+    model: its entry. facts: of a task's examples. folder: writes the folder that is the entry's architecture, if it
+    is one.
     """
 
     model: dict[str, Any]
@@ -47,7 +47,7 @@ CASES = {
 }
 NAMES = registry.names("providers")
 IN_TORCH = [name for name in NAMES if registry.find("providers", name).FRAMEWORK == "pytorch" and name in CASES]
-#: Those whose outputs are as many as a task has classes.
+#: Providers of classifiers.
 CLASSIFY = [name for name in IN_TORCH if "classification" in registry.find("providers", name).KINDS]
 
 
@@ -89,15 +89,15 @@ def digest(network, *parts: str) -> str:
     return tensors_digest(trained_tensors(network, parts or [""]))
 
 
-# What it says of itself ----------------------------------------------------------------------------------------------
+# Attributes ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_provider_is_tried():
+def test_every_provider_has_a_case():
     assert set(CASES) == set(NAMES), "add a case for the new provider"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_provider_says_of_itself_is_there(name):
+def test_plugins_that_a_provider_names_exist(name):
     plugin = registry.find("providers", name)
     assert plugin.MODALITY in registry.names("modalities")
     assert set(plugin.KINDS) <= set(registry.names("kinds")) and plugin.KINDS
@@ -120,17 +120,17 @@ def test_providers_import_and_check_without_their_libraries(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(LIBRARY)})
 
 
-# What it builds ------------------------------------------------------------------------------------------------------
+# Networks ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", IN_TORCH)
-def test_a_network_comes_from_its_seed_and_from_nothing_else(name, tmp_path):
+def test_a_network_depends_only_on_its_seed(name, tmp_path):
     import torch
 
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     first = built(name, tmp_path)
-    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
+    assert torch.equal(torch.random.get_rng_state(), before), "building used the global generator"
     torch.manual_seed(2)
     assert digest(built(name, tmp_path)) == digest(first)
     other = built(name, tmp_path, seed=1)
@@ -139,37 +139,37 @@ def test_a_network_comes_from_its_seed_and_from_nothing_else(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", CLASSIFY)
-def test_the_size_of_the_head_does_not_shift_the_backbone(name, tmp_path):
+def test_the_size_of_the_head_does_not_change_the_backbone(name, tmp_path):
     import torch
 
     from variability.models.networks import frozen_digest
 
-    this, found = provider(name, tmp_path), {}
+    this, digests = provider(name, tmp_path), {}
     for outputs in (3, 5):
         network = this.build(outputs, None, 0, facts(name, outputs))
-        found[outputs] = frozen_digest(network, [network.head])
+        digests[outputs] = frozen_digest(network, [network.head])
         example = modalities.find(this.MODALITY).example_batch(this, CASES[name].facts)
         with torch.no_grad():
             assert network.module.eval()(example).shape == (2, outputs)
-    assert found[3] == found[5]
+    assert digests[3] == digests[5]
 
 
 @pytest.mark.parametrize("name", IN_TORCH)
-def test_a_head_drawn_anew_is_the_one_of_its_seed(name, tmp_path):
+def test_a_head_sampled_again_is_that_of_its_seed(name, tmp_path):
     network = built(name, tmp_path, seed=0)
     provider(name, tmp_path).sample_head(network, 7)
     assert digest(network, network.head) == digest(built(name, tmp_path, seed=7), network.head)
 
 
 @pytest.mark.parametrize("name", CLASSIFY)
-def test_weights_arrive_whatever_their_number_of_classes_and_the_head_is_the_seeds(name, tmp_path):
+def test_weights_load_whatever_their_number_of_classes_and_the_head_is_the_seeds(name, tmp_path):
     import safetensors.torch
 
     from variability.models.networks import frozen_digest
 
     source = built(name, tmp_path, outputs=3, seed=7)
     path = tmp_path / "weights.safetensors"
-    safetensors.torch.save_file({key: each.contiguous() for key, each in source.module.state_dict().items()}, path)
+    safetensors.torch.save_file({key: tensor.contiguous() for key, tensor in source.module.state_dict().items()}, path)
     network = built(name, tmp_path, outputs=3, weights=path)
     assert frozen_digest(network, [network.head]) == frozen_digest(source, [source.head])
     assert digest(network, network.head) == digest(built(name, tmp_path), network.head)
@@ -179,7 +179,7 @@ def test_weights_arrive_whatever_their_number_of_classes_and_the_head_is_the_see
 
 
 @pytest.mark.parametrize("name", IN_TORCH)
-def test_weights_of_another_network_are_refused_with_what_is_wrong(name, tmp_path):
+def test_weights_of_another_network_are_refused_with_the_reason(name, tmp_path):
     import safetensors.torch
     import torch
 
@@ -193,7 +193,7 @@ def test_weights_of_another_network_are_refused_with_what_is_wrong(name, tmp_pat
 
 
 @pytest.mark.parametrize("name", IN_TORCH)
-def test_blocks_are_parts_that_lie_before_the_head(name, tmp_path):
+def test_blocks_are_modules_without_the_head(name, tmp_path):
     network = built(name, tmp_path)
     assert len(network.blocks) >= 2
     for block in network.blocks:
@@ -202,7 +202,7 @@ def test_blocks_are_parts_that_lie_before_the_head(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if registry.find("providers", name).MODALITY == "image"])
-def test_what_images_are_made_into_is_said_anew_each_time(name, tmp_path):
+def test_each_call_of_preprocess_returns_a_new_value(name, tmp_path):
     this = provider(name, tmp_path)
     first = this.preprocess(32)
     assert set(first) == {"size", "resize", "mean", "std", "interpolation"}

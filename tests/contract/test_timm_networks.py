@@ -19,7 +19,7 @@ from variability.stages.download_weights import download_weights
 timm = pytest.importorskip("timm", reason="the extra timm is not installed")
 
 HEAVY = pytest.mark.slow
-# One member of each family, the side of the images it is tried on, options that make it cheap, and the head.
+# One member of each family, the side of its test images, options that make it cheap, and the head.
 FAMILIES = [
     pytest.param("test_vit", 160, {"dynamic_img_size": False}, "head"),
     pytest.param("test_resnet", 32, {}, "fc"),
@@ -79,7 +79,7 @@ def test_every_family_has_its_head_replaced_and_is_cut_before_it_and_its_last_bl
 
 
 @pytest.mark.parametrize(("name", "side"), [("test_vit", 160), ("twins_svt_small", 64)])
-def test_what_cannot_be_traced_is_cut_before_its_head_all_the_same(name, side):
+def test_a_network_that_cannot_be_traced_is_cut_before_its_head(name, side):
     network = provider(name).build(outputs=3, weights=None, seed=0)
     images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
     halves = cutting.cut(network, [network.head], images)
@@ -87,7 +87,7 @@ def test_what_cannot_be_traced_is_cut_before_its_head_all_the_same(name, side):
     assert halves.suffix is network.module.get_submodule(network.head)
 
 
-def test_blocks_are_those_that_one_would_count():
+def test_blocks_of_a_vision_transformer_are_its_layers_and_the_patch_embedding():
     blocks = provider("test_vit").build(3, None, 0).blocks
     assert blocks == ["patch_embed", *[f"blocks.{at}" for at in range(len(blocks) - 1)]]
 
@@ -96,7 +96,7 @@ def test_blocks_are_those_that_one_would_count():
 
 
 def repository(mirror, name, tensors):
-    """A copy of a hub's repository, in a mirror."""
+    """Write a copy of a hub's repository into a mirror; return the mirror."""
     import safetensors.torch
 
     folder = mirror / "timm" / name
@@ -126,20 +126,20 @@ def test_a_release_is_found_in_a_mirror_by_its_name_on_the_hub(tmp_path):
     assert (manifest["source"], manifest["release"]) == ("timm/test_resnet.r160_in1k", "r160_in1k")
 
 
-def test_a_release_comes_from_the_hub_with_the_checksum_that_it_states(tmp_path):
-    asked = []
+def test_a_release_is_fetched_from_the_hub_with_the_hubs_checksum(tmp_path):
+    requests = []
 
     class Hub:
         mirrors = ()
 
         def fetch(self, url, target, checksum=None, **more):
-            asked.append((url, checksum))
+            requests.append((url, checksum))
             if target.suffix == ".json":
                 file = {"rfilename": "model.safetensors", "lfs": {"sha256": "ab" * 32}}
                 target.write_text(json.dumps({"sha": "c0ffee", "siblings": [file]}))
 
     target, facts = provider("test_resnet", "r160_in1k").fetch_weights(Hub(), tmp_path)
-    (listing, none), (file, checksum) = asked
+    (listing, none), (file, checksum) = requests
     assert "timm/test_resnet.r160_in1k/revision/main" in listing and none is None
     assert file.endswith("timm/test_resnet.r160_in1k/resolve/c0ffee/model.safetensors")
     assert checksum == "sha256:" + "ab" * 32
@@ -189,7 +189,7 @@ def test_tensorflow_padding_of_the_mirror_loads_strictly(mirror, tmp_path):
 # Preprocessing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_release_brings_its_preprocessing():
+def test_a_release_has_its_preprocessing():
     wanted = provider("vit_tiny_patch16_224", "augreg_in21k_ft_in1k").preprocess(32)
     assert wanted == {
         "size": 224,
@@ -201,7 +201,7 @@ def test_a_release_brings_its_preprocessing():
     Preprocess.from_dict(wanted)
 
 
-def test_preprocessing_is_what_timm_itself_does():
+def test_preprocessing_agrees_with_timms_own():
     from PIL import Image
     from timm.data import create_transform, resolve_data_config
 
@@ -212,14 +212,14 @@ def test_preprocessing_is_what_timm_itself_does():
         theirs = create_transform(**resolve_data_config({}, model=module))
         image = Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
         ours = Preprocess.from_dict(wanted)(pixels)[0]
-        # Pillow resizes in integers: a grey level or so apart.
+        # Pillow resizes in integers: values differ by about one grey level.
         assert (ours - theirs(image)).abs().max() < 3 / 255 / min(wanted["std"])
 
 
 # The check -----------------------------------------------------------------------------------------------------------
 
 
-def test_unknown_names_are_answered_with_the_nearest():
+def test_the_nearest_names_are_suggested_for_unknown_ones():
     assert "did you mean 'resnet18'?" in problems("resnet81")["architecture"]
     assert "did you mean 'a1_in1k'?" in problems("resnet50", "a1_in2k")["weights"]
     assert "did you mean 'pad_type'?" in problems("mobilenetv2_100", options={"padtype": 1})["options.padtype"]
@@ -238,11 +238,11 @@ def test_learnt_positions_fix_the_size():
 
 
 @pytest.mark.parametrize("option", ["num_classes", "in_chans", "pretrained", "features_only", "checkpoint_path"])
-def test_options_that_the_workflow_decides_are_refused(option):
+def test_options_that_the_workflow_sets_are_refused(option):
     assert "cannot be set" in problems("resnet18", options={option: 3})[f"options.{option}"]
 
 
-def test_options_that_do_not_go_together_are_an_error_for_people():
+def test_options_that_do_not_fit_together_are_a_readable_error():
     with pytest.raises(UserError, match=r"timm cannot build test_vit with options \{'depth': 'x'\}.*correct"):
         provider("test_vit", options={"depth": "x"}).build(2, None, 0)
 

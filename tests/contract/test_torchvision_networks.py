@@ -14,7 +14,7 @@ from variability.models.providers._torchvision_facts import architectures
 from variability.models.providers.torchvision import Torchvision
 
 HEAVY = pytest.mark.slow
-# One member of each family, the side of the images it is tried on, and options that make it cheap.
+# One member of each family, the side of its test images, and options that make it cheap.
 FAMILIES = [
     pytest.param(("alexnet", 64, {}), id="alexnet", marks=HEAVY),
     pytest.param(("vgg11_bn", 32, {}), id="vgg11_bn", marks=HEAVY),
@@ -61,13 +61,13 @@ def built(request):
 
 
 @torch.no_grad()
-def test_a_network_comes_from_its_seed_and_has_a_fresh_head(built):
+def test_a_network_depends_on_its_seed_and_has_a_new_head(built):
     this, side, first = built
     torch.manual_seed(2)
     before = torch.random.get_rng_state()
     larger = this.build(outputs=5, weights=None, seed=0)
-    assert torch.equal(torch.random.get_rng_state(), before), "building drew from the global generator"
-    # Neither the global generator nor the size of the head shifts the backbone.
+    assert torch.equal(torch.random.get_rng_state(), before), "building used the global generator"
+    # Neither the global generator nor the size of the head changes the backbone.
     assert networks.frozen_digest(first, [first.head]) == networks.frozen_digest(larger, [larger.head])
     assert this.preprocess(image_size=side)["size"] == side
     for network, outputs in ((first, 3), (larger, 5)):
@@ -86,7 +86,7 @@ def test_every_family_is_cut_before_its_head_and_before_its_last_blocks(built):
         assert torch.equal(halves.suffix(halves.prefix(images)), whole)
 
 
-def test_options_that_the_constructor_refuses_are_an_error_for_people():
+def test_options_that_the_constructor_refuses_are_a_readable_error():
     with pytest.raises(UserError, match=r"cannot build squeezenet1_1 with options \{'version': 3\}.*correct"):
         provider("squeezenet1_1", options={"version": 3}).build(2, None, 0)
 
@@ -98,7 +98,7 @@ def test_only_released_weights_of_googlenet_rescale_their_input(weights, expecte
     assert not module.aux_logits
 
 
-def test_options_decide_over_rescaling():
+def test_an_option_overrides_rescaling():
     model = provider("googlenet", "IMAGENET1K_V1", options={"transform_input": False})
     assert not model._construct(seed=0, random=False).transform_input
 
@@ -106,7 +106,7 @@ def test_options_decide_over_rescaling():
 # Preprocessing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_release_brings_its_preprocessing():
+def test_a_release_has_its_preprocessing():
     wanted = provider("efficientnet_b0", "DEFAULT").preprocess(image_size=32)
     assert wanted == {
         "size": 224,
@@ -118,19 +118,19 @@ def test_a_release_brings_its_preprocessing():
     Preprocess.from_dict(wanted)
 
 
-def test_networks_without_a_release_take_the_stored_images_as_they_are():
+def test_networks_without_a_release_use_the_size_of_the_stored_images():
     wanted = provider("resnet18").preprocess(image_size=48)
     assert (wanted["size"], wanted["resize"], wanted["interpolation"]) == (48, 48, "bilinear")
 
 
-def test_the_entry_decides_over_the_release_and_a_size_alone_keeps_the_whole_image():
+def test_the_entry_overrides_the_release_and_a_size_alone_crops_nothing():
     wanted = provider("resnet18", "DEFAULT", preprocess={"size": 64, "mean": [0.5] * 3}).preprocess(32)
     assert (wanted["size"], wanted["resize"], wanted["mean"]) == (64, 64, [0.5] * 3)
     wanted = provider("resnet18", "DEFAULT", preprocess={"size": 64, "resize": 80}).preprocess(32)
     assert (wanted["size"], wanted["resize"]) == (64, 80)
 
 
-def test_asking_twice_gives_the_same():
+def test_preprocess_returns_the_same_twice():
     this = provider("resnet18")
     this.preprocess(32)["mean"][0] = 7
     assert this.preprocess(32)["mean"][0] == 0.485
@@ -165,7 +165,7 @@ def test_vision_transformers_take_the_size_they_are_built_for():
 # The check -----------------------------------------------------------------------------------------------------------
 
 
-def test_unknown_names_are_answered_with_the_nearest():
+def test_the_nearest_names_are_suggested_for_unknown_ones():
     assert "did you mean 'resnet18'?" in problems("resnet81")["architecture"]
     assert "did you mean 'IMAGENET1K_V1'?" in problems("resnet18", "IMAGENET1K_V2")["weights"]
     assert "did you mean 'IMAGENET1K_V1'?" in problems("resnet18", "imagenet1k_v1")["weights"]
@@ -177,11 +177,11 @@ def test_networks_that_do_not_classify_are_unknown():
 
 
 @pytest.mark.parametrize("option", ["num_classes", "weights", "progress", "aux_logits"])
-def test_options_that_the_workflow_decides_are_refused(option):
+def test_options_that_the_workflow_sets_are_refused(option):
     assert "cannot be set" in problems("googlenet", options={option: 3})[f"options.{option}"]
 
 
-def test_sound_entries_have_no_problems():
+def test_correct_entries_have_no_problems():
     assert not problems("mobilenet_v2", "DEFAULT", options={"width_mult": 0.5})
     assert not problems("mobilenet_v3_small", options={"width_mult": 0.5, "dilated": True})
     assert not problems("vit_b_32", options={"image_size": 64}, preprocess={"size": 64})
@@ -205,7 +205,7 @@ def test_facts_about_torchvisions_networks_are_those_of_the_imported_library():
         for key, member in enum.__members__.items():
             assert architecture.trained_at[key] == member.transforms().crop_size[0]
             assert member.meta["num_params"] in architecture.sizes
-            # The first digits of the SHA-256 that nothing is downloaded without.
+            # The first digits of the SHA-256, without which nothing is downloaded.
             assert re.search(r"-[0-9a-f]{8,}\.pth$", member.url)
         builder = inspect.signature(models.get_model_builder(name)).return_annotation
         constructor = inspect.signature(builder).parameters

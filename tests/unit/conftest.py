@@ -22,8 +22,8 @@ def task_json(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def keras_process(monkeypatch):
-    """This process as Keras's jobs are."""
-    # Both bring an LLVM, and the process aborts where torch's comes second. No job of the workflow has both.
+    """Configure this process like Keras's jobs."""
+    # Torch and TensorFlow both load an LLVM, and the process aborts if torch's is second. No job loads both.
     if importlib.util.find_spec("triton"):
         importlib.import_module("triton")
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
@@ -31,7 +31,7 @@ def keras_process(monkeypatch):
 
 
 @pytest.fixture(scope="module", params=["bert", "llama"])
-def place(request, tmp_path_factory) -> Path:
+def model_folder(request, tmp_path_factory) -> Path:
     """The folder of a small model of Transformers, with weights."""
     return _model(tmp_path_factory.mktemp("models") / request.param, request.param)
 

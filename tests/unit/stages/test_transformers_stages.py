@@ -50,9 +50,9 @@ def prepare(folder: Path, count=96) -> Path:
 
 
 @pytest.fixture
-def model_and_files(place, tmp_path) -> tuple[dict, InputFiles]:
+def model_and_files(model_folder, tmp_path) -> tuple[dict, InputFiles]:
     """A model and the input files of its runs."""
-    made, weights = text_models.converted(place, tmp_path)
+    made, weights = text_models.converted(model_folder, tmp_path)
     task, tokens = prepare(tmp_path / "task"), tmp_path / "tokens"
     tokens.mkdir()
     tokenize(made.model, task, made.assets, tokens / "tokens.npy", tokens / "tokens.json")
