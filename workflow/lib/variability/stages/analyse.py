@@ -1,4 +1,4 @@
-"""Runs one analysis."""
+"""Stage ``analyse``: run one analysis."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,26 +19,27 @@ def analyse(
     csv: Path,
     predictions: Sequence[Path] = (),
 ) -> None:
-    """Writes the table of the analysis ``name``, with floats that read back as they were.
+    """Write the table of the analysis ``name`` as CSV, with floats that are read back exactly.
 
-    tables: parquet files of the base tables that it NEEDS or USES. predictions: manifests of ``predict``, for the
-    predictions among them.
+    tables: parquet files of the base tables that it NEEDS or USES. predictions: manifests of ``predict``, if it reads
+    predictions.
     """
     analysis = registry.find("analyses", name)(dict(options))
-    read = {table: pd.read_parquet(path) for table, path in tables.items()}
+    frames = {table: pd.read_parquet(path) for table, path in tables.items()}
     if predictions:
-        read["predictions"] = Predictions.from_manifests(predictions)
-    table = analysis.table(read if analysis.REPEATS else _without_repeats(read))
-    with replacing(csv) as aside:
-        table.to_csv(aside, index=False, lineterminator="\n")
+        frames["predictions"] = Predictions.from_manifests(predictions)
+    table = analysis.table(frames if analysis.REPEATS else _without_repeats(frames))
+    with replacing(csv) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def _without_repeats(tables: dict[str, Any]) -> dict[str, Any]:
+    """Return the tables without repeated runs."""
     runs = tables["runs"]
-    kept = tables | {"runs": first_runs(runs)}
-    if "predictions" in kept:
-        again = set(runs.loc[runs["repeats"].notna(), "method"])
-        kept["predictions"] = kept["predictions"].only(
-            [cell for cell in kept["predictions"].cells if cell[2] not in again]
+    selected = tables | {"runs": first_runs(runs)}
+    if "predictions" in selected:
+        repeated_methods = set(runs.loc[runs["repeats"].notna(), "method"])
+        selected["predictions"] = selected["predictions"].only(
+            [cell for cell in selected["predictions"].cells if cell[2] not in repeated_methods]
         )
-    return kept
+    return selected

@@ -1,4 +1,4 @@
-"""Snakemake's own report over summary, figures and tables, as a file of the workflow like any other."""
+"""Stage ``report``: Snakemake's report of summary, figures and tables, as a file of the workflow."""
 
 import logging
 import subprocess
@@ -14,18 +14,18 @@ _log = logging.getLogger(__name__)
 
 
 def report(config: dict[str, Any], snakefile: Path, targets: Sequence[str], html: Path) -> None:
-    """Writes the self-contained HTML report of the ``targets``, which must be up to date.
+    """Write the self-contained HTML report of the ``targets``, which must be up to date.
 
-    Snakemake makes reports after a run only; a second, read-only one makes it here. The merged config is written
-    beside it: it says what the report is about. Raises UserError with Snakemake's words if that fails.
+    Snakemake can make a report only after a run, so a second, read-only run makes it here. The merged config is written
+    to the same folder, because that run needs it. Raises UserError with Snakemake's message on failure.
     """
     settings = html.parent / "config.json"
     write_json(settings, config)
-    with replacing(html) as aside:
+    with replacing(html) as partial:
         command = [sys.executable, "-m", "snakemake", *targets]
-        command += ["--snakefile", str(snakefile), "--configfile", str(settings), "--report", str(aside)]
+        command += ["--snakefile", str(snakefile), "--configfile", str(settings), "--report", str(partial)]
         command += ["--nolock", "--cores", "1", "--workflow-profile", "none"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise UserError(f"Snakemake could not write its report:\n{done.stderr.strip()}")
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode:
+            raise UserError(f"Snakemake could not write its report:\n{result.stderr.strip()}")
     _log.info("report: %s", html)

@@ -1,4 +1,4 @@
-"""What the study found, in one page of words."""
+"""Stage ``summarise``: the findings of the study on one page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from variability.reporting.text_format import as_page
 
 
 def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, page: Path) -> None:
-    """Writes the summary of a study as Markdown, and as a page for the report.
+    """Write the summary of a study as Markdown, and as a page for the report.
 
-    runs: the runs table. tables: those of the analyses and of the claims, named as they are.
+    runs: the runs table. tables: those of the analyses and of the claims, with their names as file names.
     """
     frames = {Path(path).stem: pd.read_csv(path) for path in tables}
     text = summary_of(frames | {"runs": pd.read_parquet(runs)}, study)
