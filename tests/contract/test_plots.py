@@ -1,4 +1,4 @@
-"""Every figure is drawn from tables alone, the same every time, with room for every word."""
+"""Tests of all figures: drawn from tables alone, the same every time, with room for all texts."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ from variability.stages.plot import plot, read_table
 NAMES = registry.names("plots")
 FAILED = {("cnn", "digits", "full", 0), ("cnn", "digits", "full", 1)}
 STUDIES = {
-    "usual": {"models": ("cnn", "cnn-scratch"), "tasks": ("digits", "letter-case"), "failed": FAILED},
+    "typical": {"models": ("cnn", "cnn-scratch"), "tasks": ("digits", "letter-case"), "failed": FAILED},
     "one run": {"models": ("cnn",), "tasks": ("digits",), "methods": ("full",), "seeds": (0,)},
     "all failed": {
         "models": ("cnn", "vit"),
@@ -39,7 +39,7 @@ STUDIES = {
 
 
 class Studies(dict):
-    """Tables of the studies by name, each made when it is first asked for."""
+    """Tables of the studies by name, computed on first access."""
 
     def __missing__(self, name):
         return self.setdefault(name, synthetic.tables(**STUDIES[name]))
@@ -52,26 +52,26 @@ def studies():
 
 @pytest.fixture(scope="module")
 def drawn(studies):
-    """Every plot of every study, drawn once for all that only look at it; and its words."""
+    """Return every plot of every study with its texts, drawn once for all tests that only inspect it."""
 
     @cache
     def drawn(name, study):
         figure = draw(name, studies[study])
-        return figure, words(figure)
+        return figure, texts_of(figure)
 
     return drawn
 
 
 def draw(name, tables, **options):
-    drawer = registry.find("plots", name)(options, "demo")
+    plugin = registry.find("plots", name)(options, "demo")
     with figure_style.applied():
-        figure = drawer.draw({need: tables[need] for need in (*drawer.NEEDS, *drawer.ANALYSES)})
+        figure = plugin.draw({need: tables[need] for need in (*plugin.NEEDS, *plugin.ANALYSES)})
         figure.draw_without_rendering()
     return figure
 
 
-def words(figure):
-    """The texts that are really drawn; ticks beyond the limits of their axis have labels that are not."""
+def texts_of(figure):
+    """Return the texts that are really drawn; labels of ticks beyond the limits of an axis are not."""
     from matplotlib.text import Text
 
     drawn, draw_text = {}, Text.draw
@@ -88,33 +88,33 @@ def words(figure):
 
 
 @pytest.mark.parametrize(
-    "study", ["usual", *(pytest.param(each, marks=pytest.mark.slow) for each in list(STUDIES)[1:])]
+    "study", ["typical", *(pytest.param(study, marks=pytest.mark.slow) for study in list(STUDIES)[1:])]
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_no_word_is_cut_off_and_no_two_overlap(name, study, drawn):
+def test_no_text_is_cut_off_and_no_two_overlap(name, study, drawn):
     figure, texts = drawn(name, study)
     boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
-    for said, box in boxes:
-        assert box.x0 >= -1 and box.y0 >= -1, said
-        assert box.x1 <= figure.bbox.width + 1 and box.y1 <= figure.bbox.height + 1, said
-    for (one, box), (other, beside) in combinations(boxes, 2):
+    for text, box in boxes:
+        assert box.x0 >= -1 and box.y0 >= -1, text
+        assert box.x1 <= figure.bbox.width + 1 and box.y1 <= figure.bbox.height + 1, text
+    for (one, box), (other, other_box) in combinations(boxes, 2):
         # Line spacing lets neighbouring boxes touch by a pixel or two.
-        across = min(box.x1, beside.x1) - max(box.x0, beside.x0)
-        down = min(box.y1, beside.y1) - max(box.y0, beside.y0)
+        across = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
+        down = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
         assert across <= 2 or down <= 2, (one, other)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_tables_make_the_same_bytes(name, studies, tmp_path):
-    drawer = registry.find("plots", name)
+def test_equal_tables_give_equal_bytes(name, studies, tmp_path):
+    plugin = registry.find("plots", name)
     tables = {}
-    for need in drawer.NEEDS:
+    for need in plugin.NEEDS:
         tables[need] = tmp_path / f"{need}.parquet"
-        studies["usual"][need].to_parquet(tables[need])
-    for need in drawer.ANALYSES:
+        studies["typical"][need].to_parquet(tables[need])
+    for need in plugin.ANALYSES:
         tables[need] = tmp_path / f"{need}.csv"
-        studies["usual"][need].to_csv(tables[need], index=False)
+        studies["typical"][need].to_csv(tables[need], index=False)
     files = [(tmp_path / f"{at}.svg", tmp_path / f"{at}.png") for at in range(2)]
     for svg, png in files:
         plot(name, tables, {"dpi": 50}, "demo", svg, png)
@@ -126,8 +126,8 @@ def test_the_same_tables_make_the_same_bytes(name, studies, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_title_and_note_say_study_n_and_failures(name, drawn):
-    figure, texts = drawn(name, "usual")
+def test_title_and_note_state_study_n_and_failures(name, drawn):
+    figure, texts = drawn(name, "typical")
     everything = " ".join(" ".join(text.get_text().split()) for text in texts)
     assert figure.get_suptitle().startswith("demo: ")
     assert re.search(r"\bn\b", everything)
@@ -136,14 +136,14 @@ def test_title_and_note_say_study_n_and_failures(name, drawn):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "runs" in registry.find("plots", name).NEEDS])
 def test_the_title_names_metric_and_split(name, drawn):
-    assert "accuracy on the test split" in " ".join(drawn(name, "usual")[0].get_suptitle().split())
+    assert "accuracy on the test split" in " ".join(drawn(name, "typical")[0].get_suptitle().split())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_title_can_be_replaced(name, studies):
-    drawer = registry.find("plots", name)({"title": "Mine"}, "demo")
+    plugin = registry.find("plots", name)({"title": "Mine"}, "demo")
     with figure_style.applied():
-        figure = drawer.draw({need: studies["one run"][need] for need in (*drawer.NEEDS, *drawer.ANALYSES)})
+        figure = plugin.draw({need: studies["one run"][need] for need in (*plugin.NEEDS, *plugin.ANALYSES)})
     assert figure.get_suptitle().strip() == "Mine"
 
 
@@ -156,7 +156,7 @@ def test_options_are_a_schema_whose_defaults_it_accepts(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_plot_says_in_the_report_what_it_shows(name):
+def test_the_caption_describes_the_plot(name):
     caption = registry.find("plots", name).CAPTION
     assert 80 <= len(caption) <= 400 and caption.endswith(".")
 
@@ -176,16 +176,16 @@ READS_RUNS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READS_RUNS)
-def test_imported_runs_are_drawn_or_the_figure_says_why_not(name, imported):
+def test_imported_runs_are_drawn_or_the_figure_explains_why_not(name, imported):
     figure = draw(name, imported)
     assert any(axes.has_data() or axes.texts for axes in figure.axes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", READS_RUNS)
-def test_runs_from_elsewhere_fail_and_do_not_diverge(name, imported):
-    said = [text.get_text() for text in words(draw(name, imported))] + [registry.find("plots", name).CAPTION]
-    assert not [text for text in said if "diverge" in text.lower()]
+def test_imported_runs_fail_and_do_not_diverge(name, imported):
+    texts = [text.get_text() for text in texts_of(draw(name, imported))] + [registry.find("plots", name).CAPTION]
+    assert not [text for text in texts if "diverge" in text.lower()]
 
 
 @pytest.fixture(scope="module")
@@ -199,55 +199,55 @@ def imported():
 
 @pytest.mark.parametrize("name", ["seed_spread", "intervals", "model_task_heatmap"])
 def test_runs_without_a_value_are_counted_with_the_reason(name, studies):
-    runs = studies["usual"]["runs"].copy()
+    runs = studies["typical"]["runs"].copy()
     hit = (runs["phase"] == "after") & (runs["task"] == "digits") & (runs["method"] == "full") & (runs["seed"] == 4)
     runs["value"] = runs["value"].mask(hit)
     tables = synthetic.analysed({"runs": runs}, ["spread", "intervals"])
-    said = [" ".join(text.get_text().split()) for text in words(draw(name, tables))]
+    texts = [" ".join(text.get_text().split()) for text in texts_of(draw(name, tables))]
     for counts in ("2 (2 failed, 1 undefined)", "4 (1 undefined)"):
-        assert sum(text.endswith(counts) for text in said) == 1, said
+        assert sum(text.endswith(counts) for text in texts) == 1, texts
 
 
 def hollow(figure):
     return [line for axes in figure.axes for line in axes.lines if line.get_markerfacecolor() == "white"]
 
 
-def test_of_one_run_there_is_no_dot_without_an_interval_and_the_note_says_why(studies, imported):
-    assert len(hollow(draw("intervals", studies["usual"]))) == 8
+def test_one_run_without_an_interval_has_no_dot_and_the_note_explains_why(studies, imported):
+    assert len(hollow(draw("intervals", studies["typical"]))) == 8
     figure = draw("intervals", imported)
     assert not hollow(figure)
-    said = " ".join(" ".join(text.get_text().split()) for text in words(figure))
-    assert "No interval of one run's test examples: number of test examples unknown." in said
-    assert "Dashed" not in said
+    texts = " ".join(" ".join(text.get_text().split()) for text in texts_of(figure))
+    assert "No interval of one run's test examples: number of test examples unknown." in texts
+    assert "Dashed" not in texts
 
 
 def test_the_cells_without_an_interval_of_one_run_are_counted(studies):
-    tables = dict(studies["usual"])
+    tables = dict(studies["typical"])
     table = tables["intervals"].copy()
     hit = (table["target"] == "one_run") & (table["model"] == "cnn") & (table["method"] == "full")
     table.loc[hit, ["low", "high"]] = np.nan
     table.loc[hit, "note"] = "number of test examples unknown"
     figure = draw("intervals", tables | {"intervals": table})
     assert len(hollow(figure)) == 6
-    said = " ".join(" ".join(text.get_text().split()) for text in words(figure))
-    assert "of its test examples alone (of 2 of 8 cells none: number of test examples unknown)." in said
+    texts = " ".join(" ".join(text.get_text().split()) for text in texts_of(figure))
+    assert "of its test examples alone (missing for 2 of 8 cells: number of test examples unknown)." in texts
 
 
 def test_every_seed_is_a_dot(studies):
-    figure = draw("seed_spread", studies["usual"])
+    figure = draw("seed_spread", studies["typical"])
     dots = sum(len(line.get_xdata()) for axes in figure.axes for line in axes.lines if line.get_marker() in ("o", "s"))
     assert dots == 2 * 2 * 2 * 5 - len(FAILED)
 
 
 def test_every_run_is_a_slope(studies):
-    figure = draw("gain_slopes", studies["usual"])
+    figure = draw("gain_slopes", studies["typical"])
     slopes = [line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 0.7]
     assert len(slopes) == 40
 
 
 @pytest.mark.parametrize("quantity", ["validation_loss", "validation_accuracy", "train_loss"])
-def test_every_run_is_a_curve_and_a_diverged_one_leaves_the_panel_as_it_is(quantity, studies):
-    figure = draw("learning_curves", studies["usual"], quantity=quantity)
+def test_every_run_is_a_curve_and_a_diverged_one_does_not_change_the_limits(quantity, studies):
+    figure = draw("learning_curves", studies["typical"], quantity=quantity)
     thin = [
         line for axes in figure.axes for line in axes.lines if line.get_linewidth() == 0.6 and len(line.get_xdata()) > 2
     ]
@@ -255,75 +255,78 @@ def test_every_run_is_a_curve_and_a_diverged_one_leaves_the_panel_as_it_is(quant
     assert all(axes.get_ylim()[1] < 10 for axes in figure.axes)
 
 
-def test_a_loss_bears_the_unit_of_its_tasks_kind(studies):
-    history = studies["usual"]["history"]
+def test_a_loss_has_the_unit_of_its_tasks_kind(studies):
+    history = studies["typical"]["history"]
     regression = history.assign(kind="regression", validation_rmse=1 - history["validation_accuracy"])
     mixed = history.assign(kind=history["kind"].where(history["task"] == "digits", "regression"))
 
-    def said(table, **options):
+    def texts(table, **options):
         return {
-            " ".join(text.get_text().split()) for text in words(draw("learning_curves", {"history": table}, **options))
+            " ".join(text.get_text().split())
+            for text in texts_of(draw("learning_curves", {"history": table}, **options))
         }
 
-    assert "validation loss (nats per example)" in said(history)
-    of_regression = said(regression)
+    assert "validation loss (nats per example)" in texts(history)
+    of_regression = texts(regression)
     assert "validation loss (share of the variance)" in of_regression
     assert not any("nats" in text for text in of_regression)
-    assert "validation RMSE (in the target's unit)" in said(regression, quantity="validation_rmse")
-    of_both = said(mixed)
+    assert "validation RMSE (in the target's unit)" in texts(regression, quantity="validation_rmse")
+    of_both = texts(mixed)
     assert {"validation loss", "digits (nats per example)", "letter-case (share of the variance)"} <= of_both
 
 
-def test_what_a_task_does_not_measure_is_said_to_be_so(studies):
-    empty = studies["usual"]["history"].assign(validation_loss=float("nan"))
-    said = [text.get_text() for text in words(draw("learning_curves", {"history": empty}))]
-    assert said.count("not measured") == 4
+def test_a_measure_that_a_task_lacks_is_reported_as_not_measured(studies):
+    empty = studies["typical"]["history"].assign(validation_loss=float("nan"))
+    texts = [text.get_text() for text in texts_of(draw("learning_curves", {"history": empty}))]
+    assert texts.count("not measured") == 4
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_table_is_read_to_the_last_bit(suffix, tmp_path):
-    # A faster parser would miss the last bit of some of them.
+def test_a_table_is_read_exactly(suffix, tmp_path):
+    # A faster parser would change the last bit of some values.
     values = pd.DataFrame({"value": np.random.default_rng(0).lognormal(size=1000, sigma=20)})
     path = tmp_path / f"table.{suffix}"
     values.to_csv(path, index=False) if suffix == "csv" else values.to_parquet(path)
     assert read_table(path)["value"].tolist() == values["value"].tolist()
 
 
-def test_cells_of_the_heat_map_hold_the_numbers_of_the_table(studies):
-    spread = studies["usual"]["spread"]
+def test_cells_of_the_heat_map_contain_the_numbers_of_the_table(studies):
+    spread = studies["typical"]["spread"]
     row = spread.query("model == 'cnn' and task == 'digits' and method == 'full' and phase == 'after'")
     row = row[(row["split"] == "test") & row["primary"]].iloc[0]
     expected = f"{row['mean']:.3f}\n± {row['sd']:.3f}\nn = 3 (2 failed)"
-    assert expected in {text.get_text() for text in words(draw("model_task_heatmap", studies["usual"]))}
+    assert expected in {text.get_text() for text in texts_of(draw("model_task_heatmap", studies["typical"]))}
 
 
 @pytest.mark.slow
 def test_tasks_with_different_metrics_share_no_scale(studies):
     tables = {}
-    for name, table in studies["usual"].items():
+    for name, table in studies["typical"].items():
         if "metric" in table:
             wanted = table["task"].map({"digits": "accuracy", "letter-case": "nll"})
             table = table.assign(primary=table["metric"] == wanted)
         tables[name] = table
-    said = {text.get_text() for text in words(draw("model_task_heatmap", tables))}
-    assert any("within a task" in text for text in said)
+    texts = {text.get_text() for text in texts_of(draw("model_task_heatmap", tables))}
+    assert any("within a task" in text for text in texts)
     for name in NAMES:
         draw(name, tables)
 
 
 @pytest.mark.slow
-def test_a_cell_that_is_not_in_the_study_is_left_blank(studies):
-    base = synthetic.base_tables(**STUDIES["usual"])
-    kept = {cell for cell in base["predictions"].cells if cell[:2] != ("cnn", "digits")}
+def test_a_cell_that_is_not_in_the_study_is_blank(studies):
+    base = synthetic.base_tables(**STUDIES["typical"])
+    remaining = {cell for cell in base["predictions"].cells if cell[:2] != ("cnn", "digits")}
     cells = {name: list(zip(base[name]["model"], base[name]["task"], strict=True)) for name in ("runs", "history")}
-    base |= {name: base[name][[cell != ("cnn", "digits") for cell in of]] for name, of in cells.items()}
-    tables = synthetic.analysed(base | {"predictions": base["predictions"].only(kept)})
+    base |= {
+        name: base[name][[cell != ("cnn", "digits") for cell in cell_of_row]] for name, cell_of_row in cells.items()
+    }
+    tables = synthetic.analysed(base | {"predictions": base["predictions"].only(remaining)})
     for name in NAMES:
         draw(name, tables)
 
 
 @pytest.mark.slow
-def test_drawing_never_touches_pyplot():
+def test_drawing_does_not_import_pyplot():
     names = ", ".join(repr(name) for name in NAMES)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import synthetic_study\n"
@@ -339,7 +342,7 @@ def test_drawing_never_touches_pyplot():
 
 
 @pytest.mark.parametrize("count", [1, 6, 7, 12])
-def test_looks_differ_in_grey_too(count):
+def test_looks_also_differ_in_grey(count):
     looks = figure_style.looks([str(at) for at in range(count)]).values()
     assert len({(look.marker, look.line) for look in looks}) == count
 
@@ -353,5 +356,5 @@ def test_looks_differ_in_grey_too(count):
         ("a" * 14, f"{'a' * 10}\naaaa"),
     ],
 )
-def test_names_break_after_their_own_punctuation(name, lines):
+def test_names_break_after_their_punctuation(name, lines):
     assert figure_style.wrap(name, 10) == lines

@@ -113,6 +113,13 @@ def handle(label: str, look: Look, **options) -> Line2D:
     return Line2D([], [], label=label, **(style | options))
 
 
+def text_color(background: Sequence[float]) -> str:
+    """Return black or white, whichever contrasts with a background (red, green, blue, ...; 0 to 1)."""
+    red, green, blue = background[:3]
+    # Relative luminance (WCAG 2).
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
+
+
 def wrap(name: str, width: int) -> str:
     """Break a name into lines of at most ``width`` characters, after its punctuation if it has some."""
     lines = [""]

@@ -1,4 +1,4 @@
-"""Panels of a figure: how many there is room for, and panels of one task each with one band per model."""
+"""Panels of a figure: how many fit, and panels of one task each with one band per model."""
 
 from __future__ import annotations
 
@@ -12,42 +12,48 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: As many panels of tasks and bands of models as a figure can hold and be read.
+#: Largest numbers of panels (tasks) and bands (models) of a readable figure, and panels per row.
 TASKS = 6
 MODELS = 20
 COLUMNS = 3
 
 
-def kept(names: Sequence, scores: Mapping[Any, float], most: int) -> list:
-    """The ``most`` names with the highest scores, in their old order; a name without a score has the least."""
+def highest(names: Sequence, scores: Mapping[Any, float], most: int) -> list:
+    """Return the ``most`` names with the highest scores, in their original order.
+
+    A name without a score has the lowest one.
+    """
     ranked = sorted(names, key=lambda name: -scores.get(name, -float("inf")))
     return [name for name in names if name in set(ranked[:most])]
 
 
-def left_out(drawn: Sequence, names: Sequence, what: str, why: str) -> str:
-    """`` Drawn: 6 of 20 tasks, the first.``, or nothing if all are."""
-    return f" Drawn: {len(drawn)} of {len(names)} {what}, {why}." if len(drawn) < len(names) else ""
+def left_out(shown: Sequence, names: Sequence, noun: str, reason: str) -> str:
+    """Format a note about what is not shown: `` Shown: 6 of 20 tasks, the first.``; empty if all are shown."""
+    return f" Shown: {len(shown)} of {len(names)} {noun}, {reason}." if len(shown) < len(names) else ""
 
 
-def nothing(figure: Figure, why: str) -> Figure:
-    """The figure, with nothing in it but words."""
+def placeholder(figure: Figure, reason: str) -> Figure:
+    """Fill the figure with a text that explains why there is nothing to draw."""
     axes = figure.add_subplot()
     axes.set_axis_off()
-    axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
+    axes.text(0.5, 0.5, reason, ha="center", va="center", transform=axes.transAxes)
     return figure
 
 
 def grid(figure: Figure, panels: int, **options: Any) -> list[Axes]:
-    """Axes of so many panels, at most three abreast; further options as of ``Figure.subplots``."""
+    """Create axes for a number of panels, at most three per row. options: further arguments of ``Figure.subplots``."""
     columns = min(panels, COLUMNS)
     axes = figure.subplots(-(-panels // columns), columns, squeeze=False, **options).ravel()
-    for spare in axes[panels:]:
-        spare.set_visible(False)
+    for unused in axes[panels:]:
+        unused.set_visible(False)
     return list(axes[:panels])
 
 
 def size(tasks: Sequence[str], models: Sequence[str], lines: float) -> tuple[float, float]:
-    """Width and height of a figure of ``bands``, inches; lines is the height of what a model has in its band."""
+    """Return width and height of a figure of ``bands``, in inches.
+
+    lines: height of the lines that a model has in its band.
+    """
     columns = min(len(tasks), COLUMNS)
     names = 0.13 * max(_label(model).count("\n") + 1 for model in models)
     rows = -(-len(tasks) // max(columns, 1))
@@ -55,10 +61,10 @@ def size(tasks: Sequence[str], models: Sequence[str], lines: float) -> tuple[flo
 
 
 def bands(figure: Figure, runs: pd.DataFrame, tasks: Sequence[str], models: Sequence[str]) -> dict[str, Axes]:
-    """One panel per task; the band of the model at k lies between k - 0.5 and k + 0.5, and grows downwards."""
-    found = dict(zip(tasks, grid(figure, len(tasks), sharey=True), strict=True))
+    """Create one panel per task; the band of the model at k extends from k - 0.5 to k + 0.5, downwards."""
+    panels = dict(zip(tasks, grid(figure, len(tasks), sharey=True), strict=True))
     labels = runs.drop_duplicates("task").set_index("task")["label"]
-    for task, axes in found.items():
+    for task, axes in panels.items():
         for edge in range(1, len(models)):
             axes.axhline(edge - 0.5, color="#DDDDDD", lw=0.6, zorder=0)
         axes.set_title(figure_style.wrap(task, 40), loc="left")
@@ -69,26 +75,26 @@ def bands(figure: Figure, runs: pd.DataFrame, tasks: Sequence[str], models: Sequ
         axes.locator_params(axis="x", nbins=5)
         axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
         axes.set_axisbelow(True)
-    return found
+    return panels
 
 
-def place(at: int, line: int, lines: int) -> float:
-    """Where a method's line is in the band of the model at ``at``."""
-    return at + ((line + 0.5) / lines - 0.5) * 0.86
+def line_position(model: int, line: int, lines: int) -> float:
+    """Return the vertical position of a method's line within the band of a model."""
+    return model + ((line + 0.5) / lines - 0.5) * 0.86
 
 
 def scattered(values: Sequence[float], middle: float, height: float) -> list[float]:
-    """Heights of dots about the middle, the same every time, so that equal values do not hide each other."""
+    """Return vertical positions of dots around the middle, the same every time, so that equal values stay visible."""
     # Multiples of the golden ratio spread any number of dots evenly.
-    return [middle + 2 * height * ((at * 0.618034 + 0.5) % 1 - 0.5) for at in range(len(values))]
+    return [middle + 2 * height * ((index * 0.618034 + 0.5) % 1 - 0.5) for index in range(len(values))]
 
 
 def bar(axes: Axes, low: float, high: float, middle: float, **look: Any) -> None:
-    """An interval at a height; an arrow where it leaves the panel, whose limits must be set before."""
+    """Draw an interval at a height, with an arrow where it leaves the panel. Set the panel's limits before."""
     left, right = axes.get_xlim()
     axes.plot([low, high], [middle, middle], **look)
-    for edge, marker, beyond in ((left, 4, low < left), (right, 5, high > right)):
-        if beyond:
+    for edge, marker, outside in ((left, 4, low < left), (right, 5, high > right)):
+        if outside:
             axes.plot(edge, middle, marker=marker, color=look["color"], markersize=4, clip_on=False, zorder=3)
 
 

@@ -1,26 +1,26 @@
-"""What more runs with other seeds buy."""
+"""Expected result of the best of n runs against n."""
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 
 COLUMNS = 2
-#: So many models with a method, the best ones over tasks, are drawn in colour; the others are thin and grey.
+#: Number of candidates, the best ones over tasks, that have a colour; the others are thin and grey.
 COLORED = 6
 UNITS = ((1.0, "hours"), (60.0, "minutes"), (3600.0, "seconds"))
 
 
 class BestOfN(Plot):
-    """One panel per task, two lines per cell: picked on validation (thick, with its SD), and picked on test (dotted).
+    """One panel per task, two lines per cell: selected on validation (thick, with SD), and on test (dotted).
 
-    A cell without validation values has the dotted line alone.
+    A cell without validation values has only the dotted line.
     """
 
     NEEDS = ("runs",)
     REQUIRES = ("seeds",)
     ANALYSES = ("best_of_n",)
     CAPTION = (
-        "Expected primary test metric of the best of n runs: picked by its validation value (line, SD band) and picked "
-        "by its test value, which flatters (dotted). U-statistic; the mark at n = 1 is the mean over runs."
+        "Expected primary test metric of the best of n runs: selected by its validation value (line, SD band) and by "
+        "its test value, which is optimistic (dotted). U-statistic; the mark at n = 1 is the mean over runs."
     )
 
     def draw(self, tables):
@@ -44,14 +44,14 @@ class BestOfN(Plot):
                 f"{self.study}: expected {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split "
                 "of the best of n runs",
             ),
-            note="U-statistic: n of a cell's completed runs drawn without replacement; no interval. Line and band: the "
-            "run with the best validation value, and its SD over draws. Dotted: the best on test, which nobody can "
-            f"pick. Mark at n = 1: mean over runs. {text_format.count(curves['n'])} per cell; "
+            note="U-statistic: n of a cell's completed runs, sampled without replacement; no interval. Line and band: "
+            "the run with the best validation value, and its SD over samples. Dotted: the best on test, which cannot "
+            f"be selected in practice. Mark at n = 1: mean over runs. {text_format.count(curves['n'])} per cell; "
             f"{failed} of {len(runs)} runs failed.",
             legend=legend,
         )
         if not tasks:
-            return _empty(figure)
+            return _panels.placeholder(figure, "No cell has a completed run to choose from.")
         grid = figure.subplots(rows, min(COLUMNS, len(tasks)), squeeze=False)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
@@ -66,7 +66,7 @@ class BestOfN(Plot):
 
 
 def _looks(curves, runs):
-    """Looks of the best candidates by the mean over tasks of their rank by mean; all, where there are few."""
+    """Assign looks to the best candidates by their mean rank over tasks; to all, if they are few."""
     means = curves[curves["best_of"] == 1]
     better = runs.drop_duplicates("task").set_index("task")["higher_is_better"].astype(bool)
     loss = means["mean"].where(~means["task"].map(better).astype(bool), -means["mean"])
@@ -81,12 +81,12 @@ def _name(key):
 
 
 def _curve(axes, curve, look):
-    n, chosen, best = curve["best_of"], curve["expected_test"], curve["expected_best"]
+    n, selected, best = curve["best_of"], curve["expected_test"], curve["expected_best"]
     if look is None:
-        axes.plot(n, chosen.where(chosen.notna(), best), color=figure_style.SOFT, lw=0.6, alpha=0.5, zorder=1)
+        axes.plot(n, selected.where(selected.notna(), best), color=figure_style.SOFT, lw=0.6, alpha=0.5, zorder=1)
         return
-    axes.fill_between(n, chosen - curve["sd_test"], chosen + curve["sd_test"], color=look.color, alpha=0.1, lw=0)
-    axes.plot(n, chosen, look.marker, linestyle="-", color=look.color, lw=1.5, markersize=3, zorder=3)
+    axes.fill_between(n, selected - curve["sd_test"], selected + curve["sd_test"], color=look.color, alpha=0.1, lw=0)
+    axes.plot(n, selected, look.marker, linestyle="-", color=look.color, lw=1.5, markersize=3, zorder=3)
     axes.plot(n, best, color=look.color, lw=1, linestyle=(0, (1, 1.5)), zorder=2)
     mean = {"marker": look.marker, "color": look.color, "markersize": 6.5, "markeredgecolor": "white", "zorder": 4}
     axes.plot(1, best.iloc[0], linestyle="", **mean)
@@ -102,16 +102,9 @@ def _runs_axis(axes, curves):
     hours = (curves["hours"] / curves["best_of"]).median()
     if not hours > 0:
         return
-    scale, unit = next((found for found in UNITS if hours * most * found[0] >= 1), UNITS[-1])
-    each = hours * scale
-    above = axes.secondary_xaxis("top", functions=(lambda runs: runs * each, lambda time: time / each))
+    scale, unit = next((unit for unit in UNITS if hours * most * unit[0] >= 1), UNITS[-1])
+    per_run = hours * scale
+    above = axes.secondary_xaxis("top", functions=(lambda runs: runs * per_run, lambda time: time / per_run))
     above.xaxis.set_major_locator(MaxNLocator(nbins=5))
     above.set_xlabel(f"{unit} for n runs of the median model", fontsize=7)
     above.tick_params(labelsize=7)
-
-
-def _empty(figure):
-    axes = figure.subplots()
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, "No cell has a completed run to choose from.", ha="center", va="center")
-    return figure

@@ -1,4 +1,4 @@
-"""Reliability: the share of right predictions against the confidence in them, over seeds."""
+"""Reliability diagram: share of correct predictions against confidence, over seeds."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.calibration import NO_PROBABILITIES
@@ -6,49 +6,50 @@ from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
 PANELS = 12
-#: Behind words that a curve may pass.
+#: Background of texts that a curve may cross.
 BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 
 
 class Calibration(Plot):
-    """A pair of panels per cell: the reliability curve above, the share of examples by confidence below.
+    """A pair of panels per cell: the reliability curve, and below it the share of examples by confidence.
 
-    The band and the thin lines run from the lowest to the highest run.
+    The band and the thin lines extend from the lowest to the highest run.
     """
 
     NEEDS = ()
     ANALYSES = ("calibration",)
     CAPTION = (
-        "Share of right predictions by the confidence in them, on the test split after fine-tuning: mean over runs, "
-        "band from the lowest run to the highest. Below the diagonal a network is too sure of itself. Below: where "
-        "the examples are."
+        "Share of correct predictions by confidence, on the test split after fine-tuning: mean over runs, band from "
+        "the lowest run to the highest. Below the diagonal a network is overconfident. Lower panels: distribution of "
+        "the examples."
     )
 
     def draw(self, tables):
         table = tables["calibration"]
         scores = table[table["quantity"] == "ece"].set_index(CELL)
-        # A task of another kind has nothing to be calibrated.
+        # Only classification has a calibration.
         cells = list(scores.index[scores["note"] != NO_PROBABILITIES])
-        drawn = _panels.kept(cells, scores["estimate"].dropna().to_dict(), PANELS)
-        columns = max(1, min(len(drawn), _panels.COLUMNS))
-        rows = -(-len(drawn) // columns)
+        shown = _panels.highest(cells, scores["estimate"].dropna().to_dict(), PANELS)
+        columns = max(1, min(len(shown), _panels.COLUMNS))
+        rows = -(-len(shown) // columns)
         figure = figure_style.figure(
             width=max(6.5, 0.6 + 2.9 * columns),
             height=1.7 + 3.3 * max(rows, 1),
             title=self.option(
                 "title", f"{self.study}: calibration on the {primary_rows.SPLIT} split after fine-tuning"
             ),
-            note=self._note(table) + _panels.left_out(drawn, cells, "cells", "those with the largest ECE"),
+            note=self._note(table) + _panels.left_out(shown, cells, "cells", "those with the largest ECE"),
         )
-        if not drawn:
-            return _panels.nothing(figure, "no cell has predictions with probabilities")
+        if not shown:
+            return _panels.placeholder(figure, "no cell has predictions with probabilities")
         heights = [ratio for _ in range(rows) for ratio in (3, 1)]
         grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat:
             axes.set_visible(False)
         curves = dict(list(table[table["quantity"] == "bin"].groupby(CELL, sort=False)))
-        for at, cell in enumerate(drawn):
-            above, below = grid[at // columns * 2 : at // columns * 2 + 2, at % columns]
+        for index, cell in enumerate(shown):
+            row, column = index // columns * 2, index % columns
+            above, below = grid[row : row + 2, column]
             _head(above, cell, scores.loc[cell])
             curve = curves[cell][curves[cell]["n"] > 0]
             _curve(above, curve)
@@ -58,9 +59,9 @@ class Calibration(Plot):
     def _note(self, table):
         bins = int(table["bins"].max()) if len(table) else 0
         return (
-            f"Line: share of right predictions in each of {bins} bins of equal width, mean over the n runs; band: "
+            f"Line: share of correct predictions in each of {bins} bins of equal width, mean over the n runs; band: "
             "lowest to highest run. ECE: expected calibration error, mean ± SD over runs; biased upwards on small "
-            "test sets. Below: share of examples, mean over runs, lowest to highest. Failed runs have no "
+            "test sets. Lower panels: share of examples, mean over runs, lowest to highest. Failed runs have no "
             "predictions."
         )
 
@@ -70,23 +71,23 @@ def _head(axes, cell, score):
     axes.set_title(
         "\n".join([figure_style.wrap(model, 34), figure_style.wrap(f"{task}: {method}", 34)]), loc="left", fontsize=8
     )
-    said = f"n = {_labels.counted(score['n'], score['n_failed'])}"
+    text = f"n = {_labels.counted(score['n'], score['n_failed'])}"
     if score["n"]:
         spread = f" ± {text_format.number(score['sd'])}" if score["n"] > 1 else ""
-        said = f"ECE {text_format.number(score['estimate'])}{spread}\n{said}"
+        text = f"ECE {text_format.number(score['estimate'])}{spread}\n{text}"
     else:
-        said = f"{said}\n{score['note']}"
-    axes.text(0.04, 0.96, said, transform=axes.transAxes, va="top", fontsize=6.5, bbox=BEHIND, zorder=5)
+        text = f"{text}\n{score['note']}"
+    axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=6.5, bbox=BEHIND, zorder=5)
 
 
 def _curve(axes, curve):
     axes.set_visible(True)
     axes.plot([0, 1], [0, 1], color=figure_style.SOFT, lw=0.8, linestyle="--", zorder=1)
     axes.fill_between(curve["confidence"], curve["min"], curve["max"], color=figure_style.COLORS[0], alpha=0.25, lw=0)
-    # A band has no width where a single bin is left.
+    # Vertical lines remain visible where the band has no width because a single bin is left.
     axes.vlines(curve["confidence"], curve["min"], curve["max"], color=figure_style.COLORS[0], lw=0.8)
     axes.plot(curve["confidence"], curve["estimate"], "o-", color=figure_style.COLORS[0], markersize=3, lw=1.2)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right predictions")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of correct predictions")
     axes.tick_params(labelbottom=False)
 
 

@@ -1,26 +1,26 @@
-"""Which cells' runs disagree with one another on single test examples, and how unevenly over the examples."""
+"""Disagreement of cells' runs on single test examples, and its distribution over the examples."""
 
 from variability.data import kinds
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 
-#: Tasks that are drawn, the cells of each, and up to how many of them the numbers stand in the matrix.
+#: Largest numbers of tasks, of cells per task, and of cells with numbers in the matrix.
 TASKS, CELLS, NUMBERED = 8, 30, 10
 REFERENCE = ["model_reference", "method_reference"]
 
 
 class Churn(Plot):
-    """One row of panels per task: the matrix of disagreement, and beside it each cell's flip rates, example by example.
+    """One row of panels per task: the matrix of disagreement, and each cell's flip rates, example by example.
 
-    A strip is a quantile function in colours: the steadiest twentieth of the examples stands to the left.
+    A strip is a quantile function in colours: the most stable twentieth of the examples is on the left.
     """
 
     NEEDS = ()
     ANALYSES = ("churn",)
     CAPTION = (
         "Left: mean disagreement between runs of two cells of a task on single test examples; the diagonal is that "
-        "between seeds of one cell. Right: the examples of each cell from the steadiest to the one that flips most, "
-        "and the cell's disagreement with its jackknife interval."
+        "between seeds of one cell. Right: the examples of each cell from the most stable to the least stable one, and "
+        "the cell's disagreement with its jackknife interval."
     )
 
     def draw(self, tables):
@@ -48,37 +48,37 @@ class Churn(Plot):
         kind = kinds.find(table["kind"].iloc[0])
         matrix, strips = _matrix(table, cells), _strips(table, cells)
         _shaded(
-            part, left, matrix, [at - 0.5 for at in range(len(cells) + 1)], f"disagreement\n({kind.PREDICTION_UNIT})"
+            part, left, matrix, [row - 0.5 for row in range(len(cells) + 1)], f"disagreement\n({kind.PREDICTION_UNIT})"
         )
         if len(cells) <= NUMBERED:
             _numbers(left, matrix)
-        left.set_xticks(range(len(cells)), [str(at + 1) for at in range(len(cells))], fontsize=6.5)
+        left.set_xticks(range(len(cells)), [str(number + 1) for number in range(len(cells))], fontsize=6.5)
         left.set_yticks(range(len(cells)), labels)
         left.set_title(figure_style.wrap(task, 44), loc="left")
         pairs = "share of pairs" if kind.DISCRETE else kind.PREDICTION_UNIT
         rate = f"{'flip rate' if kind.DISCRETE else 'difference of pairs'}\n({pairs})"
         shares = sorted(table["quantile"].dropna().unique())
         _shaded(part, right, strips, [0, *shares], rate)
-        right.set_xlabel("share of examples, from the steadiest")
+        right.set_xlabel("share of examples, most stable first")
         within = table[table["model_reference"].isna() & (table["quantity"] == "disagreement")]
         within = within.set_index(["model", "method"])
-        for at, cell in enumerate(cells):
+        for index, cell in enumerate(cells):
             row = within.loc[cell]
-            place = {"transform": right.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+            style = {"transform": right.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
             right.text(
-                1.03, at, _said(row), color=figure_style.FAILED if row["n_failed"] else figure_style.INK, **place
+                1.03, index, _text(row), color=figure_style.FAILED if row["n_failed"] else figure_style.INK, **style
             )
         left.set_ylim(len(cells) - 0.5, -0.5)
 
 
 def _cells(table):
-    """(model, method) of the cells that are drawn."""
+    """Return (model, method) of the cells that are shown."""
     return list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))[:CELLS]
 
 
 def _cell_labels(cells):
-    """The names with the numbers that stand for them below the matrix."""
-    return [figure_style.wrap(f"{at}  {', '.join(cell)}", 36) for at, cell in enumerate(cells, start=1)]
+    """Return the names, with the numbers that represent them below the matrix."""
+    return [figure_style.wrap(f"{number}  {', '.join(cell)}", 36) for number, cell in enumerate(cells, start=1)]
 
 
 def _height(labels):
@@ -87,19 +87,19 @@ def _height(labels):
 
 
 def _note(table, tasks, cells):
-    said = "Numbers: mean over pairs of runs, "
-    said += (
+    text = "Numbers: mean over pairs of runs, "
+    text += (
         f"{text_format.percent(table['level'].max())} t interval by the delete-one-run jackknife (three runs or more), "
     )
     examples = text_format.count(table.loc[table["n"] > 0, "n_examples"])
-    said += f"n completed runs (failed ones in brackets); {examples} examples. "
-    said += "Blank: no two completed runs."
+    text += f"n completed runs (failed ones in brackets); {examples} examples. "
+    text += "Blank: no two completed runs."
     left_out = len(_labels.names(table, "task")) - len(tasks)
     if left_out:
-        said += f" {left_out} more tasks are in the table."
+        text += f" {left_out} more tasks are in the table."
     if any(len(_all(table, task)) > len(cells[task]) for task in tasks):
-        said += f" Only the first {CELLS} cells of a task are drawn."
-    return said
+        text += f" Only the first {CELLS} cells of a task are shown."
+    return text
 
 
 def _all(table, task):
@@ -108,12 +108,12 @@ def _all(table, task):
 
 
 def _matrix(table, cells):
-    found = table[table["quantity"] == "disagreement"]
+    rows = table.loc[table["quantity"] == "disagreement", ["model", "method", *REFERENCE, "estimate"]]
     values = {}
-    for model, method, other, by, value in found[["model", "method", *REFERENCE, "estimate"]].itertuples(index=False):
+    for model, method, other_model, other_method, value in rows.itertuples(index=False):
         one = (model, method)
-        beside = (other, by) if isinstance(other, str) else one
-        values[one, beside] = values[beside, one] = value
+        other = (other_model, other_method) if isinstance(other_model, str) else one
+        values[one, other] = values[other, one] = value
     return [[values.get((one, other), float("nan")) for other in cells] for one in cells]
 
 
@@ -128,18 +128,18 @@ def _shaded(part, axes, values, edges, label):
 
     values = np.ma.masked_invalid(np.array(values, dtype=float))
     top = float(values.max()) if values.count() else 1.0
-    rows = [at - 0.5 for at in range(len(values) + 1)]
+    rows = [row - 0.5 for row in range(len(values) + 1)]
     image = axes.pcolormesh(edges, rows, values, cmap=figure_style.COLORMAP, vmin=0, vmax=top or 1.0)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     bar = part.colorbar(image, ax=axes, aspect=18, pad=0.02, fraction=0.05)
     bar.set_label(label, fontsize=7)
-    bar.locator = _few()
+    bar.locator = _few_ticks()
     bar.update_ticks()
     bar.outline.set_visible(False)
 
 
-def _few():
+def _few_ticks():
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(4)
@@ -153,12 +153,12 @@ def _numbers(axes, matrix):
             if value == value:
                 # The upper part of the colour map is light.
                 color = "black" if top and value > 0.55 * top else "white"
-                said = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
-                axes.text(x, y, said, ha="center", va="center", fontsize=6.5, color=color)
+                text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+                axes.text(x, y, text, ha="center", va="center", fontsize=6.5, color=color)
 
 
-def _said(row):
-    said = text_format.number(row["estimate"]) if row["n"] > 1 else "no pair"
+def _text(row):
+    text = text_format.number(row["estimate"]) if row["n"] > 1 else "no pair"
     if row["n"] > 2:
-        said += f" [{text_format.number(row['low'])}, {text_format.number(row['high'])}]"
-    return f"{said}, n = {_labels.counted(row['n'], row['n_failed'])}"
+        text += f" [{text_format.number(row['low'])}, {text_format.number(row['high'])}]"
+    return f"{text}, n = {_labels.counted(row['n'], row['n_failed'])}"

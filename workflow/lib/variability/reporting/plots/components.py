@@ -1,4 +1,4 @@
-"""How much of the spread is the model's, the task's, the method's, and the seed's."""
+"""Variance components: SD by model, task, method and seed."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
@@ -6,37 +6,37 @@ from variability.results import varied_streams
 from variability.results.columns import CELL
 
 COLUMNS = 2
-#: Panels drawn; what all tasks say together comes first.
+#: Largest number of panels; that of all tasks comes first.
 PANELS = 12
 ALL = "all tasks"
 
 
 class Components(Plot):
-    """One panel per task and one for all together, a bar per component; a whisker is the interval of its SD.
+    """One panel per task and one for all tasks, one bar per component; a whisker is the interval of its SD.
 
-    Where two groups of streams are crossed within cells, a last panel shows the values of one cell.
+    If two groups of streams are crossed within cells, an additional panel shows the values of one cell.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("components",)
     CAPTION = (
         "Standard deviation of the primary metric on the test split after fine-tuning that each factor, interaction "
-        "and the seed would cause alone, with its interval and its share of the variance. Estimates below 0 are drawn "
-        "as 0. The streams' own bars are parts of the seed's."
+        "and the seed would cause alone, with its interval and its share of the variance. Negative estimates are shown "
+        "as 0. The bars of streams are parts of the bar of the seed."
     )
 
     def draw(self, tables):
         runs, table = primary_rows.select(tables["runs"]), tables["components"]
-        drawn = table[table["sd"].notna() | (table["role"] != "stream")]
+        shown = table[table["sd"].notna() | (table["role"] != "stream")]
         order = [*([ALL] if ALL in set(table["task"]) else []), *_labels.names(runs, "task")]
         tasks, crossed = order[:PANELS], _crossed(runs)
         panels = len(tasks) + (crossed is not None)
         columns = min(COLUMNS, panels)
-        labels = {task: [_label(name) for name in drawn.loc[drawn["task"] == task, "component"]] for task in tasks}
+        labels = {task: [_label(name) for name in shown.loc[shown["task"] == task, "component"]] for task in tasks}
         needed = [sum(0.1 + 0.13 * (label.count("\n") + 1) for label in labels[task]) for task in tasks]
         needed += [2.2] * (crossed is not None)
-        heights = [max(0.6, *needed[at : at + columns]) for at in range(0, panels, columns)]
-        rest = f" {len(order) - len(tasks)} more tasks stand in the table." * (len(order) > len(tasks))
+        heights = [max(0.6, *needed[start : start + columns]) for start in range(0, panels, columns)]
+        more = f" {len(order) - len(tasks)} more tasks are in the table." * (len(order) > len(tasks))
         figure = figure_style.figure(
             width=max(6.5, 0.4 + 5.0 * columns),
             height=1.5 + sum(heights) + 0.85 * len(heights),
@@ -46,14 +46,14 @@ class Components(Plot):
                 "SD by source",
             ),
             note=f"Bars: SD that a source alone would cause; whiskers: {text_format.percent(table['level'].max())} "
-            f"intervals ({_methods(drawn)}), an arrow where they leave the panel. Right: share of the variance. n: "
-            f"completed runs, failed ones in brackets.{rest}",
+            f"intervals ({_methods(shown)}), an arrow where they leave the panel. Right: share of the variance. n: "
+            f"completed runs, failed ones in brackets.{more}",
         )
         grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
         for axes, task in zip(grid.flat, tasks, strict=False):
-            of_task = drawn[drawn["task"] == task]
+            of_task = shown[shown["task"] == task]
             label = runs.loc[runs["task"] == task, "label"] if task != ALL else runs["label"]
             _bars(axes, of_task, labels[task])
             first = of_task.iloc[0]
@@ -70,35 +70,40 @@ def _label(name):
     return figure_style.wrap(name, 24)
 
 
-def _methods(drawn):
-    found = sorted(set(drawn["interval"]) - {"none"})
-    return "; ".join(found) or "none"
+def _methods(shown):
+    methods = sorted(set(shown["interval"]) - {"none"})
+    return "; ".join(methods) or "none"
 
 
 def _bars(axes, rows, labels):
-    places = range(len(rows))
+    positions = range(len(rows))
     limit = _limit(rows)
     seeds = rows["role"].isin(["seed", "stream", "residual"])
     for seed, color, hatch in ((False, figure_style.COLORS[0], None), (True, figure_style.COLORS[1], "///")):
-        kept = [at for at, of_seed in zip(places, seeds, strict=True) if of_seed == seed]
-        sds = rows["sd"].fillna(0).iloc[kept]
-        axes.barh(kept, sds, height=0.55, color=color, hatch=hatch, edgecolor="white", linewidth=0)
-    for at, row in zip(places, rows.itertuples(), strict=True):
-        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        indices = [index for index, of_seed in enumerate(seeds) if of_seed == seed]
+        sds = rows["sd"].fillna(0).iloc[indices]
+        axes.barh(indices, sds, height=0.55, color=color, hatch=hatch, edgecolor="white", linewidth=0)
+    for position, row in zip(positions, rows.itertuples(), strict=True):
+        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
         if row.sd != row.sd:
-            axes.text(0.01, at, "not estimable", color=figure_style.SOFT, **place)
+            axes.text(0.01, position, "not estimable", color=figure_style.SOFT, **style)
             continue
         axes.plot(
-            [row.sd_low, min(row.sd_high, limit)], [at, at], color=figure_style.INK, lw=1.1, marker="|", markersize=4
+            [row.sd_low, min(row.sd_high, limit)],
+            [position, position],
+            color=figure_style.INK,
+            lw=1.1,
+            marker="|",
+            markersize=4,
         )
         if row.sd_high > limit:
-            axes.plot(limit, at, marker=5, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
+            axes.plot(limit, position, marker=5, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
         if row.share == row.share:
             part = " of seed" if row.share_of == "seed" else ""
             share = "< 1" if 0 < row.share < 0.01 else f"{100 * row.share:.0f}"
-            axes.text(1.03, at, f"{share} %{part}", color=figure_style.SOFT, **place)
+            axes.text(1.03, position, f"{share} %{part}", color=figure_style.SOFT, **style)
     axes.set_xlim(0, limit)
-    axes.set_yticks(places, labels)
+    axes.set_yticks(positions, labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
@@ -107,7 +112,7 @@ def _bars(axes, rows, labels):
 
 
 def _limit(rows):
-    """Twice the largest SD, or less where no interval reaches that far: those of two levels reach thirty times."""
+    """Return twice the largest SD, or less if no interval extends that far: some extend to thirty times it."""
     largest = rows["sd"].max()
     if not largest > 0:
         return 1.05 * rows["sd_high"].max() if rows["sd_high"].max() > 0 else 1.0
@@ -115,11 +120,11 @@ def _limit(rows):
 
 
 def _crossed(runs):
-    """Of the first cell whose runs are crossed by two groups of streams: its name, their names, and its values."""
+    """Return name and values of the first cell whose runs are crossed by two groups of streams, or None."""
     for cell, of_cell in runs.groupby(CELL, sort=False):
         groups = varied_streams.layout(of_cell).crossed
-        done = of_cell[of_cell["value"].notna()]
-        if len(groups) == 2 and len(done):
+        completed = of_cell[of_cell["value"].notna()]
+        if len(groups) == 2 and len(completed):
             names = [", ".join(group) for group in groups]
             levels = {name: varied_streams.levels(of_cell, group) for name, group in zip(names, groups, strict=True)}
             of_cell = of_cell.assign(**levels)

@@ -1,66 +1,66 @@
-"""What a cell's runs take and what they reach: the front of those that are worth their time."""
+"""Cost of a cell's runs against their result, with the Pareto front."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
-#: More models than this are numbered only where they are on a front.
+#: With more models than this, only those on a front have a number.
 FEW = 12
 NUMBERS = 24
 FRONT = figure_style.Look(figure_style.INK, "", "-")
 
 
 class Cost(Plot):
-    """One panel per task: a large mark per cell, a faint dot per run; numbers are models.
+    """One panel per task: a large mark per cell, a faint dot per run; numbers identify models.
 
-    Time is on a logarithmic scale, where the same distance is the same factor.
+    Time has a logarithmic scale, on which equal distances are equal factors.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("cost",)
     CAPTION = (
         "Seconds of fine-tuning per run (logarithmic) against the primary metric on the test split: a mark per cell "
-        "at the means over runs, whiskers of one SD either way, a faint dot per run. The line joins the cells that no "
-        "other one beats in both."
+        "at the means over runs, whiskers of one SD, a faint dot per run. The line joins the cells that no other "
+        "cell beats in both (Pareto front)."
     )
 
     def draw(self, tables):
-        every = primary_rows.select(tables["runs"])
-        models, tasks, methods = (_labels.names(every, key) for key in CELL)
-        timed = every[every["seconds"] > 0]
+        runs = primary_rows.select(tables["runs"])
+        models, tasks, methods = (_labels.names(runs, key) for key in CELL)
+        timed = runs[runs["seconds"] > 0]
         cells = tables["cost"]
         cells = cells[(cells["quantity"] == "seconds") & (cells["estimate"] > 0) & cells["value_mean"].notna()]
-        shown = [task for task in tasks if task in set(cells["task"])]
-        first = shown[: _panels.TASKS]
+        known = [task for task in tasks if task in set(cells["task"])]
+        shown = known[: _panels.TASKS]
         looks = figure_style.looks(methods)
-        numbers = _numbers(models, cells[cells["task"].isin(first)])
+        numbers = _numbers(models, cells[cells["task"].isin(shown)])
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
         legend.append(figure_style.handle("front", FRONT))
         legend += [figure_style.handle(model, _figure(number)) for model, number in numbers.items()]
-        columns = min(max(len(first), 1), _panels.COLUMNS)
-        failed = int((every["status"] != "completed").sum())
-        metric = _labels.metric_of(every) if len(every) else "primary metric"
+        columns = min(max(len(shown), 1), _panels.COLUMNS)
+        failed = int((runs["status"] != "completed").sum())
+        metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         entries = max((len(name) for name in [*numbers, *methods]), default=1)
-        abreast = max(1, int((1.5 + 3.6 * columns) / (0.085 * entries + 0.6)))
+        per_row = max(1, int((1.5 + 3.6 * columns) / (0.085 * entries + 0.6)))
         figure = figure_style.figure(
             width=max(6.5, 1.5 + 3.6 * columns),
-            height=1.5 + 0.17 * len(legend) / abreast + 3 * -(-max(len(first), 1) // columns),
+            height=1.5 + 0.17 * len(legend) / per_row + 3 * -(-max(len(shown), 1) // columns),
             title=self.option(
                 "title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split, and what a run takes"
             ),
             note=f"Marks: means over the completed runs of a cell ({text_format.count(cells['n'])}); whiskers: ± 1 SD; "
-            f"faint dots: runs. {failed} of {len(every)} runs failed and have no dot. Front: no other cell is as "
+            f"faint dots: runs. {failed} of {len(runs)} runs failed and have no dot. Front: no other cell is as "
             "fast and as good, and better in one; seconds are of fine-tuning."
-            + _panels.left_out(first, tasks, "tasks", "the first whose seconds are known"),
+            + _panels.left_out(shown, tasks, "tasks", "the first whose seconds are known"),
             legend=legend,
         )
-        if not first:
-            return _panels.nothing(figure, "no completed run whose seconds are known")
-        for axes, task in zip(_panels.grid(figure, len(first)), first, strict=True):
+        if not shown:
+            return _panels.placeholder(figure, "no completed run whose seconds are known")
+        for axes, task in zip(_panels.grid(figure, len(shown)), shown, strict=True):
             of_task, means = timed[timed["task"] == task], cells[cells["task"] == task]
             _axes(axes, of_task.dropna(subset=["value"]))
             axes.set_title(figure_style.wrap(task, 40), loc="left")
-            axes.set_ylabel(figure_style.wrap(every.loc[every["task"] == task, "label"].iloc[0], 36))
+            axes.set_ylabel(figure_style.wrap(runs.loc[runs["task"] == task, "label"].iloc[0], 36))
             for method, look in looks.items():
                 _runs(axes, of_task[of_task["method"] == method], look)
                 _means(axes, means[means["method"] == method], look, numbers)
@@ -69,7 +69,7 @@ class Cost(Plot):
 
 
 def _numbers(models, cells):
-    """{model: its number} of those that bear one."""
+    """Return {model: number} of the models that have a number."""
     on_front = set(cells.loc[cells["on_front"].eq(True), "model"])
     few = len(models) <= FEW
     named = [(number, model) for number, model in enumerate(models, 1) if few or model in on_front]
@@ -77,7 +77,7 @@ def _numbers(models, cells):
 
 
 def _figure(number):
-    # Drawn as a mark, not as a word, so that it can lie close to its cell.
+    # Drawn as a marker, so that it can be close to its cell.
     return figure_style.Look(figure_style.INK, f"${number}$", "")
 
 
@@ -86,7 +86,7 @@ def _axes(axes, runs):
 
     low, high = runs["seconds"].min(), runs["seconds"].max()
     axes.set_xscale("log")
-    # So wide that at least one number of the axis lies within.
+    # Wide enough that at least one tick label is visible.
     axes.set_xlim(low / 1.7, high * 1.7)
     axes.set_ylim(*_labels.limits(runs["value"], runs["value"]))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
@@ -104,23 +104,23 @@ def _runs(axes, runs, look):
 def _means(axes, cells, look, numbers):
     from matplotlib.transforms import ScaledTranslation
 
-    aside = axes.transData + ScaledTranslation(7 / 72, 6 / 72, axes.figure.dpi_scale_trans)
+    shifted = axes.transData + ScaledTranslation(7 / 72, 6 / 72, axes.figure.dpi_scale_trans)
     left = axes.get_xlim()[0]
     for _, cell in cells.iterrows():
         x, y = cell["estimate"], cell["value_mean"]
-        # On a logarithmic scale there is no 0 to reach down to.
+        # A logarithmic scale has no 0.
         axes.plot([max(x - cell["sd"], left), x + cell["sd"]], [y, y], color=look.color, lw=1, zorder=3)
         axes.plot([x, x], [y - cell["value_sd"], y + cell["value_sd"]], color=look.color, lw=1, zorder=3)
         axes.plot(x, y, look.marker, color=look.color, markersize=6, markeredgecolor=figure_style.INK, zorder=4)
         if cell["model"] in numbers:
             mark = _figure(numbers[cell["model"]])
-            drawn = {"linestyle": "", "markersize": 5 if numbers[cell["model"]] < 10 else 8, "markeredgewidth": 0}
-            axes.plot(x, y, marker=mark.marker, color=mark.color, transform=aside, zorder=5, **drawn)
+            style = {"linestyle": "", "markersize": 5 if numbers[cell["model"]] < 10 else 8, "markeredgewidth": 0}
+            axes.plot(x, y, marker=mark.marker, color=mark.color, transform=shifted, zorder=5, **style)
 
 
 def _front(axes, cells):
     cells = cells.sort_values("estimate")
     right = axes.get_xlim()[1]
-    # A cell's mean is what can be had for any time from its own on.
+    # A cell's mean is available for any budget from its cost on.
     x, y = [*cells["estimate"], right], [*cells["value_mean"], *cells["value_mean"].tail(1)]
     axes.step(x[: len(y)], y, where="post", color=FRONT.color, lw=0.9, linestyle=FRONT.line, zorder=2.5)

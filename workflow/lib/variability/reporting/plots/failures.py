@@ -1,4 +1,4 @@
-"""Every run's value, with the failed ones marked, and how often they fail."""
+"""Every run's value, with failed runs marked, and rates of failure."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses import _failure_flags
@@ -6,19 +6,19 @@ from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
 LINE = 0.32
-#: Markers that no method has; where two reasons hold, the first is drawn.
+#: Markers that no method has; if two reasons apply, the first is drawn.
 MARKS = {
     "incomplete": figure_style.Look(figure_style.FAILED, "X", ""),
     "chance": figure_style.Look(figure_style.FAILED, "*", ""),
     "outlier": figure_style.Look(figure_style.FAILED, "d", ""),
 }
-SAID = {"incomplete": "not completed (no value: at the edge)", "chance": "at or below chance", "outlier": "outlier"}
-#: Columns of the table that hold their numbers, and the words for them.
+LEGEND = {"incomplete": "not completed (no value: at the edge)", "chance": "at or below chance", "outlier": "outlier"}
+#: Columns of the table with the numbers of failed runs, and their names.
 COUNTS = {"n_failed": "not completed", "n_chance": "at chance", "n_outlier": "outlying"}
 
 
 class Failures(Plot):
-    """One panel per task, one band per model, one line of runs per method; the rate stands in words beside it.
+    """One panel per task, one band per model, one line of runs per method, with the rate as text.
 
     A tick is the value beyond which a run is an outlier.
     """
@@ -26,52 +26,52 @@ class Failures(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("failures",)
     CAPTION = (
-        "Every run's primary metric on the test split after fine-tuning. Crosses did not complete, stars are no better "
-        "than guessing, diamonds lie far below the median (the tick is the limit). To the right: the rate of failed "
+        "Every run's primary metric on the test split after fine-tuning. Crosses: runs that did not complete. Stars: "
+        "no better than guessing. Diamonds: far below the median (the tick is the limit). Right: the rate of failed "
         "runs with its Wilson interval."
     )
 
     def draw(self, tables):
-        found = tables["failures"]
-        runs = _failure_flags.flagged(tables["runs"], found)
+        table = tables["failures"]
+        runs = _failure_flags.flagged(tables["runs"], table)
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        lost = found.groupby("model")["n_failed_any"].sum().to_dict()
-        worst = _panels.kept(models, lost, _panels.MODELS)
-        first = _panels.kept(tasks, found.groupby("task")["n_failed_any"].sum().to_dict(), _panels.TASKS)
+        failed_runs = table.groupby("model")["n_failed_any"].sum().to_dict()
+        worst = _panels.highest(models, failed_runs, _panels.MODELS)
+        first = _panels.highest(tasks, table.groupby("task")["n_failed_any"].sum().to_dict(), _panels.TASKS)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, worst or [""], LINE * len(methods))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
-        why = "those with the most failed runs"
+        ranking = "those with the most failed runs"
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
-        legend += [figure_style.handle(SAID[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
+        legend += [figure_style.handle(LEGEND[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
         figure = figure_style.figure(
             width=width,
             height=height,
             title=self.option(
                 "title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and failed runs"
             ),
-            note=f"Right: rate of failed runs, its {_level(found)} Wilson interval, and how many of n runs failed; "
+            note=f"Right: rate of failed runs, its {_level(table)} Wilson interval, and how many of n runs failed; "
             f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete. Tick: values beyond it are outliers."
-            + _panels.left_out(worst, models, "models", why)
-            + _panels.left_out(first, tasks, "tasks", why),
+            + _panels.left_out(worst, models, "models", ranking)
+            + _panels.left_out(first, tasks, "tasks", ranking),
             legend=legend,
         )
         if runs.empty:
-            return _panels.nothing(figure, "no run has the primary metric on the test split")
-        cells = found.set_index(CELL)
+            return _panels.placeholder(figure, "no run has the primary metric on the test split")
+        cells = table.set_index(CELL)
         for task, axes in _panels.bands(figure, runs, first, worst).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(worst)]
             axes.set_xlim(*_labels.limits(of_task["value"], of_task["value"]))
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
-                middle = _panels.place(worst.index(model), methods.index(method), len(methods))
+                middle = _panels.line_position(worst.index(model), methods.index(method), len(methods))
                 _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
                 _limit(axes, cells.loc[(model, task, method), "outlier_limit"], middle, 0.3 / len(methods))
-                _words(axes, cells.loc[(model, task, method)], middle)
+                _rate_text(axes, cells.loc[(model, task, method)], middle)
         return figure
 
 
-def _level(found):
-    return text_format.percent(found["level"].max()) if len(found) else ""
+def _level(table):
+    return text_format.percent(table["level"].max()) if len(table) else ""
 
 
 def _dots(axes, cell, middle, height, look):
@@ -79,15 +79,15 @@ def _dots(axes, cell, middle, height, look):
     worst = right if cell["higher_is_better"].eq(False).any() else left
     cell = cell.assign(_y=_panels.scattered(cell["seed"], middle, height))
     cell["value"] = cell["value"].mask(cell["incomplete"], worst)
-    plain = cell[~cell[_failure_flags.REASONS].any(axis=1)]
+    unflagged = cell[~cell[_failure_flags.REASONS].any(axis=1)]
     dots = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.3}
-    axes.plot(plain["value"], plain["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)
-    rest = cell
+    axes.plot(unflagged["value"], unflagged["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)
+    remaining = cell
     for reason, mark in MARKS.items():
-        of_reason, rest = rest[rest[reason]], rest[~rest[reason]]
+        of_reason, remaining = remaining[remaining[reason]], remaining[~remaining[reason]]
         if len(of_reason):
-            at = of_reason["value"], of_reason["_y"]
-            axes.plot(*at, mark.marker, color=mark.color, markersize=6.5, clip_on=False, zorder=4, **dots)
+            position = of_reason["value"], of_reason["_y"]
+            axes.plot(*position, mark.marker, color=mark.color, markersize=6.5, clip_on=False, zorder=4, **dots)
 
 
 def _limit(axes, limit, middle, height):
@@ -96,13 +96,13 @@ def _limit(axes, limit, middle, height):
         axes.plot([limit, limit], [middle - 1.2 * height, middle + 1.2 * height], color=figure_style.SOFT, lw=1)
 
 
-def _words(axes, cell, middle):
+def _rate_text(axes, cell, middle):
     failed = cell["n_failed_any"]
     color = figure_style.FAILED if failed else figure_style.SOFT
     where = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5, "color": color}
     if cell["n_runs"]:
-        said = f"{cell['rate']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
-        axes.text(1.02, middle, said, va="bottom", **where)
+        text = f"{cell['rate']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
+        axes.text(1.02, middle, text, va="bottom", **where)
     parts = [f"{int(cell[column])} {word}" for column, word in COUNTS.items() if cell[column] > 0]
-    said = f"{int(failed)} of {int(cell['n_runs'])}" + (f" ({', '.join(parts)})" if parts else "")
-    axes.text(1.02, middle, said, va="top", **where)
+    text = f"{int(failed)} of {int(cell['n_runs'])}" + (f" ({', '.join(parts)})" if parts else "")
+    axes.text(1.02, middle, text, va="top", **where)

@@ -1,4 +1,4 @@
-"""From the untrained head to the fine-tuned network, run by run."""
+"""Values of every run before and after fine-tuning."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
@@ -8,16 +8,16 @@ from variability.results.columns import CELL
 class GainSlopes(Plot):
     """Rows of panels are tasks, columns are methods; in a panel, one band per model.
 
-    In a band every run is a line from its value before fine-tuning (above) to the one after it (below), so that a flat
-    line is a large gain and an upright one is none.
+    In a band every run is a line from its value before fine-tuning (top) to the one after it (bottom): a flat line is a
+    large gain, a vertical one is no gain.
     """
 
     NEEDS = ("runs",)
     REQUIRES = ("before",)
     ANALYSES = ("gain",)
     CAPTION = (
-        "Each run's primary metric on the test split before fine-tuning (untrained head) and after it. To the "
-        "right: the mean of the differences within runs, its paired t interval, and the number of runs it rests on."
+        "Each run's primary metric on the test split before fine-tuning (untrained head) and after it. Right: the mean "
+        "of the differences within runs, its paired t interval, and the number of runs."
     )
 
     def draw(self, tables):
@@ -30,9 +30,9 @@ class GainSlopes(Plot):
         )
         if gains.empty:
             figure = figure_style.figure(
-                6.5, 2.0, self.option("title", title), "Imported runs begin after fine-tuning."
+                6.5, 2.0, self.option("title", title), "Imported runs have no values from before fine-tuning."
             )
-            return _panels.nothing(figure, "of no run is the value before fine-tuning known")
+            return _panels.placeholder(figure, "no run has a value from before fine-tuning")
         looks = figure_style.looks(methods)
         labels = [figure_style.wrap(model, 28) for model in models]
         band = max(0.4, 0.13 * max(label.count("\n") + 2 for label in labels))
@@ -40,10 +40,9 @@ class GainSlopes(Plot):
             width=max(6.5, 1.9 + 4.1 * len(methods)),
             height=1.5 + len(tasks) * (0.8 + band * len(models)),
             title=self.option("title", title),
-            note="In each band: a run's value before (hollow, above) and after fine-tuning (filled, below); a cross "
-            "for a failed run, which has no value after. Right: mean of the differences within runs, its "
-            f"{text_format.percent(gains['level'].max())} t interval, and the number n of runs it rests on"
-            + _better(runs),
+            note="In each band: a run's value before (hollow, top) and after fine-tuning (filled, bottom); a cross for "
+            "a failed run, which has no value after. Right: mean of the differences within runs, its "
+            f"{text_format.percent(gains['level'].max())} t interval, and the number n of runs" + _better(runs),
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")
         for row, task in zip(grid, tasks, strict=True):
@@ -54,7 +53,7 @@ class GainSlopes(Plot):
                 for model, cell in of_panel.groupby("model", sort=False):
                     middle = models.index(model)
                     _slopes(axes, cell, middle, looks[method])
-                    _words(axes, gains.loc[(model, task, method)], middle)
+                    _gain_text(axes, gains.loc[(model, task, method)], middle)
                 for edge in range(1, len(models)):
                     axes.axhline(edge - 0.5, color="#DDDDDD", lw=0.6, zorder=0)
                 axes.set_title(figure_style.wrap(f"{task}: {method}", 40), loc="left")
@@ -67,7 +66,7 @@ class GainSlopes(Plot):
 
 def _better(runs):
     lower = runs.loc[~runs["higher_is_better"].astype(bool), "label"].unique()
-    return f"; of {', '.join(label.partition(' (')[0] for label in lower)} below 0 is better." if len(lower) else "."
+    return f"; for {', '.join(label.partition(' (')[0] for label in lower)}, below 0 is better." if len(lower) else "."
 
 
 def _slopes(axes, cell, middle, look):
@@ -78,16 +77,16 @@ def _slopes(axes, cell, middle, look):
         axes.plot([before[seed], value], ends, color=look.color, lw=0.7, alpha=0.6)
     axes.plot(before, [ends[0]] * len(before), "o", color=look.color, markerfacecolor="white", markersize=3.6)
     axes.plot(after["value"], [ends[1]] * len(after), look.marker, color=look.color, markersize=4, alpha=0.85)
-    lost = before[after.index[after["status"] != "completed"]]
-    axes.plot(lost, [middle] * len(lost), "x", color=figure_style.FAILED, markersize=5, markeredgewidth=1.5)
+    failed = before[after.index[after["status"] != "completed"]]
+    axes.plot(failed, [middle] * len(failed), "x", color=figure_style.FAILED, markersize=5, markeredgewidth=1.5)
 
 
-def _words(axes, gain, middle):
-    place = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
-    said = text_format.number(gain["gain"], "+") if gain["n"] else "no value after"
+def _gain_text(axes, gain, middle):
+    style = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
+    text = text_format.number(gain["gain"], "+") if gain["n"] else "no value after"
     if gain["n"] > 1:
-        said += f" [{text_format.number(gain['low'], '+')}, {text_format.number(gain['high'], '+')}]"
-    axes.text(1.02, middle - 0.03, said, va="bottom", **place)
+        text += f" [{text_format.number(gain['low'], '+')}, {text_format.number(gain['high'], '+')}]"
+    axes.text(1.02, middle - 0.03, text, va="bottom", **style)
     count = f"n = {_labels.counted(gain['n'], gain['n_failed'])}"
     axes.text(
         1.02,
@@ -95,5 +94,5 @@ def _words(axes, gain, middle):
         count,
         va="top",
         color=figure_style.FAILED if gain["n_failed"] else figure_style.SOFT,
-        **place,
+        **style,
     )

@@ -1,32 +1,34 @@
-"""Where the mean lies, where the next run would fall, and what one run's test set leaves open: a forest."""
+"""Forest plot of every run with the intervals of the mean, of the next run, and of the median run."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
 LINE = 0.3
-#: Of the thick interval, behind the dots.
+#: Colour of the thick interval, behind the dots.
 SHADE = "#C4C4C4"
 
 
 class Intervals(Plot):
-    """One panel per task, one band per model, two lines per method: the runs with both t intervals, and below them the
-    interval of the median run alone, which holds the noise of the test set instead of the seed's.
+    """One panel per task, one band per model, two lines per method.
+
+    The upper line shows the runs with both t intervals, the lower one the interval of the median run alone, which
+    includes the noise of the test set instead of that of the seed.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("intervals",)
     CAPTION = (
         "Every run's primary metric on the test split as a dot. Grey, thick: t interval of the mean over seeds. Thin: "
-        "t prediction interval, where the next run would fall. Dashed, below, where there is one: what the finite test "
-        "set leaves open about the median run alone (Wilson, or a bootstrap over examples)."
+        "t prediction interval of the next run. Dashed, below, where available: interval of the median run alone, "
+        "which includes the noise of the finite test set (Wilson, or a bootstrap over examples)."
     )
 
     def draw(self, tables):
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        best = _panels.kept(models, _standing(intervals, runs), _panels.MODELS)
+        best = _panels.highest(models, _mean_ranks(intervals, runs), _panels.MODELS)
         first = tasks[: _panels.TASKS]
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, best or [""], LINE * len(methods))
@@ -45,7 +47,7 @@ class Intervals(Plot):
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
         )
         if runs.empty:
-            return _panels.nothing(figure, "no run has the primary metric on the test split")
+            return _panels.placeholder(figure, "no run has the primary metric on the test split")
         cells = intervals.set_index([*CELL, "target"]).sort_index()
         for task, axes in _panels.bands(figure, runs, first, best).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(best)]
@@ -53,16 +55,16 @@ class Intervals(Plot):
             axes.set_xlim(*_labels.limits(of_task["value"], ends))
             axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
-                middle = _panels.place(best.index(model), methods.index(method), len(methods))
+                middle = _panels.line_position(best.index(model), methods.index(method), len(methods))
                 _line(axes, cell, cells.loc[(model, task, method)], middle, 0.43 / len(methods), looks[method])
         return figure
 
 
-def _standing(intervals, runs):
-    """Of every model, minus its mean rank over tasks and methods; the best is highest."""
+def _mean_ranks(intervals, runs):
+    """Return minus the mean rank of every model over tasks and methods; the best is highest."""
     means = intervals[intervals["target"] == "mean"]
     better = means["task"].map(runs.drop_duplicates("task").set_index("task")["higher_is_better"])
-    # What nobody called better or worse is ordered as it comes.
+    # Without a known direction, higher is treated as better.
     signed = means["estimate"].where(better.ne(False), -means["estimate"])
     ranks = signed.groupby([means["task"], means["method"]]).rank(ascending=False)
     return (-ranks.groupby(means["model"]).mean()).dropna().to_dict()
@@ -73,16 +75,18 @@ def _levels(intervals):
 
 
 def _of_one_run(intervals):
-    """What is drawn of one run's own interval, and of how many cells there is none, and why."""
+    """Describe the interval of one run, and for how many cells it is missing, and why."""
     cells = intervals[intervals["target"] == "one_run"]
-    drawn = cells["low"].notna()
-    reasons = "; ".join(dict.fromkeys(cells.loc[~drawn, "note"].dropna())) or "there is no run"
-    if not drawn.any():
+    has_interval = cells["low"].notna()
+    reasons = "; ".join(dict.fromkeys(cells.loc[~has_interval, "note"].dropna())) or "there is no run"
+    if not has_interval.any():
         return f"No interval of one run's test examples: {reasons}."
-    methods = " or ".join(dict.fromkeys(cells.loc[drawn, "interval"]))
-    missing = f" (of {(~drawn).sum()} of {len(cells)} cells none: {reasons})" if not drawn.all() else ""
-    said = f"Dashed, below: interval of the run with the median value (hollow), {methods}, of its test examples alone"
-    return f"{said}{missing}."
+    methods = " or ".join(dict.fromkeys(cells.loc[has_interval, "interval"]))
+    missing = (
+        f" (missing for {(~has_interval).sum()} of {len(cells)} cells: {reasons})" if not has_interval.all() else ""
+    )
+    text = f"Dashed, below: interval of the run with the median value (hollow), {methods}, of its test examples alone"
+    return f"{text}{missing}."
 
 
 def _line(axes, cell, targets, middle, half, look):
@@ -103,13 +107,13 @@ def _line(axes, cell, targets, middle, half, look):
         alpha=0.85,
         zorder=4,
     )
-    # Without an interval the median run is a dot that stands above already.
+    # Without an interval the median run would only repeat a dot of the upper line.
     if "one_run" in targets.index and targets.loc["one_run", "low"] == targets.loc["one_run", "low"]:
         one_run = targets.loc["one_run"]
-        drawn = {"color": look.color, "zorder": 2}
-        _panels.bar(axes, one_run["low"], one_run["high"], below, lw=1.1, linestyle=(0, (3, 1.5)), **drawn)
-        axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **drawn)
+        style = {"color": look.color, "zorder": 2}
+        _panels.bar(axes, one_run["low"], one_run["high"], below, lw=1.1, linestyle=(0, (3, 1.5)), **style)
+        axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **style)
     failed = (cell["status"] != "completed").sum()
     where = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    said = _labels.counted(len(values), failed, len(cell) - len(values) - failed)
-    axes.text(1.02, middle, said, color=figure_style.FAILED if failed else figure_style.SOFT, **where)
+    text = _labels.counted(len(values), failed, len(cell) - len(values) - failed)
+    axes.text(1.02, middle, text, color=figure_style.FAILED if failed else figure_style.SOFT, **where)

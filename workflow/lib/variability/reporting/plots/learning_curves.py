@@ -1,4 +1,4 @@
-"""A measure of learning by epoch, every run of it."""
+"""Learning curves: a measure by epoch, for every run."""
 
 from typing import ClassVar
 
@@ -7,11 +7,11 @@ from variability.reporting import figure_style, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results.columns import CELL, RUN
 
-_MEASURES = {f"validation_{each.MEASURE}": each for each in kinds.all_kinds().values()}
+_MEASURES = {f"validation_{kind.MEASURE}": kind for kind in kinds.all_kinds().values()}
 QUANTITIES = {
     "validation_loss": "validation loss",
     "train_loss": "training loss",
-    **{name: f"validation {each.MEASURE_LABEL}" for name, each in _MEASURES.items()},
+    **{name: f"validation {kind.MEASURE_LABEL}" for name, kind in _MEASURES.items()},
 }
 CROSS = figure_style.Look(figure_style.FAILED, "X", "")
 
@@ -19,17 +19,17 @@ CROSS = figure_style.Look(figure_style.FAILED, "X", "")
 class LearningCurves(Plot):
     """Rows of panels are models, columns are tasks; a thin line is a run, a thick one the mean of completed runs.
 
-    The mean ends at the last epoch that all completed runs reached: with early stopping, a mean over the survivors
-    would drift towards the slow ones. Axes hold the completed runs; a diverging one leaves them.
+    The mean ends at the last epoch that all completed runs reached: with early stopping, a mean over the remaining runs
+    would be biased towards the slow ones. Axes contain the completed runs; a diverging run may leave them.
     """
 
     NEEDS = ("history",)
     CAPTION = (
-        "Every run by epoch (thin), and the mean of the completed runs as far as all of them got (thick); epoch 0 "
-        "is before training. Runs that diverged end in a cross."
+        "Every run by epoch (thin), and the mean of the completed runs up to the last epoch that all of them reached "
+        "(thick); epoch 0 is before training. Runs that diverged end in a cross."
     )
     OPTIONS: ClassVar[dict[str, dict]] = Plot.OPTIONS | {
-        "quantity": {"enum": list(QUANTITIES), "default": "validation_loss", "description": "what is drawn by epoch"}
+        "quantity": {"enum": list(QUANTITIES), "default": "validation_loss", "description": "measure shown by epoch"}
     }
 
     def draw(self, tables):
@@ -47,8 +47,8 @@ class LearningCurves(Plot):
             width=max(6.5, 1.6 + 2.1 * len(tasks) + 0.8),
             height=1.6 + 1.45 * len(models),
             title=self.option("title", f"{self.study}: {QUANTITIES[quantity]} by epoch, every seed"),
-            note=f"Thin: one run. Thick: mean of the completed runs ({text_format.count(sizes)} in a cell), as far as "
-            f"all of them got. Epoch 0 is before training. {failed} of {len(runs)} runs diverged.",
+            note=f"Thin: one run. Thick: mean of the completed runs ({text_format.count(sizes)} in a cell), up to the "
+            f"last epoch that all of them reached. Epoch 0 is before training. {failed} of {len(runs)} runs diverged.",
             legend=legend,
         )
         units = {task: _unit(quantity, kind) for task, kind in zip(runs["task"], runs["kind"], strict=True)}
@@ -57,8 +57,8 @@ class LearningCurves(Plot):
         grid = figure.subplots(len(models), len(tasks), squeeze=False, sharex="col", sharey="col")
         for column, task in enumerate(tasks):
             of_task = history[history["task"] == task]
-            kept = of_task["value"].where(of_task["status"] == "completed")
-            grid[0, column].set_ylim(*_labels.limits(kept, kept))
+            completed = of_task["value"].where(of_task["status"] == "completed")
+            grid[0, column].set_ylim(*_labels.limits(completed, completed))
             grid[0, column].set_title(figure_style.wrap(task, 22) + ("" if common else f"\n({units[task]})"))
             grid[-1, column].set_xlabel("epoch")
             grid[-1, column].xaxis.get_major_locator().set_params(integer=True)
@@ -82,8 +82,8 @@ def _unit(quantity, kind):
 def _diverged(axes, runs):
     failed = (runs["status"] != "completed").sum()
     if failed:
-        place = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
-        axes.text(0.98, 0.98, f"{failed} of {len(runs)} diverged", color=figure_style.FAILED, **place)
+        style = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
+        axes.text(0.98, 0.98, f"{failed} of {len(runs)} diverged", color=figure_style.FAILED, **style)
 
 
 def _curves(axes, cell, look):

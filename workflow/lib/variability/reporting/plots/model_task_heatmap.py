@@ -1,4 +1,4 @@
-"""Mean and SD over seeds of every model on every task."""
+"""Heat map of mean and SD over seeds of every model on every task."""
 
 import textwrap
 
@@ -10,17 +10,17 @@ CELL_INCHES = 1.05
 
 
 class ModelTaskHeatmap(Plot):
-    """One panel per method, rows are models, columns are tasks; the numbers stand in the cells.
+    """One panel per method, rows are models, columns are tasks; the cells contain the numbers.
 
-    Where tasks have different metrics there is no common scale, and a task's colours run from its worst to its best
+    If tasks have different metrics there is no common scale, and a task's colours range from its worst to its best
     mean.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("spread",)
     CAPTION = (
-        "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. The "
-        "number of runs stands in the cells where it is not the largest, with that of failed ones."
+        "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. Cells with "
+        "fewer runs than the largest number show theirs, with the number of failed runs."
     )
 
     def draw(self, tables):
@@ -28,18 +28,18 @@ class ModelTaskHeatmap(Plot):
         spread = primary_rows.select(tables["spread"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         labels = runs.drop_duplicates("task").set_index("task")["label"]
-        # Tasks of one metric may still have units of their own, an RMSE for one; shares are comparable.
+        # Tasks with the same metric may have different units, for example for RMSE; shares are comparable.
         common = labels.nunique() == 1 and bool(spread["mean"].dropna().between(0, 1).all())
         spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
-        beside = len(methods) * len(tasks) <= 9
-        rows, columns = (1, len(methods)) if beside else (len(methods), 1)
+        in_one_row = len(methods) * len(tasks) <= 9
+        rows, columns = (1, len(methods)) if in_one_row else (len(methods), 1)
         cells = spread.set_index(CELL)
-        what = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
+        metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
             width=max(6.5, 3.2 + columns * (0.25 + CELL_INCHES * len(tasks))),
             height=1.6 + rows * (0.75 + 0.5 * len(models)),
-            title=self.option("title", f"{self.study}: {what} after fine-tuning, mean ± SD over seeds"),
-            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}, said in the "
+            title=self.option("title", f"{self.study}: {metric} after fine-tuning, mean ± SD over seeds"),
+            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}, shown in "
             "cells where it is not the largest. Blank: not in the study.",
         )
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
@@ -51,7 +51,7 @@ class ModelTaskHeatmap(Plot):
             for y, model in enumerate(models):
                 for x, task in enumerate(tasks):
                     if (model, task, method) in cells.index:
-                        _words(axes, x, y, cells.loc[(model, task, method)], spread["n"].max(), image)
+                        _cell_text(axes, x, y, cells.loc[(model, task, method)], spread["n"].max(), image)
             named = labels.nunique() > 1
             heads = [f"{task}\n({labels[task].partition(' (')[0]})" if named else task for task in tasks]
             axes.set_xticks(range(len(tasks)), [_head(head) for head in heads], fontsize=7)
@@ -81,7 +81,7 @@ def _head(text):
     return "\n".join(figure_style.wrap(line, 14) for line in text.split("\n"))
 
 
-def _words(axes, x, y, cell, most, image):
+def _cell_text(axes, x, y, cell, most, image):
     lines = [text_format.number(cell["mean"])] if cell["n"] else []
     if cell["n"] > 1:
         lines.append(f"± {text_format.number(cell['sd'])}")
@@ -90,7 +90,5 @@ def _words(axes, x, y, cell, most, image):
         lines.append(textwrap.fill(f"n = {counted}", 18))
     color = figure_style.FAILED
     if cell["n"]:
-        red, green, blue, _ = image.cmap(image.norm(cell["shade"]))
-        # Relative luminance, against which black or white stands out (WCAG 2).
-        color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
+        color = figure_style.text_color(image.cmap(image.norm(cell["shade"])))
     axes.text(x, y, "\n".join(lines), ha="center", va="center", fontsize=7, color=color)

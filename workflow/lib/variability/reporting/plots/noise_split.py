@@ -1,9 +1,9 @@
-"""The variance between a cell's runs, split in what the seed and what the finite test set contributes."""
+"""Variance between a cell's runs, split into the contributions of the seed and of the finite test set."""
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 
-#: Cells drawn of a task, and tasks drawn of a study.
+#: Largest numbers of cells per task and of tasks.
 CELLS, TASKS = 24, 12
 SEED, TEST = figure_style.COLORS[0], figure_style.COLORS[4]
 UNITS = {
@@ -16,16 +16,17 @@ UNITS = {
 class NoiseSplit(Plot):
     """One panel per task, one stacked bar per cell, whose length is the observed variance between runs.
 
-    Variances add up, which SDs do not; the SDs stand beside the bars. An estimate below 0 is drawn as no seed's part.
+    Variances are additive, unlike SDs, which are shown as text. A negative estimate is drawn as no contribution of the
+    seed.
     """
 
     NEEDS = ()
     REQUIRES = ("seeds",)
     ANALYSES = ("noise_split",)
     CAPTION = (
-        "Variance between runs on the test split: the part of the seed, which stays on any test set (dark, with "
-        "its interval), and the part of this finite test set (light, hatched). To the right: SD of the seed's part "
-        "with interval, share of the test set, number n of runs."
+        "Variance between runs on the test split: the part of the seed, which remains on any test set (dark, with its "
+        "interval), and the part of this finite test set (light, hatched). Right: SD of the seed's part with interval, "
+        "share of the test set, number n of runs."
     )
 
     def draw(self, tables):
@@ -44,16 +45,13 @@ class NoiseSplit(Plot):
             ),
             note=_note(split, panels),
             legend=[
-                figure_style.handle("the seed's part", figure_style.Look(SEED, "s", "")),
-                figure_style.handle("the test set's part", figure_style.Look(TEST, "s", "")),
+                figure_style.handle("part of the seed", figure_style.Look(SEED, "s", "")),
+                figure_style.handle("part of the test set", figure_style.Look(TEST, "s", "")),
                 figure_style.handle("interval of the seed's part", figure_style.Look(figure_style.INK, "", "-")),
             ],
         )
         if not tasks:
-            axes = figure.subplots()
-            axes.set_axis_off()
-            axes.text(0.5, 0.5, "no run of this study has predictions: n = 0", ha="center", va="center")
-            return figure
+            return _panels.placeholder(figure, "no run of this study has predictions: n = 0")
         grid = figure.subplots(len(tasks), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
         for axes, task in zip(grid.flat, tasks, strict=True):
             _panel(axes, panels[task], labels[task])
@@ -66,7 +64,7 @@ class NoiseSplit(Plot):
 def _panel(axes, cells, labels):
     title, scale = UNITS[cells["metric"].iloc[0]]
     observed = cells["variance_observed"].fillna(0) * scale
-    # An estimate below 0 leaves the whole of the bar to the test set.
+    # With a negative estimate the whole bar belongs to the test set.
     seed = cells["variance_seed"].clip(lower=0).fillna(0) * scale
     middles = range(len(cells))
     axes.barh(middles, seed, height=0.5, color=SEED, edgecolor="white", lw=0.4)
@@ -80,29 +78,29 @@ def _panel(axes, cells, labels):
         if high > edge:
             axes.plot(edge, middle, marker=5, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
     for middle, row in zip(middles, cells.to_dict("records"), strict=True):
-        _words(axes, middle, row)
+        _numbers_text(axes, middle, row)
     axes.set_xlabel(title)
     axes.set_yticks(middles, labels)
     axes.set_ylim(len(cells) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
 
 
-def _words(axes, middle, row):
-    place = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
-    said = "no SD of fewer than two runs"
+def _numbers_text(axes, middle, row):
+    style = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
+    text = "no SD of fewer than two runs"
     if row["sd_seed"] == row["sd_seed"]:
         sd, low, high = (_sd(row, f"sd_seed{end}") for end in ("", "_low", "_high"))
-        said = f"seed: SD {sd} [{low}, {high}]"
-    axes.text(1.03, middle - 0.03, said, va="bottom", **place)
+        text = f"seed: SD {sd} [{low}, {high}]"
+    axes.text(1.03, middle - 0.03, text, va="bottom", **style)
     share = row["share_test_set"]
     shown = f"test set {100 * share:.0f} %, " if share == share else ""
     color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
-    said = f"{shown}n = {_labels.counted(row['n'], row['n_failed'])}"
-    axes.text(1.03, middle + 0.03, said, va="top", color=color, **place)
+    text = f"{shown}n = {_labels.counted(row['n'], row['n_failed'])}"
+    axes.text(1.03, middle + 0.03, text, va="top", color=color, **style)
 
 
 def _sd(row, column):
-    """In percentage points, or hundredths, or as it is."""
+    """Format an SD in percentage points, in hundredths, or unchanged."""
     return f"{100 * row[column]:.2f}" if UNITS[row["metric"]][1] == 1e4 else text_format.number(row[column])
 
 
@@ -111,17 +109,17 @@ def _label(row):
 
 
 def _widest(cells):
-    """At most so many of the cells as can be read, those of the largest variance, in the study's order."""
+    """Return the cells with the largest variance, at most CELLS, in the study's order."""
     order = cells["variance_observed"].fillna(-1).sort_values(ascending=False, kind="stable").index[:CELLS]
     return cells.loc[cells.index.isin(order)]
 
 
 def _note(split, panels):
     level = text_format.percent(split["level"].max() if len(split) else 0.95)
-    said = (
+    text = (
         f"Length of a bar: observed variance between the n completed runs of a cell, {text_format.count(split['n'])}. "
         f"Line: {level} interval of the seed's part (Williams-Tukey), an arrow where it leaves the panel. Right: the "
         "seed's SD (percentage points for accuracy) with its interval, and the test set's share of the variance."
     )
     hidden = split["task"].nunique() - len(panels)
-    return said + (f" {hidden} more tasks are in the table." if hidden else "")
+    return text + (f" {hidden} more tasks are in the table." if hidden else "")

@@ -1,14 +1,14 @@
-"""What differs between runs that were made twice, with everything the same."""
+"""Differences between repeated runs, with everything the same."""
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import repeated_runs
 
-#: Rows drawn; those furthest apart come first.
+#: Largest number of rows; those with the largest differences come first.
 ROWS = 40
-HOW = (
-    "No run of this study was made twice: n = 0 pairs of equal runs.\n"
-    "To see what is left when even the seeds are equal, give a method a second name in the config,\n"
+INSTRUCTIONS = (
+    "This study has no repeated runs: n = 0 pairs of equal runs.\n"
+    "To measure nondeterminism with equal seeds, give a method a second name in the config,\n"
     "for example  methods: {full: {}, full-again: {repeats: full}}  (a failed run makes no pair)."
 )
 
@@ -20,9 +20,9 @@ class Nondeterminism(Plot):
     REPEATS = True
     ANALYSES = ("nondeterminism",)
     CAPTION = (
-        "Difference of the primary metric on the test split between two runs that agree in seeds, recipe and data and "
-        "bear different names: one dot per seed, at 0 where they are equal. To the right: whether metrics and "
-        "predictions are equal to the bit, and the number of pairs."
+        "Difference of the primary metric on the test split between repeated runs, which have the same seeds, recipe "
+        "and data: one dot per seed, at 0 where they are equal. Right: whether metrics and predictions are "
+        "bit-identical, and the number of pairs."
     )
 
     def draw(self, tables):
@@ -31,38 +31,38 @@ class Nondeterminism(Plot):
             "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, same seed twice"
         )
         if table.empty:
-            return _in_words(title)
-        kept = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS).sort_index()
-        tasks = _labels.names(kept, "task")
-        rest = f" {len(table) - len(kept)} more rows stand in the table." * (len(table) > len(kept))
-        counts = [int((kept["task"] == task).sum()) for task in tasks]
-        labels = {at: _label(row) for at, row in kept.iterrows()}
+            return _instructions(title)
+        shown = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS).sort_index()
+        tasks = _labels.names(shown, "task")
+        more = f" {len(table) - len(shown)} more rows are in the table." * (len(table) > len(shown))
+        counts = [int((shown["task"] == task).sum()) for task in tasks]
+        labels = {index: _label(row) for index, row in shown.iterrows()}
         band = 0.2 + 0.14 * max(label.count("\n") + 1 for label in labels.values())
         figure = figure_style.figure(
             width=7.5,
             height=1.3 + sum(0.75 + band * count for count in counts),
             title=title,
-            note="Dots: pairs of runs with equal seeds, the second minus the first. Line: 0, as equal. n: pairs that "
+            note="Dots: pairs of runs with equal seeds, the second minus the first. Line: 0, equal. n: pairs that "
             f"both completed, those with a failed run in brackets. SD: of one run, root of half the mean squared "
-            f"difference, with its {text_format.percent(table['level'].max())} chi-square interval.{rest}",
+            f"difference, with its {text_format.percent(table['level'].max())} chi-square interval.{more}",
         )
         grid = figure.subplots(len(tasks), 1, squeeze=False, height_ratios=counts)
         values = _differences(runs)
         for axes, task in zip(grid.flat, tasks, strict=True):
-            of_task = kept[kept["task"] == task]
-            _panel(axes, of_task, values, [labels[at] for at in of_task.index])
+            of_task = shown[shown["task"] == task]
+            _panel(axes, of_task, values, [labels[index] for index in of_task.index])
             axes.set_title(figure_style.wrap(task, 60), loc="left")
             axes.set_xlabel(f"difference in {runs.loc[runs['task'] == task, 'label'].iloc[0]}")
         return figure
 
 
-def _in_words(title):
+def _instructions(title):
     figure = figure_style.figure(
         width=7.5, height=2.2, title=title, note="n: pairs of runs with equal seeds that both completed."
     )
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.text(0.01, 0.5, HOW, va="center", fontsize=8, transform=axes.transAxes)
+    axes.text(0.01, 0.5, INSTRUCTIONS, va="center", fontsize=8, transform=axes.transAxes)
     return figure
 
 
@@ -72,7 +72,7 @@ def _label(row):
 
 
 def _differences(runs):
-    """{(task, model, method, repeat_model, repeat_method): differences}, of the pairs that both completed."""
+    """Return {(task, model, method, repeat_model, repeat_method): differences} of the pairs that both completed."""
     run, repeat = ["task", "model", "method", "seed"], ["task", "repeat_model", "repeat_method", "repeat_seed"]
     values = runs[[*run, "value"]]
     both = repeated_runs.pairs(runs).merge(values, on=run)
@@ -84,14 +84,13 @@ def _differences(runs):
 def _panel(axes, rows, values, labels):
     axes.axvline(0, color=figure_style.SOFT, lw=0.8, zorder=0)
     look = figure_style.looks(["pair"])["pair"]
-    for at, row in enumerate(rows.itertuples()):
+    for index, row in enumerate(rows.itertuples()):
         dots = values.get((row.task, row.model, row.method, row.repeat_model, row.repeat_method), [])
-        offsets = [0.5 * ((0.618034 * number + 0.5) % 1 - 0.5) for number in range(len(dots))]
-        axes.plot(dots, [at + offset for offset in offsets], look.marker, color=look.color, markersize=4.2, alpha=0.85)
-        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-        axes.text(1.02, at, _said(row), color=figure_style.FAILED if row.n_failed else figure_style.INK, **place)
-    reach = max((abs(number) for dots in axes.lines[1:] for number in dots.get_xdata()), default=0) or 1
-    axes.set_xlim(-1.1 * reach, 1.1 * reach)
+        axes.plot(dots, _panels.scattered(dots, index, 0.25), look.marker, color=look.color, markersize=4.2, alpha=0.85)
+        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        axes.text(1.02, index, _text(row), color=figure_style.FAILED if row.n_failed else figure_style.INK, **style)
+    largest = max((abs(number) for dots in axes.lines[1:] for number in dots.get_xdata()), default=0) or 1
+    axes.set_xlim(-1.1 * largest, 1.1 * largest)
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -99,15 +98,15 @@ def _panel(axes, rows, values, labels):
     axes.set_axisbelow(True)
 
 
-def _said(row):
-    said = [f"n = {_labels.counted(row.n, row.n_failed)}"]
+def _text(row):
+    lines = [f"n = {_labels.counted(row.n, row.n_failed)}"]
     if row.n and row.n_bit_equal == row.n:
-        said.append("bit-equal")
+        lines.append("bit-identical")
     elif row.n:
-        said.append(f"{row.n_bit_equal} bit-equal")
-        said.append(
+        lines.append(f"{row.n_bit_equal} bit-identical")
+        lines.append(
             f"SD {text_format.number(row.sd)} [{text_format.number(row.sd_low)}, {text_format.number(row.sd_high)}]"
         )
     if row.differing > 0:
-        said.append(f"{100 * row.differing:.1f} % of classes differ")
-    return "\n".join(said)
+        lines.append(f"{100 * row.differing:.1f} % of classes differ")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Every two candidates of a task: how probable it is that a run of one beats a run of the other."""
+"""Matrix of the probability that a run of one candidate beats a run of another."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
@@ -11,8 +11,8 @@ MARKS = {"significant and meaningful": "●", "significant, not meaningful": "�
 class Pairwise(Plot):
     """One panel per task; rows and columns are its candidates from the best mean to the worst, at most MOST.
 
-    At most MOST_TASKS are drawn. Above the diagonal, coloured: P(a run of the row is better than one of the column),
-    with a mark for the verdict. Below it: by how much the row's mean is better than the column's, or worse.
+    At most MOST_TASKS tasks are shown. Above the diagonal, coloured: P(a run of the row is better than one of the
+    column), with a mark for the verdict. Below it: the difference of the means, row minus column.
     """
 
     NEEDS = ("runs",)
@@ -20,28 +20,30 @@ class Pairwise(Plot):
     ANALYSES = ("pairwise",)
     CAPTION = (
         "Candidates of each task from the best mean to the worst. Above the diagonal: the probability that a run of "
-        "the row is better than a run of the column, with a mark where the interval of that probability says "
-        "so. Below it: the difference of the means, row minus column, turned so that more is better."
+        "the row is better than a run of the column, with a mark if its interval makes it significant. Below it: the "
+        "difference of the means, row minus column, oriented so that more is better."
     )
 
     def draw(self, tables):
         runs = primary_rows.select(tables["runs"])
         pairs = primary_rows.select(tables["pairwise"])
-        every = _labels.names(runs, "task")
-        tasks = every[:MOST_TASKS]
+        all_tasks = _labels.names(runs, "task")
+        tasks = all_tasks[:MOST_TASKS]
         panels = {task: _candidates(runs[runs["task"] == task]) for task in tasks}
-        drawn = {task: candidates.head(MOST) for task, candidates in panels.items()}
-        side = max(2, *map(len, drawn.values()))
-        lines = [label.count("\n") + 1 for candidates in drawn.values() for label in _candidate_labels(candidates)]
+        shown = {task: candidates.head(MOST) for task, candidates in panels.items()}
+        side = max(2, *map(len, shown.values()))
+        lines = [label.count("\n") + 1 for candidates in shown.values() for label in _candidate_labels(candidates)]
         band = max(0.36, 0.12 * max(lines) + 0.04)
         columns = min(len(tasks), 2 if side <= 8 or len(tasks) > 3 else 1)
         rows = -(-len(tasks) // columns)
         cut = (
-            f" Only the {MOST} best means of a task are drawn."
-            if any(len(each) > MOST for each in panels.values())
+            f" Only the {MOST} best means of a task are shown."
+            if any(len(candidates) > MOST for candidates in panels.values())
             else ""
         )
-        cut += f" Only the first {MOST_TASKS} of {len(every)} tasks are drawn." if len(every) > MOST_TASKS else ""
+        cut += (
+            f" Only the first {MOST_TASKS} of {len(all_tasks)} tasks are shown." if len(all_tasks) > MOST_TASKS else ""
+        )
         figure = figure_style.figure(
             width=max(6.5, columns * (2.6 + WIDTH * side) + 0.9),
             height=1.9 + rows * (0.8 + band * side),
@@ -58,7 +60,7 @@ class Pairwise(Plot):
         image = None
         for axes, task in zip(grid.flat, tasks, strict=False):
             axes.set_title(figure_style.wrap(f"{task}: {_label(runs, task)}", 44), loc="left")
-            image = _panel(axes, drawn[task], _lookup(pairs[pairs["task"] == task])) or image
+            image = _panel(axes, shown[task], _lookup(pairs[pairs["task"] == task])) or image
         if image is not None:
             bar = figure.colorbar(image, ax=grid, shrink=0.7 / rows, aspect=20, pad=0.02, anchor=(0, 1))
             bar.set_label("P(row is better than column)")
@@ -71,7 +73,7 @@ def _label(runs, task):
 
 
 def _note(pairs):
-    marks = "● the interval of P excludes 1/2 and reaches beyond {gamma:g}; ○ excludes 1/2 only"
+    marks = "● the interval of P excludes 1/2 and extends beyond {gamma:g}; ○ excludes 1/2 only"
     marks += "; no mark: not significant; n/a: not estimable."
     start = (
         "n: completed runs, one per seed. Upper right: P(a run of the row is better than one of the column), ties half"
@@ -83,34 +85,37 @@ def _note(pairs):
     return (
         f"{start}; {text_format.percent(first['level'])} interval by {' or '.join(methods)}, not adjusted for the "
         f"number of pairs. {marks.format(gamma=first['gamma'])} Lower left: difference of means, row minus "
-        "column, turned so that + is better."
+        "column, oriented so that + is better."
     )
 
 
 def _candidates(runs):
-    """Candidates of a task from the best mean to the worst, those without any value last; index (model, method)."""
+    """Return the candidates of a task from the best mean to the worst, those without a value last.
+
+    The index is (model, method).
+    """
     marked = runs.assign(failed=runs["status"] != "completed")
-    found = marked.groupby(["model", "method"], sort=False).agg(
+    candidates = marked.groupby(["model", "method"], sort=False).agg(
         mean=("value", "mean"), n=("value", "count"), failed=("failed", "sum")
     )
-    return found.sort_values("mean", ascending=runs["higher_is_better"].iloc[0] in (False, 0), kind="stable")
+    return candidates.sort_values("mean", ascending=runs["higher_is_better"].iloc[0] in (False, 0), kind="stable")
 
 
 def _candidate_labels(candidates):
     return [
-        figure_style.wrap(f"{model} ({method})", 30) + f"\n{at}: n = {_labels.counted(row['n'], row['failed'])}"
-        for at, ((model, method), row) in enumerate(candidates.iterrows(), start=1)
+        figure_style.wrap(f"{model} ({method})", 30) + f"\n{number}: n = {_labels.counted(row['n'], row['failed'])}"
+        for number, ((model, method), row) in enumerate(candidates.iterrows(), start=1)
     ]
 
 
 def _lookup(pairs):
-    """Every pair both ways: probability, difference and verdict by (candidate, other)."""
-    found = {}
+    """Return probability, difference and verdict by (candidate, other), for every pair in both directions."""
+    values = {}
     for row in pairs.itertuples(index=False):
         one, other = (row.model, row.method), (row.model_b, row.method_b)
-        found[one, other] = (row.probability, row.difference, row.verdict)
-        found[other, one] = (1 - row.probability, -row.difference, row.verdict)
-    return found
+        values[one, other] = (row.probability, row.difference, row.verdict)
+        values[other, one] = (1 - row.probability, -row.difference, row.verdict)
+    return values
 
 
 def _panel(axes, candidates, pairs):
@@ -123,7 +128,7 @@ def _panel(axes, candidates, pairs):
     if len(names) < 2:
         axes.set_xlim(-0.5, 1.5)
         axes.set_ylim(0.5, -0.5)
-        axes.text(0.5, 0, "a pair takes two candidates", ha="center", va="center", fontsize=7, color=figure_style.SOFT)
+        axes.text(0.5, 0, "a pair needs two candidates", ha="center", va="center", fontsize=7, color=figure_style.SOFT)
         return None
     nothing = (float("nan"), float("nan"), "")
     cells = {
@@ -145,9 +150,7 @@ def _probability(axes, x, y, probability, verdict, image):
     if probability != probability:
         axes.text(x, y, "n/a" if verdict else "", ha="center", va="center", fontsize=6, color=figure_style.SOFT)
         return
-    red, green, blue, _ = image.cmap(image.norm(probability))
-    # Relative luminance, against which black or white stands out (WCAG 2).
-    color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
+    color = figure_style.text_color(image.cmap(image.norm(probability)))
     mark = MARKS.get(verdict, "")
-    said = f"{probability:.2f}" + (f"\n{mark}" if mark else "")
-    axes.text(x, y, said, ha="center", va="center", fontsize=6, color=color)
+    text = f"{probability:.2f}" + (f"\n{mark}" if mark else "")
+    axes.text(x, y, text, ha="center", va="center", fontsize=6, color=color)

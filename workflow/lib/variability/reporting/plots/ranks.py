@@ -1,12 +1,12 @@
-"""How sure every rank is."""
+"""Probabilities of the candidates' ranks."""
 
 import math
 
 from variability.reporting import figure_style, primary_rows
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
-#: So many candidates of a task, the best ones, and so many ranks are drawn.
+#: Largest number of candidates of a task, the best ones, and of ranks.
 DRAWN = 15
 CELL_INCHES = 0.42
 
@@ -18,7 +18,7 @@ class Ranks(Plot):
     ANALYSES = ("ranks",)
     CAPTION = (
         "Probability in percent that a model with a method has a rank on a task, by bootstrap over seeds; at most "
-        "15 candidates and ranks are drawn. In words: how often a study with one seed names another winner."
+        "15 candidates and ranks are shown. In the title: how often a study with one seed names another winner."
     )
 
     def draw(self, tables):
@@ -28,7 +28,7 @@ class Ranks(Plot):
         widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
         counts = [panel[CELL].drop_duplicates().shape[0] for panel in panels.values()]
         wide, high = 3.2 + CELL_INCHES * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
-        # As many columns as make the whole about as wide as it is high.
+        # Choose the number of columns that makes the figure about square.
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
         rows = max(1, -(-len(tasks) // columns))
         methods = runs["method"].nunique() > 1
@@ -40,12 +40,12 @@ class Ranks(Plot):
                 "title",
                 f"{self.study}: ranks by {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over seeds",
             ),
-            note="Percentage of bootstrap replicates (seeds drawn anew) in which a candidate has the rank; ties share. "
+            note="Percentage of bootstrap replicates (resampled seeds) in which a candidate has the rank; ties share. "
             f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
             f"often a study with one seed per candidate names another. {failed} of {len(runs)} runs failed.",
         )
         if not tasks:
-            return _empty(figure)
+            return _panels.placeholder(figure, "No task has a completed run to rank.")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
@@ -55,10 +55,10 @@ class Ranks(Plot):
 
 
 def _best(of_task):
-    """Rows of the candidates that are drawn, best first; those without a completed run come last."""
+    """Return the rows of the candidates that are shown, best first; those without a completed run come last."""
     keys = of_task.drop_duplicates(CELL).sort_values(["study_rank", "model", "method"])
-    kept = keys[CELL].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
-    return of_task.merge(kept, on=CELL).sort_values(["_order", "rank"])
+    shown = keys[CELL].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
+    return of_task.merge(shown, on=CELL).sort_values(["_order", "rank"])
 
 
 def _panel(axes, task, panel, methods):
@@ -78,28 +78,28 @@ def _panel(axes, task, panel, methods):
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     for y, (_, cell) in enumerate(cells):
-        said = _labels.counted(cell["n"].iloc[0], cell["n_failed"].iloc[0])
+        text = _labels.counted(cell["n"].iloc[0], cell["n_failed"].iloc[0])
         color = figure_style.FAILED if cell["n_failed"].iloc[0] else figure_style.SOFT
-        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-        axes.text(1.02, y, said, color=color, **place)
-    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_words(first, ranked)}", loc="left", fontsize=8)
+        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        axes.text(1.02, y, text, color=color, **style)
+    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_text(first, ranked)}", loc="left", fontsize=8)
     axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
 
 
-def _words(first, ranked):
+def _text(first, ranked):
     if not ranked:
         return "no completed run: nothing to rank"
-    words = f"wrong winner {100 * first['wrong_winner']:.0f} %"
+    text = f"wrong winner {100 * first['wrong_winner']:.0f} %"
     if not math.isnan(first["kendall_tau"]):
-        words += f", Kendall's tau {first['kendall_tau']:.2f}"
+        text += f", Kendall's tau {first['kendall_tau']:.2f}"
     if first["candidates"] > DRAWN:
-        words += f"; the best {DRAWN} of {first['candidates']:.0f}"
-    return words if first["candidates"] > 1 else "one candidate: nothing to rank"
+        text += f"; the best {DRAWN} of {first['candidates']:.0f}"
+    return text if first["candidates"] > 1 else "one candidate: nothing to rank"
 
 
 def _share(cell, rank):
-    found = cell.loc[cell["rank"] == rank, "probability"]
-    return found.iloc[0] if len(found) else float("nan")
+    probability = cell.loc[cell["rank"] == rank, "probability"]
+    return probability.iloc[0] if len(probability) else float("nan")
 
 
 def _name(row, methods):
@@ -109,15 +109,6 @@ def _name(row, methods):
 def _number(axes, x, y, share, image):
     if not share > 0:
         return
-    red, green, blue, _ = image.cmap(image.norm(share))
-    # Relative luminance, against which black or white stands out (WCAG 2).
-    color = "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.46 else "black"
-    said = f"{100 * share:.0f}" if share >= 0.005 else "<1"
-    axes.text(x, y, said, ha="center", va="center", fontsize=7, color=color)
-
-
-def _empty(figure):
-    axes = figure.subplots()
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, "No task has a completed run to rank.", ha="center", va="center")
-    return figure
+    color = figure_style.text_color(image.cmap(image.norm(share)))
+    text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+    axes.text(x, y, text, ha="center", va="center", fontsize=7, color=color)

@@ -1,23 +1,22 @@
-"""Candidates over all tasks: aggregates with intervals, who beats whom, and performance profiles."""
+"""Candidates over all tasks: aggregates with intervals, probabilities of improvement, performance profiles."""
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 
 PANELS = {"iqm": "interquartile mean", "mean": "mean", "median": "median of task means"}
-#: Candidates that are drawn, and those of them whose profiles have a colour and an interval.
+#: Largest numbers of candidates, and of those whose profiles have a colour and an interval.
 MOST, COLOURED = 30, 6
 REFERENCE = ["model_reference", "method_reference"]
 
 
 class Robust(Plot):
-    """Above, a row per candidate, the best IQM on top; below, the performance profiles of all of them."""
+    """Top: one row per candidate, the best IQM first. Bottom: the performance profiles of all of them."""
 
     NEEDS = ("runs",)
     ANALYSES = ("robust",)
     CAPTION = (
-        "Above: interquartile mean, mean and median over all shared tasks with intervals, and the "
-        "probability that a run of the candidate on top beats one of this row. Below: share of runs better than a "
-        "threshold, with intervals."
+        "Top: interquartile mean, mean and median over all shared tasks with intervals, and the probability that a run "
+        "of the top candidate beats one of this row. Bottom: share of runs better than a threshold, with intervals."
     )
 
     def draw(self, tables):
@@ -25,11 +24,11 @@ class Robust(Plot):
         largest = table.loc[table["n_candidates"].idxmax(), "suite"]
         table = table[table["suite"] == largest]
         ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
-        drawn = ranked.head(MOST).reset_index(drop=True)
-        looks = figure_style.looks([_name(row) for _, row in drawn.head(COLOURED).iterrows()])
-        labels = [figure_style.wrap(_name(row), 34) for _, row in drawn.iterrows()]
+        shown = ranked.head(MOST).reset_index(drop=True)
+        looks = figure_style.looks([_name(row) for _, row in shown.head(COLOURED).iterrows()])
+        labels = [figure_style.wrap(_name(row), 34) for _, row in shown.iterrows()]
         band = max(0.24, 0.14 * max(label.count("\n") + 1 for label in labels))
-        height = 2.4 + band * len(drawn) + 2.6
+        height = 2.4 + band * len(shown) + 2.6
         tasks = int(table["n_tasks"].iloc[0])
         figure = figure_style.figure(
             width=9.5,
@@ -39,24 +38,24 @@ class Robust(Plot):
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over {tasks} "
                 f"task{'s' if tasks > 1 else ''}, by candidate",
             ),
-            note=_note(table, ranked, drawn),
+            note=_note(table, ranked, shown),
             legend=[figure_style.handle(name, look, markersize=4) for name, look in looks.items()],
         )
-        above, below = figure.subfigures(2, 1, height_ratios=[height - 3.4, 2.6])
-        panels = above.subplots(1, 4, sharey=True)
+        top_part, bottom_part = figure.subfigures(2, 1, height_ratios=[height - 3.4, 2.6])
+        panels = top_part.subplots(1, 4, sharey=True)
         for axes, (quantity, title) in zip(panels, PANELS.items(), strict=False):
-            _intervals(axes, drawn, table[table["quantity"] == quantity], looks)
+            _intervals(axes, shown, table[table["quantity"] == quantity], looks)
             axes.set_title(title, loc="left")
             axes.set_xlabel(_scale(table, runs))
-        _beaten(panels[3], drawn, table[table["quantity"] == "improvement"])
-        panels[0].set_yticks(range(len(drawn)), labels)
-        panels[0].set_ylim(len(drawn) - 0.5, -0.5)
-        for at, row in drawn.iterrows():
-            place = {"transform": panels[3].get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        _improvement(panels[3], shown, table[table["quantity"] == "improvement"])
+        panels[0].set_yticks(range(len(shown)), labels)
+        panels[0].set_ylim(len(shown) - 0.5, -0.5)
+        for index, row in shown.iterrows():
+            style = {"transform": panels[3].get_yaxis_transform(), "va": "center", "fontsize": 6.5}
             color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
-            panels[3].text(1.06, at, _labels.counted(row["n"], row["n_failed"]), color=color, **place)
+            panels[3].text(1.06, index, _labels.counted(row["n"], row["n_failed"]), color=color, **style)
         panels[3].text(1.06, 1, "n", transform=panels[3].transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
-        _profiles(below.subplots(), drawn, table[table["quantity"] == "profile"], looks, _scale(table, runs))
+        _profiles(bottom_part.subplots(), shown, table[table["quantity"] == "profile"], looks, _scale(table, runs))
         return figure
 
 
@@ -64,22 +63,22 @@ def _name(row):
     return f"{row['model']}, {row['method']}"
 
 
-def _note(table, ranked, drawn):
+def _note(table, ranked, shown):
     level = text_format.percent(table["level"].max())
-    known = table[table["interval"] != "none"]
-    aggregates = known[known["quantity"].isin(["iqm", "mean"])]["interval"].drop_duplicates()
-    others = known[known["quantity"].isin(["median", "profile"])]["interval"].drop_duplicates()
-    said = (
-        f"IQM and mean: {level} {' or '.join(aggregates)}. All else: {level} {' or '.join(others)}, likely too narrow "
+    with_interval = table[table["interval"] != "none"]
+    aggregates = with_interval[with_interval["quantity"].isin(["iqm", "mean"])]["interval"].drop_duplicates()
+    others = with_interval[with_interval["quantity"].isin(["median", "profile"])]["interval"].drop_duplicates()
+    text = (
+        f"IQM and mean: {level} {' or '.join(aggregates)}. Others: {level} {' or '.join(others)}, likely too narrow "
         "below 10 runs a task"
-        if len(known)
+        if len(with_interval)
         else "No interval: one run on each task"
     )
-    said += ". n: completed runs on all tasks together (failed ones in brackets)"
-    if len(drawn) < len(ranked):
-        said += f"; the {len(drawn)} highest interquartile means of {len(ranked)} candidates"
-    suites = table["n_candidates"].iloc[0]
-    return f"{said}; {suites} candidates in all. {_scaling(table)}"
+    text += ". n: completed runs on all tasks together (failed ones in brackets)"
+    if len(shown) < len(ranked):
+        text += f"; the {len(shown)} highest interquartile means of {len(ranked)} candidates"
+    candidates = table["n_candidates"].iloc[0]
+    return f"{text}; {candidates} candidates in all. {_scaling(table)}"
 
 
 def _scaling(table):
@@ -93,33 +92,35 @@ def _scale(table, runs):
 
 
 def _of(table, row):
-    """The row of the same candidate."""
+    """Return the row of the same candidate."""
     return table[(table["model"] == row["model"]) & (table["method"] == row["method"])].iloc[0]
 
 
-def _intervals(axes, drawn, table, looks):
-    for at, row in drawn.iterrows():
-        found = _of(table, row)
+def _intervals(axes, shown, table, looks):
+    for index, row in shown.iterrows():
+        result = _of(table, row)
         look = looks.get(_name(row))
         color, marker = (look.color, look.marker) if look else (figure_style.INK, "o")
-        axes.plot([found["low"], found["high"]], [at, at], color=color, lw=1.6, solid_capstyle="butt")
-        axes.plot(found["estimate"], at, marker=marker, color=color, markersize=5, linestyle="")
+        axes.plot([result["low"], result["high"]], [index, index], color=color, lw=1.6, solid_capstyle="butt")
+        axes.plot(result["estimate"], index, marker=marker, color=color, markersize=5, linestyle="")
     _tidy(axes)
 
 
-def _beaten(axes, drawn, table):
-    """The candidate on top against each other; two bars of a pair never stand for the same comparison."""
+def _improvement(axes, shown, table):
+    """Draw the probability that the top candidate beats each other one."""
     axes.set_title("P(top beats it)", loc="left")
     axes.axvline(0.5, color=figure_style.SOFT, lw=0.8, ls="--")
-    top = drawn.iloc[0]
+    top = shown.iloc[0]
     of_top = table[(table["model"] == top["model"]) & (table["method"] == top["method"])]
     of_top = of_top.set_index(REFERENCE)
-    for at, row in drawn.iterrows():
+    for index, row in shown.iterrows():
         key = (row["model"], row["method"])
         if key in of_top.index:
-            found = of_top.loc[key]
-            axes.plot([found["low"], found["high"]], [at, at], color=figure_style.INK, lw=1.6, solid_capstyle="butt")
-            axes.plot(found["estimate"], at, marker="o", color=figure_style.INK, markersize=5, linestyle="")
+            result = of_top.loc[key]
+            axes.plot(
+                [result["low"], result["high"]], [index, index], color=figure_style.INK, lw=1.6, solid_capstyle="butt"
+            )
+            axes.plot(result["estimate"], index, marker="o", color=figure_style.INK, markersize=5, linestyle="")
     axes.set_xlim(-0.03, 1.03)
     axes.set_xticks([0, 0.5, 1])
     axes.set_xlabel("probability, ties half")
@@ -133,10 +134,10 @@ def _tidy(axes):
     axes.locator_params(axis="x", nbins=4) if len(axes.get_xticks()) > 4 else None
 
 
-def _profiles(axes, drawn, table, looks, scale):
+def _profiles(axes, shown, table, looks, scale):
     axes.set_title("performance profile", loc="left")
     if table["estimate"].notna().any():
-        for _, row in reversed(list(drawn.iterrows())):
+        for _, row in reversed(list(shown.iterrows())):
             curve = table[(table["model"] == row["model"]) & (table["method"] == row["method"])]
             look = looks.get(_name(row))
             if look:

@@ -1,7 +1,7 @@
 """Every run's value as a dot, with the mean and its interval."""
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
 COLUMNS = 3
@@ -10,15 +10,14 @@ COLUMNS = 3
 class SeedSpread(Plot):
     """One panel per task, one band per model, one line of dots per method.
 
-    To the right of a panel stand the numbers of completed and of failed runs.
+    Numbers of completed and failed runs are on the right of a panel.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("intervals",)
     CAPTION = (
-        "Every run's primary metric on the test split after fine-tuning: one dot per seed. The tick is the mean "
-        "over the completed runs, the bar its t interval; to the right stand the numbers of completed and of "
-        "failed runs."
+        "Every run's primary metric on the test split after fine-tuning: one dot per seed. The tick is the mean over "
+        "the completed runs, the bar its t interval. Right: numbers of completed and failed runs."
     )
 
     def draw(self, tables):
@@ -71,11 +70,9 @@ class SeedSpread(Plot):
 
 def _dots(axes, cell, middle, height, look):
     values = cell["value"].dropna()
-    # Multiples of the golden ratio spread any number of dots evenly over the height, the same way every time.
-    offsets = [(at * 0.618034 + 0.5) % 1 - 0.5 for at in range(len(values))]
     axes.plot(
         values,
-        [middle + 2 * height * offset for offset in offsets],
+        _panels.scattered(values, middle, height),
         linestyle="",
         marker=look.marker,
         color=look.color,
@@ -90,14 +87,14 @@ def _interval(axes, mean, middle):
     low, high = axes.get_xlim()
     axes.plot([mean["low"], mean["high"]], [middle, middle], color=figure_style.INK, lw=1.2, zorder=3)
     axes.plot(mean["estimate"], middle, marker="|", color=figure_style.INK, markersize=8, markeredgewidth=1.4, zorder=3)
-    for edge, marker, beyond in ((low, 4, mean["low"] < low), (high, 5, mean["high"] > high)):
-        if beyond:
+    for edge, marker, outside in ((low, 4, mean["low"] < low), (high, 5, mean["high"] > high)):
+        if outside:
             axes.plot(edge, middle, marker=marker, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
 
 
 def _count(axes, cell, middle):
     failed = (cell["status"] != "completed").sum()
     values = cell["value"].count()
-    said = _labels.counted(values, failed, len(cell) - values - failed)
-    place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    axes.text(1.02, middle, said, color=figure_style.FAILED if failed else figure_style.SOFT, **place)
+    text = _labels.counted(values, failed, len(cell) - values - failed)
+    style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+    axes.text(1.02, middle, text, color=figure_style.FAILED if failed else figure_style.SOFT, **style)

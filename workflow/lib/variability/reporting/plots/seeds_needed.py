@@ -1,9 +1,9 @@
-"""How the power to see a difference grows with the number of runs."""
+"""Power to detect a difference against the number of runs."""
 
 import math
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 
 COLUMNS = 2
 LOOKS = {
@@ -15,15 +15,16 @@ LOOKS = {
 class SeedsNeeded(Plot):
     """One panel per task: power of a two-sided t test against the number of runs per model, for the task's median SD.
 
-    The upper curve takes that SD as it is, the lower one its upper confidence limit.
+    The upper curve uses that SD itself, the lower one its upper confidence limit.
     """
 
     NEEDS = ("runs",)
     REQUIRES = ("seeds",)
     ANALYSES = ("seeds_needed",)
     CAPTION = (
-        "Power to see a given difference between two models against the number of completed runs per model: from the "
-        "median SD of a task's cells, and from the median of its upper confidence limits, from which to plan."
+        "Power to detect a given difference between two models against the number of completed runs per model: from "
+        "the median SD of a task's cells, and from the median of its upper confidence limits, which is the one to plan "
+        "with."
     )
 
     def draw(self, tables):
@@ -41,12 +42,12 @@ class SeedsNeeded(Plot):
                 f"{primary_rows.SPLIT} split",
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
-            f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Upright: the study's "
-            f"own n (grey) and the n that P(A > B) takes (dotted). {failed} of {len(runs)} runs failed.",
+            f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Vertical lines: the "
+            f"study's n (grey) and the n that P(A > B) needs (dotted). {failed} of {len(runs)} runs failed.",
             legend=_legend(table),
         )
         if not tasks:
-            return _empty(figure)
+            return _panels.placeholder(figure, "There are no runs to plan with.")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
@@ -66,7 +67,7 @@ def _legend(table):
         legend.append(figure_style.handle(label, figure_style.Look(figure_style.INK, "", ":"), lw=1))
     return [
         *legend,
-        figure_style.handle("the study's own n", figure_style.Look(figure_style.SOFT, "", "-"), lw=3, alpha=0.5),
+        figure_style.handle("n of the study", figure_style.Look(figure_style.SOFT, "", "-"), lw=3, alpha=0.5),
     ]
 
 
@@ -76,14 +77,16 @@ def _panel(axes, task, table):
     from variability.stats import sample_size
 
     cells, better = table[table["target"] == "difference"], table[table["target"] == "better"]
-    level, goal, own = cells["level"].iloc[0], cells["power"].iloc[0], cells["n"]
-    # In units of the difference, which is another one for every cell where it is a share of the mean.
+    level, goal, counts = cells["level"].iloc[0], cells["power"].iloc[0], cells["n"]
+    # In units of the difference, which varies between cells if it is a fraction of the mean.
     spread = {name: (cells[name] / cells["goal"]).median() for name in LOOKS}
     known = not any(math.isnan(value) for value in spread.values())
     needed = {name: float(sample_size.for_power(1, value, value, goal, level)) for name, value in spread.items()}
-    most = max([10, 2 * own.max(), 1.3 * better["n_needed"].max(), *([1.6 * needed["sd_upper"]] if known else [])])
+    most = max([10, 2 * counts.max(), 1.3 * better["n_needed"].max(), *([1.6 * needed["sd_upper"]] if known else [])])
     runs = np.unique(np.geomspace(2, most, 200).round())
-    axes.axvspan(max(own.min(), 1) / 1.03, max(own.max(), 1) * 1.03, color=figure_style.SOFT, alpha=0.5, lw=0, zorder=0)
+    axes.axvspan(
+        max(counts.min(), 1) / 1.03, max(counts.max(), 1) * 1.03, color=figure_style.SOFT, alpha=0.5, lw=0, zorder=0
+    )
     axes.axvline(better["n_needed"].iloc[0], color=figure_style.INK, lw=1, linestyle=":", zorder=1)
     axes.axhline(goal, color=figure_style.SOFT, lw=0.6, zorder=0)
     for name, look in LOOKS.items() if known else ():
@@ -99,25 +102,18 @@ def _panel(axes, task, table):
     axes.set_xticks([], minor=True)
     axes.set_xlabel("n, completed runs per model")
     axes.set_ylabel("power")
-    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_words(cells, needed, goal, known)}", loc="left", fontsize=8)
+    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_text(cells, needed, goal, known)}", loc="left", fontsize=8)
 
 
-def _words(cells, needed, goal, known):
+def _text(cells, needed, goal, known):
     from variability.stats import sample_size
 
     goals = cells["goal"].dropna()
-    own = f"the study has {text_format.count(cells['n'])}"
+    study_n = f"the study has {text_format.count(cells['n'])}"
     if not known:
-        return f"no SD: {own}"
+        return f"no SD: {study_n}"
     least, largest = (float(f"{value:.2g}") for value in (goals.min(), goals.max()))
     difference = f"{least:g}" if least == largest else f"{least:g} to {largest:g}"
     counts = [f"{n:.0f}{' or more' if n == sample_size.MOST else ''}" for n in needed.values()]
-    said = f"{text_format.percent(goal)} for a difference of {difference}: n = {counts[0]}"
-    return f"{said}, upper limit {counts[1]};\n{own}"
-
-
-def _empty(figure):
-    axes = figure.subplots()
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, "There are no runs to plan from.", ha="center", va="center")
-    return figure
+    text = f"{text_format.percent(goal)} for a difference of {difference}: n = {counts[0]}"
+    return f"{text}, upper limit {counts[1]};\n{study_n}"
