@@ -344,7 +344,7 @@ def imported(tmp_path, text=ROWS, **keys) -> list[str]:
         (ROWS + "c,0,90\n", {}, "runs.csv, row 6: 90 in column 'acc' is better than a perfect accuracy"),
         (ROWS, {"sha256": "0" * 64}, "its sha256 should be 000"),
         (ROWS + "c,0,1,2,3\n", {}, "runs.csv cannot be read: "),
-        ("m,s,acc\n", {}, "runs.csv holds no rows"),
+        ("m,s,acc\n", {}, "runs.csv has no rows"),
         ('m,s,acc\n"a,0,0.5\nb,1,0.6\n', {}, "runs.csv cannot be read: a quote in the row of line 2"),
     ],
 )
