@@ -1,17 +1,17 @@
-"""What the fast path costs in fidelity: metrics on real data from stored activations against those from the images.
+"""Effect of stored activations on results: metrics on real data, compared with those computed from the images.
 
     VARIABILITY_MIRROR=path/to/mirror python benchmarks/fidelity.py [--seeds 10] [--epochs 8] [--threads 2]
 
-MobileNetV2 with ImageNet weights on a part of Fashion-MNIST, as in studies/mirror.yaml, for both methods that freeze
-something. The plain path computes the whole network from the images at each step, in fp32; the fast paths train what
-follows the frozen prefix on its stored activations, in fp32 and in bf16 (stored in bf16, trained under autocast, as
-`precision: bf16` has it). A third line, bf16 from the images, tells what bf16 does from what storing does. Test outputs
-come the way each path gets them, from the images or from the activations, in fp32.
-A seed draws the head and the order of the examples, alike on all paths, so that differences are within seeds.
+MobileNetV2 with ImageNet weights on a part of Fashion-MNIST, as in studies/mirror.yaml, with both methods that freeze a
+part of the network. The plain path computes the whole network from the images at each step, in fp32. The fast paths
+train the part after the frozen prefix on its stored activations, in fp32 and in bf16 (stored in bf16, trained under
+autocast, as with `precision: bf16`). A third path, bf16 from the images, separates the effect of bf16 from that of
+storing. Test outputs are computed in fp32, from the images or from the activations as in training.
+A seed determines the head and the order of the examples, the same on all paths: differences are within seeds.
 
-Printed are, against the plain path: the difference of mean test accuracy with its paired t interval over seeds, the
-largest absolute difference of any probability, and the share of test predictions that agree. Progress goes to
-standard error; the last thing printed is a table in Markdown. Data and weights come from the mirror, not the network.
+The output compares each path with the plain one: the difference of mean test accuracy with its paired t interval over
+seeds, the largest absolute difference of any probability, and the share of test predictions that agree. Progress goes
+to standard error; the last output is a table in Markdown. Data and weights come from the mirror, not the network.
 """
 
 import argparse
@@ -67,42 +67,42 @@ METHODS = {
 }
 RECIPE = {"optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.01, "schedule": "cosine", "warmup": 0.1}
 PLAIN = "images, fp32"
-#: {name: (number format, whether what is frozen is computed once)}
+#: {name: (number format, whether the frozen part is computed once)}
 PATHS = {"activations, fp32": ("fp32", True), "activations, bf16": ("bf16", True), "images, bf16": ("bf16", False)}
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What all paths have in common."""
+    """The task, weights, folder and settings that all paths share."""
 
     task: PreparedTask
     weights: Path
     folder: Path
     settings: dict
 
-    def probabilities(self, method: str, form: str, cut: bool, seeds: range) -> np.ndarray:
-        """(seeds, test examples, classes) after training.
+    def probabilities(self, method: str, number_format: str, cut: bool, seeds: range) -> np.ndarray:
+        """Return the probabilities after training, (seeds, test examples, classes).
 
-        form: number format of training and of stored activations. cut: whether what is frozen is computed once.
+        number_format: of training and of stored activations. cut: whether the frozen part is computed once.
         """
         entry, settings = METHODS[method]
-        chosen = recipe.resolve(RECIPE, settings, self.settings, {"precision": form})
+        chosen = recipe.resolve(RECIPE, settings, self.settings, {"precision": number_format})
         network = SeededNetwork(MODEL, entry, self.task, InputFiles(self.task.path, self.weights), "cpu")
         network.reset(seed=0)
         images = self.task.modality.inputs(self.task, network.provider, None, "cpu", chosen["augmentation"])
-        stored = self._stored(network, images, f"{method}-{form}", form) if cut else None
-        return np.stack([self._one(network, images, stored, chosen, seed) for seed in seeds])
+        stored = self._stored(network, images, f"{method}-{number_format}", number_format) if cut else None
+        return np.stack([self._run(network, images, stored, chosen, seed) for seed in seeds])
 
-    def _stored(self, network: SeededNetwork, images: Inputs, name: str, form: str) -> Activations:
+    def _stored(self, network: SeededNetwork, images: Inputs, name: str, number_format: str) -> Activations:
         if network.cut is None:
             raise SystemExit(f"{name}: the network cannot be cut where its frozen part ends")
         target, may_train = self.folder / name / stored_features.FILE, self.task.may_train
-        layout = stored_features.FrozenPrefix(network.cut.prefix, images, form).store(may_train, target)
+        layout = stored_features.FrozenPrefix(network.cut.prefix, images, number_format).store(may_train, target)
         content = {"stored": True, "activations": layout, "sha256": files.sha256(target)}
         files.write_json(target.parent / "manifest.json", content)
         return stored_features.read(target.parent / "manifest.json", may_train, "cpu")
 
-    def _one(
+    def _run(
         self, network: SeededNetwork, images: Inputs, stored: Activations | None, chosen: dict, seed: int
     ) -> np.ndarray:
         task, rows = self.task, np.arange(len(self.task.labels))
@@ -120,7 +120,7 @@ class Bench:
 
 
 def prepared(folder: Path) -> tuple[PreparedTask, Path]:
-    """The task and the whole pretrained network, from the mirror."""
+    """Return the task and the file of the pretrained network, from the mirror."""
     mirrors = mirrors_from([], os.environ)
     if not mirrors:
         raise SystemExit("set VARIABILITY_MIRROR to a folder that holds Fashion-MNIST and the weights of MobileNetV2")
@@ -133,17 +133,17 @@ def prepared(folder: Path) -> tuple[PreparedTask, Path]:
 
 
 def line(method: str, path: str, plain: np.ndarray, fast: np.ndarray, truth: np.ndarray) -> str:
-    """A line of the table. plain, fast: (seeds, examples, classes)."""
-    accuracies = [(each.argmax(2) == truth).mean(1) for each in (plain, fast)]
-    apart = accuracies[1] - accuracies[0]
-    n = len(apart)
-    interval = "one seed gives none"
+    """Return a line of the table. plain, fast: (seeds, examples, classes). truth: (examples,)."""
+    accuracies = [(probabilities.argmax(2) == truth).mean(1) for probabilities in (plain, fast)]
+    difference = accuracies[1] - accuracies[0]
+    n = len(difference)
+    interval = "none from one seed"
     if n > 1:
-        low, high = intervals.t_interval(apart.mean(), apart.std(ddof=1), n, LEVEL)
+        low, high = intervals.t_interval(difference.mean(), difference.std(ddof=1), n, LEVEL)
         interval = f"{low:+.4f} to {high:+.4f}"
     agree = (plain.argmax(2) == fast.argmax(2)).mean()
     return (
-        f"| {method} | {path} | {accuracies[0].mean():.4f} | {accuracies[1].mean():.4f} | {apart.mean():+.4f} | "
+        f"| {method} | {path} | {accuracies[0].mean():.4f} | {accuracies[1].mean():.4f} | {difference.mean():+.4f} | "
         f"{interval} | {np.abs(plain - fast).max():.1e} | {100 * agree:.2f} % | {n} |"
     )
 
@@ -163,9 +163,9 @@ def main() -> None:
         for method in METHODS:
             print(f"{method}: {PLAIN}", file=sys.stderr, flush=True)
             plain = bench.probabilities(method, "fp32", False, range(arguments.seeds))
-            for path, (form, cut) in PATHS.items():
+            for path, (number_format, cut) in PATHS.items():
                 print(f"{method}: {path}", file=sys.stderr, flush=True)
-                other = bench.probabilities(method, form, cut, range(arguments.seeds))
+                other = bench.probabilities(method, number_format, cut, range(arguments.seeds))
                 table.append(line(method, path, plain, other, truth))
     print(f"Against {PLAIN}: {len(truth)} test examples, {arguments.epochs} epochs, {arguments.threads} threads\n")
     print(
