@@ -5,7 +5,6 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from unittest import mock
 
 from variability.io.library_facts import library_facts
 
@@ -45,10 +44,12 @@ def collect() -> dict[str, dict[str, Any]]:
 
 
 def _described(constructor: Any) -> dict[str, Any]:
+    from unittest import mock
+
     from keras.src.applications import imagenet_utils
 
     module = inspect.getmodule(constructor)
-    # Modules call these two functions with what is to be known.
+    # The facts are arguments of calls of these two functions.
     with mock.patch.object(imagenet_utils, "preprocess_input", lambda x, data_format=None, mode="caffe": mode):
         scaling = module.preprocess_input(None)
     with mock.patch.object(imagenet_utils, "obtain_input_shape", _raise_minimum):
