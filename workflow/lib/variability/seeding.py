@@ -18,8 +18,12 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 #: Streams that a run's seed sets.
 STREAMS = ("init", "order", "augment", "dropout", "split")
@@ -56,14 +60,14 @@ class Position:
         """Return a 63-bit integer for libraries that take an integer seed."""
         return int(self.sequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
 
-    def torch_generator(self):
+    def torch_generator(self) -> "torch.Generator":
         """Return a ``torch.Generator`` on the CPU, which reads the low 32 bits of ``integer``."""
         import torch
 
         return torch.Generator().manual_seed(self.integer())
 
     @contextmanager
-    def torch_global(self, device=None) -> Iterator[None]:
+    def torch_global(self, device: "torch.device | str | None" = None) -> Iterator[None]:
         """Seed torch's global generators inside the ``with`` block and restore them after it.
 
         For code that accepts no generator (dropout, torchvision's constructors and transforms): the global state never
