@@ -37,7 +37,7 @@ rule all:
     input:
         "<results>/report/report.html",
         "<results>/report/summary.md",
-        kept_checkpoints(),
+        checkpoints_record(),
 
 
 # Parts of the pipeline that can be requested by name -------------------------------------------------------------
@@ -51,7 +51,7 @@ rule downloads:
 
 rule runs:
     input:
-        all_blocks("<results>/predict/{model}/{task}/{method}/block-{block}.json"),
+        all_chunks("<results>/predict/{model}/{task}/{method}/block-{block}.json"),
 
 
 rule summary:

@@ -90,7 +90,7 @@ def arrays(task):
 def task_predictions(wildcards):
     cells = [cell for cell in study.seed_chunks if cell[1] == wildcards.task]
     pattern = "<results>/predict/{model}/{task}/{method}/block-{block}.json"
-    return [path for cell in cells for path in blocks_of(cell, pattern)]
+    return [path for cell in cells for path in chunks_of(cell, pattern)]
 
 
 def report_texts():
@@ -114,7 +114,7 @@ def analysis_base(wildcards):
 def analysis_predictions(wildcards):
     if "predictions" not in analysis_tables(wildcards):
         return []
-    return all_blocks("<results>/predict/{model}/{task}/{method}/block-{block}.json")
+    return all_chunks("<results>/predict/{model}/{task}/{method}/block-{block}.json")
 
 
 def analysis_tables(wildcards):

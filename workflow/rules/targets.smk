@@ -20,18 +20,18 @@ def all_scores():
     return [f"<results>/score/{task}/scores.json" for task in study.tasks]
 
 
-def all_blocks(pattern):
+def all_chunks(pattern):
     """Return a file for each seed chunk of each cell. pattern: its path, with the wildcards' names in braces."""
-    return [path for cell in study.seed_chunks for path in blocks_of(cell, pattern)]
+    return [path for cell in study.seed_chunks for path in chunks_of(cell, pattern)]
 
 
-def blocks_of(cell, pattern):
+def chunks_of(cell, pattern):
     model, task, method = cell
-    blocks = range(len(study.seed_chunks[cell]))
-    return [pattern.format(model=model, task=task, method=method, block=block) for block in blocks]
+    chunks = range(len(study.seed_chunks[cell]))
+    return [pattern.format(model=model, task=task, method=method, block=chunk) for chunk in chunks]
 
 
-def kept_checkpoints():
+def checkpoints_record():
     return [] if study.checkpoints == "all" else ["<results>/aggregate/checkpoints.json"]
 
 
