@@ -118,6 +118,12 @@ def test_a_damaged_member_is_refused(tmp_path):
     refuses(archive, tmp_path, "CRC")
 
 
+def test_two_members_of_one_name_are_refused(tmp_path):
+    make_tar(tmp_path / "data.tar", {"a.txt": b"1"})
+    make_tar(tmp_path / "data.tar", {"a.txt": b"2"}, "a")
+    refuses(tmp_path / "data.tar", tmp_path, "two members named 'a.txt'")
+
+
 def test_a_file_that_is_not_an_archive_is_refused(tmp_path):
     (tmp_path / "x.zip").write_text("<html>not found</html>")
     refuses(tmp_path / "x.zip", tmp_path, "not a zip or tar archive")

@@ -85,9 +85,11 @@ def _extract_tar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as opened:
         for member in opened:
             # The filter alone would strip the root of an absolute path, and allow links within the folder.
-            _inside(archive, member.name)
+            path = folder / _inside(archive, member.name)
             if not (member.isdir() or member.isfile()):
                 raise _refused(archive, member.name, "is a link or a device")
+            if member.isfile() and path.exists():
+                raise FileExistsError(f"it has two members named {member.name!r}")
             space.reserve(member.name, member.size)
             try:
                 # Times and permissions are those of new files, as for zip.
