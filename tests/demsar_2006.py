@@ -1,4 +1,4 @@
-"""Published figures that rank statistics must reproduce."""
+"""Published numbers that rank statistics must reproduce."""
 
 import numpy as np
 
@@ -21,5 +21,5 @@ DEMSAR = np.array(
         [0.957, 0.978, 0.946, 0.970],
     ]
 )
-#: The same with its one tie in row 13 broken towards C4.5+cf, as the published figures have it.
+#: The same table with its only tie, in row 13, broken in favour of C4.5+cf, as in the published ranks.
 UNTIED = np.where(np.arange(4) == 2, DEMSAR + np.where(np.arange(14) == 12, 1e-4, 0)[:, None], DEMSAR)

@@ -1,4 +1,4 @@
-"""A made-up study whose truth is known, in the tables and files that the workflow's stages exchange."""
+"""A synthetic study with known truth, in the tables and files that the workflow's stages exchange."""
 
 import json
 from functools import partial
@@ -23,7 +23,7 @@ VERSIONS = {"torch": "2.0", "numpy": "2.0"}
 
 
 def spec(models, tasks, methods, metric="accuracy"):
-    """What ``aggregate`` is told: a model named ``x-scratch`` is the from-scratch control of ``x``."""
+    """Return the spec of ``aggregate``; a model named ``x-scratch`` is the from-scratch control of ``x``."""
     return {
         "models": {
             model: {
@@ -44,7 +44,7 @@ def spec(models, tasks, methods, metric="accuracy"):
 
 
 def record(model, task, method, seed, failed=False):
-    """A run's ``run.json``."""
+    """Return a run's ``run.json``."""
     return {
         **{"model": model, "task": task, "method": method, "seed": seed},
         **{"status": "diverged" if failed else "completed", "fail_reason": "loss is NaN" if failed else None},
@@ -68,7 +68,7 @@ def record(model, task, method, seed, failed=False):
 
 
 def scores(models, tasks, methods, seeds, failed=(), sd=0.01, n_test=200):
-    """Scores of accuracy and nll with known means: ``true_mean`` after fine-tuning, 0.1 before.
+    """Return scores of accuracy and nll with known means: ``true_mean`` after fine-tuning, 0.1 before.
 
     failed: (model, task, method, seed) of the runs that diverged.
     """
@@ -87,12 +87,12 @@ def scores(models, tasks, methods, seeds, failed=(), sd=0.01, n_test=200):
 
 
 def true_mean(models, methods, model, task, method):
-    """0.9 for the first model and method; 0.02 less for each later model, 0.05 less for each later method."""
+    """Return 0.9 for the first model and method, 0.02 less per later model, 0.05 less per later method."""
     return 0.9 - 0.02 * list(models).index(model) - 0.05 * list(methods).index(method)
 
 
 def runs(models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"), seeds=range(5), failed=(), **options):
-    """The runs table of such a study, made by the code that makes real ones."""
+    """Return the runs table of such a study, made by the code that makes real ones."""
     records = [record(*run, failed=run in failed) for run in product(models, tasks, methods, seeds)]
     table = scores(models, tasks, methods, seeds, failed, **options)
     return runs_table.runs_table(table, records, **spec(models, tasks, methods))
@@ -101,7 +101,7 @@ def runs(models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"),
 def history(
     models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"), seeds=range(5), failed=(), epochs=8
 ):
-    """Learning curves that fall towards the true mean's loss; a diverged run's end in a loss of 1000 and NaN."""
+    """Return learning curves that fall towards the loss of the true mean; diverged runs end at 1000 and NaN."""
     rng = np.random.default_rng(1)
     parts = []
     for run in product(models, tasks, methods, seeds):
@@ -120,16 +120,16 @@ def history(
 
 
 def as_imported(runs):
-    """The runs as they would be if they had been made elsewhere: only keys, metric and value are known."""
+    """Return the runs as if they were imported: only keys, metric and value are known."""
     unknown = [column for column in runs if column.startswith("seed_") or column in ("weights", "recipe_hash", "bytes")]
     unknown += ["architecture", "provider", "preprocess", "model_options", "method_options", "versions", "device"]
     unknown += ["method_kind", "majority", "n_test", "seconds", "energy_j"]
-    kept = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
-    return runs[kept].assign(source="import", **dict.fromkeys(unknown, np.nan))
+    reported = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
+    return runs[reported].assign(source="import", **dict.fromkeys(unknown, np.nan))
 
 
 def base_tables(kind="classification", **options):
-    """All base tables of a study but those per class, as an analysis gets them."""
+    """Return all base tables of a study except per_class, as an analysis reads them."""
     if kind == "ranking":
         return as_ranking(base_tables(**options))
     shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
@@ -137,7 +137,7 @@ def base_tables(kind="classification", **options):
 
 
 def as_ranking(tables):
-    """The study as one of rankings: the right item is first where the class was right, and further down where not."""
+    """Return the study as a ranking study: the true item ranks first where the class was right, lower otherwise."""
     runs, history = tables["runs"], tables["history"]
     metrics = {"accuracy": "ndcg_at_10", "nll": "mrr"}
     value = runs["value"].where(runs["metric"] == "accuracy", np.exp(-runs["value"]))
@@ -162,9 +162,9 @@ def as_ranking(tables):
 def predicted(
     models=("a", "b"), tasks=("digits",), methods=("full", "linear_probe"), seeds=range(5), failed=(), n=60, classes=3
 ):
-    """Predictions of such a study, made up when they are asked for.
+    """Return predictions of such a study, generated on access.
 
-    Examples differ in difficulty, alike for all runs of a task; a run's share of right ones is about its true mean.
+    Examples differ in difficulty, equally for all runs of a task; a run's accuracy is approximately its true mean.
     """
 
     def source(cell, phase, split, probabilities):
@@ -177,30 +177,34 @@ def predicted(
                 continue
             rng = resampling.generator(seed, *cell, phase, split)
             wrong = 0.7 * difficulty + 0.3 * rng.random(n) > mean + rng.normal(0, 0.02)
-            said = np.where(wrong, (truth + 1) % classes, truth)
-            shares = rng.dirichlet(np.ones(classes), n) + 2 * np.eye(classes)[said]
-            shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32) if probabilities else None
-            yield RunPredictions(seed, np.arange(n), truth, said, shares)
+            y_pred = np.where(wrong, (truth + 1) % classes, truth)
+            class_probabilities = rng.dirichlet(np.ones(classes), n) + 2 * np.eye(classes)[y_pred]
+            class_probabilities = (
+                (class_probabilities / class_probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+                if probabilities
+                else None
+            )
+            yield RunPredictions(seed, np.arange(n), truth, y_pred, class_probabilities)
 
     return Predictions({cell: partial(source, cell) for cell in product(models, tasks, methods)})
 
 
 def tables(only=ANALYSES, **options):
-    """Base tables and analyses of a study, as a plot or the summary gets them."""
+    """Return base tables and analyses of a study, as a plot or the summary reads them."""
     return analysed(base_tables(**options), only)
 
 
 def analysed(base, only=ANALYSES):
-    """The base tables that plots and summary read, with analyses of them."""
+    """Return the base tables that plots and summary read, with the analyses' tables."""
     plugins = {name: registry.find("analyses", name) for name in only}
-    # Few resamples: what is drawn and said of a table does not depend on their number.
+    # Few resamples: figures and texts do not depend on their number.
     options = {name: {"resamples": 200} if "resamples" in plugin.OPTIONS else {} for name, plugin in plugins.items()}
     analyses = {name: plugin(options[name]).table(base) for name, plugin in plugins.items()}
     return {name: table for name, table in base.items() if name != "predictions"} | analyses
 
 
 def predictions(path: Path, model, task, method, seed, classes=3, n=60, failed=False, accuracy=0.8):
-    """Writes what ``predict`` writes for one run: ``accuracy`` of the test examples are right after fine-tuning."""
+    """Write the predictions of one run; ``accuracy`` of the test examples are right after fine-tuning."""
     rng = np.random.default_rng(seed)
     parts = []
     for phase, split in product(("before",) if failed else ("before", "after"), ("validation", "test")):
@@ -218,7 +222,7 @@ def predictions(path: Path, model, task, method, seed, classes=3, n=60, failed=F
 
 
 def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("full",), seeds=(0, 1, 2), failed=()):
-    """Writes predictions, run records and histories of a study; returns the manifests of finetune and predict."""
+    """Write predictions, run records and histories of a study; return the manifests of finetune and predict."""
     classes = ["zero", "one", "two"]
     manifests = {"finetune": [], "predict": []}
     curves = history(models, tasks, methods, seeds, failed).set_index(RUN)

@@ -1,4 +1,4 @@
-"""Every analysis says n, estimator, interval, level, ddof and scope, and has an answer to the most awkward studies."""
+"""Tests of all analyses: every row states n, estimator, interval, level, ddof and scope, in any study."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ import synthetic_study as synthetic
 from variability import registry
 
 NAMES = registry.names("analyses")
-SAID = ("n", "estimator", "interval", "level", "scope")
+STATED = ("n", "estimator", "interval", "level", "scope")
 FAILED = {("vit", "digits", "full", 1), ("vit", "digits", "full", 3)}
 
 
@@ -23,7 +23,7 @@ def failing(*, models=("a", "b"), seeds=range(5)):
 
 
 STUDIES = {
-    "usual": {"models": ("cnn", "cnn-scratch", "vit"), "tasks": ("digits", "letter-case"), "failed": FAILED},
+    "typical": {"models": ("cnn", "cnn-scratch", "vit"), "tasks": ("digits", "letter-case"), "failed": FAILED},
     "one run": {"models": ("a",), "methods": ("full",), "seeds": (0,)},
     "one seed": {"seeds": (0,), "tasks": ("digits", "letter-case")},
     "two seeds": {"seeds": (0, 1)},
@@ -37,9 +37,9 @@ STUDIES = {
 }
 
 
-#: Those that find most of what is wrong with a new analysis.
-FIRST = ("usual", "one run", "no spread", "a cell without a completed run", "no completed run")
-EACH = [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in STUDIES]
+#: Studies that reveal most errors of a new analysis.
+FIRST = ("typical", "one run", "no spread", "a cell without a completed run", "no completed run")
+ALL_STUDIES = [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in STUDIES]
 
 
 @pytest.fixture(scope="module")
@@ -49,110 +49,110 @@ def studies():
 
 @pytest.fixture(scope="module")
 def answers(studies):
-    """The table of every analysis of every study, made once for all that only look at it."""
+    """Return the table of every analysis of every study, computed once for all tests that only inspect it."""
     return cache(lambda name, study: table(name, studies[study]))
 
 
 @pytest.fixture(scope="module")
-def usual(studies):
-    return studies["usual"]
+def typical(studies):
+    return studies["typical"]
 
 
 def table(name, tables, **options):
     analysis = registry.find("analyses", name)
-    # Few resamples: what is asked here does not depend on their number.
+    # Few resamples: these tests do not depend on their number.
     few = {"resamples": 200} if "resamples" in analysis.OPTIONS else {}
     return analysis(few | options).table(tables)
 
 
-def in_order(found):
-    """Rows by what they are about, whatever order they came in."""
-    keys = [column for column in found if not pd.api.types.is_float_dtype(found[column])]
-    return found.sort_values(keys, ignore_index=True, key=lambda column: column.astype(str), kind="stable")
+def in_order(result):
+    """Return the rows sorted by their keys, so that their order does not matter."""
+    keys = [column for column in result if not pd.api.types.is_float_dtype(result[column])]
+    return result.sort_values(keys, ignore_index=True, key=lambda column: column.astype(str), kind="stable")
 
 
-@pytest.mark.parametrize("study", EACH)
+@pytest.mark.parametrize("study", ALL_STUDIES)
 @pytest.mark.parametrize("name", NAMES)
-def test_every_row_says_how_it_was_reckoned(name, study, answers):
-    found = answers(name, study)
-    for column in SAID:
-        assert found[column].notna().all(), column
-        assert not (found[column].astype(str) == "").any(), column
-    assert "ddof" in found
+def test_every_row_states_how_it_was_computed(name, study, answers):
+    result = answers(name, study)
+    for column in STATED:
+        assert result[column].notna().all(), column
+        assert not (result[column].astype(str) == "").any(), column
+    assert "ddof" in result
 
 
-@pytest.mark.parametrize("study", EACH)
+@pytest.mark.parametrize("study", ALL_STUDIES)
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_are_finite_or_missing_and_intervals_are_in_order(name, study, answers):
-    found = answers(name, study)
-    assert not np.isinf(found.select_dtypes("number").to_numpy(dtype=float)).any()
-    for low in [column for column in found if column == "low" or column.endswith("_low")]:
+    result = answers(name, study)
+    assert not np.isinf(result.select_dtypes("number").to_numpy(dtype=float)).any()
+    for low in [column for column in result if column == "low" or column.endswith("_low")]:
         high = low.removesuffix("low") + "high"
-        both = found[low].notna() & found[high].notna()
-        assert (found.loc[both, low] <= found.loc[both, high]).all(), low
-    for column in [column for column in found if column == "p" or column.startswith("p_")]:
-        values = found[column].dropna()
+        both = result[low].notna() & result[high].notna()
+        assert (result.loc[both, low] <= result.loc[both, high]).all(), low
+    for column in [column for column in result if column == "p" or column.startswith("p_")]:
+        values = result[column].dropna()
         assert values.between(0, 1).all(), column
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_usual_study_has_an_answer(name, answers):
-    if name != "nondeterminism":  # it has no run that was made twice
-        assert len(answers(name, "usual"))
+def test_the_typical_study_has_an_answer(name, answers):
+    if name != "nondeterminism":  # it has no repeated run
+        assert len(answers(name, "typical"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_runs_from_elsewhere_of_which_nothing_else_is_known(name):
+def test_imported_runs_without_further_facts(name):
     analysis = registry.find("analyses", name)
     if set(analysis.NEEDS) != {"runs"}:
         pytest.skip(f"reads {analysis.NEEDS}, which imported runs do not have")
     runs = synthetic.as_imported(synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters")))
-    found = table(name, {"runs": runs})
-    assert found["scope"].str.contains("import").all()
+    result = table(name, {"runs": runs})
+    assert result["scope"].str.contains("import").all()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_second_time_gives_the_same_table_bit_for_bit(name, usual, answers):
-    pd.testing.assert_frame_equal(table(name, usual), answers(name, "usual"), check_exact=True)
+def test_a_second_run_gives_a_bit_identical_table(name, typical, answers):
+    pd.testing.assert_frame_equal(table(name, typical), answers(name, "typical"), check_exact=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_the_runs_does_not_matter(name, usual, answers):
-    shuffled = usual | {"runs": usual["runs"].sample(frac=1, random_state=0)}
-    expected = in_order(answers(name, "usual"))
+def test_the_order_of_the_runs_does_not_matter(name, typical, answers):
+    shuffled = typical | {"runs": typical["runs"].sample(frac=1, random_state=0)}
+    expected = in_order(answers(name, "typical"))
     pd.testing.assert_frame_equal(in_order(table(name, shuffled)), expected, check_exact=False, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_tables_it_is_given_stay_as_they_are(name, usual):
-    before = usual["runs"].copy()
-    table(name, usual)
-    pd.testing.assert_frame_equal(usual["runs"], before)
+def test_the_input_tables_are_not_modified(name, typical):
+    before = typical["runs"].copy()
+    table(name, typical)
+    pd.testing.assert_frame_equal(typical["runs"], before)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "level" in registry.find("analyses", name).OPTIONS])
-def test_the_level_is_the_users(name, usual):
-    assert (table(name, usual, level=0.5)["level"] == 0.5).all()
+def test_the_level_is_configurable(name, typical):
+    assert (table(name, typical, level=0.5)["level"] == 0.5).all()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "seed" in registry.find("analyses", name).OPTIONS])
-def test_resampling_is_seeded_by_the_option(name, usual):
-    first, again, other = (table(name, usual, seed=seed, resamples=200) for seed in (1, 1, 2))
+def test_resampling_is_seeded_by_the_option(name, typical):
+    first, again, other = (table(name, typical, seed=seed, resamples=200) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
     assert not first.equals(other)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_csv_reads_back_exactly(name, answers, tmp_path):
-    found = answers(name, "usual")
-    found.to_csv(tmp_path / "table.csv", index=False)
+    result = answers(name, "typical")
+    result.to_csv(tmp_path / "table.csv", index=False)
     read = pd.read_csv(tmp_path / "table.csv")
-    for column in found.select_dtypes("float"):
-        assert np.array_equal(read[column], found[column], equal_nan=True), column
+    for column in result.select_dtypes("float"):
+        assert np.array_equal(read[column], result[column], equal_nan=True), column
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_analysis_says_in_the_report_what_it_asks(name):
+def test_the_caption_describes_the_analysis(name):
     caption = registry.find("analyses", name).CAPTION
     assert 80 <= len(caption) <= 400 and caption.endswith(".")
 
@@ -165,7 +165,7 @@ def test_options_are_a_schema_whose_defaults_it_accepts(name):
             jsonschema.validate(schema["default"], schema)
 
 
-def test_analyses_are_known_without_heavy_imports():
+def test_analyses_are_listed_without_heavy_imports():
     code = (
         "import sys; from variability import registry\n"
         "for family in ('analyses', 'plots'): [registry.find(family, name) for name in registry.names(family)]\n"

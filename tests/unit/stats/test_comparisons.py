@@ -1,4 +1,4 @@
-"""Comparisons agree with published numbers, with SciPy, statsmodels and scikit-posthocs, and with counting by hand."""
+"""Tests of comparisons against published numbers, SciPy, statsmodels, scikit-posthocs and counting by hand."""
 
 import numpy as np
 import pytest
@@ -58,30 +58,30 @@ def test_without_spread_or_runs_t_has_no_p():
 
 
 def test_the_permutation_test_is_scipys():
-    found = comparisons.permutation(A, B, rng(), 100)
-    assert (found.exact, found.arrangements, found.floor) == (True, 126, 2 / 126)
+    result = comparisons.permutation(A, B, rng(), 100)
+    assert (result.exact, result.arrangements, result.floor) == (True, 126, 2 / 126)
     for at in range(len(A)):
         expected = stats.permutation_test((A[at], B[at]), lambda a, b: a.mean() - b.mean(), n_resamples=np.inf)
-        assert found.p[at] == pytest.approx(expected.pvalue, rel=1e-12)
+        assert result.p[at] == pytest.approx(expected.pvalue, rel=1e-12)
 
 
 def test_the_sign_flip_test_is_scipys():
     differences = A[:, :4] - B
-    found = comparisons.sign_flip(differences, rng(), 100)
+    result = comparisons.sign_flip(differences, rng(), 100)
     for at, row in enumerate(differences):
         expected = stats.permutation_test((row,), np.mean, permutation_type="samples", n_resamples=np.inf)
-        assert found.p[at] == pytest.approx(expected.pvalue, rel=1e-12)
+        assert result.p[at] == pytest.approx(expected.pvalue, rel=1e-12)
 
 
 @pytest.mark.parametrize(("n", "floor"), [(5, 0.0625), (6, 0.03125)])
 def test_five_pairs_cannot_be_significant(n, floor):
-    found = comparisons.sign_flip(np.arange(1.0, n + 1)[None], rng(), 100)
-    assert (found.p[0], found.floor) == (floor, floor)
+    result = comparisons.sign_flip(np.arange(1.0, n + 1)[None], rng(), 100)
+    assert (result.p[0], result.floor) == (floor, floor)
 
 
 def test_five_against_five_cannot_go_below_its_floor():
-    found = comparisons.permutation(np.arange(5.0)[None] + 10, np.arange(5.0)[None], rng(), 100)
-    assert (found.p[0], found.floor) == (2 / 252, 2 / 252)
+    result = comparisons.permutation(np.arange(5.0)[None] + 10, np.arange(5.0)[None], rng(), 100)
+    assert (result.p[0], result.floor) == (2 / 252, 2 / 252)
 
 
 def test_fishers_permutation_of_darwins_maize():
@@ -91,18 +91,18 @@ def test_fishers_permutation_of_darwins_maize():
     assert ((sums > 314).sum(), (sums >= 314).sum()) == (835, 863)
 
 
-def test_more_arrangements_than_can_be_enumerated_are_drawn():
+def test_more_arrangements_than_can_be_enumerated_are_sampled():
     a, b = RNG.normal(0.3, 1, (1, 20)), RNG.normal(0, 1, (1, 20))
-    found = comparisons.permutation(a, b, rng(), 20_000)
-    assert (found.exact, found.arrangements) == (False, 20_000)
-    assert found.p[0] == pytest.approx(stats.ttest_ind(a[0], b[0]).pvalue, abs=0.02)
-    apart = comparisons.permutation(a + 100, b, rng(), 199)
-    assert apart.p[0] == apart.floor == 2 / 200
+    result = comparisons.permutation(a, b, rng(), 20_000)
+    assert (result.exact, result.arrangements) == (False, 20_000)
+    assert result.p[0] == pytest.approx(stats.ttest_ind(a[0], b[0]).pvalue, abs=0.02)
+    separated = comparisons.permutation(a + 100, b, rng(), 199)
+    assert separated.p[0] == separated.floor == 2 / 200
     flipped = comparisons.sign_flip(a + 100, rng(), 199)
     assert flipped.p[0] == flipped.floor == 2 / 200
 
 
-def test_a_drawn_test_depends_on_its_generator_alone():
+def test_a_sampled_test_depends_only_on_its_generator():
     a, b = RNG.normal(0.3, 1, (3, 20)), RNG.normal(0, 1, (3, 20))
     once, again = (comparisons.permutation(a, b, rng(), 500).p for _ in range(2))
     assert (once == again).all()
@@ -110,7 +110,7 @@ def test_a_drawn_test_depends_on_its_generator_alone():
     assert comparisons.permutation(a[1:], b[1:], rng(), 500).p == pytest.approx(once[1:])
 
 
-def test_equal_values_are_not_told_apart():
+def test_equal_values_are_not_different():
     same = np.full((1, 5), 0.1)
     assert comparisons.permutation(same, same, rng(), 100).p == 1
     assert comparisons.sign_flip(np.zeros((1, 5)), rng(), 100).p == 1
@@ -123,7 +123,7 @@ def test_ties_of_sums_count_whatever_their_last_bits():
 
 
 @given(st.lists(st.integers(-20, 20), min_size=2, max_size=8), st.integers(1, 7))
-def test_the_permutation_test_does_not_care_which_is_which(values, cut):
+def test_the_permutation_test_is_symmetric(values, cut):
     values = np.array(values, dtype=float) / 10
     cut = min(cut, len(values) - 1)
     a, b = values[None, :cut], values[None, cut:]
@@ -140,14 +140,14 @@ def test_mcnemar_is_statsmodels(repaired, broken):
     assert comparisons.mcnemar_p(repaired, broken) == pytest.approx(expected)
 
 
-def test_holm_is_statsmodels_and_leaves_out_what_is_missing():
+def test_holm_is_statsmodels_and_ignores_missing_values():
     from statsmodels.stats.multitest import multipletests
 
     p = np.array([0.01, 0.04, 0.03, np.nan, 0.005, 0.03])
     expected = multipletests(p[~np.isnan(p)], method="holm")[1]
-    found = comparisons.holm(p)
-    assert found[~np.isnan(p)] == pytest.approx(expected)
-    assert np.isnan(found[3])
+    result = comparisons.holm(p)
+    assert result[~np.isnan(p)] == pytest.approx(expected)
+    assert np.isnan(result[3])
     assert len(comparisons.holm([])) == 0
 
 
@@ -179,7 +179,7 @@ def test_one_against_one_is_wilsons():
 
 
 @given(st.integers(0, 30), st.integers(2, 12), st.integers(2, 12), st.floats(0.5, 0.99))
-def test_newcombes_interval_mirrors_and_holds_its_estimate(hits, n, n_b, level):
+def test_newcombes_interval_is_symmetric_and_contains_its_estimate(hits, n, n_b, level):
     share = min(hits, n * n_b) / (n * n_b)
     low, high = comparisons.superiority_interval(share, n, n_b, level)
     mirrored = comparisons.superiority_interval(1 - share, n_b, n, level)
@@ -215,7 +215,7 @@ def test_the_share_of_pairs_has_the_exact_interval(hits, n):
         (np.nan, np.nan, "not estimable"),
     ],
 )
-def test_the_verdict_is_bouthilliers_for_either_of_the_two(low, high, verdict):
+def test_the_verdict_is_bouthilliers_in_both_directions(low, high, verdict):
     assert comparisons.verdicts(low, high, 0.75) == verdict
 
 
@@ -223,50 +223,50 @@ def test_the_verdict_is_bouthilliers_for_either_of_the_two(low, high, verdict):
 
 
 def test_demsars_published_example():
-    found = comparisons.friedman(ranks(UNTIED))
+    result = comparisons.friedman(ranks(UNTIED))
     assert ranks(UNTIED).mean(axis=0) == pytest.approx([3.143, 2.000, 2.893, 1.964], abs=5e-4)
-    assert found.chi2 == pytest.approx(9.28, abs=0.005)
-    assert comparisons.iman_davenport(found.chi2, 14, 4) == pytest.approx(3.69, abs=0.005)
+    assert result.chi2 == pytest.approx(9.28, abs=0.005)
+    assert comparisons.iman_davenport(result.chi2, 14, 4) == pytest.approx(3.69, abs=0.005)
     assert comparisons.nemenyi_cd(4, 14, 0.95) == pytest.approx(1.25, abs=0.005)
     assert comparisons.nemenyi_cd(4, 14, 0.90) == pytest.approx(1.12, abs=0.005)
 
 
-def test_ties_alter_demsars_example():
-    found = comparisons.friedman(ranks(DEMSAR))
-    assert found.chi2 == pytest.approx(9.86, abs=0.005)
-    assert comparisons.iman_davenport(found.chi2, 14, 4) == pytest.approx(3.99, abs=0.005)
-    assert found.chi2_ties == pytest.approx(10.95, abs=0.005)
-    assert found.chi2_ties == pytest.approx(stats.friedmanchisquare(*DEMSAR.T).statistic)
+def test_ties_change_demsars_example():
+    result = comparisons.friedman(ranks(DEMSAR))
+    assert result.chi2 == pytest.approx(9.86, abs=0.005)
+    assert comparisons.iman_davenport(result.chi2, 14, 4) == pytest.approx(3.99, abs=0.005)
+    assert result.chi2_ties == pytest.approx(10.95, abs=0.005)
+    assert result.chi2_ties == pytest.approx(stats.friedmanchisquare(*DEMSAR.T).statistic)
 
 
 def test_iman_and_davenport_are_anova_of_the_ranks():
-    found = comparisons.friedman(ranks(DEMSAR))
+    result = comparisons.friedman(ranks(DEMSAR))
     of_ranks = ranks(DEMSAR)
     total = np.square(of_ranks - 2.5).sum()
     between = 14 * np.square(of_ranks.mean(axis=0) - 2.5).sum()
     f = (between / 3) / ((total - between) / 39)
-    assert (found.f, found.p) == pytest.approx((f, stats.f.sf(f, 3, 39)))
+    assert (result.f, result.p) == pytest.approx((f, stats.f.sf(f, 3, 39)))
 
 
-def test_nemenyis_difference_is_where_scikit_posthocs_turns():
+def test_nemenyis_difference_is_the_threshold_of_scikit_posthocs():
     import pandas as pd
     import scikit_posthocs
 
     p = scikit_posthocs.posthoc_nemenyi_friedman(pd.DataFrame(UNTIED)).to_numpy()
-    apart = np.abs(np.subtract.outer(*[ranks(UNTIED).mean(axis=0)] * 2))
+    differences = np.abs(np.subtract.outer(*[ranks(UNTIED).mean(axis=0)] * 2))
     for level in (0.95, 0.90, 0.80):
-        assert ((apart >= comparisons.nemenyi_cd(4, 14, level)) == (p <= 1 - level)).all()
+        assert ((differences >= comparisons.nemenyi_cd(4, 14, level)) == (p <= 1 - level)).all()
 
 
-def test_tasks_that_all_rank_alike_have_the_exact_probability_of_that():
-    found = comparisons.friedman(np.tile([1.0, 2.0, 3.0], (4, 1)))
-    assert np.isnan(found.f)
-    assert found.p == pytest.approx(1 / 6**3)
+def test_equal_rankings_on_all_tasks_have_an_exact_probability():
+    result = comparisons.friedman(np.tile([1.0, 2.0, 3.0], (4, 1)))
+    assert np.isnan(result.f)
+    assert result.p == pytest.approx(1 / 6**3)
     tied = comparisons.friedman(np.tile([1.5, 1.5, 3.0], (4, 1)))
     assert tied.p == pytest.approx(1 / 3**3)
 
 
-def test_all_tied_says_nothing():
+def test_ties_everywhere_give_no_p():
     assert np.isnan(comparisons.friedman(np.full((4, 3), 2.0))[1:]).all()
 
 
@@ -288,7 +288,7 @@ def test_two_tasks_are_too_few_for_f():
     assert comparisons.friedman(nearly).p < p / 5
 
 
-def test_bars_join_the_largest_sets_that_are_alike():
+def test_bars_join_the_largest_sets_that_do_not_differ():
     assert comparisons.not_different([1.0, 1.5, 2.2, 4.0, 4.5], 1.0) == [(0, 1), (1, 2), (3, 4)]
     assert comparisons.not_different([1.0, 2.0, 3.0], 1.0) == []
     assert comparisons.not_different([1.0, 2.0, 3.0], 5.0) == [(0, 2)]

@@ -1,4 +1,4 @@
-"""Intervals agree with published tables, with SciPy and with arithmetic by hand."""
+"""Tests of intervals against published tables, SciPy and arithmetic by hand."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_missing_moments_have_no_interval():
     assert np.isnan(intervals.welch_interval(0.5, np.nan, 5, 0.5, 0.1, 5, 0.95)).all()
 
 
-def test_runs_without_any_spread_have_intervals_of_no_width():
+def test_runs_without_any_spread_have_intervals_of_zero_width():
     assert intervals.t_interval(0.5, 0.0, 5, 0.95) == (0.5, 0.5)
     assert intervals.sd_interval(0.0, 5, 0.95) == (0.0, 0.0)
     assert intervals.welch_interval(0.75, 0.0, 5, 0.5, 0.0, 3, 0.95) == (0.25, 0.25)
@@ -75,7 +75,7 @@ def test_no_examples_have_no_proportion():
 
 
 @pytest.mark.parametrize("level", [0, 1, 95])
-def test_a_level_that_is_no_probability_is_refused(level):
+def test_a_level_that_is_not_a_probability_is_refused(level):
     with pytest.raises(ValueError, match="between 0 and 1"):
         intervals.t_interval(0.5, 0.1, 5, level)
 
@@ -87,7 +87,7 @@ def test_the_next_run_is_less_certain_than_the_mean(mean, sd, n, level):
     assert wider_low <= low <= mean <= high <= wider_high
 
 
-def test_the_t_interval_covers_as_often_as_it_says():
+def test_the_t_interval_covers_at_its_level():
     rng = np.random.default_rng(0)
     runs = rng.normal(0.9, 0.02, (20_000, 3))
     low, high = intervals.t_interval(runs.mean(axis=1), runs.std(axis=1, ddof=1), 3, 0.95)
@@ -95,7 +95,7 @@ def test_the_t_interval_covers_as_often_as_it_says():
     assert np.mean((low <= 0.9) & (high >= 0.9)) == pytest.approx(0.95, abs=0.006)
 
 
-def test_the_prediction_interval_holds_the_next_run_as_often_as_it_says():
+def test_the_prediction_interval_covers_the_next_run_at_its_level():
     rng = np.random.default_rng(1)
     runs, following = rng.normal(0.9, 0.02, (20_000, 5)), rng.normal(0.9, 0.02, 20_000)
     low, high = intervals.prediction_interval(runs.mean(axis=1), runs.std(axis=1, ddof=1), 5, 0.95)

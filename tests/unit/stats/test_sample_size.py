@@ -1,4 +1,4 @@
-"""Numbers of runs are those of the textbooks, of statsmodels and of simulation."""
+"""Tests of numbers of runs against textbooks, statsmodels and simulation."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ LEVELS = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.9999])
 @pytest.mark.parametrize("effect", [0.01, 0.2, 0.5, 1.0, 3.0, 8.0])
 def test_power_at_equal_sds_is_statsmodels(effect, level):
     n = np.array([2, 3, 5, 10, 100, 2000])
-    expected = [TTestIndPower().power(effect, nobs1=each, alpha=1 - level, ratio=1.0) for each in n]
-    found = sample_size.power(effect * 0.02, 0.02, 0.02, n, level)
+    expected = [TTestIndPower().power(effect, nobs1=count, alpha=1 - level, ratio=1.0) for count in n]
+    result = sample_size.power(effect * 0.02, 0.02, 0.02, n, level)
     # In some far tails, statsmodels has NaN; see the test below.
     known = ~np.isnan(expected)
     assert known.sum() >= 2
-    assert found[known] == pytest.approx(np.array(expected)[known], abs=1e-12)
+    assert result[known] == pytest.approx(np.array(expected)[known], abs=1e-12)
 
 
 @pytest.mark.parametrize(("effect", "n", "level"), [(0.2, 2000, 0.999), (8, 2, 0.999), (8, 3, 0.999), (1, 20, 0.95)])
@@ -54,7 +54,7 @@ def test_pairs_for_power_are_statsmodels_rounded_up():
     assert np.isnan(sample_size.for_paired_power(1.0, np.nan, 0.8, 0.95))
 
 
-def test_cohens_medium_effect_takes_64_runs_of_either_model():
+def test_cohens_medium_effect_needs_64_runs_per_model():
     # Cohen 1988, table 2.4.1: d = 0.5, alpha two-sided 0.05, power 0.80.
     assert sample_size.for_power(0.5, 1, 1, 0.8, 0.95) == 64
 
@@ -68,7 +68,7 @@ def test_power_at_unequal_sds_is_that_of_simulated_welch_tests(sd, other, n):
 
 
 @given(st.floats(1e-6, 1e4), st.floats(1e-6, 1e4), st.floats(0, 1e4), st.floats(0.1, 0.99), LEVELS)
-def test_the_least_number_of_runs_that_is_enough_is_found(difference, sd, other, goal, level):
+def test_the_smallest_sufficient_number_of_runs_is_returned(difference, sd, other, goal, level):
     n = sample_size.for_power(difference, sd, other, goal, level)
     assert 2 <= n <= sample_size.MOST
     if n < sample_size.MOST:
@@ -78,7 +78,7 @@ def test_the_least_number_of_runs_that_is_enough_is_found(difference, sd, other,
 
 
 @given(st.floats(0.001, 100), st.floats(0.001, 100), LEVELS)
-def test_the_half_width_is_reached_and_not_before(sd, half_width, level):
+def test_the_half_width_is_reached_with_the_smallest_number(sd, half_width, level):
     n = float(sample_size.for_half_width(sd, half_width, level))
 
     def half(n):
@@ -93,7 +93,7 @@ def test_the_half_width_is_reached_and_not_before(sd, half_width, level):
 def test_half_widths_by_hand():
     # t(6, 0.975) / sqrt(7) = 2.447 / 2.646 < 1 < 2.571 / 2.449 = t(5, 0.975) / sqrt(6)
     assert sample_size.for_half_width(1, 1, 0.95) == 7
-    # 1.960 * sqrt(100) would be 384.1 runs; the t quantile takes 387.
+    # 1.960 * sqrt(100) would be 384.1 runs; the t quantile needs 387.
     assert sample_size.for_half_width(1, 0.1, 0.95) == 387
     assert sample_size.for_half_width([0.0, 1.0, np.nan], [1.0, 1e-9, 1.0], 0.95).tolist()[:2] == [2, sample_size.MOST]
     assert np.isnan(sample_size.for_half_width(np.nan, 1, 0.95))
@@ -110,8 +110,8 @@ def test_noethers_29():
 
 @pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
-def test_the_upper_limit_holds_the_true_sd_as_often_as_it_says(n, level):
-    # sd_upper >= sigma if and only if chi2 = (n - 1) sd^2 / sigma^2 is at least what the factor says.
+def test_the_upper_limit_covers_the_true_sd_at_its_level(n, level):
+    # sd_upper >= sigma if and only if chi2 = (n - 1) sd^2 / sigma^2 is at least the quantile in the factor.
     factor = sample_size.sd_upper(1.0, n, level)
     assert stats.chi2.sf((n - 1) / factor**2, n - 1) == pytest.approx(level)
 
@@ -122,7 +122,7 @@ def test_the_upper_limit_of_five_runs_is_half_as_large_again():
     assert np.isnan(sample_size.sd_upper(0.01, 1, 0.8))
 
 
-def test_without_spread_every_difference_is_seen_and_no_difference_is_seen_by_error_alone():
+def test_without_spread_every_difference_is_detected_and_equality_only_by_error():
     assert sample_size.power([1, 0], 0, 0, 5, 0.95).tolist() == pytest.approx([1, 0.05])
     assert sample_size.for_power([1, 0], [0, 1], [0, 1], 0.8, 0.95).tolist() == [2, sample_size.MOST]
     assert np.isnan(sample_size.for_power(np.nan, 1, 1, 0.8, 0.95))

@@ -1,4 +1,4 @@
-"""Variance components against textbooks, another library, and simulations whose truth is known."""
+"""Tests of variance components against textbooks, another library, and simulations with known truth."""
 
 import warnings
 from itertools import product
@@ -25,7 +25,7 @@ def impedance():
 
 
 def cells(values, codes):
-    """``variance.Cells`` of runs: values (runs,), codes (runs, factors)."""
+    """Return ``variance_components.Cells`` of runs: values (runs,), codes (runs, factors)."""
     levels, cell = np.unique(codes, axis=0, return_inverse=True)
     counts = np.bincount(cell.ravel())
     means = np.bincount(cell.ravel(), values) / counts
@@ -33,12 +33,12 @@ def cells(values, codes):
 
 
 def cells_of(table):
-    """Of a complete table, the replicates in its last axis."""
+    """Return the cells of a complete table, with the replicates in its last axis."""
     return cells(table.ravel(), np.indices(table.shape)[:-1].reshape(table.ndim - 1, -1).T)
 
 
 def simulated(rng, shape, runs, variances):
-    """A complete table of random effects with known variances, those of ``variance.terms`` and of the noise."""
+    """Return a complete table of random effects with known variances, in the order of ``terms``, then the noise."""
     values = rng.normal(0, np.sqrt(variances[-1]), (*shape, runs))
     for term, size in zip(variance_components.terms(len(shape)), variances, strict=False):
         effect = rng.normal(0, np.sqrt(size), [length if axis in term else 1 for axis, length in enumerate(shape)])
@@ -47,43 +47,43 @@ def simulated(rng, shape, runs, variances):
 
 
 def with_gaps(rng, table, share):
-    """Cells of a table that has lost a share of its runs."""
+    """Return the cells of a table without a share of its runs."""
     codes = np.indices(table.shape)[:-1].reshape(table.ndim - 1, -1).T
-    kept = rng.random(len(codes)) >= share
-    return cells(table.ravel()[kept], codes[kept])
+    selected = rng.random(len(codes)) >= share
+    return cells(table.ravel()[selected], codes[selected])
 
 
 def test_one_way_by_hand():
     # Means 2, 4, 6: between 3 * 8 / 2 = 12, within (2 + 8 + 2) / 6 = 2, component (12 - 2) / 3.
-    found = variance_components.anova(np.array([[1.0, 2, 3], [2, 4, 6], [5, 6, 7]]))
-    assert found.df.tolist() == [2, 6]
-    assert found.ms == pytest.approx([12, 2])
-    assert found.variances == pytest.approx([10 / 3, 2])
+    result = variance_components.anova(np.array([[1.0, 2, 3], [2, 4, 6], [5, 6, 7]]))
+    assert result.df.tolist() == [2, 6]
+    assert result.ms == pytest.approx([12, 2])
+    assert result.variances == pytest.approx([10 / 3, 2])
 
 
 def test_without_repetitions_the_interaction_is_the_residual():
     # Row means 2 and 5, column means 2, 3, 5.5: rows 13.5, columns 6.5, rest 0.5.
-    found = variance_components.anova(np.array([[1.0, 2, 3], [3, 4, 8]])[..., None])
-    assert found.terms == [(0,), (1,)]
-    assert found.ms == pytest.approx([13.5, 6.5, 1.5])
-    assert found.variances == pytest.approx([4, 2.5, 1.5])
+    result = variance_components.anova(np.array([[1.0, 2, 3], [3, 4, 8]])[..., None])
+    assert result.terms == [(0,), (1,)]
+    assert result.ms == pytest.approx([13.5, 6.5, 1.5])
+    assert result.variances == pytest.approx([4, 2.5, 1.5])
 
 
 def test_nested_by_hand():
     # Backbones 0 and 1, two models in each, two runs of each model.
     values = np.array([[[1.0, 3], [5, 7]], [[10, 10], [14, 18]]])
-    found = variance_components.anova(values, {1: [0]})
-    assert found.terms == [(0,), (0, 1)]
-    assert found.df.tolist() == [1, 2, 4]
+    result = variance_components.anova(values, {1: [0]})
+    assert result.terms == [(0,), (0, 1)]
+    assert result.df.tolist() == [1, 2, 4]
     # Models' means 2, 6 | 10, 16, backbones' 4, 13: 8 * 4.5^2, then 2 * (4 + 4 + 9 + 9) / 2, then (2 + 2 + 0 + 8) / 4.
-    assert found.ms == pytest.approx([162, 26, 3])
-    assert found.variances == pytest.approx([(162 - 26) / 4, (26 - 3) / 2, 3])
+    assert result.ms == pytest.approx([162, 26, 3])
+    assert result.variances == pytest.approx([(162 - 26) / 4, (26 - 3) / 2, 3])
 
 
 def test_a_published_two_way_study():
-    found = variance_components.anova(impedance())
-    assert found.variances == pytest.approx([48.29259259, 0.56460905, 0.72798354, 0.51111111])
-    ends = [variance_components.mls_interval(weights, found.ms, found.df, 0.95) for weights in found.weights]
+    result = variance_components.anova(impedance())
+    assert result.variances == pytest.approx([48.29259259, 0.56460905, 0.72798354, 0.51111111])
+    ends = [variance_components.mls_interval(weights, result.ms, result.df, 0.95) for weights in result.weights]
     expected = [
         (22.694519080, 161.6391841517),
         (0.072961525, 25.7507696003),
@@ -94,12 +94,12 @@ def test_a_published_two_way_study():
 
 
 def test_published_intervals_of_sums():
-    found = variance_components.anova(impedance())
-    reproducibility = found.weights[1] + found.weights[2]
-    ends = variance_components.mls_interval(reproducibility, found.ms, found.df, 0.95)
+    result = variance_components.anova(impedance())
+    reproducibility = result.weights[1] + result.weights[2]
+    ends = variance_components.mls_interval(reproducibility, result.ms, result.df, 0.95)
     assert ends == pytest.approx((0.612491664, 26.4986365504))
-    gauge = reproducibility + found.weights[3]
-    assert variance_components.mls_interval(gauge, found.ms, found.df, 0.95) == pytest.approx(
+    gauge = reproducibility + result.weights[3]
+    assert variance_components.mls_interval(gauge, result.ms, result.df, 0.95) == pytest.approx(
         (1.206225574, 27.0172388372)
     )
 
@@ -109,23 +109,23 @@ def test_the_interval_of_one_mean_square_is_chi_square():
     assert ends == pytest.approx(np.square(intervals.sd_interval(np.sqrt(2.0), 8, 0.9)))
 
 
-def test_what_is_not_seen_above_the_noise_is_not_known_to_be_absent():
+def test_a_component_below_the_noise_is_not_known_to_be_absent():
     weights, df = np.array([1.0, -1.0]) / 5, np.array([40, 500])
     at_zero = variance_components.mls_interval(weights, np.array([1.0, 1.0]), df, 0.95)
-    # Far below its expectation, the formula by itself would end at 0.
+    # With a mean square far below its expectation, the formula alone would end at 0.
     for ms in (0.4, 0.9, 0.0):
         assert variance_components.mls_interval(weights, np.array([ms, 1.0]), df, 0.95) == pytest.approx(at_zero)
     assert at_zero[0] == 0 < at_zero[1]
 
 
 def test_equal_values_have_variances_of_exactly_zero():
-    found = variance_components.anova(np.full((3, 2, 4), 0.1))
-    assert (found.ms == 0).all() and (found.variances == 0).all()
-    assert variance_components.mls_interval(found.weights[0], found.ms, found.df, 0.95) == (0, 0)
+    result = variance_components.anova(np.full((3, 2, 4), 0.1))
+    assert (result.ms == 0).all() and (result.variances == 0).all()
+    assert variance_components.mls_interval(result.weights[0], result.ms, result.df, 0.95) == (0, 0)
 
 
-def test_rounding_is_no_spread():
-    # 0.1 + 0.2 is not 0.3; what differs by it alone is no interaction.
+def test_rounding_is_not_spread():
+    # 0.1 + 0.2 is not 0.3; a difference by rounding alone is not an interaction.
     values = np.add.outer([0.1, 0.2, 0.4], [0.7, 0.3])[..., None].repeat(3, axis=2)
     assert variance_components.anova(values).ms[2:].tolist() == [0, 0]
 
@@ -138,30 +138,30 @@ TABLES = st.tuples(st.integers(2, 4), st.integers(2, 3), st.integers(2, 3)).flat
 @given(TABLES)
 @settings(max_examples=60, deadline=None)
 def test_in_a_complete_grid_adjusted_sums_of_squares_are_those_of_anova(table):
-    expected, found = (
+    expected, result = (
         variance_components.anova(table),
         variance_components.adjusted(cells_of(table), variance_components.terms(2)),
     )
-    assert found.df.tolist() == expected.df.tolist()
-    assert found.ms == pytest.approx(expected.ms, abs=1e-9)
-    assert found.variances == pytest.approx(expected.variances, abs=1e-9)
+    assert result.df.tolist() == expected.df.tolist()
+    assert result.ms == pytest.approx(expected.ms, abs=1e-9)
+    assert result.variances == pytest.approx(expected.variances, abs=1e-9)
 
 
 @given(TABLES, st.floats(-100, 100), st.floats(0.1, 10))
 @settings(max_examples=40, deadline=None)
-def test_components_know_no_zero_and_no_unit(table, shift, scale):
+def test_components_do_not_depend_on_origin_and_unit(table, shift, scale):
     expected = variance_components.anova(table).variances * scale**2
     assert variance_components.anova(shift + scale * table).variances == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_three_factors_too(single):
+def test_three_factors(single):
     table = simulated(np.random.default_rng(5), (4, 3, 2), 1 if single else 3, [1, 2, 0.5, 0.3, 0.1, 0.1, 0.05, 0.2])
     terms = variance_components.terms(3)[: -1 if single else None]
-    expected, found = variance_components.anova(table), variance_components.adjusted(cells_of(table), terms)
-    assert expected.terms == found.terms
-    assert found.variances == pytest.approx(expected.variances)
-    assert found.weights == pytest.approx(expected.weights)
+    expected, result = variance_components.anova(table), variance_components.adjusted(cells_of(table), terms)
+    assert expected.terms == result.terms
+    assert result.variances == pytest.approx(expected.variances)
+    assert result.weights == pytest.approx(expected.weights)
 
 
 def test_streams_crossed_within_cells_are_those_of_the_nested_anova():
@@ -173,19 +173,19 @@ def test_streams_crossed_within_cells_are_those_of_the_nested_anova():
     grid = cells_of(table.reshape(3, 2, 20))
     # Of 20 runs of a cell, 5 share an init and 4 an order.
     noise = np.tile([5.0, 4.0, 1.0], (6, 1))
-    found = variance_components.adjusted(grid, variance_components.terms(2), streams, noise)
-    assert found.variances == pytest.approx(whole.variances)
+    result = variance_components.adjusted(grid, variance_components.terms(2), streams, noise)
+    assert result.variances == pytest.approx(whole.variances)
 
 
 def test_reml_of_a_complete_grid_is_the_method_of_moments_where_none_is_negative():
     table = impedance()
     start = np.array([1.0, 1.0, 1.0, 1.0])
-    found = variance_components.reml(cells_of(table), variance_components.terms(2), start)
-    assert found == pytest.approx(variance_components.anova(table).variances, rel=1e-5)
+    result = variance_components.reml(cells_of(table), variance_components.terms(2), start)
+    assert result == pytest.approx(variance_components.anova(table).variances, rel=1e-5)
 
 
 def statsmodels_reml(values, codes, terms):
-    """statsmodels' estimates, and its own profile likelihood of any others."""
+    """Return the estimates of statsmodels, and its profile likelihood as a function."""
     from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams, VCSpec
 
     columns = [np.unique(codes[:, list(term)], axis=0, return_inverse=True)[1].ravel() for term in terms]
@@ -198,7 +198,7 @@ def statsmodels_reml(values, codes, terms):
         fitted = model.fit(reml=True, method=["bfgs", "lbfgs"], gtol=1e-8)
 
     def likelihood(variances):
-        # It takes the logarithm of each, and 0 has none.
+        # The likelihood takes the logarithm of each variance, which 0 does not have.
         ratios = np.maximum(variances[:-1] / variances[-1], 1e-9)
         return model.loglike(MixedLMParams.from_components(np.zeros(1), vcomp=ratios))
 
@@ -210,53 +210,53 @@ def test_reml_of_a_grid_with_gaps_is_that_of_statsmodels(seed):
     rng = np.random.default_rng(seed)
     table = simulated(rng, (6, 4), 4, [1, 0.8, 0.4, 0.3])
     codes = np.indices(table.shape)[:-1].reshape(2, -1).T
-    kept = (rng.random(len(codes)) > 0.15) & ~((codes[:, 0] > 3) & (codes[:, 1] == 0))
-    values, codes, terms = table.ravel()[kept], codes[kept], variance_components.terms(2)
-    found = variance_components.reml(cells(values, codes), terms, np.ones(4))
+    selected = (rng.random(len(codes)) > 0.15) & ~((codes[:, 0] > 3) & (codes[:, 1] == 0))
+    values, codes, terms = table.ravel()[selected], codes[selected], variance_components.terms(2)
+    result = variance_components.reml(cells(values, codes), terms, np.ones(4))
     expected, likelihood = statsmodels_reml(values, codes, terms)
-    assert likelihood(found) >= likelihood(expected) - 1e-6
-    # Where the best value of a component is 0, as the models' of seed 2, statsmodels stops short of it.
-    assert found == pytest.approx(expected, rel=2e-3, abs=3e-3 * (found == 0).any())
+    assert likelihood(result) >= likelihood(expected) - 1e-6
+    # If the best value of a component is 0, as that of the models for seed 2, statsmodels stops before it.
+    assert result == pytest.approx(expected, rel=2e-3, abs=3e-3 * (result == 0).any())
 
 
 def test_reml_leaves_a_component_at_zero_where_its_likelihood_is_highest_there():
-    # Rows differ less than their noise allows: the moment estimate is negative.
+    # Rows differ by less than their noise: the moment estimate is negative.
     table = np.array([[1.0, 5, 9], [2, 5, 8.5], [3, 5, 7]])
     grid = cells(np.append(table.ravel(), 6.0), np.append(np.repeat([0, 1, 2], 3), 0)[:, None])
     assert variance_components.adjusted(grid, [(0,)]).variances[0] < 0
-    found = variance_components.reml(grid, [(0,)], np.ones(2))
-    assert found[0] == 0
-    assert found[1] == pytest.approx(np.var(np.append(table.ravel(), 6.0), ddof=1))
+    result = variance_components.reml(grid, [(0,)], np.ones(2))
+    assert result[0] == 0
+    assert result[1] == pytest.approx(np.var(np.append(table.ravel(), 6.0), ddof=1))
 
 
-def test_what_does_not_vary_apart_is_left_out():
+def test_confounded_terms_are_left_out():
     codes = np.array([[0, 0], [0, 0], [1, 1], [1, 1]])
-    found = variance_components.adjusted(cells(np.array([1.0, 2, 5, 6]), codes), variance_components.terms(2))
-    assert found.terms == []
-    assert found.variances == pytest.approx([0.5])
+    result = variance_components.adjusted(cells(np.array([1.0, 2, 5, 6]), codes), variance_components.terms(2))
+    assert result.terms == []
+    assert result.variances == pytest.approx([0.5])
 
 
 @pytest.mark.slow
 def test_adjusted_estimates_are_right_on_average():
     rng = np.random.default_rng(0)
     truth = np.array([1, 0.5, 0.2, 0.1])
-    found = [
+    result = [
         variance_components.adjusted(
             with_gaps(rng, simulated(rng, (5, 4), 4, truth), 0.3), variance_components.terms(2)
         ).variances
         for _ in range(800)
     ]
-    error = np.std(found, axis=0) / np.sqrt(len(found))
-    assert (np.abs(np.mean(found, axis=0) - truth) < 4 * error).all()
+    error = np.std(result, axis=0) / np.sqrt(len(result))
+    assert (np.abs(np.mean(result, axis=0) - truth) < 4 * error).all()
 
 
 def coverage(truth, tables):
-    """How often the interval of each component holds its true value. tables: of mean squares, one for each study."""
+    """Return how often the interval of each component contains its true value. tables: mean squares, one per study."""
     hits, studies = np.zeros(len(truth)), 0
-    for found in tables:
-        assert found.terms == variance_components.terms(2)
-        for at, weights in enumerate(found.weights):
-            low, high = variance_components.mls_interval(weights, found.ms, found.df, 0.95)
+    for result in tables:
+        assert result.terms == variance_components.terms(2)
+        for at, weights in enumerate(result.weights):
+            low, high = variance_components.mls_interval(weights, result.ms, result.df, 0.95)
             hits[at] += low <= truth[at] <= high
         studies += 1
     return hits / studies
@@ -264,7 +264,7 @@ def coverage(truth, tables):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("truth", list(product([1.0], [0.01, 0.5], [0.05, 0.5], [0.1, 1])))
-def test_intervals_cover_as_often_as_they_say(truth):
+def test_intervals_cover_at_their_level(truth):
     rng = np.random.default_rng(1)
     tables = (variance_components.anova(simulated(rng, (5, 3), 5, truth)) for _ in range(800))
     assert (coverage(truth, tables) >= 0.925).all()
@@ -280,7 +280,7 @@ def test_intervals_from_adjusted_mean_squares_cover_nearly_as_often():
         for _ in range(800)
     )
     assert (coverage(truth, gaps) >= 0.92).all()
-    # The controls were never probed: half of the models lack the first method.
+    # The controls have no linear probe: half of the models lack the first method.
     codes = np.indices((6, 3, 5))[:-1].reshape(2, -1).T
     probed = (codes[:, 0] < 3) | (codes[:, 1] != 0)
     controls = (

@@ -1,4 +1,4 @@
-"""The best of n runs is what counting all draws of n runs says it is."""
+"""Tests of the best of n runs against counting all draws of n runs."""
 
 from itertools import combinations, product
 
@@ -16,15 +16,15 @@ def table(runs):
     return registry.find("analyses", "best_of_n")({}).table({"runs": runs})
 
 
-def one(found, **values):
+def one(result, **values):
     for column, value in values.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        result = result[result[column] == value]
+    assert len(result) == 1
+    return result.iloc[0]
 
 
 def runs(test, validation, **facts):
-    """Runs of one cell."""
+    """Return runs of one cell."""
     made = synthetic.runs(models=("a",), methods=("full",), seeds=range(len(test)))
     made = made.query("phase == 'after' and metric == 'accuracy'")
     values = {"test": test, "validation": validation}
@@ -35,30 +35,30 @@ def runs(test, validation, **facts):
 
 
 def counted(keys, values, n, statistic):
-    """Mean and SD of the value at the largest key, over all draws of n runs; a tie counts as a mixture."""
-    places = range(len(keys))
-    draws = product(places, repeat=n) if statistic == "V" else combinations(places, n)
+    """Return mean and SD of the value at the largest key, over all draws of n runs; a tie counts as a mixture."""
+    indices = range(len(keys))
+    draws = product(indices, repeat=n) if statistic == "V" else combinations(indices, n)
     firsts, squares = [], []
     for draw in draws:
-        best = max(keys[at] for at in draw)
-        chosen = [values[at] for at in draw if keys[at] == best]
-        firsts.append(np.mean(chosen))
-        squares.append(np.mean(np.square(chosen)))
+        best = max(keys[index] for index in draw)
+        tied = [values[index] for index in draw if keys[index] == best]
+        firsts.append(np.mean(tied))
+        squares.append(np.mean(np.square(tied)))
     mean = np.mean(firsts)
     return mean, np.sqrt(max(np.mean(squares) - mean**2, 0))
 
 
 def test_three_runs_by_hand():
-    found = table(runs([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]))
+    result = table(runs([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]))
     # Of 9 pairs with replacement 1, 3 and 5 have the first, second and third run as their best; of 3 without: 0, 1, 2.
-    assert one(found, statistic="V", best_of=2)["expected_best"] == pytest.approx(2.2 / 9)
-    assert one(found, statistic="U", best_of=2)["expected_best"] == pytest.approx(0.8 / 3)
-    last = one(found, statistic="U", best_of=3)
-    # Validation picks the worst on test.
+    assert one(result, statistic="V", best_of=2)["expected_best"] == pytest.approx(2.2 / 9)
+    assert one(result, statistic="U", best_of=2)["expected_best"] == pytest.approx(0.8 / 3)
+    last = one(result, statistic="U", best_of=3)
+    # Validation selects the run that is worst on test.
     assert (last["expected_best"], last["expected_test"]) == pytest.approx((0.3, 0.1))
     assert last["optimism"] == pytest.approx(0.1)
     assert last["expected_validation"] == pytest.approx(0.3)
-    # It gains 0.1 over the mean where it was picked, and loses 0.1 on test.
+    # It gains 0.1 over the mean on validation, where it was selected, and loses 0.1 on test.
     assert last["optimism_validation"] == pytest.approx(0.2)
     assert np.isnan(last["sd_best"])
 
@@ -68,7 +68,7 @@ def test_optimism_is_in_the_metrics_own_sign(sign):
     test, validation = sign * np.array([0.1, 0.2, 0.3]), sign * np.array([0.9, 0.5, 0.4])
     last = one(table(runs(test, validation, higher_is_better=sign > 0)), statistic="U", best_of=3)
     assert last["optimism"] == pytest.approx(sign * 0.1)
-    # Picked for 0.9, 0.3 above the mean there, it lies 0.1 below the mean on test.
+    # Selected for 0.9, 0.3 above the mean on validation, it is 0.1 below the mean on test.
     assert last["optimism_validation"] == pytest.approx(sign * 0.4)
 
 
@@ -77,14 +77,14 @@ def test_optimism_is_in_the_metrics_own_sign(sign):
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=2, max_size=5), st.booleans())
 def test_all_draws_are_counted(pairs, higher):
     validation, test = (np.array(side) / 10 for side in zip(*pairs, strict=True))
-    found = table(runs(test, validation, higher_is_better=higher))
+    result = table(runs(test, validation, higher_is_better=higher))
     sign = 1 if higher else -1
-    for _, row in found.iterrows():
+    for _, row in result.iterrows():
         n, statistic = row["best_of"], row["statistic"]
         best, sd = counted(sign * test, test, n, statistic)
         assert row["expected_best"] == pytest.approx(best)
-        chosen, sd_chosen = counted(sign * validation, test, n, statistic)
-        assert row["expected_test"] == pytest.approx(chosen)
+        tied, sd_chosen = counted(sign * validation, test, n, statistic)
+        assert row["expected_test"] == pytest.approx(tied)
         assert row["expected_validation"] == pytest.approx(counted(sign * validation, validation, n, statistic)[0])
         if not np.isnan(row["sd_best"]):
             assert (row["sd_best"], row["sd_test"]) == pytest.approx((sd, sd_chosen), abs=1e-7)
@@ -115,9 +115,9 @@ def test_shares_of_the_best_sum_to_one(n):
 
 
 def test_hours_are_those_of_the_completed_runs():
-    found = table(runs([0.1, 0.2, np.nan], [0.1, 0.2, np.nan]))
-    row = one(found, statistic="U", best_of=2)
-    # The made-up runs take 1.5 s, 2.5 s, ...
+    result = table(runs([0.1, 0.2, np.nan], [0.1, 0.2, np.nan]))
+    row = one(result, statistic="U", best_of=2)
+    # The synthetic runs take 1.5 s, 2.5 s, ...
     assert row["hours"] == pytest.approx(2 * 2.0 / 3600)
     assert (row["n"], row["n_failed"]) == (2, 1)
     imported = runs([0.1, 0.2], [0.1, 0.2]).assign(seconds=None)
@@ -133,7 +133,7 @@ def test_without_validation_values_the_best_on_test_is_all_there_is():
         assert "no validation value" in row["note"]
 
 
-def test_a_single_run_and_none_have_rows_that_say_so():
+def test_a_single_run_and_none_have_rows_with_a_note():
     single = table(runs([0.5, np.nan], [0.4, np.nan]))
     assert len(single) == 2
     assert (single["expected_test"] == 0.5).all() and single["sd_test"].isna().all()

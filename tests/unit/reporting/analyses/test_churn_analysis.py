@@ -1,4 +1,4 @@
-"""Churn is what loops over pairs of runs find."""
+"""Tests of churn against loops over pairs of runs."""
 
 from functools import partial
 from itertools import combinations, product
@@ -14,18 +14,18 @@ from variability.results.predictions import Predictions, RunPredictions
 CELLS = [("a", "digits", "full"), ("b", "digits", "full")]
 
 
-def study(said, truth, ids=None):
-    """Tables of a study whose cells, CELLS, said that: (runs, examples) each."""
+def study(predicted, truth, ids=None):
+    """Return the tables of a study whose cells, CELLS, have these predictions: (runs, examples) each."""
 
     def source(at, phase, split, probabilities):
         of_cell = np.arange(len(truth)) if ids is None else ids[at]
-        for seed, each in enumerate(said[at]):
+        for seed, y_pred in enumerate(predicted[at]):
             yield RunPredictions(
-                seed, of_cell, truth, each, None, kind="classification" if each.dtype.kind == "i" else "regression"
+                seed, of_cell, truth, y_pred, None, kind="classification" if y_pred.dtype.kind == "i" else "regression"
             )
 
     predictions = Predictions({cell: partial(source, at) for at, cell in enumerate(CELLS)})
-    runs = synthetic.runs(methods=("full",), seeds=range(max(map(len, said))))
+    runs = synthetic.runs(methods=("full",), seeds=range(max(map(len, predicted))))
     return {"runs": runs, "predictions": predictions}
 
 
@@ -33,134 +33,134 @@ def table(tables, **options):
     return registry.find("analyses", "churn")(options).table(tables)
 
 
-def one(found, **values):
+def one(result, **values):
     for column, value in values.items():
-        found = found[found[column].isna() if value is None else found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        result = result[result[column].isna() if value is None else result[column] == value]
+    assert len(result) == 1
+    return result.iloc[0]
 
 
-def within(found, quantity, model="a"):
-    return one(found, quantity=quantity, model=model, model_reference=None)
+def within(result, quantity, model="a"):
+    return one(result, quantity=quantity, model=model, model_reference=None)
 
 
-def apart(one, other, regression):
+def difference(one, other, regression):
     return np.abs(one - other).mean() if regression else (one != other).mean()
 
 
-def mean_apart(runs, regression):
-    return np.mean([apart(*pair, regression) for pair in combinations(runs, 2)])
+def mean_difference(runs, regression):
+    return np.mean([difference(*pair, regression) for pair in combinations(runs, 2)])
 
 
 @pytest.fixture(params=[False, True], ids=["classification", "regression"])
 def case(request):
-    """Predictions of two cells with different numbers of runs, the truth, and whether it is a number."""
+    """Return predictions of two cells with different numbers of runs, the truth, and True for regression."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 4, 50)
-    said = [
+    predicted = [
         np.where(rng.random((runs, 50)) < 0.7, truth, rng.integers(0, classes, (runs, 50)))
         for runs, classes in ((6, 4), (4, 7))
     ]
     if request.param:
-        truth, said = truth.astype(float), [each + rng.normal(size=each.shape).round(1) for each in said]
-    return said, truth, request.param
+        truth, predicted = truth.astype(float), [runs + rng.normal(size=runs.shape).round(1) for runs in predicted]
+    return predicted, truth, request.param
 
 
 def test_disagreement_is_the_mean_over_all_pairs(case):
-    said, truth, regression = case
-    found = table(study(said, truth))
-    for model, runs in zip("ab", said, strict=True):
-        row = within(found, "disagreement", model)
-        assert row["estimate"] == pytest.approx(mean_apart(runs, regression))
+    predicted, truth, regression = case
+    result = table(study(predicted, truth))
+    for model, runs in zip("ab", predicted, strict=True):
+        row = within(result, "disagreement", model)
+        assert row["estimate"] == pytest.approx(mean_difference(runs, regression))
         assert (row["n"], row["n_examples"]) == (len(runs), 50)
-    between = np.mean([apart(*pair, regression) for pair in product(*said)])
-    row = one(found, quantity="disagreement", model="a", model_reference="b")
+    between = np.mean([difference(*pair, regression) for pair in product(*predicted)])
+    row = one(result, quantity="disagreement", model="a", model_reference="b")
     assert row["estimate"] == pytest.approx(between)
     assert (row["n"], row["n_reference"]) == (6, 4)
 
 
 def test_the_interval_is_that_of_leaving_out_each_run(case):
-    said, truth, regression = case
-    runs, n = said[0], len(said[0])
-    left_out = np.array([mean_apart(np.delete(runs, at, axis=0), regression) for at in range(n)])
+    predicted, truth, regression = case
+    runs, n = predicted[0], len(predicted[0])
+    left_out = np.array([mean_difference(np.delete(runs, at, axis=0), regression) for at in range(n)])
     error = np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum())
     half = stats.t.ppf(0.95, n - 1) * error
-    row = within(table(study(said, truth), level=0.9), "disagreement")
-    middle = mean_apart(runs, regression)
+    row = within(table(study(predicted, truth), level=0.9), "disagreement")
+    middle = mean_difference(runs, regression)
     assert (row["low"], row["high"]) == pytest.approx((middle - half, middle + half))
 
 
 def test_flip_rates_are_those_of_single_examples(case):
-    said, truth, regression = case
-    found, runs = table(study(said, truth)), said[0]
-    rates = [mean_apart(runs[:, [at]], regression) for at in range(50)]
-    quantiles = found.query("quantity == 'flip_rate' and model == 'a'").set_index("quantile")["estimate"]
-    assert np.mean(rates) == pytest.approx(within(found, "disagreement")["estimate"])
+    predicted, truth, regression = case
+    result, runs = table(study(predicted, truth)), predicted[0]
+    rates = [mean_difference(runs[:, [at]], regression) for at in range(50)]
+    quantiles = result.query("quantity == 'flip_rate' and model == 'a'").set_index("quantile")["estimate"]
+    assert np.mean(rates) == pytest.approx(within(result, "disagreement")["estimate"])
     assert quantiles[0.5] == pytest.approx(np.sort(rates)[24])
     assert quantiles[1.0] == pytest.approx(max(rates))
-    assert within(found, "consistency")["estimate"] == np.mean((runs == runs[0]).all(axis=0))
+    assert within(result, "consistency")["estimate"] == np.mean((runs == runs[0]).all(axis=0))
 
 
-def test_unequal_accuracies_force_some_churn(case):
-    said, truth, regression = case
-    errors = [apart(run, truth, regression) for run in said[0]]
+def test_unequal_accuracies_cause_some_churn(case):
+    predicted, truth, regression = case
+    errors = [difference(run, truth, regression) for run in predicted[0]]
     expected = np.mean([abs(one - other) for one, other in combinations(errors, 2)])
-    found = table(study(said, truth))
-    assert within(found, "minimum")["estimate"] == pytest.approx(expected)
-    assert expected <= within(found, "disagreement")["estimate"]
+    result = table(study(predicted, truth))
+    assert within(result, "minimum")["estimate"] == pytest.approx(expected)
+    assert expected <= within(result, "disagreement")["estimate"]
 
 
 def test_many_examples_are_counted_in_parts(case, monkeypatch):
-    said, truth, _ = case
-    whole = table(study(said, truth))
+    predicted, truth, _ = case
+    whole = table(study(predicted, truth))
     module = registry.find("analyses", "churn").__module__
     monkeypatch.setattr(f"{module}.VOTES", 40)
-    parts = table(study(said, truth))
+    parts = table(study(predicted, truth))
     assert parts["estimate"].tolist() == pytest.approx(whole["estimate"].tolist(), nan_ok=True)
 
 
-def test_the_examples_of_two_cells_may_come_in_another_order(case):
-    said, truth, _ = case
+def test_the_examples_of_two_cells_may_be_in_different_orders(case):
+    predicted, truth, _ = case
     order = np.random.default_rng(1).permutation(50)
-    moved = study(said, truth, ids=[np.arange(50), np.argsort(order)])
-    # Example k of the second cell stands where its id says.
-    other = table(study([said[0], said[1][:, order]], truth[order]))
+    moved = study(predicted, truth, ids=[np.arange(50), np.argsort(order)])
+    # Example k of the second cell is at the position that its id gives.
+    other = table(study([predicted[0], predicted[1][:, order]], truth[order]))
     assert within(table(moved), "disagreement", "b")["estimate"] == pytest.approx(
         within(other, "disagreement", "b")["estimate"]
     )
     row = one(table(moved), quantity="disagreement", model_reference="b")
-    expected = np.mean([apart(mine, theirs[order], case[2]) for mine, theirs in product(*said)])
+    expected = np.mean([difference(first, second[order], case[2]) for first, second in product(*predicted)])
     assert row["estimate"] == pytest.approx(expected)
 
 
 def test_cells_of_different_examples_are_not_compared(case):
-    said, truth, _ = case
-    row = one(table(study(said, truth, ids=[np.arange(50), np.arange(50) + 1])), model_reference="b")
+    predicted, truth, _ = case
+    row = one(table(study(predicted, truth, ids=[np.arange(50), np.arange(50) + 1])), model_reference="b")
     assert np.isnan(row["estimate"]) and "same test examples" in row["note"]
 
 
 @pytest.mark.parametrize(("runs", "interval"), [(1, "none"), (2, "none"), (3, "t, delete-one-run jackknife")])
 def test_few_runs_have_no_pair_or_no_interval(runs, interval):
     truth = np.zeros(4, dtype=int)
-    said = [np.eye(4, dtype=int)[:runs], np.eye(4, dtype=int)]
-    row = within(table(study(said, truth)), "disagreement")
+    predicted = [np.eye(4, dtype=int)[:runs], np.eye(4, dtype=int)]
+    row = within(table(study(predicted, truth)), "disagreement")
     assert row["interval"] == interval and np.isnan(row["estimate"]) == (runs == 1)
     assert np.isnan(row["low"]) == (runs < 3) and row["note"] != "-"
 
 
 def test_equal_runs_never_disagree():
     truth = np.arange(6) % 3
-    found = table(study([np.tile(truth, (4, 1)), np.tile(truth, (3, 1))], truth))
-    row = within(found, "disagreement")
+    result = table(study([np.tile(truth, (4, 1)), np.tile(truth, (3, 1))], truth))
+    row = within(result, "disagreement")
     assert (row["estimate"], row["low"], row["high"]) == (0, 0, 0) and "point" in row["note"]
-    assert within(found, "consistency")["estimate"] == 1
-    assert one(found, model_reference="b")["estimate"] == 0
+    assert within(result, "consistency")["estimate"] == 1
+    assert one(result, model_reference="b")["estimate"] == 0
 
 
 def test_a_cell_without_a_completed_run_is_counted():
     failed = {("a", "digits", "full", seed) for seed in range(5)}
-    found = table(synthetic.base_tables(failed=failed))
-    row = within(found[found["method"] == "full"], "disagreement")
+    result = table(synthetic.base_tables(failed=failed))
+    row = within(result[result["method"] == "full"], "disagreement")
     assert (row["n"], row["n_failed"]) == (0, 5) and np.isnan(row["estimate"])
-    between = found[found["model_reference"].notna()]
+    between = result[result["model_reference"].notna()]
     assert len(between) == 6 and between["estimate"].isna().sum() == 3

@@ -1,4 +1,4 @@
-"""Components are those of the grid that was run, and what cannot be told apart says so."""
+"""Tests of variance components of studies with known truth, and of what cannot be separated."""
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,14 @@ def table(runs, **options):
     return registry.find("analyses", "components")(options).table({"runs": runs})
 
 
-def of(found, component, task="digits"):
-    rows = found[(found["component"] == component) & (found["task"] == task)]
-    assert len(rows) == 1, found["component"].tolist()
+def of(result, component, task="digits"):
+    rows = result[(result["component"] == component) & (result["task"] == task)]
+    assert len(rows) == 1, result["component"].tolist()
     return rows.iloc[0]
 
 
 def seeded(runs, **streams):
-    """The runs with other seeds of their streams; those that are not named are the same in all."""
+    """Return the runs with other seeds of their streams; streams without a name are the same in all runs."""
     fixed = {column: 0 for column in STREAMS}
     return runs.assign(**(fixed | {f"seed_{name}": seeds for name, seeds in streams.items()}))
 
@@ -32,35 +32,35 @@ def test_a_complete_grid_is_an_analysis_of_variance():
     runs = synthetic.runs(models=("a", "b", "c"))
     values = primary_rows.select(runs).sort_values(["model", "method", "seed"])["value"].to_numpy().reshape(3, 2, 5)
     expected = variance_components.anova(values)
-    found = table(runs)
+    result = table(runs)
     names = ["model", "method", "model x method", "seed (init, order, augment, dropout)"]
-    raw = [of(found, name)["variance_raw"] for name in names]
+    raw = [of(result, name)["variance_raw"] for name in names]
     assert raw == pytest.approx(expected.variances)
-    assert set(of(found, name)["estimator"] for name in names) == {"method of moments, balanced"}
-    assert of(found, names[-1])["interval"] == "chi-square"
-    assert of(found, "model")["interval"] == "modified large sample"
+    assert set(of(result, name)["estimator"] for name in names) == {"method of moments, balanced"}
+    assert of(result, names[-1])["interval"] == "chi-square"
+    assert of(result, "model")["interval"] == "modified large sample"
 
 
-def test_the_sources_a_study_was_made_with_are_found():
+def test_the_true_components_of_a_study_are_recovered():
     runs = synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters"), seeds=range(60), sd=0.02)
-    found = table(runs)
-    seed = of(found, "seed (init, order, augment, dropout)", "all tasks")
+    result = table(runs)
+    seed = of(result, "seed (init, order, augment, dropout)", "all tasks")
     assert seed["sd_low"] <= 0.02 <= seed["sd_high"]
     # Methods at 0.9 and 0.85, models at 0, -0.02 and -0.04: SDs with ddof 1.
-    assert of(found, "method", "all tasks")["sd"] == pytest.approx(0.05 / np.sqrt(2), rel=0.1)
-    assert of(found, "model", "all tasks")["sd"] == pytest.approx(0.02, rel=0.2)
-    assert of(found, "task", "all tasks")["share"] < 0.02
+    assert of(result, "method", "all tasks")["sd"] == pytest.approx(0.05 / np.sqrt(2), rel=0.1)
+    assert of(result, "model", "all tasks")["sd"] == pytest.approx(0.02, rel=0.2)
+    assert of(result, "task", "all tasks")["share"] < 0.02
 
 
 def test_errors_in_the_units_of_their_tasks_are_not_pooled():
     runs = synthetic.runs(models=("a", "b", "c"), tasks=("houses", "years"))
     errors = runs.assign(metric=runs["metric"].replace("accuracy", "rmse"), higher_is_better=False, perfect=0.0)
     errors["value"] = errors["value"] * errors["task"].map({"houses": 0.5, "years": 9.0})
-    found = table(errors)
-    (row,) = found[found["task"] == "all tasks"].to_dict("records")
+    result = table(errors)
+    (row,) = result[result["task"] == "all tasks"].to_dict("records")
     assert "another unit" in row["note"] and np.isnan(row["variance"])
-    assert found.loc[found["task"] == "years", "variance"].notna().any()
-    # A log loss has no unit, and shares have none.
+    assert result.loc[result["task"] == "years", "variance"].notna().any()
+    # A log loss has no unit, and neither has a share.
     losses = runs.assign(primary=runs["metric"] == "nll")
     for comparable in (runs, losses, runs.assign(metric=runs["metric"].replace("accuracy", "score"))):
         assert (table(comparable)["task"] == "all tasks").sum() > 1
@@ -69,27 +69,27 @@ def test_errors_in_the_units_of_their_tasks_are_not_pooled():
 def test_tasks_of_different_metrics_are_not_pooled():
     runs = synthetic.runs(tasks=("digits", "letters"))
     mixed = runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters"))
-    (row,) = (found := table(mixed))[found["task"] == "all tasks"].to_dict("records")
+    (row,) = (result := table(mixed))[result["task"] == "all tasks"].to_dict("records")
     assert "different primary metrics (accuracy, nll)" in row["note"]
 
 
-def test_a_negative_estimate_is_reported_raw_and_cut():
-    found = table(synthetic.runs(models=("a", "b", "c", "d")))
-    negative = found[found["variance_raw"] < 0]
+def test_a_negative_estimate_is_reported_raw_and_truncated():
+    result = table(synthetic.runs(models=("a", "b", "c", "d")))
+    negative = result[result["variance_raw"] < 0]
     assert len(negative)
     assert (negative["variance"] == 0).all() and (negative["sd"] == 0).all()
     assert negative["note"].str.contains("negative").all()
     assert (negative["low"] == 0).all()
 
 
-def test_shares_are_of_the_whole():
-    found = table(synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters")))
-    assert found.groupby("task")["share"].sum().tolist() == pytest.approx([1, 1, 1])
+def test_shares_sum_to_one():
+    result = table(synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters")))
+    assert result.groupby("task")["share"].sum().tolist() == pytest.approx([1, 1, 1])
 
 
-def test_a_failed_run_calls_for_reml():
-    found = table(synthetic.runs(models=("a", "b", "c"), failed={("a", "digits", "full", 1)}))
-    row = of(found, "model")
+def test_a_failed_run_requires_reml():
+    result = table(synthetic.runs(models=("a", "b", "c"), failed={("a", "digits", "full", 1)}))
+    row = of(result, "model")
     assert (row["estimator"], row["n"], row["n_failed"]) == ("REML", 29, 1)
     assert row["interval"].endswith("(approximate)")
     assert row["variance"] == pytest.approx(row["variance_raw"], rel=0.3)
@@ -104,48 +104,48 @@ def test_a_grid_that_is_too_large_for_reml_has_moments(monkeypatch):
 
 
 def test_with_one_seed_the_seed_and_the_interaction_are_one():
-    found = table(synthetic.runs(seeds=(0,)))
+    result = table(synthetic.runs(seeds=(0,)))
     for name in ("seed", "model x method"):
-        assert np.isnan(of(found, name)["variance"])
-        assert of(found, name)["note"].startswith("not estimable")
-    assert of(found, "model x method + seed")["variance"] > 0
+        assert np.isnan(of(result, name)["variance"])
+        assert of(result, name)["note"].startswith("not estimable")
+    assert of(result, "model x method + seed")["variance"] > 0
 
 
-def test_models_with_methods_of_their_own_cannot_be_told_from_them():
+def test_models_with_their_own_methods_are_confounded_with_them():
     runs = synthetic.runs()
     runs = runs[(runs["model"] == "a") == (runs["method"] == "full")]
-    found = table(runs)
+    result = table(runs)
     for name in ("model", "method", "model x method"):
-        assert "does not vary apart" in of(found, name)["note"]
-    assert of(found, "seed (init, order, augment, dropout)")["variance"] > 0
+        assert "does not vary apart" in of(result, name)["note"]
+    assert of(result, "seed (init, order, augment, dropout)")["variance"] > 0
 
 
 def test_tasks_with_different_metrics_are_not_mixed():
     runs = synthetic.runs(tasks=("digits", "letters"))
     runs = runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters"))
-    found = table(runs)
-    across = found[found["task"] == "all tasks"]
+    result = table(runs)
+    across = result[result["task"] == "all tasks"]
     assert len(across) == 1
     assert "accuracy, nll" in across["note"].iloc[0]
-    assert of(found, "model", "letters")["metric"] == "nll"
+    assert of(result, "model", "letters")["metric"] == "nll"
 
 
 def test_streams_of_one_integer_are_one_factor():
-    found = table(synthetic.runs())
-    assert of(found, "order")["note"] == "not estimable: varied together with init, augment, dropout"
-    assert "split" not in set(found["component"])
+    result = table(synthetic.runs())
+    assert of(result, "order")["note"] == "not estimable: varied together with init, augment, dropout"
+    assert "split" not in set(result["component"])
 
 
-def test_what_streams_varied_is_unknown_of_runs_from_elsewhere():
+def test_the_streams_of_imported_runs_are_unknown():
     runs = synthetic.runs()
     runs[STREAMS] = np.nan
-    found = table(runs.assign(weights=np.nan))
-    assert set(found["component"]) == {"model", "method", "model x method", "seed"}
+    result = table(runs.assign(weights=np.nan))
+    assert set(result["component"]) == {"model", "method", "model x method", "seed"}
 
 
 @pytest.fixture
 def crossed():
-    """8 inits x 6 orders in each of 6 cells: SD 0.03 of the init, 0.01 of the order, 0.005 of both together."""
+    """Return 8 inits x 6 orders in each of 6 cells: SD 0.03 of the init, 0.01 of the order, 0.005 of both."""
     runs = synthetic.runs(models=("a", "b", "c"), seeds=range(48), sd=0.0)
     rng = np.random.default_rng(4)
     runs = seeded(runs, init=runs["seed"] // 6, order=runs["seed"] % 6)
@@ -157,49 +157,49 @@ def crossed():
     return runs.assign(value=runs["value"] + luck)
 
 
-def test_crossed_streams_are_told_apart(crossed):
-    found = table(crossed)
+def test_crossed_streams_are_separated(crossed):
+    result = table(crossed)
     for name, sd in (("init", 0.03), ("order", 0.01), ("init x order", 0.005)):
-        row = of(found, name)
+        row = of(result, name)
         assert row["sd_low"] <= sd <= row["sd_high"]
         assert row["share_of"] == "seed"
-    seed = of(found, "seed (init, order)")
-    parts = found[found["role"] == "stream"]
+    seed = of(result, "seed (init, order)")
+    parts = result[result["role"] == "stream"]
     assert seed["variance"] == pytest.approx(parts["variance_raw"].sum())
     assert seed["sd"] == pytest.approx(np.sqrt(0.03**2 + 0.01**2 + 0.005**2), rel=0.2)
 
 
-def test_runs_that_share_an_init_tell_less_of_their_cells_means(crossed):
+def test_runs_that_share_an_init_are_less_informative_about_cell_means(crossed):
     shown = primary_rows.select(crossed).sort_values(["model", "method", "seed"])
     values = shown["value"].to_numpy().reshape(3, 2, 8, 6)
-    # Inits and orders are each cell's own: nested in model and method.
+    # Inits and orders are nested in model and method.
     whole = variance_components.anova(values[..., None], {2: [0, 1], 3: [0, 1]})
-    found = table(crossed)
+    result = table(crossed)
     for name, expected in zip(("model", "method", "model x method"), whole.variances, strict=False):
-        assert of(found, name)["variance_raw"] == pytest.approx(expected)
+        assert of(result, name)["variance_raw"] == pytest.approx(expected)
 
 
 def test_a_cell_that_lost_a_run_is_left_out_of_the_streams_components(crossed):
     lost = (crossed["model"] == "a") & (crossed["seed"] == 3) & (crossed["phase"] == "after")
     lost &= crossed["method"] == "full"
     failing = crossed.assign(value=crossed["value"].mask(lost), status=crossed["status"].mask(lost, "diverged"))
-    found = table(failing)
-    assert of(found, "init")["n"] == 48 * 5
-    assert of(found, "seed (init, order)")["n"] == 48 * 6 - 1
-    assert of(found, "init")["variance"] > 0
+    result = table(failing)
+    assert of(result, "init")["n"] == 48 * 5
+    assert of(result, "seed (init, order)")["n"] == 48 * 6 - 1
+    assert of(result, "init")["variance"] > 0
 
 
 def test_streams_that_were_varied_one_at_a_time_are_not_crossed():
     runs = synthetic.runs(seeds=range(5))
-    found = table(seeded(runs, init=runs["seed"].clip(upper=2), order=(runs["seed"] - 2).clip(lower=0)))
+    result = table(seeded(runs, init=runs["seed"].clip(upper=2), order=(runs["seed"] - 2).clip(lower=0)))
     for name in ("init", "order"):
-        assert "not estimable: no cell has all combinations" in of(found, name)["note"]
+        assert "not estimable: no cell has all combinations" in of(result, name)["note"]
 
 
-def test_several_runs_per_init_tell_it_from_the_rest(crossed):
-    found = table(crossed.assign(seed_order=crossed["seed"]))
-    assert of(found, "init")["sd"] == pytest.approx(0.03, rel=0.3)
-    assert of(found, "order")["sd"] == pytest.approx(np.hypot(0.01, 0.005), rel=0.3)
+def test_several_runs_per_init_separate_it_from_the_residual(crossed):
+    result = table(crossed.assign(seed_order=crossed["seed"]))
+    assert of(result, "init")["sd"] == pytest.approx(0.03, rel=0.3)
+    assert of(result, "order")["sd"] == pytest.approx(np.hypot(0.01, 0.005), rel=0.3)
 
 
 def test_pretraining_seeds_are_nested_in_their_backbone():
@@ -209,13 +209,13 @@ def test_pretraining_seeds_are_nested_in_their_backbone():
     luck = runs["model"].map(dict(zip(models, (0, 0.03, -0.02, 0.01, -0.04, 0.02), strict=True)))
     later = 0.02 * runs["model"].map({model: at for at, model in enumerate(models)})
     value = runs["value"] + later + luck + 0.1 * (runs["model"].str[0] == "a")
-    found = table(runs.assign(backbone=runs["model"].str[0], seed_pretrain=number, value=value))
-    assert of(found, "model")["levels"] == 2
-    assert of(found, "pretraining seed")["levels"] == 6
+    result = table(runs.assign(backbone=runs["model"].str[0], seed_pretrain=number, value=value))
+    assert of(result, "model")["levels"] == 2
+    assert of(result, "pretraining seed")["levels"] == 6
     luck_of = np.array([[0, 0.03, -0.02], [0.01, -0.04, 0.02]])
     expected = np.sqrt(luck_of.var(axis=1, ddof=1).mean())
-    assert of(found, "pretraining seed")["sd"] == pytest.approx(expected, rel=0.05)
-    assert of(found, "pretraining seed x method")["sd"] < 0.002
+    assert of(result, "pretraining seed")["sd"] == pytest.approx(expected, rel=0.05)
+    assert of(result, "pretraining seed x method")["sd"] < 0.002
 
 
 def test_a_framework_that_trained_the_same_families_is_a_factor():
@@ -223,21 +223,21 @@ def test_a_framework_that_trained_the_same_families_is_a_factor():
     framework = runs["model"].str[2:].replace("torch", "pytorch")
     value = 0.5 + 0.1 * (framework == "keras") + 0.02 * (runs["model"].str[0] == "b") + runs["value"] * 0.01
     runs = runs.assign(family=runs["model"].str[0], framework=framework, value=value)
-    found = table(runs)
-    assert [of(found, name)["levels"] for name in ("model", "framework", "method")] == [2, 2, 2]
-    assert of(found, "framework")["sd"] == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
-    assert of(found, "model")["sd"] == pytest.approx(0.02 / np.sqrt(2), rel=0.05)
-    assert of(found, "model x framework")["share"] < 0.01
-    # Frameworks that have no family in common cannot be told from the models.
-    apart = table(runs.assign(family=runs["model"]))
-    assert of(apart, "model")["levels"] == 4
-    assert "framework" not in set(apart["component"])
+    result = table(runs)
+    assert [of(result, name)["levels"] for name in ("model", "framework", "method")] == [2, 2, 2]
+    assert of(result, "framework")["sd"] == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
+    assert of(result, "model")["sd"] == pytest.approx(0.02 / np.sqrt(2), rel=0.05)
+    assert of(result, "model x framework")["share"] < 0.01
+    # Frameworks without a common family cannot be separated from the models.
+    separate = table(runs.assign(family=runs["model"]))
+    assert of(separate, "model")["levels"] == 4
+    assert "framework" not in set(separate["component"])
 
 
 def test_pretraining_seeds_are_nested_in_family_and_framework():
     models = [f"{family}{framework}{seed}" for family in "ab" for framework in "kt" for seed in "012"]
     runs = synthetic.runs(models=tuple(models), seeds=range(5), sd=0.001)
-    found = table(
+    result = table(
         runs.assign(
             family=runs["model"].str[0],
             framework=runs["model"].str[1],
@@ -245,18 +245,18 @@ def test_pretraining_seeds_are_nested_in_family_and_framework():
             seed_pretrain=runs["model"].str[2].astype(float),
         )
     )
-    assert [of(found, name)["levels"] for name in ("model", "framework", "pretraining seed")] == [2, 2, 12]
+    assert [of(result, name)["levels"] for name in ("model", "framework", "pretraining seed")] == [2, 2, 12]
 
 
-def test_a_run_made_twice_counts_once():
+def test_a_repeated_run_counts_once():
     runs = synthetic.runs(methods=("full", "linear_probe"))
     again = runs[runs["method"] == "full"].assign(method="full-again")
-    found, expected = table(pd.concat([runs, again], ignore_index=True)), table(runs)
-    assert found["variance"].tolist() == pytest.approx(expected["variance"].tolist(), nan_ok=True)
-    assert found["note"].str.contains("10 runs that repeat others are left out").all()
+    result, expected = table(pd.concat([runs, again], ignore_index=True)), table(runs)
+    assert result["variance"].tolist() == pytest.approx(expected["variance"].tolist(), nan_ok=True)
+    assert result["note"].str.contains("10 runs that repeat others are left out").all()
 
 
-def test_without_a_completed_run_there_is_nothing_to_say():
-    found = table(synthetic.runs(models=("a",), methods=("full",), seeds=(0,), failed={("a", "digits", "full", 0)}))
-    assert found["note"].tolist() == ["not estimable: no completed run"]
-    assert found["n"].tolist() == [0]
+def test_without_a_completed_run_nothing_is_estimable():
+    result = table(synthetic.runs(models=("a",), methods=("full",), seeds=(0,), failed={("a", "digits", "full", 0)}))
+    assert result["note"].tolist() == ["not estimable: no completed run"]
+    assert result["n"].tolist() == [0]

@@ -1,4 +1,4 @@
-"""Failed runs are told apart by reason, counted once, and their rate is Wilson's."""
+"""Tests of failed runs: reasons, counts and Wilson's interval of their rate."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def table(runs, **options):
 
 
 def study(values, failed=(), metric="accuracy", higher=True, **facts):
-    """One cell whose primary metric has these values after fine-tuning on the test split."""
+    """Return one cell whose primary metric has these values after fine-tuning on the test split."""
     lost = {("a", "digits", "full", seed) for seed in failed}
     runs = synthetic.runs(**CELL, seeds=range(len(values)), failed=lost)
     at = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
@@ -26,12 +26,12 @@ def study(values, failed=(), metric="accuracy", higher=True, **facts):
     return runs.assign(perfect=1.0 if higher else 0.0, **facts)
 
 
-def only(found):
-    assert len(found) == 1
-    return found.iloc[0]
+def only(result):
+    assert len(result) == 1
+    return result.iloc[0]
 
 
-def test_each_run_counts_once_and_by_every_reason_it_has():
+def test_each_run_counts_once_in_total_and_for_each_of_its_reasons():
     # Seed 4 diverged; seed 5 is at chance (0.1 + 2 * sqrt(0.1 * 0.9 / 200) = 0.1424) and far below; seed 6 far below.
     values = [0.90, 0.91, 0.89, 0.90, np.nan, 0.14, 0.60, 0.91]
     row = only(table(study(values, failed=[4])))
@@ -45,13 +45,13 @@ def test_each_run_counts_once_and_by_every_reason_it_has():
 def test_the_results_with_and_without_are_numpys():
     values = np.array([0.90, 0.91, 0.89, 0.90, 0.50, 0.92])
     row = only(table(study(values)))
-    kept = values[values != 0.5]
+    without = values[values != 0.5]
     assert (row["mean"], row["sd"]) == pytest.approx((values.mean(), values.std(ddof=1)))
-    assert (row["n_without"], row["mean_without"]) == (5, pytest.approx(kept.mean()))
-    assert row["sd_without"] == pytest.approx(kept.std(ddof=1))
+    assert (row["n_without"], row["mean_without"]) == (5, pytest.approx(without.mean()))
+    assert row["sd_without"] == pytest.approx(without.std(ddof=1))
 
 
-def test_a_run_at_chance_is_left_out_though_it_is_no_outlier():
+def test_a_run_at_chance_is_left_out_even_if_it_is_not_an_outlier():
     values = np.array([0.14, 0.16, 0.15, 0.17])
     row = only(table(study(values)))
     assert (row["n_chance"], row["n_outlier"], row["n_without"]) == (1, 0, 3)
@@ -67,26 +67,26 @@ def test_an_outliers_limit_is_five_scaled_mads_below_the_median():
 
 
 @pytest.mark.parametrize(("value", "outliers"), [(0.871, 0), (0.869, 1)])
-def test_runs_that_agree_have_outliers_by_points_alone(value, outliers):
+def test_equal_runs_have_outliers_by_points_alone(value, outliers):
     row = only(table(study([0.9, 0.9, 0.9, 0.9, value])))
     assert row["n_outlier"] == outliers
     assert "MAD is 0" in row["note"]
 
 
 @pytest.mark.parametrize(("value", "outliers"), [(206.1, 1), (205.9, 0), (150.0, 0)])
-def test_a_metric_beyond_0_to_1_has_relative_points_and_its_own_direction(value, outliers):
+def test_a_metric_not_between_0_and_1_has_relative_points_and_its_direction(value, outliers):
     row = only(table(study([200.0, 200.0, 200.0, value], metric="rmse", higher=False)))
     assert row["n_outlier"] == outliers
     assert "chance level unknown" in row["note"]
     assert np.isnan(row["n_chance"])
 
 
-def test_a_loss_that_lies_between_0_and_1_is_no_share():
+def test_a_loss_between_0_and_1_is_not_a_share():
     # 3 points would make 0.05 harmless among losses of 0.02.
     assert only(table(study([0.02, 0.02, 0.02, 0.05], metric="nll", higher=False)))["n_outlier"] == 1
 
 
-def test_a_share_of_errors_mirrors_the_share_of_right_ones():
+def test_a_share_of_errors_mirrors_the_share_of_correct_ones():
     values = np.array([0.9, 0.88, 0.91, 0.7, 0.9, 0.92])
     right = only(table(study(values)))
     wrong = only(table(study(1 - values, metric="error", higher=False).assign(perfect=np.nan)))
@@ -97,7 +97,7 @@ def test_a_share_of_errors_mirrors_the_share_of_right_ones():
     assert right["n_outlier"] == 1
 
 
-def test_a_test_set_of_one_class_tells_nothing_from_chance():
+def test_with_a_test_set_of_one_class_chance_is_unknown():
     row = only(table(study([1.0, 1.0, 1.0], majority=1.0)))
     assert np.isnan(row["n_chance"])
     assert row["n_failed_any"] == 0
@@ -110,7 +110,7 @@ def test_the_direction_of_an_imported_metric_may_be_unknown():
     assert "higher is better" in row["note"]
 
 
-def test_a_cell_without_a_completed_run_has_failed_for_certain_in_what_was_seen():
+def test_a_cell_without_a_completed_run_has_a_failure_rate_of_1():
     row = only(table(study([np.nan] * 3, failed=[0, 1, 2])))
     assert (row["n"], row["n_failed_any"], row["rate"], row["high"]) == (0, 3, 1, 1)
     assert row["low"] == pytest.approx(stats.binomtest(3, 3).proportion_ci(method="wilson").low)
@@ -118,12 +118,12 @@ def test_a_cell_without_a_completed_run_has_failed_for_certain_in_what_was_seen(
     assert row["note"] == "no completed run"
 
 
-def test_an_undefined_metric_is_no_failure():
+def test_an_undefined_metric_is_not_a_failure():
     row = only(table(study([0.9, np.nan, 0.9])))
     assert (row["n_runs"], row["n_undefined"], row["n_failed_any"]) == (2, 1, 0)
 
 
-def test_a_run_at_chance_has_failed_also_where_its_metric_is_undefined():
+def test_a_run_at_chance_has_failed_even_if_its_metric_is_undefined():
     runs = synthetic.runs(**CELL, seeds=range(4))
     after, stuck = runs["phase"] == "after", runs["seed"] > 1
     runs["value"] = runs["value"].mask(after & stuck & (runs["metric"] == "accuracy"), 0.1)
@@ -149,6 +149,6 @@ def test_the_figure_marks_the_runs_that_the_table_counts():
     from variability.reporting.analyses import _failure_flags
 
     runs = study([0.90, 0.91, 0.89, 0.90, np.nan, 0.14, 0.60, 0.91], failed=[4])
-    found = table(runs)
-    marked = _failure_flags.flagged(runs, found).set_index("seed")
+    result = table(runs)
+    marked = _failure_flags.flagged(runs, result).set_index("seed")
     assert [list(marked.index[marked[reason]]) for reason in _failure_flags.REASONS] == [[4], [5], [5, 6]]

@@ -1,4 +1,4 @@
-"""Gains are paired where runs are pairs, and nowhere else."""
+"""Tests of gains, paired where runs are pairs and unpaired otherwise."""
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,11 @@ def table(name, runs, **options):
     return registry.find("analyses", name)(options).table({"runs": runs})
 
 
-def one(found, **values):
+def one(result, **values):
     for column, value in values.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        result = result[result[column] == value]
+    assert len(result) == 1
+    return result.iloc[0]
 
 
 def test_the_gain_over_the_untrained_head_is_paired_by_run(runs):
@@ -43,20 +43,20 @@ def test_the_gain_over_the_untrained_head_is_paired_by_run(runs):
 
 def test_a_pair_with_a_failed_run_is_left_out_of_both_means(runs):
     row = one(table("gain", runs), model="vit", method="full", comparison="linear_probe", **TEST)
-    kept = runs.query("model == 'vit' and method == 'linear_probe' and phase == 'after' and seed not in [1, 3]")
-    kept = kept[(kept["split"] == "test") & (kept["metric"] == "accuracy")]
+    selected = runs.query("model == 'vit' and method == 'linear_probe' and phase == 'after' and seed not in [1, 3]")
+    selected = selected[(selected["split"] == "test") & (selected["metric"] == "accuracy")]
     assert (row["n"], row["n_reference"], row["n_failed"], row["n_failed_reference"]) == (3, 3, 2, 0)
-    assert row["mean_reference"] == pytest.approx(kept["value"].mean())
+    assert row["mean_reference"] == pytest.approx(selected["value"].mean())
 
 
 def test_the_gain_over_a_linear_probe_is_the_true_one():
-    found = table("gain", synthetic.runs(seeds=range(100)))
-    row = one(found, model="a", method="full", comparison="linear_probe", **TEST)
+    result = table("gain", synthetic.runs(seeds=range(100)))
+    row = one(result, model="a", method="full", comparison="linear_probe", **TEST)
     assert row["low"] <= 0.05 <= row["high"]
     assert row["high"] - row["low"] < 0.01
 
 
-def test_runs_with_other_streams_are_no_pair(runs):
+def test_runs_with_different_streams_are_not_a_pair(runs):
     moved = runs.assign(seed_order=runs["seed_order"] + (runs["method"] == "linear_probe"))
     assert "linear_probe" not in set(table("gain", moved)["comparison"])
 
@@ -66,29 +66,29 @@ def test_the_from_scratch_control_is_compared_unpaired(runs):
     assert row["reference"] == "cnn-scratch"
     assert row["interval"] == "Welch t"
     assert "unpaired" in row["estimator"]
-    kept = runs.query("phase == 'after' and method == 'full' and split == 'test' and metric == 'accuracy'")
-    own, control = (kept.loc[kept["model"] == model, "value"] for model in ("cnn", "cnn-scratch"))
-    ends = stats.ttest_ind(own, control, equal_var=False).confidence_interval(0.95)
-    assert row["gain"] == pytest.approx(own.mean() - control.mean())
+    selected = runs.query("phase == 'after' and method == 'full' and split == 'test' and metric == 'accuracy'")
+    treated, control = (selected.loc[selected["model"] == model, "value"] for model in ("cnn", "cnn-scratch"))
+    ends = stats.ttest_ind(treated, control, equal_var=False).confidence_interval(0.95)
+    assert row["gain"] == pytest.approx(treated.mean() - control.mean())
     assert (row["low"], row["high"]) == pytest.approx((ends.low, ends.high))
 
 
-def test_another_architecture_is_no_control(runs):
-    found = table("gain", runs)
-    assert "vit" not in set(found.loc[found["comparison"] == "from_scratch", "model"])
+def test_another_architecture_is_not_a_control(runs):
+    result = table("gain", runs)
+    assert "vit" not in set(result.loc[result["comparison"] == "from_scratch", "model"])
 
 
-def test_options_of_the_architecture_tell_controls_apart(runs):
+def test_options_of_the_architecture_distinguish_controls(runs):
     other = runs.assign(model_options=runs["model_options"].mask(runs["model"] == "cnn-scratch", '{"width": 2}'))
     assert "from_scratch" not in set(table("gain", other)["comparison"])
 
 
-def test_another_input_size_is_no_control(runs):
+def test_another_input_size_is_not_a_control(runs):
     other = runs.assign(preprocess=runs["preprocess"].mask(runs["model"] == "cnn-scratch", '{"size": 224}'))
     assert "from_scratch" not in set(table("gain", other)["comparison"])
 
 
-def test_a_control_with_another_recipe_is_said_to_be_one(runs):
+def test_a_control_with_another_recipe_is_marked(runs):
     other = runs.assign(recipe_hash=runs["recipe_hash"].mask(runs["model"] == "cnn-scratch", "slower"))
     row = one(table("gain", other), model="cnn", method="full", comparison="from_scratch", **TEST)
     assert "the recipes differ" in row["estimator"]
@@ -99,9 +99,9 @@ def test_a_control_with_another_recipe_is_said_to_be_one(runs):
 
 
 def test_error_reduction_is_the_share_of_the_distance_to_perfect(runs):
-    found = table("gain", runs)
+    result = table("gain", runs)
     for metric, perfect in (("accuracy", 1.0), ("nll", 0.0)):
-        row = one(found, model="cnn", method="full", comparison="before", **(TEST | {"metric": metric}))
+        row = one(result, model="cnn", method="full", comparison="before", **(TEST | {"metric": metric}))
         before = abs(perfect - row["mean_reference"])
         after = abs(perfect - row["mean_reference"] - row["gain"])
         assert row["error_reduction"] == pytest.approx(1 - after / before)
@@ -114,8 +114,8 @@ def changed(**study):
 
 
 def test_repaired_and_broken_examples_are_counted_run_by_run():
-    found, predictions = changed(models=("vit",), failed=FAILED)
-    row = one(found, model="vit", method="full", comparison="before", **TEST)
+    result, predictions = changed(models=("vit",), failed=FAILED)
+    row = one(result, model="vit", method="full", comparison="before", **TEST)
     cell = ("vit", "digits", "full")
     before, after = (predictions.cube(cell, phase) for phase in ("before", "after"))
     repaired, broken, p = [], [], []
@@ -131,50 +131,53 @@ def test_repaired_and_broken_examples_are_counted_run_by_run():
     assert row["mcnemar_p_median"] == pytest.approx(np.median(p))
 
 
-def test_what_was_repaired_less_what_was_broken_is_the_change_in_accuracy():
-    found, predictions = changed(models=("vit",))
-    row = one(found, model="vit", method="full", comparison="before", **TEST)
-    right = [1 - predictions.cube(("vit", "digits", "full"), phase).losses.mean() for phase in ("before", "after")]
+def test_repaired_minus_broken_is_the_change_in_accuracy():
+    result, predictions = changed(models=("vit",))
+    row = one(result, model="vit", method="full", comparison="before", **TEST)
+    accuracy = [1 - predictions.cube(("vit", "digits", "full"), phase).losses.mean() for phase in ("before", "after")]
     gained = (row["repaired_per_run"] - row["broken_per_run"]) / row["n_examples"]
-    assert gained == pytest.approx(right[1] - right[0])
+    assert gained == pytest.approx(accuracy[1] - accuracy[0])
 
 
 def test_runs_that_share_their_examples_are_not_pooled_into_one_test(runs):
     from variability.results.predictions import Predictions, RunPredictions
 
-    right_first, right_then = [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]], [[1, 1, 1, 1], [0, 1, 0, 1], [1, 0, 1, 1]]
-
-    def said(phase, split, probabilities):
-        for seed, right in enumerate(right_first if phase == "before" else right_then):
-            yield RunPredictions(seed, np.arange(4), np.ones(4, dtype=int), np.array(right), None)
-
-    found = registry.find("analyses", "gain")({}).table(
-        {"runs": runs, "predictions": Predictions({("cnn", "digits", "full"): said})}
+    correct_before, correct_after = (
+        [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 0]],
+        [[1, 1, 1, 1], [0, 1, 0, 1], [1, 0, 1, 1]],
     )
-    row = one(found, model="cnn", method="full", comparison="before", **TEST)
+
+    def predictions(phase, split, probabilities):
+        for seed, correct in enumerate(correct_before if phase == "before" else correct_after):
+            yield RunPredictions(seed, np.arange(4), np.ones(4, dtype=int), np.array(correct), None)
+
+    result = registry.find("analyses", "gain")({}).table(
+        {"runs": runs, "predictions": Predictions({("cnn", "digits", "full"): predictions})}
+    )
+    row = one(result, model="cnn", method="full", comparison="before", **TEST)
     # Repaired and broken 3 and 0, 1 and 1, 2 and 1: p 0.25, 1 and 1; of all six and two it would be 0.29.
     assert (row["repaired"], row["broken"], row["mcnemar_p_median"]) == (6, 2, 1)
 
 
 def test_examples_are_counted_for_the_untrained_head_on_the_test_split_alone():
-    found, _ = changed(models=MODELS)
-    counted = found["n_examples"].notna()
-    assert (counted == ((found["comparison"] == "before") & (found["split"] == "test"))).all()
+    result, _ = changed(models=MODELS)
+    counted = result["n_examples"].notna()
+    assert (counted == ((result["comparison"] == "before") & (result["split"] == "test"))).all()
 
 
-def test_without_predictions_nothing_is_said_of_examples(runs):
-    found = table("gain", runs)
-    assert found[["repaired", "broken", "mcnemar_p_median", "n_examples"]].isna().all(axis=None)
+def test_without_predictions_there_are_no_counts_of_examples(runs):
+    result = table("gain", runs)
+    assert result[["repaired", "broken", "mcnemar_p_median", "n_examples"]].isna().all(axis=None)
 
 
 def test_the_rest_of_the_table_does_not_depend_on_predictions(runs):
-    found, _ = changed(models=MODELS, failed=FAILED)
+    result, _ = changed(models=MODELS, failed=FAILED)
     without = table("gain", runs)
     same = [column for column in without if not without[column].isna().all()]
-    pd.testing.assert_frame_equal(found[same], without[same])
+    pd.testing.assert_frame_equal(result[same], without[same])
 
 
-def test_regression_has_no_right_and_wrong(runs):
+def test_regression_has_no_repaired_and_broken_examples(runs):
     from variability.results.predictions import Predictions, RunPredictions
 
     def numbers(phase, split, probabilities):
@@ -183,5 +186,5 @@ def test_regression_has_no_right_and_wrong(runs):
         )
 
     cells = {("cnn", "digits", "full"): numbers}
-    found = registry.find("analyses", "gain")({}).table({"runs": runs, "predictions": Predictions(cells)})
-    assert found["repaired"].isna().all()
+    result = registry.find("analyses", "gain")({}).table({"runs": runs, "predictions": Predictions(cells)})
+    assert result["repaired"].isna().all()

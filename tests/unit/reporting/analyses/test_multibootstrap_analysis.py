@@ -1,4 +1,4 @@
-"""The multi-bootstrap draws seeds and examples together, pairs what is paired, and nothing else."""
+"""Tests of the multi-bootstrap, which resamples seeds and examples together and pairs what is paired."""
 
 from itertools import combinations
 
@@ -17,12 +17,12 @@ KINDS = {int: "classification", float: "regression"}
 
 
 def of_losses(cells, kind=int, groups=None):
-    """Predictions whose losses are the given ones, {(model, method): {seed: row}}; for regression, their squares."""
+    """Return predictions with these losses, {(model, method): {seed: row}}; for regression, their squares."""
 
     def source(rows):
         for seed, row in rows.items():
-            truth, said = np.zeros(len(row), dtype=kind), np.asarray(row, dtype=kind)
-            yield RunPredictions(seed, np.arange(len(row)), truth, said, None, groups, kind=KINDS[kind])
+            truth, predicted = np.zeros(len(row), dtype=kind), np.asarray(row, dtype=kind)
+            yield RunPredictions(seed, np.arange(len(row)), truth, predicted, None, groups, kind=KINDS[kind])
 
     return Predictions(
         {(model, TASK, method): lambda *_, rows=rows: source(rows) for (model, method), rows in cells.items()}
@@ -55,7 +55,7 @@ def right(*shape):
 
 
 def test_a_case_by_hand():
-    # The one model is always right; of the other's two runs one is, so that its accuracy is 0, 1/2 or 1, with
+    # One model is always correct; of the other's two runs one is, so that its accuracy is 0, 1/2 or 1, with
     # probabilities 1/4, 1/2 and 1/4, whatever the examples.
     cells = {("b", "full"): seeds([[1] * 6, [0] * 6]), ("a", "full"): right(2, 6)}
     row = compared(cells).iloc[0]
@@ -66,14 +66,15 @@ def test_a_case_by_hand():
 
 
 def test_examples_alone_are_binomial_when_all_runs_agree():
-    # Of 40 examples the one model errs on 10 and the other on none: the errors drawn are binomial.
+    # Of 40 examples one model fails on 10 and the other on none: the sampled errors are binomial.
     cells = {("b", "full"): seeds([[1] * 10 + [0] * 30] * 6), ("a", "full"): right(6, 40)}
     row = compared(cells, resamples=20_000).iloc[0]
     assert [row["low"], row["high"]] == pytest.approx(stats.binom(40, 0.25).ppf([0.025, 0.975]) / 40)
 
 
 def test_methods_of_one_model_have_their_seeds_paired():
-    # Each run of the one is better by the same: with paired seeds nothing varies, with independent ones much does.
+    # Each run of one method is better by the same amount: with paired seeds nothing varies, with independent ones much
+    # does.
     better, worse = ([[1] * count + [0] * (20 - count) for count in counts] for counts in ((0, 4, 8), (5, 9, 13)))
     rows = {"worse": [[1] * 20] * 3, "one": better, "other": worse}
     paired = compared({("a", "full"): seeds(rows["other"]), ("a", "linear_probe"): seeds(rows["one"])}).iloc[0]
@@ -84,7 +85,7 @@ def test_methods_of_one_model_have_their_seeds_paired():
     assert "seeds paired" in paired["estimator"] and "seeds independent" in free["estimator"]
 
 
-def test_a_constant_difference_of_paired_runs_has_no_width_from_seeds():
+def test_a_constant_difference_of_paired_runs_has_no_spread_from_seeds():
     of_runs = np.array([[0], [1], [1], [0], [1], [1], [0]])
     cells = {("a", method): seeds(np.tile(of_runs, 9)) for method in ("full", "linear_probe")}
     row = compared(cells).iloc[0]
@@ -115,9 +116,12 @@ def test_paired_methods_are_compared_on_the_runs_that_both_completed():
 
 
 def naive(cells, analysis, resamples):
-    """Every mean of every resample, written out; {pair: replicates}. Cells of different models, same examples."""
+    """Return every mean of every resample by explicit loops, {pair: replicates}.
+
+    The cells must belong to different models and have the same examples.
+    """
     examples = len(next(iter(next(iter(cells.values())).values())))
-    drawn = multibootstrap._example_counts(analysis.generator("examples", TASK), examples, resamples)
+    sampled = multibootstrap._example_counts(analysis.generator("examples", TASK), examples, resamples)
     replicates = {}
     runs = runs_of(cells)
     names = multibootstrap._names_of_runs(runs)
@@ -130,15 +134,15 @@ def naive(cells, analysis, resamples):
             total, count = 0.0, 0
             for r, row in enumerate(rows.values()):
                 for i, loss in enumerate(row):
-                    total += int(times[b, r]) * int(drawn[b, i]) * float(loss)
-                    count += int(times[b, r]) * int(drawn[b, i])
+                    total += int(times[b, r]) * int(sampled[b, i]) * float(loss)
+                    count += int(times[b, r]) * int(sampled[b, i])
             means.append(total / count)
         replicates[model, method] = np.array(means)
     return {(one, other): replicates[one] - replicates[other] for other, one in combinations(cells, 2)}
 
 
 @pytest.mark.parametrize("kind", [int, float])
-def test_matrix_products_do_what_a_loop_over_runs_and_examples_does(kind):
+def test_matrix_products_equal_loops_over_runs_and_examples(kind):
     rng = np.random.default_rng(3)
     shapes = {("a", "full"): 4, ("b", "full"): 7, ("c", "full"): 2}
     cells = {key: seeds(rng.integers(0, 2, (runs, 23)) if kind is int else rng.normal(size=(runs, 23)))
@@ -147,9 +151,9 @@ def test_matrix_products_do_what_a_loop_over_runs_and_examples_does(kind):
     analysis = registry.find("analyses", "multibootstrap")({"resamples": resamples})
     squared = {key: {seed: np.square(row) for seed, row in rows.items()} for key, rows in cells.items()}
     sign = -1 if kind is int else 1
-    found = compared(cells, kind, resamples=resamples).set_index(["model", "model_reference"])
+    result = compared(cells, kind, resamples=resamples).set_index(["model", "model_reference"])
     for (one, other), values in naive(squared, analysis, resamples).items():
-        row, values = found.loc[(one[0], other[0])], sign * values
+        row, values = result.loc[(one[0], other[0])], sign * values
         assert [row["low"], row["high"]] == pytest.approx(np.quantile(values, [0.025, 0.975]))
         side = min((values <= 1e-12).sum(), (values >= -1e-12).sum())
         assert row["p"] == pytest.approx(min(1, 2 * (side + 1) / (resamples + 1)))
@@ -158,7 +162,7 @@ def test_matrix_products_do_what_a_loop_over_runs_and_examples_does(kind):
 
 
 def noisy(rng, runs, examples, mean, sd):
-    """Runs that err on each example with their own probability."""
+    """Return losses of runs that fail on each example with its probability."""
     return seeds(rng.random((runs, examples)) < np.clip(mean + rng.normal(0, sd, (runs, 1)), 0, 1))
 
 
@@ -181,23 +185,23 @@ def test_p_is_adjusted_within_a_task_as_statsmodels_does():
     from statsmodels.stats.multitest import multipletests
 
     names = {"models": tuple("abc"), "tasks": ("digits", "letters")}
-    found = registry.find("analyses", "multibootstrap")({"resamples": 300}).table(synthetic.base_tables(**names))
-    assert len(found) == 2 * 15
-    for _, of_family in found.groupby("family"):
+    result = registry.find("analyses", "multibootstrap")({"resamples": 300}).table(synthetic.base_tables(**names))
+    assert len(result) == 2 * 15
+    for _, of_family in result.groupby("family"):
         expected = multipletests(of_family["p"], method="holm")[1]
         assert of_family["p_adjusted"].tolist() == pytest.approx(expected.tolist())
-    assert found["family"].nunique() == 2
+    assert result["family"].nunique() == 2
 
 
-def test_p_does_not_fall_below_its_floor_and_too_few_resamples_are_said():
+def test_p_is_at_least_its_floor_and_too_few_resamples_have_a_note():
     cells = {(name, "full"): seeds([[at > 4] * 9] * 6) for at, name in enumerate("abcdefghij")}
-    found = compared(cells, resamples=100)
-    assert found["p"].min() == found["p_floor"].iloc[0] == pytest.approx(2 / 101)
-    assert found["note"].str.contains("set resamples to 1800 or more").all()
+    result = compared(cells, resamples=100)
+    assert result["p"].min() == result["p_floor"].iloc[0] == pytest.approx(2 / 101)
+    assert result["note"].str.contains("set resamples to 1800 or more").all()
     assert not compared(cells, resamples=1800)["note"].str.contains("resamples").any()
 
 
-def test_few_seeds_are_said_to_be_few():
+def test_few_seeds_have_a_note():
     cells = {("a", "full"): noisy(np.random.default_rng(0), 5, 50, 0.5, 0), ("b", "full"): right(9, 50)}
     assert "few seeds (5)" in compared(cells)["note"].iloc[0]
     cells["a", "full"] = noisy(np.random.default_rng(0), 6, 50, 0.5, 0)
@@ -214,9 +218,9 @@ def test_one_run_has_a_difference_and_no_interval():
 
 def test_cells_with_other_examples_are_not_compared():
     cells = {("a", "full"): right(6, 8), ("b", "full"): right(6, 9), ("c", "full"): right(6, 8)}
-    found = compared(cells).set_index(["model", "model_reference"])
-    assert found.loc[("b", "a"), "n"] == 0 and np.isnan(found.loc[("b", "a"), "difference"])
-    assert found.loc[("c", "a"), "difference"] == 0
+    result = compared(cells).set_index(["model", "model_reference"])
+    assert result.loc[("b", "a"), "n"] == 0 and np.isnan(result.loc[("b", "a"), "difference"])
+    assert result.loc[("c", "a"), "difference"] == 0
 
 
 def test_a_lower_mse_is_a_negative_difference():
@@ -234,7 +238,7 @@ def test_other_cells_change_nothing_about_a_pair():
 
 
 def pretrained(cells, **seed_pretrain):
-    """Runs whose models ``x0``, ``x1`` are pretrainings of the backbone ``x0``, as ``aggregate`` names it."""
+    """Return runs whose models ``x0``, ``x1`` are pretrainings of the backbone ``x0``, named as in ``aggregate``."""
     runs = runs_of(cells)
     several = runs["model"].str[1:] != ""
     return runs.assign(
@@ -244,29 +248,29 @@ def pretrained(cells, **seed_pretrain):
 
 
 def test_pretraining_seeds_are_the_outer_cluster():
-    # Runs of one pretraining agree; of the two pretrainings one is right: accuracy 0, 1/2 or 1 as by hand above.
+    # Runs of one pretraining agree; one of the two pretrainings is correct: accuracy 0, 1/2 or 1 as by hand above.
     cells = {("x0", "full"): right(8, 6), ("x1", "full"): seeds([[1] * 6] * 8), ("y", "full"): right(8, 6)}
-    found = compared(cells, runs=pretrained(cells))
-    assert len(found) == 3 + 1
-    row = found[found["comparison"] == "backbones"].iloc[0]
+    result = compared(cells, runs=pretrained(cells))
+    assert len(result) == 3 + 1
+    row = result[result["comparison"] == "backbones"].iloc[0]
     assert (row["model"], row["model_reference"]) == ("y", "x0")
     assert (row["n"], row["n_reference"], row["n_pretrained"], row["n_pretrained_reference"]) == (8, 16, 1, 2)
     assert (row["difference"], row["low"], row["high"]) == (0.5, 0, 1)
     assert row["unit"] == "pretraining seeds, seeds and examples"
     assert "few seeds or pretraining seeds (2)" in row["note"] and "one pretraining seed" in row["note"]
-    assert row["family"] != found["family"].iloc[0]
+    assert row["family"] != result["family"].iloc[0]
 
 
 def test_methods_of_one_backbone_are_paired_through_both_levels():
     rng = np.random.default_rng(6)
-    each = {name: rng.integers(0, 2, (4, 50)) for name in ("x0", "x1", "x2")}
-    cells = {(name, method): seeds(rows) for name, rows in each.items() for method in ("full", "linear_probe")}
+    rows_of = {name: rng.integers(0, 2, (4, 50)) for name in ("x0", "x1", "x2")}
+    cells = {(name, method): seeds(rows) for name, rows in rows_of.items() for method in ("full", "linear_probe")}
     row = compared(cells, runs=pretrained(cells)).query("comparison == 'backbones'").iloc[0]
     assert row["seeds_paired"]
     assert row["low"] == row["high"] == row["difference"] == 0
 
 
-def test_pretrainings_weigh_the_same_however_many_runs_they_have():
+def test_pretrainings_have_equal_weights_whatever_their_number_of_runs():
     cells = {("x0", "full"): right(9, 4), ("x1", "full"): seeds([[1] * 4] * 3), ("y", "full"): right(5, 4)}
     row = compared(cells, runs=pretrained(cells)).query("comparison == 'backbones'").iloc[0]
     assert row["difference"] == 0.5
@@ -277,7 +281,7 @@ def test_without_repeated_pretraining_there_are_no_backbones():
     assert set(compared(cells, runs=pretrained(cells))["comparison"]) == {"cells"}
 
 
-def test_a_models_runs_are_drawn_as_often_as_the_model_is():
+def test_a_models_runs_are_sampled_as_often_as_the_model():
     sizes, resamples = [3, 5, 1, 4], 4000
     counts = multibootstrap._seed_counts(np.random.default_rng(0), sizes, resamples)
     times = np.column_stack([count.sum(axis=1) / size for count, size in zip(counts, sizes, strict=True)])
@@ -288,8 +292,8 @@ def test_a_models_runs_are_drawn_as_often_as_the_model_is():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "lowest", "highest"), [(3, 0.65, 0.88), (15, 0.90, 0.98)])
-def test_it_covers_the_true_difference_with_enough_seeds_and_too_rarely_with_few(count, lowest, highest):
-    # Each task is a study of its own; the difference between paired runs is nearly all the seeds'.
+def test_coverage_is_correct_with_many_seeds_and_too_low_with_few(count, lowest, highest):
+    # Each task is a separate study; the seeds cause nearly all of the difference between paired runs.
     rng = np.random.default_rng(7)
     tasks, methods, examples = [f"task{at}" for at in range(300)], {"full": 0.02, "linear_probe": 0.0}, 400
 
@@ -303,10 +307,10 @@ def test_it_covers_the_true_difference_with_enough_seeds_and_too_rarely_with_few
         {("a", task, method): lambda *_, of=(task, method): source(*of) for task in tasks for method in methods}
     )
     tables = {"runs": synthetic.runs(("a",), tasks, tuple(methods), range(count)), "predictions": predictions}
-    found = registry.find("analyses", "multibootstrap")({"resamples": 500}).table(tables)
+    result = registry.find("analyses", "multibootstrap")({"resamples": 500}).table(tables)
     # Accuracy of the later method, the probe, over the full one.
-    covered = found["low"].le(0.02) & found["high"].ge(0.02)
-    assert found["seeds_paired"].all()
+    covered = result["low"].le(0.02) & result["high"].ge(0.02)
+    assert result["seeds_paired"].all()
     assert lowest < covered.mean() < highest
 
 
@@ -326,7 +330,7 @@ def test_groups_of_one_example_each_change_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", [int, float])
-def test_saying_each_example_several_times_over_is_no_more_evidence(kind):
+def test_repeating_each_example_adds_no_evidence(kind):
     once = some_cells(20, kind)
     thrice = {name: {seed: np.tile(row, 3) for seed, row in rows.items()} for name, rows in once.items()}
     one, other = compared(once, kind), compared(thrice, kind, groups=np.tile(np.arange(20), 3))
@@ -339,8 +343,8 @@ def test_saying_each_example_several_times_over_is_no_more_evidence(kind):
 
 
 def test_groups_of_unequal_sizes_by_hand():
-    # Of two groups one has one example, which the one model always misses, the other three, which it never misses; a
-    # resample has the one twice, both, or the other twice: its error is 1, 1/4 or 0.
+    # One group has one example, on which one model always fails, the other three, on which it never fails. A resample
+    # has the first group twice, both, or the second twice: its error is 1, 1/4 or 0.
     cells = {("b", "full"): seeds([[1, 0, 0, 0]] * 6), ("a", "full"): right(6, 4)}
     row = compared(cells, groups=np.array([5, 3, 3, 3])).iloc[0]
     assert (row["difference"], row["low"], row["high"]) == (0.25, 0, 1)

@@ -1,4 +1,4 @@
-"""The variance between runs is split as an analysis of variance of runs crossed with examples splits it."""
+"""Tests of the split of the variance between runs against an analysis of variance of runs and examples."""
 
 from fractions import Fraction
 from functools import cache
@@ -19,12 +19,12 @@ KINDS = {int: "classification", float: "regression"}
 
 
 def of_losses(cells, kind=int, groups=None):
-    """Predictions whose losses are the given ones (runs, examples); for regression, the squares of the given."""
+    """Return predictions with these losses (runs, examples); for regression, their squares."""
 
     def source(losses):
         for seed, row in enumerate(losses):
-            truth, said = np.zeros(len(row), dtype=kind), np.asarray(row, dtype=kind)
-            yield RunPredictions(seed, np.arange(len(row)), truth, said, None, groups, kind=KINDS[kind])
+            truth, predicted = np.zeros(len(row), dtype=kind), np.asarray(row, dtype=kind)
+            yield RunPredictions(seed, np.arange(len(row)), truth, predicted, None, groups, kind=KINDS[kind])
 
     return Predictions({cell: lambda *_, losses=losses: source(losses) for cell, losses in cells.items()})
 
@@ -38,14 +38,14 @@ def runs_of(count, kind, models=("a",)):
 
 
 def split(losses, kind=int, groups=None, **options):
-    """The row of a study of one cell."""
+    """Return the row of a study of one cell."""
     predictions = of_losses({("a", "digits", "full"): losses}, kind, groups)
     tables = {"runs": runs_of(len(losses), kind), "predictions": predictions}
     return registry.find("analyses", "noise_split")(options).table(tables).iloc[0]
 
 
 def anova(losses):
-    """MS_seed and MS_residual of a two-way table without replication, in fractions: nothing is rounded."""
+    """Return MS_seed and MS_residual of a two-way table without replication, as exact fractions."""
     table = [[Fraction(float(value)) for value in row] for row in losses]
     runs, examples = len(table), len(table[0])
     grand = sum(map(sum, table)) / (runs * examples)
@@ -105,7 +105,7 @@ def test_the_estimator_of_jordan_is_the_component_of_the_analysis_of_variance(lo
 @pytest.mark.slow
 @settings(deadline=None)
 @given(errors=matrices(st.floats(-100, 100, width=16)))
-def test_squared_errors_are_split_too(errors):
+def test_squared_errors_are_also_split(errors):
     row = split(errors, kind=float)
     losses = np.square(errors)
     seed, residual = anova(losses)
@@ -126,14 +126,14 @@ def test_f_and_p_are_those_of_statsmodels():
     assert (row["f"], row["p"]) == pytest.approx((expected["F"], expected["PR(>F)"]))
 
 
-def test_an_estimate_below_zero_is_given_raw_and_its_root_as_zero():
+def test_a_negative_estimate_is_reported_raw_and_its_root_as_zero():
     row = split([[0, 1, 0, 1], [1, 0, 1, 0]])
     assert row["variance_seed"] < 0
     assert (row["sd_observed"], row["sd_seed"], row["sd_seed_low"], row["p"]) == (0, 0, 0, 1)
     assert "truncated" in row["note"]
 
 
-def test_runs_that_differ_by_less_than_their_test_set_makes_them_do_not_rule_the_seed_out():
+def test_runs_that_differ_less_than_by_test_set_noise_do_not_rule_out_the_seed():
     # All runs have the same score: MS_seed is 0, far below MS_residual.
     losses = np.stack([np.roll(np.arange(40) % 4 == 0, at) for at in (0, 1, 2, 3)])
     row = split(losses)
@@ -142,7 +142,7 @@ def test_runs_that_differ_by_less_than_their_test_set_makes_them_do_not_rule_the
     assert row["sd_seed_high"] == pytest.approx(np.sqrt(upper))
 
 
-def test_the_interval_leaves_zero_out_where_the_test_rejects_at_half_of_its_error():
+def test_the_interval_excludes_zero_where_the_test_rejects_at_half_of_its_error():
     rng = np.random.default_rng(0)
     rejected = 0
     for effect in np.linspace(0, 0.1, 40):
@@ -161,14 +161,14 @@ def test_with_many_examples_the_interval_is_that_of_an_sd_without_a_test_set():
     assert [row["sd_seed_low"], row["sd_seed_high"]] == pytest.approx(expected, rel=1e-4)
 
 
-def test_runs_that_agree_in_everything_have_nothing_to_split():
+def test_equal_runs_have_no_variance_to_split():
     row = split(np.full((5, 7), 0.1), kind=float)
     assert (row["sd_observed"], row["sd_seed"], row["variance_test_set"]) == (0, 0, 0)
     assert np.isnan(row["p"]) and np.isnan(row["share_test_set"])
     assert "same losses" in row["note"]
 
 
-def test_runs_that_differ_on_all_examples_alike_owe_nothing_to_the_test_set():
+def test_runs_that_differ_equally_on_all_examples_have_no_test_set_variance():
     row = split([[0, 0, 0], [1, 1, 1]])
     assert (row["variance_test_set"], row["share_test_set"], row["p"]) == (0, 0, 0)
     assert np.isnan(row["f"])
@@ -190,7 +190,7 @@ def test_one_example_is_too_few():
 
 
 def study(cells, effect, runs, examples, rng):
-    """Cells of one model and task whose seed has the SD ``effect`` on examples of different difficulty."""
+    """Return cells of one model and task whose seed has the SD ``effect`` on examples of different difficulty."""
     difficulty = rng.uniform(0.2, 0.6, examples)
     return {
         ("a", "digits", f"m{at}"): rng.random((runs, examples)) < difficulty + rng.normal(0, effect, (runs, 1))
@@ -199,54 +199,54 @@ def study(cells, effect, runs, examples, rng):
 
 
 @pytest.mark.parametrize(("effect", "level"), [(0.03, 0.95), (0.03, 0.8), (0.01, 0.8)])
-def test_the_split_finds_the_seeds_part_a_study_was_made_with(effect, level):
+def test_the_split_recovers_the_true_part_of_the_seed(effect, level):
     losses = study(600, effect, 6, 300, np.random.default_rng(1))
     runs = synthetic.runs(models=("a",), methods=[cell[2] for cell in losses], seeds=range(6))
     tables = {"runs": runs, "predictions": of_losses(losses)}
-    found = registry.find("analyses", "noise_split")({"level": level}).table(tables)
-    error = found["variance_seed"].std() / np.sqrt(len(found))
-    assert found["variance_seed"].mean() == pytest.approx(effect**2, abs=3 * error)
-    covered = found["sd_seed_low"].le(effect) & found["sd_seed_high"].ge(effect)
-    # An upper end that is held where the estimate is below 0 can only cover more: by all that it would have missed.
+    result = registry.find("analyses", "noise_split")({"level": level}).table(tables)
+    error = result["variance_seed"].std() / np.sqrt(len(result))
+    assert result["variance_seed"].mean() == pytest.approx(effect**2, abs=3 * error)
+    covered = result["sd_seed_low"].le(effect) & result["sd_seed_high"].ge(effect)
+    # Raising the upper end where the estimate is negative can only increase the coverage.
     assert level - 0.04 <= covered.mean() <= (1 + level) / 2 + 0.03
 
 
-def test_without_a_seeds_part_the_test_rejects_as_often_as_it_says():
+def test_without_an_effect_of_the_seed_the_test_rejects_at_its_level():
     losses = study(600, 0.0, 6, 300, np.random.default_rng(2))
     runs = synthetic.runs(models=("a",), methods=[cell[2] for cell in losses], seeds=range(6))
     tables = {"runs": runs, "predictions": of_losses(losses)}
-    found = registry.find("analyses", "noise_split")({}).table(tables)
-    assert found["p"].lt(0.05).mean() == pytest.approx(0.05, abs=0.03)
-    assert found["p_adjusted"].lt(0.05).sum() <= 1
+    result = registry.find("analyses", "noise_split")({}).table(tables)
+    assert result["p"].lt(0.05).mean() == pytest.approx(0.05, abs=0.03)
+    assert result["p_adjusted"].lt(0.05).sum() <= 1
 
 
 def test_p_is_adjusted_within_a_task_as_statsmodels_does():
     from statsmodels.stats.multitest import multipletests
 
     names = {"models": tuple("abcde"), "tasks": ("digits", "letters")}
-    found = registry.find("analyses", "noise_split")({}).table(synthetic.base_tables(**names))
-    assert found["p_adjusted"].nunique() > 3
-    for _, of_task in found.groupby("task"):
+    result = registry.find("analyses", "noise_split")({}).table(synthetic.base_tables(**names))
+    assert result["p_adjusted"].nunique() > 3
+    for _, of_task in result.groupby("task"):
         expected = multipletests(of_task["p"], method="holm")[1]
         assert of_task["p_adjusted"].tolist() == pytest.approx(expected.tolist())
 
 
-def test_a_cell_without_p_makes_its_family_no_larger():
+def test_a_cell_without_p_does_not_enlarge_its_family():
     failed = {("a", "digits", "full", seed) for seed in range(5)}
-    found = registry.find("analyses", "noise_split")({}).table(synthetic.base_tables(failed=failed))
-    row = found[(found["model"] == "a") & (found["method"] == "full")].iloc[0]
+    result = registry.find("analyses", "noise_split")({}).table(synthetic.base_tables(failed=failed))
+    row = result[(result["model"] == "a") & (result["method"] == "full")].iloc[0]
     assert (row["n"], row["n_failed"], row["note"]) == (0, 5, "no completed run")
-    others = found[found["n"] > 0]
+    others = result[result["n"] > 0]
     smallest = others.loc[others["p"].idxmin()]
     assert smallest["p_adjusted"] == pytest.approx(min(3 * smallest["p"], 1))
 
 
-def test_cells_from_elsewhere_are_rows_without_numbers():
+def test_imported_cells_are_rows_without_numbers():
     tables = synthetic.base_tables()
     imported = tables["runs"].query("model == 'a'").assign(model="theirs")
     both = pd.concat([tables["runs"], imported], ignore_index=True)
-    found = registry.find("analyses", "noise_split")({}).table(tables | {"runs": both})
-    row = found[found["model"] == "theirs"].iloc[0]
+    result = registry.find("analyses", "noise_split")({}).table(tables | {"runs": both})
+    row = result[result["model"] == "theirs"].iloc[0]
     assert np.isnan(row["sd_observed"]) and "elsewhere" in row["note"]
 
 
@@ -261,7 +261,7 @@ def test_groups_of_one_example_each_change_nothing(runs, examples, random):
     pd.testing.assert_series_equal(split(losses), split(losses, groups=groups), check_exact=True)
 
 
-def test_saying_each_example_several_times_over_is_no_more_evidence():
+def test_repeating_each_example_adds_no_evidence():
     once = np.random.default_rng(0).integers(0, 2, (5, 12))
     one, other = split(once), split(np.tile(once, 3), groups=np.tile(np.arange(12), 3))
     for column in ("variance_seed", "variance_test_set", "sd_seed_low", "sd_seed_high", "f", "p"):
@@ -282,7 +282,7 @@ def test_groups_of_unequal_sizes_by_hand():
     assert row["sd_of_test_set_on_mean"] == pytest.approx((2 * of_groups) ** 0.5)
 
 
-def test_a_test_set_that_takes_variance_away_is_told_and_not_tested():
+def test_a_test_set_with_negative_variance_has_a_note_and_no_test():
     row = split([[0, 1, 0, 0], [1, 1, 1, 0]], groups=np.array([8, 2, 2, 2]))
     seed = (1 / 8 - (1 / 16 * 1 / 2 + 9 / 16 * 1 / 18)) / (3 / 8)
     assert row["variance_seed"] == pytest.approx(seed)
@@ -295,14 +295,14 @@ def test_the_seeds_variance_is_unbiased_with_groups_of_any_size():
     groups = np.repeat(np.arange(12), rng.integers(1, 9, 12))
     models, cells = tuple(f"study{at}" for at in range(150)), {}
     for model in models:
-        # Users differ, and so does what a run makes of a user.
+        # Users differ, and so does the effect of a run on a user.
         of_users = rng.normal(0, 1, 12) + rng.normal(0, 0.5, (6, 12))
         losses = 9 + rng.normal(0, 0.2, (6, 1)) + of_users[:, groups] + rng.normal(0, 0.1, (6, len(groups)))
         cells[model, "digits", "full"] = np.sqrt(np.maximum(losses, 0))
     analysis, runs = registry.find("analyses", "noise_split")({}), runs_of(6, float, models)
     clustered, pooled = (
-        analysis.table({"runs": runs, "predictions": of_losses(cells, float, each)})["variance_seed"]
-        for each in (groups, None)
+        analysis.table({"runs": runs, "predictions": of_losses(cells, float, clusters)})["variance_seed"]
+        for clusters in (groups, None)
     )
     assert len(clustered) == len(pooled) == 150
     error = np.std(clustered, ddof=1) / len(clustered) ** 0.5

@@ -1,4 +1,4 @@
-"""Pairs of candidates are compared as pairs of runs where runs are pairs, and nowhere else."""
+"""Tests of pairs of candidates, compared as pairs of runs where runs are pairs and unpaired otherwise."""
 
 import numpy as np
 import pandas as pd
@@ -21,19 +21,19 @@ def table(runs, **options):
     return registry.find("analyses", "pairwise")(options).table({"runs": runs})
 
 
-def one(found, model, method, model_b, method_b):
-    row = found.query("model == @model and method == @method and model_b == @model_b and method_b == @method_b")
+def one(result, model, method, model_b, method_b):
+    row = result.query("model == @model and method == @method and model_b == @model_b and method_b == @method_b")
     assert len(row) == 1
     return row.iloc[0]
 
 
 def values(runs, model, method):
-    kept = runs.query("model == @model and method == @method and phase == 'after' and split == 'test' and primary")
-    return kept.sort_values("seed")["value"].to_numpy()
+    selected = runs.query("model == @model and method == @method and phase == 'after' and split == 'test' and primary")
+    return selected.sort_values("seed")["value"].to_numpy()
 
 
 def given(columns, **facts):
-    """Runs of one task and method whose values are those of the columns, one column per model."""
+    """Return runs of one task and method with these values, one column per model."""
     count = len(next(iter(columns.values())))
     runs = synthetic.runs(models=tuple(columns), methods=("full",), seeds=range(count))
     runs = runs.query("phase == 'after' and split == 'test' and metric == 'accuracy'").sort_values(["model", "seed"])
@@ -46,10 +46,10 @@ def imported(runs):
 
 
 def test_every_pair_has_a_row(runs):
-    found = table(runs)
-    assert len(found) == 6 * 5 // 2
-    assert (found["split"] == "test").all() and found["primary"].all()
-    assert not found.duplicated(["task", "model", "method", "model_b", "method_b"]).any()
+    result = table(runs)
+    assert len(result) == 6 * 5 // 2
+    assert (result["split"] == "test").all() and result["primary"].all()
+    assert not result.duplicated(["task", "model", "method", "model_b", "method_b"]).any()
 
 
 def test_networks_are_compared_unpaired(runs):
@@ -66,20 +66,20 @@ def test_networks_are_compared_unpaired(runs):
 
 def test_methods_of_one_network_are_compared_in_pairs(runs):
     row = one(table(runs), "a", "full", "a", "linear_probe")
-    own, other = values(runs, "a", "full"), values(runs, "a", "linear_probe")
-    expected = stats.ttest_rel(own, other)
+    first, other = values(runs, "a", "full"), values(runs, "a", "linear_probe")
+    expected = stats.ttest_rel(first, other)
     assert (row["pairing"], row["n"], row["n_b"]) == ("same network, equal streams", 5, 5)
     assert row["p"] == pytest.approx(expected.pvalue)
-    assert row["sd_difference"] == pytest.approx((own - other).std(ddof=1))
+    assert row["sd_difference"] == pytest.approx((first - other).std(ddof=1))
     assert (row["p_exact"], row["p_floor"]) == (0.0625, 0.0625)
     assert row["effect"] == pytest.approx(
-        (own.mean() - other.mean()) / np.sqrt((own.var(ddof=1) + other.var(ddof=1)) / 2)
+        (first.mean() - other.mean()) / np.sqrt((first.var(ddof=1) + other.var(ddof=1)) / 2)
     )
     # The exact test cannot reach 0.05 with five pairs, so neither can the verdict.
     assert row["verdict"] == "not significant"
 
 
-def test_methods_with_other_streams_are_no_pairs(runs):
+def test_methods_with_different_streams_are_not_paired(runs):
     moved = runs.assign(seed_order=runs["seed_order"] + (runs["method"] == "linear_probe"))
     assert (table(moved)["pairing"] == "none").all()
 
@@ -93,18 +93,18 @@ def test_networks_are_paired_by_a_split_that_varies(runs):
     assert one(table(other), "a", "full", "c", "full")["pairing"] == "none"
 
 
-def test_a_pair_that_a_failure_took_apart_is_left_out(runs):
+def test_a_pair_with_a_failed_run_is_left_out(runs):
     row = one(table(runs), "b", "full", "b", "linear_probe")
     assert (row["n"], row["n_b"], row["n_failed"], row["n_failed_b"]) == (3, 3, 2, 0)
-    kept = values(runs, "b", "linear_probe")[[0, 2, 4]]
-    assert row["mean_b"] == pytest.approx(kept.mean())
+    selected = values(runs, "b", "linear_probe")[[0, 2, 4]]
+    assert row["mean_b"] == pytest.approx(selected.mean())
     assert "left out" in row["note"]
     unpaired = one(table(runs), "a", "full", "b", "full")
     assert (unpaired["n"], unpaired["n_b"], unpaired["n_failed_b"]) == (5, 3, 2)
     assert unpaired["p_floor"] == 2 / 56
 
 
-def test_a_cell_some_of_whose_runs_have_no_partner_is_unpaired(runs):
+def test_a_cell_with_runs_without_a_partner_is_unpaired(runs):
     gone = runs.query("not (method == 'full' and seed == 0) and not (method == 'linear_probe' and seed == 4)")
     assert one(table(gone), "a", "full", "a", "linear_probe")["pairing"] == "none"
     fewer = runs.query("not (method == 'full' and seed == 0)")
@@ -112,17 +112,17 @@ def test_a_cell_some_of_whose_runs_have_no_partner_is_unpaired(runs):
     assert (row["n"], row["pairing"]) == (4, "same network, equal streams")
 
 
-def test_imported_runs_are_pairs_only_if_told_so(runs):
+def test_imported_runs_are_pairs_only_if_configured(runs):
     foreign = imported(runs)
     assert (table(foreign)["pairing"] == "none").all()
-    told = table(foreign, paired=True)
-    assert (told["pairing"] == "equal seeds, as the option says").all()
+    paired_imports = table(foreign, paired=True)
+    assert (paired_imports["pairing"] == "equal seeds, as the option says").all()
     assert (table(runs, paired=True)["pairing"] == table(runs)["pairing"]).all()
     sources = foreign.assign(source=foreign["model"])
     assert one(table(sources, paired=True), "a", "full", "c", "full")["pairing"] == "none"
 
 
-def test_a_loss_is_turned_so_that_more_is_better(runs):
+def test_a_loss_is_oriented_so_that_more_is_better(runs):
     losses = runs.assign(primary=runs["metric"] == "nll")
     row = one(table(losses), "a", "full", "c", "full")
     assert row["difference"] > 0 > row["difference_raw"]
@@ -139,10 +139,10 @@ def test_tied_pairs_count_half():
 
 
 def test_complete_separation_has_an_interval():
-    found = table(given({"a": np.arange(5) + 10.0, "b": np.arange(5.0)}))
-    row = found.iloc[0]
+    result = table(given({"a": np.arange(5) + 10.0, "b": np.arange(5.0)}))
+    row = result.iloc[0]
     assert row["probability"] == row["probability_high"] == 1
-    # Solved by hand from Newcombe's equation at 5 against 5
+    # Solved by hand from Newcombe's equation at 5 against 5.
     assert row["probability_low"] == pytest.approx(0.6427, abs=5e-5)
     assert row["p_exact"] == row["p_floor"] == 2 / 252
     assert row["verdict"] == "significant and meaningful"
@@ -154,7 +154,7 @@ def test_three_runs_of_each_are_too_few_for_a_verdict():
     assert "too few runs" in row["note"]
 
 
-def test_gamma_parts_the_meaningful_from_the_significant():
+def test_gamma_separates_meaningful_from_significant():
     a = np.linspace(0, 1, 200)
     runs = given({"a": a + 0.15, "b": a})
     assert table(runs).iloc[0]["verdict"] == "significant, not meaningful"
@@ -184,32 +184,32 @@ def test_equal_differences_have_no_t_whatever_their_last_bits():
 
 def test_holms_family_is_the_task():
     runs = synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters"), methods=("full",), sd=0.05)
-    found = table(runs)
-    for task, group in found.groupby("task"):
+    result = table(runs)
+    for task, group in result.groupby("task"):
         p = group["p"].sort_values()
         expected = np.minimum(1, np.maximum.accumulate(p.to_numpy() * [3, 2, 1]))
         assert group.loc[p.index, "p_adjusted"].to_numpy() == pytest.approx(expected)
         assert group["family"].iloc[0] == f"task {task}: 3 pairs of candidates"
 
 
-def test_many_runs_are_shuffled_at_random_from_the_seed_and_the_task_alone():
+def test_random_permutations_depend_only_on_seed_and_task():
     runs = synthetic.runs(models=("a", "b"), tasks=("digits", "letters"), methods=("full",), seeds=range(20), sd=0.03)
-    found = table(runs, resamples=300)
-    assert set(found["exact"]) == {"label permutations, random 300"}
-    assert set(found["p_floor"]) == {2 / 301}
+    result = table(runs, resamples=300)
+    assert set(result["exact"]) == {"label permutations, random 300"}
+    assert set(result["p_floor"]) == {2 / 301}
     alone = table(runs[runs["task"] == "letters"], resamples=300)
-    assert found.set_index("task").loc["letters", "p_exact"] == alone["p_exact"].iloc[0]
-    assert (table(runs, resamples=300, seed=1)["p_exact"] != found["p_exact"]).any()
+    assert result.set_index("task").loc["letters", "p_exact"] == alone["p_exact"].iloc[0]
+    assert (table(runs, resamples=300, seed=1)["p_exact"] != result["p_exact"]).any()
 
 
-def test_the_order_of_names_decides_which_is_a(runs):
-    found = table(runs.iloc[::-1])
-    assert ((found["model"] + found["method"]) < (found["model_b"] + found["method_b"])).all()
+def test_the_order_of_names_determines_which_is_a(runs):
+    result = table(runs.iloc[::-1])
+    assert ((result["model"] + result["method"]) < (result["model_b"] + result["method_b"])).all()
 
 
 def test_a_study_without_pairs_has_a_table_without_rows(runs):
-    found = table(runs.query("model == 'a' and method == 'full'"))
-    assert found.empty and "verdict" in found
+    result = table(runs.query("model == 'a' and method == 'full'"))
+    assert result.empty and "verdict" in result
 
 
 @pytest.mark.slow

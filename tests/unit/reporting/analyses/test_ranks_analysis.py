@@ -1,4 +1,4 @@
-"""Probabilities of ranks are those of all resamplings, and wrong winners those of all one-seed studies."""
+"""Tests of probabilities of ranks against all resamples, and of wrong winners against all one-seed studies."""
 
 from itertools import product
 
@@ -19,15 +19,15 @@ def table(runs, **options):
     return registry.find("analyses", "ranks")(options).table({"runs": runs})
 
 
-def one(found, **values):
+def one(result, **values):
     for column, value in values.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        result = result[result[column] == value]
+    assert len(result) == 1
+    return result.iloc[0]
 
 
 def runs(values, **facts):
-    """Runs of one task and method on the test split, from {model: values}; NaN for one that failed."""
+    """Return runs of one task and method on the test split, from {model: values}; NaN for a failed run."""
     made = synthetic.runs(models=tuple(values), methods=("full",), seeds=range(max(map(len, values.values()))))
     made = made.query("phase == 'after' and split == 'test' and metric == 'accuracy'")
     given = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
@@ -39,19 +39,19 @@ def runs(values, **facts):
 
 def test_the_probability_of_the_first_rank_is_that_over_all_resamplings():
     values = {"a": [0.5, 0.6, 0.9], "b": [0.45, 0.58, 0.81]}
-    # All 27 x 27 pairs of resamplings, deviations scaled by sqrt(3 / 2); no two means are equal.
+    # All 27 x 27 pairs of resamples, deviations scaled by sqrt(3 / 2); no two means are equal.
     means = []
     for cell in values.values():
         mean = np.mean(cell)
         means.append(mean + np.sqrt(1.5) * (np.mean(list(product(cell, repeat=3)), axis=1) - mean))
     expected = (means[0][:, None] > means[1]).mean()
-    found = table(runs(values), resamples=40_000)
-    assert one(found, model="a", rank=1)["probability"] == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(40_000))
-    assert one(found, model="b", rank=1)["p_best"] == pytest.approx(1 - expected, abs=0.01)
-    assert one(found, model="a", rank=2)["expected_rank"] == pytest.approx(2 - expected, abs=0.01)
+    result = table(runs(values), resamples=40_000)
+    assert one(result, model="a", rank=1)["probability"] == pytest.approx(expected, abs=4 * 0.5 / np.sqrt(40_000))
+    assert one(result, model="b", rank=1)["p_best"] == pytest.approx(1 - expected, abs=0.01)
+    assert one(result, model="a", rank=2)["expected_rank"] == pytest.approx(2 - expected, abs=0.01)
     assert 0.6 < expected < 0.95
     ends = {level: one(table(runs(values), level=level), model="a", rank=1)[["low", "high"]] for level in (0.9, 0.2)}
-    assert {level: each.tolist() for level, each in ends.items()} == {0.9: [1, 2], 0.2: [1, 1]}
+    assert {level: interval.tolist() for level, interval in ends.items()} == {0.9: [1, 2], 0.2: [1, 1]}
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -65,40 +65,42 @@ def test_the_scaled_bootstrap_has_the_variance_of_the_mean(n):
     assert jointly.mean() == pytest.approx(values.mean(), abs=0.005)
 
 
-def test_every_rank_is_someones_and_everyone_has_a_rank():
-    found = table(synthetic.runs(models=("a", "b", "c"), sd=0.05))
+def test_probabilities_sum_to_one_over_ranks_and_candidates():
+    result = table(synthetic.runs(models=("a", "b", "c"), sd=0.05))
     for by in (["model", "method"], ["rank"]):
-        assert found.groupby(by)["probability"].sum().to_numpy() == pytest.approx(1)
-    expected = found.assign(share=found["rank"] * found["probability"]).groupby(["model", "method"])
+        assert result.groupby(by)["probability"].sum().to_numpy() == pytest.approx(1)
+    expected = result.assign(share=result["rank"] * result["probability"]).groupby(["model", "method"])
     assert expected["share"].sum().to_numpy() == pytest.approx(expected["expected_rank"].first().to_numpy())
 
 
 def test_ties_share_their_ranks():
-    found = table(runs({"a": [0.5, 0.5], "b": [0.5, 0.5], "c": [0.1, 0.1]}))
-    tied = found[found["model"] != "c"]
+    result = table(runs({"a": [0.5, 0.5], "b": [0.5, 0.5], "c": [0.1, 0.1]}))
+    tied = result[result["model"] != "c"]
     assert (tied["p_best"] == 0.5).all() and (tied["expected_rank"] == 1.5).all() and (tied["study_rank"] == 1.5).all()
-    assert one(found, model="c", rank=3)["probability"] == 1
-    # Tau-b leaves tied pairs out; a tie's winner is one of the study's own.
-    assert (found["kendall_tau"] == 1).all() and (found["wrong_winner"] == 0).all()
+    assert one(result, model="c", rank=3)["probability"] == 1
+    # Tau-b leaves out tied pairs; the winner of a tie is one of the study's winners.
+    assert (result["kendall_tau"] == 1).all() and (result["wrong_winner"] == 0).all()
     assert tied["note"].str.contains("shares").all()
 
 
 def test_means_that_differ_in_their_last_bit_are_tied():
-    found = table(runs({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.2, 0.1]}))
+    result = table(runs({"a": [0.1, 0.2, 0.3], "b": [0.3, 0.2, 0.1]}))
     assert 0.1 + 0.2 + 0.3 != 0.3 + 0.2 + 0.1
-    assert (found["study_rank"] == 1.5).all()
+    assert (result["study_rank"] == 1.5).all()
 
 
-def test_of_a_loss_the_least_is_best():
-    found = table(runs({"a": [0.5, 0.6], "b": [0.1, 0.2]}, higher_is_better=False))
-    assert one(found, model="b", rank=1)["probability"] == 1
-    assert one(found, model="b", rank=1)["mean"] == pytest.approx(0.15)
+def test_for_a_loss_the_lowest_is_best():
+    result = table(runs({"a": [0.5, 0.6], "b": [0.1, 0.2]}, higher_is_better=False))
+    assert one(result, model="b", rank=1)["probability"] == 1
+    assert one(result, model="b", rank=1)["mean"] == pytest.approx(0.15)
 
 
 def study_of(scores):
-    """Candidates and who is best by the mean."""
-    candidates = [ranks.Candidate(str(at), "full", np.arange(len(own)), np.array(own)) for at, own in enumerate(scores)]
-    means = np.array([np.mean(own) for own in scores])
+    """Return candidates and which of them are best by the mean."""
+    candidates = [
+        ranks.Candidate(str(at), "full", np.arange(len(values)), np.array(values)) for at, values in enumerate(scores)
+    ]
+    means = np.array([np.mean(values) for values in scores])
     return candidates, np.flatnonzero(means == means.max())
 
 
@@ -128,46 +130,46 @@ def test_agreement_is_scipys_tau_b(rows, seed):
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=5))
-def test_places_are_scipys_ranks(rows):
+def test_rank_ranges_are_scipys_ranks(rows):
     lowest, highest = ranks._rank_ranges(np.array(rows, dtype=float))
     assert (lowest == stats.rankdata(-np.array(rows), method="min", axis=1)).all()
     assert (highest == stats.rankdata(-np.array(rows), method="max", axis=1)).all()
 
 
-def test_a_split_drawn_by_the_seed_is_the_same_for_all_candidates():
-    # Every seed's split moves both alike, far more than they differ: a is better with each.
+def test_splits_determined_by_the_seed_are_shared_by_all_candidates():
+    # Every seed's split shifts both in the same way, by far more than they differ: a is better with each.
     values = {"a": [0.5, 0.6, 0.7, 0.8, 0.9], "b": [0.49, 0.59, 0.69, 0.79, 0.89]}
     shared = runs(values)
     shared = shared.assign(seed_split=shared["seed"])
-    together, apart = table(shared), table(runs(values))
+    together, separate = table(shared), table(runs(values))
     assert one(together, model="a", rank=1)["probability"] == 1
-    assert one(apart, model="a", rank=1)["probability"] < 0.7
-    assert (together["wrong_winner"] == 0).all() and (apart["wrong_winner"] == 0.4).all()
-    assert (together["resampling"] != apart["resampling"]).all()
-    # Splits of their own are no reason to draw the same seeds.
-    own = shared.assign(seed_split=shared["seed"] + 10 * (shared["model"] == "a"))
-    assert (table(own)["resampling"] == "seeds within candidates").all()
+    assert one(separate, model="a", rank=1)["probability"] < 0.7
+    assert (together["wrong_winner"] == 0).all() and (separate["wrong_winner"] == 0.4).all()
+    assert (together["resampling"] != separate["resampling"]).all()
+    # Different splits are no reason to sample the same seeds.
+    different_splits = shared.assign(seed_split=shared["seed"] + 10 * (shared["model"] == "a"))
+    assert (table(different_splits)["resampling"] == "seeds within candidates").all()
 
 
 def test_a_failed_seed_is_left_out_of_a_joint_resampling():
     made = runs({"a": [0.9, 0.8, np.nan], "b": [0.1, 0.2, 0.3]})
-    found = table(made.assign(seed_split=made["seed"]))
-    assert one(found, model="a", rank=1)["probability"] == 1
-    # With the third seed, b is alone.
-    assert found["wrong_winner"].to_numpy() == pytest.approx(1 / 3)
+    result = table(made.assign(seed_split=made["seed"]))
+    assert one(result, model="a", rank=1)["probability"] == 1
+    # With the third seed there is only b.
+    assert result["wrong_winner"].to_numpy() == pytest.approx(1 / 3)
 
 
-def test_a_candidate_without_a_completed_run_has_a_row_that_says_so():
-    found = table(runs({"a": [0.9, 0.8], "b": [0.1, 0.2], "lost": [np.nan, np.nan]}))
-    row = one(found, model="lost")
+def test_a_candidate_without_a_completed_run_has_a_row_with_a_note():
+    result = table(runs({"a": [0.9, 0.8], "b": [0.1, 0.2], "lost": [np.nan, np.nan]}))
+    row = one(result, model="lost")
     assert np.isnan(row["probability"]) and np.isnan(row["rank"])
     assert (row["note"], row["n"], row["n_failed"]) == ("no completed run", 0, 2)
-    assert one(found, model="a", rank=1)["candidates"] == 2
+    assert one(result, model="a", rank=1)["candidates"] == 2
 
 
-def test_a_single_run_and_a_single_candidate_are_said_to_be_so():
-    found = table(runs({"a": [0.9, 0.8], "b": [0.1]}))
-    assert "single run" in one(found, model="b", rank=1)["note"]
+def test_a_single_run_and_a_single_candidate_have_a_note():
+    result = table(runs({"a": [0.9, 0.8], "b": [0.1]}))
+    assert "single run" in one(result, model="b", rank=1)["note"]
     (row,) = table(runs({"a": [0.9, 0.8]})).to_dict("records")
     assert (row["probability"], row["wrong_winner"]) == (1, 0)
     assert np.isnan(row["kendall_tau"]) and "only candidate" in row["note"]
@@ -175,11 +177,11 @@ def test_a_single_run_and_a_single_candidate_are_said_to_be_so():
 
 def test_the_best_thirty_are_listed_and_all_are_ranked():
     values = {f"model{at:02}": [at / 100, at / 100 + 0.001] for at in range(40)}
-    found = table(runs(values), resamples=100)
-    assert found["model"].nunique() == 30
-    assert set(found["model"]) == {f"model{at:02}" for at in range(10, 40)}
-    assert found["rank"].max() == 40
-    assert found["note"].str.contains("the best 30 of 40").all()
+    result = table(runs(values), resamples=100)
+    assert result["model"].nunique() == 30
+    assert set(result["model"]) == {f"model{at:02}" for at in range(10, 40)}
+    assert result["rank"].max() == 40
+    assert result["note"].str.contains("the best 30 of 40").all()
 
 
 def test_a_tasks_numbers_do_not_depend_on_the_other_tasks():

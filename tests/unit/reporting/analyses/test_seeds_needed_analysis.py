@@ -1,4 +1,4 @@
-"""Every target's number of runs is the one that reaches it, from the upper limit of the SD."""
+"""Tests of numbers of runs: each is the smallest that reaches its target, from the upper limit of the SD."""
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,15 @@ def table(runs, **options):
     return registry.find("analyses", "seeds_needed")(options).table({"runs": runs})
 
 
-def one(found, **values):
+def one(result, **values):
     for column, value in values.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        result = result[result[column] == value]
+    assert len(result) == 1
+    return result.iloc[0]
 
 
 def runs(values, **facts):
-    """Runs of one task and method on the test split, from {model: values}."""
+    """Return runs of one task and method on the test split, from {model: values}."""
     made = synthetic.runs(models=tuple(values), methods=("full",), seeds=range(max(map(len, values.values()))))
     made = made.query("phase == 'after' and split == 'test' and metric == 'accuracy'")
     given = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
@@ -44,9 +44,9 @@ def test_the_numbers_of_a_cell_by_hand():
     assert (row["n_needed_at_sd"], row["n_needed"], row["n_more"]) == (7, 12, 7)
 
 
-def test_a_difference_takes_the_runs_of_statsmodels():
-    found = table(runs({"a": [0.89, 0.89, 0.9, 0.91, 0.91]}), difference=0.02, power=0.9, level=0.99)
-    row = one(found, target="difference")
+def test_a_difference_needs_the_runs_of_statsmodels():
+    result = table(runs({"a": [0.89, 0.89, 0.9, 0.91, 0.91]}), difference=0.02, power=0.9, level=0.99)
+    row = one(result, target="difference")
     expected = [
         np.ceil(TTestIndPower().solve_power(0.02 / sd, alpha=0.01, power=0.9, ratio=1.0))
         for sd in (row["sd"], row["sd_upper"])
@@ -56,25 +56,25 @@ def test_a_difference_takes_the_runs_of_statsmodels():
 
 def test_the_gap_is_the_one_to_the_next_worse_cell_with_the_sds_of_both():
     made = runs({"a": [0.89, 0.9, 0.91], "best": [0.92, 0.93, 0.97], "c": [0.5, 0.6, 0.7]})
-    found = table(made)
-    row = one(found, target="gap", model="best")
+    result = table(made)
+    row = one(result, target="gap", model="best")
     assert row["reference"] == "a, full"
     assert row["goal"] == pytest.approx(0.94 - 0.9)
     sds = np.std([0.92, 0.93, 0.97], ddof=1), 0.01
     assert row["n_needed_at_sd"] == sample_size.for_power(0.04, *sds, 0.8, 0.95)
     upper = np.sqrt(2 / stats.chi2.ppf(0.2, 2))
     assert row["n_needed"] == sample_size.for_power(0.04, *(upper * sd for sd in sds), 0.8, 0.95)
-    last = one(found, target="gap", model="c")
+    last = one(result, target="gap", model="c")
     assert np.isnan(last["n_needed"]) and "worse" in last["note"]
 
 
-def test_of_a_loss_the_next_worse_is_the_larger_and_goals_are_shares_of_the_mean():
+def test_for_a_loss_the_next_worse_is_larger_and_goals_are_fractions_of_the_mean():
     made = runs({"a": [0.2, 0.3], "b": [0.5, 0.6]}, higher_is_better=False, perfect=0.0)
-    found = table(made)
-    row = one(found, target="gap", model="a")
+    result = table(made)
+    row = one(result, target="gap", model="a")
     assert row["goal"] == pytest.approx(0.3)
     assert row["reference"] == "b, full"
-    relative = one(found, target="half_width", model="b")
+    relative = one(result, target="half_width", model="b")
     assert relative["goal"] == pytest.approx(0.0055)
     assert relative["goal_from"] == "1 % of |mean|"
 
@@ -88,34 +88,34 @@ def test_percentages_have_goals_in_percent():
     )
 
 
-def test_better_takes_29_runs_whatever_the_spread():
-    found = table(synthetic.runs(seeds=range(5)))
-    better = found[found["target"] == "better"]
+def test_better_needs_29_runs_whatever_the_spread():
+    result = table(synthetic.runs(seeds=range(5)))
+    better = result[result["target"] == "better"]
     assert (better["n_needed"] == 29).all() and (better["n_more"] == 24).all()
     assert better["ddof"].isna().all() and (better["interval"] == "none").all()
 
 
-def test_what_cannot_be_told_is_a_row_that_says_why():
-    found = table(runs({"a": [0.9, 0.91], "b": [0.8, np.nan], "c": [np.nan, np.nan]}))
-    assert set(found["target"]) == TARGETS and len(found) == 3 * len(TARGETS)
-    single = one(found, target="half_width", model="b")
+def test_an_unknown_number_has_a_row_with_the_reason():
+    result = table(runs({"a": [0.9, 0.91], "b": [0.8, np.nan], "c": [np.nan, np.nan]}))
+    assert set(result["target"]) == TARGETS and len(result) == 3 * len(TARGETS)
+    single = one(result, target="half_width", model="b")
     assert np.isnan(single["n_needed"]) and "two completed runs" in single["note"]
     assert (single["n"], single["n_failed"]) == (1, 1)
-    to_single = one(found, target="gap", model="a")
+    to_single = one(result, target="gap", model="a")
     assert np.isnan(to_single["n_needed"]) and "next cell" in to_single["note"]
-    lost = one(found, target="gap", model="c")
+    lost = one(result, target="gap", model="c")
     assert np.isnan(lost["goal"]) and "two completed runs" in lost["note"]
 
 
-def test_equal_means_and_equal_values_are_said_to_be_so():
-    found = table(runs({"a": [0.8, 0.9, 0.7], "b": [0.9, 0.7, 0.8], "c": [0.5, 0.5, 0.5]}))
-    tie = one(found, target="gap", model="a")
+def test_equal_means_and_equal_values_have_a_note():
+    result = table(runs({"a": [0.8, 0.9, 0.7], "b": [0.9, 0.7, 0.8], "c": [0.5, 0.5, 0.5]}))
+    tie = one(result, target="gap", model="a")
     assert tie["n_needed"] == sample_size.MOST and "equal" in tie["note"]
-    still = one(found, target="half_width", model="c")
+    still = one(result, target="half_width", model="c")
     assert still["n_needed"] == 2 and "SD is 0" in still["note"]
 
 
-def test_the_plan_from_the_upper_limit_holds_in_most_pilots_and_that_from_the_sd_does_not():
+def test_a_plan_from_the_upper_limit_is_sufficient_in_most_pilots():
     # Browne 1995: the share of pilots whose plan reaches the planned power is the level of the limit.
     rng, pilots = np.random.default_rng(0), 4000
     sd = rng.normal(0, 1, (pilots, 5)).std(axis=1, ddof=1)
@@ -127,8 +127,8 @@ def test_the_plan_from_the_upper_limit_holds_in_most_pilots_and_that_from_the_sd
     assert held["sd"] < 0.5
 
 
-def test_no_row_is_lost_where_a_task_has_many_cells():
-    found = table(synthetic.runs(models=tuple("abcdef"), tasks=("x", "y")))
+def test_no_row_is_lost_if_a_task_has_many_cells():
+    result = table(synthetic.runs(models=tuple("abcdef"), tasks=("x", "y")))
     keys = ["model", "task", "method", "target"]
-    assert not found.duplicated(keys).any() and len(found) == 6 * 2 * 2 * 4
-    assert pd.api.types.is_float_dtype(found["n_needed"])
+    assert not result.duplicated(keys).any() and len(result) == 6 * 2 * 2 * 4
+    assert pd.api.types.is_float_dtype(result["n_needed"])

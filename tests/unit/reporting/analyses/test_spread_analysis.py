@@ -1,4 +1,4 @@
-"""Spread finds numpy's numbers, and the SD that a study was made with."""
+"""Tests of the spread against NumPy and against the true SD of a study."""
 
 import numpy as np
 import pytest
@@ -21,19 +21,19 @@ def table(name, runs, **options):
     return registry.find("analyses", name)(options).table({"runs": runs})
 
 
-def one(found, **values):
+def one(result, **values):
     for column, value in values.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+        result = result[result[column] == value]
+    assert len(result) == 1
+    return result.iloc[0]
 
 
-def test_spread_is_numpys(runs):
+def test_spread_equals_numpys(runs):
     row = one(table("spread", runs), model="cnn", method="full", phase="after", **TEST)
-    kept = runs.query(
+    selected = runs.query(
         "model == 'cnn' and method == 'full' and phase == 'after' and split == 'test' and metric == 'accuracy'"
     )
-    values = kept["value"].to_numpy()
+    values = selected["value"].to_numpy()
     quartiles = np.quantile(values, [0.25, 0.75])
     expected = {
         "n": 5,
@@ -50,29 +50,29 @@ def test_spread_is_numpys(runs):
     assert row[["sd_low", "sd_high"]].tolist() == pytest.approx(ends.tolist())
 
 
-def test_spread_finds_the_sd_the_study_was_made_with():
-    found = table("spread", synthetic.runs(seeds=range(200), sd=0.01))
-    accuracy = found[(found["metric"] == "accuracy")]
+def test_the_true_sd_of_a_study_is_recovered():
+    result = table("spread", synthetic.runs(seeds=range(200), sd=0.01))
+    accuracy = result[(result["metric"] == "accuracy")]
     covered = (accuracy["sd_low"] <= 0.01) & (accuracy["sd_high"] >= 0.01)
     assert covered.mean() >= 0.75
     assert accuracy["sd"].mean() == pytest.approx(0.01, rel=0.05)
 
 
 def test_equal_values_have_an_sd_of_exactly_zero(runs):
-    found = table("spread", runs.assign(value=0.1))
-    assert (found["sd"] == 0).all()
-    assert found["note"].str.contains("all runs agree").all()
+    result = table("spread", runs.assign(value=0.1))
+    assert (result["sd"] == 0).all()
+    assert result["note"].str.contains("all runs agree").all()
     assert table("spread", runs.query("seed == 0"))["note"].str.contains("single run").all()
 
 
 def test_an_undefined_metric_is_not_counted_as_a_failure(runs):
     undefined = runs.assign(value=runs["value"].mask(runs["metric"] == "nll"))
-    found = table("spread", undefined)
-    row = one(found, model="cnn", method="full", phase="after", task="digits", split="test", metric="nll")
+    result = table("spread", undefined)
+    row = one(result, model="cnn", method="full", phase="after", task="digits", split="test", metric="nll")
     assert (row["n"], row["n_failed"], row["n_undefined"]) == (0, 0, 5)
 
 
-def test_a_failed_run_has_not_failed_before_it_began(runs):
+def test_a_failed_run_has_not_failed_before_fine_tuning(runs):
     row = one(table("spread", runs), model="vit", method="full", phase="before", **TEST)
     assert (row["n"], row["n_failed"]) == (5, 0)
 

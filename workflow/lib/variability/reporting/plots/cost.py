@@ -45,9 +45,7 @@ class Cost(Plot):
         figure = figure_style.figure(
             width=max(6.5, 1.5 + 3.6 * columns),
             height=1.5 + 0.17 * len(legend) / per_row + 3 * -(-max(len(shown), 1) // columns),
-            title=self.option(
-                "title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split, and what a run takes"
-            ),
+            title=self.option("title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split, and time per run"),
             note=f"Marks: means over the completed runs of a cell ({text_format.count(cells['n'])}); whiskers: ± 1 SD; "
             f"faint dots: runs. {failed} of {len(runs)} runs failed and have no dot. Front: no other cell is as "
             "fast and as good, and better in one; seconds are of fine-tuning."

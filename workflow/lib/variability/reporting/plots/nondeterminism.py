@@ -28,7 +28,7 @@ class Nondeterminism(Plot):
     def draw(self, tables):
         runs, table = primary_rows.select(tables["runs"]), tables["nondeterminism"]
         title = self.option(
-            "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, same seed twice"
+            "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, repeated runs"
         )
         if table.empty:
             return _instructions(title)
