@@ -1,6 +1,9 @@
 """Rules of the project that linters do not check."""
 
+import ast
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -29,6 +32,45 @@ def test_every_stage_has_a_rule_a_script_and_a_module():
     scripts = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")}
     stages = {path.stem for path in (ROOT / "workflow/lib/variability/stages").glob("[!_]*.py")}
     assert rules == scripts == stages
+
+
+def public_functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield the functions of a module, and the methods of its classes, whose names have no underscore at the start."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+            yield from public_functions(child, f"{child.name}.")
+        elif isinstance(child, ast.FunctionDef) and not child.name.startswith("_"):
+            yield prefix + child.name, child
+
+
+def unannotated(path: Path) -> list[str]:
+    """Return the public functions of a module with a parameter, or a result, that has no type."""
+    names = []
+    for name, function in public_functions(ast.parse(path.read_text())):
+        arguments = function.args
+        parameters = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
+        typed = all(each.annotation for each in parameters if each and each.arg not in ("self", "cls"))
+        if not typed or function.returns is None:
+            names.append(f"{path.name}: {name}")
+    return names
+
+
+def test_public_functions_are_annotated():
+    files = list((ROOT / "workflow/lib/variability").rglob("*.py"))
+    assert sum(len(list(public_functions(ast.parse(path.read_text())))) for path in files) > 500
+    assert [name for path in files for name in unannotated(path)] == []
+
+
+def test_a_missing_annotation_is_reported(tmp_path):
+    source = """
+def f(a: int, b) -> int: ...
+def g(a: int): ...
+class C:
+    def h(self, *a: int) -> None: ...
+def _i(a): ...
+"""
+    (tmp_path / "module.py").write_text(source)
+    assert unannotated(tmp_path / "module.py") == ["module.py: f", "module.py: g"]
 
 
 def requested(name: str) -> list[str]:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from variability.io.files import replacing
 
@@ -105,7 +105,7 @@ def figure(width: float, height: float, title: str, note: str, legend: Sequence[
     return new
 
 
-def handle(label: str, look: Look, **options) -> Line2D:
+def handle(label: str, look: Look, **options: Any) -> Line2D:
     """Create an entry of a legend. options: further arguments of ``Line2D``."""
     from matplotlib.lines import Line2D
 

@@ -1,10 +1,15 @@
 """Differences between candidates over all tasks together."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CANDIDATE = ["model", "method"]
 FEWEST_CANDIDATES, FEWEST_TASKS = 3, 2
@@ -54,7 +59,7 @@ class AcrossTasks(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.reporting import primary_rows

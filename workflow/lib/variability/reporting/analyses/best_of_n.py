@@ -1,11 +1,16 @@
 """Expected result of the best of n runs, and how much of it is selection."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Ways of drawing n runs from the N that exist.
 STATISTICS = {
@@ -46,7 +51,7 @@ class BestOfN(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting.analyses import _cells
 
         test, validation = _splits(tables["runs"])

@@ -1,11 +1,16 @@
 """Calibration: agreement of a network's confidence with its accuracy, and the spread of that over seeds."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Scores of a run that metrics of these names compute from its predictions.
 SCORES = ("brier", "nll")
@@ -43,7 +48,7 @@ class Calibration(Analysis):
         "bins": {"type": "integer", "minimum": 2, "default": 15, "description": "bins of equal width over confidence"},
     }
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.reporting import primary_rows

@@ -1,13 +1,18 @@
 """Churn: how often two runs of the same cell, or of two cells, disagree on the same test example."""
 
+from __future__ import annotations
+
 from itertools import combinations
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFERENCE = [f"{key}_reference" for key in ("model", "method")]
 COLUMNS = [
@@ -57,7 +62,7 @@ class Churn(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _example_losses, _reference_scopes
 
@@ -127,7 +132,7 @@ class _Cell:
             self.error = np.abs(predicted - truth).mean(axis=1)
             self.sorted, self.distances, self.flips = _numbers(predicted)
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         return {"kind": self.kind, "n": self.n, "n_failed": self.failed, "n_examples": self.n_examples}
 
 

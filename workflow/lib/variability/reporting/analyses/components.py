@@ -1,12 +1,17 @@
 """Variance components: how much of the differences between runs is due to model, task, method and seed."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results import varied_streams
 from variability.results.columns import CELL, RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Name of the task in rows about all tasks together.
 ALL = "all tasks"
@@ -57,7 +62,7 @@ class Components(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.reporting import primary_rows

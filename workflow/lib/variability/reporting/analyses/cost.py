@@ -1,11 +1,16 @@
 """Cost of a run and of a precise mean, and cells that are worth their cost."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL_VALUE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNITS = {"seconds": "s", "energy_j": "J", "peak_memory_mb": "MB", "bytes": "bytes"}
 COLUMNS = [
@@ -61,7 +66,7 @@ class Cost(Analysis):
         },
     }
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 

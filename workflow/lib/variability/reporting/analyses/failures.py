@@ -1,9 +1,14 @@
 """Failed runs: how often, for what reasons, and their effect on the mean."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL, CELL_VALUE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Factor by which the MAD of normal values estimates their SD (Rousseeuw & Croux 1993).
 MAD_TO_SD = 1.4826
@@ -51,7 +56,7 @@ class Failures(Analysis):
         },
     }
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells, _failure_flags
         from variability.stats import intervals

@@ -1,10 +1,15 @@
 """Gain of fine-tuning over the untrained head, over a linear probe, and over training from scratch."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEEDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VALUE = ["split", "metric"]
 SIDES = ("", "_reference")
@@ -43,7 +48,7 @@ class Gain(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting.analyses import _cells
 
         runs, level = tables["runs"], self.option("level")

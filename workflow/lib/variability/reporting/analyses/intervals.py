@@ -1,12 +1,17 @@
 """Intervals of the mean, of the next run, and of one run's value on a finite test set."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CELL, CELL_VALUE
 from variability.stats import confusion_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = [
     *(*CELL_VALUE, "primary", "target", "estimate", "low", "high"),
@@ -40,7 +45,7 @@ class Intervals(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting.analyses import _cells
         from variability.stats import intervals
 

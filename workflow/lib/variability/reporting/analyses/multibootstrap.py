@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from variability.results.metrics import scalars
 from variability.stats import resampling
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from variability.results.predictions import Cell
 
 COLUMNS = [
@@ -116,7 +118,7 @@ class Multibootstrap(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.reporting.analyses import _cells, _example_losses

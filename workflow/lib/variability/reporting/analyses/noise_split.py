@@ -1,11 +1,16 @@
 """Variance between runs, split into the part of the seed and the part of the finite test set."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NUMBERS = [
     *("n", "n_examples", "n_groups", "mean", "sd_observed", "sd_seed", "sd_seed_low", "sd_seed_high"),
@@ -62,7 +67,7 @@ class NoiseSplit(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.reporting.analyses import _cells, _example_losses

@@ -1,13 +1,18 @@
 """Differences between runs with equal seeds, recipe and data: nondeterminism."""
 
+from __future__ import annotations
+
 import hashlib
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import VALUE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAIR = ["task", "model", "method", "repeat_model", "repeat_method"]
 KEYS = [*PAIR, "seed", "repeat_seed"]
@@ -46,7 +51,7 @@ class Nondeterminism(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.results import repeated_runs

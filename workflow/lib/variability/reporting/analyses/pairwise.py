@@ -1,10 +1,15 @@
 """Comparison of every two candidates on a task: difference, tests and probability of being better."""
 
-from typing import ClassVar, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "split", "metric", "primary", "higher_is_better", "pairing"),
@@ -67,7 +72,7 @@ class Pairwise(Analysis):
         "seed": SEED,
     }
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
         from variability.reporting import primary_rows

@@ -1,11 +1,16 @@
 """Uncertainty of the ranking of models and methods on a task."""
 
-from typing import ClassVar, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Largest number of candidates of a task with rows, the best ones; all of them are ranked.
 LISTED = 30
@@ -50,7 +55,7 @@ class Ranks(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 

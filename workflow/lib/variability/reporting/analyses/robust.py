@@ -1,12 +1,17 @@
 """Robust comparison of candidates over all their tasks, with statistics that a few extreme runs do not dominate."""
 
+from __future__ import annotations
+
 from itertools import combinations
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import STREAM_SEEDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYS = ["model", "method"]
 AGGREGATES = ("iqm", "mean", "median")
@@ -80,7 +85,7 @@ class Robust(Analysis):
         },
     }
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells, _reference_scopes
 

@@ -1,11 +1,16 @@
 """Numbers of runs that a cell needs, computed from the spread of its runs so far."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL_VALUE, RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GOAL = {"type": "number", "exclusiveMinimum": 0, "default": 0.01}
 UNIT = "absolute for a metric between 0 and 1, like accuracy; otherwise a fraction of the cell's |mean|"
@@ -52,7 +57,7 @@ class SeedsNeeded(Analysis):
         },
     }
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells, _metric_scale
         from variability.stats import sample_size

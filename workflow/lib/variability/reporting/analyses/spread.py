@@ -1,9 +1,14 @@
 """Spread of runs that differ only in their seed."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL_VALUE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Spread(Analysis):
@@ -21,7 +26,7 @@ class Spread(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
-    def table(self, tables):
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting.analyses import _cells, _notes
         from variability.stats import intervals
 

@@ -1,8 +1,13 @@
 """Claim that the best candidate of a task beats the others."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.claims import MARGIN, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Beats(Claim):
@@ -15,7 +20,7 @@ class Beats(Claim):
     ANALYSES = ("pairwise", "gain")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
-    def findings(self, tables):
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
         pairs = _pairs.both_ways(tables["pairwise"])

@@ -1,8 +1,13 @@
 """Claim that reporting the best seed overstates a candidate."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class BestSeedOptimism(Claim):
@@ -16,7 +21,7 @@ class BestSeedOptimism(Claim):
     ANALYSES = ("best_of_n", "pairwise")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
-    def findings(self, tables):
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         best = tables["best_of_n"].dropna(subset=["optimism"])
         best = best[(best["statistic"] == "U") & (best["best_of"] == best["n"]) & (best["n"] > 1)]
         higher = tables["pairwise"].drop_duplicates("task").set_index("task")["higher_is_better"]

@@ -1,8 +1,13 @@
 """Claim that pretraining improves over random weights."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.claims import MARGIN, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class PretrainingHelps(Claim):
@@ -11,7 +16,7 @@ class PretrainingHelps(Claim):
     ANALYSES = ("gain", "pairwise")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
-    def findings(self, tables):
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
         pairs = _pairs.both_ways(tables["pairwise"])

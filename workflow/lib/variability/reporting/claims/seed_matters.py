@@ -1,6 +1,13 @@
 """Claim that the spread between seeds exceeds the noise of the test examples."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SeedMatters(Claim):
@@ -12,7 +19,7 @@ class SeedMatters(Claim):
 
     ANALYSES = ("noise_split",)
 
-    def findings(self, tables):
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         table = tables["noise_split"].dropna(subset=["p_adjusted"])
         return [self._finding(row) for _, row in table.iterrows()]
 

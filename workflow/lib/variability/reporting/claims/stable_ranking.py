@@ -1,6 +1,13 @@
 """Claims that another study would rank the candidates in the same way."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class StableRanking(Claim):
@@ -25,7 +32,7 @@ class StableRanking(Claim):
     #: Kendall's tau below which rankings do not count as similar: fewer than nine in ten pairs keep their order.
     TAU = 0.8
 
-    def findings(self, tables):
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
         ranks, pairs = tables["ranks"].dropna(subset=["rank", "study_rank"]), _pairs.both_ways(tables["pairwise"])

@@ -1,7 +1,15 @@
 """Critical difference diagram: average ranks over tasks, and which of them do not differ significantly."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 MOST = 40
 NEEDED = ("average_rank", "cd")
@@ -22,7 +30,7 @@ class AcrossTasks(Plot):
         "critical difference: they are not significantly different."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         ranked = tables["across_tasks"].dropna(subset=list(NEEDED)).sort_values("average_rank", kind="stable")
         shown = ranked.head(MOST)

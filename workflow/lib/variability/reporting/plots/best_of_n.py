@@ -1,7 +1,15 @@
 """Expected result of the best of n runs against n."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 COLUMNS = 2
 #: Number of candidates, the best ones over tasks, that have a colour; the others are thin and grey.
@@ -23,7 +31,7 @@ class BestOfN(Plot):
         "its test value, which is optimistic (dotted). U-statistic; the mark at n = 1 is the mean over runs."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, curves = primary_rows.select(tables["runs"]), primary_rows.select(tables["best_of_n"])
         curves = curves[(curves["statistic"] == "U") & (curves["n"] > 0)]
         tasks = [task for task in _labels.names(runs, "task") if (curves["task"] == task).any()]

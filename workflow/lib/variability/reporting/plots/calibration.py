@@ -1,9 +1,17 @@
 """Reliability diagram: share of correct predictions against confidence, over seeds."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.calibration import NO_PROBABILITIES
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 PANELS = 12
 #: Background of texts that a curve may cross.
@@ -24,7 +32,7 @@ class Calibration(Plot):
         "the examples."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["calibration"]
         scores = table[table["quantity"] == "ece"].set_index(CELL)
         # Only classification has a calibration.

@@ -1,8 +1,16 @@
 """Disagreement of cells' runs on single test examples, and its distribution over the examples."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.data import kinds
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 #: Largest numbers of tasks, of cells per task, and of cells with numbers in the matrix.
 TASKS, CELLS, NUMBERED = 8, 30, 10
@@ -23,7 +31,7 @@ class Churn(Plot):
         "the cell's disagreement with its jackknife interval."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["churn"]
         tasks = _labels.names(table, "task")[:TASKS]
         cells = {task: _cells(table[table["task"] == task]) for task in tasks}

@@ -1,9 +1,17 @@
 """Variance components: SD by model, task, method and seed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results import varied_streams
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 COLUMNS = 2
 #: Largest number of panels; that of all tasks comes first.
@@ -25,7 +33,7 @@ class Components(Plot):
         "as 0. The bars of streams are parts of the bar of the seed."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["components"]
         shown = table[table["sd"].notna() | (table["role"] != "stream")]
         order = [*([ALL] if ALL in set(table["task"]) else []), *_labels.names(runs, "task")]

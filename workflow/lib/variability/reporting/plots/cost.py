@@ -1,8 +1,16 @@
 """Cost of a cell's runs against their result, with the Pareto front."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 #: With more models than this, only those on a front have a number.
 FEW = 12
@@ -24,7 +32,7 @@ class Cost(Plot):
         "cell beats in both (Pareto front)."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         timed = runs[runs["seconds"] > 0]

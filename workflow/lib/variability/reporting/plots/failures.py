@@ -1,9 +1,17 @@
 """Every run's value, with failed runs marked, and rates of failure."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses import _failure_flags
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 LINE = 0.32
 #: Markers that no method has; if two reasons apply, the first is drawn.
@@ -31,7 +39,7 @@ class Failures(Plot):
         "runs with its Wilson interval."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["failures"]
         runs = _failure_flags.flagged(tables["runs"], table)
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)

@@ -1,8 +1,16 @@
 """Values of every run before and after fine-tuning."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class GainSlopes(Plot):
@@ -20,7 +28,7 @@ class GainSlopes(Plot):
         "of the differences within runs, its paired t interval, and the number of runs."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"], phase=None)
         gains = primary_rows.select(tables["gain"], phase=None)
         gains = gains[gains["comparison"] == "before"].set_index(CELL)

@@ -1,8 +1,16 @@
 """Forest plot of every run with the intervals of the mean, of the next run, and of the median run."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 LINE = 0.3
 #: Colour of the thick interval, behind the dots.
@@ -24,7 +32,7 @@ class Intervals(Plot):
         "which includes the noise of the finite test set (Wilson, or a bootstrap over examples)."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)

@@ -1,11 +1,17 @@
 """Learning curves: a measure by epoch, for every run."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from variability.data import kinds
 from variability.reporting import figure_style, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results.columns import CELL, RUN
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 _MEASURES = {f"validation_{kind.MEASURE}": kind for kind in kinds.all_kinds().values()}
 QUANTITIES = {
@@ -32,7 +38,7 @@ class LearningCurves(Plot):
         "quantity": {"enum": list(QUANTITIES), "default": "validation_loss", "description": "measure shown by epoch"}
     }
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         quantity = self.option("quantity")
         history = tables["history"].assign(value=tables["history"][quantity])
         models, tasks, methods = (_labels.names(history, key) for key in CELL)

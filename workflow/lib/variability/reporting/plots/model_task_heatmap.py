@@ -1,10 +1,17 @@
 """Heat map of mean and SD over seeds of every model on every task."""
 
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 CELL_INCHES = 1.05
 
@@ -23,7 +30,7 @@ class ModelTaskHeatmap(Plot):
         "fewer runs than the largest number show theirs, with the number of failed runs."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         spread = primary_rows.select(tables["spread"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)

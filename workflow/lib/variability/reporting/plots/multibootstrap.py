@@ -1,9 +1,17 @@
 """Differences between cells, with intervals from resampling seeds and test examples together."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 #: Largest number of differences, smallest number per task, and largest number of tasks.
 ROWS, FEWEST, TASKS = 30, 4, 8
@@ -33,7 +41,7 @@ class Multibootstrap(Plot):
         "Right: numbers, adjusted p-value (Holm) and n of both sides."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["multibootstrap"]
         tasks = _labels.names(table, "task")[:TASKS]
         most = max(FEWEST, ROWS // max(len(tasks), 1))

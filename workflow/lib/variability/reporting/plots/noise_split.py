@@ -1,7 +1,15 @@
 """Variance between a cell's runs, split into the contributions of the seed and of the finite test set."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 #: Largest numbers of cells per task and of tasks.
 CELLS, TASKS = 24, 12
@@ -29,7 +37,7 @@ class NoiseSplit(Plot):
         "share of the test set, number n of runs."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         split = tables["noise_split"]
         split = split[~split["note"].astype(str).str.startswith("no predictions")]
         tasks = _labels.names(split, "task")[:TASKS]

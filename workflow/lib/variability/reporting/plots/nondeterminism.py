@@ -1,8 +1,16 @@
 """Differences between repeated runs, with everything the same."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import repeated_runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 #: Largest number of rows; those with the largest differences come first.
 ROWS = 40
@@ -25,7 +33,7 @@ class Nondeterminism(Plot):
         "bit-identical, and the number of pairs."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["nondeterminism"]
         title = self.option(
             "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, repeated runs"

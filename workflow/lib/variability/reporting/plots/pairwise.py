@@ -1,7 +1,15 @@
 """Matrix of the probability that a run of one candidate beats a run of another."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 MOST, MOST_TASKS = 15, 12
 WIDTH = 0.46
@@ -24,7 +32,7 @@ class Pairwise(Plot):
         "difference of the means, row minus column, oriented so that more is better."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         pairs = primary_rows.select(tables["pairwise"])
         all_tasks = _labels.names(runs, "task")

@@ -1,10 +1,17 @@
 """Probabilities of the candidates' ranks."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 #: Largest number of candidates of a task, the best ones, and of ranks.
 DRAWN = 15
@@ -21,7 +28,7 @@ class Ranks(Plot):
         "15 candidates and ranks are shown. In the title: how often a study with one seed names another winner."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, ranks = primary_rows.select(tables["runs"]), primary_rows.select(tables["ranks"])
         tasks = [task for task in _labels.names(runs, "task") if (ranks["task"] == task).any()]
         panels = {task: _best(ranks[ranks["task"] == task]) for task in tasks}

@@ -1,7 +1,15 @@
 """Candidates over all tasks: aggregates with intervals, probabilities of improvement, performance profiles."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 PANELS = {"iqm": "interquartile mean", "mean": "mean", "median": "median of task means"}
 #: Largest numbers of candidates, and of those whose profiles have a colour and an interval.
@@ -19,7 +27,7 @@ class Robust(Plot):
         "of the top candidate beats one of this row. Bottom: share of runs better than a threshold, with intervals."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["robust"]
         largest = table.loc[table["n_candidates"].idxmax(), "suite"]
         table = table[table["suite"] == largest]

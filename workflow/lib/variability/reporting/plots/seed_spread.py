@@ -1,8 +1,16 @@
 """Every run's value as a dot, with the mean and its interval."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 COLUMNS = 3
 
@@ -20,7 +28,7 @@ class SeedSpread(Plot):
         "the completed runs, the bar its t interval. Right: numbers of completed and failed runs."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
         means = intervals[intervals["target"] == "mean"].set_index(CELL)

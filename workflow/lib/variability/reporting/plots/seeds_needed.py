@@ -1,9 +1,16 @@
 """Power to detect a difference against the number of runs."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 COLUMNS = 2
 LOOKS = {
@@ -27,7 +34,7 @@ class SeedsNeeded(Plot):
         "with."
     )
 
-    def draw(self, tables):
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
         tasks = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
         rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
