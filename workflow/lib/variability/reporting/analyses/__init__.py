@@ -8,7 +8,7 @@ the config, and the table is written to ``analyse/<name>.csv``. Most analyses fo
 
         CAPTION = "Median over the completed runs of every cell, with the number of completed and failed runs."
 
-        def table(self, tables):
+        def table(self, tables: dict[str, Any]) -> pd.DataFrame:
             from variability.reporting.analyses import _cells
             from variability.results.columns import CELL_VALUE
 

@@ -9,7 +9,7 @@ config, and all claims are written to ``claim/claims.md`` and ``claim/claims.csv
         ANALYSES = ("pairwise",)
         OPTIONS = {"margin": MARGIN}
 
-        def findings(self, tables):
+        def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
             from variability.reporting.claims import _pairs
 
             findings = []

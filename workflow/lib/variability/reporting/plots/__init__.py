@@ -9,7 +9,7 @@ config, and the figure is written to ``plot/<name>.svg`` and ``plot/<name>.png``
         ANALYSES = ("median",)
         CAPTION = "Median over the completed runs of every cell, one panel per task, with the number of completed runs."
 
-        def draw(self, tables):
+        def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
             medians = primary_rows.select(tables["median"])
             tasks = _labels.names(medians, "task")
             title = self.option("title", f"{self.study}: medians")

@@ -59,7 +59,7 @@ class Intervals(Plot):
         cells = intervals.set_index([*CELL, "target"]).sort_index()
         for task, axes in _panels.bands(figure, runs, first, best).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(best)]
-            ends = cells.xs(task, level="task")[["low", "high"]].stack()
+            ends = cells.xs(task, level="task")[["low", "high"]].melt()["value"]
             axes.set_xlim(*_labels.limits(of_task["value"], ends))
             axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):

@@ -36,7 +36,7 @@ class ModelTaskHeatmap(Plot):
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         labels = runs.drop_duplicates("task").set_index("task")["label"]
         # Tasks with the same metric may have different units, for example for RMSE; shares are comparable.
-        common = labels.nunique() == 1 and bool(spread["mean"].dropna().between(0, 1).all())
+        common = len(set(labels)) == 1 and bool(spread["mean"].dropna().between(0, 1).all())
         spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
         in_one_row = len(methods) * len(tasks) <= 9
         rows, columns = (1, len(methods)) if in_one_row else (len(methods), 1)
@@ -59,7 +59,7 @@ class ModelTaskHeatmap(Plot):
                 for x, task in enumerate(tasks):
                     if (model, task, method) in cells.index:
                         _cell_text(axes, x, y, cells.loc[(model, task, method)], spread["n"].max(), image)
-            named = labels.nunique() > 1
+            named = len(set(labels)) > 1
             heads = [f"{task}\n({labels[task].partition(' (')[0]})" if named else task for task in tasks]
             axes.set_xticks(range(len(tasks)), [_head(head) for head in heads], fontsize=7)
             axes.set_yticks(range(len(models)), [figure_style.wrap(model, 28) for model in models])

@@ -38,7 +38,7 @@ class Ranks(Plot):
         # Choose the number of columns that makes the figure about square.
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
         rows = max(1, -(-len(tasks) // columns))
-        methods = runs["method"].nunique() > 1
+        methods = len(_labels.names(runs, "method")) > 1
         failed = int((runs["status"] != "completed").sum())
         figure = figure_style.figure(
             width=max(6.5, columns * wide),

@@ -55,7 +55,7 @@ class SeedSpread(Plot):
             axes.set_visible(False)
         for axes, task in zip(grid.flat, tasks, strict=False):
             of_task = runs[runs["task"] == task]
-            ends = means.xs(task, level="task")[["low", "high"]].stack()
+            ends = means.xs(task, level="task")[["low", "high"]].melt()["value"]
             axes.set_xlim(*_labels.limits(of_task["value"], ends))
             for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
                 middle = models.index(model) + ((methods.index(method) + 0.5) / len(methods) - 0.5) * 0.8
