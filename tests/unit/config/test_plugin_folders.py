@@ -62,6 +62,15 @@ def test_their_code_and_the_modules_they_import_are_in_the_closure(tmp_path):
     assert provenance.listing("score", registry.module_name("metrics", "mine")) != before
 
 
+def test_a_plug_in_may_import_a_module_of_another_family(tmp_path):
+    text = METRIC + "from variability.reporting.analyses import _mine_scale\n"
+    write(write(tmp_path / "mine", "metrics", "with_scale", text), "analyses", "_mine_scale", "SCALE = 2\n")
+    registry.use_folders([tmp_path / "mine"])
+    listing = provenance.listing("score", registry.module_name("metrics", "with_scale"))
+    assert "mine/analyses/_mine_scale.py" in listing
+    assert registry.find("metrics", "with_scale").KIND == "regression"
+
+
 def test_a_listing_does_not_depend_on_where_the_folder_is(tmp_path):
     listings = []
     for parent in ("one", "two"):
@@ -88,6 +97,8 @@ def test_a_name_in_two_folders_is_refused(tmp_path):
         ("empty", "has none of the subfolders datasets"),
         ("misspelt", "is not named after a family of plug-ins; did you mean 'metrics'?"),
         ("flat", "must be in a subfolder named after its family: datasets"),
+        ("package", "is a package, and a plug-in is one file; make it metrics/*.py"),
+        ("a:b", "has a ':' in its name; rename it"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_explained(tmp_path, path, message):
@@ -95,5 +106,8 @@ def test_a_folder_that_cannot_be_used_is_explained(tmp_path, path, message):
     write(tmp_path / "misspelt", "metric", "mine")
     write(tmp_path / "flat", "metrics", "mine")
     (tmp_path / "flat" / "mine.py").write_text(METRIC)
+    write(tmp_path / "package", "metrics", "mine")
+    write(tmp_path / "package" / "metrics", "larger", "__init__")
+    write(tmp_path / "a:b", "metrics", "mine")
     assert any(message in each for each in messages(tmp_path / path))
     assert "mine" not in registry.names("metrics")

@@ -75,6 +75,13 @@ def package(family: str) -> ModuleType:
     return module
 
 
+def _let_users_plugins_import_each_other() -> None:
+    """Import the packages of all families that the user's folders extend: a plot may import an analysis's helper."""
+    for family in FAMILIES:
+        if len(family_folders(family)) > 1:
+            package(family)
+
+
 def module_name(family: str, name: str) -> str:
     """Return the dotted name of the module of a plug-in.
 
@@ -102,6 +109,7 @@ def find(family: str, name: str) -> type[Any]:
     Raises UserError for an unknown name, and for a file that does not define exactly one subclass of the base class.
     """
     base = getattr(package(family), FAMILIES[family][1])
+    _let_users_plugins_import_each_other()
     module = importlib.import_module(module_name(family, name))
     classes = [
         member

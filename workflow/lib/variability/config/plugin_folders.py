@@ -1,5 +1,6 @@
 """The user's own plug-in folders, which the config names (``plugins:``)."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ def _problems(folder: str) -> Iterator[Problem]:
     if not path.is_dir():
         yield Problem("plugins", f"there is no folder {folder}")
         return
+    if os.pathsep in str(path.resolve()):
+        # Jobs get the folders in one environment variable.
+        yield Problem("plugins", f"{path.resolve()} has a {os.pathsep!r} in its name; rename it")
     for file in sorted(path.glob("*.py")):
         yield Problem(
             "plugins", f"{file} must be in a subfolder named after its family: {', '.join(registry.FAMILIES)}"
@@ -41,6 +45,8 @@ def _problems(folder: str) -> Iterator[Problem]:
         if name not in registry.FAMILIES and any((path / name).glob("*.py")):
             hint = suggest(name, list(registry.FAMILIES))
             yield Problem("plugins", f"{path / name} is not named after a family of plug-ins; {hint}")
+        for package in sorted((path / name).glob("*/__init__.py")) if name in registry.FAMILIES else ():
+            yield Problem("plugins", f"{package.parent} is a package, and a plug-in is one file; make it {name}/*.py")
     if not set(subfolders) & set(registry.FAMILIES):
         yield Problem("plugins", f"{folder} has none of the subfolders {', '.join(registry.FAMILIES)}")
 
