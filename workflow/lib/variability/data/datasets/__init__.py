@@ -79,6 +79,10 @@ class Dataset(WithExtras, ABC):
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
+    def option(self, name: str) -> Any:
+        """Return an option from the config, or the default of its schema."""
+        return self.options.get(name, self.OPTIONS[name].get("default"))
+
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of task that the labels can serve with these options, see KINDS."""
         return self.KINDS

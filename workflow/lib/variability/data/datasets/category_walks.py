@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -58,43 +58,40 @@ class CategoryWalks(Dataset):
     } | {name: _interactions.OPTIONS[name] for name in ("target", "held_out")}
 
     def kinds(self) -> tuple[str, ...]:
-        return (_interactions.TARGETS[self._option("target")],)
+        return (_interactions.TARGETS[self.option("target")],)
 
     def size(self) -> dict[str, int] | None:
-        users, held_out = self._option("users"), self._option("held_out")
-        if self._option("target") == "rating":
+        users, held_out = self.option("users"), self.option("held_out")
+        if self.option("target") == "rating":
             return None
         return {"train": users, "validation": users * held_out, "test": users * held_out}
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
-        shortest, longest = self._option("length")
+        shortest, longest = self.option("length")
         if shortest > longest:
             yield Problem("length", f"the shortest, {shortest}, is longer than the longest, {longest}")
-        if longest > self._option("items"):
-            yield Problem("length", f"a user takes each of {self._option('items')} items at most once, not {longest}")
-        if shortest < 2 * self._option("held_out") + 2:
+        if longest > self.option("items"):
+            yield Problem("length", f"a user takes each of {self.option('items')} items at most once, not {longest}")
+        if shortest < 2 * self.option("held_out") + 2:
             yield Problem("held_out", f"leaves fewer than two of {shortest} items to train on; lower it")
 
     def load(self, folder: Path | None) -> Examples:
-        options = {"target": self._option("target"), "held_out": self._option("held_out"), "min_interactions": 1}
+        options = {"target": self.option("target"), "held_out": self.option("held_out"), "min_interactions": 1}
         return _interactions.examples(self._log(), options, "category_walks")
 
-    def _option(self, name: str) -> Any:
-        return self.options.get(name, self.OPTIONS[name]["default"])
-
     def _log(self) -> _interactions.Log:
-        categories, items, regularity = (self._option(name) for name in ("categories", "items", "regularity"))
-        dynamics = _generator(_DYNAMICS, self._option("dynamics"))
+        categories, items, regularity = (self.option(name) for name in ("categories", "items", "regularity"))
+        dynamics = _generator(_DYNAMICS, self.option("dynamics"))
         next_category = dynamics.integers(categories, size=(categories, categories))
-        catalogue = _generator(_CATALOGUE, self._option("catalogue"))
+        catalogue = _generator(_CATALOGUE, self.option("catalogue"))
         # So that every category has items.
         category = catalogue.permutation(np.arange(items) % categories)
         quality = catalogue.normal(0, 0.5, items)
-        generator = _generator(_USERS, self._option("seed"))
+        generator = _generator(_USERS, self.option("seed"))
         popularity = 1 / (1 + generator.permutation(items))
-        low, high = self._option("length")
+        low, high = self.option("length")
         rows = []
-        for user in range(self._option("users")):
+        for user in range(self.option("users")):
             favourites, mildness = generator.dirichlet(np.ones(categories)), generator.normal(0, 0.5)
             free = np.ones(items, dtype=bool)
             before = generator.choice(categories, size=2, p=favourites)

@@ -30,8 +30,8 @@ class Clinc150(Dataset):
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "version": {"enum": list(_FILES)},
-        "out_of_scope": {"type": "boolean"},
+        "version": {"enum": list(_FILES), "default": "full"},
+        "out_of_scope": {"type": "boolean", "default": False},
     }
     MODALITY: ClassVar[str] = "text"
     SPLIT: ClassVar[dict] = {"validation": "shipped"}
@@ -47,7 +47,7 @@ class Clinc150(Dataset):
         path = downloaded(folder) / self._file
         try:
             parts = read_json(path)
-            scopes = ("", f"{_OUT_OF_SCOPE}_") if self.options.get("out_of_scope") else ("",)
+            scopes = ("", f"{_OUT_OF_SCOPE}_") if self.option("out_of_scope") else ("",)
             rows = [
                 (text, intent, partition)
                 for name, partition in _PARTITIONS.items()
@@ -63,7 +63,7 @@ class Clinc150(Dataset):
 
     @property
     def _version(self) -> str:
-        return self.options.get("version", "full")
+        return self.option("version")
 
     @property
     def _file(self) -> str:

@@ -5,7 +5,7 @@ import string
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -88,36 +88,36 @@ class Glyphs(Dataset):
     KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
 
     def kinds(self) -> tuple[str, ...]:
-        return ("regression",) if self._option("target") == "rotation" else ("classification",)
+        return ("regression",) if self.option("target") == "rotation" else ("classification",)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         fonts, test_fonts = self._fonts()
         names, _ = self._classes(fonts)
         if not fonts:
             yield Problem("test_fonts", "contains all fonts, and none is left to train on")
-        elif self._option("target") == "rotation":
+        elif self.option("target") == "rotation":
             if not self._jitter["rotation"]:
                 yield Problem("jitter.rotation", "is 0, and every image would have the same target; allow some degrees")
         elif len(names) < 2:
             yield Problem("", f"every image would be of class {names[0]!r}; give letters or fonts of two classes")
         unseen = sorted({FAMILY[font] for font in test_fonts} - {FAMILY[font] for font in fonts})
-        if fonts and self._option("target") == "family" and unseen:
+        if fonts and self.option("target") == "family" and unseen:
             yield Problem("test_fonts", f"no font of the family {unseen[0]!r} is left to train on")
 
     def size(self) -> dict[str, int]:
         fonts, test_fonts = self._fonts()
-        per_font = self._option("per_font") * len(self._letters())
+        per_font = self.option("per_font") * len(self._letters())
         if test_fonts:
             return {"train": per_font * len(fonts), "test": per_font * len(test_fonts)}
         return {"": per_font * len(fonts)}
 
     def load(self, folder: Path | None) -> Examples:
         train, test = self._fonts()
-        fonts, per_font, letters = [*train, *test], self._option("per_font"), self._letters()
+        fonts, per_font, letters = [*train, *test], self.option("per_font"), self._letters()
         names, classes = self._classes(fonts)
         rendered = [self._render(font, letter) for font in fonts for letter in letters]
         images, angles = (np.concatenate(arrays) for arrays in zip(*rendered, strict=True))
-        if self._option("target") == "rotation":
+        if self.option("target") == "rotation":
             names, labels = [], angles
         else:
             labels = np.repeat([names.index(name) for name in classes], per_font).astype(np.int64)
@@ -129,25 +129,22 @@ class Glyphs(Dataset):
             read=images.__getitem__,
         )
 
-    def _option(self, name: str) -> Any:
-        return self.options.get(name, self.OPTIONS[name]["default"])
-
     @property
     def _jitter(self) -> dict[str, float]:
-        return _JITTER | self._option("jitter")
+        return _JITTER | self.option("jitter")
 
     def _letters(self) -> str:
-        return "".join(dict.fromkeys(self._option("letters")))
+        return "".join(dict.fromkeys(self.option("letters")))
 
     def _fonts(self) -> tuple[list[str], list[str]]:
         """Return the fonts to train on and the fonts to test on, both in the order of FAMILIES."""
-        test = [font for font in FAMILY if {font, FAMILY[font]} & set(self._option("test_fonts"))]
-        fonts = [font for font in FAMILY if {font, FAMILY[font]} & set(self._option("fonts"))]
+        test = [font for font in FAMILY if {font, FAMILY[font]} & set(self.option("test_fonts"))]
+        fonts = [font for font in FAMILY if {font, FAMILY[font]} & set(self.option("fonts"))]
         return [font for font in fonts if font not in test], test
 
     def _classes(self, fonts: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the class names, and the class of each pair of font and letter, in the order of the images."""
-        target, letters = self._option("target"), self._letters()
+        target, letters = self.option("target"), self._letters()
         if target == "family":
             labels = [FAMILY[font] for font in fonts for _ in letters]
             return [family for family in FAMILIES if family in labels], labels
@@ -155,20 +152,20 @@ class Glyphs(Dataset):
             labels = [("upper" if letter.isupper() else "lower") for _ in fonts for letter in letters]
         else:
             labels = [
-                (letter if self._option("case_sensitive") else letter.lower()) for _ in fonts for letter in letters
+                (letter if self.option("case_sensitive") else letter.lower()) for _ in fonts for letter in letters
             ]
         return sorted(set(labels)), labels
 
     def _render(self, font: str, letter: str) -> tuple[np.ndarray, np.ndarray]:
         """Return images of one letter, uint8 (per_font, size, size), and their angles in degrees, (per_font,)."""
-        side = self._option("size") * _OVERSAMPLING
+        side = self.option("size") * _OVERSAMPLING
         canvas = Image.new("L", (side, side))
         typeface = _font(font, side)
         left, top, right, bottom = typeface.getbbox(letter)
         # Centred by its pixels, because fonts differ in the position of the middle of a line.
         corner = ((side - left - right) / 2, (side - top - bottom) / 2)
         ImageDraw.Draw(canvas).text(corner, letter, fill=255, font=typeface)
-        numbers = _generator(self._option("seed"), font, letter).uniform(-1, 1, (self._option("per_font"), 5))
+        numbers = _generator(self.option("seed"), font, letter).uniform(-1, 1, (self.option("per_font"), 5))
         maps = [_affine(row, self._jitter, side) for row in numbers]
         transformed = (
             canvas.transform(canvas.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)

@@ -84,9 +84,9 @@ class ImageTable(Dataset):
         # Of the folder only the listed images, because it may contain other files, too.
         table, folder = super().sources(mirrors), self._local_images()
         if folder.is_dir() and table:
-            column = self._option("image")
+            column = self.option("image")
             names = tabular.read(table[0], [column], (column,), self.options.get("quotes"))[column].dropna()
-            return [*table, *(path for name in names + self._option("suffix") if (path := folder / name).is_file())]
+            return [*table, *(path for name in names + self.option("suffix") if (path := folder / name).is_file())]
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
 
@@ -120,7 +120,7 @@ class ImageTable(Dataset):
                     remedy += "; if labels such as NA are classes, set target: class"
                 raise UserError(f"{path}: {row} has no value in {roles[role]!r}; {remedy}")
         labels, class_names = self._labels(path, column["label"])
-        files = _files(path, root, column["image"] + self._option("suffix"))
+        files = _files(path, root, column["image"] + self.option("suffix"))
         groups = np.unique(column["group"], return_inverse=True)[1] if "group" in column else None
         partition = _partition(path, column.get("partition"), len(labels))
         if groups is not None:
@@ -132,9 +132,6 @@ class ImageTable(Dataset):
             read=lambda index: image_files.read_file(files[index]),
             groups=None if groups is None else groups.astype(np.int64),
         )
-
-    def _option(self, name: str) -> Any:
-        return self.options.get(name, self.OPTIONS[name].get("default"))
 
     @property
     def _name(self) -> str:
@@ -152,14 +149,14 @@ class ImageTable(Dataset):
 
     def _columns(self) -> dict[str, str]:
         """Return the names of the columns by their role."""
-        return {role: name for role in ("image", "label", "partition", "group") if (name := self._option(role))}
+        return {role: name for role in ("image", "label", "partition", "group") if (name := self.option(role))}
 
     def _are_numbers(self, table: Path | None = None) -> bool:
         if "target" in self.options:
             return self.options["target"] == "number"
         table = table or self.local_source()
         try:
-            return table is not None and tabular.numeric(table, self._option("label"), self.options.get("quotes"))
+            return table is not None and tabular.numeric(table, self.option("label"), self.options.get("quotes"))
         except (OSError, ValueError, KeyError):
             return False  # ``check`` reports the problem
 

@@ -50,7 +50,7 @@ class InteractionsTable(Dataset):
     } | _interactions.OPTIONS
 
     def kinds(self) -> tuple[str, ...]:
-        return (_interactions.TARGETS[self.options.get("target", "next_item")],)
+        return (_interactions.TARGETS[self.option("target")],)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         yield from source_problems(self.options, mirrors)

@@ -42,7 +42,7 @@ class Movielens(Dataset):
     REQUIRED: ClassVar[tuple[str, ...]] = ("version",)
 
     def kinds(self) -> tuple[str, ...]:
-        return (_interactions.TARGETS[self.options.get("target", "next_item")],)
+        return (_interactions.TARGETS[self.option("target")],)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         yield from _interactions.check(self.options)

@@ -53,6 +53,10 @@ class Method(WithExtras, ABC):
     def __init__(self, options: dict[str, Any]):
         self.options = options
 
+    def option(self, name: str) -> Any:
+        """Return an option from the config, or the default of its schema."""
+        return self.options.get(name, self.OPTIONS[name].get("default"))
+
     @abstractmethod
     def frozen(self) -> str | None:
         """Return a name for the frozen part that comes before all trained parts; None if there is no such part.

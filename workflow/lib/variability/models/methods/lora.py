@@ -29,13 +29,20 @@ class Lora(Method):
     EXTRA: ClassVar[str | None] = "transformers"
     NEEDS: ClassVar[tuple[str, ...]] = ("peft",)
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "r": {"type": "integer", "minimum": 1, "description": "rank"},
+        "r": {"type": "integer", "minimum": 1, "default": 8, "description": "rank"},
         "alpha": {
             "type": "number",
             "exclusiveMinimum": 0,
+            "default": 16,
             "description": "alpha / r scales the output of the adapters",
         },
-        "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "description": "before the adapters"},
+        "dropout": {
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+            "default": 0.0,
+            "description": "before the adapters",
+        },
         "targets": {
             "type": "array",
             "minItems": 1,
@@ -52,11 +59,11 @@ class Lora(Method):
     def attach(self, network: Network) -> Network:
         import peft
 
-        options, targets = self.options, self._targets(network)
+        targets = self._targets(network)
         config = peft.LoraConfig(
-            r=options.get("r", 8),
-            lora_alpha=options.get("alpha", 16),
-            lora_dropout=options.get("dropout", 0.0),
+            r=self.option("r"),
+            lora_alpha=self.option("alpha"),
+            lora_dropout=self.option("dropout"),
             target_modules=targets,
             fan_in_fan_out=type(network.module.get_submodule(targets[0])).__name__ == "Conv1D",
         )

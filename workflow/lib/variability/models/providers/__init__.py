@@ -65,6 +65,10 @@ class Provider(WithExtras, ABC):
         self.model = model
         self.assets = assets
 
+    def option(self, name: str) -> Any:
+        """Return an option of the model's entry, or the default of its schema."""
+        return self.model.get("options", {}).get(name, self.OPTIONS[name].get("default"))
+
     def check(self) -> Iterator[Problem]:
         """Yield problems with architecture, named weights and options, with keys relative to the model.
 

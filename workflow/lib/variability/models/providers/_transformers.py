@@ -88,8 +88,13 @@ class Classifier(networks.TokenNetwork):
         return torch.where(second, tokens + _SEGMENT, tokens)
 
 
-def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | None, seed: int) -> networks.Network:
-    """Return a network from the files in ``folder``; see ``NetworkProvider.build``. model: a config's entry."""
+def build(
+    folder: Path, model: dict[str, Any], outputs: int, weights: Path | None, seed: int, reinit: int
+) -> networks.Network:
+    """Return a network from the files in ``folder``; see ``NetworkProvider.build``.
+
+    model: a config's entry. reinit: number of last layers that start from random weights.
+    """
     options, config = model["options"], config_of(folder)
     for key, value in options.get("config", {}).items():
         if not hasattr(config, key):
@@ -108,7 +113,7 @@ def build(folder: Path, model: dict[str, Any], outputs: int, weights: Path | Non
     dropout = options.get("dropout", _default_dropout(config))
     network = as_network(Classifier(backbone, features, dropout, outputs))
     if weights is not None:
-        _load(network, weights, options.get("reinit", 0))
+        _load(network, weights, reinit)
     networks.sample_head(network, seed)
     return network
 

@@ -70,7 +70,7 @@ class Clip(HubProvider, ImageProvider):
         from variability.models.providers import _clip
 
         names = (facts or {}).get("class_names") or []
-        option = self.model["options"].get("prompt", PROMPT)
+        option = self.option("prompt")
         templates = [option] if isinstance(option, str) else option
         prompts = [[template.replace("{}", name.replace("_", " ")) for template in templates] for name in names]
         architecture = self.model["architecture"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from variability.advice import suggest
 from variability.errors import Problem
@@ -40,7 +40,3 @@ class Counting(Provider):
                 yield Problem(f"options.{option}", "is for item_knn; remove it")
         if self.model["weights"] != "none":
             yield Problem("weights", "a counting recommender has no weights; remove it")
-
-    def option(self, name: str) -> Any:
-        """Return an option of the model's entry, or its default."""
-        return self.model.get("options", {}).get(name, self.OPTIONS[name]["default"])

@@ -32,6 +32,7 @@ class Transformers(HubProvider):
         "reinit": {
             "type": "integer",
             "minimum": 0,
+            "default": 0,
             "description": "last layers that start from random weights",
         },
         "config": {"type": "object", "description": "values that replace those of the network's own config"},
@@ -55,10 +56,10 @@ class Transformers(HubProvider):
     def build(self, outputs: int, weights: Path | None, seed: int, facts: dict[str, Any] | None = None) -> Network:
         from variability.models.providers import _transformers
 
-        return _transformers.build(self._folder, self.model, outputs, weights, seed)
+        return _transformers.build(self._folder, self.model, outputs, weights, seed, self.option("reinit"))
 
     def samples_backbone(self) -> bool:
-        return self.model["options"].get("reinit", 0) > 0
+        return self.option("reinit") > 0
 
     def encode(self, examples: Sequence[Any], max_length: int) -> tuple[Sequence[Sequence[int]], int]:
         from variability.models.providers import _transformers
