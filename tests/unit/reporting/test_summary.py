@@ -51,8 +51,8 @@ def test_a_single_seed_supports_no_verdict():
 
 def test_a_single_run_is_compared_with_the_range_of_several_runs():
     runs = synthetic.runs(models=("cnn", "vit"), methods=("full",))
-    kept = runs[(runs["model"] != "vit") | (runs["seed"] == 0)]
-    text = " ".join(summarise(tables_of(kept), "demo").split())
+    selected = runs[(runs["model"] != "vit") | (runs["seed"] == 0)]
+    text = " ".join(summarise(tables_of(selected), "demo").split())
     values = runs.query("phase == 'after' and split == 'test' and metric == 'accuracy'").set_index("model")["value"]
     low, high, one = values["cnn"].min(), values["cnn"].max(), values["vit"].iloc[0]
     where = "within" if low <= one <= high else "outside"

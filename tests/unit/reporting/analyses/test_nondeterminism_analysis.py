@@ -117,11 +117,11 @@ def test_another_device_has_a_note():
 
 def predictions(changed=()):
     """Return predictions of both methods, equal except for the seeds ``changed``, where every fourth class differs."""
-    given = synthetic.predicted(models=("a",), methods=("full",), n=40)
+    predicted = synthetic.predicted(models=("a",), methods=("full",), n=40)
 
     def source(method):
         def runs(phase, split, probabilities):
-            for run in given.runs(("a", "digits", "full"), phase, split, probabilities):
+            for run in predicted.runs(("a", "digits", "full"), phase, split, probabilities):
                 if method == "full-again" and run.seed in changed:
                     y_pred = np.where(np.arange(40) % 4 == 0, (run.y_pred + 1) % 3, run.y_pred)
                     run = run._replace(y_pred=y_pred)

@@ -32,7 +32,7 @@ def values(runs, model, method):
     return selected.sort_values("seed")["value"].to_numpy()
 
 
-def given(columns, **facts):
+def runs_of(columns, **facts):
     """Return runs of one task and method with these values, one column per model."""
     count = len(next(iter(columns.values())))
     runs = synthetic.runs(models=tuple(columns), methods=("full",), seeds=range(count))
@@ -133,13 +133,13 @@ def test_a_loss_is_oriented_so_that_more_is_better(runs):
 
 def test_tied_pairs_count_half():
     pairs = {"a": np.array([0.3, 0.6, 0.7, 0.8, 0.9]), "b": np.array([0.3, 0.5, 0.6, 0.9, 0.7])}
-    row = table(given(pairs, seed_split=np.tile(np.arange(5), 2))).iloc[0]
+    row = table(runs_of(pairs, seed_split=np.tile(np.arange(5), 2))).iloc[0]
     assert row["probability"] == pytest.approx(3.5 / 5)
     assert "ties count half" in row["note"]
 
 
 def test_complete_separation_has_an_interval():
-    result = table(given({"a": np.arange(5) + 10.0, "b": np.arange(5.0)}))
+    result = table(runs_of({"a": np.arange(5) + 10.0, "b": np.arange(5.0)}))
     row = result.iloc[0]
     assert row["probability"] == row["probability_high"] == 1
     # Solved by hand from Newcombe's equation at 5 against 5.
@@ -149,14 +149,14 @@ def test_complete_separation_has_an_interval():
 
 
 def test_three_runs_of_each_are_too_few_for_a_verdict():
-    row = table(given({"a": np.arange(3) + 10.0, "b": np.arange(3.0)})).iloc[0]
+    row = table(runs_of({"a": np.arange(3) + 10.0, "b": np.arange(3.0)})).iloc[0]
     assert (row["p_floor"], row["verdict"]) == (0.1, "not significant")
     assert "too few runs" in row["note"]
 
 
 def test_gamma_separates_meaningful_from_significant():
     a = np.linspace(0, 1, 200)
-    runs = given({"a": a + 0.15, "b": a})
+    runs = runs_of({"a": a + 0.15, "b": a})
     assert table(runs).iloc[0]["verdict"] == "significant, not meaningful"
     assert table(runs, gamma=0.6).iloc[0]["verdict"] == "significant and meaningful"
     assert table(runs).iloc[0]["noether_n"] == 29
@@ -164,18 +164,18 @@ def test_gamma_separates_meaningful_from_significant():
 
 
 def test_runs_without_spread_have_no_t_and_an_exact_p():
-    row = table(given({"a": [0.9] * 5, "b": [0.8] * 5})).iloc[0]
+    row = table(runs_of({"a": [0.9] * 5, "b": [0.8] * 5})).iloc[0]
     assert np.isnan(row["p"]) and np.isnan(row["effect"]) and np.isnan(row["p_adjusted"])
     assert row["p_exact"] == 2 / 252
     assert "no spread" in row["note"]
-    same = table(given({"a": [0.1] * 5, "b": [0.1] * 5})).iloc[0]
+    same = table(runs_of({"a": [0.1] * 5, "b": [0.1] * 5})).iloc[0]
     assert (same["p_exact"], same["probability"], same["verdict"]) == (1, 0.5, "not significant")
     assert "ties" in same["note"]
 
 
 def test_equal_differences_have_no_t_whatever_their_last_bits():
     values = np.array([0.3, 0.6, 0.7, 0.8, 0.9])
-    runs = given({"a": values, "b": values - 0.1}, seed_split=np.tile(np.arange(5), 2))
+    runs = runs_of({"a": values, "b": values - 0.1}, seed_split=np.tile(np.arange(5), 2))
     row = table(runs).iloc[0]
     assert row["pairing"] == "same split of the data"
     assert np.isnan(row["p"]) and row["low"] == row["high"]
@@ -215,7 +215,7 @@ def test_a_study_without_pairs_has_a_table_without_rows(runs):
 @pytest.mark.slow
 def test_fifty_models_on_twenty_tasks_with_a_hundred_seeds_are_compared_in_pairs():
     rng = np.random.default_rng(0)
-    first = given({"a": [0.5], "b": [0.5]}).iloc[0].to_dict()
+    first = runs_of({"a": [0.5], "b": [0.5]}).iloc[0].to_dict()
     names = [f"m{at:02d}" for at in range(50)], [f"t{at:02d}" for at in range(20)], ["full"], range(100)
     keys = pd.MultiIndex.from_product(names, names=["model", "task", "method", "seed"]).to_frame(index=False)
     runs = keys.assign(**{name: fact for name, fact in first.items() if name not in keys})

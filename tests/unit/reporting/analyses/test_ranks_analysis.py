@@ -30,10 +30,10 @@ def runs(values, **facts):
     """Return runs of one task and method on the test split, from {model: values}; NaN for a failed run."""
     made = synthetic.runs(models=tuple(values), methods=("full",), seeds=range(max(map(len, values.values()))))
     made = made.query("phase == 'after' and split == 'test' and metric == 'accuracy'")
-    given = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
-    made = made[[key in given for key in zip(made["model"], made["seed"], strict=True)]]
+    by_key = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
+    made = made[[key in by_key for key in zip(made["model"], made["seed"], strict=True)]]
     keys = zip(made["model"], made["seed"], strict=True)
-    made = made.assign(value=[given[key] for key in keys], **facts)
+    made = made.assign(value=[by_key[key] for key in keys], **facts)
     return made.assign(status=made["status"].mask(made["value"].isna(), "diverged"))
 
 

@@ -28,9 +28,9 @@ def runs(values, **facts):
     """Return runs of one task and method on the test split, from {model: values}."""
     made = synthetic.runs(models=tuple(values), methods=("full",), seeds=range(max(map(len, values.values()))))
     made = made.query("phase == 'after' and split == 'test' and metric == 'accuracy'")
-    given = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
+    by_key = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
     keys = zip(made["model"], made["seed"], strict=True)
-    made = made.assign(value=[given.get(key, np.nan) for key in keys])
+    made = made.assign(value=[by_key.get(key, np.nan) for key in keys])
     return made.assign(status=made["status"].mask(made["value"].isna(), "diverged"), **facts)
 
 
