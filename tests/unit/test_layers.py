@@ -1,4 +1,4 @@
-"""Which packages may import which: the table in docs/architecture.md, enforced."""
+"""The table of allowed imports in docs/architecture.md, enforced."""
 
 import ast
 import re

@@ -188,7 +188,7 @@ def test_a_method_edited(study):
 
 @pytest.mark.parametrize("file", ["models/providers/torchvision.py", "data/modalities/_images.py", "models/cutting.py"])
 def test_building_feeding_and_cutting_networks_concern_the_jobs_that_training_concerns(finished, file):
-    """Which jobs these are, a test below says: it edits the module of the optimizers."""
+    """A test below, which edits the module of the optimizers, lists these jobs."""
     assert depending(finished, file) == depending(finished, "training/optimizers.py") != set()
 
 
@@ -210,7 +210,7 @@ def test_a_data_set_edited(study):
 
 
 def test_the_kernels_switched_off(study, monkeypatch):
-    """What trains or predicts runs again; without the variable, the results are there as before."""
+    """All jobs that train or predict run again; without the variable, the earlier results are still valid."""
     monkeypatch.setenv("VARIABILITY_STOCK_KERNELS", "1")
     assert jobs(study) == PRETRAIN | FEATURES | from_finetune()
     monkeypatch.setenv("VARIABILITY_STOCK_KERNELS", "0")

@@ -1,5 +1,5 @@
-"""How much of a fine-tuning result is the model, the task, the method, and how much is the seed.
+"""Library of a workflow that separates the effects of models, tasks, methods and seeds on fine-tuning results.
 
-The library behind the workflow: the stages in ``stages/`` take paths and plain values, everything else takes tables
-and arrays. Nothing in it knows Snakemake but ``stages/report.py``, which starts it to have its report.
+The stages in ``stages/`` take paths and plain values, all other modules take tables and arrays. No module depends on
+Snakemake except ``stages/report.py``, which starts it to write its report.
 """

@@ -8,6 +8,7 @@ import pandas as pd
 
 from variability.reporting import primary_rows, run_counts, text_format
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
+from variability.results.columns import CANDIDATE
 from variability.results.runs_table import first_runs
 from variability.stats import intervals
 
@@ -172,7 +173,7 @@ def _against_one_run(best: pd.Series, other: pd.Series) -> str:
 def _guessing(runs: pd.DataFrame) -> str:
     """Name the candidates whose mean accuracy does not exceed that of the most frequent class."""
     known = runs[(runs["metric"] == "accuracy") & (runs["status"] == "completed") & runs["majority"].notna()]
-    means = known.groupby(["model", "method"], sort=False)[["value", "majority"]].mean()
+    means = known.groupby(CANDIDATE, sort=False)[["value", "majority"]].mean()
     not_better = means[means["value"] <= means["majority"]]
     if not_better.empty:
         return ""

@@ -61,7 +61,7 @@ class Cube:
 
     @property
     def discrete(self) -> bool:
-        """Whether two predictions either agree or disagree, as classes do."""
+        """True if two predictions either agree or disagree, as classes do."""
         return kinds.find(self.kind).DISCRETE
 
     @cached_property
@@ -81,7 +81,7 @@ class Cube:
 
     @property
     def higher_is_better(self) -> bool:
-        """Whether that metric is 1 minus the mean of the losses; otherwise it is the mean."""
+        """True if that metric is 1 minus the mean of the losses; otherwise it is the mean."""
         return bool(scalars()[self.metric].HIGHER_IS_BETTER)
 
 

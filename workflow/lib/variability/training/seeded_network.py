@@ -46,7 +46,7 @@ class SeededNetwork:
 
     @property
     def shares_backbone(self) -> bool:
-        """Whether all seeds start from the same backbone."""
+        """True if all seeds start from the same backbone."""
         return self._weights is not None and not self.provider.samples_backbone()
 
     def reset(self, seed: int) -> Network:

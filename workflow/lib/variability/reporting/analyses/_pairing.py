@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from variability.reporting.analyses import _cells
-from variability.results.columns import STREAM_SEEDS
+from variability.results.columns import CANDIDATE, STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CANDIDATE = ["model", "method"]
 #: Reasons why runs of two cells are pairs; the first that applies is used. The words are values of tables.
 UNPAIRED = "none"
 OF_NETWORK = "same network, equal streams"

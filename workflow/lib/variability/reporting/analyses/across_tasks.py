@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CANDIDATE = ["model", "method"]
 FEWEST_CANDIDATES, FEWEST_TASKS = 3, 2
 COLUMNS = [
     *("model", "method", "average_rank", "not_different_from", "n_tasks", "tasks", "n_candidates", "n", "n_failed"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
-from variability.results.columns import CELL, CELL_VALUE, RUN
+from variability.results.columns import CANDIDATE, CELL, CELL_VALUE, RUN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ def _candidates(completed):
     sign = 1.0 if bool(completed["higher_is_better"].iloc[0]) else -1.0
     return [
         Candidate(*names, cell["seed"].to_numpy(), sign * cell["value"].to_numpy(dtype=float))
-        for names, cell in completed.groupby(["model", "method"])
+        for names, cell in completed.groupby(CANDIDATE)
     ]
 
 

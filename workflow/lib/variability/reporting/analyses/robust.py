@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
-from variability.results.columns import STREAM_SEEDS
+from variability.results.columns import CANDIDATE, STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS = ["model", "method"]
 AGGREGATES = ("iqm", "mean", "median")
 #: Aggregates whose error the jackknife estimates; it fails for a median (Miller 1974).
 SMOOTH = AGGREGATES[:2]
@@ -24,9 +23,9 @@ ESTIMATORS = {
     "profile": "share of runs better than the threshold, each task with equal weight",
     "improvement": "probability that a run is better than one of the reference, ties half, mean over tasks",
 }
-REFERENCE = [f"{key}_reference" for key in KEYS]
+REFERENCE = [f"{key}_reference" for key in CANDIDATE]
 COLUMNS = [
-    *(*KEYS, "quantity", "threshold", *REFERENCE, "reference", "estimate", "low", "high", "n", "n_reference"),
+    *(*CANDIDATE, "quantity", "threshold", *REFERENCE, "reference", "estimate", "low", "high", "n", "n_reference"),
     *(
         "n_failed",
         "n_failed_reference",
@@ -90,10 +89,10 @@ class Robust(Analysis):
         from variability.reporting.analyses import _cells, _reference_scopes
 
         runs = primary_rows.select(tables["runs"])
-        runs = runs.sort_values([*KEYS, "task", "seed"])
+        runs = runs.sort_values([*CANDIDATE, "task", "seed"])
         parts = [self._suite(suite).assign(suite=at) for at, suite in enumerate(_suites(runs), start=1)]
         table = _cells.stacked(parts).assign(level=self.option("level"), ddof=float("nan"))
-        return _reference_scopes.with_scopes(table.reindex(columns=COLUMNS), runs, KEYS)
+        return _reference_scopes.with_scopes(table.reindex(columns=COLUMNS), runs, CANDIDATE)
 
     def _suite(self, runs):
         """Return the rows of candidates that all have the same tasks."""
@@ -102,7 +101,7 @@ class Robust(Analysis):
         scored, scale, sign = _scored(runs)
         values = scored["score"].dropna()
         thresholds = np.unique(np.linspace(values.min(), values.max(), self.option("thresholds")))
-        candidates = [_candidate(key, part) for key, part in scored.groupby(KEYS)]
+        candidates = [_candidate(key, part) for key, part in scored.groupby(CANDIDATE)]
         for candidate in candidates:
             candidate["rng"] = self.generator(*candidate["streams"])
         candidates.sort(key=lambda candidate: -np.inf if candidate["iqm"] is None else candidate["iqm"], reverse=True)
@@ -198,14 +197,14 @@ class Robust(Analysis):
 
 def _suites(runs):
     """Return the runs of the tasks that all candidates have; if there is none, one part per set of tasks."""
-    tasks_of_candidate = runs.groupby(KEYS)["task"].agg(frozenset)
+    tasks_of_candidate = runs.groupby(CANDIDATE)["task"].agg(frozenset)
     if tasks_of_candidate.empty:
         return [runs]
     common = frozenset.intersection(*tasks_of_candidate)
     if common:
         return [runs[runs["task"].isin(common)]]
     suites = tasks_of_candidate.map(lambda tasks: "\0".join(sorted(tasks)))
-    of_run = suites.reindex(runs.set_index(KEYS).index).to_numpy()
+    of_run = suites.reindex(runs.set_index(CANDIDATE).index).to_numpy()
     return [part for _, part in runs.groupby(of_run)]
 
 
@@ -305,7 +304,7 @@ def _names(pair):
 
 
 def _facts(candidate):
-    known = dict(zip(KEYS, candidate["name"], strict=True))
+    known = dict(zip(CANDIDATE, candidate["name"], strict=True))
     return known | {"n": candidate["n"], "n_failed": candidate["n_failed"]}
 
 

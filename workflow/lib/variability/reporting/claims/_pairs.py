@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from variability.reporting.claims import UNDECIDED, verdict
+from variability.results.columns import CELL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, othe
     both sides.
     """
     shown = gain[gain["primary"].astype(bool) & (gain["split"] == "test") & (gain["comparison"] == comparison)]
-    keys = ["model", "task", "method", other]
+    keys = [*CELL, other]
     same = "method" if other == "model_b" else "model"
     return pairs[pairs[same] == pairs[f"{same}_b"]].merge(shown.rename(columns={"reference": other})[keys], on=keys)
 

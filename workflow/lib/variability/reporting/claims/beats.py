@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.claims import MARGIN, Claim
+from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ class Beats(Claim):
         findings = []
         for task, of_task in pairs.groupby("task", sort=False):
             # The leader is the candidate whose smallest difference to any other is the largest.
-            model, method = of_task.groupby(["model", "method"], sort=False)["difference"].min().idxmax()
+            model, method = of_task.groupby(CANDIDATE, sort=False)["difference"].min().idxmax()
             leading = of_task[
                 (of_task["model"] == model) & (of_task["method"] == method) & (of_task["model_b"] != model)
             ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +138,7 @@ def _ranks(axes, shown, ranked, runs):
 def _of_tasks(ranked, runs):
     """Return each ranked candidate's rank on every task that counts."""
     tasks = ranked["tasks"].iloc[0].split("; ")
-    means = runs[runs["task"].isin(tasks)].pivot_table(index="task", columns=["model", "method"], values="value")
+    means = runs[runs["task"].isin(tasks)].pivot_table(index="task", columns=CANDIDATE, values="value")
     means = means.reindex(columns=list(zip(ranked["model"], ranked["method"], strict=True)))
     higher = runs.drop_duplicates("task").set_index("task")["higher_is_better"].reindex(means.index)
     # Twelve digits, as in the analysis, because means of equal values differ in their last bits.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ class BestOfN(Plot):
         looks = _looks(curves, runs)
         rows = max(1, -(-len(tasks) // COLUMNS))
         legend = [figure_style.handle(_name(key), look, linestyle="-") for key, look in looks.items()]
-        others = len(curves[["model", "method"]].drop_duplicates()) - len(looks)
+        others = len(curves[CANDIDATE].drop_duplicates()) - len(looks)
         if others:
             legend.append(
                 figure_style.handle(f"{others} others", figure_style.Look(figure_style.SOFT, "", "-"), lw=0.6)
@@ -65,7 +66,7 @@ class BestOfN(Plot):
             axes.set_visible(False)
         for axes, task in zip(grid.flat, tasks, strict=False):
             of_task = curves[curves["task"] == task]
-            for key, curve in of_task.groupby(["model", "method"], sort=False):
+            for key, curve in of_task.groupby(CANDIDATE, sort=False):
                 _curve(axes, curve.sort_values("best_of"), looks.get(key))
             axes.set_title(figure_style.wrap(task, 40), loc="left")
             axes.set_ylabel(runs.loc[runs["task"] == task, "label"].iloc[0])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from variability.data import kinds
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ class Churn(Plot):
         _shaded(part, right, strips, [0, *shares], rate)
         right.set_xlabel("share of examples, most stable first")
         within = table[table["model_reference"].isna() & (table["quantity"] == "disagreement")]
-        within = within.set_index(["model", "method"])
+        within = within.set_index(CANDIDATE)
         for index, cell in enumerate(cells):
             row = within.loc[cell]
             style = {"transform": right.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
@@ -127,7 +128,7 @@ def _matrix(table, cells):
 
 def _strips(table, cells):
     rates = table[table["quantity"] == "flip_rate"].sort_values("quantile", kind="stable")
-    rates = rates.groupby(["model", "method"])["estimate"].agg(list)
+    rates = rates.groupby(CANDIDATE)["estimate"].agg(list)
     return [rates[cell] for cell in cells]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses import _failure_flags
 from variability.reporting.plots import Plot, _labels, _panels
-from variability.results.columns import CELL
+from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ class Failures(Plot):
         for task, axes in _panels.bands(figure, runs, first, worst).items():
             of_task = runs[(runs["task"] == task) & runs["model"].isin(worst)]
             axes.set_xlim(*_labels.limits(of_task["value"], of_task["value"]))
-            for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
+            for (model, method), cell in of_task.groupby(CANDIDATE, sort=False):
                 middle = _panels.line_position(worst.index(model), methods.index(method), len(methods))
                 _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
                 _limit(axes, cells.loc[(model, task, method), "outlier_limit"], middle, 0.3 / len(methods))

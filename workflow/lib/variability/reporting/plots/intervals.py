@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
-from variability.results.columns import CELL
+from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ class Intervals(Plot):
             ends = cells.xs(task, level="task")[["low", "high"]].melt()["value"]
             axes.set_xlim(*_labels.limits(of_task["value"], ends))
             axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
-            for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
+            for (model, method), cell in of_task.groupby(CANDIDATE, sort=False):
                 middle = _panels.line_position(best.index(model), methods.index(method), len(methods))
                 _line(axes, cell, cells.loc[(model, task, method)], middle, 0.43 / len(methods), looks[method])
         return figure

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def _candidates(runs):
     The index is (model, method).
     """
     marked = runs.assign(failed=runs["status"] != "completed")
-    candidates = marked.groupby(["model", "method"], sort=False).agg(
+    candidates = marked.groupby(CANDIDATE, sort=False).agg(
         mean=("value", "mean"), n=("value", "count"), failed=("failed", "sum")
     )
     return candidates.sort_values("mean", ascending=runs["higher_is_better"].iloc[0] in (False, 0), kind="stable")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
-from variability.results.columns import CELL
+from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ class SeedSpread(Plot):
             of_task = runs[runs["task"] == task]
             ends = means.xs(task, level="task")[["low", "high"]].melt()["value"]
             axes.set_xlim(*_labels.limits(of_task["value"], ends))
-            for (model, method), cell in of_task.groupby(["model", "method"], sort=False):
+            for (model, method), cell in of_task.groupby(CANDIDATE, sort=False):
                 middle = models.index(model) + ((methods.index(method) + 0.5) / len(methods) - 0.5) * 0.8
                 _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
                 _interval(axes, means.loc[(model, task, method)], middle)
