@@ -50,7 +50,7 @@ schema: .venv/.core
 	PYTHONPATH=workflow/lib $(BIN)/python -m variability.config.schema workflow/schemas/config.schema.yaml
 
 $(UV): envs/uv.lock
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11, 4) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.lock
 	@touch $@

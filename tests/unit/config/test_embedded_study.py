@@ -15,7 +15,7 @@ def images(task: str):
     """Return the images of a task by split, as bytes."""
     entry = STUDY.task_entry(task)
     examples = registry.find("datasets", entry["dataset"])(entry["options"]).load(None)
-    names = splits.draw(examples.labels, examples.partition, entry["split"], examples.class_names)
+    names = splits.sample(examples.labels, examples.partition, entry["split"], examples.class_names)
     return {
         name: {examples.read(row).tobytes() for row in range(len(examples)) if names[row] == name}
         for name in ("train", "validation", "test")

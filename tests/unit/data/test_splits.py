@@ -16,8 +16,8 @@ def split(train="all", validation=50, test=100, seed=0, resample=False):
     return {"train": train, "validation": validation, "test": test, "seed": seed, "resample": resample}
 
 
-def draw(partition=UNPARTITIONED, labels=LABELS, **requested):
-    return splits.draw(labels, partition, split(**requested), CLASSES)
+def sample(partition=UNPARTITIONED, labels=LABELS, **requested):
+    return splits.sample(labels, partition, split(**requested), CLASSES)
 
 
 def chosen(names, name):
@@ -27,7 +27,7 @@ def chosen(names, name):
 def redrawn(names, partition, requested, seed):
     stored = splits.stored(names, partition, requested)
     rows = np.flatnonzero(stored != "")
-    again = splits.redraw(LABELS[rows], partition[rows], stored[rows], requested, CLASSES, rows, seed)
+    again = splits.resample(LABELS[rows], partition[rows], stored[rows], requested, CLASSES, rows, seed)
     return {name: set(rows[again == name]) for name in ("train", "validation", "test")}
 
 
@@ -56,51 +56,51 @@ def test_quotas_keep_the_proportions_to_within_one(shares, fraction):
 
 
 def test_splits_are_disjoint_stratified_and_of_the_requested_size():
-    names = draw(train=100, validation=50, test=200)
+    names = sample(train=100, validation=50, test=200)
     sizes = {name: np.bincount(LABELS[names == name]).tolist() for name in ("train", "validation", "test")}
     assert sizes == {"train": [60, 30, 10], "validation": [30, 15, 5], "test": [120, 60, 20]}
 
 
 def test_fractions_are_of_the_partition_drawn_from():
-    names = draw(train=0.5, validation=0.25, test=0.25)
+    names = sample(train=0.5, validation=0.25, test=0.25)
     assert [len(chosen(names, name)) for name in ("train", "validation", "test")] == [250, 125, 125]
-    names = draw(SHIPPED, train=0.5, validation=0.1, test=0.5)
+    names = sample(SHIPPED, train=0.5, validation=0.1, test=0.5)
     assert [len(chosen(names, name)) for name in ("train", "validation", "test")] == [200, 40, 50]
 
 
 def test_validation_defaults_to_the_shipped_one_or_else_a_tenth_of_training():
-    assert len(chosen(draw(SHIPPED, validation=None, test="shipped"), "validation")) == 40
+    assert len(chosen(sample(SHIPPED, validation=None, test="shipped"), "validation")) == 40
     partition = SHIPPED.astype("<U10")
     partition[:3] = "validation"
-    names = draw(partition, train="all", validation=None, test="shipped")
+    names = sample(partition, train="all", validation=None, test="shipped")
     assert chosen(names, "validation") == chosen(partition, "validation")
 
 
 def test_all_takes_what_the_others_leave():
-    assert len(chosen(draw(train=100, validation=50, test="all"), "test")) == 350
-    assert len(chosen(draw(train="all", validation=50, test=100), "train")) == 350
+    assert len(chosen(sample(train=100, validation=50, test="all"), "test")) == 350
+    assert len(chosen(sample(train="all", validation=50, test=100), "train")) == 350
 
 
 def test_a_shipped_partition_stays_apart():
-    names = draw(SHIPPED, validation=30, test="shipped")
+    names = sample(SHIPPED, validation=30, test="shipped")
     assert chosen(names, "test") == chosen(SHIPPED, "test")
     assert chosen(names, "train") | chosen(names, "validation") == chosen(SHIPPED, "train")
-    assert chosen(draw(SHIPPED, test=40), "test") < chosen(SHIPPED, "test")
+    assert chosen(sample(SHIPPED, test=40), "test") < chosen(SHIPPED, "test")
 
 
 def test_a_class_with_one_example_still_trains():
     labels = np.repeat([0, 1, 2], [300, 199, 1])
-    names = splits.draw(labels, UNPARTITIONED, split(train=3, validation=0, test=0), CLASSES)
+    names = splits.sample(labels, UNPARTITIONED, split(train=3, validation=0, test=0), CLASSES)
     assert np.bincount(labels[names == "train"]).tolist() == [1, 1, 1]
 
 
 def test_the_same_seed_gives_the_same_split_and_another_seed_another():
-    assert (draw(train=100) == draw(train=100)).all()
-    assert (draw(train=100) != draw(train=100, seed=1)).any()
+    assert (sample(train=100) == sample(train=100)).all()
+    assert (sample(train=100) != sample(train=100, seed=1)).any()
 
 
 def test_more_test_examples_take_from_training_only_rows_they_need():
-    before, after = draw(train=100, test=100), draw(train=100, test=150)
+    before, after = sample(train=100, test=100), sample(train=100, test=150)
     assert chosen(before, "test") < chosen(after, "test")
     lost = (chosen(before, "train") | chosen(before, "validation")) & chosen(after, "test")
     # Each row lost to the test is replaced by one; a replacement in validation may displace one of training.
@@ -108,14 +108,14 @@ def test_more_test_examples_take_from_training_only_rows_they_need():
 
 
 def test_more_training_examples_keep_those_there_were():
-    assert chosen(draw(train=50), "train") < chosen(draw(train=200), "train")
-    assert chosen(draw(train=50), "validation") == chosen(draw(train=200), "validation")
+    assert chosen(sample(train=50), "train") < chosen(sample(train=200), "train")
+    assert chosen(sample(train=50), "validation") == chosen(sample(train=200), "validation")
 
 
 @pytest.mark.parametrize("partition", [UNPARTITIONED, SHIPPED], ids=["unpartitioned", "shipped"])
 def test_resampling_changes_training_and_validation_but_not_the_test(partition):
     requested = split(train=100, validation=50, test=80, resample=True)
-    names = splits.draw(LABELS, partition, requested, CLASSES)
+    names = splits.sample(LABELS, partition, requested, CLASSES)
     one, again, two = (redrawn(names, partition, requested, seed) for seed in (1, 1, 2))
     assert one == again
     assert one["test"] == two["test"] == chosen(names, "test")
@@ -127,13 +127,13 @@ def test_resampling_changes_training_and_validation_but_not_the_test(partition):
 
 def test_resampling_draws_from_rows_the_first_draw_left_unused():
     requested = split(train=20, validation=20, test=100, resample=True)
-    names = splits.draw(LABELS, UNPARTITIONED, requested, CLASSES)
+    names = splits.sample(LABELS, UNPARTITIONED, requested, CLASSES)
     unused = chosen(names, "")
     assert any(redrawn(names, UNPARTITIONED, requested, seed)["train"] & unused for seed in range(3))
 
 
 def test_without_resampling_only_rows_in_use_are_stored():
-    names = draw(train=20, validation=20, test=20)
+    names = sample(train=20, validation=20, test=20)
     assert (splits.stored(names, UNPARTITIONED, split(train=20, validation=20, test=20)) == names).all()
 
 
@@ -154,14 +154,14 @@ def test_without_resampling_only_rows_in_use_are_stored():
 )
 def test_a_split_that_cannot_be_drawn_says_why_and_what_to_do(partition, requested, parts):
     with pytest.raises(UserError) as raised:
-        draw(partition, **requested)
+        sample(partition, **requested)
     assert [part for part in parts if part not in str(raised.value)] == []
 
 
 def test_a_class_that_only_the_test_has_is_named():
     partition = np.where(LABELS == 2, "test", "train")
     with pytest.raises(UserError, match=r"1 of 3 classes without any \('cat'\)"):
-        draw(partition, test="shipped")
+        sample(partition, test="shipped")
 
 
 def test_the_early_check_reports_the_problems_of_drawing():
@@ -177,7 +177,7 @@ PEOPLE = np.random.default_rng(0).integers(0, 60, 500)  # the person on each of 
 def test_no_group_is_in_two_splits(partition):
     for seed in range(5):
         requested = split(test=0.2 if partition is UNPARTITIONED else "shipped", validation=0.2, seed=seed)
-        names = splits.draw(LABELS, partition, requested, CLASSES, PEOPLE)
+        names = splits.sample(LABELS, partition, requested, CLASSES, PEOPLE)
         of = {name: set(PEOPLE[names == name]) for name in ("train", "validation", "test")}
         assert not (of["train"] & of["test"] or of["train"] & of["validation"] or of["validation"] & of["test"])
         assert sum(map(len, of.values())) == 60
@@ -187,21 +187,21 @@ def test_no_group_is_in_two_splits(partition):
 
 def test_whole_groups_preserve_class_shares_and_stay_when_more_is_requested():
     labels, groups = np.repeat([0, 1], [800, 200]), np.repeat(np.arange(100), 10)
-    names = splits.draw(labels, np.full(1000, ""), split(test=200, validation=100), ["a", "b"], groups)
+    names = splits.sample(labels, np.full(1000, ""), split(test=200, validation=100), ["a", "b"], groups)
     assert np.bincount(labels[names == "test"]).tolist() == [160, 40]
-    more = splits.draw(labels, np.full(1000, ""), split(test=350, validation=100), ["a", "b"], groups)
+    more = splits.sample(labels, np.full(1000, ""), split(test=350, validation=100), ["a", "b"], groups)
     assert chosen(names, "test") < chosen(more, "test")
     assert (more == "test").sum() == 350
 
 
 def test_resampled_groups_stay_together_and_out_of_the_test():
     requested = split(test=100, validation=60, train=200, resample=True)
-    stored = splits.stored(splits.draw(LABELS, UNPARTITIONED, requested, CLASSES, PEOPLE), UNPARTITIONED, requested)
+    stored = splits.stored(splits.sample(LABELS, UNPARTITIONED, requested, CLASSES, PEOPLE), UNPARTITIONED, requested)
     rows = np.flatnonzero(stored != "")
     of = {}
     for seed in (0, 1):
         options = (requested, CLASSES, rows, seed, PEOPLE[rows])
-        names = splits.redraw(LABELS[rows], UNPARTITIONED[rows], stored[rows], *options)
+        names = splits.resample(LABELS[rows], UNPARTITIONED[rows], stored[rows], *options)
         of[seed] = {name: set(PEOPLE[rows][names == name]) for name in ("train", "validation", "test")}
         assert not of[seed]["train"] & of[seed]["validation"]
         assert not of[seed]["test"] & (of[seed]["train"] | of[seed]["validation"])
@@ -213,10 +213,10 @@ def test_groups_may_be_in_several_splits_if_the_data_set_ships_all_splits():
     # The last ratings of each user are for testing and the first ones for training, on purpose.
     partition = np.tile(["train", "train", "train", "validation", "test"], 100)
     requested = split(train=150, validation="all", test="all")
-    names = splits.draw(LABELS, partition, requested, CLASSES, np.repeat(np.arange(100), 5))
+    names = splits.sample(LABELS, partition, requested, CLASSES, np.repeat(np.arange(100), 5))
     assert [(names == name).sum() for name in ("train", "validation", "test")] == [150, 100, 100]
 
 
 def test_too_few_groups_for_all_splits_are_reported():
     with pytest.raises(UserError, match="groups stay together and there are only 2"):
-        splits.draw(LABELS, UNPARTITIONED, split(), CLASSES, np.arange(500) % 2)
+        splits.sample(LABELS, UNPARTITIONED, split(), CLASSES, np.arange(500) % 2)

@@ -111,7 +111,7 @@ class PreparedTask:
             strata, strata_names = self.kind.strata(self.labels, self.class_names)
             partition = self._columns["partition"]
             options = (self.split, strata_names, self.example_ids, seed, self.groups)
-            names = splits.redraw(strata, partition, names, *options)
+            names = splits.resample(strata, partition, names, *options)
         return np.flatnonzero(names == split)
 
     @property

@@ -1,10 +1,10 @@
 """Random splits into examples for training, validation and test.
 
-A split is drawn within the partition of that name that the data set ships, or from its training (or unpartitioned)
+A split is sampled within the partition of that name that the data set ships, or from its training (or unpartitioned)
 rows if it ships none. Splits are stratified: classes keep their shares of the pool, by largest remainder, and have at
 least one example each if the requested number allows it.
 
-Examples that depend on each other (a group) stay together if several splits are drawn from one pool: otherwise the
+Examples that depend on each other (a group) stay together if several splits are sampled from one pool: otherwise the
 test would contain examples that training has half seen. Then whole groups are taken, as many as come nearest to the
 requested number.
 
@@ -20,12 +20,12 @@ import numpy as np
 from variability import seeding
 from variability.errors import Problem, UserError
 
-#: Order of drawing: the test first, so that the other splits do not influence it.
+#: Order of sampling: the test first, so that the other splits do not influence it.
 _ORDER = ("test", "validation", "train")
 _HELD_OUT = ("validation", "test")
 #: Share of the training examples for validation if the config requests none and the data set ships none.
 DEFAULT_VALIDATION = 0.1
-#: Marks rows that are neither training nor test yet: ``redraw`` distributes them for each run.
+#: Marks rows that are neither training nor test yet: ``resample`` distributes them for each run.
 POOL = "pool"
 
 
@@ -34,17 +34,17 @@ def check(split: Mapping, sizes: Mapping[str, int]) -> list[Problem]:
     return _plan(split, sizes)[1]
 
 
-def draw(
+def sample(
     labels: np.ndarray,
     partition: np.ndarray,
     split: Mapping,
     class_names: Sequence[str],
     groups: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw the split of each row with the task's own seed.
+    """Sample the split of each row with the task's own seed.
 
     labels: (n,) int. partition: (n,) of str as in ``datasets.Examples``. split: ``train, validation, test`` (a count,
-    a fraction of the partition drawn from, "all", "shipped", None for the shipped one or else a tenth), ``seed``,
+    a fraction of the partition sampled from, "all", "shipped", None for the shipped one or else a tenth), ``seed``,
     ``resample``. groups: (n,) int from 0, or None. Returns (n,) of "train", "validation", "test", or "" for unused.
     Raises UserError if more is requested than there is, and if a class has no training example.
     """
@@ -53,14 +53,14 @@ def draw(
 
 
 def stored(names: np.ndarray, partition: np.ndarray, split: Mapping) -> np.ndarray:
-    """Return the splits to store: those of ``draw``, or with POOL for all rows that runs may draw if they resample."""
+    """Return the splits to store: those of ``sample``, or with POOL for all rows among which runs sample their own."""
     if not split["resample"]:
         return names
-    drawn_from = np.isin(partition, _pool("train", partition)) | np.isin(partition, _pool("validation", partition))
-    return np.where((names != "test") & drawn_from, POOL, np.where(names == "test", names, ""))
+    sampled_from = np.isin(partition, _pool("train", partition)) | np.isin(partition, _pool("validation", partition))
+    return np.where((names != "test") & sampled_from, POOL, np.where(names == "test", names, ""))
 
 
-def redraw(
+def resample(
     labels: np.ndarray,
     partition: np.ndarray,
     stored_names: np.ndarray,
@@ -70,7 +70,7 @@ def redraw(
     seed: int,
     groups: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw the split of each stored row for one run: the test is unchanged, the rest follows from the run's seed.
+    """Sample the split of each stored row for one run: the test is unchanged, the rest follows from the run's seed.
 
     stored_names: (n,) of "test" and POOL, as ``stored`` returned them, without the rows that are "".
     """
@@ -79,7 +79,7 @@ def redraw(
 
 
 def quotas(available: np.ndarray, shares: np.ndarray, total: int) -> np.ndarray:
-    """Return the number of examples to draw from each class: integers that sum to ``total``, none above ``available``.
+    """Return the number of examples to sample from each class: integers of sum ``total``, none above ``available``.
 
     available, shares: (classes,) counts of the remaining rows, and of the pool whose proportions are to be preserved.
     Largest remainder; each class with any rows gets at least one if ``total`` suffices. Raises ValueError if total >
@@ -112,7 +112,7 @@ def _fill(
     order: Sequence[str],
     groups: np.ndarray | None,
 ) -> np.ndarray:
-    """Draw the splits in ``order`` from the rows without a name, and return ``names`` with them filled in."""
+    """Sample the splits in ``order`` from the rows without a name, and return ``names`` with them filled in."""
     sizes = {str(name): int(count) for name, count in zip(*np.unique(partition, return_counts=True), strict=True)}
     counts, problems = _plan(split, sizes)
     if problems:
@@ -125,7 +125,7 @@ def _fill(
             names[_whole_groups(labels, free, groups, count, seeding.split(seed, name).generator())] = name
             if counts[name] and name not in names:
                 raise UserError(
-                    f"split.{name}: nothing is left to draw from, because groups stay together and there are only "
+                    f"split.{name}: nothing is left to sample from, because groups stay together and there are only "
                     f"{len(np.unique(groups[pool]))}; leave out a split, or give the examples their partitions"
                 )
             continue
@@ -153,7 +153,7 @@ def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.nd
 
 
 def _shares_its_pool(name: str, counts: Mapping[str, int], partitions: Mapping[str, int]) -> bool:
-    """Return whether another requested split is drawn from the same rows."""
+    """Return whether another requested split is sampled from the same rows."""
     pool = _pool(name, partitions)
     return any(counts[other] and _pool(other, partitions) == pool for other in counts if other != name)
 
@@ -188,7 +188,7 @@ def _whole_groups(
 
 
 def _pool(name: str, partitions: Mapping[str, int] | np.ndarray) -> tuple[str, ...]:
-    """Return the partitions from which a split is drawn. partitions: those that have rows."""
+    """Return the partitions from which a split is sampled. partitions: those that have rows."""
     return (name,) if name in _HELD_OUT and name in partitions else ("", "train")
 
 
@@ -219,7 +219,7 @@ def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], lis
                 problems.append(Problem(name, f"{requested:g} of {size[name]} examples is less than one; request more"))
         if counts[name] > left:
             problems.append(
-                Problem(name, f"requests {counts[name]} examples and {left} are left to draw from; request fewer")
+                Problem(name, f"requests {counts[name]} examples and {left} are left to sample from; request fewer")
             )
     if counts["train"] < 1:
         problems.append(Problem("train", "leaves nothing to train on; request at least one example per class"))

@@ -1,4 +1,4 @@
-"""Stage ``prepare``: draws the splits of a task and decodes its examples, once."""
+"""Stage ``prepare``: sample the splits of a task and decode its examples, once."""
 
 import logging
 import time
@@ -26,7 +26,7 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
 
     task: ``{name, dataset, options, kind, modality, input, split}``. folder: the one that ``download`` filled, next to
     its manifest, or None. threads: number of examples to read at a time; it does not change the result. Raises
-    UserError if a downloaded file is missing, the split cannot be drawn or an example cannot be read. task.json is
+    UserError if a downloaded file is missing, the split cannot be sampled or an example cannot be read. task.json is
     written last, and does not exist after an error.
     """
     started = time.perf_counter()
@@ -37,7 +37,7 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     examples = registry.find("datasets", task["dataset"])(task["options"]).load(folder)
     strata, strata_names = kind().strata(examples.labels, examples.class_names)
     try:
-        split_names = splits.draw(strata, examples.partition, task["split"], strata_names, examples.groups)
+        split_names = splits.sample(strata, examples.partition, task["split"], strata_names, examples.groups)
     except UserError as error:
         raise UserError(f"tasks.{task['name']}.{error}") from error
     stored_names = splits.stored(split_names, examples.partition, task["split"])

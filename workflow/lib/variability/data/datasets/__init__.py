@@ -33,7 +33,7 @@ PARTITIONS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled examples as a data set ships them, before any split is drawn.
+    """Labelled examples as a data set ships them, before any split is sampled.
 
     labels: (n,) int64, index into ``class_names``, or float64 in regression.
     class_names: one name per class, in label order; empty in regression and ranking.
