@@ -72,7 +72,7 @@ def _cache_file(library: str, origin: Path, source: Path) -> Path:
         # A source tree on PYTHONPATH.
         version = str(origin.stat().st_mtime_ns)
     key = files.digest([library, version, str(origin.resolve()), files.sha256(source)])
-    folder = platformdirs.user_cache_path("finetune-variability") / "library-facts"
+    folder = platformdirs.user_cache_path("finetune-variability", appauthor=False) / "library-facts"
     return folder / f"{library}-{version}-{key[:16]}.json"
 
 
