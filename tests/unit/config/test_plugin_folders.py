@@ -14,6 +14,8 @@ from variability.results.metrics import Metric
 class Mine(Metric):
     KIND = "regression"
     LABELS = {"mine": "mine"}
+    HIGHER_IS_BETTER = True
+    PERFECT = None
 
     def compute(self, y_true, y_pred, probabilities):
         return {"mine": 0.0}
@@ -111,3 +113,17 @@ def test_a_folder_that_cannot_be_used_is_explained(tmp_path, path, message):
     write(tmp_path / "a:b", "metrics", "mine")
     assert any(message in each for each in messages(tmp_path / path))
     assert "mine" not in registry.names("metrics")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x = 1\n", "must define exactly one subclass of Metric"),
+        ("def broken(:\n", "cannot be imported: SyntaxError"),
+        ("import a_module_that_is_missing\n", "cannot be imported: ModuleNotFoundError"),
+        (METRIC.replace('    KIND = "regression"\n', ""), "Mine must define KIND"),
+    ],
+)
+def test_a_file_that_is_not_a_plug_in_is_explained(tmp_path, text, message):
+    (found,) = messages(write(tmp_path / "mine", "metrics", "mine", text))
+    assert str(tmp_path / "mine/metrics/mine.py") in found and message in found

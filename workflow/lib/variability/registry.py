@@ -12,7 +12,8 @@ import importlib
 import inspect
 import os
 import pkgutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -40,7 +41,12 @@ FOLDERS = "VARIABILITY_PLUGINS"
 
 def use_folders(folders: Iterable[str | os.PathLike]) -> None:
     """Add the plug-ins of the user's folders, for this process and those that it starts; replaces earlier folders."""
+    earlier = [folder for family in FAMILIES for folder in family_folders(family)[1:]]
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) and Path(str(module.__file__)).parent in earlier:
+            del sys.modules[name]
     os.environ[FOLDERS] = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    importlib.invalidate_caches()
     names.cache_clear()
     find.cache_clear()
 
@@ -106,16 +112,40 @@ def unknown(family: str, name: str) -> str:
 def find(family: str, name: str) -> type[Any]:
     """Return the class of a plug-in, a subclass of its family's base class.
 
-    Raises UserError for an unknown name, and for a file that does not define exactly one subclass of the base class.
+    Raises UserError for an unknown name, for a file of the user's that cannot be imported, and for one that does not
+    define exactly one subclass of the base class, with all attributes that a plug-in must have.
     """
     base = getattr(package(family), FAMILIES[family][1])
     _let_users_plugins_import_each_other()
-    module = importlib.import_module(module_name(family, name))
+    module = _import(family, name)
     classes = [
         member
         for _, member in inspect.getmembers(module, inspect.isclass)
         if issubclass(member, base) and member.__module__ == module.__name__ and not inspect.isabstract(member)
     ]
     if len(classes) != 1:
-        raise UserError(f"{module.__file__} must define exactly one subclass of {base.__name__}, not {len(classes)}")
+        message = (
+            f"{module.__file__} must define exactly one subclass of {base.__name__}, with all of its abstract methods"
+        )
+        raise UserError(f"{message}; it defines {len(classes)}")
+    if missing := [attribute for attribute in _required(classes[0]) if not hasattr(classes[0], attribute)]:
+        raise UserError(f"{module.__file__}: {classes[0].__name__} must define {', '.join(missing)}")
     return classes[0]
+
+
+def _import(family: str, name: str) -> ModuleType:
+    dotted = module_name(family, name)
+    try:
+        return importlib.import_module(dotted)
+    except Exception as error:
+        users = [path for folder in family_folders(family)[1:] if (path := folder / f"{name}.py").is_file()]
+        if not users:
+            raise
+        raise UserError(f"{users[0]} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _required(plugin: type) -> Iterator[str]:
+    """Yield the names of the class attributes that the base classes of a plug-in declare."""
+    for base in plugin.__mro__[1:]:
+        declared = vars(base).get("__annotations__", {})
+        yield from (name for name, kind in declared.items() if "ClassVar" in str(kind))

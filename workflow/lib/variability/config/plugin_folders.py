@@ -17,7 +17,7 @@ def use(folders: Sequence[str]) -> list[Problem]:
     """
     problems = [problem for folder in folders for problem in _problems(folder)]
     registry.use_folders([] if problems else folders)
-    return problems or list(_collisions())
+    return problems or list(_faults())
 
 
 def of_config(config: Mapping[str, Any]) -> list[str]:
@@ -29,7 +29,7 @@ def of_config(config: Mapping[str, Any]) -> list[str]:
 def _problems(folder: str) -> Iterator[Problem]:
     path = Path(folder)
     if not path.is_dir():
-        yield Problem("plugins", f"there is no folder {folder}")
+        yield Problem("plugins", f"there is no folder {path.absolute()}")
         return
     if os.pathsep in str(path.resolve()):
         # Jobs get the folders in one environment variable.
@@ -51,9 +51,17 @@ def _problems(folder: str) -> Iterator[Problem]:
         yield Problem("plugins", f"{folder} has none of the subfolders {', '.join(registry.FAMILIES)}")
 
 
-def _collisions() -> Iterator[Problem]:
+def _faults() -> Iterator[Problem]:
+    """Yield the problems of the plug-ins themselves: names that are used twice, and files that define no plug-in."""
     for family in registry.FAMILIES:
         try:
             registry.names(family)
         except UserError as error:
             yield Problem("plugins", str(error))
+            continue
+        for folder in registry.family_folders(family)[1:]:
+            for path in sorted(folder.glob("[!_]*.py")):
+                try:
+                    registry.find(family, path.stem)
+                except UserError as error:
+                    yield Problem("plugins", str(error))
