@@ -92,7 +92,7 @@ def test_equal_rankings_have_no_f_and_an_exact_p():
     result = table(study(np.array([[0.9, 0.8, 0.7]] * 4)))
     assert result["f"].isna().all()
     assert result["p"].to_numpy() == pytest.approx(6.0**-3)
-    assert result["note"].str.contains("rank alike").all()
+    assert result["note"].str.contains("the same ranking").all()
 
 
 def test_a_candidate_with_missing_cells_is_left_out_and_keeps_its_row():

@@ -116,7 +116,7 @@ def test_models_with_their_own_methods_are_confounded_with_them():
     runs = runs[(runs["model"] == "a") == (runs["method"] == "full")]
     result = table(runs)
     for name in ("model", "method", "model x method"):
-        assert "does not vary apart" in of(result, name)["note"]
+        assert "does not vary independently" in of(result, name)["note"]
     assert of(result, "seed (init, order, augment, dropout)")["variance"] > 0
 
 

@@ -73,7 +73,7 @@ def test_equal_runs_have_an_interval_of_zero_width_with_a_note(runs):
     result = table("intervals", runs.assign(value=0.5))
     of_runs = result[(result["target"] != "one_run") & (result["n"] > 1)]
     assert (of_runs["low"] == 0.5).all() and (of_runs["high"] == 0.5).all()
-    assert of_runs["note"].str.contains("all runs agree").all()
+    assert of_runs["note"].str.contains("all runs are equal").all()
     assert not result.loc[result["target"] == "one_run", "note"].fillna("").str.contains("agree").any()
 
 
@@ -185,7 +185,7 @@ def test_a_primary_metric_without_a_bootstrap_has_a_row_with_a_note():
     assert (row["interval"], row["note"]) == ("none", "no bootstrap over examples of this metric")
     f1 = study[study["primary"]].assign(metric="f1_macro")
     row = one(table("intervals", f1), metric="f1_macro", target="one_run", phase="after", split="test")
-    assert (row["interval"], row["note"]) == ("none", "no predictions to draw from")
+    assert (row["interval"], row["note"]) == ("none", "no predictions to resample")
 
 
 def test_a_cell_whose_runs_all_diverged_has_no_f1():

@@ -247,7 +247,7 @@ def test_imported_cells_are_rows_without_numbers():
     both = pd.concat([tables["runs"], imported], ignore_index=True)
     result = registry.find("analyses", "noise_split")({}).table(tables | {"runs": both})
     row = result[result["model"] == "theirs"].iloc[0]
-    assert np.isnan(row["sd_observed"]) and "elsewhere" in row["note"]
+    assert np.isnan(row["sd_observed"]) and "imported" in row["note"]
 
 
 # Groups of examples ---------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_the_true_sd_of_a_study_is_recovered():
 def test_equal_values_have_an_sd_of_exactly_zero(runs):
     result = table("spread", runs.assign(value=0.1))
     assert (result["sd"] == 0).all()
-    assert result["note"].str.contains("all runs agree").all()
+    assert result["note"].str.contains("all runs are equal").all()
     assert table("spread", runs.query("seed == 0"))["note"].str.contains("single run").all()
 
 

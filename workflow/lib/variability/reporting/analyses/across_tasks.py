@@ -132,7 +132,8 @@ class AcrossTasks(Analysis):
         p_permutation, p_floor = comparisons.friedman_permutation(ranks, rng, self.option("resamples"))
         notes = {
             "all means are tied on every task": np.isnan(test.chi2_ties),
-            "all tasks rank alike: f has no bound, p is exact": np.isnan(test.f) and not np.isnan(test.chi2_ties),
+            "all tasks give the same ranking: f is unbounded, p is exact": np.isnan(test.f)
+            and not np.isnan(test.chi2_ties),
             "the Friedman test finds no difference at this level": p_permutation >= 1 - level,
         }
         return pd.DataFrame(

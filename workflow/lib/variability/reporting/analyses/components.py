@@ -29,8 +29,8 @@ CHI_SQUARE = "chi-square"
 MLS = "modified large sample"
 ROUGH_MLS = "modified large sample, of adjusted mean squares (approximate)"
 NOT_ESTIMABLE = "not estimable: "
-CONFOUNDED = f"{NOT_ESTIMABLE}in these runs it does not vary apart from the other factors"
-SINGLE = f"{NOT_ESTIMABLE}no cell has two completed runs, so that the seed cannot be told from it"
+CONFOUNDED = f"{NOT_ESTIMABLE}in these runs it does not vary independently of the other factors"
+SINGLE = f"{NOT_ESTIMABLE}no cell has two completed runs, so the seed cannot be separated from it"
 
 
 class Components(Analysis):

@@ -137,9 +137,12 @@ def _note(cells):
             "no completed run": (cells["n_failed"] > 0) & ~has_runs,
             "metric undefined": (cells["n_undefined"] > 0) & ~has_runs,
             "chance level unknown": has_runs & no_chance,
-            "outliers unknown: nobody said whether higher is better": has_runs & cells["higher_is_better"].isna(),
+            "outliers unknown: it is not known whether higher is better": has_runs & cells["higher_is_better"].isna(),
             "outliers unknown: median and MAD are 0": has_runs & no_limit & cells["higher_is_better"].notna(),
-            "MAD is 0: outliers told by points alone": has_runs & ~no_limit & (cells["mad"] == 0) & (cells["n"] > 1),
+            "MAD is 0: outliers are found by their distance in points only": has_runs
+            & ~no_limit
+            & (cells["mad"] == 0)
+            & (cells["n"] > 1),
             "fewer than 3 runs cannot show an outlier": cells["n"].between(1, 2),
         },
     )

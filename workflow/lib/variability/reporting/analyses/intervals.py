@@ -164,11 +164,11 @@ def _note(table):
             "no completed run": ~has_runs & (table["n_failed"] > 0),
             "metric undefined": ~has_runs & (table["n_failed"] == 0),
             "a single run: no spread": (table["n"] == 1) & ~of_run,
-            "all runs agree: without width, which is true of deterministic runs only": (table["n"] > 1)
+            "all runs are equal: a zero width is plausible for deterministic runs only": (table["n"] > 1)
             & ~of_run
             & (table["low"] == table["high"]),
             "number of test examples unknown": has_runs & of_run & counted & table["n_test"].isna(),
-            "no predictions to draw from": has_runs & without & has_bootstrap,
+            "no predictions to resample": has_runs & without & has_bootstrap,
             "no bootstrap over examples of this metric": has_runs & without & ~has_bootstrap,
         },
     )

@@ -285,7 +285,7 @@ def _notes(pair, no_spread):
         units = "seeds" if max(clusters) == 1 else "seeds or pretraining seeds"
         notes.append(f"few {units} ({few}): the percentile interval tends to be too narrow and p too small")
     if max(clusters) > 1 and min(clusters) == 1:
-        notes.append("one pretraining seed on a side: nothing is said of other pretrainings of it")
+        notes.append("one pretraining seed on a side: does not generalise to other pretrainings of it")
     if no_spread:
         notes.append("no spread: neither seeds nor examples make the difference vary")
     return notes

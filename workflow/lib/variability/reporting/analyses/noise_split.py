@@ -80,7 +80,7 @@ class NoiseSplit(Analysis):
             cube = predictions.cube(cell) if cell in known else None
             numbers = _split(cube, level)
             if cell not in known:
-                numbers["note"] = "no predictions: runs from elsewhere"
+                numbers["note"] = "no predictions: imported runs"
             facts = {"split": "test", "metric": metrics[cell[1]], "n_failed": failures[cell]}
             rows.append(dict(zip(CELL, cell, strict=True)) | facts | numbers)
         table = pd.DataFrame(rows)

@@ -152,8 +152,8 @@ def _reasons(table):
         "no cell of this task has a worse mean": is_gap & (table["n"] > 0) & table["goal"].isna(),
         "the next cell's SD needs two completed runs": is_gap & table["goal"].notna() & table["next_sd"].isna(),
         "a share of a mean of 0 is no goal": known & ~is_gap & table["goal"].isna(),
-        "the means are equal: no number of runs tells them apart": is_gap & (table["goal"] == 0),
-        "the SD is 0: to be believed of deterministic runs only": known & (table["sd"] == 0),
-        f"{sample_size.MOST} stands for so many or more": table["n_needed"] == sample_size.MOST,
+        "the means are equal: no number of runs distinguishes them": is_gap & (table["goal"] == 0),
+        "the SD is 0: plausible for deterministic runs only": known & (table["sd"] == 0),
+        f"{sample_size.MOST} means this many or more": table["n_needed"] == sample_size.MOST,
     }
     return _notes.notes(table, reasons)

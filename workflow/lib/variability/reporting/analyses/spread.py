@@ -43,7 +43,7 @@ class Spread(Analysis):
             {
                 "no value of any run": spread["n"] == 0,
                 "a single run: no spread": spread["n"] == 1,
-                "all runs agree: an SD of 0 is to be believed of deterministic runs only": spread["sd"] == 0,
+                "all runs are equal: an SD of 0 is plausible for deterministic runs only": spread["sd"] == 0,
             },
         )
         return _cells.with_scope(spread, runs)

@@ -55,8 +55,8 @@ class Cost(Plot):
             height=1.5 + 0.17 * len(legend) / per_row + 3 * -(-max(len(shown), 1) // columns),
             title=self.option("title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split, and time per run"),
             note=f"Marks: means over the completed runs of a cell ({text_format.count(cells['n'])}); whiskers: ± 1 SD; "
-            f"faint dots: runs. {failed} of {len(runs)} runs failed and have no dot. Front: no other cell is as "
-            "fast and as good, and better in one; seconds are of fine-tuning."
+            f"faint dots: runs. {failed} of {len(runs)} runs failed and have no dot. Front: cells "
+            "that no other cell dominates in speed and score; seconds are of fine-tuning."
             + _panels.left_out(shown, tasks, "tasks", "the first whose seconds are known"),
             legend=legend,
         )

@@ -46,8 +46,9 @@ class ModelTaskHeatmap(Plot):
             width=max(6.5, 3.2 + columns * (0.25 + CELL_INCHES * len(tasks))),
             height=1.6 + rows * (0.75 + 0.5 * len(models)),
             title=self.option("title", f"{self.study}: {metric} after fine-tuning, mean ± SD over seeds"),
-            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}, shown in "
-            "cells where it is not the largest. Blank: not in the study.",
+            note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}"
+            f"{', shown in cells where it is not the largest' if spread['n'].nunique() > 1 else ''}. Blank: not in the "
+            "study.",
         )
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
         shades = spread["shade"].dropna()
