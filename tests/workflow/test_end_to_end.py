@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -53,6 +54,18 @@ def test_before_fine_tuning_all_methods_start_from_the_same_network(finished):
     probe, full = (tables[f"pretrained/digits/{method}/1.parquet"].to_pandas() for method in ("linear_probe", "full"))
     before = [table[table["phase"] == "before"].reset_index()["probabilities"] for table in (probe, full)]
     assert all((one == other).all() for one, other in zip(*before, strict=True))
+
+
+def test_a_study_without_the_cpu_kernels_gives_the_same_results_up_to_rounding(finished, tmp_path):
+    stock = finished.copy(tmp_path / "stock")
+    stock.snakemake("runs", "--cores", "2", *TINY, VARIABILITY_STOCK_KERNELS="1")
+    records = [yaml.safe_load(path.read_text()) for path in stock.folder.glob("results/tiny/finetune/*/*/*/*/run.json")]
+    assert len(records) == 6 and all(record["kernels"] == "stock" for record in records)
+    with_kernels, without = predictions(finished), predictions(stock)
+    assert with_kernels.keys() == without.keys()
+    for name, table in without.items():
+        probabilities, expected = (np.stack(each["probabilities"].to_pylist()) for each in (table, with_kernels[name]))
+        assert np.abs(probabilities - expected).max() < 0.02, name
 
 
 def test_training_and_test_examples_are_disjoint(finished):
