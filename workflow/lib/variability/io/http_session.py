@@ -1,6 +1,7 @@
 """The HTTP session of downloads, and readable messages for its errors."""
 
 import ssl
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -9,10 +10,10 @@ from requests.adapters import HTTPAdapter
 class _SystemCertificates(HTTPAdapter):
     """Trusts the certificates of the operating system (such as a company's), in addition to those of certifi."""
 
-    def init_poolmanager(self, *args, **kwargs) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=ssl.create_default_context(), **kwargs)
 
-    def proxy_manager_for(self, proxy: str, **kwargs):
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         return super().proxy_manager_for(proxy, ssl_context=ssl.create_default_context(), **kwargs)
 
 
