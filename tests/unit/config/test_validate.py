@@ -310,6 +310,7 @@ def test_a_plot_that_is_switched_off_may_have_unmet_requirements():
     assert problems(put("plots", {"nondeterminism": False})) == []
 
 
+@pytest.mark.slow
 def test_no_message_is_one_of_jsonschemas():
     """Its sentences are about schemas ("is not valid under any of the given schemas"), not about configs."""
     values = [None, True, -1, 1.5, "x y", [], [None], {}, {"x": None}, {"": {}}, [{"x": {}, "y": {}}]]
