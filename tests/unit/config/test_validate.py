@@ -8,7 +8,7 @@ import yaml
 from support import ROOT
 
 from variability import registry
-from variability.config import import_checks, validate
+from variability.config import validate
 from variability.config.sections import Config
 from variability.errors import ConfigError
 
@@ -320,82 +320,6 @@ def test_no_message_is_one_of_jsonschemas():
                 assert not re.search(r"schema|non-empty|does not match|is not of type|propert|expected$", problem), (
                     problem
                 )
-
-
-ROWS = "m,s,acc\na,0,0.5\na,1,0.6\nb,0,0.7\nb,1,0.8\n"
-
-
-def imported(tmp_path, text=ROWS, **keys) -> list[str]:
-    """Return the problems of a study that only imports a file with this text."""
-    (tmp_path / "runs.csv").write_text(text)
-    entry = {"path": "runs.csv", "columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
-    entry |= keys.pop("entry", {})
-    try:
-        validate.check({"study": "s", "imports": {"own": entry}} | keys, [tmp_path])
-    except ConfigError as error:
-        return [str(problem) for problem in error.problems]
-    return []
-
-
-@pytest.mark.parametrize(
-    ("text", "entry", "message"),
-    [
-        (ROWS + "a,1,0.9\n", {}, "runs.csv: 1 of 4 runs are listed more than once"),
-        (ROWS + "c,0,high\n", {}, "runs.csv, row 6: the value 'high' is not a number"),
-        (ROWS + "c,0,90\n", {}, "runs.csv, row 6: 90 in column 'acc' is better than a perfect accuracy"),
-        (ROWS, {"sha256": "0" * 64}, "its sha256 should be 000"),
-        (ROWS + "c,0,1,2,3\n", {}, "runs.csv cannot be read: "),
-        ("m,s,acc\n", {}, "runs.csv has no rows"),
-        ('m,s,acc\n"a,0,0.5\nb,1,0.6\n', {}, "runs.csv cannot be read: a quote in the row of line 2"),
-    ],
-)
-def test_problems_of_an_imported_file_are_reported_before_the_first_job(text, entry, message, tmp_path):
-    (problem,) = imported(tmp_path, text, entry=entry)
-    assert problem.startswith("imports.own.path: ") and message in problem
-
-
-def test_a_file_too_large_to_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_checks, "MAX_BYTES", 10)
-    assert imported(tmp_path, ROWS + "c,0,high\n", grid={"exclude": [{"model": "z"}]}) == []
-
-
-@pytest.mark.parametrize(
-    ("selection", "message"),
-    [
-        ({"model": "bb"}, "grid.exclude.0.model: 'bb' matches nothing; did you mean 'b'?"),
-        ({"task": "x*"}, "grid.exclude.0.task: 'x*' matches nothing; known: task"),
-        ({"seed": [1, 7]}, "grid.exclude.0.seed: 7 is not among the seeds [0, 1]"),
-        ({"model": "*"}, "grid: include and exclude leave no run"),
-    ],
-)
-def test_a_selection_that_matches_no_imported_run_is_named(selection, message, tmp_path):
-    assert imported(tmp_path, grid={"exclude": [{"seed": 0}, selection]}) == [message.replace(".0.", ".1.")]
-
-
-def test_a_run_that_is_imported_and_trained_is_reported_before_it_is_trained(tmp_path):
-    keys = {key: copy.deepcopy(GOOD[key]) for key in ("seeds", "models", "tasks", "methods", "pretraining")}
-    entry = {"constants": {"task": "digits", "method": "full"}}
-    text = ROWS.replace("a,", "scratch,")
-    (problem,) = imported(tmp_path, text, entry=entry, **keys)
-    assert problem.startswith(
-        "imports.own: 2 of its runs have two sources: scratch/digits/full/0 is also trained by this study"
-    )
-    only = {"exclude": [{"model": "scratch"}]}
-    assert imported(tmp_path, text, entry=entry, grid=only, **keys) == []
-
-
-@pytest.mark.parametrize(("metric", "count"), [("nll", 0), ("accuracy", 1)])
-def test_two_files_may_hold_different_metrics_of_a_run_and_not_the_same_one(metric, count, tmp_path):
-    (tmp_path / "more.csv").write_text(ROWS.replace("acc", metric))
-    (tmp_path / "runs.csv").write_text(ROWS)
-    both = {"columns": {"model": "m", "seed": "s"}}
-    files = {
-        "own": both | {"path": "runs.csv", "metrics": {"acc": {"metric": "accuracy"}}},
-        "more": both | {"path": "more.csv", "metrics": {metric: None}},
-    }
-    reported = problems(lambda config: (config.clear(), config.update(study="s", imports=files)), [tmp_path])
-    two_sources = "imports.more: 4 of its runs have two sources: a/task/fine-tuned/0 also comes from 'own'"
-    assert [problem.partition(";")[0] for problem in reported] == [two_sources] * count
 
 
 def test_pandas_is_loaded_only_for_imported_files():
