@@ -15,6 +15,7 @@ import synthetic_study as synthetic
 
 from variability import registry
 from variability.reporting import figure_style
+from variability.results import analysis_tables
 from variability.stages.plot import plot, read_table
 
 NAMES = registry.names("plots")
@@ -114,7 +115,7 @@ def test_equal_tables_give_equal_bytes(name, studies, tmp_path):
         studies["typical"][need].to_parquet(tables[need])
     for need in plugin.ANALYSES:
         tables[need] = tmp_path / f"{need}.csv"
-        studies["typical"][need].to_csv(tables[need], index=False)
+        analysis_tables.write(studies["typical"][need], tables[need])
     files = [(tmp_path / f"{at}.svg", tmp_path / f"{at}.png") for at in range(2)]
     for svg, png in files:
         plot(name, tables, {"dpi": 50}, "demo", svg, png)
@@ -286,7 +287,7 @@ def test_a_table_is_read_exactly(suffix, tmp_path):
     # A faster parser would change the last bit of some values.
     values = pd.DataFrame({"value": np.random.default_rng(0).lognormal(size=1000, sigma=20)})
     path = tmp_path / f"table.{suffix}"
-    values.to_csv(path, index=False) if suffix == "csv" else values.to_parquet(path)
+    analysis_tables.write(values, path) if suffix == "csv" else values.to_parquet(path)
     assert read_table(path)["value"].tolist() == values["value"].tolist()
 
 

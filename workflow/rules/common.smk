@@ -23,7 +23,7 @@ from variability.io.mirrors import mirrors_from
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
-    study = validate.check(config, mirrors)
+    study = validate.check(config, mirrors, workflow.configfiles)
     plan = Plan(study, mirrors, Path("results", "contents"))
 except UserError as error:
     raise WorkflowError(str(error)) from None

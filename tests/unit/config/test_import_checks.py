@@ -87,3 +87,11 @@ def test_two_files_may_hold_different_metrics_of_a_run_and_not_the_same_one(metr
     problems = reported({"study": "s", "imports": files}, [tmp_path])
     two_sources = "imports.more: 4 of its runs have two sources: a/task/fine-tuned/0 also comes from 'own'"
     assert [problem.partition(";")[0] for problem in problems] == [two_sources] * count
+
+
+@pytest.mark.parametrize("role", ["task", "method"])
+def test_a_constant_name_has_to_be_quoted(role, tmp_path):
+    """YAML has read 1.10 as 1.1."""
+    problems = imported(tmp_path, entry={"constants": {role: 1.1}})
+    assert problems == [f'imports.own.constants.{role}: 1.1 is read as a number; quote it, as in "1.1"']
+    assert not imported(tmp_path, entry={"constants": {role: "1.1"}})

@@ -8,7 +8,7 @@ from variability import advice
 from variability.errors import Problem
 from variability.results import imported_runs
 from variability.results.columns import RUN, RUN_VALUE
-from variability.results.imported_runs import DEFAULTS, ROLES, is_long, role_columns
+from variability.results.imported_runs import DEFAULTS, ROLES, TEXT_ROLES, is_long, role_columns
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -39,6 +39,9 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     for role, column in roles.items():
         if column in RUN and column != role and column in names:
             yield Problem(f"columns.{role}", f"by its name, the column {column!r} holds the {column}, not the {role}")
+    for role, value in spec.get("constants", {}).items():
+        if role in TEXT_ROLES and not isinstance(value, str):
+            yield Problem(f"constants.{role}", f'{value} is read as a number; quote it, as in "{value}"')
     long = is_long(spec, roles)
     for key in ("seeds",) if long else ("metrics",):
         for column in spec.get(key, {}):

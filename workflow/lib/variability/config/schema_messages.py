@@ -110,9 +110,12 @@ def _sentence(error: ValidationError) -> str:
         case "enum":
             return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
-            return f"{shown} is not {_one_of(expected)}{_as_number(instance, expected)}"
+            return f"{shown} is not {_one_of(expected)}{_as_number(instance, expected)}{_as_text(instance, expected)}"
         case "anyOf":
-            return f"{shown} is not allowed here; expected {_expected_forms(schema, expected)}"
+            types = [name for form in expected for name in as_list(form.get("type", []))]
+            return (
+                f"{shown} is not allowed here; expected {_expected_forms(schema, expected)}{_as_text(instance, types)}"
+            )
         case "pattern":
             return f"{shown} is not {schema.get('title', f'text of the form {expected}')}"
         case "not" if isinstance(instance, str):
@@ -160,6 +163,12 @@ def _as_number(value: Any, types: str | list[str]) -> str:
         # Without a decimal point, YAML would read it as text again.
         written = written.replace("e", ".0e")
     return f"; YAML reads it as text, write {written}"
+
+
+def _as_text(value: Any, types: str | list[str]) -> str:
+    """Return how to write a name that YAML reads as something else, such as 18, no or null."""
+    is_scalar = not isinstance(value, (str, Mapping, list))
+    return '; if it is a name, quote it, as in "18"' if is_scalar and "string" in as_list(types) else ""
 
 
 def _expected_forms(schema: Mapping[str, Any], forms: Iterable[Mapping[str, Any]]) -> str:

@@ -1,12 +1,11 @@
 """Check of a config before the first job: the schema, then everything that a schema cannot express."""
 
-import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from variability import advice, registry
-from variability.config import entry_checks, import_checks, plugin_folders, run_checks, schema_messages
+from variability.config import entry_checks, import_checks, plugin_folders, run_checks, schema_messages, yaml_files
 from variability.config.outputs import Outputs
 from variability.config.schema import config_schema
 from variability.config.study import Study, complete_task
@@ -14,17 +13,21 @@ from variability.errors import ConfigError, Problem, UserError
 from variability.io import tabular
 from variability.io.mirrors import find_file, missing_file
 from variability.results.metrics import scalars
-from variability.results.run_selection import as_list
+from variability.results.run_selection import as_list, matches_name
 
 #: Sections of the config whose entries are the axes of the grid.
 AXES = ("models", "tasks", "methods")
 
 
-def check(config: dict[str, Any], mirrors: Sequence[Path] = ()) -> Study:
+def check(config: dict[str, Any], mirrors: Sequence[Path] = (), files: Sequence[Path] = ()) -> Study:
     """Return the study that a config describes. Quick, offline and without importing torch.
 
-    Raises ConfigError with all problems. Entries that the schema refuses are left out of the other checks.
+    files: those that the config was read from. Raises ConfigError with all problems. Entries that the schema refuses
+    are left out of the other checks.
     """
+    # Before anything else: names that were changed when they were read would be reported as other mistakes.
+    if problems := list(yaml_files.check(files)):
+        raise ConfigError(problems)
     # First, because they decide which names are known, also to the schema.
     if problems := plugin_folders.use(plugin_folders.of_config(config)):
         raise ConfigError(problems)
@@ -154,7 +157,7 @@ def _check_selection(
     """Yield the parts of a selection that match nothing. names: known models, tasks and methods."""
     for part, known in zip(("model", "task", "method"), names, strict=True):
         for pattern in as_list(selection.get(part, [])):
-            if not any(fnmatch.fnmatchcase(name, pattern) for name in known):
+            if not any(matches_name(name, pattern) for name in known):
                 yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {advice.suggest(pattern, known)}")
     for seed in as_list(selection.get("seed", [])):
         if seed not in seeds:

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 _NUMBERS = ("seconds", "n_test", "majority", "energy_j")
 #: Roles that a column can have, in addition to holding a metric.
 ROLES = (*RUN, "split", "phase", "metric", "value", "status", *_NUMBERS)
+#: Roles whose values are text, however much they look like numbers.
+TEXT_ROLES = (*CELL, "split", "phase", "metric", "status")
 DEFAULTS = {"task": "task", "method": "fine-tuned", "split": "test", "phase": "after"}
 #: Roles of columns that have the same name in every export of a tracker.
 FORMATS = {

@@ -15,9 +15,14 @@ def selects(grid: Mapping[str, Any], model: str, task: str, method: str, seed: i
 def matches(selection: Mapping[str, Any], model: str, task: str, method: str, seed: int | None = None) -> bool:
     """Return whether a selection matches a run, or, without a seed, a cell; a key that is left out matches all."""
     for key, value in (("model", model), ("task", task), ("method", method)):
-        if key in selection and not any(fnmatch.fnmatchcase(value, pattern) for pattern in as_list(selection[key])):
+        if key in selection and not any(matches_name(value, pattern) for pattern in as_list(selection[key])):
             return False
     return seed is None or "seed" not in selection or seed in as_list(selection["seed"])
+
+
+def matches_name(name: str, pattern: str) -> bool:
+    """Return whether a pattern is this name, brackets included, or matches it as in a shell."""
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
 
 
 def as_list(value: Any) -> list:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
-from variability.io.files import replacing
+from variability.results import analysis_tables
 from variability.results.predictions import Predictions
 from variability.results.runs_table import first_runs
 
@@ -19,7 +19,7 @@ def analyse(
     csv: Path,
     predictions: Sequence[Path] = (),
 ) -> None:
-    """Write the table of the analysis ``name`` as CSV, with floats that are read back exactly.
+    """Write the table of the analysis ``name`` as CSV, from which names and numbers are read back exactly.
 
     tables: parquet files of the base tables that it NEEDS or USES. predictions: manifests of ``predict``, if it reads
     predictions.
@@ -29,8 +29,7 @@ def analyse(
     if predictions:
         frames["predictions"] = Predictions.from_manifests(predictions)
     table = analysis.table(frames if analysis.REPEATS else _without_repeats(frames))
-    with replacing(csv) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    analysis_tables.write(table, csv)
 
 
 def _without_repeats(tables: dict[str, Any]) -> dict[str, Any]:

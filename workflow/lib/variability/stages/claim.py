@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
-from variability.io.files import replacing, write_text
+from variability.io.files import write_text
 from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.reporting.text_format import as_page
+from variability.results import analysis_tables
 
 SCOPE = (
     "These claims hold for this study's recipes, test examples and candidates. That one candidate beats another does "
@@ -37,10 +38,9 @@ def claim(
 
     chosen: options by kind of claim. tables: CSV files of the analyses that they read.
     """
-    frames = {name: pd.read_csv(path) for name, path in tables.items()}
+    frames = {name: analysis_tables.read(path) for name, path in tables.items()}
     findings = claims(chosen, frames)
-    with replacing(csv) as partial:
-        findings.to_csv(partial, index=False, lineterminator="\n")
+    analysis_tables.write(findings, csv)
     text = as_markdown(findings, study)
     write_text(markdown, text)
     write_text(page, as_page(text, f"{study}: claims"))

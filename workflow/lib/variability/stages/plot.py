@@ -8,6 +8,7 @@ import pandas as pd
 
 from variability import registry
 from variability.reporting import figure_style
+from variability.results import analysis_tables
 from variability.results.runs_table import first_runs
 
 
@@ -26,7 +27,7 @@ def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], stud
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a base table (parquet) or the table of an analysis (CSV), with floats exactly as written."""
+    """Read a base table (parquet) or the table of an analysis (CSV), with its types."""
     if Path(path).suffix == ".parquet":
         return pd.read_parquet(path)
-    return pd.read_csv(path)
+    return analysis_tables.read(path)

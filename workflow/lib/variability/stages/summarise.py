@@ -8,6 +8,7 @@ import pandas as pd
 from variability.io.files import write_text
 from variability.reporting.summary import summarise as summary_of
 from variability.reporting.text_format import as_page
+from variability.results import analysis_tables
 
 
 def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, page: Path) -> None:
@@ -15,7 +16,7 @@ def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, pa
 
     runs: the runs table. tables: those of the analyses and of the claims, with their names as file names.
     """
-    frames = {Path(path).stem: pd.read_csv(path) for path in tables}
+    frames = {Path(path).stem: analysis_tables.read(path) for path in tables}
     text = summary_of(frames | {"runs": pd.read_parquet(runs)}, study)
     write_text(markdown, text)
     write_text(page, as_page(text, study))

@@ -74,7 +74,10 @@ class Components(Analysis):
         runs = runs.assign(backbone=runs["backbone"].fillna(runs["model"]))
         if "family" in runs:
             # The framework of imported runs is unknown.
-            known = {"family": runs["family"].fillna(runs["model"]), "framework": runs["framework"].fillna("unknown")}
+            known = {
+                "family": runs["family"].fillna(runs["model"]),
+                "framework": runs["framework"].astype(object).fillna("unknown"),
+            }
             runs = runs.assign(**known)
         copies = primary["task"].value_counts() - runs["task"].value_counts()
         rows = []
