@@ -292,7 +292,7 @@ def test_decimals_of_a_database_are_numbers(tmp_path):
 
 def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):
     (tmp_path / "runs.csv").write_text(LONG)
-    spec = {"models": {}, "tasks": {}, "methods": {}, "grid": {}, "imports": {"own": LONG_SPEC}}
+    spec = {"models": {}, "tasks": {}, "methods": {}, "grid": {}, "scales": {}, "imports": {"own": LONG_SPEC}}
     aggregate([], [], spec, tmp_path / "out", {"own": tmp_path / "runs.csv"})
     runs = pd.read_parquet(tmp_path / "out" / "runs.parquet")
     assert len(runs) == 4 and set(runs["source"]) == {"own"}
@@ -301,7 +301,14 @@ def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):
 
 def test_a_file_with_another_checksum_is_refused(tmp_path):
     (tmp_path / "runs.csv").write_text(LONG)
-    spec = {"models": {}, "tasks": {}, "methods": {}, "grid": {}, "imports": {"own": LONG_SPEC | {"sha256": "0" * 64}}}
+    spec = {
+        "models": {},
+        "tasks": {},
+        "methods": {},
+        "grid": {},
+        "scales": {},
+        "imports": {"own": LONG_SPEC | {"sha256": "0" * 64}},
+    }
     with pytest.raises(UserError, match="sha256"):
         aggregate([], [], spec, tmp_path / "out", {"own": tmp_path / "runs.csv"})
 

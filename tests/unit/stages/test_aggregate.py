@@ -14,7 +14,7 @@ from variability.stages.aggregate import aggregate
 from variability.stages.score import score
 
 FAILED = ("b", "digits", "full", 1)
-SPEC = synthetic.spec(("a", "b"), ("digits",), ("full",))
+SPEC = synthetic.spec(("a", "b"), ("digits",), ("full",)) | {"scales": {}}
 OUTPUTS = ("runs.parquet", "runs.csv", "per_class.parquet", "history.parquet")
 
 

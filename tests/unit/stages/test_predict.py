@@ -167,6 +167,7 @@ def test_a_task_without_validation_examples_works_from_prediction_to_figures(tmp
         "methods": {"everything": {"kind": "full", "options": {}, "repeats": None}},
         "imports": {},
         "grid": {},
+        "scales": {},
     }
     aggregate([tmp_path / "scores.json"], [fitted / "block-0.json"], spec, tmp_path)
     tables = {name: tmp_path / f"{name}.parquet" for name in ("runs", "per_class", "history")}

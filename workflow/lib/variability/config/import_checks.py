@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from variability import advice
 from variability.errors import Problem
-from variability.results import imported_runs
+from variability.results import imported_runs, metric_scales
 from variability.results.columns import RUN, RUN_VALUE
 from variability.results.imported_runs import DEFAULTS, ROLES, TEXT_ROLES, is_long, role_columns
 
@@ -90,6 +90,8 @@ def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
         if facts[name]["higher_is_better"] is None:
             message = f"{name!r} is not a known metric; add `higher_is_better: true` or `higher_is_better: false`"
             yield Problem(f"metrics.{column}", message)
+        for key, message in metric_scales.problems(entry):
+            yield Problem(f"metrics.{column}.{key}", message)
         for key in ("split", "phase") if long else ():
             if key in entry:
                 message = f"applies to a column that holds one metric; add `{key}` to columns or constants"

@@ -184,7 +184,35 @@ class Grid(Section):
 # Imports ------------------------------------------------------------------------------------------------------------
 
 
-class ImportedMetric(Section):
+class Normalisation(Section):
+    """Two values of a metric that become the scores 0 and 1."""
+
+    low: float = Field(description="value that becomes 0, such as that of random predictions")
+    high: float = Field(description="value that becomes 1, such as that of a person")
+
+
+class MetricScale(Section):
+    """Scale of a metric. What a plug-in declares of its metric need not be repeated."""
+
+    unit: str = Field(OMITTED, description="unit of the values; tasks with one metric in one unit are comparable")
+    range: Annotated[list[float | None], Field(min_length=2, max_length=2)] = Field(
+        OMITTED,
+        description="smallest and largest possible value, nothing for an open end; margins are fractions of a closed "
+        "range",
+    )
+    normalise: Normalisation | Annotated[dict[str, Normalisation], Field(min_length=1)] = Field(
+        OMITTED,
+        description="values that become the scores 0 and 1 where tasks are compared or averaged, for all tasks or as "
+        "{task: {low, high}}",
+    )
+    reference: float | dict[str, float] = Field(
+        OMITTED,
+        description="value that constant predictions reach, for all tasks or as {task: value}; a run that is not "
+        "better is at chance",
+    )
+
+
+class ImportedMetric(MetricScale):
     """A metric in a file of imported runs."""
 
     metric: str = Field(OMITTED, description="name of the metric; that of the column by default")
@@ -291,6 +319,9 @@ class Config(Section):
         OMITTED,
         min_length=1,
         description="plug-ins in workflow/lib/variability/results/metrics; all that fit the task by default",
+    )
+    scales: dict[str, MetricScale] = Field(
+        OMITTED, min_length=1, description="unit, range, normalisation and reference of metrics, by their names"
     )
     analyses: Plugins = Field(
         OMITTED,

@@ -155,6 +155,7 @@ def aggregate(study: Study) -> dict[str, Any]:
             "methods": {name: _method_facts(study, name) for name in study.config.get("methods", {})},
             "imports": study.imports,
             "grid": study.config.get("grid", {}) if study.imports else {},
+            "scales": study.config.get("scales", {}),
         }
     )
 

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from variability import advice, registry
-from variability.config import entry_checks, import_checks, plugin_folders, run_checks, schema_messages, yaml_files
+from variability.config import (
+    entry_checks,
+    import_checks,
+    plugin_folders,
+    run_checks,
+    scale_checks,
+    schema_messages,
+    yaml_files,
+)
 from variability.config.outputs import Outputs
 from variability.config.schema import config_schema
 from variability.config.study import Study, complete_task
@@ -92,7 +100,9 @@ def _check_imports_and_grid(study: Study, mirrors: Sequence[Path]) -> Iterator[P
         yield from entry_checks.below(f"imports.{name}", problems)
     # If a file was not read, the runs that the grid may select are not known.
     known = {name: of_file for name, of_file in contents.items() if of_file is not None}
-    if known.keys() == contents.keys():
+    every = known.keys() == contents.keys()
+    yield from scale_checks.check(study.config, known if every else None)
+    if every:
         yield from _check_grid(study, known)
 
 

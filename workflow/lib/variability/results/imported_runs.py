@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from variability.errors import UserError
 from variability.io import tabular
 from variability.io.checksums import Checksum
-from variability.results import runs_table
+from variability.results import metric_scales, runs_table
 from variability.results.columns import CELL, RUN, RUN_VALUE, VALUE
-from variability.results.metrics import scalar_facts
+from variability.results.metrics import _known, scalar_facts
 from variability.results.run_selection import selects
 
 if TYPE_CHECKING:
@@ -54,13 +54,17 @@ def is_long(spec: Mapping[str, Any], roles: Mapping[str, str]) -> bool:
 
 
 def metric_facts(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return label, higher_is_better and perfect of every metric: from the import's spec, else from the plug-ins."""
-    facts = scalar_facts()
+    """Return the facts of every metric: from the import's spec, otherwise from the plug-ins or the well-known ones."""
+    facts = _known.FACTS | scalar_facts()
     for column, entry in (spec.get("metrics") or {}).items():
         entry = entry or {}
         name = entry.get("metric", column)
         defaults = facts.get(name, {"label": name, "higher_is_better": None, "perfect": None})
-        facts[name] = defaults | {key: entry[key] for key in ("label", "higher_is_better", "perfect") if key in entry}
+        if entry.get("perfect", defaults["perfect"]) != defaults["perfect"]:
+            # Percentages, for example: what is known of the range holds in another unit.
+            defaults = defaults | {"unit": None, "range": None, "reference": None}
+        keys = ("label", "higher_is_better", "perfect", *metric_scales.KEYS)
+        facts[name] = defaults | {key: entry[key] for key in keys if key in entry}
     return facts
 
 

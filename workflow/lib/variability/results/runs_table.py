@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from variability import advice
 from variability.errors import UserError
-from variability.results import metrics
+from variability.results import metric_scales, metrics, run_status
 from variability.results.columns import RUN, RUN_VALUE, STREAM_SEED, STREAM_SEEDS, VALUE
 
 if TYPE_CHECKING:
@@ -27,11 +27,15 @@ _SIZES = ("recipe_hash", "n_train", "n_validation")
 #: Columns from the record of a run: how training went, and on what.
 RECORD = (*_OUTCOME, "device", "versions", *_SIZES, *STREAM_SEEDS)
 #: Columns of a value and its metric.
-VALUE_FACTS = (*VALUE, "value", "n_test", "majority", "primary", "higher_is_better", "perfect", "label")
+VALUE_FACTS = (
+    *(*VALUE, "value", "n_test", "majority", "primary", "higher_is_better", "perfect", "label"),
+    *metric_scales.COLUMNS,
+)
 #: Columns of the runs table.
 COLUMNS = [*RUN, *SETUP, *VALUE_FACTS, *RECORD]
 # In imported runs whole columns are missing, and a column of None alone has no type of its own.
 _TYPES = {"energy_j": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
+_TYPES |= {column: object if column == "unit" else float for column in metric_scales.COLUMNS}
 
 
 def runs_table(
@@ -56,7 +60,7 @@ def runs_table(
     diverged = (table["status"] != "completed") & (table["phase"] == "after")
     _refuse(table[(table["n_test"] == 0) & ~diverged], "completed but has no predictions")
     _refuse(table[(table["n_test"] > 0) & diverged], "diverged but has predictions from after fine-tuning")
-    table = with_metric_facts(table, metrics.scalar_facts())
+    table = run_status.with_non_finite(with_metric_facts(table, metrics.scalar_facts()))
     table["primary"] = table["metric"] == table["task"].map({name: task["metric"] for name, task in tasks.items()})
     # A diverged run has no predictions, but the same examples as the others.
     table["majority"] = table.groupby(["task", "split"])["majority"].transform("max")
@@ -99,11 +103,14 @@ def sort_rows(table: pd.DataFrame, last: list[str]) -> pd.DataFrame:
 
 
 def with_metric_facts(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the table with the columns label, higher_is_better and perfect. facts: {metric: {column: value}}."""
+    """Return the table with the columns label, higher_is_better, perfect and those of the metric's scale.
+
+    facts: {metric: {label, higher_is_better, perfect, and the keys of ``metric_scales.KEYS``}}.
+    """
     names = table["metric"]
     for column in ("label", "higher_is_better", "perfect"):
         table[column] = names.map({name: fact[column] for name, fact in facts.items()})
-    return table.astype({"perfect": float})
+    return metric_scales.with_declared(table.astype({"perfect": float}), facts)
 
 
 def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Mapping[str, Any]) -> dict[str, Any]:

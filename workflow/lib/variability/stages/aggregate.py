@@ -18,6 +18,7 @@ from variability.io.files import read_json, replacing, sha256, write_json
 from variability.results import score_table
 from variability.results.columns import RUN
 from variability.results.imported_runs import imported_table, read_file
+from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
 
 #: Rows of a row group of parquet, pyarrow's default.
@@ -38,7 +39,8 @@ def aggregate(
     next to each, a folder for each seed contains the run's ``run.json`` and ``history.csv``. spec: ``models`` {name:
     {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind,
     metric}}, ``methods`` {name: {kind, options, repeats}}, ``imports`` {name: how to read that file, see
-    ``imported_runs.rows_of_file``}, ``grid`` the selection of imported runs. imported: {name: file}.
+    ``imported_runs.rows_of_file``}, ``grid`` the selection of imported runs, ``scales`` {metric: declaration, see
+    ``metric_scales``}. imported: {name: file}.
 
     The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
     other, a run's files are missing or cannot be read, or an import is inconsistent.
@@ -58,7 +60,7 @@ def aggregate(
     for name, path in (imported or {}).items():
         entry = spec["imports"][name]
         others.append(imported_table(read_file(path, entry), entry, name, spec["tasks"], spec["grid"]))
-    runs = combine(trained, others)
+    runs = with_declared(combine(trained, others), spec["scales"])
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as temporary:
         _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema))

@@ -26,6 +26,12 @@ class Metric(ABC):
     HIGHER_IS_BETTER: ClassVar[bool | None]
     #: Value of a perfect prediction, from which error reductions are computed; None if there is none.
     PERFECT: ClassVar[float | None]
+    #: Unit of the values; ``metric_scales.OF_TARGET`` if it is that of the task's targets; None if there is none.
+    UNIT: ClassVar[str | None] = None
+    #: Smallest and largest possible value; None for an open end. Margins are fractions of a closed range.
+    RANGE: ClassVar[tuple[float | None, float | None]] = (None, None)
+    #: Value that a constant prediction reaches; None if it depends on the data.
+    REFERENCE: ClassVar[float | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,8 +77,15 @@ def scalar_names(kind: str) -> tuple[str, ...]:
 
 
 def scalar_facts() -> dict[str, dict[str, Any]]:
-    """Return ``label``, ``higher_is_better`` and ``perfect`` of every scalar."""
+    """Return ``label``, ``higher_is_better``, ``perfect``, ``unit``, ``range`` and ``reference`` of every scalar."""
     return {
-        name: {"label": plugin.LABELS[name], "higher_is_better": plugin.HIGHER_IS_BETTER, "perfect": plugin.PERFECT}
+        name: {
+            "label": plugin.LABELS[name],
+            "higher_is_better": plugin.HIGHER_IS_BETTER,
+            "perfect": plugin.PERFECT,
+            "unit": plugin.UNIT,
+            "range": plugin.RANGE,
+            "reference": plugin.REFERENCE,
+        }
         for name, plugin in scalars().items()
     }

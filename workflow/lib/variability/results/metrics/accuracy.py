@@ -14,6 +14,8 @@ class Accuracy(Metric):
     LABELS: ClassVar[dict[str, str]] = {"accuracy": "accuracy (fraction of examples)"}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "fraction of examples"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return {"accuracy": float((y_true == y_pred).mean())}

@@ -18,6 +18,9 @@ class Auroc(Metric):
     LABELS: ClassVar[dict[str, str]] = {"auroc": "AUROC (mean over classes, one against the rest)"}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "AUROC"
+    RANGE = (0.0, 1.0)
+    REFERENCE = 0.5
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         values = np.array(list(self.per_class(y_true, y_pred, probabilities).values()))

@@ -15,6 +15,8 @@ class BalancedAccuracy(Metric):
     LABELS: ClassVar[dict[str, str]] = {"balanced_accuracy": "balanced accuracy (mean recall, 0 to 1)"}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "fraction of examples"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         counts = confusion_scores.class_counts(y_true, y_pred, probabilities.shape[1])

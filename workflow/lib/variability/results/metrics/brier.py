@@ -17,6 +17,8 @@ class Brier(Metric):
     LABELS: ClassVar[dict[str, str]] = {"brier": "Brier score (sum over classes, 0 to 2)"}
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
+    UNIT = "probability squared"
+    RANGE = (0.0, 2.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         indicator = np.eye(probabilities.shape[1])[y_true]

@@ -20,6 +20,8 @@ class Ece(Metric):
     LABELS: ClassVar[dict[str, str]] = {"ece": f"expected calibration error ({BINS} equal-width bins, 0 to 1)"}
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
+    UNIT = "probability"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         confidence = probabilities.max(axis=1)

@@ -17,6 +17,8 @@ class F1(Metric):
     LABELS: ClassVar[dict[str, str]] = _averages.labels("f1", "F1")
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "F1"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return _averages.averages("f1", y_true, y_pred, probabilities.shape[1])

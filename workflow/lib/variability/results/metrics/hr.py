@@ -14,6 +14,8 @@ class Hr(Metric):
     LABELS: ClassVar[dict[str, str]] = {f"hr_at_{k}": f"HR@{k} (fraction of examples)" for k in (1, 5, 10)}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "fraction of examples"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: None) -> dict[str, float]:
         return {name: float((y_pred <= int(name.rpartition("_")[2])).mean()) for name in self.NAMES}

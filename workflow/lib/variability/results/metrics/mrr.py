@@ -14,6 +14,8 @@ class Mrr(Metric):
     LABELS: ClassVar[dict[str, str]] = {"mrr": "MRR (mean over examples)"}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "reciprocal rank"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: None) -> dict[str, float]:
         return {"mrr": float((1 / y_pred).mean())}

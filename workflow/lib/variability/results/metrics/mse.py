@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from variability.results.metric_scales import OF_TARGET
 from variability.results.metrics import Metric
 
 
@@ -14,6 +15,8 @@ class Mse(Metric):
     LABELS: ClassVar[dict[str, str]] = {"mse": "mean squared error (squared units of the target)"}
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
+    UNIT = OF_TARGET
+    RANGE = (0.0, None)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: None) -> dict[str, float]:
         return {"mse": float(np.square(y_true - y_pred).mean())}

@@ -18,6 +18,8 @@ class Nll(Metric):
     LABELS: ClassVar[dict[str, str]] = {"nll": "negative log-likelihood (nats per example)"}
     HIGHER_IS_BETTER = False
     PERFECT = 0.0
+    UNIT = "nats"
+    RANGE = (0.0, None)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         likelihood = probabilities[np.arange(len(y_true)), y_true]

@@ -17,6 +17,8 @@ class Precision(Metric):
     LABELS: ClassVar[dict[str, str]] = _averages.labels("precision", "precision")
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "fraction of predictions"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return _averages.averages("precision", y_true, y_pred, probabilities.shape[1])

@@ -14,6 +14,9 @@ class R2(Metric):
     LABELS: ClassVar[dict[str, str]] = {"r2": "R² (1 is perfect, 0 is the mean)"}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "fraction of variance"
+    RANGE = (None, 1.0)
+    REFERENCE = 0.0
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: None) -> dict[str, float]:
         if np.ptp(y_true) == 0:

@@ -19,6 +19,8 @@ class Top5(Metric):
     LABELS: ClassVar[dict[str, str]] = {"top5": "top-5 accuracy (fraction of examples)"}
     HIGHER_IS_BETTER = True
     PERFECT = 1.0
+    UNIT = "fraction of examples"
+    RANGE = (0.0, 1.0)
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         if probabilities.shape[1] <= K:
