@@ -104,7 +104,7 @@ def test_columns_and_values_that_do_not_fit_are_reported(tmp_path):
     with pytest.raises(UserError, match="text of row 0 is 3, which is not a text"):
         plugin("text_table", path=str(write(tmp_path / "d.json", [(3, "b", "")]))).load(None)
     (tmp_path / "e.json").write_text("{")
-    with pytest.raises(UserError, match=r"e\.json cannot be read as a list of records"):
+    with pytest.raises(UserError, match=r"e\.json cannot be read: "):
         plugin("text_table", path=str(tmp_path / "e.json")).load(None)
 
 
@@ -140,8 +140,7 @@ def test_quotes_belong_to_the_values_of_a_tsv_by_default(tmp_path):
         ("a.csv", "text,label,text\na,1,b\n", "2 columns named 'text'; rename"),
         ("a.csv", "text,label\n", "has no rows"),
         ("a.csv", "", "has no rows"),
-        ("a.csv", "text,label\né,1\n".encode("latin-1"), "not in UTF-8 .line 2, byte 0xe9.; save it as UTF-8"),
-        ("a.tsv", "text\tlabel\na\t1\n".encode("utf-16"), "not in UTF-8"),
+        ("a.csv", "text,label\né,1\n".encode("latin-1"), "not in UTF-8 .line 2, byte 0xe9.; .*set `encoding`"),
         ("a.json", "text".encode("utf-16"), "not in UTF-8"),
         ("a.json", "[]", "is empty"),
         ("a.json", '{"text": ["a"]}', "is not a list"),
@@ -190,7 +189,7 @@ def test_class_names_are_the_labels_or_are_numbered_by_them(tmp_path):
 
 def test_options_without_effect_are_reported(tmp_path):
     path = str(write(tmp_path / "train.parquet"))
-    assert problems("text_table", path=path, quotes=True)[0].startswith("quotes: is for .csv and .tsv")
+    assert problems("text_table", path=path, quotes=True)[0].startswith("quotes: has no meaning for")
     assert "numbers have no classes" in problems("text_table", path=path, target="number", class_names=["a", "b"])[0]
     assert problems("text_table", path=str(tmp_path), partition="part")[0].startswith("partition:")
     assert problems("text_table", path=str(tmp_path)) == []

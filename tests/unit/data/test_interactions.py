@@ -305,7 +305,7 @@ def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, message, 
     [
         ({}, "either path"),
         ({"path": "absent-log.csv"}, "no file 'absent-log.csv'"),
-        ({"path": "log.xlsx"}, "not one of .csv"),
+        ({"path": "log.pdf"}, "not one of .csv"),
         ({"url": "https://x.invalid/log.csv"}, "sha256"),
     ],
 )

@@ -114,10 +114,10 @@ def _check_import(
     if path is None:
         return [Problem("path", missing_file(entry["path"], mirrors))], None
     try:
-        columns = tabular.header(path, entry.get("quotes"))
+        columns = tabular.header(path, entry)
     except (OSError, ValueError) as error:
         return [Problem("path", f"{path} cannot be read: {error}")], None
-    if problems := [*tabular.check_quotes(entry, entry["path"]), *import_checks.check(entry, columns)]:
+    if problems := [*tabular.check_options(entry, path), *import_checks.check(entry, columns)]:
         return problems, None
     tasks = {name: {"metric": complete_task(task)["metric"]} for name, task in config.get("tasks", {}).items()}
     try:

@@ -76,14 +76,13 @@ def read_file(path: Path, spec: Mapping[str, Any]) -> pd.DataFrame:
     """
     if "sha256" in spec and not (expected := Checksum.parse(f"sha256:{spec['sha256']}")).matches(path):
         raise expected.mismatch_error(str(path), path)
-    quotes = spec.get("quotes")
     try:
-        names = tabular.header(path, quotes)
+        names = tabular.header(path, spec)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     roles = role_columns(spec, names)
     text = [roles[role] for role in (*CELL, "metric") if roles.get(role) in names]
-    return tabular.read(path, text=text, quotes=quotes)
+    return tabular.read(path, text=text, options=spec)
 
 
 def rows_of_file(frame: pd.DataFrame, spec: Mapping[str, Any], file_name: str) -> pd.DataFrame:

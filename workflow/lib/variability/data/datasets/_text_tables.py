@@ -13,7 +13,7 @@ import numpy as np
 from variability.advice import suggest
 from variability.data.datasets import Examples
 from variability.errors import Problem, UserError
-from variability.io import tabular
+from variability.io import table_files, tabular
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 #: Options for the roles of columns and the type of labels.
@@ -43,18 +43,17 @@ def check(options: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("class_names", "numbers have no classes; remove it, or target: number")
 
 
-def read(path: Path, quotes: bool | None = None) -> dict[str, list]:
-    """Read the columns of a file, by its suffix. quotes: see ``tabular.QUOTES``. Raises UserError if this fails."""
+def read(path: Path, options: Mapping[str, Any]) -> dict[str, list]:
+    """Read the columns of a file, by its suffix. options: see ``tabular.OPTIONS``. Raises UserError if this fails."""
     try:
         if path.suffix == ".parquet":
             return tabular.parquet(path).to_pydict()
-        if path.suffix in tabular.SUFFIXES:
-            # As text, because the reader cannot know whether NA is a label, or 007 a number.
-            return tabular.texts(path, quotes=quotes).to_pydict()
-        return _columns(_records(path))
+        if path.suffix in (".json", ".jsonl"):
+            return _columns(_records(path))
     except (OSError, ValueError) as error:
-        structure = "a table" if path.suffix in tabular.SUFFIXES else "a list of records"
-        raise UserError(f"{path} cannot be read as {structure}: {error}") from error
+        raise UserError(f"{path} cannot be read: {error}") from error
+    # As text, because the reader cannot know whether NA is a label, or 007 a number.
+    return tabular.table(path, options).columns.to_pydict()
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
@@ -62,7 +61,7 @@ def _records(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise tabular.not_utf8(path) from error
+        raise table_files.not_encoded(path) from error
     if path.suffix == ".jsonl":
         records = []
         for number, line in enumerate(text.split("\n"), 1):

@@ -81,7 +81,7 @@ class HubText(Dataset):
     def load(self, folder: Path | None) -> Examples:
         paths = {split: path for split in PARTITIONS if (path := downloaded(folder) / f"{split}.parquet").is_file()}
         try:
-            parts = [(path, partition, _text_tables.read(path)) for partition, path in paths.items()]
+            parts = [(path, partition, _text_tables.read(path, {})) for partition, path in paths.items()]
             class_names = read_json(downloaded(folder) / _NAMES)
         except (UserError, OSError, ValueError) as error:
             raise UserError(f"{error}; {RERUN_DOWNLOAD}") from error

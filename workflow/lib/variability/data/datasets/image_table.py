@@ -48,7 +48,7 @@ class ImageTable(Dataset):
             "type": "string",
             "description": "column of what images have in common: the patient",
         },
-    } | tabular.QUOTES
+    } | tabular.OPTIONS
     KINDS: ClassVar[tuple[str, ...]] = ("regression", "classification")
 
     def kinds(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class ImageTable(Dataset):
             yield Problem("url", "downloads must be verified: give its sha256")
         elif "path" in self.options and (table := find_file(self.options["path"], mirrors)) is None:
             yield Problem("path", missing_file(self.options["path"], mirrors))
-        yield from tabular.check_quotes(self.options, self._name)
+        yield from tabular.check_options(self.options, Path(self._name))
         yield from self._check_images(mirrors)
         if table is not None:
             yield from self._check_columns(table)
@@ -85,7 +85,7 @@ class ImageTable(Dataset):
         table, folder = super().sources(mirrors), self._local_images()
         if folder.is_dir() and table:
             column = self.option("image")
-            names = tabular.read(table[0], [column], (column,), self.options.get("quotes"))[column].dropna()
+            names = tabular.read(table[0], [column], (column,), self.options)[column].dropna()
             return [*table, *(path for name in names + self.option("suffix") if (path := folder / name).is_file())]
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
@@ -110,7 +110,7 @@ class ImageTable(Dataset):
         roles = self._columns()
         numbers = self._are_numbers(path)
         text = [name for role, name in roles.items() if role != "label" or not numbers]
-        frame = tabular.read(path, list(dict.fromkeys(roles.values())), text, self.options.get("quotes"))
+        frame = tabular.read(path, list(dict.fromkeys(roles.values())), text, self.options)
         column = {role: frame[name] for role, name in roles.items()}
         for role, values in column.items():
             if role != "partition" and values.isna().any():
@@ -156,7 +156,7 @@ class ImageTable(Dataset):
             return self.options["target"] == "number"
         table = table or self.local_source()
         try:
-            return table is not None and tabular.numeric(table, self.option("label"), self.options.get("quotes"))
+            return table is not None and tabular.numeric(table, self.option("label"), self.options)
         except (OSError, ValueError, KeyError):
             return False  # ``check`` reports the problem
 
@@ -174,7 +174,7 @@ class ImageTable(Dataset):
             yield Problem("images", "is missing: a directory, an archive, or an archive's name in a mirror")
 
     def _check_columns(self, table: Path) -> Iterator[Problem]:
-        yield from tabular.check_columns(table, self._columns(), self.options.get("quotes"))
+        yield from tabular.check_columns(table, self._columns(), self.options)
 
     def _labels(self, path: Path, targets: pd.Series) -> tuple[np.ndarray, list[str]]:
         if self._are_numbers(path):

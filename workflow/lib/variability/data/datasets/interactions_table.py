@@ -46,7 +46,7 @@ class InteractionsTable(Dataset):
             "properties": {name: {"type": "string"} for name in _COLUMNS},
             "description": "names of the columns user, item, time and rating, if they differ",
         },
-        **tabular.QUOTES,
+        **tabular.OPTIONS,
     } | _interactions.OPTIONS
 
     def kinds(self) -> tuple[str, ...]:
@@ -58,11 +58,11 @@ class InteractionsTable(Dataset):
             if key in self.options and Path(self.options[key]).suffix not in tabular.SUFFIXES:
                 yield Problem(key, f"{self.options[key]!r} is not one of {', '.join(tabular.SUFFIXES)}")
             elif key in self.options:
-                yield from tabular.check_quotes(self.options, self.options[key])
+                yield from tabular.check_options(self.options, Path(self.options[key]))
                 path = find_file(self.options[key], mirrors) if key == "path" else None
                 if path is not None:
                     try:
-                        yield from self._check_columns(path, tabular.header(path, self.options.get("quotes")))
+                        yield from self._check_columns(path, tabular.header(path, self.options))
                     except (OSError, ValueError) as error:
                         yield Problem("path", f"{path} cannot be read: {error}")
         yield from _interactions.check(self.options)
@@ -116,12 +116,11 @@ class InteractionsTable(Dataset):
 
     def _read(self, path: Path, columns: dict[str, str]) -> pd.DataFrame:
         """Read the columns that exist. Raises UserError if a required one is missing, and if one has missing values."""
-        quotes = self.options.get("quotes")
-        names = tabular.header(path, quotes)
+        names = tabular.header(path, self.options)
         for problem in self._check_columns(path, names):
             raise UserError(problem.message)
         wanted = list(dict.fromkeys(columns[name] for name in _COLUMNS if columns[name] in names))
-        table = tabular.read(path, wanted, [columns[name] for name in ("user", "item")], quotes)
+        table = tabular.read(path, wanted, [columns[name] for name in ("user", "item")], self.options)
         if (gaps := table[wanted].isna().sum()).any():
             name = gaps.idxmax()
             raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them in or remove them")

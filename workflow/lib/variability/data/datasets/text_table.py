@@ -26,7 +26,7 @@ class TextTable(Dataset):
         "url": {"type": "string", "description": "address of the file; requires sha256"},
         "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
         "partition": {"type": "string", "description": "column with the values train, validation and test"},
-        **tabular.QUOTES,
+        **tabular.OPTIONS,
         **_text_tables.OPTIONS,
     }
     MODALITY: ClassVar[str] = "text"
@@ -52,7 +52,7 @@ class TextTable(Dataset):
         key = "url" if "url" in options else "path"
         if Path(self._name).suffix not in _text_tables.SUFFIXES:
             yield Problem(key, f"{self._name!r} is not one of {', '.join(_text_tables.SUFFIXES)}")
-        yield from tabular.check_quotes(options, self._name)
+        yield from tabular.check_options(options, Path(self._name))
         if key == "path":
             path = find_file(options["path"], mirrors)
             yield from (
@@ -65,7 +65,7 @@ class TextTable(Dataset):
             defaults = {"text": "text", "text_pair": None, "label": "label", "partition": None}
             named = {role: self.options.get(role, name) for role, name in defaults.items()}
             wanted = {role: name for role, name in named.items() if name is not None}
-            yield from tabular.check_columns(path, wanted, self.options.get("quotes"))
+            yield from tabular.check_columns(path, wanted, self.options)
 
     def is_remote(self) -> bool:
         return self.local_source() is None
@@ -80,12 +80,12 @@ class TextTable(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or downloaded(folder) / self._name
-        quotes = self.options.get("quotes")
         if path.is_dir():
-            parts = [(file, partition, _text_tables.read(file, quotes)) for partition, file in _files(path).items()]
+            files = _files(path).items()
+            parts = [(file, partition, _text_tables.read(file, self.options)) for partition, file in files]
             return _text_tables.examples(parts, self.options)
         try:
-            table = _text_tables.read(path, quotes)
+            table = _text_tables.read(path, self.options)
         except UserError as error:
             raise error if self.local_source() else UserError(f"{error}; {RERUN_DOWNLOAD}") from error
         examples = _text_tables.examples([(path, "", table)], self.options)

@@ -1,0 +1,177 @@
+"""Formats of files that hold tables, recognised by their first bytes, and their decompression."""
+
+import bz2
+import codecs
+import gzip
+import io
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+from zipfile import BadZipFile, ZipFile
+
+TEXT, JSON, PARQUET, EXCEL = "text", "json", "parquet", "excel"
+_OPENERS = {rb"\x1f\x8b": gzip.open, rb"BZh[1-9]1AY&SY": bz2.open, rb"\xfd7zXZ\x00": lzma.open}
+COMPRESSIONS = (".gz", ".bz2", ".xz")
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: Formats that are recognised to be named in the message that refuses them: first bytes, format, and what to do.
+_REFUSED = (
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file of the old format (.xls), or one with a password", "xlsx"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "extract"),
+    (b"Rar!", "a RAR archive", "extract"),
+    (b"ARROW1\0", "a Feather (Arrow) file", "parquet"),
+    (b"Obj\x01", "an Avro file", "parquet"),
+    (b"\x89HDF", "an HDF5 file", "csv"),
+    (b"\x93NUMPY", "a NumPy array, which has no column names", "csv"),
+    (b"SQLite format 3", "an SQLite database", "csv"),
+    (b"\x80\x02", "a pickle, which could run code", "csv"),
+    (b"\x80\x03", "a pickle, which could run code", "csv"),
+    (b"\x80\x04", "a pickle, which could run code", "csv"),
+    (b"\x80\x05", "a pickle, which could run code", "csv"),
+    (b"RDX2\n", "an R data file", "csv"),
+    (b"RDX3\n", "an R data file", "csv"),
+    (b"%PDF-", "a PDF", "csv"),
+    (b"\x89PNG", "a picture (PNG)", "csv"),
+    (b"\xff\xd8\xff", "a picture (JPEG)", "csv"),
+    (b"{\\rtf", "a text document (RTF)", "csv"),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "lfs"),
+)
+_REMEDIES = {
+    "xlsx": "save it as .xlsx, without a password, or as CSV",
+    "gzip": "compress it by gzip, or extract it",
+    "extract": "extract it, and name the file with the table",
+    "parquet": "save it as parquet or CSV",
+    "csv": "save the table as CSV",
+    "lfs": "run `git lfs pull`",
+    "html": "it may be an error message or a login page; download the table itself",
+}
+
+
+def table_format(path: Path) -> str:
+    """Return TEXT, JSON, PARQUET or EXCEL, by a file's content.
+
+    Raises OSError if it cannot be read, ValueError with the format's name if it is not one of these.
+    """
+    start = first_bytes(path)
+    if start.startswith(b"PAR1"):
+        return PARQUET
+    if start.startswith(b"PK\x03\x04"):
+        return _archive_format(path)
+    for magic, name, remedy in _REFUSED:
+        if start.startswith(magic):
+            raise ValueError(f"it is {name}; {_REMEDIES[remedy]}")
+    begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if begin.startswith((b"<!doctype html", b"<html", b"<head", b"<table", b"<script")):
+        raise ValueError(f"it is an HTML page; {_REMEDIES['html']}")
+    if begin.startswith(b"<?xml"):
+        raise ValueError(f"it is an XML file; {_REMEDIES['csv']}")
+    if b"\0" in start and not start.startswith(_UTF16):
+        raise ValueError("it is neither text nor in another format that is known here; save the table as CSV")
+    if inner_suffix(path) in JSON_SUFFIXES or _is_record(begin):
+        return JSON
+    return TEXT
+
+
+def promised_format(path: Path) -> str:
+    """Return the format that a file's name promises."""
+    suffix = inner_suffix(path)
+    return JSON if suffix in JSON_SUFFIXES else {".parquet": PARQUET, ".xlsx": EXCEL}.get(suffix, TEXT)
+
+
+def inner_suffix(path: Path | str) -> str:
+    """Return the suffix in lower case, without that of a compression: .csv for runs.CSV.gz."""
+    name = Path(path)
+    return Path(name.stem if name.suffix.lower() in COMPRESSIONS else name.name).suffix.lower()
+
+
+def first_bytes(path: Path, count: int = 4096) -> bytes:
+    """Return the first bytes of a file, decompressed."""
+    with open_bytes(path) as file:
+        return file.read(count)
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, decompressed if it is compressed, whatever its name.
+
+    Raises ValueError if its compressed content is damaged.
+    """
+    with Path(path).open("rb") as file:
+        start = file.read(10)
+    opener = next((opener for magic, opener in _OPENERS.items() if re.match(magic, start)), open)
+    try:
+        with opener(path, "rb") as file:
+            yield cast(BinaryIO, file)
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        raise ValueError(
+            f"its compressed content is damaged or cut off ({error}); copy or download it again"
+        ) from error
+
+
+@contextmanager
+def open_text(path: Path, encoding: str | None = None) -> Iterator[IO[str]]:
+    """Open a file as text, with line ends unchanged. encoding: by default UTF-8, or UTF-16 if its first bytes say so.
+
+    Raises ValueError with the line and byte of what is not in this encoding.
+    """
+    used = encoding or ("utf-16" if first_bytes(path, 2).startswith(_UTF16) else "utf-8-sig")
+    with open_bytes(path) as file:
+        try:
+            yield io.TextIOWrapper(file, encoding=used, newline="")
+        except UnicodeError as error:
+            raise not_encoded(path, encoding) from error
+
+
+def not_encoded(path: Path, encoding: str | None = None) -> ValueError:
+    """Return the error for a file that is not in an encoding (UTF-8 by default), with its first wrong byte."""
+    name = encoding or "UTF-8"
+    fix = "save it as UTF-8, or set `encoding`: cp1252 is that of Windows in western Europe"
+    if encoding:
+        fix = "set another `encoding`, or save it as UTF-8"
+    with open_bytes(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode(name)
+            except UnicodeDecodeError as error:
+                byte = f"0x{line[error.start]:02x}"
+                return ValueError(f"it is not in {name} (line {number}, byte {byte}); {fix}")
+            except UnicodeError:
+                break
+    return ValueError(f"it is not in {name}; {fix}")
+
+
+def _is_record(begin: bytes) -> bool:
+    """Return whether a text's first line is a JSON object, or begins a list of them."""
+    if begin.startswith(b"{"):
+        line = begin.splitlines()[0]
+        try:
+            return isinstance(json.loads(line), dict)
+        except ValueError:
+            return line.strip() == b"{" or line.startswith(b'{"')
+    return begin.startswith(b"[") and begin[1:].lstrip().startswith(b"{")
+
+
+def _archive_format(path: Path) -> str:
+    try:
+        with open_bytes(path) as file, ZipFile(file) as archive:
+            names = archive.namelist()
+    except BadZipFile as error:
+        raise ValueError(f"it is a damaged ZIP archive or Excel file ({error}); copy or download it again") from error
+    if "xl/workbook.xml" in names:
+        return EXCEL
+    if "xl/workbook.bin" in names:
+        raise ValueError(f"it is a binary Excel file (.xlsb); {_REMEDIES['xlsx']}")
+    if "content.xml" in names:
+        raise ValueError(f"it is an OpenDocument file (.ods); {_REMEDIES['xlsx']}")
+    if any(name.startswith("word/") for name in names):
+        raise ValueError(f"it is a Word document; {_REMEDIES['csv']}")
+    if any(name.endswith(".npy") for name in names):
+        raise ValueError(f"it is a file of NumPy arrays (.npz); {_REMEDIES['csv']}")
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    raise ValueError(f"it is a ZIP archive ({listed or 'empty'}); {_REMEDIES['extract']}")
