@@ -107,6 +107,7 @@ def prepare(folder: Path, kind="classification", size=8, validation=40) -> Path:
     counts = {"train": 140 - validation, "validation": validation, "test": 60}
     split = [name for name, count in counts.items() for _ in range(count)]
     table = {"example_id": np.arange(200)[::-1] + 1000, "label": labels, "split": split, "partition": [""] * 200}
+    table["source"] = [f"{example_id}.png" for example_id in table["example_id"]]
     pq.write_table(pa.table(table), folder / "examples.parquet")
     content = {
         "kind": kind,

@@ -55,6 +55,7 @@ def test_every_example_of_validation_and_test_is_predicted_before_and_after(stud
         "phase",
         "split",
         "example_id",
+        "source",
         "y_true",
         "y_pred",
         "probabilities",
@@ -66,6 +67,7 @@ def test_every_example_of_validation_and_test_is_predicted_before_and_after(stud
     }
     _, labels = tiny_study.images_and_labels()
     assert (table.y_true == labels[1199 - table.example_id]).all()
+    assert (table.source == table.example_id.astype(str) + ".png").all()
     probabilities = np.stack(table.probabilities)
     assert probabilities.shape == (200, 10) and probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)

@@ -98,6 +98,11 @@ class Split(Section):
     test: Count = "shipped"
     seed: Seed = Field(0, description="seed of the split")
     resample: bool = Field(False, description="sample the training and validation examples again for every seed")
+    duplicates: Literal["group", "drop", "refuse", "allow"] = Field(
+        "group",
+        description="examples with equal content: keep them in one split, drop them from training if they are held "
+        "out, refuse those in several partitions, or allow them",
+    )
 
 
 def _add_plugins(schema: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability.advice import RERUN_PREPARE
@@ -94,6 +95,20 @@ class PreparedTask:
         return modalities.find(self.modality_name)
 
     @property
+    def contents(self) -> np.ndarray:
+        """int64 (n,): id of the first example with the same content."""
+        return self._columns.get("content", self.example_ids)
+
+    @property
+    def sources(self) -> pa.StringArray:
+        """(n,) origin of each example in the data set: a file, or a file and a line."""
+        return self._sources
+
+    @cached_property
+    def _sources(self) -> pa.StringArray:
+        return pq.read_table(self.path.parent / FILES["examples"], columns=["source"])["source"].combine_chunks()
+
+    @property
     def example_ids(self) -> np.ndarray:
         """int64 (n,): positions in the data set as shipped."""
         return self._columns["example_id"]
@@ -110,7 +125,7 @@ class PreparedTask:
         if self.split["resample"] and split != "test":
             strata, strata_names = self.kind.strata(self.labels, self.class_names)
             partition = self._columns["partition"]
-            options = (self.split, strata_names, self.example_ids, seed, self.groups)
+            options = (self.split, strata_names, self.contents, seed, self.groups)
             names = splits.resample(strata, partition, names, *options)
         return np.flatnonzero(names == split)
 
@@ -133,7 +148,8 @@ class PreparedTask:
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        table = pq.read_table(self.path.parent / FILES["examples"])
+        path = self.path.parent / FILES["examples"]
+        table = pq.read_table(path, columns=[name for name in pq.read_schema(path).names if name != "source"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
 

@@ -8,6 +8,9 @@ Examples that depend on each other (a group) stay together if several splits are
 test would contain examples that training has half seen. Then whole groups are taken, as many as come nearest to the
 requested number.
 
+Examples with equal content are split as one where several splits are sampled from one pool: they have the same random
+key, and those that a split leaves are not used by the others. So the numbers of examples are those requested.
+
 Each of the three splits has its own position in ``seeding`` and ranks all rows by random keys of its own, one for each
 example id. So a larger split takes rows from another only if both rank the same row first, and a larger training split
 contains the smaller one.
@@ -40,24 +43,34 @@ def sample(
     split: Mapping,
     class_names: Sequence[str],
     groups: np.ndarray | None = None,
+    contents: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sample the split of each row with the task's own seed.
 
     labels: (n,) int. partition: (n,) of str as in ``datasets.Examples``. split: ``train, validation, test`` (a count,
     a fraction of the partition sampled from, "all", "shipped", None for the shipped one or else a tenth), ``seed``,
-    ``resample``. groups: (n,) int from 0, or None. Returns (n,) of "train", "validation", "test", or "" for unused.
-    Raises UserError if more is requested than there is, and if a class has no training example.
+    ``resample``, ``duplicates``. groups: (n,) int from 0, or None. contents: (n,) row number of the first example with
+    the same content, or None. Returns (n,) of "train", "validation", "test", or "" for unused. Raises UserError if more
+    is requested than there is, and if a class has no training example.
     """
     names, ids = np.full(len(labels), "", dtype="<U10"), np.arange(len(labels))
-    return _fill(names, labels, partition, split, class_names, ids, split["seed"], _ORDER, groups)
+    contents = ids if contents is None else contents
+    return _fill(names, labels, partition, split, class_names, contents, split["seed"], _ORDER, groups)
 
 
-def stored(names: np.ndarray, partition: np.ndarray, split: Mapping) -> np.ndarray:
-    """Return the splits to store: those of ``sample``, or with POOL for all rows among which runs sample their own."""
+def stored(names: np.ndarray, partition: np.ndarray, split: Mapping, contents: np.ndarray | None = None) -> np.ndarray:
+    """Return the splits to store: those of ``sample``, or with POOL for all rows among which runs sample their own.
+
+    contents: as for ``sample``.
+    """
     if not split["resample"]:
         return names
-    sampled_from = np.isin(partition, _pool("train", partition)) | np.isin(partition, _pool("validation", partition))
-    return np.where((names != "test") & sampled_from, POOL, np.where(names == "test", names, ""))
+    kept = np.where(names == "test", "test", "").astype("<U10")
+    contents = np.arange(len(names)) if contents is None else contents
+    sampled_from = np.logical_or.reduce(
+        [_free(name, kept, partition, split, contents) for name in ("train", "validation")]
+    )
+    return np.where(sampled_from, POOL, kept)
 
 
 def resample(
@@ -66,16 +79,17 @@ def resample(
     stored_names: np.ndarray,
     split: Mapping,
     class_names: Sequence[str],
-    example_ids: np.ndarray,
+    contents: np.ndarray,
     seed: int,
     groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sample the split of each stored row for one run: the test is unchanged, the rest follows from the run's seed.
 
-    stored_names: (n,) of "test" and POOL, as ``stored`` returned them, without the rows that are "".
+    stored_names: (n,) of "test" and POOL, as ``stored`` returned them, without the rows that are "". contents: (n,) id
+    of the first example with the same content.
     """
     names = np.where(stored_names == "test", "test", "").astype("<U10")
-    return _fill(names, labels, partition, split, class_names, example_ids, seed, ("validation", "train"), groups)
+    return _fill(names, labels, partition, split, class_names, contents, seed, ("validation", "train"), groups)
 
 
 def quotas(available: np.ndarray, shares: np.ndarray, total: int) -> np.ndarray:
@@ -107,7 +121,7 @@ def _fill(
     partition: np.ndarray,
     split: Mapping,
     class_names: Sequence[str],
-    example_ids: np.ndarray,
+    contents: np.ndarray,
     seed: int,
     order: Sequence[str],
     groups: np.ndarray | None,
@@ -117,10 +131,11 @@ def _fill(
     counts, problems = _plan(split, sizes)
     if problems:
         raise UserError(f"split.{problems[0]}")
-    for name in sorted(order, key=lambda name: (split[name] == "all", _ORDER.index(name))):
+    shared = {name: _shares_its_pool(name, counts, sizes) for name in order}
+    for name in sorted(order, key=lambda name: (split[name] == "all" and shared[name], _ORDER.index(name))):
         pool = np.isin(partition, _pool(name, partition))
-        free = pool & (names == "")
-        if groups is not None and _shares_its_pool(name, counts, sizes):
+        free = _free(name, names, partition, split, contents)
+        if groups is not None and shared[name]:
             count = int(free.sum()) if split[name] == "all" else counts[name]
             names[_whole_groups(labels, free, groups, count, seeding.split(seed, name).generator())] = name
             if counts[name] and name not in names:
@@ -129,18 +144,38 @@ def _fill(
                     f"{len(np.unique(groups[pool]))}; leave out a split, or give the examples their partitions"
                 )
             continue
+        if counts[name] and not free.any():
+            raise UserError(
+                f"split.{name}: nothing is left to sample from, because examples of equal content are not split; "
+                "request fewer for the other splits, or set duplicates: allow"
+            )
         shares = np.bincount(labels[pool], minlength=len(class_names))
-        quota = quotas(np.bincount(labels[free], minlength=len(class_names)), shares, counts[name])
-        names[_lowest(labels, free, quota, _keys(seed, name, example_ids))] = name
+        total = min(counts[name], int(free.sum()))
+        quota = quotas(np.bincount(labels[free], minlength=len(class_names)), shares, total)
+        names[_lowest(labels, free, quota, _keys(seed, name, contents))] = name
     _require_all_classes(names, labels, class_names)
     return names
 
 
-def _keys(seed: int, name: str, example_ids: np.ndarray) -> np.ndarray:
-    """Return the random key of each row for a split."""
-    if not len(example_ids):
+def _free(name: str, names: np.ndarray, partition: np.ndarray, split: Mapping, contents: np.ndarray) -> np.ndarray:
+    """Return a mask of the rows that a split may be sampled from, see ``duplicates.POLICIES``.
+
+    names: (n,) splits of the rows that are sampled already, otherwise "".
+    """
+    pool, policy = np.isin(partition, _pool(name, partition)), split.get("duplicates")
+    free = pool & (names == "")
+    if policy != "allow":
+        free &= ~np.isin(contents, contents[pool & (names != "")])
+    if policy == "drop" and name != "test":
+        free &= ~np.isin(contents, contents[np.isin(names, _ORDER[: _ORDER.index(name)])])
+    return free
+
+
+def _keys(seed: int, name: str, contents: np.ndarray) -> np.ndarray:
+    """Return the random key of each row for a split. Equal contents have the same one."""
+    if not len(contents):
         return np.empty(0)
-    return seeding.split(seed, name).generator().random(int(example_ids.max()) + 1)[example_ids]
+    return seeding.split(seed, name).generator().random(int(contents.max()) + 1)[contents]
 
 
 def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.ndarray) -> np.ndarray:

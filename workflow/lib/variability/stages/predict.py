@@ -43,8 +43,8 @@ def predict(
     the code that the result depends on. folder: for the tables.
 
     Columns: model, task, method, seed, kind, phase (before, after), split (validation, test), example_id, group (where
-    the task has groups), y_true, y_pred and, in classification, probabilities (one float32 per class). A diverged run
-    has no rows of phase ``after``. Inference is in fp32, whatever the precision of training was.
+    the task has groups), source, y_true, y_pred and, in classification, probabilities (one float32 per class). A
+    diverged run has no rows of phase ``after``. Inference is in fp32, whatever the precision of training was.
 
     Raises UserError naming the seeds that failed, after all others are finished.
     """
@@ -158,7 +158,8 @@ def _predictions(framework: Framework, keys: Mapping[str, Any], checkpoint: Path
         ids = {"example_id": task.example_ids[rows[split]]}
         if task.groups is not None:
             ids["group"] = task.groups[rows[split]]
-        columns = task.kind.columns(outputs, task.labels[rows[split]])
+        columns = {"source": task.sources.take(pa.array(rows[split])).dictionary_encode()}
+        columns |= task.kind.columns(outputs, task.labels[rows[split]])
         constants = {**keys, "kind": task.kind_name, "phase": phase, "split": split}
         parts.append(_table(constants, ids, columns))
     return pa.concat_tables(parts).unify_dictionaries()

@@ -43,6 +43,9 @@ class Examples:
     groups: (n,) int64: examples with the same number depend on each other (ratings of one user); None if all are
         independent.
     facts: properties of all examples together that the modality needs, as plain values.
+    source: maps an index to the origin of the example in the data set: the path of a file relative to the data set's
+        folder, with the line of a table (``train.csv:17``), or an index; None for the position in its partition.
+    left_out: number of examples that are not used, by reason, such as {"empty texts": 2}.
     """
 
     labels: np.ndarray
@@ -51,6 +54,8 @@ class Examples:
     read: Callable[[int], Any]
     groups: np.ndarray | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    source: Callable[[int], str] | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)

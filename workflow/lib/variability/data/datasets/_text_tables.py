@@ -107,13 +107,16 @@ def examples(
             columns[key] += table[name]
     partition = np.concatenate([[part] * len(table[wanted["label"]]) for _, part, table in parts])
     source = " and ".join(dict.fromkeys(str(path) for path, _, _ in parts))
+    sources = [f"{path.name}:{row + 2}" for path, _, table in parts for row in range(len(table[wanted["label"]]))]
     texts = columns["text"]
     if "text_pair" in columns:
         texts = list(zip(texts, columns["text_pair"], strict=True))
     if options.get("target") == "number":
-        return Examples(_numbers(source, columns["label"]), [], partition, texts.__getitem__)
+        return Examples(
+            _numbers(source, columns["label"]), [], partition, texts.__getitem__, source=sources.__getitem__
+        )
     labels, names = _classes(source, columns["label"], names, options.get("class_names"))
-    return Examples(labels, names, partition, texts.__getitem__)
+    return Examples(labels, names, partition, texts.__getitem__, source=sources.__getitem__)
 
 
 def _numbers(source: str, labels: list) -> np.ndarray:

@@ -87,6 +87,7 @@ class ImageFolder(Dataset):
             class_names=class_names,
             partition=np.array([partition for _, partition, _ in files], dtype="<U10"),
             read=lambda index: image_files.read_file(paths[index]),
+            source=lambda index: paths[index].relative_to(root).as_posix(),
         )
 
     def _is_folder(self) -> bool:

@@ -58,7 +58,10 @@ class Npz(Dataset):
         parts = [_part(path, name, arrays) for name in shipped]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         partition = np.repeat([_PARTITIONS[name] for name in shipped], [len(part[1]) for part in parts])
-        return Examples(labels, self._class_names(path, labels), partition, images.__getitem__)
+        counted = zip(shipped, parts, strict=True)
+        sources = [f"{name}_images[{index}]" for name, part in counted for index in range(len(part[1]))]
+        names = self._class_names(path, labels)
+        return Examples(labels, names, partition, images.__getitem__, source=sources.__getitem__)
 
     def _checksum(self) -> str | None:
         checksums = (

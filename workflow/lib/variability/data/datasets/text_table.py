@@ -1,6 +1,7 @@
 """Texts in a table: CSV, TSV, JSON, JSON lines or parquet."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -98,7 +99,7 @@ class TextTable(Dataset):
         if None in partition:
             wrong = table[column][partition.index(None)]
             raise UserError(f"{path}: {column} is {wrong!r}, not train, validation or test")
-        return Examples(examples.labels, examples.class_names, np.array(partition), examples.read)
+        return replace(examples, partition=np.array(partition))
 
     @property
     def _name(self) -> str:

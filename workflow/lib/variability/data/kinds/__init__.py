@@ -65,6 +65,11 @@ class Kind(ABC):
         """
         return {}
 
+    @staticmethod
+    def label_problem(labels: np.ndarray, class_names: Sequence[str]) -> str | None:
+        """Return the reason why nothing can be learnt from the labels (n,) of the training pool, if there is one."""
+        return None
+
     @abstractmethod
     def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
         """Return the number of units of the head.

@@ -29,6 +29,12 @@ class Classification(Kind):
     LOSS: ClassVar[str | None] = "cross_entropy"
     LABEL_TYPE: ClassVar[type] = np.int64
 
+    @staticmethod
+    def label_problem(labels: np.ndarray, class_names: Sequence[str]) -> str | None:
+        if len(class_names) > 1:
+            return None
+        return f"all examples are of one class, {class_names[0]!r}, so that there is nothing to predict"
+
     def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
         return len(class_names)
 

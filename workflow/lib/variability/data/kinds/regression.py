@@ -36,8 +36,13 @@ class Regression(Kind):
 
     @staticmethod
     def facts(labels: np.ndarray) -> dict[str, Any]:
-        # If all labels are equal, their standard deviation is 0 and cannot be divided by.
-        return {"mean": float(labels.mean()), "sd": float(labels.std()) or 1.0}
+        return {"mean": float(labels.mean()), "sd": float(labels.std())}
+
+    @staticmethod
+    def label_problem(labels: np.ndarray, class_names: Sequence[str]) -> str | None:
+        if labels.min() < labels.max():
+            return None
+        return f"all {len(labels)} training examples have the target {labels[0]:g}, so that there is nothing to predict"
 
     def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
         return 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -78,6 +80,14 @@ class Modality(ABC):
         Returns facts that reading the file needs, as plain values; they become the task's ``facts``. Raises UserError
         naming an example that cannot be stored.
         """
+
+    def digests(self, stored: np.ndarray, count: int) -> Sequence[bytes] | None:
+        """Return a digest of the content of each example, by which equal ones are found; None if they are not compared.
+
+        stored: array that ``write`` stored, with the examples along its first axis unless this method is overridden.
+        count: number of examples.
+        """
+        return [blake2b(example.data, digest_size=16).digest() for example in np.ascontiguousarray(stored)]
 
     def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Return the examples of a task in a provider's encoding, as one array, and facts about it, as plain values.

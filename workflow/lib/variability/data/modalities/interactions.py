@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -51,6 +52,10 @@ class Interactions(Modality):
         with replacing(path) as temporary, open(temporary, "wb") as handle:
             np.save(handle, np.concatenate([part.astype(np.int32) for part in parts]), allow_pickle=False)
         return examples.facts | self.options | {"rows": len(rows), "interactions": len(examples.items)}
+
+    def digests(self, stored: np.ndarray, count: int) -> Sequence[bytes] | None:
+        # A test sequence contains the training sequence of its user, and two users may choose the same few items.
+        return None
 
     def _refuse_excluded_targets(self, examples: Any, rows: np.ndarray, label: str) -> None:
         held_out = rows[examples.partition[rows] != "train"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -53,6 +55,9 @@ class Text(Modality):
         with replacing(path) as temporary, open(temporary, "wb") as handle:
             np.save(handle, np.frombuffer(stored, np.uint8), allow_pickle=False)
         return {"max_length": self.options["max_length"], "pairs": _SEPARATOR[0] in stored}
+
+    def digests(self, stored: np.ndarray, count: int) -> Sequence[bytes] | None:
+        return [blake2b(example, digest_size=16).digest() for example in stored.tobytes().split(_END)[:-1]]
 
     def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         pairs = [

@@ -1,0 +1,130 @@
+"""Examples with equal content: how they are found, kept in one split, and reported.
+
+Contents are numbered: equal examples have the same number, that of the first of them. All of them count as one example
+that was listed several times, whatever their labels are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from variability.data.splits import POOL
+from variability.errors import UserError
+
+#: Values of ``split.duplicates``. group: equal examples stay in one split where the workflow samples it; between
+#: partitions that the data set ships they are counted, and refused above MOST. drop: training examples that are also in
+#: the test or validation partition are left out, too, and validation examples that are in the test. refuse: none may be
+#: in two partitions. allow: they are only counted.
+POLICIES = ("group", "drop", "refuse", "allow")
+#: Share of a held-out split above which its examples cannot be in training by accident.
+MOST = 0.5
+#: Contents and examples that a message lists.
+_LISTED = 3
+#: (name of the count, split whose examples are counted, splits that hold examples with their content).
+_OVERLAPS = (
+    ("test_in_training", "test", ("train", POOL)),
+    ("validation_in_training", "validation", ("train",)),
+    ("test_in_validation", "test", ("validation",)),
+)
+
+
+def number(digests: Sequence[bytes], rows: np.ndarray) -> np.ndarray:
+    """Return the content of each row: the number of the first row with the same digest. rows: (n,) int, ascending."""
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(digest, row) for digest, row in zip(digests, rows.tolist(), strict=True)], int)
+
+
+def join(groups: np.ndarray, contents: np.ndarray) -> np.ndarray:
+    """Return groups in which equal contents are in one group: those that share a content become one.
+
+    groups, contents: (n,) int. A joined group has the lowest number of its parts.
+    """
+    joined = groups
+    while True:
+        lowest = np.full(int(contents.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(lowest, contents, joined)
+        renamed = np.full(int(groups.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(renamed, groups, lowest[contents])
+        if np.array_equal(renamed[groups], joined):
+            return joined
+        joined = renamed[groups]
+
+
+def overlaps(names: np.ndarray, contents: np.ndarray) -> dict[str, np.ndarray]:
+    """Return masks of the examples whose content is in an earlier used split, too, by the name of their count.
+
+    names: (n,) split of each example, as ``splits.stored`` returned them.
+    """
+    return {
+        count: (names == split) & np.isin(contents, contents[np.isin(names, others)])
+        for count, split, others in _OVERLAPS
+    }
+
+
+def report(names: np.ndarray, contents: np.ndarray, labels: np.ndarray, source: Callable[[int], str]) -> dict[str, Any]:
+    """Return the counts of equal examples, as plain values; empty if all examples differ.
+
+    names, contents, labels: of all examples that were compared, with the name "" for those that are in no split.
+    source: returns the source of one of them. ``examples``: number of examples whose content occurs again,
+    ``contents``: of different contents among them, ``contents_with_two_labels``: of those that have several labels.
+    ``listed``: sources of a few, those in several splits first.
+    """
+    _, index, counts = np.unique(contents, return_inverse=True, return_counts=True)
+    repeated = counts[index] > 1
+    if not repeated.any():
+        return {}
+    masks = overlaps(names, contents)
+    first = np.full(len(counts), -1)
+    first[index[::-1]] = np.arange(len(index))[::-1]
+    ambiguous = np.unique(contents[labels != labels[first[index]]])
+    across = np.unique(contents[np.logical_or.reduce(list(masks.values()))])
+    order = dict.fromkeys([*across, *ambiguous, *np.unique(contents[repeated])])
+    listed = [[source(int(row)) for row in np.flatnonzero(contents == content)] for content in list(order)[:_LISTED]]
+    return {
+        "examples": int(repeated.sum()),
+        "contents": int((counts > 1).sum()),
+        "contents_with_two_labels": len(ambiguous),
+        **{name: int(mask.sum()) for name, mask in masks.items()},
+        "listed": [sources[: _LISTED + 1] for sources in listed],
+    }
+
+
+def require_separate(policy: str, found: Mapping[str, Any], sizes: Mapping[str, int], task: str) -> None:
+    """Raise UserError if the held-out splits share more content with others than the policy admits.
+
+    found: what ``report`` returned. sizes: examples per split.
+    """
+    if policy == "allow" or not found:
+        return
+    for count, split, others in _OVERLAPS:
+        limit = 0 if policy == "refuse" else MOST * sizes[split]
+        if found[count] > limit:
+            other = "validation" if others == ("validation",) else "training"
+            raise UserError(
+                f"{task}: {found[count]} of the {sizes[split]} {split} examples also occur in {other} "
+                f"({_listing(found)}); correct the partitions, or set split.duplicates: drop to leave these out of "
+                f"{other}, or allow to use the data unchanged"
+            )
+
+
+def in_words(found: Mapping[str, Any]) -> list[str]:
+    """Return what ``report`` counted as sentences; none if it found nothing."""
+    if not found:
+        return []
+    sentences = [f"{found['examples']} examples have the same content as another ({_listing(found)})."]
+    for count, split, others in _OVERLAPS:
+        if found[count]:
+            other = "validation" if others == ("validation",) else "training"
+            sentences.append(f"{found[count]} of the {split} examples also occur in {other}.")
+    if found["contents_with_two_labels"]:
+        sentences.append(f"Several labels are given to the same content: {found['contents_with_two_labels']} times.")
+    return sentences
+
+
+def _listing(found: Mapping[str, Any]) -> str:
+    """Return the listed examples in words: ``a = b, c = d, ...``."""
+    shown = [
+        " = ".join(sources[:_LISTED]) + (" = ..." if len(sources) > _LISTED else "") for sources in found["listed"]
+    ]
+    return ", ".join(shown) + (", ..." if found["contents"] > len(shown) else "")
