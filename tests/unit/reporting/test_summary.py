@@ -7,6 +7,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
+from variability.reporting import run_counts
 from variability.reporting.summary import summarise
 
 MODELS = ("cnn", "cnn-scratch", "vit")
@@ -122,8 +123,8 @@ def test_undefined_scores_are_counted_and_their_cells_named():
         return runs.assign(value=runs["value"].mask(hit))
 
     text = of_imported(undefine)
-    sentence = "2 completed runs have no value of the primary metric (undefined) and are in no mean"
-    assert f"{sentence} (vit/digits/full: 2)." in one_line(text)
+    sentence = "2 completed runs have no value of the primary metric, which is undefined on these test examples, and"
+    assert f"{sentence} are in no mean (vit/digits/full: 2)." in one_line(text)
     row = next(line for line in text.splitlines() if line.startswith("| vit") and "| full" in line)
     assert [field.strip() for field in row.split("|")][3:6] == ["3", "0", "2"]
     assert "undefined" not in of_imported()
@@ -243,5 +244,28 @@ def test_without_values_from_before_there_is_no_column_for_the_gain():
     assert "The cells have 3 to 5 runs." in text
 
 
-def test_the_summary_reports_three_analyses():
-    assert SUMMARISED == ["gain", "intervals", "spread"]
+def test_the_summary_reports_these_analyses():
+    assert SUMMARISED == ["failures", "gain", "intervals", "spread"]
+
+
+def test_runs_at_chance_and_outlying_runs_are_those_of_the_analysis():
+    runs = synthetic.runs(models=("cnn",), methods=("full",), seeds=range(7))
+    at = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
+    runs.loc[at, "value"] = [0.9, 0.91, 0.1, 0.1, 0.6, 0.9, 0.92]
+    sentence = (
+        "7 runs: 7 completed, 0 diverged. Of the completed runs, 2 are at chance (no better than a constant "
+        "prediction) (cnn/digits/full: 2) and 1 is outlying (cnn/digits/full: 1); the means include them."
+    )
+    failures = registry.find("analyses", "failures")({}).table({"runs": runs})
+    assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence
+    strict = registry.find("analyses", "failures")({"points": 0.5}).table({"runs": runs})
+    assert "outlying" not in run_counts.in_words(runs, strict)
+
+
+def test_failed_and_diverged_runs_are_counted_separately():
+    runs = synthetic.runs(models=("cnn",), methods=("full",), failed=[("cnn", "digits", "full", 0)])
+    runs = runs.assign(source="table", status=runs["status"].mask(runs["seed"] == 1, "failed"))
+    runs = runs.assign(value=runs["value"].mask(runs["seed"] == 1), fail_reason=None)
+    text = run_counts.in_words(runs)
+    assert text.startswith("5 runs: 3 completed, 1 diverged, 1 failed. Failed and diverged runs are counted but")
+    assert run_counts.incomplete_word(runs) == "failed or diverged"

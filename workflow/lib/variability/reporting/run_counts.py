@@ -6,6 +6,7 @@ from itertools import product
 import pandas as pd
 
 from variability.reporting import primary_rows, text_format
+from variability.results import run_flags, run_status
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import TRAINED_HERE, first_runs
 
@@ -13,28 +14,32 @@ from variability.results.runs_table import TRAINED_HERE, first_runs
 NAMED = 8
 
 
-def in_words(runs: pd.DataFrame) -> str:
-    """Describe how many runs there are, and which of them are in no mean."""
+def in_words(runs: pd.DataFrame, failures: pd.DataFrame | None = None) -> str:
+    """Describe how many runs there are, which of them are in no mean, and which are in the means but did not work.
+
+    failures: table of the analysis ``failures``; computed with its default options if None.
+    """
     first = first_runs(runs)
     all_runs = first.drop_duplicates(RUN)
-    failed = all_runs[all_runs["status"] != "completed"]
-    other_failures = failed[failed["status"] != "diverged"]
-    counts = [f"{len(all_runs) - len(failed)} completed"]
-    if len(failed) > len(other_failures) or trained_here(all_runs):
-        counts.append(f"{len(failed) - len(other_failures)} diverged")
-    if not trained_here(all_runs):
-        counts.append(f"{len(other_failures)} failed{_reasons(other_failures)}")
+    incomplete = all_runs[run_status.incomplete(all_runs)]
+    failed, diverged = all_runs[run_status.failed(all_runs)], all_runs[run_status.diverged(all_runs)]
+    counts = [f"{len(all_runs) - len(incomplete)} completed"]
+    if len(diverged) or trained_here(all_runs):
+        counts.append(f"{len(diverged)} diverged")
+    if len(failed) or not trained_here(all_runs):
+        counts.append(f"{len(failed)} failed{_reasons(failed)}")
     sentences = [f"{text_format.plural(len(all_runs), 'run')}: {', '.join(counts)}."]
-    if len(failed):
-        word = "Failed" if len(other_failures) else "Diverged"
-        sentences.append(f"{word} runs are counted but are in no mean ({_by_cell(failed)}).")
+    if len(incomplete):
+        words = " and ".join(word for word, of in (("failed", failed), ("diverged", diverged)) if len(of)).capitalize()
+        sentences.append(f"{words} runs are counted but are in no mean ({_by_cell(incomplete)}).")
+    sentences += _flagged(first, failures)
     primary = primary_rows.select(first)
-    undefined = primary[primary["value"].isna() & (primary["status"] == "completed")]
+    undefined = primary[run_status.undefined(primary)]
     if count := len(undefined):
         has, are = ("has", "is") if count == 1 else ("have", "are")
         sentences.append(
-            f"{text_format.plural(count, 'completed run')} {has} no value of the primary metric (undefined) and {are} "
-            f"in no mean ({_by_cell(undefined)})."
+            f"{text_format.plural(count, 'completed run')} {has} no value of the primary metric, which is undefined on "
+            f"these test examples, and {are} in no mean ({_by_cell(undefined)})."
         )
     seeds = all_runs.groupby(CELL, sort=False).size()
     if seeds.min() < seeds.max():
@@ -55,12 +60,37 @@ def in_words(runs: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
+def _flagged(first: pd.DataFrame, failures: pd.DataFrame | None) -> list[str]:
+    """Return a sentence about the completed runs that are at chance or outlying, none if there are none."""
+    if failures is None:
+        flags = run_flags.flagged(primary_rows.select(first), first)
+        failures = flags.groupby(CELL, sort=False)[["chance", "outlier"]].sum().reset_index()
+        failures = failures.rename(columns={"chance": "n_chance", "outlier": "n_outlier"})
+    parts = []
+    for column, words in (("n_chance", "at chance (no better than a constant prediction)"), ("n_outlier", "outlying")):
+        numbers = failures[column].astype(float).fillna(0)
+        cells = failures[numbers > 0]
+        if len(cells):
+            listed = _listed(
+                [f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in cells[[*CELL, column]].itertuples(index=False)]
+            )
+            parts.append(f"{numbers.sum():.0f} {'is' if numbers.sum() == 1 else 'are'} {words} ({listed})")
+    return [f"Of the completed runs, {' and '.join(parts)}; the means include them."] if parts else []
+
+
 def trained_here(runs: pd.DataFrame) -> bool:
     """Return True if this study trained all runs, which then fail only by diverging.
 
     Imported runs can fail in other ways.
     """
     return bool((runs["source"] == TRAINED_HERE).all())
+
+
+def incomplete_word(runs: pd.DataFrame) -> str:
+    """Return the word for runs without a result: ``diverged`` or ``failed``, or both if there are both."""
+    if trained_here(runs):
+        return "diverged"
+    return "failed or diverged" if run_status.diverged(runs).any() else "failed"
 
 
 def _reasons(failed: pd.DataFrame) -> str:

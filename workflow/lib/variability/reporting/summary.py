@@ -8,6 +8,7 @@ import pandas as pd
 
 from variability.reporting import primary_rows, run_counts, text_format
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
+from variability.results import run_status
 from variability.results.columns import CANDIDATE
 from variability.results.runs_table import first_runs
 from variability.stats import intervals
@@ -19,11 +20,14 @@ WIDTH = 100
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """Return the summary as Markdown that is also readable in a terminal.
 
-    tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain`` and ``claims`` that
-    exist; without ``spread`` the summary only reports the number of runs. Everything refers to each task's primary
-    metric on the test split after fine-tuning.
+    tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures`` and
+    ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything refers to each
+    task's primary metric on the test split after fine-tuning.
     """
-    sections = [f"# {study}", textwrap.fill(run_counts.in_words(tables["runs"]), WIDTH, break_on_hyphens=False)]
+    sections = [
+        f"# {study}",
+        textwrap.fill(run_counts.in_words(tables["runs"], tables.get("failures")), WIDTH, break_on_hyphens=False),
+    ]
     tables = {**tables, "runs": first_runs(tables["runs"])}
     names = [name for name in ("runs", "spread", "intervals", "gain") if name in tables]
     primary = {name: primary_rows.select(tables[name]) for name in names}
@@ -77,7 +81,7 @@ def _bullet(text: str) -> str:
 
 def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     spread = tables["spread"]
-    header = ["model", "method", "n", "diverged" if run_counts.trained_here(tables["runs"]) else "failed"]
+    header = ["model", "method", "n", run_counts.incomplete_word(tables["runs"])]
     columns = [spread["model"], spread["method"], spread["n"], spread["n_failed"]]
     if spread["n_undefined"].any():
         header.append("undefined")
@@ -172,7 +176,7 @@ def _against_one_run(best: pd.Series, other: pd.Series) -> str:
 
 def _guessing(runs: pd.DataFrame) -> str:
     """Name the candidates whose mean accuracy does not exceed that of the most frequent class."""
-    known = runs[(runs["metric"] == "accuracy") & (runs["status"] == "completed") & runs["majority"].notna()]
+    known = runs[(runs["metric"] == "accuracy") & ~run_status.incomplete(runs) & runs["majority"].notna()]
     means = known.groupby(CANDIDATE, sort=False)[["value", "majority"]].mean()
     not_better = means[means["value"] <= means["majority"]]
     if not_better.empty:

@@ -1,12 +1,12 @@
-"""Every run's value, with failed runs marked, and rates of failure."""
+"""Every run's value, with the runs marked that did not work, and their rate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.analyses import _failure_flags
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results import run_flags
 from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
@@ -20,46 +20,48 @@ MARKS = {
     "chance": figure_style.Look(figure_style.FAILED, "*", ""),
     "outlier": figure_style.Look(figure_style.FAILED, "d", ""),
 }
-LEGEND = {"incomplete": "not completed (no value: at the edge)", "chance": "at or below chance", "outlier": "outlier"}
-#: Columns of the table with the numbers of failed runs, and their names.
+LEGEND = {"incomplete": "not completed (no value: at the edge)", "chance": "at chance", "outlier": "outlying"}
+#: Columns of the table with the numbers of marked runs, and their names.
 COUNTS = {"n_failed": "not completed", "n_chance": "at chance", "n_outlier": "outlying"}
 
 
 class Failures(Plot):
     """One panel per task, one band per model, one line of runs per method, with the rate as text.
 
-    A tick is the value beyond which a run is an outlier.
+    A tick is the value beyond which a run is outlying.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("failures",)
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning. Crosses: runs that did not complete. Stars: "
-        "no better than guessing. Diamonds: far below the median (the tick is the limit). Right: the rate of failed "
-        "runs with its Wilson interval."
+        "at chance, no better than a constant prediction. Diamonds: outlying, far below the median (the tick is the "
+        "limit). Right: the rate of all these runs with its Wilson interval."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["failures"]
-        runs = _failure_flags.flagged(tables["runs"], table)
+        runs = run_flags.flagged(primary_rows.select(tables["runs"]), tables["runs"], *_limits(table))
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        failed_runs = table.groupby("model")["n_failed_any"].sum().to_dict()
-        worst = _panels.highest(models, failed_runs, _panels.MODELS)
-        first = _panels.highest(tasks, table.groupby("task")["n_failed_any"].sum().to_dict(), _panels.TASKS)
+        flagged = table.groupby("model")["n_flagged"].sum().to_dict()
+        worst = _panels.highest(models, flagged, _panels.MODELS)
+        first = _panels.highest(tasks, table.groupby("task")["n_flagged"].sum().to_dict(), _panels.TASKS)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, worst or [""], LINE * len(methods))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
-        ranking = "those with the most failed runs"
+        ranking = "those with the most marked runs"
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
         legend += [figure_style.handle(LEGEND[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
         figure = figure_style.figure(
             width=width,
             height=height,
             title=self.option(
-                "title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and failed runs"
+                "title",
+                f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and marked runs",
             ),
-            note=f"Right: rate of failed runs, its {_level(table)} Wilson interval, and how many of n runs failed; "
-            f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete. Tick: values beyond it are outliers."
+            note=f"Right: rate of marked runs, its {_level(table)} Wilson interval, and how many of n runs are marked; "
+            f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete, {int(runs['chance'].sum())} are at "
+            f"chance, {int(runs['outlier'].sum())} are outlying. Tick: values beyond it are outlying."
             + _panels.left_out(worst, models, "models", ranking)
             + _panels.left_out(first, tasks, "tasks", ranking),
             legend=legend,
@@ -78,6 +80,11 @@ class Failures(Plot):
         return figure
 
 
+def _limits(table):
+    """Return the options ``mads`` and ``points`` that the table was made with."""
+    return table[["mads", "points"]].iloc[0] if len(table) else (run_flags.MADS, run_flags.POINTS)
+
+
 def _level(table):
     return text_format.percent(table["level"].max()) if len(table) else ""
 
@@ -87,7 +94,7 @@ def _dots(axes, cell, middle, height, look):
     worst = right if cell["higher_is_better"].eq(False).any() else left
     cell = cell.assign(_y=_panels.scattered(cell["seed"], middle, height))
     cell["value"] = cell["value"].mask(cell["incomplete"], worst)
-    unflagged = cell[~cell[_failure_flags.REASONS].any(axis=1)]
+    unflagged = cell[~cell[run_flags.FLAGS].any(axis=1)]
     dots = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.3}
     axes.plot(unflagged["value"], unflagged["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)
     remaining = cell
@@ -105,12 +112,12 @@ def _limit(axes, limit, middle, height):
 
 
 def _rate_text(axes, cell, middle):
-    failed = cell["n_failed_any"]
-    color = figure_style.FAILED if failed else figure_style.SOFT
+    marked = cell["n_flagged"]
+    color = figure_style.FAILED if marked else figure_style.SOFT
     where = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5, "color": color}
     if cell["n_runs"]:
         text = f"{cell['rate']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
         axes.text(1.02, middle, text, va="bottom", **where)
     parts = [f"{int(cell[column])} {word}" for column, word in COUNTS.items() if cell[column] > 0]
-    text = f"{int(failed)} of {int(cell['n_runs'])}" + (f" ({', '.join(parts)})" if parts else "")
+    text = f"{int(marked)} of {int(cell['n_runs'])}" + (f" ({', '.join(parts)})" if parts else "")
     axes.text(1.02, middle, text, va="top", **where)
