@@ -112,14 +112,15 @@ def test_a_cell_with_runs_without_a_partner_is_unpaired(runs):
     assert (row["n"], row["pairing"]) == (4, "same network, equal streams")
 
 
-def test_imported_runs_are_pairs_only_if_configured(runs):
+def test_imported_runs_are_pairs_only_if_the_study_declares_it(runs):
     foreign = imported(runs)
     assert (table(foreign)["pairing"] == "none").all()
-    paired_imports = table(foreign, paired=True)
-    assert (paired_imports["pairing"] == "equal seeds, as the option says").all()
-    assert (table(runs, paired=True)["pairing"] == table(runs)["pairing"]).all()
-    sources = foreign.assign(source=foreign["model"])
-    assert one(table(sources, paired=True), "a", "full", "c", "full")["pairing"] == "none"
+    declared = foreign.assign(pairing="seed")
+    assert (table(declared)["pairing"] == "equal seeds, as the study declares").all()
+    # Across files too.
+    sources = declared.assign(source=declared["model"])
+    row = one(table(sources), "a", "full", "c", "full")
+    assert row["p"] == pytest.approx(stats.ttest_rel(values(runs, "a", "full"), values(runs, "c", "full")).pvalue)
 
 
 def test_a_loss_is_oriented_so_that_more_is_better(runs):

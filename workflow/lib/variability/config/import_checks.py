@@ -20,11 +20,12 @@ MAX_BYTES = 10_000_000
 class Contents(NamedTuple):
     """Contents of a file: all its runs (model, task, method, seed), and the values that the study's grid selects.
 
-    A value is (model, task, method, seed, phase, split, metric).
+    A value is (model, task, method, seed, phase, split, metric). labelled_seeds: True if seeds are not all numbers.
     """
 
     runs: set[tuple[str, str, str, int]]
     values: set[tuple[str, str, str, int, str, str, str]]
+    labelled_seeds: bool = False
 
 
 def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
@@ -76,10 +77,12 @@ def contents(
         return None
     # The code of the job, so that the job finds no further problems. It loads pandas, which only studies with imports
     # need.
-    all_runs = imported_runs.rows_of_file(imported_runs.read_file(path, spec), spec, path.name)
+    frame = imported_runs.read_file(path, spec)
+    all_runs = imported_runs.rows_of_file(frame, spec, path.name)
     selected = imported_runs.select_for_study(all_runs, spec, path.name, tasks, grid)
     tables = (all_runs[RUN], selected[RUN_VALUE])
-    return Contents(*(set(table.itertuples(index=False, name=None)) for table in tables))
+    runs, values = (set(table.itertuples(index=False, name=None)) for table in tables)
+    return Contents(runs, values, imported_runs.has_seed_labels(frame, spec))
 
 
 def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from variability import registry
 from variability.config.recipe import Recipe
 from variability.config.section import DEPENDS, EMPTY, OMITTED, Section
-from variability.results import imported_runs
+from variability.results import imported_runs, pairing
 
 _IMPORT_DEFAULTS: dict[str, Any] = dict(imported_runs.DEFAULTS)
 
@@ -319,6 +319,11 @@ class Config(Section):
     grid: Grid = Field(OMITTED, description="runs of models x tasks x methods x seeds that are made; all by default")
     imports: dict[Name, Import] = Field(
         OMITTED, min_length=1, description="files of runs that other programs made, read by the names of their columns"
+    )
+    pairing: Literal["auto", "seed"] = Field(
+        pairing.AUTO,
+        description="which runs of different candidates are pairs; auto: runs of this study that share what makes them "
+        "vary, and no imported ones; seed: all runs of a task with equal seeds, such as those of one fold",
     )
     metrics: list[str] = Field(
         OMITTED,

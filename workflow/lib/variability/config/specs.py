@@ -154,6 +154,7 @@ def aggregate(study: Study) -> dict[str, Any]:
             "tasks": {name: {key: study.task_entry(name)[key] for key in ("kind", "metric")} for name in study.tasks},
             "methods": {name: _method_facts(study, name) for name in study.config.get("methods", {})},
             "imports": study.imports,
+            "pairing": study.pairing,
             "grid": study.config.get("grid", {}) if study.imports else {},
             "scales": study.config.get("scales", {}),
         }

@@ -10,13 +10,14 @@ from itertools import product
 from typing import Any
 
 from variability import provenance, registry
-from variability.config import recipe
+from variability.config import plugin_choice, recipe
 from variability.config.sections import Compute, Config, Model, Split, Task
 from variability.data import modalities
 from variability.data.datasets import Dataset
 from variability.models import methods
 from variability.models.weights_source import pretraining_of, weights_kind
 from variability.results.metrics import scalars
+from variability.results.pairing import BY_SEED
 from variability.results.run_selection import matches, selects
 from variability.training import frameworks
 
@@ -48,6 +49,12 @@ class Study:
     def checkpoints(self) -> str:
         """Checkpoints that are retained when the study is done: all, the best of each cell, or none."""
         return (Config.defaults() | self.config)["checkpoints"]
+
+    @property
+    def pairing(self) -> str:
+        """Runs of different candidates that are pairs, see ``results.pairing``."""
+        older = dict(plugin_choice.entries(self.config.get("analyses", {}))).get("pairwise") or {}
+        return BY_SEED if older.get("paired") else (Config.defaults() | self.config)["pairing"]
 
     @cached_property
     def imports(self) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from variability.config.study import Study, complete_task
 from variability.errors import ConfigError, Problem, UserError
 from variability.io import tabular
 from variability.io.mirrors import find_file, missing_file
+from variability.results import pairing
 from variability.results.metrics import scalars
 from variability.results.run_selection import as_list, matches_name
 
@@ -139,6 +140,7 @@ def _check_grid(study: Study, imports: Mapping[str, import_checks.Contents]) -> 
     if not problems and not trained and not any(contents.values for contents in imports.values()):
         yield Problem("grid", "include and exclude leave no run")
     yield from _check_sources(trained, imports)
+    yield from _check_pairing(study, trained, imports)
 
 
 def _check_sources(
@@ -159,6 +161,20 @@ def _check_sources(
             example = f"{'/'.join(map(str, run))} {second[run]}"
             message = f"{len(second)} of its runs have two sources: {example}; give one of them another method or model"
             yield Problem(f"imports.{name}", f"{message} name")
+
+
+def _check_pairing(
+    study: Study, trained: set[tuple[str, str, str, int]], imports: Mapping[str, import_checks.Contents]
+) -> Iterator[Problem]:
+    """Runs that cannot be paired although the config says so."""
+    if study.pairing != pairing.BY_SEED:
+        return
+    if study.config.get("pairing") == pairing.AUTO:
+        yield Problem("analyses.pairwise.paired", "true contradicts `pairing: auto`; set `pairing: seed` alone")
+    runs = trained.union(*({value[:4] for value in contents.values} for contents in imports.values()))
+    labelled = [name for name, contents in imports.items() if contents.labelled_seeds]
+    if message := pairing.problem_of_labels(labelled, len(imports) + bool(trained)) or pairing.problem(sorted(runs)):
+        yield Problem("pairing", message)
 
 
 def _check_selection(

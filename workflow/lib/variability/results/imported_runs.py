@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from variability.errors import UserError
 from variability.io import tabular
 from variability.io.checksums import Checksum
-from variability.results import metric_scales, runs_table
+from variability.results import metric_scales, pairing, runs_table
 from variability.results.columns import CELL, RUN, RUN_VALUE, VALUE
 from variability.results.metrics import _known, scalar_facts
 from variability.results.run_selection import selects
@@ -174,7 +174,7 @@ def imported_table(
     grid: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Return the runs table of a file. frame: see ``rows_of_file``; other arguments: see ``select_for_study``."""
-    return select_for_study(rows_of_file(frame, spec, name), spec, name, tasks, grid)
+    return select_for_study(rows_of_file(frame, spec, name), spec, name, tasks, grid).assign(pairing=pairing.AUTO)
 
 
 def _constants_of_column(column: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,6 +257,16 @@ def _seeds(table: pd.DataFrame, file_name: str) -> pd.Series:
     numbers = {label: first + position for position, label in enumerate(labels)}
     _log.info("%s: seeds that are not whole numbers are replaced by integers: %s", file_name, numbers)
     return texts.map(lambda text: numbers[text] if text in numbers else int(text)).astype("int64")
+
+
+def has_seed_labels(frame: pd.DataFrame, spec: Mapping[str, Any]) -> bool:
+    """Return whether seeds of the file are labels, which are numbered within the file. frame: the file."""
+    column = role_columns(spec, list(frame.columns)).get("seed")
+    return column in frame and not _is_whole_number(frame[column].astype(str)).all()
+
+
+def _is_whole_number(texts: pd.Series) -> pd.Series:
+    return texts.str.fullmatch(r"\d{1,18}(\.0)?")
 
 
 def _natural_order(text: str) -> list[tuple[int, int, str]]:

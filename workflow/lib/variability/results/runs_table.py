@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from variability import advice
 from variability.errors import UserError
-from variability.results import metric_scales, metrics, run_status
+from variability.results import metric_scales, metrics, pairing, run_status
 from variability.results.columns import RUN, RUN_VALUE, STREAM_SEED, STREAM_SEEDS, VALUE
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ VALUE_FACTS = (
     *metric_scales.COLUMNS,
 )
 #: Columns of the runs table.
-COLUMNS = [*RUN, *SETUP, *VALUE_FACTS, *RECORD]
+COLUMNS = [*RUN, *SETUP, *VALUE_FACTS, *RECORD, "pairing"]
 # In imported runs whole columns are missing, and a column of None alone has no type of its own.
 _TYPES = {"energy_j": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
 _TYPES |= {column: object if column == "unit" else float for column in metric_scales.COLUMNS}
@@ -64,6 +64,7 @@ def runs_table(
     table["primary"] = table["metric"] == table["task"].map({name: task["metric"] for name, task in tasks.items()})
     # A diverged run has no predictions, but the same examples as the others.
     table["majority"] = table.groupby(["task", "split"])["majority"].transform("max")
+    table["pairing"] = pairing.AUTO
     return sort_rows(table[COLUMNS], ["metric"])
 
 

@@ -15,9 +15,9 @@ from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
-from variability.results import score_table
+from variability.results import pairing, score_table
 from variability.results.columns import RUN
-from variability.results.imported_runs import imported_table, read_file
+from variability.results.imported_runs import has_seed_labels, imported_table, read_file
 from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
 
@@ -40,7 +40,7 @@ def aggregate(
     {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind,
     metric}}, ``methods`` {name: {kind, options, repeats}}, ``imports`` {name: how to read that file, see
     ``imported_runs.rows_of_file``}, ``grid`` the selection of imported runs, ``scales`` {metric: declaration, see
-    ``metric_scales``}. imported: {name: file}.
+    ``metric_scales``}, ``pairing`` see ``results.pairing``. imported: {name: file}.
 
     The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
     other, a run's files are missing or cannot be read, or an import is inconsistent.
@@ -56,11 +56,17 @@ def aggregate(
     scored = scored.filter(pc.is_null(scored["class"])).drop_columns(["class", "predicted"]).to_pandas()
     trained = runs_table(scored, records, spec["models"], spec["tasks"], spec["methods"])
     del scored
-    others = []
+    others, labelled = [], []
     for name, path in (imported or {}).items():
         entry = spec["imports"][name]
-        others.append(imported_table(read_file(path, entry), entry, name, spec["tasks"], spec["grid"]))
-    runs = with_declared(combine(trained, others), spec["scales"])
+        frame = read_file(path, entry)
+        others.append(imported_table(frame, entry, name, spec["tasks"], spec["grid"]))
+        labelled += [name] if has_seed_labels(frame, entry) else []
+    declared = spec.get("pairing", pairing.AUTO)
+    sources = len(others) + bool(len(trained))
+    if declared == pairing.BY_SEED and (message := pairing.problem_of_labels(labelled, sources)):
+        raise UserError(f"pairing: {message}")
+    runs = pairing.declared(with_declared(combine(trained, others), spec["scales"]), declared)
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as temporary:
         _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from variability.reporting.analyses import _cells
+from variability.results import pairing
 from variability.results.columns import CANDIDATE, STREAM_SEEDS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 UNPAIRED = "none"
 OF_NETWORK = "same network, equal streams"
 OF_SPLIT = "same split of the data"
-AS_CONFIGURED = "equal seeds, as the option says"
+AS_DECLARED = "equal seeds, as the study declares"
 
 
 class Cells(NamedTuple):
@@ -36,12 +37,16 @@ class Cells(NamedTuple):
     n_runs: np.ndarray
     codes: dict[str, np.ndarray]
 
+    def with_values(self) -> Cells:
+        """Return the cells that have a value."""
+        chosen = self.n > 0
+        arrays = {key: getattr(self, key)[chosen] for key in ("matrix", "packed", "n", "n_failed", "n_runs")}
+        codes = {kind: numbers[chosen] for kind, numbers in self.codes.items()}
+        return Cells(names=self.names[chosen].reset_index(drop=True), codes=codes, **arrays)
 
-def cells_of(runs: pd.DataFrame, pair_imported: bool) -> Cells:
-    """Build the cells from the runs of one task and metric.
 
-    pair_imported: True if imported runs with equal seeds are pairs.
-    """
+def cells_of(runs: pd.DataFrame) -> Cells:
+    """Build the cells from the runs of one task and metric."""
     groups = runs.groupby(CANDIDATE, sort=True)
     row = groups.ngroup().to_numpy()
     seeds, column = np.unique(runs["seed"].to_numpy(), return_inverse=True)
@@ -55,7 +60,6 @@ def cells_of(runs: pd.DataFrame, pair_imported: bool) -> Cells:
     values = by_seed(runs["value"].astype(float), np.nan)
     split = by_seed(_numbered(runs, ["seed_split"]), -1)
     split[[len(set(cell[cell >= 0])) < 2 for cell in split]] = -1
-    imported = runs[STREAM_SEEDS].isna().all(axis=1).to_numpy()
     return Cells(
         names=runs[CANDIDATE].drop_duplicates().sort_values(CANDIDATE, ignore_index=True),
         matrix=values,
@@ -66,7 +70,7 @@ def cells_of(runs: pd.DataFrame, pair_imported: bool) -> Cells:
         codes={
             OF_NETWORK: by_seed(_numbered(runs, ["model", *STREAM_SEEDS]), -1),
             OF_SPLIT: split,
-            AS_CONFIGURED: by_seed(np.where(imported & pair_imported, _numbered(runs, ["source"]), -1), -1),
+            AS_DECLARED: by_seed(np.where(pairing.by_seed(runs), column, -1), -1),
         },
     )
 
@@ -89,6 +93,14 @@ def partners(cells: Cells, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np
         kinds[remaining[complete]] = kind
         paired_seeds[remaining[complete]] = equal[complete]
     return kinds, paired_seeds
+
+
+def kinds(cells: Cells) -> np.ndarray:
+    """Return (cells, cells): why the runs of each two cells are pairs."""
+    a, b = np.triu_indices(len(cells.names), 1)
+    matrix = np.full((len(cells.names), len(cells.names)), UNPAIRED, dtype=object)
+    matrix[a, b] = matrix[b, a] = partners(cells, a, b)[0]
+    return matrix
 
 
 def _numbered(runs: pd.DataFrame, columns: list[str]) -> np.ndarray:

@@ -66,7 +66,7 @@ class Pairwise(Analysis):
         "paired": {
             "type": "boolean",
             "default": False,
-            "description": "true if imported runs with equal seeds are pairs (for example the same folds)",
+            "description": "older name of the study's key: true is `pairing: seed`, for all analyses",
         },
         "resamples": RESAMPLES,
         "seed": SEED,
@@ -89,7 +89,7 @@ class Pairwise(Analysis):
         from variability.reporting.analyses import _pairing
         from variability.stats import comparisons, sample_size
 
-        cells = _pairing.cells_of(runs, self.option("paired"))
+        cells = _pairing.cells_of(runs)
         a, b = np.triu_indices(len(cells.names), 1)
         higher = runs["higher_is_better"].iloc[0]
         table = self._statistics(task, cells, a, b, sign=-1.0 if higher in (False, 0) else 1.0)

@@ -1,0 +1,138 @@
+"""Decisions about the candidates of a task: which beats which, which tie for first, and which is the best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Values of the column ``decision``, about the sentence "the candidate beats candidate b".
+BEATS, UNDECIDED = "beats", "undecided"
+NO_SPREAD, TOO_FEW = "no spread, so not tested", "not tested: needs two completed runs of both"
+COLUMNS = [
+    *("task", "model", "method", "model_b", "method_b", "decision", "split", "metric", "primary", "higher_is_better"),
+    *("pairing", "difference", "low", "high", "mean", "mean_b", "sd", "sd_b", "sd_difference", "n", "n_b"),
+    *("n_failed", "n_failed_b", "t", "df", "p", "p_all_pairs", "p_best", "p_adjusted", "tests", "family"),
+    *("leader", "leader_method", "is_best", "ties_for_first", "candidates"),
+    *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
+]
+
+
+class Decisions(Analysis):
+    """The one rule that decides which candidate of a task beats which; summary, claims and figures read this table.
+
+    One row per two candidates (model and method) that have a value of the primary metric on the test split after
+    fine-tuning; the first has the better mean. difference is oriented so that more is better.
+
+    Statistic: Student's t of the pairs where runs are pairs (see ``pairwise``), otherwise Welch's (1947). p_all_pairs
+    is adjusted over all pairs of the task by step-down (Romano & Wolf 2005), with the largest statistic sampled by a
+    parametric bootstrap that allows for unequal spreads and numbers of runs. p_best is for the leader, adjusted for the
+    comparisons with the best (Hsu 1984, 1996), two-sided. A beats B (p_adjusted of at most 1 - level) if p_all_pairs is
+    at most 1 - level; if A is the leader and all its p_best are; and if A beats a candidate that beats B. p_adjusted is
+    the smallest of these that applies. So a best candidate beats each other one, and there is a best one if and only if
+    a single candidate is not beaten by any; ties_for_first lists those that nobody beats.
+
+    low and high belong to the critical value at which the steps stop: the interval excludes 0 exactly where the first
+    candidate beats the second. Without any spread, and with fewer than two runs, nothing is tested.
+    """
+
+    SUMMARISED = True
+    CAPTION = (
+        "Every two candidates of a task, the better mean first, and whether it beats the other: p-values and intervals "
+        "are adjusted for all comparisons of the task. Candidates that nobody beats tie for first; a single one is the "
+        "best. Summary, claims and the marks in figures follow this table."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "level": LEVEL,
+        "resamples": RESAMPLES | {"minimum": 1000, "default": 10_000},
+        "seed": SEED,
+    }
+
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
+        import pandas as pd
+
+        from variability.reporting import primary_rows
+        from variability.reporting.analyses import _cells
+
+        runs = primary_rows.select(tables["runs"])
+        tasks = runs[runs["value"].notna()].groupby("task", sort=False)["task"].first()
+        parts = [part for task in tasks if len(part := self._of_task(task, runs[runs["task"] == task]))]
+        if not parts:
+            return pd.DataFrame(columns=COLUMNS)
+        return _cells.with_scope(_cells.stacked(parts), runs, by=["task"])[COLUMNS]
+
+    def _of_task(self, task, runs):
+        import pandas as pd
+
+        from variability.reporting.analyses import _pairing
+        from variability.stats import simultaneous
+
+        cells = _pairing.cells_of(runs).with_values()
+        kinds = _pairing.kinds(cells)
+        sign = -1.0 if runs["higher_is_better"].iloc[0] in (False, 0) else 1.0
+        result = simultaneous.decide(
+            sign * cells.matrix,
+            kinds != _pairing.UNPAIRED,
+            1 - self.option("level"),
+            self.generator(task),
+            self.option("resamples"),
+        )
+        pairs, names = result.pairs, (cells.names["model"] + " (" + cells.names["method"] + ")").to_numpy()
+        pairing, leader = kinds[pairs.a, pairs.b], result.order[0]
+        table = pd.DataFrame({"task": task, "pairing": pairing}, index=range(len(pairs.a)))
+        for side, index, moments in zip(("", "_b"), (pairs.a, pairs.b), _moments(cells, pairs, pairing), strict=True):
+            table[f"model{side}"], table[f"method{side}"] = (
+                cells.names[key].to_numpy()[index] for key in ("model", "method")
+            )
+            table[f"n_failed{side}"] = cells.n_failed[index]
+            table[f"mean{side}"], table[f"sd{side}"] = moments
+        paired = pairing != _pairing.UNPAIRED
+        return table.assign(
+            **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
+            **{"decision": np.where(result.beats, BEATS, UNDECIDED), "difference": pairs.difference},
+            **{"low": result.low, "high": result.high, "t": pairs.t, "df": pairs.df, "p": pairs.p},
+            **{"p_all_pairs": result.p_all, "p_best": result.p_best, "p_adjusted": result.p_adjusted},
+            **{"n": pairs.n, "n_b": pairs.n_b, "tests": int(np.count_nonzero(~np.isnan(pairs.p)))},
+            sd_difference=np.where(paired, pairs.se * np.sqrt(pairs.n), np.nan),
+            family=f"task {task}: {np.count_nonzero(~np.isnan(pairs.p))} pairs of candidates",
+            **{"leader": cells.names["model"].iloc[leader], "leader_method": cells.names["method"].iloc[leader]},
+            is_best=result.best,
+            ties_for_first="; ".join(names[index] for index in result.order if result.first[index]),
+            candidates=len(names),
+            estimator=np.where(paired, "mean of differences of pairs: " + pairing, "difference of means, unpaired"),
+            interval=np.where(paired, "paired t, adjusted", "Welch t, adjusted"),
+            **{"level": self.option("level"), "ddof": 1, "resamples": result.resamples},
+            note=_notes(result),
+        )
+
+
+def _moments(cells, pairs, pairing):
+    """Return (mean, SD) of both sides of each pair, over the runs that the pair is based on."""
+    from variability.reporting.analyses import _pairing
+
+    missing = np.isnan(cells.matrix)
+    unpaired = (pairing == _pairing.UNPAIRED)[:, None]
+    left_out = (missing[pairs.a] | missing[pairs.b]) & ~unpaired
+    return [_of_rows(np.where(left_out, np.nan, cells.matrix[index])) for index in (pairs.a, pairs.b)]
+
+
+def _of_rows(values):
+    """Return mean and SD (ddof 1) of each row, NaN with too few values."""
+    import pandas as pd
+
+    rows = pd.DataFrame(values).T
+    return rows.mean().to_numpy(), rows.std(ddof=1).mask(rows.max() == rows.min(), 0.0).where(rows.count() > 1)
+
+
+def _notes(result):
+    pairs = result.pairs
+    implied = result.beats & ~(np.fmin(result.p_all, np.where(result.best, result.p_best, np.nan)) <= result.p_adjusted)
+    too_few = np.minimum(pairs.n, pairs.n_b) < 2
+    conditions = {"it beats a candidate that beats the other": implied, NO_SPREAD: pairs.constant, TOO_FEW: too_few}
+    rows = zip(*conditions.values(), strict=True)
+    return ["; ".join(text for text, holds in zip(conditions, row, strict=True) if holds) for row in rows]
