@@ -28,6 +28,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/reference_probe.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/present.smk"
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from variability import registry
 from variability.io.files import sha256
-from variability.results import runs_table
+from variability.results import probe_table, runs_table
 from variability.results.columns import RUN
 from variability.results.predictions import Predictions, RunPredictions
 from variability.stats import resampling
@@ -133,7 +133,25 @@ def base_tables(kind="classification", **options):
     if kind == "ranking":
         return as_ranking(base_tables(**options))
     shape = {key: value for key, value in options.items() if key in ("models", "tasks", "methods", "seeds", "failed")}
-    return {"runs": runs(**options), "history": history(**shape), "predictions": predicted(**shape)}
+    tables = {"runs": runs(**options), "history": history(**shape), "predictions": predicted(**shape)}
+    return tables | {"reference_probe": probes(tables["runs"])}
+
+
+def probes(runs, value=0.87):
+    """Return reference probes as the workflow makes them: one value for all seeds, and none for a random backbone."""
+    rows = []
+    for model, task in runs[["model", "task"]].drop_duplicates().itertuples(index=False):
+        keys = {"model": model, "task": task}
+        if model.endswith("-scratch"):
+            rows.append(keys | {"note": "no reference probe: every run has its own backbone"})
+            continue
+        facts = {"estimator": "logistic regression", "strength": 0.01, "n_examples": 200, "n_train": 100}
+        values = {"accuracy": value, "nll": 2 * (1 - value)}
+        rows += [
+            keys | facts | {"split": split, "metric": metric, "value": values[metric]}
+            for split, metric in product(("validation", "test"), values)
+        ]
+    return pa.Table.from_pylist(rows, schema=probe_table.SCHEMA).to_pandas()
 
 
 def as_ranking(tables):
@@ -156,7 +174,8 @@ def as_ranking(tables):
             )
 
     predictions = Predictions({cell: partial(source, cell) for cell in tables["predictions"].cells})
-    return {"runs": runs, "history": history, "predictions": predictions}
+    probes = probe_table.SCHEMA.empty_table().to_pandas()
+    return {"runs": runs, "history": history, "predictions": predictions, "reference_probe": probes}
 
 
 def predicted(

@@ -6,12 +6,14 @@ rule aggregate:
         scores=all_scores(),
         runs=all_chunks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
         imports=ancient(imported_files()),
+        probes=probes(),
         code=code_of("aggregate"),
     output:
         runs="<results>/aggregate/runs.parquet",
         csv="<results>/aggregate/runs.csv",
         per_class="<results>/aggregate/per_class.parquet",
         history="<results>/aggregate/history.parquet",
+        reference_probe="<results>/aggregate/reference_probe.parquet",
         manifest="<results>/aggregate/manifest.json",
     log:
         "<results>/aggregate/aggregate.log",

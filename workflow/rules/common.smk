@@ -16,7 +16,7 @@ if not (ROOT / "workflow" / "lib").is_dir():
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from variability import registry
-from variability.config import specs, validate
+from variability.config import probe_plan, specs, validate
 from variability.config.stage_table import STAGES, Plan
 from variability.errors import UserError
 from variability.io.mirrors import mirrors_from

@@ -71,6 +71,30 @@ def stored_features(wildcards, name):
     return [f"{folder}/features.json", ancient(f"{folder}/activations.npy")]
 
 
+def probe_pairs():
+    return [pair for pair in probe_plan.pairs(study) if pair["features"]]
+
+
+def probe_features(file):
+    return ["<results>/features/{model}/{task}/{features}/".format(**pair) + file for pair in probe_pairs()]
+
+
+def probe_tasks():
+    return [f"<results>/prepare/{task}/task.json" for task in probe_arrays_by_task()]
+
+
+def probe_arrays():
+    return [path for paths in probe_arrays_by_task().values() for path in paths]
+
+
+def probe_arrays_by_task():
+    return {pair["task"]: arrays(pair["task"]) for pair in probe_plan.pairs(study)}
+
+
+def probes():
+    return ["<results>/reference_probe/probes.json"] if probe_pairs() else []
+
+
 def pretrain_task(wildcards):
     return f"<results>/prepare/{study.pretraining_of(wildcards.model)}/task.json"
 

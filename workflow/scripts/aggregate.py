@@ -10,5 +10,6 @@ with log_job(snakemake.log[0]):
         manifests=snakemake.input.runs,
         spec=snakemake.params.spec,
         folder=Path(snakemake.output.runs).parent,
+        probes=[Path(path) for path in snakemake.input.probes],
         imported=dict(zip(snakemake.params.spec["imports"], snakemake.input.imports, strict=True)),
     )

@@ -53,3 +53,20 @@ def test_the_augmentation_of_images_does_not_concern_texts():
     )
     assert plain.for_training("bert", "reviews", "linear_probe") == "backbone"
     assert plain.specs == augmented.specs
+
+
+def test_the_probe_uses_activations_that_runs_share_and_otherwise_its_own():
+    assert plan_of().before_head("a", "digits") == "backbone"
+    views = plan_of(recipe={"augmentation": {"flip": True, "views": 4}, "precision": "bf16"})
+    assert views.before_head("a", "digits") == views.for_training("a", "digits", "linear_probe")
+    both = plan_of(methods=MORE_METHODS, overrides=[{"method": "probe", "recipe": {"precision": "bf16"}}])
+    assert both.before_head("a", "digits") == "backbone", "in full precision, from before full fine-tuning"
+    partial = plan_of(methods={"last": {"kind": "partial", "blocks": 2}})
+    assert partial.before_head("a", "digits") == "backbone"
+    assert ("a", "digits", "backbone") in partial.specs and ("a", "digits", "backbone-less-2") in partial.specs
+
+
+def test_a_random_backbone_and_a_kind_without_a_probe_have_none(monkeypatch):
+    assert plan_of().before_head("b", "digits") is None
+    monkeypatch.setattr("variability.data.kinds.classification.Classification.PROBE", None)
+    assert plan_of().before_head("a", "digits") is None

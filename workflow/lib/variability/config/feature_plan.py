@@ -47,6 +47,22 @@ class FeaturePlan:
         uses_backbone = name is None and frozen in (None, BACKBONE) and self._study.stores_features(model)
         return BACKBONE if uses_backbone else name
 
+    def before_head(self, model: str, task: str) -> str | None:
+        """Return the name of the activations before the head that a linear model is fitted on as the reference probe.
+
+        They are those that runs use anyway, preferably in full precision; otherwise they are stored for this purpose.
+        None for a task of a kind without a probe, and for a model whose activations cannot be shared by all runs.
+        """
+        kind = registry.find("kinds", self._study.task_entry(task)["kind"])
+        if kind.PROBE is None or not self._study.stores_features(model):
+            return None
+        names = {
+            self.before_training(*cell)
+            for cell in self._study.seeds
+            if cell[:2] == (model, task) and self._study.method(cell[2]).frozen() in (None, BACKBONE)
+        }
+        return min(names - {None}, key=lambda name: (len(name), name), default=BACKBONE)
+
     @cached_property
     def specs(self) -> dict[Cell, dict[str, Any]]:
         """Specs of ``features`` by model, task and name of the activations."""
@@ -59,6 +75,10 @@ class FeaturePlan:
                 entry = None if frozen == BACKBONE else self._study.method_entry(method)
                 specs[model, task, name] = self._spec(model, task, entry, self._study.recipe(*cell))
             elif name := self.before_training(*cell):
+                specs[model, task, name] = self._spec(model, task, None, recipe.DEFAULTS)
+        for model, task in dict.fromkeys((model, task) for model, task, _ in self._study.seeds):
+            name = self.before_head(model, task)
+            if name and (model, task, name) not in specs:
                 specs[model, task, name] = self._spec(model, task, None, recipe.DEFAULTS)
         return specs
 

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from variability.config import probe_plan
 from variability.config.study import Study
 from variability.data import kinds
 
-BASE_TABLES = ("runs", "predictions", "per_class", "history")
+BASE_TABLES = ("runs", "predictions", "per_class", "history", "reference_probe")
 #: Properties that a plug-in may name in ``REQUIRES``, with the description that error messages use.
 DESCRIPTIONS = {
     "before": "values from before fine-tuning",
@@ -26,7 +27,9 @@ TIMED_FORMATS = ("wandb", "mlflow")
 
 def base_tables(study: Study) -> tuple[str, ...]:
     """Return the base tables that the study has: of imported runs only the results are known."""
-    return BASE_TABLES if study.config.get("models") else BASE_TABLES[:1]
+    if not study.config.get("models"):
+        return BASE_TABLES[:1]
+    return BASE_TABLES if probe_plan.has_probe(study) else BASE_TABLES[:-1]
 
 
 def met_by(study: Study) -> frozenset[str]:

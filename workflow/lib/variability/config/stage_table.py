@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry
-from variability.config import specs
+from variability.config import probe_plan, specs
 from variability.config.feature_plan import FeaturePlan
 from variability.config.outputs import Outputs
 from variability.config.study import Study
@@ -157,6 +157,13 @@ def _of_scores(plan: Plan, job: Job) -> list[str]:
     return [*_modules("kinds", [_task(plan, job)["kind"]]), *_modules("metrics", plan.study.metrics(job["task"]))]
 
 
+def _of_probes(plan: Plan, job: Job) -> list[str]:
+    spec = probe_plan.spec(plan.study)
+    kinds = dict.fromkeys(plan.study.task_entry(task)["kind"] for task in spec["metrics"])
+    metrics = dict.fromkeys(name for names in spec["metrics"].values() for name in names)
+    return [*_modules("kinds", kinds), *_modules("metrics", metrics)]
+
+
 def _of_tables(plan: Plan, job: Job) -> list[str]:
     metrics = dict.fromkeys(name for task in plan.study.tasks for name in plan.study.metrics(task))
     return [*_modules("metrics", metrics), *_modules("kinds", registry.names("kinds"))]
@@ -266,6 +273,7 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "score": Stage(jobs=lambda plan: [{"task": task} for task in plan.study.tasks], plugins=_of_scores),
+    "reference_probe": Stage(plugins=_of_probes, spec=lambda plan, job: probe_plan.spec(plan.study)),
     "aggregate": Stage(plugins=_of_tables, spec=lambda plan, job: _with_imports(plan, specs.aggregate(plan.study))),
     "keep_checkpoints": Stage(plugins=lambda plan, job: _modules("metrics", registry.names("metrics"))),
     "analyse": Stage(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from variability.reporting import primary_rows, run_counts, text_format
+from variability.reporting import primary_rows, recipe_notes, run_counts, text_format
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
@@ -20,16 +20,20 @@ WIDTH = 100
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """Return the summary as Markdown that is also readable in a terminal.
 
-    tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures`` and
-    ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything refers to each
-    task's primary metric on the test split after fine-tuning.
+    <<<<<<< HEAD
+        tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures`` and
+    =======
+        tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``recipe_gap`` and
+    >>>>>>> a18b475 (Name recipes that lose to the reference probe in the summary)
+        ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything refers to each
+        task's primary metric on the test split after fine-tuning.
     """
     sections = [
         f"# {study}",
         textwrap.fill(run_counts.in_words(tables["runs"], tables.get("failures")), WIDTH, break_on_hyphens=False),
     ]
     tables = {**tables, "runs": first_runs(tables["runs"])}
-    names = [name for name in ("runs", "spread", "intervals", "gain") if name in tables]
+    names = [name for name in ("runs", "spread", "intervals", "gain", "recipe_gap") if name in tables]
     primary = {name: primary_rows.select(tables[name]) for name in names}
     findings = []
     for task in dict.fromkeys(primary["runs"]["task"] if "spread" in primary else []):
@@ -99,6 +103,10 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
             better = "" if tables["runs"]["higher_is_better"].iloc[0] else " (below 0 is better)"
             header.append(f"gain over untrained head, {_percent(gains)} t{better}")
             columns.append(_lookup(gains, spread, lambda row: _difference(row) if row["n"] else "none"))
+    gaps = tables.get("recipe_gap")
+    if gaps is not None and gaps["probe"].notna().any():
+        header.append(recipe_notes.header(gaps))
+        columns.append(_lookup(gaps, spread, recipe_notes.in_table))
     return _aligned(header, list(zip(*columns, strict=True)))
 
 
@@ -142,6 +150,8 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
                 tables["gain"], "from_scratch", "starting from pretrained weights", "from-scratch training", higher
             ),
         ]
+    if "recipe_gap" in tables:
+        sentences += recipe_notes.sentences(task, tables["recipe_gap"])
     return [sentence for sentence in sentences if sentence]
 
 

@@ -15,7 +15,7 @@ from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
-from variability.results import pairing, score_table
+from variability.results import pairing, probe_table, score_table
 from variability.results.columns import RUN
 from variability.results.imported_runs import has_seed_labels, imported_table, read_file
 from variability.results.metric_scales import with_declared
@@ -23,7 +23,7 @@ from variability.results.runs_table import combine, runs_table, sort_rows
 
 #: Rows of a row group of parquet, pyarrow's default.
 GROUP_ROWS = 2**20
-TABLES = ("runs.parquet", "per_class.parquet", "history.parquet")
+TABLES = ("runs.parquet", "per_class.parquet", "history.parquet", "reference_probe.parquet")
 
 
 def aggregate(
@@ -32,8 +32,9 @@ def aggregate(
     spec: Mapping[str, Any],
     folder: Path,
     imported: Mapping[str, Path] | None = None,
+    probes: Sequence[Path] = (),
 ) -> None:
-    """Write ``runs.parquet``, ``runs.csv``, ``per_class.parquet``, ``history.parquet`` and their ``manifest.json``.
+    """Write ``runs``, ``per_class``, ``history`` and ``reference_probe.parquet``, ``runs.csv`` and ``manifest.json``.
 
     scores: manifests of ``score``, whose tables are below their folders. manifests: of all seed chunks of ``finetune``;
     next to each, a folder for each seed contains the run's ``run.json`` and ``history.csv``. spec: ``models`` {name:
@@ -41,6 +42,7 @@ def aggregate(
     metric}}, ``methods`` {name: {kind, options, repeats}}, ``imports`` {name: how to read that file, see
     ``imported_runs.rows_of_file``}, ``grid`` the selection of imported runs, ``scales`` {metric: declaration, see
     ``metric_scales``}, ``pairing`` see ``results.pairing``. imported: {name: file}.
+    probes: manifests of ``reference_probe``, none or one.
 
     The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
     other, a run's files are missing or cannot be read, or an import is inconsistent.
@@ -75,8 +77,16 @@ def aggregate(
     first = [(run, record) for run, record in zip(folders, records, strict=True) if record["method"] not in repeating]
     curves = history_table([run / "history.csv" for run, _ in first], [record for _, record in first], spec["tasks"])
     _write_parquet(curves, folder / "history.parquet")
+    _write_probes(probes, folder / "reference_probe.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
     write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
+
+
+def _write_probes(manifests: Sequence[Path], target: Path) -> None:
+    paths = [Path(path).parent / name for path in manifests for name in read_json(path)["tables"]]
+    tables = [probe_table.SCHEMA.empty_table(), *(_read(path, probe_table.read) for path in paths)]
+    with replacing(target) as temporary:
+        pq.write_table(pa.concat_tables(tables), temporary)
 
 
 def history_columns() -> list[str]:

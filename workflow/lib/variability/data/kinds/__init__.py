@@ -49,6 +49,9 @@ class Kind(ABC):
     LOSS_UNIT: ClassVar[str]
     #: Name of ``loss`` for frameworks other than torch: cross_entropy or squared_error; None if they cannot train it.
     LOSS: ClassVar[str | None] = None
+    #: Linear model of frozen features that recipes are compared with: logistic regression or ridge regression, on
+    #: ``target_array``; None if no such model has the outputs that ``evaluate`` and ``columns`` take.
+    PROBE: ClassVar[str | None] = None
     #: Whether ``label_smoothing`` changes the loss.
     SMOOTHED: ClassVar[bool] = True
     #: NumPy type of the stored labels.

@@ -27,6 +27,7 @@ class Classification(Kind):
     MEASURE_UNIT: ClassVar[str] = "fraction of examples"
     LOSS_UNIT: ClassVar[str] = "nats per example"
     LOSS: ClassVar[str | None] = "cross_entropy"
+    PROBE: ClassVar[str | None] = "logistic regression"
     LABEL_TYPE: ClassVar[type] = np.int64
 
     @staticmethod

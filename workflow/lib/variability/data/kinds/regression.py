@@ -32,6 +32,7 @@ class Regression(Kind):
     LOSS_UNIT: ClassVar[str] = "share of the variance"
     SMOOTHED: ClassVar[bool] = False
     LOSS: ClassVar[str | None] = "squared_error"
+    PROBE: ClassVar[str | None] = "ridge regression"
     LABEL_TYPE: ClassVar[type] = np.float64
 
     @staticmethod

@@ -1,0 +1,93 @@
+"""Every run against a linear model of the frozen features of its network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels, _panels
+from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+class RecipeGap(Plot):
+    """One panel per task, one band per model, one line of dots per method, crossed by the reference probe."""
+
+    NEEDS = ("runs",)
+    ANALYSES = ("recipe_gap",)
+    CAPTION = (
+        "Every run's primary metric on the test split (dots), and its network's reference probe: a regularised linear "
+        "model of the frozen features, its strength chosen on validation (black line). Right: how much better the "
+        "probe is, its t interval over the n runs, and red where that exceeds the margin."
+    )
+
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
+        gaps = primary_rows.select(tables["recipe_gap"])
+        gaps = gaps[gaps["probe"].notna()]
+        runs = primary_rows.select(tables["runs"])
+        every_task = [task for task in _labels.names(runs, "task") if task in set(gaps["task"])]
+        every_model = [model for model in _labels.names(runs, "model") if model in set(gaps["model"])]
+        tasks, models = every_task[: _panels.TASKS], every_model[: _panels.MODELS]
+        title = self.option("title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split")
+        if not tasks:
+            note = "n of failed runs: none have a reference probe. A network needs stored activations before its head."
+            return _panels.placeholder(figure_style.figure(6.5, 2.0, title, note), "no network has a reference probe")
+        gaps, runs = (table[table["task"].isin(tasks) & table["model"].isin(models)] for table in (gaps, runs))
+        methods = _labels.names(gaps, "method")
+        looks = figure_style.looks(methods)
+        width, height = _panels.size(tasks, models, 0.27 * len(methods))
+        level = text_format.percent(gaps["level"].max())
+        note = (
+            "Dots: runs, one per seed. Line: the reference probe, a linear model of the features before the head. "
+            f"Right: how much better it is than the mean, with the {level} t interval over the n completed runs; red: "
+            "more than the margin, a sign that the recipe and not the model is shown."
+            + _panels.left_out(tasks, every_task, "tasks", "the first")
+            + _panels.left_out(models, every_model, "models", "the first")
+        )
+        figure = figure_style.figure(
+            width=width + 0.9 * min(len(tasks), _panels.COLUMNS),
+            height=height,
+            title=self.option("title", f"{title}, against linear models of the frozen features"),
+            note=note,
+            legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
+        )
+        panels = _panels.bands(figure, runs, tasks, models)
+        for task, axes in panels.items():
+            of_task = runs[runs["task"] == task]
+            axes.set_xlim(*_labels.limits(of_task["value"], gaps.loc[gaps["task"] == task, "probe"]))
+            for _, gap in gaps[gaps["task"] == task].iterrows():
+                index, line = models.index(gap["model"]), methods.index(gap["method"])
+                middle = _panels.line_position(index, line, len(methods))
+                cell = of_task[(of_task[CELL] == gap[CELL]).all(axis=1)]
+                _cell(axes, cell["value"].dropna(), gap, middle, 0.43 / len(methods), looks[gap["method"]])
+        return figure
+
+
+def _cell(axes, values, gap, middle, half, look):
+    style = {"marker": look.marker, "color": look.color, "markersize": 4.2, "alpha": 0.85}
+    axes.plot(
+        values,
+        _panels.scattered(values, middle, 0.6 * half),
+        linestyle="",
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        **style,
+    )
+    axes.plot([gap["probe"]] * 2, [middle - half, middle + half], color=figure_style.INK, lw=1.6, zorder=3)
+    text = text_format.number(gap["unused"], "+") if gap["n"] else "no run"
+    if gap["n"] > 1:
+        text += f" [{text_format.number(gap['low'], '+')}, {text_format.number(gap['high'], '+')}]"
+    counted = _labels.counted(gap["n"], gap["n_failed"])
+    color = figure_style.FAILED if gap["exceeds_margin"] else figure_style.SOFT
+    axes.text(
+        1.02,
+        middle,
+        f"{text}, n = {counted}",
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        fontsize=6.5,
+        color=color,
+    )

@@ -1,0 +1,58 @@
+"""Words of the summary about recipes: how far the runs of a network are from its reference probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from variability.reporting import text_format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def header(gaps: pd.DataFrame) -> str:
+    """Return the header of the column of ``in_table``."""
+    return f"reference probe, unused by the recipe ({text_format.percent(gaps['level'].iloc[0])} t)"
+
+
+def in_table(gap: pd.Series) -> str:
+    """Return the value of the reference probe, and how much of it a cell leaves unused: ``0.902, +0.204``."""
+    if gap["probe"] != gap["probe"]:
+        return "none"
+    return f"{text_format.number(gap['probe'])}, {_unused(gap)}" if gap["n"] else text_format.number(gap["probe"])
+
+
+def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
+    """Return one sentence for each cell whose recipe leaves more than the margin unused, and one for missing probes."""
+    texts = [_named(task, gap) for _, gap in gaps[gaps["exceeds_margin"].astype(bool)].iterrows()]
+    missing = gaps[gaps["probe"].isna()]
+    if len(missing):
+        cells = ", ".join(f"{gap['model']} ({gap['method']})" for _, gap in missing.iterrows())
+        reasons = "; ".join(dict.fromkeys(note.partition(": ")[2] for note in missing["note"].dropna()))
+        texts.append(f"There is no reference probe for {cells}: {reasons}.")
+    return texts
+
+
+def _named(task: str, gap: pd.Series) -> str:
+    metric, probe = gap["metric"], f"a {gap['probe_estimator']}"
+    runs = f"n = {int(gap['n'])}"
+    if gap["method_kind"] == "linear_probe":
+        return (
+            f"The recipe of {gap['model']} ({gap['method']}) on {task} leaves {_unused(gap)} of {metric} unused: "
+            f"{probe} on the same features reaches {text_format.number(gap['probe'])} ({runs}). Its "
+            "results show the recipe as much as the model and the seed."
+        )
+    return (
+        f"{gap['model']} ({gap['method']}) on {task} is {_unused(gap)} of {metric} worse than {probe} on its frozen "
+        f"features, which reaches {text_format.number(gap['probe'])} ({runs}): its recipe loses what the pretrained "
+        "network offers."
+    )
+
+
+def _unused(gap: pd.Series) -> str:
+    text = text_format.number(gap["unused"])
+    if gap["n"] < 2:
+        return text
+    if gap["low"] == gap["high"]:
+        return f"{text} in all runs"
+    return f"{text} [{text_format.number(gap['low'])}, {text_format.number(gap['high'])}]"
