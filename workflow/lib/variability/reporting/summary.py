@@ -20,13 +20,9 @@ WIDTH = 100
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """Return the summary as Markdown that is also readable in a terminal.
 
-    <<<<<<< HEAD
-        tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures`` and
-    =======
-        tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``recipe_gap`` and
-    >>>>>>> a18b475 (Name recipes that lose to the reference probe in the summary)
-        ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything refers to each
-        task's primary metric on the test split after fine-tuning.
+    tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
+    ``recipe_gap`` and ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything
+    refers to each task's primary metric on the test split after fine-tuning.
     """
     sections = [
         f"# {study}",
