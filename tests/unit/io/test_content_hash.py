@@ -61,3 +61,41 @@ def test_unchanged_files_are_not_read_again_and_a_touch_changes_no_hash(folder, 
     assert len(read) == 4
     (tmp_path / "file").write_text("in the way")
     assert content_hash([folder], tmp_path / "file") == first, "without a writable cache the files are read every time"
+
+
+def test_files_behind_links_are_part_of_the_content(folder, tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "3.txt").write_bytes(b"c")
+    (folder / "dog").symlink_to(real)
+    before = content_hash([folder], tmp_path / "cache")
+    (real / "4.txt").write_bytes(b"d")
+    added = content_hash([folder], tmp_path / "cache")
+    edit(real / "3.txt", 0)
+    replaced = content_hash([folder], tmp_path / "cache")
+    assert len({before, added, replaced}) == 3
+    (real / "4.txt").unlink()
+    edit(real / "3.txt", 0)
+    assert content_hash([folder], tmp_path / "cache") == before
+
+
+def test_a_link_that_begins_to_lead_somewhere_is_a_change(folder, tmp_path):
+    (folder / "later.txt").symlink_to(tmp_path / "target")
+    before = content_hash([folder], tmp_path / "cache")
+    (tmp_path / "target").write_bytes(b"e")
+    assert content_hash([folder], tmp_path / "cache") != before
+
+
+def test_hidden_files_that_programs_write_are_no_change(folder, tmp_path):
+    before = content_hash([folder], tmp_path / "cache")
+    (folder / ".DS_Store").write_bytes(b"f")
+    assert content_hash([folder], tmp_path / "cache") == before
+
+
+def test_a_file_that_cannot_be_read_is_no_error_here(folder, tmp_path, monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    before = content_hash([folder])
+    monkeypatch.setattr(module, "sha256", closed)
+    assert content_hash([folder]) != before

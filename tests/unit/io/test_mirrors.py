@@ -68,3 +68,14 @@ def test_a_name_is_not_interpreted_as_a_pattern(tmp_path):
     path = write(tmp_path / "mirror", b"first", "net[1].pth")
     assert mirrors.find_file("net[1].pth", [tmp_path / "mirror"]) == path
     assert mirrors.find_file("*.pth", [tmp_path / "mirror"]) is None
+
+
+def test_folders_behind_links_are_searched_once(tmp_path):
+    expected = write(tmp_path / "disk" / "weights", b"first")
+    (tmp_path / "mirror").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "mirror" / name).symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "loop").symlink_to(tmp_path / "mirror")
+    index = mirrors.Index([tmp_path / "mirror"])
+    assert [path.resolve() for path in index.named("net.pth")] == [expected]
+    assert mirrors.get_file("net.pth", [tmp_path / "mirror"]) == tmp_path / "mirror" / "a" / "weights" / "net.pth"

@@ -1,7 +1,7 @@
-"""Advice that ends an error message: the command that repairs a file, or the name that was probably meant."""
+"""Parts of error messages: the command that repairs a file, the name that was probably meant, lists of names."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 #: For files of a data set that are missing or damaged.
 RERUN_DOWNLOAD = "run again with `snakemake --forcerun download`"
@@ -26,3 +26,10 @@ def suggest(name: object, known: Sequence[str]) -> str:
     if similar:
         return f"did you mean {lowered[similar[0]]!r}?"
     return f"known: {', '.join(known)}" if known else "there are none"
+
+
+def listed(names: Iterable[object], most: int = 10) -> str:
+    """Return the first names, separated by commas, and the number of those that are left out."""
+    texts = [str(name) for name in names]
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from variability.io.files import digest, read_json, sha256, write_json
+from variability.io.folder_walk import walk
 
 _log = logging.getLogger(__name__)
 #: Number of bytes from which reading takes so long that a message announces it.
@@ -14,22 +15,22 @@ _ANNOUNCED_BYTES = 4e9
 
 
 def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
-    """Return the SHA-256 of the names and bytes of files, and of all files in folders.
+    """Return the SHA-256 of the names and bytes of files, and of all files in folders, also behind links.
 
-    It changes with an edit, not with the modification time. cache: folder in which the result is stored. It is reused
-    as long as no file's size, times or inode change, so that a large data set is read once. If the cache cannot be
-    written, the files are read every time.
+    Hidden files are left out, as they are from data sets, see ``folder_walk``. It changes with an edit, not with the
+    modification time. cache: folder in which the result is stored. It is reused as long as no file's size, times or
+    inode change, so that a large data set is read once. If the cache cannot be written, the files are read every time.
     """
     files = [(name, file) for path in paths for name, file in _files(path)]
-    states = [[name, *_state(file)] for name, file in files]
+    states = [[name, *file_state(file)] for name, file in files]
     state, key = digest(states), digest([str(path.absolute()) for path in paths])
     entry = cache and cache / f"{key[:16]}.json"
     if entry and (stored := _read(entry)).get("state") == state:
         return stored["sha256"]
-    if (size := sum(state[1] for state in states)) > _ANNOUNCED_BYTES:
+    if (size := sum(state[1] for state in states if len(state) > 1)) > _ANNOUNCED_BYTES:
         _log.warning("%s: reading %.0f GB once, to detect later changes", paths[0], size / 1e9)
     with ThreadPoolExecutor() as pool:
-        checksums = pool.map(sha256, [file for _, file in files])
+        checksums = pool.map(_checksum, [file for _, file in files])
         result = digest([[name, checksum] for (name, _), checksum in zip(files, checksums, strict=True)])
     if entry:
         try:
@@ -43,17 +44,29 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a folder with their names relative to it, or the single file."""
     if not path.is_dir():
         yield path.name, path
-    for parent, subfolders, names in os.walk(path):
-        subfolders.sort()
-        for file in (Path(parent, name) for name in sorted(names)):
-            if file.is_file():
-                yield file.relative_to(path).as_posix(), file
+        return
+    below = walk(path)
+    yield from below.paths()
+    # Links without a target, and closed folders, are part of the content: it changes when they can be read.
+    yield from ((name, path / name) for name in sorted([*below.dangling, *below.unreadable]))
 
 
-def _state(path: Path) -> list[int]:
+def file_state(path: str | os.PathLike) -> list[int]:
+    """Return the size, times and inode of a file, which change with its content; empty if it cannot be read."""
     # Programs can set the modification time back, but not the change time (ctime).
-    stat = path.stat()
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return []
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def _checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, or that it cannot be read, which the job that needs the file reports."""
+    try:
+        return sha256(path)
+    except OSError:
+        return "unreadable"
 
 
 def _read(entry: Path) -> dict:

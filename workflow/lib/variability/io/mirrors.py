@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from variability.advice import listed
 from variability.errors import UserError
 from variability.io.checksums import Checksum
 from variability.io.files import sha256
+from variability.io.folder_walk import walk
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class AmbiguousFile(UserError):
 
 
 class Index:
-    """The files in some mirrors by name. The folders are listed once, on first use."""
+    """The files in some mirrors by name, also behind links. The folders are listed once, on first use."""
 
     def __init__(self, mirrors: Sequence[Path]):
         self.mirrors = list(mirrors)
@@ -42,11 +44,11 @@ class Index:
     def _files(self) -> dict[str, list[Path]]:
         files: dict[str, list[Path]] = {}
         for mirror in self.mirrors:
-            for folder, subfolders, names in os.walk(mirror):
-                subfolders.sort()
-                for name in names:
-                    if (path := Path(folder, name)).is_file():
-                        files.setdefault(name, []).append(path)
+            below = walk(mirror, hidden=True, once=True)
+            for name, path in below.paths():
+                files.setdefault(name.rpartition("/")[2], []).append(path)
+            if left_out := [*below.dangling, *below.unreadable]:
+                _log.info("the mirror %s: links without a target, or closed folders: %s", mirror, listed(left_out))
         return files
 
     def named(self, name: str) -> list[Path]:

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from variability.errors import UserError
 from variability.io.files import read_json
+from variability.io.folder_walk import walk
 
 #: Environment variable with the address of the hub, the same as that of the hub's own client.
 ENDPOINT = "HF_ENDPOINT"
@@ -43,8 +44,11 @@ def local_folder(name: str, mirrors: Sequence[Path]) -> Path | None:
         return Path(name)
     if Path(name).is_absolute() or ".." in Path(name).parts or re.search(r"[*?\[]", name):
         return None
-    folders = (path.parent for mirror in mirrors for path in sorted(mirror.rglob(f"{name}/config.json")))
-    return next(folders, None)
+    end = f"/{name}/config.json"
+    files = (
+        mirror / file for mirror in mirrors for file in walk(mirror, hidden=True).files if f"/{file}".endswith(end)
+    )
+    return next((file.parent for file in files), None)
 
 
 def package_of(name: str) -> str:
@@ -77,7 +81,7 @@ class Folder:
         if name.startswith(PACKAGE):
             with suppress(PackageNotFoundError):
                 self.facts["version"] = version(package_of(name))
-        self.files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        self.files = set(walk(folder, hidden=True).files)
 
     def bring(self, file: str, target: Path, fetcher: Any) -> None:
         """Copy a file to ``target``."""
