@@ -1,6 +1,7 @@
 import io
 import stat
 import tarfile
+import warnings
 import zipfile
 
 import pytest
@@ -76,7 +77,7 @@ def test_a_tar_that_ends_in_a_zip_is_unpacked_as_a_tar(tmp_path):
 def test_a_member_that_leads_outside_is_refused(tmp_path, kind, member):
     (tmp_path / "in").mkdir()
     archive = make(tmp_path / "in" / kind, {"good.txt": b"good", member: b"evil"})
-    refuses(archive, tmp_path / "in", repr(member), "outside")
+    refuses(archive, tmp_path / "in", repr(member.replace("\\", "/")), "outside")
     assert not (tmp_path / "evil.txt").exists()
 
 
@@ -145,3 +146,100 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path):
         (temporary / "half").write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+# Names of members -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar.gz"])
+def test_backslashes_separate_folders(tmp_path, kind):
+    files = {"photos\\a\\1.jpg": b"1", "photos\\b\\2.jpg": b"2"}
+    archives.extract(make(tmp_path / kind, files), tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"photos/a/1.jpg": b"1", "photos/b/2.jpg": b"2"}
+
+
+def test_a_folder_of_a_zip_may_end_with_a_backslash(tmp_path):
+    make_zip(tmp_path / "x.zip", {"photos\\": b"", "photos\\a.txt": b"a"})
+    archives.extract(tmp_path / "x.zip", tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"photos/a.txt": b"a"}
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar"])
+@pytest.mark.parametrize("name", ["a/1.jpg", "a\\1.jpg", "./a/1.jpg"])
+def test_a_member_that_occurs_twice_is_unpacked_once_if_it_is_the_same(tmp_path, kind, name):
+    def write(second):
+        if kind == "x.tar":
+            make_tar(tmp_path / kind, {"a/1.jpg": b"one", "b": b"b"})
+            make_tar(tmp_path / kind, {name: second}, "a")
+            return
+        with zipfile.ZipFile(tmp_path / kind, "w") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for member, content in (("a/1.jpg", b"one"), ("b", b"b"), (name, second)):
+                archive.writestr(member, content)
+
+    write(b"one")
+    archives.extract(tmp_path / kind, tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"a/1.jpg": b"one", "b": b"b"}
+    archives.shutil.rmtree(tmp_path / "out")
+    write(b"two")
+    refuses(tmp_path / kind, tmp_path, "two members named 'a/1.jpg' with different content")
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar"])
+def test_a_name_that_is_a_file_and_a_folder_is_refused(tmp_path, kind):
+    refuses(make(tmp_path / kind, {"a/1": b"1", "a/1/2": b"2"}), tmp_path, "'a/1/2' is a file and a folder")
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar"])
+def test_names_that_differ_in_case_are_two_files_where_the_file_system_has_both(tmp_path, kind, monkeypatch):
+    files = {"a/1.jpg": b"1", "A/1.jpg": b"2"}
+    archives.extract(make(tmp_path / kind, files), tmp_path / "out")
+    assert content_of(tmp_path / "out") == files
+    archives.shutil.rmtree(tmp_path / "out")
+    # A file system that does not distinguish case.
+    exists = archives.Path.exists
+    monkeypatch.setattr(
+        archives.Path,
+        "exists",
+        lambda path: exists(path) or exists(path.parent.parent / path.parent.name.lower() / path.name),
+    )
+    refuses(tmp_path / kind, tmp_path, "'A/1.jpg' differs from another one only in case")
+
+
+def stored_as(path, name, encoding, flag):
+    """Write a zip whose member has the name in an encoding, with or without the mark of UTF-8."""
+    stand_in = "x" * len(name.encode(encoding))
+    make_zip(path, {f"{stand_in}/1.jpg": b"1"})
+    data = path.read_bytes().replace(stand_in.encode(), name.encode(encoding))
+    if flag:
+        data = data.replace(b"PK\3\4\x14\0\0\0", b"PK\3\4\x14\0\0\x08").replace(
+            b"PK\1\2\x14\x03\x14\0\0\0", b"PK\1\2\x14\x03\x14\0\0\x08"
+        )
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("encoding", "flag"), [("utf-8", True), ("utf-8", False), ("cp437", False)])
+def test_names_with_accents_are_read_in_the_encodings_of_the_format(tmp_path, encoding, flag):
+    archives.extract(stored_as(tmp_path / "x.zip", "caf\u00e9", encoding, flag), tmp_path / "out")
+    assert list(content_of(tmp_path / "out")) == ["caf\u00e9/1.jpg"]
+
+
+def test_the_names_of_a_zip_are_those_that_it_is_unpacked_to(tmp_path):
+    make_zip(tmp_path / "x.zip", {"b\\2.jpg": b"2", "a/1.jpg": b"1", "a/empty/": b""})
+    assert archives.zip_names(tmp_path / "x.zip") == (["a/1.jpg", "b/2.jpg"], ["a", "a/empty", "b"])
+    make_zip(tmp_path / "y.zip", {"..\\2.jpg": b"2"})
+    with pytest.raises(UserError, match="outside"):
+        archives.zip_names(tmp_path / "y.zip")
+    (tmp_path / "z.zip").write_bytes((tmp_path / "x.zip").read_bytes()[:-10])
+    with pytest.raises(UserError, match="get it again"):
+        archives.zip_names(tmp_path / "z.zip")
+
+
+def test_an_encrypted_zip_is_refused_as_such(tmp_path):
+    make_zip(tmp_path / "x.zip", {"1.jpg": b"1"})
+    data = (tmp_path / "x.zip").read_bytes()
+    (tmp_path / "x.zip").write_bytes(
+        data.replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1").replace(b"PK\1\2\x14\x03\x14\0\0", b"PK\1\2\x14\x03\x14\0\1")
+    )
+    refuses(tmp_path / "x.zip", tmp_path, "is encrypted")
