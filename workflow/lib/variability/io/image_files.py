@@ -1,57 +1,181 @@
 """Reading of image files as arrays, and scaling to one size and colour."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from variability.errors import UserError
+from variability.errors import Problem, UserError
 
 #: Modes of Pillow that are read as grey.
-_GREY = ("1", "L", "LA", "La")
+_GREY = ("1", "L", "LA")
+#: Modes of Pillow for grey of more than 8 bits, in addition to those that begin with "I;16".
+_DEEP = ("I", "F")
+#: Formats in which grey of more than 8 bits always has the range of 16 bits.
+_SIXTEEN_BIT_FORMATS = ("PNG", "PPM", "JPEG2000")
 
 #: Pillow's name of the image format of each supported suffix.
 FORMATS = {
-    **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **dict.fromkeys((".ppm", ".pgm", ".pbm"), "PPM"),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
     ".png": "PNG",
     ".bmp": "BMP",
     ".gif": "GIF",
     ".webp": "WEBP",
     ".jp2": "JPEG2000",
 }
+#: Suffixes of image formats that are not read.
+OTHER_FORMATS = frozenset(
+    {".heic", ".heif", ".avif", ".jxl", ".svg", ".eps", ".psd", ".dcm", ".nii", ".exr", ".hdr", ".ico", ".tga"}
+    | {".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+)
+
+_ORIENTATION_TAG, _BITS_TAG, _PHOTOMETRIC_TAG = 0x0112, 258, 262
+#: Transposition that undoes each EXIF orientation; 1 is upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+#: Reason why an image is refused whose format does not tell the range of its values.
+UNKNOWN_RANGE = (
+    "its pixels are floating-point or signed numbers (mode {mode}), and no value is known to be white; set the option "
+    "`range: [black, white]` of the data set"
+)
+
+#: Schema of the option of data sets that ``read_file`` takes as ``value_range``.
+RANGE_OPTION: dict[str, dict[str, Any]] = {
+    "range": {
+        "type": "array",
+        "items": {"type": "number"},
+        "minItems": 2,
+        "maxItems": 2,
+        "title": "two numbers: the values of black and white",
+        "description": "values of black and white in images of more than 8 bits; by default those of their bit depth",
+    }
+}
 
 
-def read_file(path: Path) -> np.ndarray:
+def range_problems(options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield the problem with the option ``range`` of a data set that its schema cannot express."""
+    low, high = options.get("range", (0, 1))
+    if low >= high:
+        yield Problem("range", f"black is {low:g} and white {high:g}; the second must be larger")
+
+
+def read_file(path: Path, value_range: Sequence[float] | None = None) -> np.ndarray:
     """Decode an image file in any of FORMATS, whatever its suffix, see ``to_array``.
 
     Raises UserError naming the file if it cannot be decoded.
     """
     try:
-        # Pillow detects formats by content; for some others (EPS) it would start another program.
-        with Image.open(path, formats=sorted(set(FORMATS.values()))) as image:
-            return to_array(image)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} does not decode as an image ({error}); replace the file or remove it") from error
+        with open_file(path) as image:
+            return to_array(image, value_range)
+    # Pillow's decoders raise nearly every exception for damaged files.
+    except Exception as error:
+        raise UserError(f"{path} does not decode as an image: {reason(path, error)}") from error
 
 
-def to_array(image: Image.Image) -> np.ndarray:
+def open_file(path: Path) -> Image.Image:
+    """Open an image file without decoding it. Raises the exceptions of Pillow."""
+    # Pillow detects formats by content; for some others (EPS) it would start another program.
+    return Image.open(path, formats=sorted(set(FORMATS.values())))
+
+
+def reason(path: Path, error: Exception) -> str:
+    """Return the reason why a file was not decoded, from its first bytes if they show what it is instead."""
+    try:
+        with open(path, "rb") as handle:
+            head = handle.read(4096)
+    except OSError as unreadable:
+        return unreadable.strerror or str(unreadable)
+    if not head:
+        return "it is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS; run `git lfs pull`"
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page; download the image again"
+    if len(head) < 4096 and b"/" in head and head.decode("utf-8", "replace").isprintable():
+        return f"it is text, perhaps a link to {head.decode()!r} that was stored as a file; copy the images again"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "it has none of the formats that are read"
+    return str(error) or type(error).__name__
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether an image is grey with more than 8 bits per pixel."""
+    return image.mode in _DEEP or image.mode.startswith("I;16")
+
+
+def white(image: Image.Image) -> float | None:
+    """Return the largest value that the format allows an image of more than 8 bits; None if it does not say.
+
+    It follows from the bit depth, never from the pixels: with a range for each file, a darker image could become a
+    brighter one.
+    """
+    tags = getattr(image, "tag_v2", None)
+    if image.mode.startswith("I;16"):
+        bits = int(np.max(tags.get(_BITS_TAG, 16))) if tags else 16
+        return float(2**bits - 1)
+    return 65535.0 if image.mode == "I" and image.format in _SIXTEEN_BIT_FORMATS else None
+
+
+def to_array(image: Image.Image, value_range: Sequence[float] | None = None) -> np.ndarray:
     """Convert an image to uint8: (height, width) if it is grey, otherwise (height, width, 3) RGB.
 
-    It is rotated by its EXIF orientation; transparency is dropped; 16-bit grey is reduced to its upper 8 bits. Raises
-    ValueError for floating-point pixels, whose range is unknown, and the exceptions of Pillow for images that cannot be
-    decoded.
+    It is rotated by its EXIF orientation; transparency is dropped. Grey of more than 8 bits is scaled from
+    ``value_range`` (the values of black and white), by default from 0 and the largest value of the bit depth. Colours
+    of 16 bits are reduced to their upper 8 bits. Raises ValueError where the range is unknown, and the exceptions of
+    Pillow for images that cannot be decoded.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range; save it with 8 or 16 bits")
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        wide = np.asarray(image).astype(np.int64)
-        return np.clip(wide >> 8 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
+    image.load()
+    transposition = _UPRIGHT.get(_orientation(image))
+    upright = image.transpose(transposition) if transposition is not None else image
+    if is_deep(image):
+        # Only the original has the tags of its format.
+        return _scaled(np.asarray(upright), value_range, white(image), _white_is_zero(image))
+    if upright.mode == "P" and "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+    if upright.mode == "La":
+        upright = upright.convert("LA")
+    return np.asarray(upright.convert("L" if upright.mode in _GREY else "RGB"))
+
+
+def _scaled(
+    values: np.ndarray, value_range: Sequence[float] | None, largest: float | None, inverted: bool
+) -> np.ndarray:
+    if value_range is None and largest is None:
+        raise ValueError(UNKNOWN_RANGE.format(mode="F" if values.dtype.kind == "f" else "I"))
+    low, high = value_range if value_range is not None else (0.0, largest)
+    wide = values.astype(np.float64)
+    if not np.isfinite(wide).all():
+        raise ValueError("it has pixels that are not finite numbers")
+    shares = np.clip((wide - low) / (high - low), 0, 1)
+    return np.round(255 * (1 - shares if inverted else shares)).astype(np.uint8)
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Return whether 0 is white, which Pillow undoes for 8 bits only."""
+    tags = getattr(image, "tag_v2", None)
+    return bool(tags) and tags.get(_PHOTOMETRIC_TAG) == 0
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 (upright) if it cannot be read: metadata never make an image unreadable."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        return int(value[0] if isinstance(value, tuple | bytes) else value)
+    # Damaged blocks make Pillow raise nearly every exception.
+    except Exception:
+        return 1
 
 
 def fit(image: np.ndarray, size: int, color: str) -> np.ndarray:
