@@ -1,5 +1,7 @@
 """Data sets of images: the examples that they read, and the options and files that they refuse."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from data_sets import listed, plugin, problems
@@ -128,7 +130,9 @@ def test_the_source_must_be_unique_and_exist(name, tmp_path):
     assert "must be verified" in problems(name, url="https://x.invalid/x.zip")[0]
     missing = problems(name, [tmp_path], path="absent-of-this-name.zip")[0]
     assert "absent-of-this-name.zip" in missing and str(tmp_path) in missing
-    (tmp_path / "absent-of-this-name.zip").write_bytes(b"")
+    with zipfile.ZipFile(tmp_path / "absent-of-this-name.zip", "w") as archive:
+        archive.writestr("a/1.png", b"")
+        archive.writestr("b/1.png", b"")
     assert problems(name, [tmp_path], path="absent-of-this-name.zip") == []
 
 
@@ -164,6 +168,50 @@ def test_a_folder_with_neither_or_both_structures_is_refused(photos, tmp_path):
 
 def test_a_path_that_is_neither_a_directory_nor_an_archive_is_refused(tmp_path):
     assert "neither a directory nor" in problems("image_folder", path=str(tmp_path / "typo"))[0]
+
+
+def test_the_check_of_a_config_lists_what_a_folder_lacks(photos):
+    assert problems("image_folder", path=str(photos)) == []
+    assert plugin("image_folder", path=str(photos)).size() == {"train": 4, "validation": 4, "test": 4}
+    (photos / "test" / "Left").mkdir()
+    (photos / "test" / "Left" / "1.png").symlink_to("nowhere.png")
+    (photos / "test" / "up").mkdir()
+    (photos / "train" / "left" / "empty.jpg").write_bytes(b"")
+    messages = problems("image_folder", path=str(photos))
+    assert "path: 2 of 14 images cannot be read" in messages[0]
+    assert "Left/1.png (a link without a target)" in messages[0] and "empty.jpg (it is empty)" in messages[0]
+    assert "test/Left" in messages[1] and "test/up hold no images" in messages[1]
+    assert len(problems("image_folder", path=str(photos), unreadable="skip")) == 1
+
+
+def test_the_check_of_a_config_lists_what_a_local_zip_lacks(photos, tmp_path):
+    import shutil
+
+    (photos / "test" / "up").mkdir()
+    (photos / "test" / "up" / "1.png").write_bytes(b"")
+    archive = shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
+    assert "1 of the classes of test have no folder for training: 'up'" in problems("image_folder", path=archive)[0]
+    assert problems("image_folder", path=archive, partitions={"test": "ignore"}) == []
+
+
+def test_a_link_that_was_stored_as_text_is_not_lost(photos):
+    (photos / "train" / "left" / "more").write_text("../../val/left")
+    assert "train/left/more: the text of these files is the path" in problems("image_folder", path=str(photos))[0]
+
+
+def test_names_with_special_characters_are_read(photos):
+    odd = photos.parent / "my {photos} $1 [x] ü"
+    photos.rename(odd)
+    (odd / "train" / "left").rename(odd / "train" / "{left} $x")
+    for part in ("val", "test"):
+        (odd / part / "left").rename(odd / part / "{left} $x")
+    assert problems("image_folder", path=str(odd)) == []
+    assert plugin("image_folder", path=str(odd)).load(None).class_names == ["right", "{left} $x"]
+
+
+def test_a_folder_is_another_partition_by_the_config(photos):
+    examples = plugin("image_folder", path=str(photos), partitions={"val": "test", "test": "ignore"}).load(None)
+    assert sorted(set(examples.partition)) == ["test", "train"] and len(examples) == 8
 
 
 # glyphs as numbers, tables of targets ---------------------------------------------------------------------------------
@@ -258,7 +306,7 @@ def test_words_such_as_na_are_classes_and_groups_but_missing_numbers(photos):
     assert examples.class_names == ["NA", "null"] and examples.groups.tolist() == [2, 1, 0] * 4
     options = listed(photos, (1.5, "NA", 2.0))
     assert plugin("image_table", **options).kinds() == ("regression",)
-    with pytest.raises(UserError, match=r"row 2 has no value in 'label'.*target: class"):
+    with pytest.raises(UserError, match=r"line 3 has no value in 'label'.*target: class"):
         plugin("image_table", **options).load(None)
     assert plugin("image_table", **options, target="class").load(None).class_names == ["1.5", "2.0", "NA"]
 
@@ -275,13 +323,13 @@ def test_quotes_in_a_table_of_images_have_the_same_meaning_as_in_other_tables(ph
     ("changes", "message"),
     [
         ({"image": ["../list.csv"] * 12}, "leads outside"),
-        ({"image": ["absent.png"] * 12}, "row 1 names 'absent.png', and there is no file"),
-        ({"label": [1.0] * 4 + [None] + [2.0] * 7}, "row 5 has no value in 'label'"),
-        ({"label": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "row 5 has the label inf"),
+        ({"image": ["absent.png"] * 12}, "line 2 names 'absent.png', and there is no file"),
+        ({"label": [1.0] * 4 + [None] + [2.0] * 7}, "line 6 has no value in 'label'"),
+        ({"label": [1.0] * 4 + [float("inf")] + [2.0] * 7}, "line 6 has the label inf"),
         ({"label": ["same"] * 12}, "1 class"),
         (
             {"fold": ["train"] * 11 + ["tset"]},
-            "row 12 is of the partition 'tset'; known are train or",
+            "line 13 is of the partition 'tset'; known are train or",
         ),
     ],
 )
@@ -289,6 +337,29 @@ def test_an_invalid_table_is_refused_with_the_row(photos, changes, message):
     options = listed(photos, **changes) | ({"partition": "fold"} if "fold" in changes else {})
     with pytest.raises(UserError, match=message):
         plugin("image_table", **options).load(None)
+
+
+def test_the_check_of_a_config_lists_all_broken_rows_of_a_local_table(photos):
+    options = listed(photos, (1.0, 2.0))
+    table = photos / "list.csv"
+    lines = table.read_text().splitlines()
+    lines[3], lines[7] = "absent.png,1.0", lines[7].split(",")[0] + ","
+    table.write_text("\n".join([lines[0], "", *lines[1:]]) + "\n")
+    message = problems("image_table", **options)[0]
+    # A blank line is a line of the file, and not a row.
+    assert "2 of 12 rows" in message and "line 5 names 'absent.png'" in message and "line 9 has no value" in message
+
+
+def test_images_of_a_table_may_be_links_and_may_be_named_with_backslashes(photos, tmp_path):
+    options = listed(photos)
+    first = (photos / "list.csv").read_text().splitlines()[1].split(",")[0]
+    (photos / first).rename(tmp_path / "moved.png")
+    (photos / first).symlink_to(tmp_path / "moved.png")
+    table = photos / "list.csv"
+    table.write_text(table.read_text().replace("/", "\\"))
+    dataset = plugin("image_table", **options)
+    assert list(dataset.check()) == [] and len(dataset.load(None)) == 12
+    assert len(dataset.sources([])) == 13
 
 
 def test_a_missing_column_is_reported_before_the_first_job(photos):

@@ -93,8 +93,8 @@ def test_a_photo_that_does_not_decode_is_reported_and_nothing_is_left(tmp_path):
     with pytest.raises(UserError) as raised:
         prepare(task("image_folder", {"path": str(source)}), None, tmp_path / "out")
     assert str(broken) in str(raised.value)
-    assert "does not decode" in str(raised.value) and "replace the file or remove it" in str(raised.value)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert "1 of 20 images cannot be read" in str(raised.value) and "replace or remove" in str(raised.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_split_larger_than_the_data_leaves_nothing(tmp_path):
@@ -162,7 +162,7 @@ def test_a_postscript_program_named_like_a_photo_is_not_run(tmp_path, monkeypatc
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **_: started.append(arguments))
     source = photos(tmp_path / "photos")
     Image.new("RGB", (20, 20)).save(source / "left" / "3.jpg", format="EPS")
-    with pytest.raises(UserError, match=r"3\.jpg does not decode"):
+    with pytest.raises(UserError, match=r"3\.jpg \(it has none of the formats"):
         prepare(task("image_folder", {"path": str(source)}), None, tmp_path / "out")
     assert not started
 
@@ -307,3 +307,98 @@ def test_each_example_has_its_source(tmp_path):
     prepare(task(train=30), None, tmp_path / "digits")
     digits = PreparedTask.open(tmp_path / "digits" / "task.json")
     assert digits.sources.to_pylist() == [f"[{example_id}]" for example_id in digits.example_ids]
+
+
+# Images that cannot be read ---------------------------------------------------------------------------------------
+
+
+def pictures(folder, count):
+    """Images that are all different."""
+    for label, name in enumerate(("left", "right")):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(np.full((20, 30, 3), 5 * number + label, np.uint8)).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_all_images_that_do_not_decode_are_listed_at_once(tmp_path):
+    source = pictures(tmp_path / "photos", 20)
+    broken = [source / name / f"{number}.png" for name in ("left", "right") for number in range(13)]
+    for path in broken:
+        # The header is whole: only decoding shows the damage.
+        path.write_bytes(path.read_bytes()[:-30])
+    everything = task("image_folder", {"path": str(source)}, train=30, validation=4, test="all")
+    with pytest.raises(UserError) as raised:
+        prepare(everything, None, tmp_path / "out")
+    message = str(raised.value)
+    assert "some: 26 of 40 examples cannot be read" in message and "and 6 more" in message
+    assert sum(str(path) in message for path in broken) == 20
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_unreadable_images_are_left_out_and_counted_on_request(tmp_path):
+    source = pictures(tmp_path / "photos", 20)
+    prepare(task("image_folder", {"path": str(source)}, test="all", train=20), None, tmp_path / "whole")
+    (source / "left" / "3.png").write_bytes((source / "left" / "3.png").read_bytes()[:-30])
+    (source / "right" / "5.png").write_bytes(b"")
+    (source / "right" / "gone.jpg").symlink_to("nowhere")
+    (source / "right" / "phone.heic").write_bytes(b"heic")
+    options = {"path": str(source), "unreadable": "skip"}
+    prepare(task("image_folder", options, test="all", train=20), None, tmp_path / "out")
+    prepared = PreparedTask.open(tmp_path / "out" / "task.json")
+    written = read_json(tmp_path / "out" / "task.json")
+    assert written["left_out"] == {"cannot be read": 4} and len(written["unreadable"]) == 4
+    for name in ("left/3.png", "right/5.png", "right/gone.jpg", "right/phone.heic"):
+        assert any(name in reason for reason in written["unreadable"])
+    assert prepared.counts == {"train": 20, "validation": 4, "test": 14}
+    # Sorted as text, 3 is the 14th of its folder and 5 the 16th.
+    assert not {13, 35} & set(prepared.example_ids.tolist())
+    whole = PreparedTask.open(tmp_path / "whole" / "task.json")
+    assert whole.counts == {"train": 20, "validation": 4, "test": 16}
+    ids = [set(part.example_ids[part.rows("train", 0)]) for part in (whole, prepared)]
+    assert len(ids[0] - ids[1]) <= 2, "the other examples keep their split"
+
+
+def test_rows_of_a_table_without_an_image_are_left_out_and_counted_on_request(tmp_path):
+    folder = pictures(tmp_path / "photos", 12)
+    rows = [f"{name}/{number}.png,{name}" for name in ("left", "right") for number in range(12)]
+    rows[4], rows[7] = "absent.png,left", "left/7.png,"
+    (folder / "table.csv").write_text("\n".join(["image,label", *rows]) + "\n")
+    options = {"path": str(folder / "table.csv"), "target": "class"}
+    with pytest.raises(UserError) as raised:
+        prepare(task("image_table", options), None, tmp_path / "out")
+    message = str(raised.value)
+    assert "2 of 24 rows cannot be used" in message
+    assert "line 6 names 'absent.png'" in message and "line 9 has no value in 'label'" in message
+    prepare(task("image_table", options | {"unreadable": "skip"}, test="all", train=10), None, tmp_path / "out")
+    prepared = PreparedTask.open(tmp_path / "out" / "task.json")
+    assert prepared.counts == {"train": 10, "validation": 4, "test": 8}
+    assert read_json(tmp_path / "out" / "task.json")["left_out"] == {"cannot be read": 2}
+    assert not {4, 7} & set(prepared.example_ids.tolist())
+
+
+def test_class_folders_behind_links_are_read(tmp_path):
+    real = pictures(tmp_path / "real", 10)
+    (tmp_path / "photos").mkdir()
+    for name in ("left", "right"):
+        (tmp_path / "photos" / name).symlink_to(real / name)
+    (real / "left" / "more").mkdir()
+    (tmp_path / "extra").mkdir()
+    (real / "left" / "0.png").rename(tmp_path / "extra" / "0.png")
+    (real / "left" / "more" / "linked").symlink_to(tmp_path / "extra")
+    prepare(task("image_folder", {"path": str(tmp_path / "photos")}, test="all", train=4), None, tmp_path / "out")
+    assert PreparedTask.open(tmp_path / "out" / "task.json").counts == {"train": 4, "validation": 4, "test": 12}
+
+
+def test_an_archive_made_on_windows_is_prepared(tmp_path):
+    source = pictures(tmp_path / "photos", 6)
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in sorted(source.rglob("*.png")):
+            archive.writestr("my photos\\" + "\\".join(path.relative_to(source).parts), path.read_bytes())
+    options = {"path": str(tmp_path / "photos.zip")}
+    download("image_folder", options, tmp_path / "data" / "files", tmp_path / "data" / "manifest.json", Fetcher())
+    prepare(
+        task("image_folder", options, train=4, validation=2, test="all"), tmp_path / "data" / "files", tmp_path / "o"
+    )
+    prepared = PreparedTask.open(tmp_path / "o" / "task.json")
+    assert prepared.class_names == ["left", "right"] and prepared.counts["test"] == 6

@@ -30,6 +30,8 @@ _HELD_OUT = ("validation", "test")
 DEFAULT_VALIDATION = 0.1
 #: Marks rows that are neither training nor test yet: ``resample`` distributes them for each run.
 POOL = "pool"
+#: Partition of rows that no split is sampled from.
+LEFT_OUT = "left out"
 
 
 def check(split: Mapping, sizes: Mapping[str, int]) -> list[Problem]:

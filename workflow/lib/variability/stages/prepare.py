@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from variability import registry
 from variability.advice import RERUN_DOWNLOAD
 from variability.data import duplicates, kinds, modalities, splits
-from variability.data.datasets import Examples
+from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _CHUNK = 100_000
 #: Times that the splits are sampled again because equal examples were found. Then all examples are compared.
 _ATTEMPTS = 4
+#: Reason of examples that are left out because they cannot be read, and number of those that task.json names.
+_UNREADABLE, _NAMED = "cannot be read", 100
 
 
 def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: int = 1) -> None:
@@ -52,7 +54,10 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     duplicates.require_separate(task["split"].get("duplicates", "group"), found, Counter(names.tolist()), task["name"])
     for sentence in duplicates.in_words(found):
         _log.warning("%s: %s", task["name"], sentence)
-    for reason, count in examples.left_out.items():
+    left_out = dict(examples.left_out)
+    if prepared.unreadable:
+        left_out[_UNREADABLE] = len(prepared.unreadable)
+    for reason, count in left_out.items():
         _log.warning("%s: %d examples were left out: %s", task["name"], count, reason)
     _write_examples(target / FILES["examples"], prepared, _sources(source, prepared.rows), kind.LABEL_TYPE)
     counts = Counter(prepared.split_names.tolist())
@@ -67,7 +72,8 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
             "counts": {split: counts[split] for split in ("train", "validation", "test")},
             "split": task["split"],
             "duplicates": found,
-            "left_out": examples.left_out,
+            "left_out": left_out,
+            "unreadable": prepared.unreadable[:_NAMED],
             "sha256": {name: sha256(target / file) for name, file in FILES.items()},
         },
     )
@@ -81,7 +87,8 @@ class _Preparation:
 
     rows: (m,) stored examples, ascending. split_names, stored_names: (n,) see ``splits``. contents: (n,) number of the
     first stored example with the same content. groups: (n,) those of the data set, joined where they share a content,
-    or None.
+    or None. partition: (n,) that of the data set, or LEFT_OUT. unreadable: files and rows that cannot be read, with the
+    reasons.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class _Preparation:
         self.contents = np.arange(len(examples))
         self._digests: dict[int, bytes] = {}
         self.groups = examples.groups
+        self.partition, self.unreadable = examples.partition, list(examples.unreadable)
         self.rows = np.empty(0, np.int64)
         self.facts: dict[str, Any] = {}
 
@@ -122,7 +130,7 @@ class _Preparation:
         return duplicates.report(*of_known, lambda index: source(int(known[index])))
 
     def _sample(self) -> None:
-        (strata, names), split, partition = self._strata, self._task["split"], self._examples.partition
+        (strata, names), split, partition = self._strata, self._task["split"], self.partition
         contents = None if split.get("duplicates") == "allow" else self.contents
         try:
             self.split_names = splits.sample(strata, partition, split, names, self.groups, contents)
@@ -131,10 +139,23 @@ class _Preparation:
         self.stored_names = splits.stored(self.split_names, partition, split, contents)
 
     def _store(self, rows: np.ndarray) -> None:
-        """Write the examples of some rows, and compare their contents with all that were stored before."""
+        """Write the examples of some rows, and compare their contents with all that were stored before.
+
+        Those that cannot be read are left out if the data set allows it; others then take their part of the splits.
+        """
+        rows = rows[self.partition[rows] != splits.LEFT_OUT]
         if np.array_equal(rows, self.rows):
             return
-        self.facts = self._modality.write(self._path, self._examples, rows, self._task["name"], self._threads)
+        try:
+            self.facts = self._modality.write(self._path, self._examples, rows, self._task["name"], self._threads)
+        except UnreadableExamples as error:
+            if not self._examples.skips_unreadable:
+                raise
+            self.unreadable += error.reasons.values()
+            self.partition = self.partition.astype("<U10")
+            self.partition[list(error.reasons)] = splits.LEFT_OUT
+            self._store(rows)
+            return
         self.rows = rows
         digests = self._modality.digests(np.load(self._path, mmap_mode="r", allow_pickle=False), len(rows))
         if digests is None:

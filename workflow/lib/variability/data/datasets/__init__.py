@@ -17,14 +17,14 @@ are short examples of both sorts.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.errors import Problem
+from variability.errors import Problem, UserError
 from variability.extras import WithExtras
 from variability.io.mirrors import find_file
 
@@ -46,6 +46,8 @@ class Examples:
     source: maps an index to the origin of the example in the data set: the path of a file relative to the data set's
         folder, with the line of a table (``train.csv:17``), or an index; None for the position in its partition.
     left_out: number of examples that are not used, by reason, such as {"empty texts": 2}.
+    skips_unreadable: whether examples that ``read`` cannot read are left out and counted; otherwise they are errors.
+    unreadable: files and rows that the data set itself could not read, and leaves out for that reason.
     """
 
     labels: np.ndarray
@@ -56,9 +58,25 @@ class Examples:
     facts: dict[str, Any] = field(default_factory=dict)
     source: Callable[[int], str] | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    skips_unreadable: bool = False
+    unreadable: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class UnreadableExamples(UserError):
+    """Examples that cannot be read: ``reasons`` by index."""
+
+    def __init__(self, task: str, reasons: Mapping[int, str], count: int):
+        self.reasons = dict(reasons)
+        # So many are read at a glance; all are in the count.
+        shown = "\n".join(f"  - {reason}" for reason in list(self.reasons.values())[:20])
+        more = f"\n  and {len(self.reasons) - 20} more" if len(self.reasons) > 20 else ""
+        super().__init__(
+            f"{task}: {len(self.reasons)} of {count} examples cannot be read; replace or remove them, or set the data "
+            f"set's option `unreadable: skip` to leave them out and count them:\n{shown}{more}"
+        )
 
 
 class Dataset(WithExtras, ABC):

@@ -19,6 +19,15 @@ PARTITION_WORDS = {
     "testing": "test",
 }
 
+#: Option of data sets whose examples are files that may be damaged.
+UNREADABLE_OPTION: dict[str, dict[str, Any]] = {
+    "unreadable": {
+        "enum": ["refuse", "skip"],
+        "default": "refuse",
+        "description": "what happens with examples that cannot be read; skip leaves them out and counts them",
+    }
+}
+
 
 def source_problems(
     options: Mapping[str, Any], mirrors: Sequence[Path], checksums: Sequence[str] = ("sha256",)

@@ -1,16 +1,21 @@
 """Image files in one folder per class: a directory, or a zip or tar archive of one."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from variability.advice import listed
 from variability.data.datasets import Dataset, Examples
-from variability.data.datasets._files import PARTITION_WORDS, bring, downloaded
+from variability.data.datasets import _class_folders as class_folders
+from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION, bring, downloaded
 from variability.errors import Problem, UserError
-from variability.io import archives, image_files
+from variability.io import archives, image_files, image_headers
+from variability.io.folder_walk import Walk, is_hidden, walk
 from variability.io.mirrors import find_file, missing_file
 
 _log = logging.getLogger(__name__)
@@ -21,8 +26,8 @@ _FOLDER = "images"
 class ImageFolder(Dataset):
     """One folder per class, named after it; or folders train, validation (val) and test that contain class folders.
 
-    A folder that only contains one other folder is skipped. Hidden files, and files without the suffix of an image, are
-    ignored. Classes and files are sorted by name.
+    A folder that only contains one other folder is skipped. Links are followed. Hidden files, and files without the
+    suffix of an image, are ignored. Classes and files are sorted by name.
     """
 
     THREADS: ClassVar[int] = 4
@@ -35,21 +40,34 @@ class ImageFolder(Dataset):
             "title": "a SHA-256: 64 hexadecimal digits",
             "description": "of the archive",
         },
+        "partitions": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"enum": [*PARTITION_WORDS, class_folders.IGNORE]},
+            "description": "partition of each folder whose name does not tell it; ignore leaves one out",
+        },
+        **image_files.RANGE_OPTION,
+        **UNREADABLE_OPTION,
     }
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         options = self.options
         path = options.get("path")
+        yield from image_files.range_problems(options)
         if ("path" in options) == ("url" in options):
             yield Problem("", "give either path (a directory or an archive, or its name in a mirror) or url")
         elif path and not self._is_folder():
             if not archives.is_archive(Path(path)):
                 yield Problem("path", f"{path!r} is neither a directory nor the name of a zip or tar archive")
-            elif not find_file(path, mirrors):
+            elif not (archive := find_file(path, mirrors)):
                 yield Problem("path", missing_file(path, mirrors))
-        elif path and "sha256" in options:
-            yield Problem("sha256", "is for archives, but path is a directory; remove it")
-        elif "url" in options and "sha256" not in options:
+            else:
+                yield from self._archive_problems(archive)
+        elif path:
+            if "sha256" in options:
+                yield Problem("sha256", "is for archives, but path is a directory; remove it")
+            yield from self._problems(*self._local)
+        elif "sha256" not in options:
             yield Problem("url", "downloads must be verified: give its sha256")
 
     def is_remote(self) -> bool:
@@ -59,6 +77,11 @@ class ImageFolder(Dataset):
         path = Path(self.options.get("path", ""))
         return path if self._is_folder() or path.is_file() else None
 
+    def size(self) -> dict[str, int] | None:
+        if not self._is_folder() or self._local[1].problems:
+            return None
+        return dict(Counter(partition for _, partition, _ in self._local[1].files))
+
     def download(self, folder: Path, fetcher: Any) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         archive = folder / "archive"
@@ -67,72 +90,114 @@ class ImageFolder(Dataset):
         archive.unlink()
 
     def load(self, folder: Path | None) -> Examples:
-        root = _unwrapped(Path(self.options["path"]) if self._is_folder() else downloaded(folder) / _FOLDER)
-        files = [
-            (path, partition, name)
-            for partition, base in _partitions(root)
-            for name in _folders(base)
-            for path in _image_files(base / name)
-        ]
-        class_names = sorted({name for _, _, name in files})
-        if len(class_names) < 2:
-            raise UserError(
-                f"{root} holds {'no class folder' if not class_names else 'one class folder'} with images; two or more "
-                "folders are needed, each named after its class"
-            )
-        number = {name: label for label, name in enumerate(class_names)}
-        paths = [path for path, _, _ in files]
+        below, arranged = self._local if self._is_folder() else self._walked(downloaded(folder) / _FOLDER)
+        if problems := [problem.message for problem in self._problems(below, arranged)]:
+            raise UserError("\n".join(problems))
+        _log_left_out(below, arranged)
+        number = {name: label for label, name in enumerate(arranged.class_names)}
+        paths = [below.root / file for file, _, _ in arranged.files]
+        value_range = self.options.get("range")
         return Examples(
-            labels=np.array([number[name] for _, _, name in files], dtype=np.int64),
-            class_names=class_names,
-            partition=np.array([partition for _, partition, _ in files], dtype="<U10"),
-            read=lambda index: image_files.read_file(paths[index]),
-            source=lambda index: paths[index].relative_to(root).as_posix(),
+            labels=np.array([number[name] for _, _, name in arranged.files], dtype=np.int64),
+            class_names=arranged.class_names,
+            partition=np.array([partition for _, partition, _ in arranged.files], dtype="<U10"),
+            read=lambda index: image_files.read_file(paths[index], value_range),
+            skips_unreadable=self._skips_unreadable(),
+            source=lambda index: arranged.files[index][0],
+            unreadable=_unlabelled_files(below, arranged) if self._skips_unreadable() else [],
         )
 
     def _is_folder(self) -> bool:
         return "path" in self.options and Path(self.options["path"]).is_dir()
 
+    def _skips_unreadable(self) -> bool:
+        return self.option("unreadable") == "skip"
 
-def _unwrapped(root: Path) -> Path:
-    while True:
-        folders = _folders(root)
-        if len(folders) != 1 or folders[0].lower() in PARTITION_WORDS or not _folders(root / folders[0]):
-            return root
-        root = root / folders[0]
+    @cached_property
+    def _local(self) -> tuple[Walk, class_folders.ClassFolders]:
+        """The user's directory; walked once by the check of a config."""
+        return self._walked(Path(self.options["path"]))
+
+    def _walked(self, root: Path) -> tuple[Walk, class_folders.ClassFolders]:
+        below = walk(root)
+        return below, class_folders.arrange(str(root), below.files, below.folders, self.options.get("partitions"))
+
+    def _problems(self, below: Walk, arranged: class_folders.ClassFolders) -> Iterator[Problem]:
+        """Yield what the names below the folder, and the headers of its files, show."""
+        key = "path" if "path" in self.options else "url"
+        names = [file for file, _, _ in arranged.files]
+        headers = image_headers.check(below.root, names, self.options.get("range"))
+        if headers.range_problem:
+            yield Problem("range", f"{below.root}: {headers.range_problem}")
+        if not self._skips_unreadable():
+            unreadable = dict.fromkeys(below.dangling, "a link without a target")
+            unreadable |= dict.fromkeys(below.unreadable, "closed by its permissions")
+            unreadable |= dict.fromkeys(arranged.other_formats, "a format that is not read") | headers.unreadable
+            if unreadable:
+                count = len(names) + len(unreadable.keys() - set(names))
+                yield Problem(key, image_headers.unreadable_message(below.root, unreadable, count))
+        if links := _links_stored_as_text(below.root, arranged.others):
+            yield Problem(
+                key,
+                f"{listed(links)}: the text of these files is the path of a folder, so they were links and are not any "
+                "more; copy the data again in a way that keeps links, or put the folders there",
+            )
+        yield from (Problem(key, message) for message in arranged.problems)
+        if undecodable := [name for name in [*below.files, *below.folders] if not _is_text(name)]:
+            shown = listed(repr(name) for name in undecodable)
+            yield Problem(key, f"{below.root}: {len(undecodable)} names are not UTF-8 ({shown}); rename the files")
+
+    def _archive_problems(self, archive: Path) -> Iterator[Problem]:
+        """Yield what the names in a local zip show. The names in a tar are only known after reading all of it."""
+        if archive.suffix.lower() != ".zip":
+            return
+        try:
+            names = archives.zip_names(archive)
+        except UserError as error:
+            yield Problem("path", str(error))
+            return
+        files, folders = ([name for name in of_kind if not _in_hidden(name)] for of_kind in names)
+        arranged = class_folders.arrange(str(archive), files, folders, self.options.get("partitions"))
+        yield from (Problem("path", message) for message in arranged.problems)
 
 
-def _partitions(root: Path) -> list[tuple[str, Path]]:
-    folders = _folders(root)
-    named = {name: PARTITION_WORDS[name.lower()] for name in folders if name.lower() in PARTITION_WORDS}
-    if "train" not in named.values():
-        return [("", root)]
-    others = [name for name in folders if name not in named]
-    if others or len(set(named.values())) < len(named):
-        raise UserError(
-            f"{root} holds {', '.join(map(repr, folders))}: either the folders train, validation (val) and test, or "
-            "class folders, not both; move the others away"
-        )
-    return [(partition, root / name) for name, partition in named.items()]
+def _log_left_out(below: Walk, arranged: class_folders.ClassFolders) -> None:
+    """Name the files that are no examples."""
+    for files, what in (
+        (arranged.ignored, "images outside of class folders, which have no label"),
+        (below.hidden, "hidden files and folders"),
+        (below.loops, "links to a folder that they are in"),
+        (below.special, "sockets, pipes or devices"),
+    ):
+        if files:
+            _log.warning("%s: left out %d %s: %s", below.root, len(files), what, listed(files))
+    if arranged.others:
+        _log.info("%s: ignored %d files without the suffix of an image", below.root, len(arranged.others))
 
 
-def _folders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not _hidden(path.name))
+def _links_stored_as_text(root: Path, names: Sequence[str]) -> list[Path]:
+    """Return the files that hold nothing but the path of an existing folder, as git stores links on some systems."""
+    links = []
+    for name in names:
+        path = root / name
+        if not path.suffix and 0 < path.stat().st_size < 4096:
+            target = path.read_bytes().decode("utf-8", "replace")
+            if target.isprintable() and "/" in target and (path.parent / target).is_dir():
+                links.append(path)
+    return links
 
 
-def _image_files(folder: Path) -> list[Path]:
-    visible = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not any(_hidden(part) for part in path.relative_to(folder).parts)
-    ]
-    images = sorted(path for path in visible if path.suffix.lower() in image_files.FORMATS)
-    if len(images) < len(visible):
-        _log.info("%s: ignored %d files without the suffix of an image", folder, len(visible) - len(images))
-    if not images:
-        raise UserError(f"{folder} holds no images ({', '.join(sorted(image_files.FORMATS))}); fill it or remove it")
-    return images
+def _unlabelled_files(below: Walk, arranged: class_folders.ClassFolders) -> list[str]:
+    return [f"{below.root / name}" for name in [*below.dangling, *below.unreadable, *arranged.other_formats]]
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+def _in_hidden(name: str) -> bool:
+    return any(is_hidden(part) for part in name.split("/"))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import listed
 from variability.data.datasets import PARTITIONS, Dataset, Examples
-from variability.data.datasets._files import PARTITION_WORDS, bring, downloaded
+from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION, bring, downloaded
+from variability.data.splits import LEFT_OUT
 from variability.errors import Problem, UserError
-from variability.io import archives, image_files, tabular
+from variability.io import archives, image_files, image_headers, tabular
 from variability.io.mirrors import find_file, missing_file
 
 if TYPE_CHECKING:
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 _SHA256 = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"}
 _FOLDER = "images"
+#: Size of a table up to which its rows are checked before the first job.
+_CHECKED_BYTES = 10_000_000
 
 
 class ImageTable(Dataset):
@@ -29,26 +35,35 @@ class ImageTable(Dataset):
     """
 
     THREADS: ClassVar[int] = 4
-    OPTIONS: ClassVar[dict[str, dict]] = {
-        "path": {"type": "string", "description": "the table, or its name in a mirror"},
-        "url": {"type": "string", "description": "address of the table; requires sha256"},
-        "sha256": _SHA256 | {"description": "of the table"},
-        "images": {"type": "string", "description": "a directory, an archive, or an archive's name in a mirror"},
-        "images_url": {"type": "string", "description": "address of an archive; requires images_sha256"},
-        "images_sha256": _SHA256 | {"description": "of the archive"},
-        "image": {"type": "string", "default": "image", "description": "column of the file names"},
-        "suffix": {"type": "string", "default": "", "description": "suffix to append to the file names, such as .jpg"},
-        "label": {"type": "string", "default": "label", "description": "column of the labels"},
-        "target": {
-            "enum": ["class", "number"],
-            "description": "type of the labels; by default as they look",
-        },
-        "partition": {"type": "string", "description": "column with the values train, validation and test"},
-        "group": {
-            "type": "string",
-            "description": "column of what images have in common: the patient",
-        },
-    } | tabular.OPTIONS
+    OPTIONS: ClassVar[dict[str, dict]] = (
+        {
+            "path": {"type": "string", "description": "the table, or its name in a mirror"},
+            "url": {"type": "string", "description": "address of the table; requires sha256"},
+            "sha256": _SHA256 | {"description": "of the table"},
+            "images": {"type": "string", "description": "a directory, an archive, or an archive's name in a mirror"},
+            "images_url": {"type": "string", "description": "address of an archive; requires images_sha256"},
+            "images_sha256": _SHA256 | {"description": "of the archive"},
+            "image": {"type": "string", "default": "image", "description": "column of the file names"},
+            "suffix": {
+                "type": "string",
+                "default": "",
+                "description": "suffix to append to the file names, such as .jpg",
+            },
+            "label": {"type": "string", "default": "label", "description": "column of the labels"},
+            "target": {
+                "enum": ["class", "number"],
+                "description": "type of the labels; by default as they look",
+            },
+            "partition": {"type": "string", "description": "column with the values train, validation and test"},
+            "group": {
+                "type": "string",
+                "description": "column of what images have in common: the patient",
+            },
+        }
+        | tabular.OPTIONS
+        | image_files.RANGE_OPTION
+        | UNREADABLE_OPTION
+    )
     KINDS: ClassVar[tuple[str, ...]] = ("regression", "classification")
 
     def kinds(self) -> tuple[str, ...]:
@@ -56,6 +71,7 @@ class ImageTable(Dataset):
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
         table = None
+        yield from image_files.range_problems(self.options)
         if ("path" in self.options) == ("url" in self.options):
             yield Problem("", "give either path (a table, or its name in a mirror) or url")
         elif not self._name.endswith(tabular.SUFFIXES):
@@ -69,7 +85,10 @@ class ImageTable(Dataset):
         yield from tabular.check_options(self.options, Path(self._name))
         yield from self._check_images(mirrors)
         if table is not None:
-            yield from self._check_columns(table)
+            problems = list(self._check_columns(table))
+            yield from problems
+            if not problems and not self.is_remote() and table.stat().st_size <= _CHECKED_BYTES:
+                yield from self._check_rows()
         if self.local_source() is None and "target" not in self.options:
             yield Problem("target", "is unknown before the download of the table: say class or number")
 
@@ -86,7 +105,8 @@ class ImageTable(Dataset):
         if folder.is_dir() and table:
             column = self.option("image")
             names = tabular.read(table[0], [column], (column,), self.options)[column].dropna()
-            return [*table, *(path for name in names + self.option("suffix") if (path := folder / name).is_file())]
+            paths = (_image_path(folder, name) for name in names + self.option("suffix"))
+            return [*table, *(path for path in paths if path.is_file())]
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
 
@@ -112,26 +132,68 @@ class ImageTable(Dataset):
         text = [name for role, name in roles.items() if role != "label" or not numbers]
         frame = tabular.read(path, list(dict.fromkeys(roles.values())), text, self.options)
         column = {role: frame[name] for role, name in roles.items()}
-        for role, values in column.items():
-            if role != "partition" and values.isna().any():
-                row = _row(values.isna())
-                remedy = "fill it in, or remove the row"
-                if role == "label" and numbers:
-                    remedy += "; if labels such as NA are classes, set target: class"
-                raise UserError(f"{path}: {row} has no value in {roles[role]!r}; {remedy}")
-        labels, class_names = self._labels(path, column["label"])
-        files = _files(path, root, column["image"] + self.option("suffix"))
-        groups = np.unique(column["group"], return_inverse=True)[1] if "group" in column else None
-        partition = _partition(path, column.get("partition"), len(labels))
+        positions = _Positions(path, self.option("image"), self.options)
+        partition = _partition(positions, column.get("partition"), len(frame))
+        files = _files(positions, root, column["image"].fillna("") + self.option("suffix"))
+        broken = self._broken_rows(positions, column, files, numbers)
+        if broken and not self._skips_unreadable():
+            raise UserError(
+                f"{path}: {len(broken)} of {len(frame)} rows cannot be used; correct them, or set `unreadable: skip` "
+                f"to leave them out and count them:\n{_lines_of(broken)}"
+            )
+        usable = ~np.isin(np.arange(len(frame)), list(broken))
+        labels, class_names = self._labels(path, column["label"], usable)
+        groups = np.unique(column["group"].fillna(""), return_inverse=True)[1] if "group" in column else None
         if groups is not None:
             _require_whole_groups(path, column["group"], partition, roles)
+        value_range = self.options.get("range")
+        self._check_headers(root, [file for row, file in enumerate(files) if usable[row]])
         return Examples(
             labels=labels,
             class_names=class_names,
-            partition=partition,
-            read=lambda index: image_files.read_file(files[index]),
+            partition=np.where(usable, partition, LEFT_OUT),
+            read=lambda index: image_files.read_file(files[index], value_range),
             groups=None if groups is None else groups.astype(np.int64),
+            skips_unreadable=self._skips_unreadable(),
+            source=lambda index: files[index].relative_to(root).as_posix(),
+            unreadable=[f"{path}: {reason}" for reason in broken.values()],
         )
+
+    def _check_headers(self, root: Path, files: Sequence[Path]) -> None:
+        """Raise UserError if images cannot be opened, or if their range of values is unknown."""
+        names = [file.relative_to(root).as_posix() for file in files]
+        headers = image_headers.check(root, names, self.options.get("range"))
+        if headers.unreadable and not self._skips_unreadable():
+            raise UserError(image_headers.unreadable_message(root, headers.unreadable, len(names)))
+        if headers.range_problem:
+            raise UserError(f"{root}: {headers.range_problem}")
+
+    def _skips_unreadable(self) -> bool:
+        return self.option("unreadable") == "skip"
+
+    def _broken_rows(
+        self, positions: _Positions, column: Mapping[str, pd.Series], files: Sequence[Path], numbers: bool
+    ) -> dict[int, str]:
+        """Return the reasons of the rows that have no label or no image, by row, with the position of each."""
+        import pandas as pd
+
+        roles, reasons = self._columns(), {}
+        for role, values in column.items():
+            if role == "partition":
+                continue
+            remedy = "; if labels such as NA are classes, set target: class" if role == "label" and numbers else ""
+            for row in np.flatnonzero(values.isna()):
+                reasons.setdefault(int(row), f"{positions.of(row)} has no value in {roles[role]!r}{remedy}")
+        if numbers:
+            finite = np.isfinite(pd.to_numeric(column["label"], errors="coerce").to_numpy(np.float64))
+            for row in np.flatnonzero(~finite):
+                label = column["label"].iloc[row]
+                reasons.setdefault(int(row), f"{positions.of(row)} has the label {label}, which is not a number")
+        for row, file in enumerate(files):
+            if row not in reasons and not file.is_file():
+                kind = "a link without a target" if file.is_symlink() else "no file"
+                reasons[row] = f"{positions.of(row)} names {column['image'].iloc[row]!r}, and there is {kind} {file}"
+        return dict(sorted(reasons.items()))
 
     @property
     def _name(self) -> str:
@@ -173,36 +235,50 @@ class ImageTable(Dataset):
         elif not {"images", "images_url"} & set(options) and self.local_source() is None:
             yield Problem("images", "is missing: a directory, an archive, or an archive's name in a mirror")
 
+    def _check_rows(self) -> Iterator[Problem]:
+        """Yield the problems of a local table's rows, and of the headers of its images."""
+        try:
+            self.load(None)
+        except UserError as error:
+            yield Problem("path", str(error))
+
     def _check_columns(self, table: Path) -> Iterator[Problem]:
         yield from tabular.check_columns(table, self._columns(), self.options)
 
-    def _labels(self, path: Path, targets: pd.Series) -> tuple[np.ndarray, list[str]]:
+    def _labels(self, path: Path, targets: pd.Series, usable: np.ndarray) -> tuple[np.ndarray, list[str]]:
+        """Return the labels, 0 in rows that are not usable, and the names of the classes."""
         if self._are_numbers(path):
             import pandas as pd
 
-            numbers = pd.to_numeric(targets, errors="coerce").to_numpy(np.float64)
-            wrong = ~np.isfinite(numbers)
-            if wrong.any():
-                raise UserError(f"{path}: {_row(wrong)} has the label {targets[wrong].iloc[0]}, which is not a number")
-            return numbers, []
-        names = sorted(set(targets))
+            return pd.to_numeric(targets.where(usable, 0), errors="coerce").to_numpy(np.float64), []
+        names = sorted(set(targets[usable]))
         if len(names) < 2:
             raise UserError(f"{path} has {len(names)} class(es) in the column {targets.name!r}; two or more are needed")
         number = {name: label for label, name in enumerate(names)}
-        return targets.map(number).to_numpy(np.int64), names
+        return targets.where(usable, names[0]).map(number).to_numpy(np.int64), names
 
 
-def _files(table: Path, root: Path, names: Iterable[str]) -> list[Path]:
-    """Return the image files of the rows. Raises UserError if one is missing or is outside of ``root``."""
-    top, files = root.resolve(), []
-    for row, name in enumerate(names, 1):
-        path = root / name
-        if not path.resolve().is_relative_to(top):
-            raise UserError(f"{table}: row {row} names {name!r}, which leads outside {root}; set images accordingly")
-        if not path.is_file():
-            raise UserError(f"{table}: row {row} names {name!r}, and there is no file {path}")
-        files.append(path)
-    return files
+def _files(positions: _Positions, root: Path, names: pd.Series) -> list[Path]:
+    """Return the paths of the rows' images. Raises UserError naming all rows that lead outside of ``root``."""
+    outside = [
+        f"{positions.of(row)} names {name!r}"
+        for row, name in enumerate(names)
+        # Links below the folder may lead anywhere: they are the user's.
+        if _leads_outside(name) or _leads_outside(name.replace("\\", "/"))
+    ]
+    if outside:
+        raise UserError(f"{positions.path}: {listed(outside)}, which leads outside {root}; set images accordingly")
+    return [_image_path(root, name) for name in names]
+
+
+def _leads_outside(name: str) -> bool:
+    return os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
+
+
+def _image_path(root: Path, name: str) -> Path:
+    """Return the path of an image; backslashes separate folders, as programs for Windows write them."""
+    path = root / name
+    return path if "\\" not in name or path.exists() else root / name.replace("\\", "/")
 
 
 def _require_whole_groups(path: Path, groups: pd.Series, partition: np.ndarray, roles: Mapping[str, str]) -> None:
@@ -220,21 +296,34 @@ def _require_whole_groups(path: Path, groups: pd.Series, partition: np.ndarray, 
         )
 
 
-def _partition(table: Path, column: pd.Series | None, rows: int) -> np.ndarray:
+def _partition(positions: _Positions, column: pd.Series | None, rows: int) -> np.ndarray:
     if column is None:
         return np.full(rows, "", dtype="<U10")
     words = column.fillna("").str.strip().str.lower()
     unknown = ~words.isin([*PARTITION_WORDS, ""])
     if unknown.any():
-        raise UserError(
-            f"{table}: {_row(unknown)} is of the partition {column[unknown].iloc[0]!r}; known are {_any(PARTITIONS)}"
-        )
+        rows = [f"{positions.of(row)} is of the partition {column.iloc[row]!r}" for row in np.flatnonzero(unknown)]
+        raise UserError(f"{positions.path}: {listed(rows)}; known are {_any(PARTITIONS)}")
     return words.map(PARTITION_WORDS | {"": ""}).to_numpy().astype("<U10")
 
 
-def _row(marked: pd.Series | np.ndarray) -> str:
-    """Return the first marked row, counted from 1 after the header."""
-    return f"row {int(np.flatnonzero(marked)[0]) + 1}"
+class _Positions:
+    """Positions of rows in the file, such as "line 7"; the file is read again only if one is needed."""
+
+    def __init__(self, path: Path, column: str, options: Mapping[str, Any]):
+        self.path, self._column, self._options = path, column, options
+
+    @cached_property
+    def _table(self) -> Any:
+        return tabular.table(self.path, self._options, [self._column])
+
+    def of(self, row: int) -> str:
+        return self._table.at(int(row))
+
+
+def _lines_of(reasons: Mapping[int, str]) -> str:
+    shown = "\n".join(f"  - {reason}" for reason in list(reasons.values())[:20])
+    return shown + (f"\n  and {len(reasons) - 20} more" if len(reasons) > 20 else "")
 
 
 def _any(words: Sequence[str]) -> str:

@@ -77,8 +77,8 @@ class Modality(ABC):
         """Store the examples of some rows in one .npy file, in the order of ``rows``.
 
         label: name of the task, for the progress bar and errors. threads: number of examples to read at a time.
-        Returns facts that reading the file needs, as plain values; they become the task's ``facts``. Raises UserError
-        naming an example that cannot be stored.
+        Returns facts that reading the file needs, as plain values; they become the task's ``facts``. Raises
+        UnreadableExamples with all that cannot be read, and UserError naming an example that cannot be stored.
         """
 
     def digests(self, stored: np.ndarray, count: int) -> Sequence[bytes] | None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.data.datasets import UnreadableExamples
 from variability.data.modalities import Modality
+from variability.errors import UserError
 from variability.io.files import replacing
 
 if TYPE_CHECKING:
@@ -48,10 +50,15 @@ class Image(Modality):
             shape = (len(rows), channels, size, size)
             stored = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
 
+            unreadable: dict[int, str] = {}
+
             def write_chunk(start: int) -> int:
                 chunk = rows[start : start + _CHUNK]
                 for index, row in enumerate(chunk, start):
-                    stored[index] = image_files.fit(examples.read(int(row)), size, color)
+                    try:
+                        stored[index] = image_files.fit(examples.read(int(row)), size, color)
+                    except UserError as error:
+                        unreadable[int(row)] = str(error)
                 return len(chunk)
 
             interval = 0.2 if sys.stderr.isatty() else 30.0
@@ -65,6 +72,8 @@ class Image(Modality):
                         bar.update(future.result())
                 finally:
                     pool.shutdown(cancel_futures=True)
+            if unreadable:
+                raise UnreadableExamples(label, dict(sorted(unreadable.items())), len(rows))
             stored.flush()
         return {"channels": channels, "size": size}
 

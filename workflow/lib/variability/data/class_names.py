@@ -1,0 +1,20 @@
+"""Names of classes that people would read as one."""
+
+import unicodedata
+from collections.abc import Iterable
+
+
+def colliding(names: Iterable[str]) -> list[list[str]]:
+    """Return the groups of names that differ only in case, white space or the form of their accents, each sorted.
+
+    Single letters of both cases are not a group: they are the classes of handwriting.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in sorted(set(names)):
+        groups.setdefault(_key(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _key(name: str) -> str:
+    normal = " ".join(unicodedata.normalize("NFKC", name).split())
+    return normal if len(normal) == 1 else unicodedata.normalize("NFC", normal.casefold())
