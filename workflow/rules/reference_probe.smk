@@ -15,6 +15,6 @@ rule reference_probe:
     conda:
         "../../envs/core.yaml"
     params:
-        spec=spec_of("reference"),
+        spec=spec_of("reference_probe"),
     script:
         "../scripts/reference_probe.py"
