@@ -49,7 +49,13 @@ lint: .venv/.dev
 schema: .venv/.core
 	PYTHONPATH=workflow/lib $(BIN)/python -m variability.config.schema workflow/schemas/config.schema.yaml
 
+# Snakemake starts scripts by a shell command in which the path of Python is not quoted.
+CHECK_PATH := import os, shlex, sys; path = os.getcwd(); sys.exit( \
+	f"{path} has spaces or special characters, with which Snakemake cannot start jobs; move this checkout") \
+	if shlex.quote(path) != path else None
+
 $(UV): envs/uv.lock
+	@$(PYTHON) -c '$(CHECK_PATH)'
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11, 4) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.lock

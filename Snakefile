@@ -4,15 +4,20 @@
 #   download_weights / pretrain ----------+-------------+-> finetune -> predict -> score -> aggregate -> analyse -> plot -> report
 #
 # The stages are in workflow/rules, by step; the code that they call is in workflow/lib/variability/stages.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-# A config that names models or imports is a study of its own; any other is merged into the embedded study.
+# A config that names models or imports is a study of its own; any other is merged into the embedded study: the working
+# directory's config.yaml if it has one, otherwise the one next to this file.
 if "models" not in config and "imports" not in config:
 
-    configfile: "config.yaml"
+    embedded = Path(workflow.snakefile).with_name("config.yaml")
+
+    configfile: str(Path("config.yaml") if Path("config.yaml").exists() else embedded)
 
 
 report: "workflow/report/workflow.rst"

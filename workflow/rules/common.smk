@@ -1,5 +1,7 @@
 # The checked study, its folders and the wildcards of its rules.
+import io
 import os
+import shlex
 import sys
 import time
 from functools import cache
@@ -8,10 +10,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 STARTED = time.time()
+# Names may have characters that the terminal's encoding lacks: print their codes, and do not end with an error.
+for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 # Not workflow.basedir, which is that of the importing workflow where this one is used as a module.
 ROOT = Path(workflow.snakefile).resolve().parents[2]
 if not (ROOT / "workflow" / "lib").is_dir():
     raise WorkflowError("the workflow's library is missing: clone the repository, and name the Snakefile of the clone")
+if shlex.quote(sys.executable) != sys.executable:
+    # Snakemake starts scripts by a shell command in which this path is not quoted.
+    raise WorkflowError(
+        f"Snakemake cannot start jobs with {sys.executable}, because of the spaces or special characters in this path; "
+        "move the checkout, or its environment, to a path of letters, digits and _ - . /"
+    )
 # Scripts inherit the path: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 

@@ -47,4 +47,5 @@ def print_summary():
     """Print the summary of a report that this run of Snakemake has written."""
     folder = Path(RESULTS, "report")
     if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
-        print(f"\n{(folder / 'summary.md').read_text()}\nReport: {folder / 'report.html'}", file=sys.stderr)
+        summary = (folder / "summary.md").read_text(encoding="utf-8")
+        print(f"\n{summary}\nReport: {folder / 'report.html'}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Names and numbers that YAML reads as something else than what is written."""
+"""Repeated keys, and names and numbers that YAML reads as something else than what is written."""
 
 import pytest
 
@@ -41,9 +41,26 @@ def test_what_is_read_as_written_is_no_problem(text, tmp_path):
     assert problems(tmp_path, text) == []
 
 
-def test_json_and_damaged_files_are_left_to_their_reader(tmp_path):
+def test_quoted_keys_of_json_and_damaged_files_are_no_problem(tmp_path):
     assert problems(tmp_path, '{"models": {"18": {"architecture": "resnet18"}}}') == []
     assert problems(tmp_path, "models: [}") == []
+
+
+def test_a_repeated_key_is_refused_with_all_its_lines(tmp_path):
+    text = "study: a\nmethods:\n  full: {}\nmodels: {m: {weights: none, weights: other}}\nmethods:\n  linear_probe: {}\n"
+    remedy = "the same key more than once, of which YAML would use only the last; merge them, or rename all but one"
+    assert problems(tmp_path, text) == [
+        f"methods: study.yaml, lines 2 and 5: {remedy}",
+        f"models.m.weights: study.yaml, line 4: {remedy}",
+    ]
+    assert problems(tmp_path, '{"seeds": [0],\n\t"seeds": [1],\n\t"seeds": [2]}') == [
+        f"seeds: study.yaml, lines 1, 2 and 3: {remedy}"
+    ]
+
+
+def test_aliases_and_merges_are_not_repeated_keys(tmp_path):
+    text = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\nc: *a\nd: {<<: *a, <<: {z: 1}}\ne: &e [*e]\n"
+    assert problems(tmp_path, text) == []
 
 
 def test_the_check_of_a_config_reports_them(tmp_path):

@@ -298,7 +298,7 @@ class Config(Section):
 
     study: Name = Field(
         description="name of the study and of the folder of its results",
-        json_schema_extra={"not": {"enum": ["downloads", "code"]}},
+        json_schema_extra={"not": {"enum": ["downloads", "code", "contents"]}},
     )
     seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(
         OMITTED, min_length=1, description="seeds: each is one repetition of all runs"
