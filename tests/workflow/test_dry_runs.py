@@ -1,6 +1,8 @@
 """Dry runs of every study in the project: the number of jobs follows from the config."""
 
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -95,9 +97,21 @@ def test_a_study_plans_with_as_many_jobs_as_its_config_says(name, checkout, requ
     assert without_total(counts(checkout, "--configfile", path, **environ)) == expected | end(path)
 
 
-def test_a_file_that_names_no_models_is_merged_over_the_embedded_study(checkout):
-    (checkout.folder / "more.yaml").write_text(f"seeds: {list(range(11))}\n")
-    assert counts(checkout, "--configfile", "more.yaml")["finetune"] == 2 * 12 + 1
+def test_a_file_that_names_no_models_is_merged_over_the_embedded_study_from_any_directory(checkout, tmp_path):
+    (tmp_path / "more.yaml").write_text(f"seeds: {list(range(11))}\n")
+    arguments = "--snakefile", str(checkout.folder / "Snakefile"), "--configfile", "more.yaml"
+    assert counts(Checkout(tmp_path), *arguments)["finetune"] == 2 * 12 + 1
+
+
+def test_a_python_that_snakemake_cannot_start_is_refused(checkout, tmp_path):
+    """Snakemake does not quote its path."""
+    (tmp_path / "my env").symlink_to(sys.prefix)
+    command = [str(tmp_path / "my env/bin/python"), "-m", "snakemake", "--dry-run"]
+    done = subprocess.run(command, cwd=checkout.folder, capture_output=True, text=True)
+    assert done.returncode == 1
+    output = done.stdout + done.stderr
+    assert "Snakemake cannot start jobs with" in output and "my env/bin/python" in output
+    assert "Traceback" not in output
 
 
 def test_a_bad_config_stops_before_the_first_job(checkout):

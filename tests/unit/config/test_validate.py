@@ -65,6 +65,7 @@ def test_a_good_config_has_no_problems():
         ),
         ("study", "a b", "study: 'a b' is not a name that is safe in paths"),
         ("study", "downloads", "study: 'downloads' is reserved"),
+        ("study", "contents", "study: 'contents' is reserved"),
         ("study", "line\n", "study: 'line\\n' is not a name"),
         ("seeds", [], "seeds: [] is empty; it needs at least one entry"),
         (

@@ -47,7 +47,9 @@ def test_quoted_keys_of_json_and_damaged_files_are_no_problem(tmp_path):
 
 
 def test_a_repeated_key_is_refused_with_all_its_lines(tmp_path):
-    text = "study: a\nmethods:\n  full: {}\nmodels: {m: {weights: none, weights: other}}\nmethods:\n  linear_probe: {}\n"
+    text = (
+        "study: a\nmethods:\n  full: {}\nmodels: {m: {weights: none, weights: other}}\nmethods:\n  linear_probe: {}\n"
+    )
     remedy = "the same key more than once, of which YAML would use only the last; merge them, or rename all but one"
     assert problems(tmp_path, text) == [
         f"methods: study.yaml, lines 2 and 5: {remedy}",
