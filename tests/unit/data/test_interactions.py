@@ -286,11 +286,11 @@ def test_a_table_without_times_is_in_the_order_of_its_rows(tmp_path):
     ("columns", "options", "message"),
     [
         ({}, {"columns": {"user": "users"}}, "no column 'users' for the user; did you mean 'user'"),
-        ({"time": "soon"}, {}, "'time' holds neither numbers nor dates"),
-        ({"item": None}, {}, "'item' is empty in 15 rows"),
-        ({"time": None}, {}, "'time' is empty in 15 rows"),
-        ({"rating": "2020-01-01"}, {}, "'rating' of row 1 is 2020-01-01, which is not a number"),
-        ({"rating": float("inf")}, {}, "'rating' of row 1 is inf"),
+        ({"time": "soon"}, {}, r"\(15 in all\): time is neither a number nor a date .* but 'soon'"),
+        ({"item": None}, {}, r"lines 2, 3, .*\(15 in all\): no value in 'item'"),
+        ({"time": None}, {}, r"\(15 in all\): no value in 'time'"),
+        ({"rating": "2020-01-01"}, {}, "rating is not a number, but '2020-01-01'"),
+        ({"rating": float("inf")}, {}, "rating is not a number, but 'inf'"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, message, tmp_path):
@@ -305,13 +305,82 @@ def test_a_table_that_cannot_be_read_is_a_user_error(columns, options, message, 
     [
         ({}, "either path"),
         ({"path": "absent-log.csv"}, "no file 'absent-log.csv'"),
-        ({"path": "log.pdf"}, "not one of .csv"),
         ({"url": "https://x.invalid/log.csv"}, "sha256"),
     ],
 )
 def test_the_source_of_a_table_is_checked(options, message):
     problems = [str(problem) for problem in registry.find("datasets", "interactions_table")(options).check()]
     assert any(message in problem for problem in problems)
+
+
+# Files of other programs -------------------------------------------------------------------------------------------
+
+
+def movielens_rows(users=6, items=5):
+    """User, item, rating and time, of which some users and items are numbered with two digits."""
+    return [
+        (user + 8, item + 8, 1 + (user + item) % 5, 10_000 + 7 * item + user)
+        for user in range(users)
+        for item in range(items)
+    ]
+
+
+def table_of(path, **options):
+    return registry.find("datasets", "interactions_table")({"path": str(path), "min_interactions": 1, **options})
+
+
+@pytest.mark.parametrize("target", ["next_item", "rating"])
+@pytest.mark.parametrize(("name", "separator"), [("u.data", "\t"), ("ratings.dat", "::"), ("log.txt", ";")])
+def test_a_table_without_names_of_columns_is_read_as_it_is(tmp_path, name, separator, target):
+    rows = movielens_rows()
+    (tmp_path / name).write_text("".join(separator.join(map(str, row)) + "\n" for row in rows))
+    more = {"separator": separator} if len(separator) > 1 else {}
+    dataset = table_of(tmp_path / name, header=["user", "item", "rating", "time"], target=target, **more)
+    assert list(dataset.check()) == [] and not dataset.is_remote()
+    examples = dataset.load(None)
+    named = tmp_path / "named.csv"
+    named.write_text("user,item,rating,time\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    same = table_of(named, target=target).load(None)
+    for attribute in ("labels", "partition", "groups", "items", "bounds"):
+        np.testing.assert_array_equal(getattr(examples, attribute), getattr(same, attribute))
+    # The source of an example is the line of its target.
+    for index in range(len(examples)):
+        line = int(examples.source(index).removeprefix(f"{name}:"))
+        assert examples.source(index) == f"{name}:{line}" and same.source(index) == f"named.csv:{line + 1}"
+        user, item, rating, _ = rows[line - 1]
+        assert sorted({row[0] for row in rows}, key=str)[examples.groups[index]] == user
+        assert examples.labels[index] == (
+            rating if target == "rating" else sorted(map(str, range(8, 13))).index(str(item))
+        )
+
+
+def test_missing_names_of_columns_are_reported_with_the_option(tmp_path):
+    (tmp_path / "u.data").write_text("196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
+    (problem,) = table_of(tmp_path / "u.data").check()
+    assert problem.key == "header" and "header: [user, item, rating, time] (4 names)" in problem.message
+
+
+def test_a_log_may_be_in_several_files(tmp_path):
+    rows = movielens_rows()
+    for number, part in enumerate((rows[:11], rows[11:])):
+        lines = [",".join(map(str, row)) for row in part]
+        (tmp_path / f"day-{number}.csv").write_text("\n".join(["user,item,rating,time", *lines]) + "\n")
+    (tmp_path / "all.txt").write_text("\n".join(["user,item,rating,time", *(",".join(map(str, row)) for row in rows)]))
+    pattern = table_of(tmp_path / "day-*.csv")
+    assert list(pattern.check()) == [] and len(pattern.sources([])) == 2
+    together = table_of(tmp_path / "all.txt").load(None)
+    np.testing.assert_array_equal(pattern.load(None).items, together.items)
+    assert {pattern.load(None).source(index).split(":")[0] for index in range(18)} == {"day-0.csv", "day-1.csv"}
+
+
+def test_what_the_filters_leave_out_is_counted(tmp_path):
+    rows = [*movielens_rows(), (99, 8, 1, 1), (8, 8, 2, 99_999)]
+    (tmp_path / "log.csv").write_text(
+        "user,item,rating,time\n" + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    )
+    (remark,) = table_of(tmp_path / "log.csv").load(None).remarks
+    assert remark.startswith("30 of 32 interactions are used, of 6 of 7 users and 5 of 5 items (")
+    assert "repeats: first" in remark
 
 
 # Generated ----------------------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ def colliding(names: Iterable[str]) -> list[list[str]]:
     """
     groups: dict[str, list[str]] = {}
     for name in sorted(set(names)):
-        groups.setdefault(_key(name), []).append(name)
+        groups.setdefault(folded(name), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _key(name: str) -> str:
+def folded(name: str) -> str:
+    """Return what the spellings of a name have in common."""
     normal = " ".join(unicodedata.normalize("NFKC", name).split())
     return normal if len(normal) == 1 else unicodedata.normalize("NFC", normal.casefold())

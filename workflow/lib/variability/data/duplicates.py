@@ -1,4 +1,4 @@
-"""Examples with equal content: how they are found, kept in one split, and reported.
+"""Examples with equal content: how they are recognised, kept in one split, and reported.
 
 Contents are numbered: equal examples have the same number, that of the first of them. All of them count as one example
 that was listed several times, whatever their labels are.
@@ -90,41 +90,41 @@ def report(names: np.ndarray, contents: np.ndarray, labels: np.ndarray, source: 
     }
 
 
-def require_separate(policy: str, found: Mapping[str, Any], sizes: Mapping[str, int], task: str) -> None:
+def require_separate(policy: str, counted: Mapping[str, Any], sizes: Mapping[str, int], task: str) -> None:
     """Raise UserError if the held-out splits share more content with others than the policy admits.
 
-    found: what ``report`` returned. sizes: examples per split.
+    counted: what ``report`` returned. sizes: examples per split.
     """
-    if policy == "allow" or not found:
+    if policy == "allow" or not counted:
         return
     for count, split, others in _OVERLAPS:
         limit = 0 if policy == "refuse" else MOST * sizes[split]
-        if found[count] > limit:
+        if counted[count] > limit:
             other = "validation" if others == ("validation",) else "training"
             raise UserError(
-                f"{task}: {found[count]} of the {sizes[split]} {split} examples also occur in {other} "
-                f"({_listing(found)}); correct the partitions, or set split.duplicates: drop to leave these out of "
+                f"{task}: {counted[count]} of the {sizes[split]} {split} examples also occur in {other} "
+                f"({_listing(counted)}); correct the partitions, or set split.duplicates: drop to leave these out of "
                 f"{other}, or allow to use the data unchanged"
             )
 
 
-def in_words(found: Mapping[str, Any]) -> list[str]:
-    """Return what ``report`` counted as sentences; none if it found nothing."""
-    if not found:
+def in_words(counted: Mapping[str, Any]) -> list[str]:
+    """Return what ``report`` counted as sentences; none if it counted nothing."""
+    if not counted:
         return []
-    sentences = [f"{found['examples']} examples have the same content as another ({_listing(found)})."]
+    sentences = [f"{counted['examples']} examples have the same content as another ({_listing(counted)})."]
     for count, split, others in _OVERLAPS:
-        if found[count]:
+        if counted[count]:
             other = "validation" if others == ("validation",) else "training"
-            sentences.append(f"{found[count]} of the {split} examples also occur in {other}.")
-    if found["contents_with_two_labels"]:
-        sentences.append(f"Several labels are given to the same content: {found['contents_with_two_labels']} times.")
+            sentences.append(f"{counted[count]} of the {split} examples also occur in {other}.")
+    if counted["contents_with_two_labels"]:
+        sentences.append(f"Several labels are given to the same content: {counted['contents_with_two_labels']} times.")
     return sentences
 
 
-def _listing(found: Mapping[str, Any]) -> str:
+def _listing(counted: Mapping[str, Any]) -> str:
     """Return the listed examples in words: ``a = b, c = d, ...``."""
     shown = [
-        " = ".join(sources[:_LISTED]) + (" = ..." if len(sources) > _LISTED else "") for sources in found["listed"]
+        " = ".join(sources[:_LISTED]) + (" = ..." if len(sources) > _LISTED else "") for sources in counted["listed"]
     ]
-    return ", ".join(shown) + (", ..." if found["contents"] > len(shown) else "")
+    return ", ".join(shown) + (", ..." if counted["contents"] > len(shown) else "")

@@ -67,12 +67,12 @@ def stored(names: np.ndarray, partition: np.ndarray, split: Mapping, contents: n
     """
     if not split["resample"]:
         return names
-    kept = np.where(names == "test", "test", "").astype("<U10")
+    tested = np.where(names == "test", "test", "").astype("<U10")
     contents = np.arange(len(names)) if contents is None else contents
     sampled_from = np.logical_or.reduce(
-        [_free(name, kept, partition, split, contents) for name in ("train", "validation")]
+        [_free(name, tested, partition, split, contents) for name in ("train", "validation")]
     )
-    return np.where(sampled_from, POOL, kept)
+    return np.where(sampled_from, POOL, tested)
 
 
 def resample(

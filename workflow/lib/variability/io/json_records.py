@@ -1,11 +1,15 @@
 """Records in JSON and JSON Lines files, as rows of text."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from variability.io import table_files
+
+#: Half of a surrogate pair, which JSON can contain and UTF-8 cannot.
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Number(str):
@@ -96,6 +100,8 @@ def _record(value: Any, label: str) -> dict[str, str | None]:
     for name, cell in _flat(value, ""):
         if name in record:
             raise ValueError(f"{label} has two keys {name!r}; rename one")
+        if cell and _HALF_CHARACTER.search(cell):
+            raise ValueError(f"{name} of {label} is {cell[:80]!r}, which has half a character; correct it")
         record[name] = cell
     return record
 

@@ -18,6 +18,7 @@ MISSING = frozenset(f"{sign}{word}" for sign in ("", "-") for word in ("nan", "N
 _INFINITE = {f"{sign}{word}": f"{sign}inf" for sign in ("", "+", "-") for word in ("inf", "infinity", "∞")}
 #: A number with at least a digit; Python's would include 1_000.
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_CODE = r"^\s*[+-]?(0[0-9]+|[0-9]+[eE][0-9]+)\s*$"
 _DECIMAL_COMMA = r"^[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?$"
 #: May be a thousand with a separator, or one with three decimals.
 _UNCLEAR_COMMA = r"^[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+$"
@@ -50,6 +51,13 @@ def parse(column: pa.ChunkedArray, decimal: str = POINT) -> tuple[np.ndarray, np
         values = np.where(_mask(infinite), signs.to_numpy(), values)
     wrong = ~(_mask(usable) | _mask(missing) | _mask(infinite))
     return values, wrong
+
+
+def are_codes(column: pa.ChunkedArray) -> bool:
+    """Return whether some numbers of a column look like codes: 007, or 1e5, which programs write as 1e+05."""
+    import pyarrow.compute as pc
+
+    return pc.any(pc.match_substring_regex(column, _CODE), min_count=0).as_py()
 
 
 def decimal_mark(columns: Iterable[pa.ChunkedArray], separator: str = "") -> str:

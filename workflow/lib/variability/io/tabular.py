@@ -99,7 +99,10 @@ def decimal(of_file: Table, columns: Sequence[str], options: Mapping[str, Any]) 
 
 
 def numeric(path: Path, column: str, options: Mapping[str, Any] | None = None) -> bool:
-    """Return whether a column contains only numbers. Raises OSError, ValueError or UserError if it cannot be read."""
+    """Return whether a column contains only numbers, none of which looks like a code.
+
+    Raises OSError, ValueError or UserError if it cannot be read.
+    """
     stated = {name: value for name, value in (options or {}).items() if name in OPTIONS}
     key = tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in stated.items())
     return _numeric(Path(path), column, key, Path(path).stat().st_mtime_ns)
@@ -110,7 +113,7 @@ def _numeric(path: Path, column: str, options: tuple[tuple[str, Any], ...], time
     """Compute ``numeric``. time: of the file's last change, part of the key of the cache."""
     of_file = table(path, dict(options), [column])
     values, wrong = numbers.parse(of_file.columns[column], decimal(of_file, [column], dict(options)))
-    return bool(not wrong.any() and (~np.isnan(values)).any())
+    return bool(not wrong.any() and (~np.isnan(values)).any()) and not numbers.are_codes(of_file.columns[column])
 
 
 def check_columns(path: Path, columns: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[Problem]:
@@ -119,6 +122,9 @@ def check_columns(path: Path, columns: Mapping[str, str], options: Mapping[str, 
         names = header(path, options)
     except (OSError, ValueError) as error:
         yield Problem("path", f"{path} cannot be read: {error}")
+        return
+    if not names:
+        yield Problem("path", f"{path} has no rows; fill it, or use another file")
         return
     for option, name in columns.items():
         if name not in names:

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 #: Sources that are converted at a time.
 _CHUNK = 100_000
-#: Times that the splits are sampled again because equal examples were found. Then all examples are compared.
+#: Times that the splits are sampled again because equal examples turn up. Then all examples are compared.
 _ATTEMPTS = 4
 #: Reason of examples that are left out because they cannot be read, and number of those that task.json names.
 _UNREADABLE, _NAMED = "cannot be read", 100
@@ -50,10 +50,13 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     if problem := kind.label_problem(pool, examples.class_names):
         raise UserError(f"{task['name']}: {problem}; correct the labels, or use other data")
     source = examples.source or _positions(examples.partition)
-    found = prepared.duplicates(source)
-    duplicates.require_separate(task["split"].get("duplicates", "group"), found, Counter(names.tolist()), task["name"])
-    for sentence in duplicates.in_words(found):
-        _log.warning("%s: %s", task["name"], sentence)
+    counted = prepared.duplicates(source)
+    duplicates.require_separate(
+        task["split"].get("duplicates", "group"), counted, Counter(names.tolist()), task["name"]
+    )
+    remarks = [*examples.remarks, *duplicates.in_words(counted)]
+    for remark in remarks:
+        _log.warning("%s: %s", task["name"], remark)
     left_out = dict(examples.left_out)
     if prepared.unreadable:
         left_out[_UNREADABLE] = len(prepared.unreadable)
@@ -71,7 +74,8 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
             "target": kind.facts(pool),
             "counts": {split: counts[split] for split in ("train", "validation", "test")},
             "split": task["split"],
-            "duplicates": found,
+            "duplicates": counted,
+            "remarks": remarks,
             "left_out": left_out,
             "unreadable": prepared.unreadable[:_NAMED],
             "sha256": {name: sha256(target / file) for name, file in FILES.items()},

@@ -45,7 +45,8 @@ class Examples:
     facts: properties of all examples together that the modality needs, as plain values.
     source: maps an index to the origin of the example in the data set: the path of a file relative to the data set's
         folder, with the line of a table (``train.csv:17``), or an index; None for the position in its partition.
-    left_out: number of examples that are not used, by reason, such as {"empty texts": 2}.
+    left_out: number of examples that are not used, by reason, such as {"without a text": 2}.
+    remarks: sentences about what the data set has and the examples lack, such as files that are not read.
     skips_unreadable: whether examples that ``read`` cannot read are left out and counted; otherwise they are errors.
     unreadable: files and rows that the data set itself could not read, and leaves out for that reason.
     """
@@ -58,6 +59,7 @@ class Examples:
     facts: dict[str, Any] = field(default_factory=dict)
     source: Callable[[int], str] | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     skips_unreadable: bool = False
     unreadable: list[str] = field(default_factory=list)
 

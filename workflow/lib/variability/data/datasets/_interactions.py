@@ -1,6 +1,6 @@
 """Conversion of a log of interactions (user, item, time) to the examples of a recommender, which are sequences."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,7 +53,8 @@ class Log:
     """Interactions, one per row of each array.
 
     ratings: None if the log has none. catalogue: number of items, numbered from 0, that can be recommended; None if the
-    catalogue consists of the items that remain in the log.
+    catalogue consists of the items that remain in the log. sources: maps a row of the log as read to its source; rows:
+    those rows, None for all in order.
     """
 
     users: np.ndarray
@@ -61,11 +62,15 @@ class Log:
     times: np.ndarray
     ratings: np.ndarray | None = None
     catalogue: int | None = None
+    sources: Callable[[int], str] | None = None
+    rows: np.ndarray | None = None
 
     def select(self, rows: np.ndarray) -> "Log":
         """Return the log with some rows only. rows: their indices or a mask."""
         ratings = None if self.ratings is None else self.ratings[rows]
-        return replace(self, users=self.users[rows], items=self.items[rows], times=self.times[rows], ratings=ratings)
+        of_file = np.arange(len(self.users)) if self.rows is None else self.rows
+        columns = {name: getattr(self, name)[rows] for name in ("users", "items", "times")}
+        return replace(self, **columns, ratings=ratings, rows=of_file[rows])
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def examples(log: Log, options: dict[str, Any], source: str) -> Sequences:
     rates = options["target"] == "rating"
     if rates and log.ratings is None:
         raise UserError(f"{source} has no ratings, but target is rating; use target: next_item")
-    log = _filtered(log, options, source)
+    read, log = log, _filtered(log, options, source)
     order = np.lexsort((np.arange(len(log.users)), log.times, log.users))
     log = log.select(order)
     users, starts, counts = np.unique(log.users, return_index=True, return_counts=True)
@@ -113,18 +118,37 @@ def examples(log: Log, options: dict[str, Any], source: str) -> Sequences:
         groups.append(np.repeat(np.arange(len(users)), targets))
     bounds, groups = np.concatenate(bounds), np.concatenate(groups)
     ratings = None if log.ratings is None else log.ratings.astype(np.float32)
+    last, of_file, sources = bounds[:, 1] - 1, log.rows, log.sources
     label = items.astype(np.int64) if log.ratings is None or not rates else log.ratings.astype(np.float64)
     return Sequences(
-        labels=label[bounds[:, 1] - 1],
+        labels=label[last],
         class_names=[],
         partition=np.concatenate(partition),
         read=lambda index: items[slice(*bounds[index])],
         groups=groups,
+        source=None if sources is None else lambda index: sources(int(of_file[last[index]])),
+        remarks=_remarks(read, log, options),
         facts={"items": log.catalogue or len(catalogue), "users": len(users), "target": options["target"]},
         items=items.astype(np.int32),
         ratings=ratings if rates else None,
         bounds=bounds,
     )
+
+
+def _remarks(read: Log, log: Log, options: dict[str, Any]) -> tuple[str, ...]:
+    """Return what was left out of a log, as sentences. log: what remains of ``read``."""
+    if len(log.users) == len(read.users):
+        return ()
+    used = " and ".join(
+        f"{len(np.unique(after))} of {len(np.unique(before))} {noun}"
+        for before, after, noun in ((read.users, log.users, "users"), (read.items, log.items, "items"))
+    )
+    reasons = [
+        f"{name}: {options[name]}"
+        for name in ("min_interactions", "held_out", "repeats", "threshold")
+        if name in options
+    ]
+    return (f"{len(log.users)} of {len(read.users)} interactions are used, of {used} ({', '.join(reasons)}).",)
 
 
 def _target_positions(counts: np.ndarray, held_out: int, rates: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

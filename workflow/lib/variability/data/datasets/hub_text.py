@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from variability.advice import RERUN_DOWNLOAD, suggest
 from variability.data.datasets import PARTITIONS, Dataset, Examples, _text_tables
 from variability.data.datasets._files import downloaded
+from variability.data.datasets._rows import TableFile
 from variability.errors import Problem, UserError
 from variability.io import model_hub
 from variability.io.files import read_json, write_json
@@ -79,13 +80,13 @@ class HubText(Dataset):
         shutil.rmtree(cache, ignore_errors=True)
 
     def load(self, folder: Path | None) -> Examples:
-        paths = {split: path for split in PARTITIONS if (path := downloaded(folder) / f"{split}.parquet").is_file()}
+        paths = [(split, downloaded(folder) / f"{split}.parquet") for split in PARTITIONS]
+        files = [TableFile(path, path.name, split) for split, path in paths if path.is_file()]
         try:
-            parts = [(path, partition, _text_tables.read(path, {})) for partition, path in paths.items()]
             class_names = read_json(downloaded(folder) / _NAMES)
-        except (UserError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"{error}; {RERUN_DOWNLOAD}") from error
-        return _text_tables.examples(parts, self.options, class_names)
+        return _text_tables.examples(files, self.options, class_names)
 
     def _class_names(self, features: Any) -> list[str] | None:
         """Return the names of the classes if the data set ships them."""

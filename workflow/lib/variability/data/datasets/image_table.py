@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.advice import listed
-from variability.data.datasets import PARTITIONS, Dataset, Examples
-from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION, bring, downloaded
+from variability.data import duplicates
+from variability.data.datasets import Dataset, Examples, _labels, _table_paths
+from variability.data.datasets._files import UNREADABLE_OPTION, bring, downloaded
+from variability.data.datasets._rows import Rows, TableFile
 from variability.data.splits import LEFT_OUT
 from variability.errors import Problem, UserError
-from variability.io import archives, image_files, image_headers, tabular
+from variability.io import archives, image_files, image_headers, numbers, tabular
 from variability.io.mirrors import find_file, missing_file
-
-if TYPE_CHECKING:
-    import pandas as pd
+from variability.io.table_readers import Table
 
 _SHA256 = {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"}
 _FOLDER = "images"
-#: Size of a table up to which its rows are checked before the first job.
-_CHECKED_BYTES = 10_000_000
 
 
 class ImageTable(Dataset):
-    """A CSV, TSV or parquet file with one row per image.
+    """A table (CSV, TSV, Excel, JSON, parquet) with one row per image.
 
     Labels that are all numbers are for regression, others are classes, sorted by name; ``target`` decides if they could
-    be both. File names are relative to the folder ``images``, by default that of the table.
+    be both. File names are relative to the folder ``images``, by default that of the table. Rows of one file are
+    a group, which is in one split.
     """
 
     THREADS: ClassVar[int] = 4
@@ -60,6 +60,7 @@ class ImageTable(Dataset):
                 "description": "column of what images have in common: the patient",
             },
         }
+        | _labels.SPELLING
         | tabular.OPTIONS
         | image_files.RANGE_OPTION
         | UNREADABLE_OPTION
@@ -74,10 +75,6 @@ class ImageTable(Dataset):
         yield from image_files.range_problems(self.options)
         if ("path" in self.options) == ("url" in self.options):
             yield Problem("", "give either path (a table, or its name in a mirror) or url")
-        elif not self._name.endswith(tabular.SUFFIXES):
-            yield Problem(
-                "path" if "path" in self.options else "url", f"{self._name!r} is not a {_any(tabular.SUFFIXES)}"
-            )
         elif "url" in self.options and "sha256" not in self.options:
             yield Problem("url", "downloads must be verified: give its sha256")
         elif "path" in self.options and (table := find_file(self.options["path"], mirrors)) is None:
@@ -87,10 +84,21 @@ class ImageTable(Dataset):
         if table is not None:
             problems = list(self._check_columns(table))
             yield from problems
-            if not problems and not self.is_remote() and table.stat().st_size <= _CHECKED_BYTES:
+            if not problems and self._is_planned():
                 yield from self._check_rows()
         if self.local_source() is None and "target" not in self.options:
             yield Problem("target", "is unknown before the download of the table: say class or number")
+        if "spelling" in self.options and self._are_numbers():
+            yield Problem("spelling", "is for classes, but the labels are numbers; remove it, or set target: class")
+
+    def size(self) -> dict[str, int] | None:
+        if not self._is_planned():
+            return None
+        try:
+            partition = self._examples.partition
+        except UserError:
+            return None  # ``check`` reports the problem
+        return dict(Counter(partition[partition != LEFT_OUT].tolist()))
 
     def is_remote(self) -> bool:
         return self.local_source() is None or not self._local_images().is_dir()
@@ -103,9 +111,8 @@ class ImageTable(Dataset):
         # Of the folder only the listed images, because it may contain other files, too.
         table, folder = super().sources(mirrors), self._local_images()
         if folder.is_dir() and table:
-            column = self.option("image")
-            names = tabular.read(table[0], [column], (column,), self.options)[column].dropna()
-            paths = (_image_path(folder, name) for name in names + self.option("suffix"))
+            names = tabular.table(table[0], self.options, [self.option("image")]).text(self.option("image"))
+            paths = [_image_path(folder, name + self.option("suffix")) for name in dict.fromkeys(names) if name]
             return [*table, *(path for path in paths if path.is_file())]
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
@@ -123,41 +130,91 @@ class ImageTable(Dataset):
             archive.unlink()
 
     def load(self, folder: Path | None) -> Examples:
+        if not self.is_remote():
+            return self._examples
         path = self.local_source() or downloaded(folder) / self._table
         root = self._local_images() if self._local_images().is_dir() else downloaded(folder) / _FOLDER
+        return self._read(path, root)
+
+    @cached_property
+    def _examples(self) -> Examples:
+        """Examples of a local table of local images."""
+        return self._read(Path(self.options["path"]), self._local_images())
+
+    def _is_planned(self) -> bool:
+        """Return whether the table is read while the study is planned."""
+        path = self.local_source()
+        return path is not None and not self.is_remote() and _table_paths.small([path])
+
+    def _read(self, path: Path, root: Path) -> Examples:
         for problem in self._check_columns(path):
-            raise UserError(f"{path}: {problem}")
+            raise UserError(problem.message if problem.key == "path" else f"{path}: {problem}")
         roles = self._columns()
-        numbers = self._are_numbers(path)
-        text = [name for role, name in roles.items() if role != "label" or not numbers]
-        frame = tabular.read(path, list(dict.fromkeys(roles.values())), text, self.options)
-        column = {role: frame[name] for role, name in roles.items()}
-        positions = _Positions(path, self.option("image"), self.options)
-        partition = _partition(positions, column.get("partition"), len(frame))
-        files = _files(positions, root, column["image"].fillna("") + self.option("suffix"))
-        broken = self._broken_rows(positions, column, files, numbers)
+        table = tabular.table(path, self.options, list(dict.fromkeys(roles.values())))
+        rows = Rows.of([TableFile(path, path.name)], [table])
+        files = _files(table, root, [(name or "") + self.option("suffix") for name in table.text(roles["image"])])
+        are_numbers = self._are_numbers(path)
+        broken = self._broken_rows(table, files, are_numbers)
         if broken and not self._skips_unreadable():
             raise UserError(
-                f"{path}: {len(broken)} of {len(frame)} rows cannot be used; correct them, or set `unreadable: skip` "
-                f"to leave them out and count them:\n{_lines_of(broken)}"
+                f"{path}: {len(broken)} of {len(rows)} rows cannot be used; correct them, or set `unreadable: skip` to "
+                f"leave them out and count them:\n{_lines_of(broken)}"
             )
-        usable = ~np.isin(np.arange(len(frame)), list(broken))
-        labels, class_names = self._labels(path, column["label"], usable)
-        groups = np.unique(column["group"].fillna(""), return_inverse=True)[1] if "group" in column else None
-        if groups is not None:
-            _require_whole_groups(path, column["group"], partition, roles)
-        value_range = self.options.get("range")
+        usable = ~np.isin(np.arange(len(rows)), list(broken))
+        labels, class_names = self._labels(table, rows, usable, are_numbers)
+        partition = np.full(len(rows), "", dtype="<U10")
+        if "partition" in roles:
+            partition = rows.partitions(roles["partition"], table.text(roles["partition"]))
+        groups = self._groups(table, rows, files, usable, partition)
         self._check_headers(root, [file for row, file in enumerate(files) if usable[row]])
+        value_range = self.options.get("range")
         return Examples(
             labels=labels,
             class_names=class_names,
             partition=np.where(usable, partition, LEFT_OUT),
             read=lambda index: image_files.read_file(files[index], value_range),
-            groups=None if groups is None else groups.astype(np.int64),
+            groups=groups,
             skips_unreadable=self._skips_unreadable(),
             source=lambda index: files[index].relative_to(root).as_posix(),
             unreadable=[f"{path}: {reason}" for reason in broken.values()],
         )
+
+    def _labels(self, table: Table, rows: Rows, usable: np.ndarray, are_numbers: bool) -> tuple[np.ndarray, list[str]]:
+        """Return the labels, 0 in rows that are not usable, and the names of the classes."""
+        name, values = self.option("label"), table.columns[self.option("label")].take(np.flatnonzero(usable))
+        if are_numbers:
+            of_usable, class_names = _labels.targets(rows.take(usable), name, values, self._decimal(table)), []
+        else:
+            spelling = self.options.get("spelling")
+            of_usable, class_names = _labels.classes(rows.take(usable), name, values.to_pylist(), spelling)
+        labels = np.zeros(len(rows), of_usable.dtype)
+        labels[usable] = of_usable
+        return labels, class_names
+
+    def _groups(
+        self, table: Table, rows: Rows, files: Sequence[Path], usable: np.ndarray, partition: np.ndarray
+    ) -> np.ndarray | None:
+        """Return the group of each row: rows of one file, and those of one value of the column for groups."""
+        number_of_file: dict[Path, int] = {}
+        groups = np.array([number_of_file.setdefault(file, len(number_of_file)) for file in files], np.int64)
+        name = self.option("group")
+        if not name and len(number_of_file) == len(files):
+            return None
+        in_partition = partition.copy()
+        in_partition[~usable] = LEFT_OUT
+        names = [file.name for file in files]
+        _require_whole_groups(rows, names, groups, in_partition, "images", self.option("partition"))
+        if name:
+            values = [value or "" for value in table.text(name)]
+            of_column = np.unique(values, return_inverse=True)[1]
+            _require_whole_groups(
+                rows, values, of_column, in_partition, f"groups of {name!r}", self.option("partition")
+            )
+            groups = duplicates.join(of_column, groups)
+        return groups
+
+    def _decimal(self, table: Table) -> str:
+        return tabular.decimal(table, [self.option("label")], self.options)
 
     def _check_headers(self, root: Path, files: Sequence[Path]) -> None:
         """Raise UserError if images cannot be opened, or if their range of values is unknown."""
@@ -171,28 +228,27 @@ class ImageTable(Dataset):
     def _skips_unreadable(self) -> bool:
         return self.option("unreadable") == "skip"
 
-    def _broken_rows(
-        self, positions: _Positions, column: Mapping[str, pd.Series], files: Sequence[Path], numbers: bool
-    ) -> dict[int, str]:
+    def _broken_rows(self, table: Table, files: Sequence[Path], are_numbers: bool) -> dict[int, str]:
         """Return the reasons of the rows that have no label or no image, by row, with the position of each."""
-        import pandas as pd
-
         roles, reasons = self._columns(), {}
-        for role, values in column.items():
+        for role, name in roles.items():
             if role == "partition":
                 continue
-            remedy = "; if labels such as NA are classes, set target: class" if role == "label" and numbers else ""
-            for row in np.flatnonzero(values.isna()):
-                reasons.setdefault(int(row), f"{positions.of(row)} has no value in {roles[role]!r}{remedy}")
-        if numbers:
-            finite = np.isfinite(pd.to_numeric(column["label"], errors="coerce").to_numpy(np.float64))
-            for row in np.flatnonzero(~finite):
-                label = column["label"].iloc[row]
-                reasons.setdefault(int(row), f"{positions.of(row)} has the label {label}, which is not a number")
+            remedy = "; if labels such as NA are classes, set target: class" if role == "label" and are_numbers else ""
+            empty = numbers.MISSING if role == "label" and are_numbers else {""}
+            for row, value in enumerate(table.text(name)):
+                if (value or "").strip() in empty:
+                    reasons.setdefault(row, f"{table.at(row)} has no value in {name!r}{remedy}")
+        if are_numbers:
+            label = table.columns[roles["label"]]
+            for row in np.flatnonzero(~np.isfinite(numbers.parse(label, self._decimal(table))[0])):
+                reason = f"{table.at(int(row))} has the label {label[int(row)]}, which is not a number"
+                reasons.setdefault(int(row), reason)
+        names = table.text(roles["image"])
         for row, file in enumerate(files):
             if row not in reasons and not file.is_file():
                 kind = "a link without a target" if file.is_symlink() else "no file"
-                reasons[row] = f"{positions.of(row)} names {column['image'].iloc[row]!r}, and there is {kind} {file}"
+                reasons[row] = f"{table.at(row)} names {names[row]!r}, and there is {kind} {file}"
         return dict(sorted(reasons.items()))
 
     @property
@@ -219,7 +275,7 @@ class ImageTable(Dataset):
         table = table or self.local_source()
         try:
             return table is not None and tabular.numeric(table, self.option("label"), self.options)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, UserError):
             return False  # ``check`` reports the problem
 
     def _check_images(self, mirrors: Sequence[Path]) -> Iterator[Problem]:
@@ -245,29 +301,17 @@ class ImageTable(Dataset):
     def _check_columns(self, table: Path) -> Iterator[Problem]:
         yield from tabular.check_columns(table, self._columns(), self.options)
 
-    def _labels(self, path: Path, targets: pd.Series, usable: np.ndarray) -> tuple[np.ndarray, list[str]]:
-        """Return the labels, 0 in rows that are not usable, and the names of the classes."""
-        if self._are_numbers(path):
-            import pandas as pd
 
-            return pd.to_numeric(targets.where(usable, 0), errors="coerce").to_numpy(np.float64), []
-        names = sorted(set(targets[usable]))
-        if len(names) < 2:
-            raise UserError(f"{path} has {len(names)} class(es) in the column {targets.name!r}; two or more are needed")
-        number = {name: label for label, name in enumerate(names)}
-        return targets.where(usable, names[0]).map(number).to_numpy(np.int64), names
-
-
-def _files(positions: _Positions, root: Path, names: pd.Series) -> list[Path]:
+def _files(table: Table, root: Path, names: Sequence[str]) -> list[Path]:
     """Return the paths of the rows' images. Raises UserError naming all rows that lead outside of ``root``."""
     outside = [
-        f"{positions.of(row)} names {name!r}"
+        f"{table.at(row)} names {name!r}"
         for row, name in enumerate(names)
         # Links below the folder may lead anywhere: they are the user's.
         if _leads_outside(name) or _leads_outside(name.replace("\\", "/"))
     ]
     if outside:
-        raise UserError(f"{positions.path}: {listed(outside)}, which leads outside {root}; set images accordingly")
+        raise UserError(f"{table.path}: {listed(outside)}, which leads outside {root}; set images accordingly")
     return [_image_path(root, name) for name in names]
 
 
@@ -281,50 +325,27 @@ def _image_path(root: Path, name: str) -> Path:
     return path if "\\" not in name or path.exists() else root / name.replace("\\", "/")
 
 
-def _require_whole_groups(path: Path, groups: pd.Series, partition: np.ndarray, roles: Mapping[str, str]) -> None:
-    """Raise UserError if a group is in several partitions: the test would contain examples half seen in training."""
-    import pandas as pd
+def _require_whole_groups(
+    rows: Rows, names: Sequence[str], groups: np.ndarray, partition: np.ndarray, noun: str, column: str | None
+) -> None:
+    """Raise UserError if a group is in several partitions: the test would contain examples half seen in training.
 
-    pools = np.where(np.isin(partition, ("validation", "test")), partition, "train")
-    pools_of = pd.Series(pools).groupby(groups.to_numpy(), sort=False).unique()
-    split_groups = pools_of[pools_of.map(len) > 1]
-    if len(split_groups):
+    names: (n,) of the groups. noun: for the groups. column: of the partitions.
+    """
+    pools = np.where(np.isin(partition, ("validation", "test", LEFT_OUT)), partition, "train")
+    used = np.flatnonzero(pools != LEFT_OUT)
+    pairs = np.unique(np.stack([groups[used], np.unique(pools[used], return_inverse=True)[1]]), axis=1)
+    numbers_of, counts = np.unique(pairs[0], return_counts=True)
+    if len(several := numbers_of[counts > 1]):
+        first = used[groups[used] == several[0]]
+        in_several = used[np.isin(groups[used], several)]
         raise UserError(
-            f"{path}: {len(split_groups)} of {len(pools_of)} groups of {roles['group']!r} are in several partitions "
-            f"({split_groups.index[0]!r} in {' and '.join(sorted(split_groups.iloc[0]))}), so that the test contains "
-            f"examples half seen in training; fix {roles['partition']!r}, or set no partition to split by whole groups"
+            f"{rows.at(in_several)}: {len(several)} of {len(numbers_of)} {noun} are in several partitions "
+            f"({names[first[0]]!r} in {' and '.join(sorted(set(pools[first])))}), so that the test contains examples "
+            f"half seen in training; fix {column!r}, or set no partition to split by whole groups"
         )
-
-
-def _partition(positions: _Positions, column: pd.Series | None, rows: int) -> np.ndarray:
-    if column is None:
-        return np.full(rows, "", dtype="<U10")
-    words = column.fillna("").str.strip().str.lower()
-    unknown = ~words.isin([*PARTITION_WORDS, ""])
-    if unknown.any():
-        rows = [f"{positions.of(row)} is of the partition {column.iloc[row]!r}" for row in np.flatnonzero(unknown)]
-        raise UserError(f"{positions.path}: {listed(rows)}; known are {_any(PARTITIONS)}")
-    return words.map(PARTITION_WORDS | {"": ""}).to_numpy().astype("<U10")
-
-
-class _Positions:
-    """Positions of rows in the file, such as "line 7"; the file is read again only if one is needed."""
-
-    def __init__(self, path: Path, column: str, options: Mapping[str, Any]):
-        self.path, self._column, self._options = path, column, options
-
-    @cached_property
-    def _table(self) -> Any:
-        return tabular.table(self.path, self._options, [self._column])
-
-    def of(self, row: int) -> str:
-        return self._table.at(int(row))
 
 
 def _lines_of(reasons: Mapping[int, str]) -> str:
     shown = "\n".join(f"  - {reason}" for reason in list(reasons.values())[:20])
     return shown + (f"\n  and {len(reasons) - 20} more" if len(reasons) > 20 else "")
-
-
-def _any(words: Sequence[str]) -> str:
-    return " or ".join(words)

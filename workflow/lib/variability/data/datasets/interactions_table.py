@@ -1,23 +1,25 @@
-"""Interactions in the user's own table: user, item, time, and optionally rating."""
+"""Interactions in the user's own tables: user, item, time, and optionally rating."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from variability.advice import RERUN_DOWNLOAD, suggest
-from variability.data.datasets import Dataset, Examples, _interactions
+from variability.data.datasets import Dataset, Examples, _interactions, _table_paths
 from variability.data.datasets._files import bring, downloaded, source_problems
+from variability.data.datasets._rows import Rows, TableFile
 from variability.errors import Problem, UserError
-from variability.io import tabular
+from variability.io import numbers, tabular
 from variability.io.mirrors import find_file
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ _TIMES = ("timestamp", "timestamps", "datetime", "date", "ts", "unix_time", "uni
 
 
 class InteractionsTable(Dataset):
-    """A .csv, .tsv or .parquet file with one interaction per row; ``columns`` gives the names of its columns.
+    """A table with one interaction per row, a folder of such tables, or a pattern; ``columns`` gives their columns.
 
     Times are numbers or dates (ISO 8601). Users and items are compared as text: 7 is not 07. Without a column of times,
     rows are in the order of time.
@@ -37,7 +39,7 @@ class InteractionsTable(Dataset):
     KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
     SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "path": {"type": "string", "description": "the file, or its name in a mirror"},
+        "path": {"type": "string", "description": "the file, or its name in a mirror; a folder; or a pattern"},
         "url": {"type": "string", "description": "address of the file; requires sha256"},
         "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
         "columns": {
@@ -53,45 +55,63 @@ class InteractionsTable(Dataset):
         return (_interactions.TARGETS[self.option("target")],)
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
-        yield from source_problems(self.options, mirrors)
-        for key in ("path", "url"):
-            if key in self.options and Path(self.options[key]).suffix not in tabular.SUFFIXES:
-                yield Problem(key, f"{self.options[key]!r} is not one of {', '.join(tabular.SUFFIXES)}")
-            elif key in self.options:
-                yield from tabular.check_options(self.options, Path(self.options[key]))
-                path = find_file(self.options[key], mirrors) if key == "path" else None
-                if path is not None:
-                    try:
-                        yield from self._check_columns(path, tabular.header(path, self.options))
-                    except (OSError, ValueError) as error:
-                        yield Problem("path", f"{path} cannot be read: {error}")
         yield from _interactions.check(self.options)
+        if not self._local:
+            yield from source_problems(self.options, mirrors)
+        paths = self._paths if self._local else [find_file(self.options.get("path", ""), mirrors)]
+        if self._local and not paths:
+            yield Problem("path", f"{self.options['path']} has no table ({', '.join(tabular.SUFFIXES)})")
+        problems = []
+        for path in filter(None, paths):
+            problems += tabular.check_options(self.options, path)
+            try:
+                problems += self._check_columns(path, tabular.header(path, self.options))
+            except (OSError, ValueError) as error:
+                problems.append(Problem("path", f"{path} cannot be read: {error}"))
+        yield from problems
+        if self._local and paths and not problems and _table_paths.small(self._paths):
+            try:
+                self.load(None)
+            except UserError as error:
+                yield Problem("path", str(error))
 
     def is_remote(self) -> bool:
-        return self.local_source() is None
+        return not self._local
 
     def local_source(self) -> Path | None:
         path = Path(self.options.get("path", ""))
-        return path if path.is_file() else None
+        return path if self._local and path.exists() else None
+
+    def sources(self, mirrors: Sequence[Path]) -> list[Path]:
+        return self._paths if self._local and self.local_source() is None else super().sources(mirrors)
 
     def download(self, folder: Path, fetcher: Any) -> None:
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         bring(fetcher, folder / self._name, self.options.get("path"), self.options.get("url"), checksum)
 
     def load(self, folder: Path | None) -> Examples:
-        path = self.local_source() or downloaded(folder) / self._name
-        columns = self._columns
+        if self._local:
+            return self._examples
+        path = downloaded(folder) / self._name
         try:
-            table = self._read(path, columns)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read: {error}{self._remedy}") from error
-        users, items = (table[columns[name]].astype("category").cat.codes.to_numpy() for name in ("user", "item"))
-        timed = columns["time"] in table
-        times = _times(table[columns["time"]], path) if timed else np.arange(len(table))
-        if not timed:
-            _log.info("%s has no column %r: its rows are assumed to be in order of time", path, columns["time"])
-        ratings = _numbers(table[columns["rating"]], path) if columns["rating"] in table else None
-        return _interactions.examples(_interactions.Log(users, items, times, ratings), self.options, str(path))
+            return self._read([path])
+        except UserError as error:
+            raise UserError(f"{error}; {RERUN_DOWNLOAD}") from error
+
+    @cached_property
+    def _examples(self) -> Examples:
+        """Examples of local files."""
+        return self._read(self._paths)
+
+    @property
+    def _local(self) -> bool:
+        """True if the path is a local file or folder, or a pattern."""
+        path = self.options.get("path")
+        return path is not None and (Path(path).exists() or _table_paths.is_pattern(path))
+
+    @property
+    def _paths(self) -> list[Path]:
+        return _table_paths.matches(self.options["path"])
 
     @property
     def _columns(self) -> dict[str, str]:
@@ -100,12 +120,23 @@ class InteractionsTable(Dataset):
 
     def _check_columns(self, path: Path, names: Sequence[str]) -> Iterator[Problem]:
         columns = self._columns
-        for name in dict.fromkeys(("user", "item", *self.options.get("columns", {}))):
-            if columns[name] not in names:
-                hint = suggest(columns[name], list(names))
-                yield Problem(
-                    "columns", f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns"
-                )
+        missing = [
+            name
+            for name in dict.fromkeys(("user", "item", *self.options.get("columns", {})))
+            if columns[name] not in names
+        ]
+        if missing and names and all(map(_is_number, names)):
+            yield Problem(
+                "header",
+                f"{path} has no names of columns, its first row is {', '.join(names)}; name them, such as header: "
+                f"[user, item, rating, time] ({len(names)} names)",
+            )
+            return
+        for name in missing:
+            hint = suggest(columns[name], list(names))
+            yield Problem(
+                "columns", f"{path} has no column {columns[name]!r} for the {name}; {hint}; see options.columns"
+            )
         likely = [name for name in names if name.lower() in _TIMES and name not in columns.values()]
         if "time" not in self.options.get("columns", {}) and columns["time"] not in names and likely:
             yield Problem(
@@ -114,45 +145,97 @@ class InteractionsTable(Dataset):
                 f"{likely[0]}}}, or remove it, if the rows are in the order of time",
             )
 
-    def _read(self, path: Path, columns: dict[str, str]) -> pd.DataFrame:
-        """Read the columns that exist. Raises UserError if a required one is missing, and if one has missing values."""
-        names = tabular.header(path, self.options)
+    def _read(self, paths: Sequence[Path]) -> Examples:
+        """Read the columns that exist. Raises UserError if a required one is missing, or if values are missing."""
+        import pyarrow as pa
+
+        names = [self._header(path) for path in paths]
+        columns = {role: name for role, name in self._columns.items() if name in names[0]}
+        for path, of_file in zip(paths, names, strict=True):
+            if lacking := [name for name in columns.values() if name not in of_file]:
+                raise UserError(
+                    f"{path} has no column {lacking[0]!r}, which {paths[0]} has; add it, or remove it there"
+                )
+        wanted = list(dict.fromkeys(columns.values()))
+        tables = [tabular.table(path, self.options, wanted) for path in paths]
+        rows = Rows.of([TableFile(path, path.name) for path in paths], tables)
+        column = {
+            role: pa.chunked_array([chunk for table in tables for chunk in table.columns[name].chunks])
+            for role, name in columns.items()
+        }
+        for role, values in column.items():
+            _require_values(rows, columns[role], values)
+        marks = {
+            tabular.decimal(table, [columns[role]], self.options)
+            for table in tables
+            for role in ("rating", "time")
+            if role in columns
+        }
+        if len(marks) > 1:
+            raise UserError(f"{paths[0]}: it has numbers with decimal commas and with points; set `decimal`")
+        mark = next(iter(marks), numbers.POINT)
+        users, items = (column[role].to_pandas().astype("category").cat.codes.to_numpy() for role in ("user", "item"))
+        if "time" in column:
+            times = _times(rows, columns["time"], column["time"], mark)
+        else:
+            times = np.arange(len(rows))
+            _log.info(
+                "%s has no column %r: its rows are assumed to be in order of time", paths[0], self._columns["time"]
+            )
+        ratings = _numbers(rows, columns["rating"], column["rating"], mark) if "rating" in column else None
+        log = _interactions.Log(users, items, times, ratings, sources=rows.source)
+        return _interactions.examples(log, self.options, str(paths[0] if len(paths) == 1 else self.options["path"]))
+
+    def _header(self, path: Path) -> list[str]:
+        try:
+            names = tabular.header(path, self.options)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read: {error}") from error
         for problem in self._check_columns(path, names):
             raise UserError(problem.message)
-        wanted = list(dict.fromkeys(columns[name] for name in _COLUMNS if columns[name] in names))
-        table = tabular.read(path, wanted, [columns[name] for name in ("user", "item")], self.options)
-        if (gaps := table[wanted].isna().sum()).any():
-            name = gaps.idxmax()
-            raise UserError(f"{path}: column {name!r} is empty in {gaps.max()} rows; fill them in or remove them")
-        return table
-
-    @property
-    def _remedy(self) -> str:
-        return "" if self.local_source() else f"; {RERUN_DOWNLOAD}"
+        return names
 
     @property
     def _name(self) -> str:
         return "interactions" + Path(self.options.get("path") or self.options["url"]).suffix
 
 
-def _times(column: pd.Series, path: Path) -> np.ndarray:
+def _is_number(name: str) -> bool:
+    return name.replace(".", "", 1).isdecimal()
+
+
+def _require_values(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
+    import pyarrow.compute as pc
+
+    missing = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True).to_numpy()
+    if missing.any():
+        raise UserError(f"{rows.at(missing)}: no value in {name!r}; fill it in, or remove the row")
+
+
+def _times(rows: Rows, name: str, column: pa.ChunkedArray, mark: str) -> np.ndarray:
     """Return numbers unchanged, and dates as numbers in the same order."""
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    if pd.api.types.is_numeric_dtype(column):
-        return _numbers(column, path)
-    try:
-        return pd.to_datetime(column, format="ISO8601", utc=True).astype("int64").to_numpy()
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: column {column.name!r} holds neither numbers nor dates ({error})") from error
+    if not numbers.parse(column, mark)[1].any():
+        times = _numbers(rows, name, column, mark)
+        return (
+            column.cast(pa.int64()).to_numpy()
+            if pc.all(pc.match_substring_regex(column, "^[0-9]+$")).as_py()
+            else times
+        )
+    dates = pd.to_datetime(column.to_pandas(), format="ISO8601", utc=True, errors="coerce")
+    if (wrong := dates.isna().to_numpy()).any():
+        first = column[int(np.flatnonzero(wrong)[0])]
+        raise UserError(f"{rows.at(wrong)}: {name} is neither a number nor a date (ISO 8601), but {str(first)!r}")
+    return dates.astype("int64").to_numpy()
 
 
-def _numbers(column: pd.Series, path: Path) -> np.ndarray:
-    """Convert a column to numbers; raise UserError naming the first other value. Rows are counted from 1."""
-    import pandas as pd
-
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy()
-    if (wrong := np.flatnonzero(~np.isfinite(numbers.astype(np.float64)))).size:
-        value = column.iloc[wrong[0]]
-        raise UserError(f"{path}: {column.name!r} of row {wrong[0] + 1} is {value}, which is not a number; correct it")
-    return numbers
+def _numbers(rows: Rows, name: str, column: pa.ChunkedArray, mark: str) -> np.ndarray:
+    """Convert a column to numbers; raise UserError naming all rows with other values."""
+    values, _ = numbers.parse(column, mark)
+    if (wrong := ~np.isfinite(values)).any():
+        first = column[int(np.flatnonzero(wrong)[0])]
+        raise UserError(f"{rows.at(wrong)}: {name} is not a number, but {str(first)!r}; correct it, or remove the row")
+    return values

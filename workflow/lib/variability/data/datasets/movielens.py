@@ -61,7 +61,7 @@ class Movielens(Dataset):
         try:
             with zipfile.ZipFile(path) as archive:
                 member = next(path for path in archive.namelist() if path.rpartition("/")[2] == name)
-                table = _read(archive.read(member), separator)
+                table = _read(archive.read(member), separator, name)
         except (OSError, StopIteration, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} has no {name} that can be read ({error}); {RERUN_DOWNLOAD}") from error
         return _interactions.examples(table, self.options, f"MovieLens {version}")
@@ -70,8 +70,8 @@ class Movielens(Dataset):
         return folder / f"ml-{self.options['version']}.zip"
 
 
-def _read(content: bytes, separator: bytes) -> _interactions.Log:
-    """Read the columns user, item, rating and time, with a header or without."""
+def _read(content: bytes, separator: bytes, name: str) -> _interactions.Log:
+    """Read the columns user, item, rating and time, with a header or without. name: of the file, for sources."""
     import pandas as pd
 
     header = 0 if content[:1].isalpha() else None
@@ -80,4 +80,6 @@ def _read(content: bytes, separator: bytes) -> _interactions.Log:
         raise ValueError(f"it has {table.shape[1]} columns, not 4")
     users, items, ratings, times = (table[name].to_numpy() for name in table)
     # Fails if a value is not a number: then pandas reads neighbouring numbers as text, and one user as two.
-    return _interactions.Log(users.astype(np.int64), items.astype(np.int64), times, ratings.astype(np.float64))
+    columns = users.astype(np.int64), items.astype(np.int64), times, ratings.astype(np.float64)
+    first_line = 1 if header is None else 2
+    return _interactions.Log(*columns, sources=lambda row: f"{name}:{row + first_line}")

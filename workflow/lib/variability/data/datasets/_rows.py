@@ -1,0 +1,83 @@
+"""Rows of the user's tables, with their positions in the files, for messages and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from variability.data.datasets._files import PARTITION_WORDS
+from variability.errors import UserError
+from variability.io.table_readers import Table, positions
+
+
+class TableFile(NamedTuple):
+    """A file of a data set. name: path relative to the data set's folder. partition: "" if the file is not one."""
+
+    path: Path
+    name: str
+    partition: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one file or several. file: (n,) index of each row's file; number: (n,) its position, counted in units."""
+
+    files: tuple[TableFile, ...]
+    units: tuple[str, ...]
+    file: np.ndarray
+    number: np.ndarray
+
+    @classmethod
+    def of(cls, files: Sequence[TableFile], tables: Sequence[Table]) -> Rows:
+        """Return the rows of tables, one after another. tables: read from ``files``."""
+        return cls(
+            files=tuple(files),
+            units=tuple(table.unit for table in tables),
+            file=np.repeat(np.arange(len(files)), [len(table.numbers) for table in tables]),
+            number=np.concatenate([table.numbers for table in tables]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Return some of the rows. rows: their indices or a mask."""
+        return replace(self, file=self.file[rows], number=self.number[rows])
+
+    def source(self, row: int) -> str:
+        """Return a row's source: ``train.csv:17``."""
+        return f"{self.files[self.file[row]].name}:{self.number[row]}"
+
+    def at(self, rows: Sequence[int] | np.ndarray) -> str:
+        """Return where rows are, for messages: ``data/train.csv, lines 3, 5``. rows: at least one."""
+        rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
+        parts = []
+        for file in np.unique(self.file[rows]):
+            of_file = self.number[rows[self.file[rows] == file]]
+            parts.append(f"{self.files[file].path}, {positions(self.units[file], of_file)}")
+        return "; ".join(parts)
+
+    @property
+    def partition(self) -> np.ndarray:
+        """(n,) partition of each row's file."""
+        return np.array([file.partition for file in self.files], dtype="<U10")[self.file]
+
+    def partitions(self, column: str, words: Sequence[str | None]) -> np.ndarray:
+        """Return the partitions that a column names, "" where it is empty; raise UserError for other words."""
+        read = [
+            PARTITION_WORDS.get(word.strip().lower(), None if word.strip() else "") for word in map(_or_empty, words)
+        ]
+        if unknown := [row for row, partition in enumerate(read) if partition is None]:
+            listed = ", ".join(repr(word) for word in sorted({str(words[row]) for row in unknown})[:5])
+            raise UserError(
+                f"{self.at(unknown)}: {column} is {listed}; known are train, validation (val, dev) and test"
+            )
+        return np.array(read, dtype="<U10")
+
+
+def _or_empty(word: str | None) -> str:
+    return word or ""
