@@ -72,6 +72,11 @@ def test_the_check_of_a_config_reports_them(tmp_path):
         validate.check({"models": {18: {}}}, files=[path])
 
 
+def test_a_name_too_long_for_files_is_refused():
+    with pytest.raises(ConfigError, match=r"has 300 characters; at most 100 are allowed"):
+        validate.check({"study": "n" * 300})
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [

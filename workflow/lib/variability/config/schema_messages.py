@@ -130,6 +130,8 @@ def _sentence(error: ValidationError) -> str:
             return f"{shown} is too large; the most is {expected}"
         case "exclusiveMaximum":
             return f"{shown} is too large; it must be below {expected}"
+        case "maxLength":
+            return f"{shown} has {len(cast(str, instance))} characters; at most {expected} are allowed"
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
             return f"{shown} {_count_sentence(error)}"
     return f"{shown}: {error.message.removeprefix(repr(instance)).strip()}"

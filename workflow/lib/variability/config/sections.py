@@ -18,6 +18,7 @@ _IMPORT_DEFAULTS: dict[str, Any] = dict(imported_runs.DEFAULTS)
 Name = Annotated[
     str,
     Field(
+        max_length=100,
         pattern=r"^(?![\s\S]*\n)[A-Za-z0-9][A-Za-z0-9_.-]*$",
         title="a name that is safe in paths: letters, digits, '_', '-' and '.', starting with a letter or digit",
     ),

@@ -17,6 +17,7 @@ from variability.io.files import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.path import Path as MarkerPath
 
 #: Okabe & Ito's palette, safe for colour-blind readers, without yellow, which is too light for lines on white.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
@@ -44,6 +45,8 @@ _RC = {
     "ytick.color": INK,
     "text.color": INK,
     "legend.frameon": False,
+    # A name with dollar signs is not mathematics.
+    "text.parse_math": False,
     "svg.fonttype": "none",
     # Without a fixed salt, ids in the SVG would differ every time.
     "svg.hashsalt": "variability",
@@ -54,7 +57,7 @@ class Look(NamedTuple):
     """Colour, marker and line style of a series, which distinguish it in colour and in grey."""
 
     color: str
-    marker: str
+    marker: str | MarkerPath
     line: str | tuple
 
 
@@ -113,6 +116,16 @@ def handle(label: str, look: Look, **options: Any) -> Line2D:
     return Line2D([], [], label=label, **(style | options))
 
 
+def text_marker(text: str) -> MarkerPath:
+    """Return a text as a marker, centred."""
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    path = TextPath((0, 0), text)
+    box = path.get_extents()
+    return path.transformed(Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2))
+
+
 def text_color(background: Sequence[float]) -> str:
     """Return black or white, whichever contrasts with a background (red, green, blue, ...; 0 to 1)."""
     red, green, blue = background[:3]
@@ -134,12 +147,25 @@ def wrap(name: str, width: int) -> str:
 
 def save(figure: Figure, svg: Path, png: Path, dpi: int) -> None:
     """Write the figure as SVG (with text as text) and PNG (at ``dpi``). Equal figures give equal bytes."""
+    _without_mathematics(figure)
     with replacing(svg) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None})
     # Use the layout of the SVG: computing it takes as long as drawing.
     figure.set_layout_engine("none")
     with replacing(png) as partial:
         figure.savefig(partial, format="png", dpi=dpi)
+
+
+def _without_mathematics(figure: Figure) -> None:
+    """Replace the labels of logarithmic axes that matplotlib writes as mathematics, which is not parsed."""
+    from matplotlib.ticker import LogFormatter, LogFormatterMathtext
+
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        major, minor = axis.get_major_formatter(), axis.get_minor_formatter()
+        if isinstance(major, LogFormatterMathtext):
+            axis.set_major_formatter(LogFormatter(labelOnlyBase=major.labelOnlyBase))
+        if isinstance(minor, LogFormatterMathtext):
+            axis.set_minor_formatter(LogFormatter(labelOnlyBase=minor.labelOnlyBase))
 
 
 def _height(text: str, size: float) -> float:

@@ -15,6 +15,8 @@ from variability.stats import intervals
 
 CLAIMS = 3
 WIDTH = 100
+#: Names are not broken, however long they are.
+_WRAPPING: dict[str, bool] = {"break_on_hyphens": False, "break_long_words": False}
 
 
 def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
@@ -26,7 +28,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
     """
     sections = [
         f"# {study}",
-        textwrap.fill(run_counts.in_words(tables["runs"], tables.get("failures")), WIDTH, break_on_hyphens=False),
+        textwrap.fill(run_counts.in_words(tables["runs"], tables.get("failures")), WIDTH, **_WRAPPING),
     ]
     tables = {**tables, "runs": first_runs(tables["runs"])}
     names = [name for name in ("runs", "spread", "intervals", "gain", "recipe_gap") if name in tables]
@@ -44,7 +46,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
         )
         sections += [
             "## Findings",
-            *(textwrap.fill(text, WIDTH, break_on_hyphens=False) for text in [*findings, caveat]),
+            *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in [*findings, caveat]),
         ]
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
@@ -73,7 +75,7 @@ def _foremost(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bullet(text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", **_WRAPPING)
 
 
 # Tables -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pandas as pd
 
 from variability import registry
 from variability.io.files import write_text
+from variability.reporting import display_names
 from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.reporting.text_format import as_page
 from variability.results import analysis_tables
@@ -41,9 +42,9 @@ def claim(
     frames = {name: analysis_tables.read(path) for name, path in tables.items()}
     findings = claims(chosen, frames)
     analysis_tables.write(findings, csv)
-    text = as_markdown(findings, study)
+    text = as_markdown(display_names.for_markdown(findings), study)
     write_text(markdown, text)
-    write_text(page, as_page(text, f"{study}: claims"))
+    write_text(page, as_page(display_names.plain(text), f"{study}: claims"))
 
 
 def claims(chosen: Mapping[str, Mapping[str, Any]], tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

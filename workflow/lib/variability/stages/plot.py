@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
-from variability.reporting import figure_style
+from variability.reporting import display_names, figure_style
 from variability.results import analysis_tables
 from variability.results.runs_table import first_runs
 
@@ -23,7 +23,7 @@ def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], stud
     if "runs" in frames and not plugin.REPEATS:
         frames["runs"] = first_runs(frames["runs"])
     with figure_style.applied():
-        figure_style.save(plugin.draw(frames), svg, png, plugin.option("dpi"))
+        figure_style.save(plugin.draw(display_names.for_figures(frames)), svg, png, plugin.option("dpi"))
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from variability.io.files import write_text
+from variability.reporting import display_names
 from variability.reporting.summary import summarise as summary_of
 from variability.reporting.text_format import as_page
 from variability.results import analysis_tables
@@ -17,6 +18,7 @@ def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, pa
     runs: the runs table. tables: those of the analyses and of the claims, with their names as file names.
     """
     frames = {Path(path).stem: analysis_tables.read(path) for path in tables}
-    text = summary_of(frames | {"runs": pd.read_parquet(runs)}, study)
+    frames |= {"runs": pd.read_parquet(runs)}
+    text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study)
     write_text(markdown, text)
-    write_text(page, as_page(text, study))
+    write_text(page, as_page(display_names.plain(text), study))

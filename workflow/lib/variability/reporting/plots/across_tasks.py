@@ -137,7 +137,8 @@ def _ranks(axes, shown, ranked, runs):
 
 def _of_tasks(ranked, runs):
     """Return each ranked candidate's rank on every task that counts."""
-    tasks = ranked["tasks"].iloc[0].split("; ")
+    ranked_on = f"; {ranked['tasks'].iloc[0]}; "
+    tasks = [task for task in runs["task"].unique() if f"; {task}; " in ranked_on]
     means = runs[runs["task"].isin(tasks)].pivot_table(index="task", columns=CANDIDATE, values="value")
     means = means.reindex(columns=list(zip(ranked["model"], ranked["method"], strict=True)))
     higher = runs.drop_duplicates("task").set_index("task")["higher_is_better"].reindex(means.index)

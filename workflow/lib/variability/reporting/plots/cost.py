@@ -84,7 +84,7 @@ def _numbers(models, cells):
 
 def _figure(number):
     # Drawn as a marker, so that it can be close to its cell.
-    return figure_style.Look(figure_style.INK, f"${number}$", "")
+    return figure_style.Look(figure_style.INK, figure_style.text_marker(str(number)), "")
 
 
 def _axes(axes, runs):
