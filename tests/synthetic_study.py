@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from variability import registry
 from variability.io.files import sha256
-from variability.results import probe_table, runs_table
+from variability.results import metric_scales, probe_table, runs_table
 from variability.results.columns import RUN
 from variability.results.predictions import Predictions, RunPredictions
 from variability.stats import resampling
@@ -117,6 +117,12 @@ def history(
         keys = dict(zip(RUN, run, strict=True)) | {"status": "diverged" if run in failed else "completed"}
         parts.append(part.assign(**keys, kind="classification"))
     return pd.concat(parts, ignore_index=True).sort_values([*RUN, "epoch"], ignore_index=True)
+
+
+def with_scale(runs, **declaration):
+    """Return the runs with this declaration of the scale of all metrics, in place of what is declared."""
+    bare = runs.drop(columns=list(metric_scales.COLUMNS))
+    return metric_scales.with_declared(bare, dict.fromkeys(runs["metric"].unique(), declaration))
 
 
 def as_imported(runs):

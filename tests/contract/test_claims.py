@@ -146,7 +146,7 @@ def of_two_networks(request):
     """Tables of two networks, with the metric as a fraction or in percent."""
 
     def scaled(runs):
-        return runs.assign(value=request.param * runs["value"])
+        return synthetic.with_scale(runs.assign(value=request.param * runs["value"]), range=[0, request.param])
 
     return tables(change=scaled, models=("cnn", "vit"), methods=("full",), sd=0.03)
 
@@ -160,7 +160,7 @@ def of_two_networks(request):
         ("best_seed_optimism", 0.08, REFUSED),
     ],
 )
-def test_in_percent_the_margin_is_a_fraction_of_the_mean(kind, margin, expected, of_two_networks):
+def test_in_percent_the_margin_is_in_points(kind, margin, expected, of_two_networks):
     assert findings(kind, of_two_networks, margin=margin)["verdict"].tolist() == [expected]
 
 

@@ -7,6 +7,7 @@ import synthetic_study as synthetic
 
 from variability import registry
 from variability.reporting import primary_rows
+from variability.results import metric_scales
 from variability.stats import variance_components
 
 STREAMS = [f"seed_{stream}" for stream in ("init", "order", "augment", "dropout", "split")]
@@ -56,6 +57,7 @@ def test_errors_in_the_units_of_their_tasks_are_not_pooled():
     runs = synthetic.runs(models=("a", "b", "c"), tasks=("houses", "years"))
     errors = runs.assign(metric=runs["metric"].replace("accuracy", "rmse"), higher_is_better=False, perfect=0.0)
     errors["value"] = errors["value"] * errors["task"].map({"houses": 0.5, "years": 9.0})
+    errors["unit"] = metric_scales.OF_TARGET
     result = table(errors)
     (row,) = result[result["task"] == "all tasks"].to_dict("records")
     assert "another unit" in row["note"] and np.isnan(row["variance"])
@@ -118,6 +120,30 @@ def test_models_with_their_own_methods_are_confounded_with_them():
     for name in ("model", "method", "model x method"):
         assert "does not vary independently" in of(result, name)["note"]
     assert of(result, "seed (init, order, augment, dropout)")["variance"] > 0
+
+
+def test_a_task_on_another_scale_is_named_and_does_not_affect_the_others():
+    runs = synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters"))
+    odd = synthetic.runs(models=("a", "b", "c"), tasks=("odd",)).assign(primary=lambda runs: runs["metric"] == "nll")
+    alone, both = table(runs), table(pd.concat([runs, odd], ignore_index=True))
+    numbers = ["component", "variance", "low", "high", "share", "n"]
+    across = both[both["task"] == "all tasks"]
+    pd.testing.assert_frame_equal(
+        across[numbers].reset_index(drop=True), alone.loc[alone["task"] == "all tasks", numbers].reset_index(drop=True)
+    )
+    assert across["note"].str.contains("without odd (nll): on another scale", regex=False).all()
+
+
+def test_normalised_tasks_are_compared_whatever_their_metrics():
+    runs = synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters"))
+    percent = runs.assign(value=runs["value"].where(runs["task"] == "digits", 100 * runs["value"]))
+    percent["metric"] = percent["metric"].where(percent["task"] == "digits", percent["metric"] + " in percent")
+    ends = {"digits": {"low": 0.0, "high": 1.0}, "letters": {"low": 0.0, "high": 100.0}}
+    result, plain = table(synthetic.with_scale(percent, normalise=ends)), table(runs)
+    across, expected = (part[part["task"] == "all tasks"] for part in (result, plain))
+    assert across["variance"].tolist() == pytest.approx(expected["variance"].tolist(), nan_ok=True)
+    assert set(across["metric"]) == {"normalised score"}
+    assert across["note"].str.contains("normalised as declared").all()
 
 
 def test_tasks_with_different_metrics_are_not_mixed():

@@ -1,12 +1,14 @@
 """Tests of robust aggregates over all tasks: their scale and their intervals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic_study as synthetic
 from scipy import stats
 
 from variability import registry
 from variability.reporting import primary_rows
+from variability.results import metric_scales
 
 TASKS = ("digits", "letters", "shapes")
 
@@ -95,16 +97,54 @@ def test_methods_with_the_same_streams_share_their_resamples(runs):
     assert not table(unknown)["interval"].str.contains("the same draws").any()
 
 
-def test_tasks_without_a_common_scale_are_scaled_by_their_own_range(runs):
-    stretched = runs.assign(value=runs["value"].where(runs["task"] != "digits", 7 + 1000 * runs["value"]))
-    result = table(stretched)
-    assert result["estimator"].str.contains("each task scaled").all()
-    shown = primary_rows.select(runs)
-    spans = shown.groupby("task")["value"].agg(["min", "max"])
-    scores = (values(runs, "a", "full") - spans["min"].to_numpy()) / (spans["max"] - spans["min"]).to_numpy()
+def test_values_are_not_rescaled_by_the_observed_ones():
+    """Three games of two agents: rescaled from the worst to the best run, b would be the better one."""
+    means = {"a": (0.2, 0.4, 3.0), "b": (0.3, 0.5, 1.0)}
+    made = synthetic.runs(models=tuple(means), tasks=("g1", "g2", "g3"), methods=("full",), seeds=range(3))
+    mean = [means[model][int(task[1]) - 1] for model, task in zip(made["model"], made["task"], strict=True)]
+    made = synthetic.with_scale(made.assign(value=np.array(mean) * (1 + 0.1 * (made["seed"] - 1))))
+    result = table(made)
+    assert one(result, quantity="mean", model="a")["estimate"] == pytest.approx(1.2)
+    assert one(result, quantity="mean", model="b")["estimate"] == pytest.approx(0.6)
+    assert set(result["scale"]) == {"accuracy as it is, in one unit on all tasks by assumption: none is declared"}
+
+
+def test_scores_are_normalised_as_declared():
+    """Human-normalised scores of two games by hand: pong 20 of (-21, 14.6), breakout 401 of (1.7, 30.5)."""
+    made = synthetic.runs(models=("dqn",), tasks=("breakout", "pong"), methods=("full",), seeds=range(4))
+    scores = {"pong": [20.0, 18.9, 14.6, -21.0], "breakout": [401.2, 30.5, 16.1, 1.7]}
+    value = [scores[task][seed] for task, seed in zip(made["task"], made["seed"], strict=True)]
+    ends = {"pong": {"low": -21.0, "high": 14.6}, "breakout": {"low": 1.7, "high": 30.5}}
+    result = table(synthetic.with_scale(made.assign(value=value), normalise=ends))
+    # pong 1.1517, 1.1208, 1, 0; breakout 13.871, 1, 0.5, 0: the middle half is 0.5, 1, 1, 1.1208.
+    assert one(result, quantity="iqm")["estimate"] == pytest.approx((0.5 + 1 + 1 + 39.9 / 35.6) / 4)
+    assert set(result["scale"]) == {"normalised as declared: 0 at `low` and 1 at `high` of each task"}
+    assert set(result["metric"]) == {"normalised score"}
+
+
+def test_a_normalisation_turns_a_loss_into_a_score():
+    made = synthetic.runs(tasks=("digits", "letters"))
+    losses = made.assign(primary=made["metric"] == "nll")
+    result = table(synthetic.with_scale(losses, normalise={"low": 2.0, "high": 0.0}))
     row = one(result, quantity="iqm", model="a", method="full")
-    assert row["estimate"] == pytest.approx(stats.trim_mean(scores, 0.25, axis=None))
-    assert not table(runs)["estimator"].str.contains("scaled").any()
+    expected = 1 - values(losses, "a", "full") / 2
+    assert row["estimate"] == pytest.approx(stats.trim_mean(expected, 0.25, axis=None))
+    assert one(result, quantity="improvement", model="a", method="full", reference="b / linear_probe")["estimate"] > 0.9
+
+
+def test_tasks_on_another_scale_are_named_and_do_not_affect_the_others(runs):
+    odd = synthetic.runs(tasks=("odd",)).query("metric == 'nll'").assign(primary=True)
+    result = table(pd.concat([runs, odd], ignore_index=True))
+    numbers = ["quantity", "threshold", "model", "method", "estimate", "n", "n_tasks"]
+    pd.testing.assert_frame_equal(result.query("suite == 1")[numbers], table(runs)[numbers])
+    assert set(result.query("suite == 1")["other_tasks"]) == {"odd (nll)"}
+    assert set(result.query("suite == 2")["tasks"]) == {"odd"}
+
+
+def test_errors_in_the_units_of_their_targets_are_separate_suites(runs):
+    errors = runs.assign(metric="rmse", higher_is_better=False, unit=metric_scales.OF_TARGET)
+    assert table(errors.query("primary")).groupby("suite")["n_tasks"].first().tolist() == [1, 1, 1]
+    assert set(table(errors.query("primary").assign(unit="years"))["n_tasks"]) == {3}
 
 
 def test_a_loss_is_better_when_it_is_smaller():

@@ -24,13 +24,14 @@ def one(result, **values):
     return result.iloc[0]
 
 
-def runs(values, **facts):
-    """Return runs of one task and method on the test split, from {model: values}."""
+def runs(values, scale=None, **facts):
+    """Return runs of one task and method on the test split, from {model: values}. scale: declaration of the metric."""
     made = synthetic.runs(models=tuple(values), methods=("full",), seeds=range(max(map(len, values.values()))))
     made = made.query("phase == 'after' and split == 'test' and metric == 'accuracy'")
     by_key = {(model, seed): value for model, cell in values.items() for seed, value in enumerate(cell)}
     keys = zip(made["model"], made["seed"], strict=True)
     made = made.assign(value=[by_key.get(key, np.nan) for key in keys])
+    made = made if scale is None else synthetic.with_scale(made, **scale)
     return made.assign(status=made["status"].mask(made["value"].isna(), "diverged"), **facts)
 
 
@@ -69,23 +70,34 @@ def test_the_gap_is_the_one_to_the_next_worse_cell_with_the_sds_of_both():
 
 
 def test_for_a_loss_the_next_worse_is_larger_and_goals_are_fractions_of_the_mean():
-    made = runs({"a": [0.2, 0.3], "b": [0.5, 0.6]}, higher_is_better=False, perfect=0.0)
+    made = runs({"a": [0.2, 0.3], "b": [0.5, 0.6]}, {"range": [0, None]}, higher_is_better=False, perfect=0.0)
     result = table(made)
     row = one(result, target="gap", model="a")
     assert row["goal"] == pytest.approx(0.3)
     assert row["reference"] == "b, full"
     relative = one(result, target="half_width", model="b")
     assert relative["goal"] == pytest.approx(0.0055)
-    assert relative["goal_from"] == "1 % of |mean|"
+    assert relative["goal_from"] == "1 % of |mean|: no range declared"
 
 
 def test_percentages_have_goals_in_percent():
-    row = one(table(runs({"a": [89.0, 90.0, 91.0]})), target="difference")
+    row = one(table(runs({"a": [89.0, 90.0, 91.0]}, {})), target="difference")
     assert row["goal"] == pytest.approx(0.9)
     share = one(table(runs({"a": [0.89, 0.90, 0.91]})), target="half_width")
-    assert (
-        share["n_needed"] == one(table(runs({"a": [89.0, 90, 91]}), half_width=1 / 90), target="half_width")["n_needed"]
-    )
+    percent = one(table(runs({"a": [89.0, 90, 91]}, {"range": [0, 100]})), target="half_width")
+    assert (percent["goal"], percent["goal_from"]) == (pytest.approx(1), "1 % of 100")
+    assert (share["goal"], share["goal_from"]) == (0.01, "as given")
+    assert percent["n_needed"] == share["n_needed"]
+
+
+def test_a_value_below_0_changes_no_goal():
+    correlations = {"a": [0.30, 0.32, 0.28, 0.31], "b": [0.02, 0.04, 0.01, 0.001]}
+    negative = correlations | {"b": [0.02, 0.04, 0.01, -0.001]}
+    needed = [
+        one(table(runs(values, {"range": [-1, 1]})), target="half_width", model="a")["n_needed"]
+        for values in (correlations, negative)
+    ]
+    assert needed[0] == needed[1]
 
 
 def test_better_needs_29_runs_whatever_the_spread():

@@ -93,6 +93,11 @@ def distance(fraction: float, lengths: pd.Series, centre: pd.Series) -> pd.Serie
     return (fraction * lengths).fillna(relative.where(relative > 0)).where(centre.notna())
 
 
+def margin(fraction: float, unit_length: float, centre: float) -> float:
+    """Return the same as ``distance`` for one metric, but 0 where neither its length nor |centre| is a size."""
+    return fraction * (unit_length if unit_length > 0 else abs(centre))
+
+
 def outside(runs: pd.DataFrame) -> pd.Series:
     """Return which values are outside the declared range, by more than the rounding of their last digits."""
     low, high = runs["range_low"].astype(float), runs["range_high"].astype(float)

@@ -1,36 +1,77 @@
-"""The size of a difference, in the unit in which users of the metric state it."""
+"""Tasks whose primary metrics are on one scale, so that their values can be averaged or compared."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from variability.results import metric_scales
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Largest number of tasks that a sentence names.
+NAMED = 8
+NORMALISED = "normalised score"
 
-def is_share(runs: pd.DataFrame) -> pd.Series:
-    """Return which rows belong to a metric between 0 and 1, like accuracy, whose differences are in points.
 
-    All values of its task must be between 0 and 1, and the perfect value must not be 0, because a loss may be in that
-    range by chance.
+class Scale(NamedTuple):
+    """Some tasks on one scale.
+
+    metric: name of their metric; NORMALISED if the values are normalised as declared. description: how the values
+    follow from those of the metric, and what is assumed. higher_is_better: of the values on this scale.
     """
-    values = runs.groupby(["task", "metric"])["value"]
-    return (values.transform("min") >= 0) & (values.transform("max") <= 1) & (runs["perfect"] != 0)
+
+    tasks: tuple[str, ...]
+    metric: str
+    description: str
+    higher_is_better: bool
 
 
-def have_one_unit(runs: pd.DataFrame) -> bool:
-    """Return True if the values of a metric are comparable across tasks.
+def scales(runs: pd.DataFrame) -> list[Scale]:
+    """Return the scales of the runs' tasks, those with the most tasks first. runs: rows of the primary metric.
 
-    That holds for shares and for metrics of classification, like NLL. A regression error is in the unit of its task's
-    targets, and the unit of an unknown metric is unknown.
+    Tasks with a declared normalisation are on one scale. Others are on one scale if they have the same metric in the
+    same unit; a metric without a declared unit is assumed to have the same on all tasks, except that an error in
+    regression is in the unit of its task's target. No scale depends on the observed values.
     """
-    from variability.results.metrics import scalars
+    groups: dict[tuple, list[str]] = {}
+    for row in runs.drop_duplicates("task").itertuples():
+        higher = bool(row.higher_is_better)
+        if row.normalise_low == row.normalise_low:
+            key = (NORMALISED, None, higher == (row.normalise_high > row.normalise_low))
+        elif row.unit == metric_scales.OF_TARGET:
+            key = (row.metric, row.task, higher)
+        else:
+            key = (row.metric, row.unit, higher)
+        groups.setdefault(key, []).append(row.task)
+    found = [
+        Scale(tuple(tasks), metric, _description(runs[runs["task"].isin(tasks)], metric, tasks), higher)
+        for (metric, _, higher), tasks in groups.items()
+    ]
+    return sorted(found, key=lambda scale: -len(scale.tasks))
 
-    known = {name for name, plugin in scalars().items() if plugin.KIND == "classification"}
-    return bool(is_share(runs).all() or runs["metric"].isin(known).all())
+
+def on_scale(runs: pd.DataFrame, scale: Scale) -> pd.DataFrame:
+    """Return the runs of a scale's tasks with their values on it."""
+    rows = runs[runs["task"].isin(scale.tasks)]
+    if scale.metric != NORMALISED:
+        return rows
+    low, high = rows["normalise_low"], rows["normalise_high"]
+    return rows.assign(value=(rows["value"] - low) / (high - low), metric=NORMALISED, label=NORMALISED)
 
 
-def distance(fraction: float, share: pd.Series, centre: pd.Series) -> pd.Series:
-    """Return ``fraction`` itself for a share (0.01 is a point), else that fraction of |centre|; NaN if that is 0."""
-    relative = fraction * centre.abs()
-    return relative.where(relative > 0).mask(share & centre.notna(), fraction)
+def others(runs: pd.DataFrame, scale: Scale) -> str:
+    """Name the tasks that are not on a scale, with their metrics; empty if there are none."""
+    rest = runs[~runs["task"].isin(scale.tasks)].drop_duplicates("task")
+    names = [f"{row.task} ({row.metric})" for row in rest.itertuples()]
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([*names[:NAMED], *more])
+
+
+def _description(runs: pd.DataFrame, metric: str, tasks: Sequence[str]) -> str:
+    if metric == NORMALISED:
+        return "normalised as declared: 0 at `low` and 1 at `high` of each task"
+    undeclared = runs["unit"].isna().all() and runs[["range_low", "range_high"]].isna().any(axis=None)
+    assumed = ", in one unit on all tasks by assumption: none is declared" * bool(len(tasks) > 1 and undeclared)
+    return f"{metric} as it is{assumed}"

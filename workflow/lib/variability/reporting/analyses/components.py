@@ -36,11 +36,12 @@ SINGLE = f"{NOT_ESTIMABLE}no cell has two completed runs, so the seed cannot be 
 class Components(Analysis):
     """Variance components of the primary metric on the test split after fine-tuning; all effects random.
 
-    Per task the factors are model, method and their interaction. Across tasks, if all have the same primary metric in
-    the same unit, task and its interactions are added (regression errors are in the unit of their task, and would all
-    be attributed to the task). The seed is what remains within a cell. Models that differ only in the seed of their
-    pretraining are nested in their backbone, which is then the model. If models of one ``family`` were trained with
-    several frameworks, the framework is a factor too, and the family is the model. Repeated runs count once.
+    Per task the factors are model, method and their interaction. Over all tasks with the same primary metric in the
+    same unit, or with a declared normalisation, task and its interactions are added; tasks on another scale are named
+    in ``note`` (regression errors are in the unit of their task, and would all be attributed to the task). The seed is
+    what remains within a cell. Models that differ only in the seed of their pretraining are nested in their backbone,
+    which is then the model. If models of one ``family`` were trained with several frameworks, the framework is a factor
+    too, and the family is the model. Repeated runs count once.
 
     In a complete grid with equally many completed runs per cell: method of moments from the expected mean squares
     (Searle, Casella & McCulloch 1992, ch. 4). Otherwise REML (Patterson & Thompson 1971); in very large grids, where
@@ -84,23 +85,27 @@ class Components(Analysis):
         for task, of_task in runs.groupby("task"):
             rows += self._rows(of_task, task, _cells.scope(of_task), copies[task])
         if len(set(runs["task"])) > 1:
-            rows += self._across(runs, _cells.scope(runs), copies.sum())
+            rows += self._across(runs, _cells.scope(runs), copies)
         return pd.DataFrame(rows, columns=COLUMNS).assign(level=self.option("level"), ddof=float("nan"))
 
     def _across(self, runs, scope, copies):
-        from variability.reporting.analyses import _metric_scale
+        from variability.reporting.analyses import _cells, _metric_scale
 
-        metrics = sorted(set(runs["metric"]))
-        if len(metrics) > 1:
-            facts = _facts(runs, ALL, scope) | {"metric": "primary metric"}
-            reason = f"the tasks have different primary metrics ({', '.join(metrics)})"
-        elif not _metric_scale.have_one_unit(runs):
-            facts, reason = _facts(runs, ALL, scope), f"{metrics[0]} may be in another unit on each task"
-        else:
-            return self._rows(runs, ALL, scope, copies)
-        return [facts | _missing("task", "factor", NOT_ESTIMABLE + reason)]
+        scale = _metric_scale.scales(runs)[0]
+        if len(scale.tasks) == 1:
+            metrics = sorted(set(runs["metric"]))
+            several = f"the tasks have different primary metrics ({', '.join(metrics)})"
+            reason = several if len(metrics) > 1 else f"{metrics[0]} is in another unit on each task"
+            facts = _facts(runs, ALL, scope) | ({"metric": "primary metric"} if len(metrics) > 1 else {})
+            return [facts | _missing("task", "factor", NOT_ESTIMABLE + reason)]
+        comparable = _metric_scale.on_scale(runs, scale)
+        others = _metric_scale.others(runs, scale)
+        notes = [scale.description] * (not scale.description.endswith("as it is"))
+        notes += [f"without {others}: on another scale"] * bool(others)
+        scope = _cells.scope(comparable) if others else scope
+        return self._rows(comparable, ALL, scope, copies[list(scale.tasks)].sum(), notes)
 
-    def _rows(self, runs, task, scope, copies):
+    def _rows(self, runs, task, scope, copies, notes=()):
         from variability.reporting.analyses import _factor_grid
 
         facts = _facts(runs, task, scope)
@@ -116,8 +121,8 @@ class Components(Analysis):
         rows = _factor_rows(grid, cells, within, seed, self.option("level")) + _stream_rows(
             layout, within, self.option("level")
         )
-        copies_note = f"{copies} runs that repeat others are left out" if copies else ""
-        return [facts | row | {"note": "; ".join(filter(None, [row["note"], copies_note])) or None} for row in rows]
+        notes = [*notes, *[f"{copies} runs that repeat others are left out"] * bool(copies)]
+        return [facts | row | {"note": "; ".join(filter(None, [row["note"], *notes])) or None} for row in rows]
 
 
 def _facts(runs, task, scope):

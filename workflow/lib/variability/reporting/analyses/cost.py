@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
+from variability.results import metric_scales
 from variability.results.columns import CELL_VALUE
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Cost(Analysis):
     runs, including failed ones; a peak has no total.
 
     seconds_to_half_width: runs_needed times the seconds per completed run, which include those of failed runs. This
-    many completed runs reduce the t interval of the mean metric to +- half_width: points of a metric between 0 and 1,
-    otherwise that fraction of the mean. runs_needed uses the one-sided upper limit of the SD (Browne 1995), because the
-    SD of a few runs is as often too small as too large.
+    many completed runs reduce the t interval of the mean metric to +- half_width: a fraction of the metric's declared
+    range, or of the mean if none is declared. runs_needed uses the one-sided upper limit of the SD (Browne 1995),
+    because the SD of a few runs is as often too small as too large.
 
     on_front: no other cell of the task is at least as fast and has at least as good a mean, and is better in one of the
     two (Pareto). It compares estimates: a cell can be on the front because of lucky seeds.
@@ -62,7 +63,8 @@ class Cost(Analysis):
             "type": "number",
             "exclusiveMinimum": 0,
             "default": 0.01,
-            "description": "goal for the mean's interval; a fraction of the mean if the metric is not between 0 and 1",
+            "description": "goal for the mean's interval, as a fraction of the metric's declared range, or of the mean "
+            "if none is declared",
         },
     }
 
@@ -106,10 +108,10 @@ class Cost(Analysis):
         )
 
     def _to_half_width(self, cells, seconds):
-        from variability.reporting.analyses import _metric_scale, _notes
+        from variability.reporting.analyses import _notes
         from variability.stats import sample_size
 
-        half_width = _metric_scale.distance(self.option("half_width"), cells["share"], cells["value_mean"])
+        half_width = metric_scales.distance(self.option("half_width"), cells["unit_length"], cells["value_mean"])
         upper = sample_size.sd_upper(cells["value_sd"], cells["n"], self.option("sd_level"))
         needed = sample_size.for_half_width(upper, half_width, self.option("level"))
         part = cells.assign(
@@ -139,11 +141,11 @@ class Cost(Analysis):
 
 def _with_metric(runs):
     """Return the cells with the moments of their primary metric, in the order of all moments of these runs."""
-    from variability.reporting.analyses import _cells, _metric_scale
+    from variability.reporting.analyses import _cells
 
     cells = _cells.moments(runs).rename(columns={"mean": "value_mean", "sd": "value_sd"})
-    facts = runs.assign(share=_metric_scale.is_share(runs)).groupby(CELL_VALUE, sort=False)[
-        ["share", "higher_is_better"]
+    facts = runs.assign(unit_length=metric_scales.length(runs)).groupby(CELL_VALUE, sort=False)[
+        ["unit_length", "higher_is_better"]
     ]
     return cells.merge(facts.first().reset_index(), on=CELL_VALUE, validate="one_to_one")
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.results import metric_scales
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "split", "metric", "primary", "higher_is_better", "pairing"),
+    "unit_length",
     *("difference", "low", "high", "difference_raw", "effect", "mean", "mean_b", "sd", "sd_b", "sd_difference"),
     *("n", "n_b", "n_failed", "n_failed_b", "p", "p_adjusted", "family", "p_exact", "p_floor", "exact"),
     *("probability", "probability_low", "probability_high", "probability_interval", "gamma", "verdict", "noether_n"),
@@ -109,6 +111,7 @@ class Pairwise(Analysis):
         return table.assign(
             task=task,
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
+            unit_length=metric_scales.length(runs.iloc[:1]).iloc[0],
             family=f"task {task}: {table['p'].count()} pairs of candidates",
             gamma=gamma,
             noether_n=sample_size.for_probability_of_better(gamma, 1 - level, 1 - level),

@@ -31,6 +31,10 @@ COLUMNS = [
         "n_failed_reference",
         "suite",
         "n_tasks",
+        "tasks",
+        "other_tasks",
+        "metric",
+        "scale",
         "n_candidates",
         "estimator",
         "interval",
@@ -46,10 +50,11 @@ FEW = 10
 class Robust(Analysis):
     """Interquartile mean, mean, median, performance profile and probability of improvement (Agarwal et al. 2021).
 
-    Candidates are (model, method), compared over the tasks that all of them have; if no task is common to all, each set
-    of tasks is a separate ``suite``. Scores keep the metric's unit if there is one task, or if the tasks share a metric
-    for which more is better and whose values are all between 0 and 1; otherwise the scores of each task are scaled from
-    the worst (0) to the best (1) run of any candidate.
+    Candidates are (model, method), compared over the tasks that all of them have. Tasks whose metrics are not on one
+    scale (another metric, another unit) are separate suites, and so is each set of tasks if no task is common to all
+    candidates: see ``suite``, ``tasks``, and ``other_tasks`` for those of other scales. Scores keep the metric's unit,
+    or are normalised as the config declares (``normalise``); ``scale`` names which. Values are never rescaled by the
+    observed ones: another run would then change the order of the candidates.
 
     Intervals are percentile bootstrap, for these tasks and new seeds. If a candidate has the same seeds on all tasks,
     whole seeds are resampled, because equal seeds share streams and their runs are correlated across tasks; otherwise
@@ -86,19 +91,28 @@ class Robust(Analysis):
 
     def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
-        from variability.reporting.analyses import _cells, _reference_scopes
+        from variability.reporting.analyses import _cells, _metric_scale, _reference_scopes
 
         runs = primary_rows.select(tables["runs"])
         runs = runs.sort_values([*CANDIDATE, "task", "seed"])
-        parts = [self._suite(suite).assign(suite=at) for at, suite in enumerate(_suites(runs), start=1)]
+        suites = [
+            (suite, _of_scale(runs, scale), scale)
+            for scale in _metric_scale.scales(runs)
+            for suite in _suites(_metric_scale.on_scale(runs, scale))
+        ]
+        parts = [
+            self._suite(suite, scale.higher_is_better).assign(**facts, suite=at)
+            for at, (suite, facts, scale) in enumerate(suites, start=1)
+        ]
         table = _cells.stacked(parts).assign(level=self.option("level"), ddof=float("nan"))
         return _reference_scopes.with_scopes(table.reindex(columns=COLUMNS), runs, CANDIDATE)
 
-    def _suite(self, runs):
-        """Return the rows of candidates that all have the same tasks."""
+    def _suite(self, runs, higher_is_better):
+        """Return the rows of candidates that all have the same tasks, on one scale."""
         import pandas as pd
 
-        scored, scale, sign = _scored(runs)
+        sign = 1 if higher_is_better else -1
+        scored = runs.assign(score=sign * runs["value"])
         values = scored["score"].dropna()
         thresholds = np.unique(np.linspace(values.min(), values.max(), self.option("thresholds")))
         candidates = [_candidate(key, part) for key, part in scored.groupby(CANDIDATE)]
@@ -113,8 +127,9 @@ class Robust(Analysis):
         ]
         rows += [self._pair_row(*pair, replicates) for pair, replicates in zip(pairs, of_pairs, strict=True)]
         table = pd.concat(rows, ignore_index=True)
-        table["estimator"] = table["quantity"].map(ESTIMATORS) + f"; {scale}"
-        return table.assign(n_tasks=scored["task"].nunique(), n_candidates=len(candidates))
+        table["estimator"] = table["quantity"].map(ESTIMATORS)
+        tasks = list(dict.fromkeys(scored["task"]))
+        return table.assign(n_tasks=len(tasks), tasks=", ".join(tasks), n_candidates=len(candidates))
 
     def _resampled(self, candidates, pairs, thresholds):
         """Return estimates (first row) and replicates of all candidates and pairs; None without runs."""
@@ -195,6 +210,13 @@ class Robust(Analysis):
         return replicates[0], *ends
 
 
+def _of_scale(runs, scale):
+    from variability.reporting.analyses import _metric_scale
+
+    others = _metric_scale.others(runs, scale) or "-"
+    return {"other_tasks": others, "metric": scale.metric, "scale": scale.description}
+
+
 def _suites(runs):
     """Return the runs of the tasks that all candidates have; if there is none, one part per set of tasks."""
     tasks_of_candidate = runs.groupby(CANDIDATE)["task"].agg(frozenset)
@@ -206,20 +228,6 @@ def _suites(runs):
     suites = tasks_of_candidate.map(lambda tasks: "\0".join(sorted(tasks)))
     of_run = suites.reindex(runs.set_index(CANDIDATE).index).to_numpy()
     return [part for _, part in runs.groupby(of_run)]
-
-
-def _scored(runs):
-    """Return the runs with a score for which more is better, its scale, and the sign that turns it into the metric."""
-    better = runs["higher_is_better"].astype(bool)
-    values = runs["value"].where(better, -runs["value"])
-    comparable = len(runs["metric"].unique()) == 1 and better.all() and values.dropna().between(0, 1).all()
-    if comparable or len(runs["task"].unique()) == 1:
-        return runs.assign(score=values), f"{runs['metric'].iloc[0]} as it is", 1 if better.all() else -1
-    of_task = values.groupby(runs["task"])
-    lowest, span = of_task.transform("min"), of_task.transform("max") - of_task.transform("min")
-    # On a task without any difference all scores are halfway.
-    scores = ((values - lowest) / span.where(span > 0)).where((span > 0) | values.isna(), 0.5)
-    return runs.assign(score=scores), "each task scaled from its worst (0) to its best run (1), taken as fixed", 1
 
 
 def _candidate(key, runs):

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
+from variability.results import metric_scales
 from variability.results.columns import CELL_VALUE, RUN
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GOAL = {"type": "number", "exclusiveMinimum": 0, "default": 0.01}
-UNIT = "absolute for a metric between 0 and 1, like accuracy; otherwise a fraction of the cell's |mean|"
+UNIT = "as a fraction of the metric's declared range (0.01 of accuracy is a point); of |mean| if none is declared"
 #: The SD that a number of runs is based on.
 SDS = {"n_needed": "sd_upper", "n_needed_at_sd": "sd"}
 COLUMNS = [
@@ -59,16 +60,18 @@ class SeedsNeeded(Analysis):
 
     def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
-        from variability.reporting.analyses import _cells, _metric_scale
+        from variability.reporting.analyses import _cells
         from variability.stats import sample_size
 
         # A fixed order, so that sums do not depend on the order of the runs, to the last bit.
         runs = primary_rows.select(tables["runs"]).sort_values(RUN)
         cells = _cells.moments(runs)
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
-        facts = runs.assign(share=_metric_scale.is_share(runs), better=runs["higher_is_better"].astype(bool))
+        facts = runs.assign(unit_length=metric_scales.length(runs), better=runs["higher_is_better"].astype(bool))
         cells = cells.merge(
-            facts.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, "share", "better"]], on=CELL_VALUE, validate="one_to_one"
+            facts.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, "unit_length", "better"]],
+            on=CELL_VALUE,
+            validate="one_to_one",
         )
         cells = _with_next(cells)
         table = _cells.stacked(
@@ -114,12 +117,13 @@ class SeedsNeeded(Analysis):
         return part.assign(interval="none", ddof=np.nan)
 
     def _with_goal(self, cells, option):
-        """Add the goal of an option, in the metric's unit: absolute, or a fraction of the mean."""
-        from variability.reporting.analyses import _metric_scale
-
-        goal = self.option(option)
-        source = np.where(cells["share"], "as given", f"{100 * goal:g} % of |mean|")
-        return cells.assign(goal=_metric_scale.distance(goal, cells["share"], cells["mean"]), goal_from=source)
+        """Add the goal of an option, in the metric's unit: a fraction of its length, or of the mean."""
+        goal, lengths = self.option(option), cells["unit_length"]
+        source = f"{100 * goal:g} % of " + lengths.map("{:g}".format)
+        source = source.mask(lengths == 1, "as given").where(
+            lengths > 0, f"{100 * goal:g} % of |mean|: no range declared"
+        )
+        return cells.assign(goal=metric_scales.distance(goal, lengths, cells["mean"]), goal_from=source)
 
     def _labelled(self, part, target, estimator, power=np.nan):
         from variability.reporting import text_format

@@ -44,8 +44,8 @@ MARGIN = {
     "type": "number",
     "minimum": 0,
     "default": 0.01,
-    "description": "smallest effect worth a claim, in the metric's unit; a fraction of the reference's |mean| if the "
-    "metric is not between 0 and 1",
+    "description": "smallest effect worth a claim, as a fraction of the metric's declared range (0.01 of accuracy is a "
+    "point); of the reference's |mean| if no range is declared",
 }
 
 Verdict = Literal["supported", "undecided", "not supported"]

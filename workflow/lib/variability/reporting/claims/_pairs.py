@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from variability.reporting.claims import UNDECIDED, verdict
+from variability.results import metric_scales
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -34,12 +35,11 @@ def name(row: pd.Series, side: str = "") -> str:
 
 
 def margin_of(margin: float, row: pd.Series) -> float:
-    """Return the smallest difference worth a claim.
+    """Return the smallest difference worth a claim: a fraction of the metric's length, see ``metric_scales``.
 
-    The margin itself for means between 0 and 1, else that fraction of the reference's mean.
+    A metric without a declared range has no length; the margin is then that fraction of the reference's mean.
     """
-    means = row["mean"], row["mean_b"]
-    return margin if min(means) >= 0 and max(means) <= 1 else margin * abs(row["mean_b"])
+    return metric_scales.margin(margin, row["unit_length"], row["mean_b"])
 
 
 def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, other: str) -> pd.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, Claim
+from variability.results import metric_scales
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +26,12 @@ class BestSeedOptimism(Claim):
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         best = tables["best_of_n"].dropna(subset=["optimism"])
         best = best[(best["statistic"] == "U") & (best["best_of"] == best["n"]) & (best["n"] > 1)]
-        higher = tables["pairwise"].drop_duplicates("task").set_index("task")["higher_is_better"]
+        facts = tables["pairwise"].drop_duplicates("task").set_index("task")
+        higher, lengths = facts["higher_is_better"], facts["unit_length"]
         findings = []
         for task, of_task in best.groupby("task", sort=False):
             row = of_task.sort_values("mean", ascending=not higher.get(task, True), kind="stable").iloc[0]
-            margin = self.option("margin") * (
-                1 if 0 <= of_task["mean"].min() <= of_task["mean"].max() <= 1 else abs(row["mean"])
-            )
+            margin = metric_scales.margin(self.option("margin"), lengths.get(task, math.nan), row["mean"])
             # The best run is on the better side of the mean, whichever that is.
             optimism = abs(row["optimism"])
             candidate = f"{row['model']} ({row['method']})"

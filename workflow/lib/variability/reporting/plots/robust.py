@@ -29,8 +29,10 @@ class Robust(Plot):
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["robust"]
-        largest = table.loc[table["n_candidates"].idxmax(), "suite"]
-        table = table[table["suite"] == largest]
+        sizes = table.drop_duplicates("suite")
+        table = table[table["suite"] == sizes.sort_values(["n_candidates", "n_tasks"], kind="stable")["suite"].iloc[-1]]
+        on_scale = runs[runs["metric"] == table["metric"].iloc[0]]
+        runs = on_scale if len(on_scale) else runs.assign(metric=table["metric"].iloc[0])
         ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
         shown = ranked.head(MOST).reset_index(drop=True)
         looks = figure_style.looks([_name(row) for _, row in shown.head(COLOURED).iterrows()])
@@ -90,13 +92,14 @@ def _note(table, ranked, shown):
 
 
 def _scaling(table):
-    scale = table["estimator"].iloc[0].partition("; ")[2]
-    return f"Scores: {scale}."
+    others = table["other_tasks"].iloc[0]
+    left_out = "" if others == "-" else f" Not here, because they are on another scale: {others}."
+    return f"Scores: {table['scale'].iloc[0]}.{left_out}"
 
 
 def _scale(table, runs):
-    scaled = "scaled" in table["estimator"].iloc[0]
-    return "score (0 = worst, 1 = best run)" if scaled else figure_style.wrap(runs["label"].iloc[0], 30)
+    normalised = "normalised" in table["scale"].iloc[0]
+    return "normalised score" if normalised else figure_style.wrap(runs["label"].iloc[0], 30)
 
 
 def _of(table, row):
