@@ -282,7 +282,8 @@ def reml(cells: Cells, model: Sequence[Term], start: np.ndarray, steps: int = 20
     likelihood increases. The likelihood of the runs is that of their cells' means times that of their deviations from
     them, so the cost depends on the number of cells, not of runs. Every term must add something to the others.
     """
-    scale = np.average(np.square(cells.means), weights=cells.counts)
+    # Of all runs, because the means of all cells may be equal.
+    scale = (cells.counts @ np.square(cells.means) + cells.within) / cells.counts.sum()
     # Start above 0, which a component leaves slowly; from a small value it converges.
     variances = np.maximum(start / scale, 1e-4)
     deviance, gradient, information = _likelihood(cells, model, variances, scale)
