@@ -295,7 +295,8 @@ def test_cells_of_the_heat_map_contain_the_numbers_of_the_table(studies):
     spread = studies["typical"]["spread"]
     row = spread.query("model == 'cnn' and task == 'digits' and method == 'full' and phase == 'after'")
     row = row[(row["split"] == "test") & row["primary"]].iloc[0]
-    expected = f"{row['mean']:.3f}\n± {row['sd']:.3f}\nn = 3 (2 failed)"
+    expected = f"{row['mean']:.4f}\n± {row['sd']:.4f}\nn = 3 (2 failed)"
+    assert 0.001 < row["sd"] < 0.0095, "two significant digits"
     assert expected in {text.get_text() for text in texts_of(draw("model_task_heatmap", studies["typical"]))}
 
 

@@ -23,13 +23,22 @@ def summarised(**options):
 
 def test_the_best_model_is_named_with_mean_sd_and_n():
     _, findings = summarised()
-    assert re.search(r"On digits, cnn \(full\) has the best mean: 0\.\d{3} ± 0\.\d{3} \(mean ± SD, n = 5\)", findings)
+    assert re.search(r"On digits, cnn \(full\) has the best mean: 0\.\d{4} ± 0\.00\d{2} \(mean ± SD, n = 5\)", findings)
+
+
+def test_mean_sd_and_interval_of_a_row_have_the_same_decimals():
+    text, _ = summarised(sd=0.0002)
+    rows = re.findall(r"([\d.]+) ± ([\d.]+) *\| \[([\d.]+), ([\d.]+)\]", text)
+    assert rows
+    for row in rows:
+        assert len({len(number.partition(".")[2]) for number in row}) == 1, row
+        assert len(row[1].partition(".")[2].lstrip("0")) == 2, row
 
 
 def test_equal_runs_are_reported_as_equal_without_an_interval_of_zero_width():
     text, _ = summarised(sd=0.0)
     assert "all runs equal" in text
-    assert not re.search(r"\[(0\.\d{3}), \1\]", text.partition("## Findings")[0])
+    assert not re.search(r"\[(0\.\d+), \1\]", text.partition("## Findings")[0])
 
 
 def test_a_difference_above_seed_noise_is_reported_as_such():
@@ -57,7 +66,7 @@ def test_a_single_run_is_compared_with_the_range_of_several_runs():
     values = runs.query("phase == 'after' and split == 'test' and metric == 'accuracy'").set_index("model")["value"]
     low, high, one = values["cnn"].min(), values["cnn"].max(), values["vit"].iloc[0]
     where = "within" if low <= one <= high else "outside"
-    assert f"The run of vit (full) is {where} the range of the 5 runs of cnn (full), {low:.3f} to {high:.3f}." in text
+    assert f"The run of vit (full) is {where} the range of the 5 runs of cnn (full), {low:.4f} to {high:.4f}." in text
 
 
 def test_the_summary_states_if_lower_is_better():

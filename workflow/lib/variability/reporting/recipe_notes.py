@@ -50,9 +50,6 @@ def _named(task: str, gap: pd.Series) -> str:
 
 
 def _unused(gap: pd.Series) -> str:
-    text = text_format.number(gap["unused"])
-    if gap["n"] < 2:
-        return text
-    if gap["low"] == gap["high"]:
-        return f"{text} in all runs"
-    return f"{text} [{text_format.number(gap['low'])}, {text_format.number(gap['high'])}]"
+    if gap["low"] == gap["high"] and gap["n"] > 1:
+        return f"{text_format.number(gap['unused'])} in all runs"
+    return text_format.with_interval(gap["unused"], gap["low"], gap["high"])

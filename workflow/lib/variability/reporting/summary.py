@@ -15,6 +15,7 @@ from variability.stats import intervals
 
 CLAIMS = 3
 WIDTH = 100
+_MOMENTS = ["mean", "sd"]
 #: Names are not broken, however long they are.
 _WRAPPING: dict[str, bool] = {"break_on_hyphens": False, "break_long_words": False}
 
@@ -89,11 +90,17 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
         header.append("undefined")
         columns.append(spread["n_undefined"])
     header.append("mean ± SD")
-    columns.append(_format_rows(spread, _mean_and_sd))
     if "intervals" in tables:
         means = tables["intervals"][tables["intervals"]["target"] == "mean"]
+        ends = means.set_index(CANDIDATE)[["low", "high"]].reindex(pd.MultiIndex.from_frame(spread[CANDIDATE]))
+        # The digits of a row are those of its SD, and enough for the ends of its interval.
+        rows = list(zip(spread["mean"], spread["sd"], *(ends[end] for end in ends), strict=True))
+        digits = [text_format.decimals(sd, low, high) for _, sd, low, high in rows]
+        columns.append([_mean_and_sd(mean, sd, many) for (mean, sd, *_), many in zip(rows, digits, strict=True)])
         header.append(f"{_percent(means)} t interval")
-        columns.append(_lookup(means, spread, lambda row: _ends(row["low"], row["high"])))
+        columns.append([_ends(low, high, many) for (*_, low, high), many in zip(rows, digits, strict=True)])
+    else:
+        columns.append([_mean_and_sd(mean, sd) for mean, sd in zip(spread["mean"], spread["sd"], strict=True)])
     if "gain" in tables:
         gains = tables["gain"][tables["gain"]["comparison"] == "before"]
         # Imported runs have no values from before fine-tuning.
@@ -156,17 +163,21 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 def _leader(task: str, models: pd.DataFrame, level: float) -> str:
     best = models.iloc[0]
     kind = "mean ± SD" if best["n"] > 1 else "a single run"
-    sentence = f"On {task}, {_name(best)} has the best mean: {_mean_and_sd(best)} ({kind}, n = {best['n']})"
+    sentence = f"On {task}, {_name(best)} has the best mean: {_mean_and_sd(*best[_MOMENTS])} ({kind}, n = {best['n']})"
     if len(models) == 1:
         return sentence + "."
     other = models.iloc[1]
     low, high = intervals.welch_interval(*best[["mean", "sd", "n"]], *other[["mean", "sd", "n"]], level)
-    sentence += f"; the best candidate of another model is {_name(other)}: {_mean_and_sd(other)} (n = {other['n']})."
+    sentence += (
+        f"; the best candidate of another model is {_name(other)}: {_mean_and_sd(*other[_MOMENTS])} (n = {other['n']})."
+    )
     if np.isnan(low):
         return sentence + _against_one_run(best, other)
     verdict = "is within seed noise" if low <= 0 <= high else "exceeds seed noise"
-    ends = f"{text_format.percent(level)} Welch interval {_ends(low, high)}"
-    return sentence + f" Their difference of {text_format.number(best['mean'] - other['mean'])} ({ends}) {verdict}."
+    digits = text_format.decimals(text_format.half_width(low, high), low, high)
+    ends = f"{text_format.percent(level)} Welch interval {_ends(low, high, digits)}"
+    difference = text_format.number(best["mean"] - other["mean"], digits=digits)
+    return sentence + f" Their difference of {difference} ({ends}) {verdict}."
 
 
 def _against_one_run(best: pd.Series, other: pd.Series) -> str:
@@ -175,7 +186,8 @@ def _against_one_run(best: pd.Series, other: pd.Series) -> str:
     if several["n"] < 2 or one["n"] != 1:
         return sentence
     where = "within" if several["min"] <= one["mean"] <= several["max"] else "outside"
-    ends = f"{text_format.number(several['min'])} to {text_format.number(several['max'])}"
+    digits = text_format.decimals(several["sd"])
+    ends = " to ".join(text_format.number(several[end], digits=digits) for end in ("min", "max"))
     return (
         f"{sentence} The run of {_name(one)} is {where} the range of the {several['n']} runs of {_name(several)}, "
         f"{ends}."
@@ -200,11 +212,13 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
         return ""
     typical, counts = sds.median(), ranked.loc[sds.index, "n"]
     of = f"median of {text_format.plural(len(sds), 'cell')}, {text_format.count(counts)} runs each"
-    sentence = f"The typical SD between seeds is {text_format.number(typical)} ({of})"
+    digits = text_format.decimals(typical)
+    sentence = f"The typical SD between seeds is {text_format.number(typical, digits=digits)} ({of})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
         times = f", {gap / typical:.1f} times as much" if typical > 0 else ""
-        sentence += f"; the best and the worst of {len(models)} models differ by {text_format.number(gap)}{times}"
+        difference = text_format.number(gap, digits=digits)
+        sentence += f"; the best and the worst of {len(models)} models differ by {difference}{times}"
     return sentence + "."
 
 
@@ -220,9 +234,10 @@ def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, 
     sign = 1 if higher else -1
     better = (np.minimum(sign * rows["low"], sign * rows["high"]) > 0).sum()
     worse = (np.maximum(sign * rows["low"], sign * rows["high"]) < 0).sum()
-    range_of_gains = (
-        f"between {text_format.number(rows['gain'].min(), '+')} and {text_format.number(rows['gain'].max(), '+')}"
-    )
+    smallest, largest = rows["gain"].min(), rows["gain"].max()
+    digits = text_format.decimals(text_format.half_width(rows["low"], rows["high"]).median(), smallest, largest)
+    ends = (text_format.number(gain, "+", digits) for gain in (smallest, largest))
+    range_of_gains = f"between {' and '.join(ends)}"
     return (
         f"{start} by {range_of_gains}; the {_percent(rows)} interval excludes 0 in favour of it in {better} and "
         f"against it in {worse} of {len(rows)} cells ({estimator}, {counts})."
@@ -236,21 +251,20 @@ def _name(row: pd.Series) -> str:
     return f"{row['model']} ({row['method']})"
 
 
-def _mean_and_sd(row: pd.Series) -> str:
-    if np.isnan(row["mean"]):
-        return "none"
-    return text_format.number(row["mean"]) + (f" ± {text_format.number(row['sd'])}" if not np.isnan(row["sd"]) else "")
+def _mean_and_sd(mean: float, sd: float, digits: int | None = None) -> str:
+    return "none" if np.isnan(mean) else text_format.with_spread(mean, sd, digits)
 
 
 def _difference(row: pd.Series) -> str:
-    ends = "" if np.isnan(row["low"]) else f" {_ends(row['low'], row['high'])}"
-    return text_format.number(row["gain"], "+") + ends
+    digits = text_format.decimals(text_format.half_width(row["low"], row["high"]), row["low"], row["high"])
+    ends = "" if np.isnan(row["low"]) else f" {_ends(row['low'], row['high'], digits)}"
+    return text_format.number(row["gain"], "+", digits) + ends
 
 
-def _ends(low: float, high: float) -> str:
+def _ends(low: float, high: float, digits: int | None = None) -> str:
     if low == high:
         return "all runs equal"
-    return "needs 2 runs" if np.isnan(low) else f"[{text_format.number(low)}, {text_format.number(high)}]"
+    return "needs 2 runs" if np.isnan(low) else text_format.interval(low, high, digits=digits)
 
 
 def _percent(table: pd.DataFrame) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable
+
+#: Numbers with more decimals, and numbers from _LARGE on, are shown with an exponent.
+_MOST_DECIMALS = 7
+_LARGE = 1e9
 
 _PAGE = """<!doctype html>
 <meta charset="utf-8">
@@ -17,12 +22,74 @@ def as_page(text: str, title: str) -> str:
     return _PAGE.format(title=html.escape(title), text=html.escape(text))
 
 
-def number(value: float, sign: str = "") -> str:
-    """Format a number with three decimals, or with four significant digits from 100 on.
+def decimals(spread: float, *others: float) -> int | None:
+    """Return the number of decimals that shows two significant digits of a spread; negative for tens, hundreds, ...
 
-    sign: "+" always shows the sign. A number that is rounded to 0 has no minus sign.
+    others: numbers of the same row that are not to be rounded to 0, such as the ends of an interval; for them there are
+    up to two decimals more. None without a spread.
     """
-    return f"{value:{sign}z.3f}" if abs(value) < 100 else f"{value:{sign}.4g}"
+    if not 0 < spread < math.inf:
+        return None
+    digits = 1 - _exponent(float(f"{spread:.1e}"))
+    near_zero = (value for value in others if 0 < abs(value) < 0.5 * 10.0**-digits)
+    # The first significant digit of the number closest to 0.
+    return min(digits + 2, max([digits, *(-_exponent(value) for value in near_zero)]))
+
+
+def half_width(low: float, high: float) -> float:
+    """Return half the width of an interval, the spread of an estimate whose SD is not known."""
+    return (high - low) / 2
+
+
+def number(value: float, sign: str = "", digits: int | None = None) -> str:
+    """Format a number.
+
+    sign: "+" always shows the sign. digits: decimals, see ``decimals``; without them three decimals, four significant
+    digits from 100 on, and two below 0.01. A number other than 0 is never shown as 0: one that would be has one
+    significant digit, and numbers that would be very long have an exponent.
+    """
+    if not math.isfinite(value):
+        return f"{value:{sign}}"
+    if value == 0:
+        return f"{0.0:{sign}.{min(max(3 if digits is None else digits, 0), _MOST_DECIMALS)}f}"
+    if digits is None:
+        digits = 3 - _exponent(value) if abs(value) >= 100 else max(3, 1 - _exponent(value))
+    if abs(value) < 0.5 * 10.0**-digits:
+        return f"{value:{sign}.0e}" if digits else f"{value:{sign}.1g}"
+    if digits > _MOST_DECIMALS or abs(value) >= _LARGE:
+        return f"{value:{sign}.{max(0, _exponent(value) + digits)}e}"
+    grouping = "," if abs(value) >= 10_000 else ""
+    return f"{value:{sign}{grouping}.{max(0, digits)}f}"
+
+
+def with_spread(value: float, spread: float, digits: int | None = None) -> str:
+    """Format a mean with its SD: ``0.634 ± 0.012``. digits: by default two significant digits of the SD."""
+    digits = decimals(spread) if digits is None else digits
+    return number(value, digits=digits) + ("" if math.isnan(spread) else f" ± {number(spread, digits=digits)}")
+
+
+def interval(low: float, high: float, sign: str = "", digits: int | None = None) -> str:
+    """Format an interval: ``[0.62, 0.65]``. digits: by default two significant digits of half its width."""
+    digits = decimals(half_width(low, high), low, high) if digits is None else digits
+    return f"[{number(low, sign, digits)}, {number(high, sign, digits)}]"
+
+
+def with_interval(value: float, low: float, high: float, sign: str = "") -> str:
+    """Format an estimate with its interval, or alone if the interval is missing: ``0.034 [0.011, 0.057]``."""
+    if math.isnan(low) or math.isnan(high):
+        return number(value, sign)
+    digits = decimals(half_width(low, high), low, high)
+    return f"{number(value, sign, digits)} {interval(low, high, sign, digits)}"
+
+
+def p_value(p: float) -> str:
+    """Format a p-value: ``0.031`` or ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _exponent(value: float) -> int:
+    """Return the exponent of the first significant digit."""
+    return math.floor(math.log10(abs(value)))
 
 
 def percent(level: float) -> str:

@@ -92,22 +92,20 @@ def verdict(effect: float, low: float, high: float, p: float, level: float, marg
 def in_words(row: pd.Series) -> str:
     """Format a claim as one sentence, with effect, interval, adjusted p-value, n, and what would decide it."""
     unit = f" {row['unit']}" if _known(row["unit"]) else ""
-    facts = [
-        f"{text_format.number(row['effect'])}{unit}" if unit else f"effect {text_format.number(row['effect'], '+')}"
-    ]
+    digits = None
     if _known(row["low"]):
-        ends = f"[{text_format.number(row['low'])}, {text_format.number(row['high'])}]"
+        digits = text_format.decimals(text_format.half_width(row["low"], row["high"]), row["low"], row["high"])
+    effect = text_format.number(row["effect"], "" if unit else "+", digits)
+    facts = [f"{effect}{unit}" if unit else f"effect {effect}"]
+    if _known(row["low"]):
+        ends = text_format.interval(row["low"], row["high"], digits=digits)
         facts.append(f"{text_format.percent(row['level'])} {row['interval']} {ends}")
     if _known(row["p_adjusted"]):
-        facts.append(f"adjusted p {_p(row['p_adjusted'])}")
+        facts.append(f"adjusted p {text_format.p_value(row['p_adjusted'])}")
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
         facts.append(f"about {int(row['n_more']):,} more seeds per side would decide")
     return f"{row['sentence']} ({'; '.join(facts)})"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _known(value: Any) -> bool:

@@ -167,7 +167,5 @@ def _numbers(axes, matrix):
 
 
 def _text(row):
-    text = text_format.number(row["estimate"]) if row["n"] > 1 else "no pair"
-    if row["n"] > 2:
-        text += f" [{text_format.number(row['low'])}, {text_format.number(row['high'])}]"
+    text = text_format.with_interval(*row[["estimate", "low", "high"]]) if row["n"] > 1 else "no pair"
     return f"{text}, n = {_labels.counted(row['n'], row['n_failed'])}"

@@ -91,9 +91,7 @@ def _slopes(axes, cell, middle, look):
 
 def _gain_text(axes, gain, middle):
     style = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
-    text = text_format.number(gain["gain"], "+") if gain["n"] else "no value after"
-    if gain["n"] > 1:
-        text += f" [{text_format.number(gain['low'], '+')}, {text_format.number(gain['high'], '+')}]"
+    text = text_format.with_interval(*gain[["gain", "low", "high"]], "+") if gain["n"] else "no value after"
     axes.text(1.02, middle - 0.03, text, va="bottom", **style)
     count = f"n = {_labels.counted(gain['n'], gain['n_failed'])}"
     axes.text(

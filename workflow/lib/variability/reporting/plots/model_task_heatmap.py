@@ -90,9 +90,7 @@ def _head(text):
 
 
 def _cell_text(axes, x, y, cell, most, image):
-    lines = [text_format.number(cell["mean"])] if cell["n"] else []
-    if cell["n"] > 1:
-        lines.append(f"± {text_format.number(cell['sd'])}")
+    lines = text_format.with_spread(cell["mean"], cell["sd"]).replace(" ±", "\n±").split("\n") if cell["n"] else []
     if cell["n"] < most or cell["n_failed"]:
         counted = _labels.counted(cell["n"], cell["n_failed"], cell["n_undefined"])
         lines.append(textwrap.fill(f"n = {counted}", 18))

@@ -94,10 +94,10 @@ def _numbers_text(axes, middle, row):
     style = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
     text = "no difference: a side has no run"
     if row["difference"] == row["difference"]:
-        text = text_format.number(row["difference"], "+")
+        text = text_format.with_interval(row["difference"], row["low"], row["high"], "+")
     if row["low"] == row["low"]:
-        low, high = (text_format.number(row[end], "+") for end in ("low", "high"))
-        text += f" [{low}, {high}], p = {text_format.number(row['p_adjusted'])}"
+        p = text_format.p_value(row["p_adjusted"])
+        text += f", p {p}" if p.startswith("<") else f", p = {p}"
     axes.text(1.02, middle - 0.03, text, va="bottom", **style)
     sides = (_labels.counted(row[f"n{end}"], row[f"n_failed{end}"]) for end in ("", "_reference"))
     paired = ", paired" if row["seeds_paired"] else ""

@@ -97,19 +97,16 @@ def _numbers_text(axes, middle, row):
     style = {"transform": axes.get_yaxis_transform(), "fontsize": 6.5}
     text = "no SD of fewer than two runs"
     if row["sd_seed"] == row["sd_seed"]:
-        sd, low, high = (_sd(row, f"sd_seed{end}") for end in ("", "_low", "_high"))
-        text = f"seed: SD {sd} [{low}, {high}]"
+        # In percentage points, in hundredths, or unchanged.
+        scale = 100 if UNITS[row["metric"]][1] == 1e4 else 1
+        sds = (scale * row[f"sd_seed{end}"] for end in ("", "_low", "_high"))
+        text = f"seed: SD {text_format.with_interval(*sds)}"
     axes.text(1.03, middle - 0.03, text, va="bottom", **style)
     share = row["share_test_set"]
     shown = f"test set {100 * share:.0f} %, " if share == share else ""
     color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
     text = f"{shown}n = {_labels.counted(row['n'], row['n_failed'])}"
     axes.text(1.03, middle + 0.03, text, va="top", color=color, **style)
-
-
-def _sd(row, column):
-    """Format an SD in percentage points, in hundredths, or unchanged."""
-    return f"{100 * row[column]:.2f}" if UNITS[row["metric"]][1] == 1e4 else text_format.number(row[column])
 
 
 def _label(row):

@@ -112,9 +112,7 @@ def _text(row):
         lines.append("bit-identical")
     elif row.n:
         lines.append(f"{row.n_bit_equal} bit-identical")
-        lines.append(
-            f"SD {text_format.number(row.sd)} [{text_format.number(row.sd_low)}, {text_format.number(row.sd_high)}]"
-        )
+        lines.append(f"SD {text_format.with_interval(row.sd, row.sd_low, row.sd_high)}")
     if row.differing > 0:
         lines.append(f"{100 * row.differing:.1f} % of classes differ")
     return "\n".join(lines)

@@ -118,12 +118,13 @@ def _candidate_labels(candidates):
 
 
 def _lookup(pairs):
-    """Return probability, difference and verdict by (candidate, other), for every pair in both directions."""
+    """Return probability, text of the difference and verdict by (candidate, other), for pairs in both directions."""
     values = {}
     for row in pairs.itertuples(index=False):
         one, other = (row.model, row.method), (row.model_b, row.method_b)
-        values[one, other] = (row.probability, row.difference, row.verdict)
-        values[other, one] = (1 - row.probability, -row.difference, row.verdict)
+        digits = text_format.decimals(text_format.half_width(row.low, row.high))
+        for pair, probability, sign in (((one, other), row.probability, 1), ((other, one), 1 - row.probability, -1)):
+            values[pair] = (probability, text_format.number(sign * row.difference, "+", digits), row.verdict)
     return values
 
 
@@ -139,7 +140,7 @@ def _panel(axes, candidates, pairs):
         axes.set_ylim(0.5, -0.5)
         axes.text(0.5, 0, "a pair needs two candidates", ha="center", va="center", fontsize=7, color=figure_style.SOFT)
         return None
-    nothing = (float("nan"), float("nan"), "")
+    nothing = (float("nan"), "", "")
     cells = {
         (y, x): pairs.get((names[y], names[x]), nothing) for y in range(len(names)) for x in range(len(names)) if y != x
     }
@@ -148,10 +149,8 @@ def _panel(axes, candidates, pairs):
     for (y, x), (probability, difference, verdict) in cells.items():
         if x > y:
             _probability(axes, x, y, probability, verdict, image)
-        elif difference == difference:
-            axes.text(
-                x, y, text_format.number(difference, "+"), ha="center", va="center", fontsize=6, color=figure_style.INK
-            )
+        elif difference != "+nan":
+            axes.text(x, y, difference, ha="center", va="center", fontsize=6, color=figure_style.INK)
     return image
 
 

@@ -77,9 +77,7 @@ def _cell(axes, values, gap, middle, half, look):
         **style,
     )
     axes.plot([gap["probe"]] * 2, [middle - half, middle + half], color=figure_style.INK, lw=1.6, zorder=3)
-    text = text_format.number(gap["unused"], "+") if gap["n"] else "no run"
-    if gap["n"] > 1:
-        text += f" [{text_format.number(gap['low'], '+')}, {text_format.number(gap['high'], '+')}]"
+    text = text_format.with_interval(*gap[["unused", "low", "high"]], "+") if gap["n"] else "no run"
     counted = _labels.counted(gap["n"], gap["n_failed"])
     color = figure_style.FAILED if gap["exceeds_margin"] else figure_style.SOFT
     axes.text(
