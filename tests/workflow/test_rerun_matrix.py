@@ -42,7 +42,9 @@ def prepare(*tasks: str) -> set[str]:
 
 PRETRAIN = {"pretrain model=pretrained"}
 SCORE = {"score task=digits"}
-FEATURES = {"features model=pretrained, task=digits, features=backbone"}
+PROBE = {"reference_probe"}
+#: With the linear model that is fitted on them.
+FEATURES = {"features model=pretrained, task=digits, features=backbone"} | PROBE
 
 
 def jobs(study: Checkout) -> set[str]:
@@ -98,7 +100,7 @@ def test_a_model_added(study):
     study.edit("tiny.yaml", "models:\n", "models:\n  other: {architecture: squeezenet1_1, weights: none}\n")
     study.edit("tiny.yaml", "model: scratch", "model: [scratch, other]")
     added = {f"{rule} model=other, task=digits, method=full, block=0" for rule in ("finetune", "predict")}
-    assert jobs(study) == added | SCORE | END
+    assert jobs(study) == added | SCORE | PROBE | END
 
 
 def test_a_seed_added_in_a_block_of_its_own(study):
@@ -155,12 +157,12 @@ def test_a_plots_code_edited(study):
 
 def test_a_metric_edited(study):
     study.append(f"{LIB}/results/metrics/f1.py", EDIT)
-    assert jobs(study) == SCORE | END
+    assert jobs(study) == SCORE | PROBE | END
 
 
 def test_a_metric_left_out(study):
     study.append("tiny.yaml", "metrics: [accuracy, nll]\n")
-    assert jobs(study) == SCORE | END
+    assert jobs(study) == SCORE | PROBE | END
 
 
 def test_an_analysis_edited(study):

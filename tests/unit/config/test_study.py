@@ -39,6 +39,19 @@ def test_chunks_double_in_size_if_planning_so_many_seeds_would_take_long():
     assert {len(chunks) for chunks in study.seed_chunks.values()} == {10}
 
 
+def test_a_kind_of_method_has_defaults_that_any_recipe_of_the_config_overrides(monkeypatch):
+    monkeypatch.setattr("variability.models.methods.linear_probe.LinearProbe.RECIPE", {"lr": 0.5, "epochs": 3})
+    methods = {"linear_probe": None, "probe": {"kind": "linear_probe", "recipe": {"epochs": 4}}, "full": None}
+    settings = {
+        name: [changed(methods=methods, **sections).recipe("a", "digits", name)[key] for key in ("lr", "epochs")]
+        for name, sections in (("linear_probe", {}), ("probe", {}), ("full", {}))
+    }
+    assert settings["linear_probe"] == [0.5, 3] and settings["probe"] == [0.5, 4]
+    assert settings["full"] != [0.5, 3]
+    stated = changed(methods=methods, recipe={"lr": 0.1}).recipe("a", "digits", "linear_probe")
+    assert (stated["lr"], stated["epochs"]) == (0.1, 3)
+
+
 def test_the_more_specific_recipe_wins():
     study = changed(
         recipe={"lr": 0.1, "epochs": 7, "augmentation": {"flip": True}},

@@ -198,10 +198,15 @@ class Study:
         return methods.from_entry(self.method_entry(name))
 
     def recipe(self, model: str, task: str, method: str) -> dict[str, Any]:
-        """Return the recipe of a cell: the study's, then the method's, the model's, the task's, then each override."""
+        """Return the recipe of a cell.
+
+        The defaults of its kind of method, then the study's recipe, the method's, the model's, the task's and each
+        override, of which later ones win.
+        """
         config, method = self.config, self.fitted_method(method)
         overrides = [entry for entry in config.get("overrides", []) if matches(entry, model, task, method)]
         return recipe.resolve(
+            self.method(method).RECIPE,
             config.get("recipe"),
             (config["methods"][method] or {}).get("recipe"),
             config["models"][model].get("recipe"),

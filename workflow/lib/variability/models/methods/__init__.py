@@ -42,6 +42,9 @@ class Method(WithExtras, ABC):
     #: Options without a default.
     REQUIRED: ClassVar[tuple[str, ...]] = ()
 
+    #: Keys of the recipe whose default differs from that of other methods; what a config states has priority.
+    RECIPE: ClassVar[dict[str, Any]] = {}
+
     #: Whether the method uses only a network's head and blocks, which networks of every framework have. False: it
     #: needs torch modules.
     BY_BLOCKS: ClassVar[bool] = False
