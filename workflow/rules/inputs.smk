@@ -111,6 +111,10 @@ def arrays(task):
     return [f"<results>/prepare/{task}/inputs.npy", f"<results>/prepare/{task}/examples.parquet"]
 
 
+def prepared_tasks():
+    return [f"<results>/prepare/{task}/task.json" for task in study.tasks]
+
+
 def task_predictions(wildcards):
     cells = [cell for cell in study.seed_chunks if cell[1] == wildcards.task]
     pattern = "<results>/predict/{model}/{task}/{method}/block-{block}.json"

@@ -81,6 +81,7 @@ rule summarise:
         runs=ancient("<results>/aggregate/runs.parquet"),
         tables=summary_tables(),
         claims="<results>/claim/claims.csv",
+        tasks=prepared_tasks(),
         code=code_of("summarise"),
     output:
         markdown="<results>/report/summary.md",

@@ -7,4 +7,5 @@ with log_job(snakemake.log[0]):
 
     rule_input, output = snakemake.input, snakemake.output
     tables = [*rule_input.tables, rule_input.claims]
-    summarise(snakemake.params.study, rule_input.runs, tables, Path(output.markdown), Path(output.page))
+    paths = Path(output.markdown), Path(output.page)
+    summarise(snakemake.params.study, rule_input.runs, tables, *paths, rule_input.tasks)

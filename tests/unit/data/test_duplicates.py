@@ -49,6 +49,11 @@ def test_the_report_counts_examples_in_several_splits_and_contents_of_two_labels
     ]
 
 
+def test_rows_of_one_file_are_listed_as_such():
+    counted = duplicates.report(NAMES, CONTENTS, LABELS, "axxdeagh".__getitem__)
+    assert "(a in several rows, d = g, x in several rows)" in duplicates.in_words(counted)[0]
+
+
 def test_different_examples_are_not_reported():
     found = duplicates.report(NAMES, np.arange(8), LABELS, str)
     assert found == {} and duplicates.in_words(found) == []

@@ -123,8 +123,11 @@ def in_words(counted: Mapping[str, Any]) -> list[str]:
 
 
 def _listing(counted: Mapping[str, Any]) -> str:
-    """Return the listed examples in words: ``a = b, c = d, ...``."""
+    """Return the listed examples in words: ``a = b, c in several rows, ...``."""
     shown = [
-        " = ".join(sources[:_LISTED]) + (" = ..." if len(sources) > _LISTED else "") for sources in counted["listed"]
+        " = ".join(sources[:_LISTED]) + (" = ..." if len(sources) > _LISTED else "")
+        if len(set(sources)) > 1
+        else f"{sources[0]} in several rows"
+        for sources in counted["listed"]
     ]
     return ", ".join(shown) + (", ..." if counted["contents"] > len(shown) else "")

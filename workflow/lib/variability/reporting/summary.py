@@ -20,12 +20,12 @@ _MOMENTS = ["mean", "sd"]
 _WRAPPING: dict[str, bool] = {"break_on_hyphens": False, "break_long_words": False}
 
 
-def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
+def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequence[str] = ()) -> str:
     """Return the summary as Markdown that is also readable in a terminal.
 
     tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
     ``recipe_gap`` and ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything
-    refers to each task's primary metric on the test split after fine-tuning.
+    refers to each task's primary metric on the test split after fine-tuning. data_notes: paragraphs on the tasks' data.
     """
     sections = [
         f"# {study}",
@@ -51,6 +51,8 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str) -> str:
         ]
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
+    if data_notes:
+        sections += ["## Data", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in data_notes)]
     return "\n\n".join(sections) + "\n"
 
 

@@ -5,20 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from variability.io.files import write_text
-from variability.reporting import display_names
+from variability.io.files import read_json, write_text
+from variability.reporting import data_notes, display_names
 from variability.reporting.summary import summarise as summary_of
 from variability.reporting.text_format import as_page
 from variability.results import analysis_tables
 
 
-def summarise(study: str, runs: Path, tables: Sequence[Path], markdown: Path, page: Path) -> None:
+def summarise(
+    study: str, runs: Path, tables: Sequence[Path], markdown: Path, page: Path, tasks: Sequence[Path] = ()
+) -> None:
     """Write the summary of a study as Markdown, and as a page for the report.
 
-    runs: the runs table. tables: those of the analyses and of the claims, with their names as file names.
+    runs: the runs table. tables: those of the analyses and of the claims, with their names as file names. tasks:
+    task.json of each task that is trained here, in a folder of the task's name.
     """
     frames = {Path(path).stem: analysis_tables.read(path) for path in tables}
     frames |= {"runs": pd.read_parquet(runs)}
-    text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study)
+    remarks = data_notes.notes({Path(task).parent.name: read_json(task) for task in tasks})
+    text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study, remarks)
     write_text(markdown, text)
     write_text(page, as_page(display_names.plain(text), study))
