@@ -172,3 +172,19 @@ def test_networks_of_every_family_are_chains_of_blocks(name, blocks):
     before, after = network.cut(network.trained_from(network.last_blocks(2)))
     images = np.random.default_rng(0).random((2, 96, 96, 3), np.float32)
     assert np.allclose(after(before(images)), network.model(images), atol=1e-4)
+
+
+def test_batches_of_one_image_are_refused_exactly_where_batchnorm_sees_one_value():
+    from variability.models import keras_trial
+
+    model = {"provider": "keras", "architecture": "MobileNetV2", "weights": "none", "options": {"alpha": 0.35}}
+
+    def answer(size, **method):
+        return keras_trial.answer({"model": model, "size": size, "outputs": 2, "method": method, "batch": 1})
+
+    # The last layers see images of a 32nd of the side, rounded up.
+    assert answer(33, kind="full") is None
+    problem = answer(32, kind="full")
+    assert problem["key"] == "batch" and "leaves block_13_depthwise_BN of MobileNetV2" in problem["message"]
+    assert "leaves Conv_1_bn of MobileNetV2" in answer(32, kind="partial", blocks=1)["message"]
+    assert answer(32, kind="linear_probe") is None

@@ -125,6 +125,29 @@ def test_a_convolutional_head_keeps_its_geometry():
     assert module(torch.zeros(2, 4, 8, 8)).shape == (2, 3)
 
 
+def test_activations_behind_a_head_are_removed_and_pooling_stays():
+    pool, inner = nn.AdaptiveAvgPool2d(1), nn.Sequential(nn.ReLU(), nn.Conv2d(4, 10, 1), nn.ReLU())
+    network = networks.attach_head(nn.Sequential(nn.ReLU(), inner, pool, nn.Flatten(), nn.Softmax(1)), 2, seed=0)
+    assert network.head == "1.1"
+    kinds = [type(network.module.get_submodule(name)) for name in ("0", "1.0", "1.2", "2", "3", "4")]
+    assert kinds == [nn.ReLU, nn.ReLU, nn.Identity, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity]
+
+
+def test_a_squeezenet_can_learn_negative_numbers_and_classes_from_dead_logits():
+    module = models.squeezenet1_1(weights=None)
+    names = list(module.state_dict())
+    network = networks.attach_head(module, 2, seed=0)
+    # The file of a checkpoint or of weights has the same tensors as before.
+    assert list(network.module.state_dict()) == names
+    with torch.no_grad():
+        network.module.classifier[1].weight.zero_()
+        network.module.classifier[1].bias.copy_(torch.tensor([-1.0, -2.0]))
+    outputs = network.module.eval()(torch.zeros(1, 3, 48, 48))
+    assert outputs.tolist() == [[-1.0, -2.0]]
+    outputs.sum().backward()
+    assert network.module.classifier[1].bias.grad.tolist() == [1.0, 1.0]
+
+
 def test_a_module_without_outputs_is_refused():
     with pytest.raises(UserError, match="no Linear or Conv2d"):
         networks.find_head(nn.Sequential(nn.ReLU()))

@@ -120,6 +120,17 @@ def test_the_same_seed_gives_the_same_bits_after_another_seed(tmp_path, task, au
     assert timeless(alone.history) == first[0], "an earlier seed of the process changed this one"
 
 
+def test_a_batch_of_one_image_is_an_error_if_batchnorm_sees_one_value(tmp_path, task, monkeypatch):
+    framework = framework_of(task)
+    assert fit(framework, tmp_path, epochs=1, batch_size=1)[0].status == "completed"
+    monkeypatch.setattr(
+        "variability.models.providers._keras_networks.one_value_normalisation", lambda network, parts: "block2_bn"
+    )
+    fit(framework, tmp_path, epochs=1, batch_size=32)
+    with pytest.raises(UserError, match=r"recipe\.batch_size: 1 example leaves block2_bn of .*, a BatchNorm"):
+        fit(framework, tmp_path, epochs=1, batch_size=1)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
     def stop(row):

@@ -63,6 +63,21 @@ def test_a_network_learns_the_digits():
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"] / 2
 
 
+@pytest.mark.parametrize(("train", "batch_size", "fails"), [(1, 32, True), (4, 1, True), (5, 4, False)])
+def test_batches_that_leave_batchnorm_one_value_are_an_error_that_names_the_remedy(train, batch_size, fails):
+    module = nn.Sequential(
+        nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 10)
+    )
+    network, data = Network(module, "4", ["0"]), digits(train=train)
+    if fails:
+        with pytest.raises(UserError, match=r"recipe\.batch_size: 1 example leaves a layer of Sequential, a BatchNorm"):
+            fit(network=network, data=data, batch_size=batch_size)
+    else:
+        fit(network=network, data=data, batch_size=batch_size)
+    # The statistics of a frozen layer are not computed from the batch.
+    fit(network=network, data=data, batch_size=batch_size, trainable=["4"])
+
+
 def test_equal_seeds_give_equal_bits_and_other_seeds_other_bits():
     (first, result), (second, again), (other, _) = fit(seed=1), fit(seed=1), fit(seed=2)
     assert_same(tensors(first), tensors(second))

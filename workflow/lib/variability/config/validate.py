@@ -12,6 +12,7 @@ from variability.config import (
     run_checks,
     scale_checks,
     schema_messages,
+    trials,
     yaml_files,
 )
 from variability.config.outputs import Outputs
@@ -46,7 +47,8 @@ def check(config: dict[str, Any], mirrors: Sequence[Path] = (), files: Sequence[
     study = Study(sound)
     if not problems or not any(schema_messages.problems(sound, schema)):
         problems += _cross_check(study, mirrors)
-    if problems:
+    # The last, because trials take seconds, and need a config that is correct otherwise.
+    if problems := problems or list(trials.check(study)):
         raise ConfigError(problems)
     return study
 

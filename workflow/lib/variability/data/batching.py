@@ -17,6 +17,11 @@ def cut_batches(rows: np.ndarray, size: int) -> list[np.ndarray]:
     return batches
 
 
+def smallest_batch(rows: int, size: int) -> int:
+    """Return the number of rows of the smallest batch that ``cut_batches`` makes."""
+    return min(map(len, cut_batches(np.arange(rows), size)), default=0)
+
+
 def batches_of_similar_length(lengths: np.ndarray, size: int) -> list[np.ndarray]:
     """Cut the positions 0 .. n - 1 into batches of examples of similar length, for prediction.
 

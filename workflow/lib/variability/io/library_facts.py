@@ -65,6 +65,11 @@ def library_facts(library: str, collect: Callable[[], Any]) -> Any:
         return files.read_json(Path(folder) / "facts.json")
 
 
+def cache_folder() -> Path:
+    """Return the user's folder for facts about installed libraries."""
+    return platformdirs.user_cache_path("finetune-variability", appauthor=False) / "library-facts"
+
+
 def _cache_file(library: str, origin: Path, source: Path) -> Path:
     try:
         version = importlib.metadata.version(library)
@@ -72,8 +77,7 @@ def _cache_file(library: str, origin: Path, source: Path) -> Path:
         # A source tree on PYTHONPATH.
         version = str(origin.stat().st_mtime_ns)
     key = files.digest([library, version, str(origin.resolve()), files.sha256(source)])
-    folder = platformdirs.user_cache_path("finetune-variability", appauthor=False) / "library-facts"
-    return folder / f"{library}-{version}-{key[:16]}.json"
+    return cache_folder() / f"{library}-{version}-{key[:16]}.json"
 
 
 def _read(path: Path) -> Any:

@@ -65,9 +65,10 @@ class TokenNetwork(nn.Module):
 def attach_head(module: nn.Module, outputs: int, seed: int, head: str | None = None) -> Network:
     """Return the network of a module whose head is replaced by one sampled from the seed's ``init`` stream.
 
-    head: its dotted name; None: what ``find_head`` returns.
+    head: its dotted name; None: what ``find_head`` returns. Activations behind it in its ``nn.Sequential`` are removed.
     """
     head = replace_head(module, outputs, head)
+    _remove_activations_behind(module, head)
     network = Network(module, head, find_blocks(module, head))
     sample_head(network, seed)
     return network
@@ -113,6 +114,22 @@ def replace_head(module: nn.Module, outputs: int, name: str | None = None) -> st
     parent, _, child = name.rpartition(".")
     setattr(module.get_submodule(parent), child, new)
     return name
+
+
+def _remove_activations_behind(module: nn.Module, head: str) -> None:
+    """Replace activations that follow the head in an ``nn.Sequential`` by identities, in place.
+
+    The outputs of a head have either sign. Behind that of SqueezeNet is a ReLU, which would make negative ones 0 and
+    stop their gradients.
+    """
+    parts = head.split(".")
+    for depth, child in enumerate(parts):
+        sequence = module.get_submodule(".".join(parts[:depth]))
+        if isinstance(sequence, nn.Sequential):
+            names = [name for name, _ in sequence.named_children()]
+            for name in names[names.index(child) + 1 :]:
+                if type(sequence.get_submodule(name)).__module__ == nn.ReLU.__module__:
+                    setattr(sequence, name, nn.Identity())
 
 
 def find_blocks(module: nn.Module, head: str) -> list[str]:

@@ -14,7 +14,7 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the tensors of a .safetensors, .pth or .pt file, on the CPU, and its module versions ({} if unknown).
+    """Return the tensors of a .safetensors, .pth, .pt or .th file, on the CPU, and its module versions ({} if unknown).
 
     A state dict that a training script wrapped (``{"state_dict": ...}``, names starting with ``module.``) is unwrapped.
     Raises UserError if the file cannot be read, or has anything but tensors.

@@ -3,7 +3,7 @@
 #: Prefix of weights that the workflow pretrains itself: ``pretrain:<name>``.
 PRETRAIN = "pretrain:"
 #: Suffixes by which a value is a file and not the name of a release.
-SUFFIXES = (".safetensors", ".pth", ".pt", ".h5", ".keras")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".th", ".h5", ".keras")
 
 
 def pretraining_of(weights: str) -> str | None:

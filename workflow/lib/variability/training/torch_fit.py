@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from variability import seeding
+from variability.errors import UserError
+from variability.models import methods
 from variability.models.networks import Network, freeze, train_mode, trained_tensors
 from variability.training import checkpoints, inference, precision
 from variability.training.activations import Feed
@@ -78,8 +80,14 @@ class TorchFitLoop(FitLoop):
 
     def _backward(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Compute the gradients of a batch by autograd and return its loss."""
-        with precision.autocast(self.device, self.recipe["precision"]), self.quick:
-            outputs = self.feed.module(inputs)
+        try:
+            with precision.autocast(self.device, self.recipe["precision"]), self.quick:
+                outputs = self.feed.module(inputs)
+        except ValueError as error:
+            # The config check finds what is known before the data are.
+            if methods.ONE_VALUE not in str(error):
+                raise
+            raise UserError(f"recipe.batch_size: {methods.one_value_message(self.network.name, '')}") from error
         loss = loss_of(outputs)
         # As zero_grad does, but without its profiler record, which takes a noticeable part of a small network's step.
         for parameter in self.parameters:

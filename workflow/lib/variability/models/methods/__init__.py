@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Name of the frozen part where only the head trains. Every network has it, whatever the method.
 BACKBONE = "backbone"
+#: Part of the message of torch's ValueError for a BatchNorm that sees one value per channel.
+ONE_VALUE = "more than 1 value per channel"
 #: The method of pretraining.
 PRETRAINING = {"name": "pretrain", "kind": "full"}
 
@@ -94,3 +96,15 @@ def from_entry(entry: dict[str, Any]) -> Method:
     """Return the method of a config's entry, with its options."""
     options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
     return registry.find("methods", entry["kind"])(options)
+
+
+def one_value_message(network: str, layer: str) -> str:
+    """Return the message for batches of one example that leave a BatchNorm that trains one value per channel.
+
+    layer: its name; "" if it is not known.
+    """
+    return (
+        f"1 example leaves {layer or 'a layer'} of {network}, a BatchNorm, one value per channel, which has no "
+        "variance; use batches of 2 or more (a last batch of one example joins the one before), larger images, or a "
+        "method that does not train this layer"
+    )

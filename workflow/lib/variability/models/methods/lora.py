@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import io
 import tokenize
+import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from variability import seeding
@@ -68,7 +70,8 @@ class Lora(Method):
             fan_in_fan_out=type(network.module.get_submodule(targets[0])).__name__ == "Conv1D",
         )
         # The values that peft samples here are discarded: ``sample`` samples them again. The seed makes no difference.
-        with seeding.adapters(0).torch_global():
+        with seeding.adapters(0).torch_global(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*Merging is not supported")  # nothing is merged
             peft.inject_adapter_in_model(config, network.module)
         return network
 
@@ -93,22 +96,54 @@ class Lora(Method):
         return [name for name, _ in network.module.named_modules() if name.endswith(_PARTS)]
 
     def _targets(self, network: Network) -> list[str]:
-        """Names of the layers that get an adapter; raises UserError if there is none."""
-        layers = _layers(network)
-        ends = self.options.get("targets") or _peft_targets(network.module)
-        if ends:
-            targets = [name for name in layers if any(f".{name}".endswith(f".{end}") for end in ends)]
+        """Names of the layers that get an adapter; raises UserError if there is none, or one that cannot have it."""
+        layers, rank = _layers(network), self.option("r")
+        grouped = [name for name in layers if getattr(network.module.get_submodule(name), "groups", 1) > 1]
+        # peft divides the rank among the groups of a convolution.
+        unfit = [name for name in grouped if rank % network.module.get_submodule(name).groups]
+        chosen = self.options.get("targets")
+        if ends := chosen or _peft_targets(network.module):
+            targets = [name for name in layers if _ends_in_one_of(name, ends)]
         else:
             targets = [name for name in layers if any(word in name.lower() for word in ("attn", "attention"))]
-        if not targets:
-            network_type = type(network.module).__name__
-            missing = f"a name that ends in {' or '.join(ends)}" if ends else "attention that LoRA can be added to"
-            known = sorted({name.rpartition(".")[2] for name in layers})
-            raise UserError(
-                f"methods: lora: no layer of {network_type} has {missing}; set targets to ends of layers' names, "
-                f"such as {', '.join(known) or 'none'}"
+        # Only layers that were asked for by name are an error.
+        refused = [name for name in targets if name in unfit] if chosen else []
+        targets = [name for name in targets if name not in unfit]
+        if targets and not refused:
+            return targets
+        if refused:
+            groups = network.module.get_submodule(refused[0]).groups
+            problem = (
+                f"{refused[0]} of {network.name}{_and_others(refused)} is a convolution in {groups} groups, whose "
+                f"adapter needs a rank r that is a multiple of {groups}, not {rank}"
             )
-        return targets
+        else:
+            missing = f"a name that ends in {' or '.join(ends)}" if ends else "attention that LoRA can be added to"
+            problem = f"no layer of {network.name} has {missing}"
+        known = _distinct_ends([name for name in layers if name not in unfit], unfit)
+        advice = f"set targets to ends of layers' names, such as {', '.join(known)}" if known else "use another method"
+        raise UserError(f"methods: lora: {problem}; {advice}")
+
+
+def _ends_in_one_of(name: str, ends: Iterable[str]) -> bool:
+    return any(f".{name}".endswith(f".{end}") for end in ends)
+
+
+def _and_others(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+
+
+def _distinct_ends(names: list[str], excluded: list[str]) -> list[str]:
+    """Return the shortest ends of the names, sorted, that are not ends of an excluded name.
+
+    Each is a list of whole parts of a dotted name, as in ``targets``.
+    """
+    ends = set()
+    for name in names:
+        parts = name.split(".")
+        candidates = (".".join(parts[start:]) for start in reversed(range(len(parts))))
+        ends |= set([end for end in candidates if not any(_ends_in_one_of(other, [end]) for other in excluded)][:1])
+    return sorted(ends)
 
 
 def _layers(network: Network) -> list[str]:

@@ -94,6 +94,9 @@ class NetworkProvider(Provider):
 
     #: Whether a network can be cut into a frozen prefix and a trained rest. False where its head is used at both ends.
     HAS_PREFIX: ClassVar[bool] = True
+    #: Whether the config check builds its networks and computes with them, see ``config.trials``. Only for networks of
+    #: images that need no files but weights.
+    TRIED: ClassVar[bool] = False
 
     @abstractmethod
     def fetch_weights(self, fetcher: Any, folder: Path) -> tuple[Path, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from variability.advice import suggest
 from variability.errors import Problem, UserError
@@ -15,6 +15,11 @@ IMAGENET_STD = [0.229, 0.224, 0.225]
 
 class NamedImageProvider(ImageProvider):
     """A source of networks that a library builds by name, with named releases of their weights."""
+
+    TRIED: ClassVar[bool] = True
+
+    #: Options that set the size of the input: a number, or [height, width].
+    SIZE_OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def fixed_size(self) -> tuple[int, str] | None:
@@ -46,6 +51,12 @@ class NamedImageProvider(ImageProvider):
         return weights_kind(self.model["weights"])
 
     def size_problems(self) -> Iterator[Problem]:
+        for option in self.SIZE_OPTIONS:
+            sides = self.model.get("options", {}).get(option)
+            if isinstance(sides, list) and len(set(map(str, sides))) != 1:
+                message = f"{sides} is not square, and images are resized to squares; write one number, such as "
+                yield Problem(f"options.{option}", f"{message}{next(iter(sides), 224)}")
+                return
         overrides = self.model.get("preprocess", {})
         if problem := self._size_problem(overrides["size"]) if "size" in overrides else None:
             yield Problem("preprocess.size", problem)

@@ -96,6 +96,18 @@ def sample_head(network: KerasNetwork, seed: int) -> None:
         weight.assign(generator.uniform(-bound, bound, weight.shape).astype(np.float32))
 
 
+def one_value_normalisation(network: KerasNetwork, trainable: list[str]) -> str | None:
+    """Return the name of a BatchNorm that trains and sees one value per channel if a batch has one image.
+
+    The variance of one value is 0, so Keras's layer returns its bias and passes no gradient on. None if there is none.
+    """
+    for unit in network.units[network.trained_from(trainable) :]:
+        for layer in unit.layers:
+            if isinstance(layer, keras.layers.BatchNormalization) and np.prod(layer.output.shape[1:-1]) == 1:
+                return layer.name
+    return None
+
+
 def tensors(model: keras.Model) -> dict[str, np.ndarray]:
     """Return all weights by their paths; states of random generators are not weights."""
     return {weight.path: weight.value.numpy() for weight in model.weights}

@@ -38,7 +38,7 @@ _NOT_OPTIONS = {
 _CLASSES = 1000
 #: Exceptions of timm and torch for options that do not fit together.
 _OPTION_ERRORS = (TypeError, ValueError, AssertionError, KeyError, RuntimeError, AttributeError)
-_SUFFIXES = (".safetensors", ".pth", ".bin")
+_SUFFIXES = (".safetensors", ".pth", ".th", ".bin")
 _HUB_FILES = ("model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin")
 
 
@@ -51,6 +51,7 @@ class Timm(NamedImageProvider):
     EXTRA: ClassVar[str | None] = "timm"
     NEEDS: ClassVar[tuple[str, ...]] = ("timm",)
     PACKAGES: ClassVar[tuple[str, ...]] = ("timm",)
+    SIZE_OPTIONS: ClassVar[tuple[str, ...]] = ("img_size",)
 
     def check(self) -> Iterator[Problem]:
         known, name = architectures(), self.model["architecture"]

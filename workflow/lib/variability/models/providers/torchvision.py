@@ -43,6 +43,7 @@ class Torchvision(NamedImageProvider):
     """
 
     PACKAGES: ClassVar[tuple[str, ...]] = ("torchvision",)
+    SIZE_OPTIONS: ClassVar[tuple[str, ...]] = ("image_size", "input_size")
 
     def check(self) -> Iterator[Problem]:
         known, name = architectures(), self.model["architecture"]

@@ -13,6 +13,7 @@ import numpy as np
 
 from variability import advice, registry
 from variability.data.augmentation_spec import augments
+from variability.data.batching import smallest_batch
 from variability.errors import Problem, UserError
 from variability.models import methods
 from variability.models.methods import Method
@@ -103,6 +104,8 @@ class Keras(Framework):
         for problem in self.problems(self._method, recipe):
             raise UserError(str(problem))
         self._reset(seed)
+        if smallest_batch(len(spec.data.train), recipe["batch_size"]) == 1:
+            self._refuse_single_values()
         name = repr(recipe)
         if name not in self._steps:
             self._steps[name] = training.Steps(self._trained_part, recipe, spec.data.kind.LOSS)
@@ -163,6 +166,13 @@ class Keras(Framework):
             values = _keras_networks.tensors(self._build(seed).model)
             assign({weight.path: weight for weight in self._network.model.weights}, values)
             self._activations = self._digest = None
+
+    def _refuse_single_values(self) -> None:
+        """Raise UserError if a BatchNorm that trains sees one value per channel in a batch of one image."""
+        from variability.models.providers import _keras_networks
+
+        if layer := _keras_networks.one_value_normalisation(self._network, self._trainable):
+            raise UserError(f"recipe.batch_size: {methods.one_value_message(self._network.name, layer)}")
 
     def _build(self, seed: int) -> Any:
         return self._provider.build(self.task.outputs, self._weights, seed, self.task.facts)
