@@ -3,3 +3,13 @@
 The stages in ``stages/`` take paths and plain values, all other modules take tables and arrays. No module depends on
 Snakemake except ``stages/report.py``, which starts it to write its report.
 """
+
+import importlib
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``load_run``, which is imported when it is first used: it is not part of any job."""
+    if name == "load_run":
+        return importlib.import_module("variability.stages.trained_run").load_run
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

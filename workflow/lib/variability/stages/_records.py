@@ -10,6 +10,8 @@ from variability.io import files
 RECORD = "run.json"
 #: A run's trained tensors in its folder.
 CHECKPOINT = "checkpoint.safetensors"
+#: Key of a record: entries of the config and paths of files with which its network can be built again.
+SETTINGS = "settings"
 #: Key of a record: true if the checkpoint was removed on purpose.
 DROPPED = "checkpoint_dropped"
 

@@ -9,7 +9,7 @@ from variability import registry, seeding
 from variability.io import files
 from variability.stages._blocks import RunBlock, cell_label
 from variability.stages._history import in_words, progress_logger, write_history
-from variability.stages._records import CHECKPOINT, DROPPED, RECORD, match_checksums, read_record
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums, read_record
 from variability.training import device as devices
 from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitResult, FitSpec
@@ -81,6 +81,7 @@ class FinetuneBlock(RunBlock):
             **_outcome(result, meter),
             "hardware": framework.hardware(),
             **switch.fingerprint(),
+            SETTINGS: _settings_to_load(self.spec, self.input_files, self.workplace.threads),
             "versions": devices.versions(_packages(framework, self.spec["model"])),
             "bytes": sum((folder / file).stat().st_size for file in OUTPUTS.values()),
             "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
@@ -99,6 +100,16 @@ class FinetuneBlock(RunBlock):
 
 def _manifest_entry(record: Mapping[str, Any]) -> dict[str, Any]:
     return {key: record[key] for key in ("seed", "fingerprint", "status", "sha256")}
+
+
+def _settings_to_load(spec: Mapping[str, Any], input_files: InputFiles, threads: int) -> dict[str, Any]:
+    """Return the part of a run's record from which ``load_run`` builds its network again.
+
+    Paths are relative to the directory that Snakemake ran in, or absolute.
+    """
+    names = ("task", "weights", "weights_manifest", "assets")
+    paths = {name: str(path) for name in names if (path := getattr(input_files, name)) is not None}
+    return {**{key: spec[key] for key in ("model", "method", "task")}, "files": paths, "threads": threads}
 
 
 def _settings(spec: Mapping[str, Any], framework: Framework, fit_spec: FitSpec) -> dict[str, Any]:

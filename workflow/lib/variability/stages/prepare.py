@@ -69,6 +69,9 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
         {
             "kind": task["kind"],
             "modality": task["modality"],
+            # With these, other files are read as these were.
+            "input": task["input"],
+            "value_range": task["options"].get("range"),
             "class_names": list(examples.class_names),
             "facts": prepared.facts,
             "target": kind.facts(pool),

@@ -1,0 +1,172 @@
+"""Predictions of a finished run for files or texts outside its study."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from variability import advice
+from variability.data import modalities
+from variability.data.datasets import Examples
+from variability.data.prepared_task import FILES
+from variability.errors import UserError
+from variability.io import files, image_files
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums, read_record
+from variability.stages.tokenize import tokenize
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_run(folder: str | Path) -> TrainedRun:
+    """Open a run by its folder, ``results/<study>/finetune/<model>/<task>/<method>/<seed>``.
+
+    Raises UserError if it has not finished, diverged, or has no checkpoint any more.
+    """
+    folder = Path(folder).resolve()
+    record = read_record(folder / RECORD)
+    if not record:
+        raise UserError(f"{folder} is not the folder of a finished run: it has no readable {RECORD}")
+    if record["status"] != "completed":
+        raise UserError(
+            f"the run in {folder} {record['status']}: {record['fail_reason']}; it has nothing to predict with"
+        )
+    if SETTINGS not in record:
+        raise UserError(f"the run in {folder} was trained by an earlier version; {advice.rerun('finetune', folder)}")
+    if record.get(DROPPED):
+        raise UserError(
+            f"the checkpoint of {folder} was removed, as the config's `checkpoints` says; "
+            f"{advice.rerun('finetune', folder)}, with checkpoints: all"
+        )
+    if not match_checksums(folder, {CHECKPOINT: record["sha256"]["checkpoint"]}):
+        raise UserError(
+            f"{folder / CHECKPOINT} is missing or is not the file that finetune wrote; {advice.rerun('finetune')}"
+        )
+    return TrainedRun(folder, record)
+
+
+class TrainedRun:
+    """A finished run. folder: its folder, in that of its study. record: its ``run.json``."""
+
+    def __init__(self, folder: Path, record: Mapping[str, Any]):
+        self.folder = folder
+        self.record = record
+        # results/<study>/finetune/<model>/<task>/<method>/<seed>
+        base = folder.parents[6]
+        self._files = {name: base / path for name, path in record[SETTINGS]["files"].items()}
+        for path in self._files.values():
+            if not path.is_file():
+                raise UserError(f"{path} is missing, and the run in {folder} needs it; run the study again")
+        self.task = files.read_json(self._files["task"])
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes in the order of ``probabilities``; empty in regression."""
+        return self.task["class_names"]
+
+    def predict(self, examples: Iterable[Any]) -> pd.DataFrame:
+        """Return the prediction for each example, in their order.
+
+        examples: of images paths of files, or uint8 arrays (height, width) or (height, width, 3); of texts strings, or
+        tuples of two if the task has pairs. They are prepared as the study prepared its own. Columns: ``source`` (the
+        path or text; the position of an array), ``y_pred`` (index of the class, or the predicted number) and, in
+        classification, ``class`` and ``probabilities`` (one float32 per class).
+
+        Given all files of a split in the order of the study's predictions, the result is equal to these bit for bit on
+        the same kind of CPU. Other batches may differ in the last bits of a probability, because sums are ordered
+        otherwise. Raises UserError naming examples that cannot be read.
+        """
+        listed = list(examples)
+        if not listed:
+            raise UserError("no examples to predict: the list is empty")
+        settings = self.record[SETTINGS]
+        with tempfile.TemporaryDirectory() as temporary:
+            # The name of a task is that of its folder.
+            folder = Path(temporary, settings["task"]["name"])
+            folder.mkdir()
+            self._store(listed, folder)
+            input_files = InputFiles(**self._files | {"task": folder / "task.json"} | self._tokens(folder))
+            with Workplace(settings["model"], settings["threads"]) as workplace:
+                framework = workplace.framework_class(
+                    settings["model"], settings["method"], input_files, workplace.device
+                )
+                rows = {"test": np.arange(len(listed))}
+                phases = framework.predictions(self.record["seed"], self.folder / CHECKPOINT, rows)
+                outputs = next(outputs for phase, _, outputs in phases if phase == "after")
+                columns = framework.task.kind.columns(outputs, framework.task.labels)
+        return self._table(listed, columns)
+
+    def _table(self, examples: list[Any], columns: Mapping[str, pa.Array]) -> pd.DataFrame:
+        import pandas as pd
+
+        table = {"source": [_source(example, index) for index, example in enumerate(examples)]}
+        table |= {"y_pred": columns["y_pred"].to_numpy()}
+        if self.class_names:
+            table["class"] = [self.class_names[index] for index in table["y_pred"]]
+        if "probabilities" in columns:
+            table["probabilities"] = columns["probabilities"].to_pandas()
+        return pd.DataFrame(table)
+
+    def _store(self, examples: list[Any], folder: Path) -> None:
+        """Write the examples as those of a prepared task of one split, whose labels are all 0."""
+        name, task = self.record["task"], self.task
+        reader = _READERS.get(task["modality"])
+        if reader is None:
+            raise UserError(f"{name} consists of {task['modality']}, and predictions for others need images or texts")
+        rows = np.arange(len(examples))
+        labels = np.zeros(len(rows), np.float64 if not task["class_names"] else np.int64)
+        given = Examples(
+            labels, task["class_names"], np.full(len(rows), "test"), lambda index: reader(examples[index], task)
+        )
+        modality = modalities.find(task["modality"], task["input"])
+        facts = modality.write(folder / FILES["inputs"], given, rows, name, threads=1)
+        columns = {"example_id": rows, "label": labels, "split": ["test"] * len(rows), "partition": [""] * len(rows)}
+        sources = [_source(example, index) for index, example in enumerate(examples)]
+        pq.write_table(pa.table(columns | {"source": pa.array(sources, pa.string())}), folder / FILES["examples"])
+        stored = {
+            "facts": task["facts"] | facts,
+            "counts": {"train": 0, "validation": 0, "test": len(rows)},
+            "split": task["split"] | {"resample": False},
+            "sha256": {file: files.sha256(folder / path) for file, path in FILES.items()},
+        }
+        files.write_json(folder / "task.json", task | stored)
+
+    def _tokens(self, folder: Path) -> dict[str, Path]:
+        """Encode the examples, if the run's network takes them encoded, and return the path of the manifest."""
+        if not modalities.find(self.task["modality"], self.task["input"]).TOKENIZED or "assets" not in self._files:
+            return {}
+        manifest = folder / "tokens.json"
+        model = self.record[SETTINGS]["model"]
+        tokenize(model, folder / "task.json", self._files["assets"], folder / "tokens.npy", manifest)
+        return {"tokens": manifest}
+
+
+def _image(example: Any, task: Mapping[str, Any]) -> np.ndarray:
+    if isinstance(example, np.ndarray):
+        return example
+    return image_files.read_file(Path(example), task.get("value_range"))
+
+
+def _text(example: Any, task: Mapping[str, Any]) -> Any:
+    pairs = task["facts"]["pairs"]
+    texts = example if isinstance(example, tuple) else (example,)
+    if len(texts) != 1 + pairs or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"{example!r} is not {'a pair of texts' if pairs else 'a text'}, as the task's examples are")
+    return example
+
+
+_READERS = {"image": _image, "text": _text}
+
+
+def _source(example: Any, index: int) -> str:
+    if isinstance(example, np.ndarray):
+        return str(index)
+    return " | ".join(example) if isinstance(example, tuple) else str(example)
