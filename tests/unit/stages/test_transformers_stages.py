@@ -39,6 +39,7 @@ def prepare(folder: Path, count=96) -> Path:
     facts = text.write(folder / "inputs.npy", SimpleNamespace(read=texts.__getitem__), np.arange(count), "", 1)
     split = ["train"] * (count // 2) + ["validation"] * (count // 4) + ["test"] * (count // 4)
     table = {"example_id": np.arange(count), "label": labels, "split": split, "partition": [""] * count}
+    table["source"] = [f"line {example_id}" for example_id in table["example_id"]]
     pq.write_table(pa.table(table), folder / "examples.parquet")
     content = {
         "kind": "classification", "modality": examples.MODALITY, "class_names": ["cat", "dog"], "facts": facts,
