@@ -21,6 +21,7 @@ rule aggregate:
         "../../envs/core.yaml"
     params:
         spec=spec_of("aggregate"),
+        in_braces=plan.imported_in_braces(),
     script:
         "../scripts/aggregate.py"
 

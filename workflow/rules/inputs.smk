@@ -3,7 +3,7 @@
 
 
 def imported_files():
-    return [str(path) for path in plan.imported_files()]
+    return plan.imported_inputs()
 
 
 def prepare_source(wildcards):

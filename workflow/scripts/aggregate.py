@@ -3,6 +3,7 @@ from variability.job_log import log_job
 with log_job(snakemake.log[0]):
     from pathlib import Path
 
+    from variability.results.imported_files import by_import
     from variability.stages.aggregate import aggregate
 
     aggregate(
@@ -11,5 +12,5 @@ with log_job(snakemake.log[0]):
         spec=snakemake.params.spec,
         folder=Path(snakemake.output.runs).parent,
         probes=[Path(path) for path in snakemake.input.probes],
-        imported=dict(zip(snakemake.params.spec["imports"], snakemake.input.imports, strict=True)),
+        imported=by_import(snakemake.params.spec["imports"], snakemake.input.imports, snakemake.params.in_braces),
     )

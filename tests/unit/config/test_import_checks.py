@@ -30,9 +30,9 @@ def imported(tmp_path, text=ROWS, **keys) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "entry", "message"),
     [
-        (ROWS + "a,1,0.9\n", {}, "runs.csv: 1 of 4 runs are listed more than once"),
-        (ROWS + "c,0,high\n", {}, "runs.csv, row 6: the value 'high' is not a number"),
-        (ROWS + "c,0,90\n", {}, "runs.csv, row 6: 90 in column 'acc' is better than a perfect accuracy"),
+        (ROWS + "a,1,0.9\n", {}, "runs.csv, lines 3, 6: 1 of 4 runs are listed more than once"),
+        (ROWS + "c,0,high\n", {}, "runs.csv, line 6: the value 'high' is not a number"),
+        (ROWS + "c,0,90\n", {}, "runs.csv, line 6: 90 in column 'acc' is better than a perfect accuracy"),
         (ROWS, {"sha256": "0" * 64}, "its sha256 should be 000"),
         (ROWS + "c,0,1,2,3\n", {}, "runs.csv cannot be read: "),
         ("m,s,acc\n", {}, "runs.csv has no rows"),

@@ -1,7 +1,8 @@
 """Imported runs are read by the names of their columns, and what the names leave open is refused."""
 
-import io
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ import synthetic_study as synthetic
 from variability.config import import_checks
 from variability.errors import UserError
 from variability.io import tabular
-from variability.results import imported_runs
+from variability.results import imported_files
 from variability.results.columns import RUN
-from variability.results.imported_runs import imported_table
+from variability.results.imported_runs import imported_tables
 from variability.results.runs_table import TRAINED_HERE, combine
 from variability.stages.aggregate import aggregate
 
@@ -55,8 +56,15 @@ WIDE_SPEC = {
 }
 
 
-def read(text, spec, tasks=None, grid=None):
-    return imported_table(pd.read_csv(io.StringIO(text)), spec, "file.csv", tasks or {}, grid or {})
+def source_of(text, spec, name="file.csv"):
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_text(text)
+        return imported_files.read(imported_files.find(str(Path(folder) / name)), spec)
+
+
+def read(text, spec, tasks=None, grid=None, name="file.csv"):
+    (table,) = imported_tables({name: source_of(text, spec, name)}, {name: spec}, tasks or {}, grid or {})
+    return table
 
 
 def test_a_wandb_export_is_read_unchanged():
@@ -98,32 +106,34 @@ def test_one_column_per_seed():
     runs = read(WIDE, WIDE_SPEC)
     assert runs[["model", "seed"]].to_numpy().tolist() == [["a", 0], ["a", 1], ["a", 2], ["b", 0], ["b", 1], ["b", 2]]
     assert np.array_equal(runs["value"], [0.5, 0.6, 0.7, 0.4, np.nan, 0.2], equal_nan=True)
-    assert set(runs["status"]) == {"completed"}, "an empty cell is a missing value, not a reported failure"
+    assert list(runs["status"]) == ["completed"] * 4 + ["failed", "completed"], "a run without a value has no result"
 
 
 def test_a_transposed_file_cannot_pass():
     # Seeds in the rows, models in the columns: three models would look like three seeds of one model.
     names = ["seed", "a", "b", "c"]
-    problems = list(import_checks.check(WIDE_SPEC, names))
+    problems = list(import_checks.check_columns(WIDE_SPEC, names))
     assert {problem.key for problem in problems} == {"columns.model", "seeds.run_0", "seeds.run_1", "seeds.run_2"}
     swapped = WIDE_SPEC | {"columns": {"model": "seed"}, "seeds": {"a": 0, "b": 1, "c": 2}}
-    (problem,) = import_checks.check(swapped, names)
+    (problem,) = import_checks.check_columns(swapped, names)
     assert problem.key == "columns.model" and "holds the seed, not the model" in problem.message
 
 
 def test_rows_that_are_the_same_run_are_refused_and_the_columns_they_differ_in_are_named():
     text = "net,fold,rep,acc\na,0,0,0.5\na,1,0,0.6\na,0,1,0.5\na,1,1,0.7\n"
     spec = {"columns": {"model": "net", "seed": "rep"}, "metrics": {"acc": {"metric": "accuracy"}}}
-    with pytest.raises(UserError, match=r"2 of 2 runs are listed .* seed 0.* in rows 2, 3, which differ in fold, acc"):
+    with pytest.raises(
+        UserError, match=r"lines 2, 3: 2 of 2 runs are listed .* seed 0.* these rows differ in fold, acc"
+    ):
         read(text, spec)
 
 
 def test_runs_are_counted_and_not_the_rows_of_a_long_table():
     text = LONG + "a,x,1,accuracy,0.7\na,x,1,nll,1.3\n"
-    with pytest.raises(UserError, match=r"1 of 2 runs are listed more than once, for example .* in rows 3, 6, which"):
+    with pytest.raises(UserError, match=r"lines 3, 6: 1 of 2 runs are listed more than once, for example"):
         read(text, LONG_SPEC)
     text = "m,s,accuracy,nll\na,0,0.1,1\na,,0.2,1\n"
-    with pytest.raises(UserError, match=r"row 3: no seed \(1 such row\)"):
+    with pytest.raises(UserError, match=r"line 3: no seed; fill it in"):
         read(text, {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None, "nll": None}})
 
 
@@ -140,13 +150,13 @@ def test_seeds_read_as_floats_become_integers():
 
 def test_a_run_without_a_seed_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
-    with pytest.raises(UserError, match=r"row 3: no seed \(1 such row\)"):
+    with pytest.raises(UserError, match=r"line 3: no seed; fill it in"):
         read("m,s,accuracy\na,0,0.1\na,,0.2\n", spec)
 
 
 def test_a_value_that_is_not_a_number_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
-    with pytest.raises(UserError, match="row 3: the value '91 %' is not a number"):
+    with pytest.raises(UserError, match="line 3: 1 of 2 numbers in the column of this value have a percent sign"):
         read("m,s,accuracy\na,0,0.1\na,1,91 %\n", spec)
 
 
@@ -157,7 +167,7 @@ PERCENT_SPEC = {"columns": {"model": "m", "seed": "s"}}
 def test_a_score_in_percent_is_refused_with_its_column_its_row_and_the_fix():
     spec = PERCENT_SPEC | {"metrics": {"acc": {"metric": "accuracy"}}}
     message = (
-        r"row 2: 93\.1 in column 'acc' is better than a perfect accuracy, which is 1 \(2 of 3 values are\); "
+        r"lines 2, 4: 93\.1 in column 'acc' is better than a perfect accuracy, which is 1 \(2 of 3 values are\); "
         r"if it is in percent, set `scale: 0\.01` under 'acc' in the import's `metrics`"
     )
     with pytest.raises(UserError, match=message):
@@ -169,10 +179,10 @@ def test_the_fix_works_in_wide_and_in_long_tables():
     assert read(PERCENT, wide)["value"].tolist() == pytest.approx([0.931, 0.009, 0.94])
     long = {"columns": {"model": "m", "seed": "s", "metric": "k", "value": "v"}}
     text = "m,s,k,v\na,0,acc,93.1\na,0,nll,0.2\na,1,acc,94\na,1,nll,0.3\n"
-    with pytest.raises(UserError, match=r"row 2: 93\.1 in column 'v' .* set `scale: 0\.01` under 'accuracy'"):
+    with pytest.raises(UserError, match=r"lines 2, 4: 93\.1 in column 'v' .* set `scale: 0\.01` under 'accuracy'"):
         read(text.replace("acc", "accuracy"), long)
     named = long | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
-    assert list(import_checks.check(named, ["m", "s", "k", "v"])) == []
+    assert list(import_checks.check_columns(named, ["m", "s", "k", "v"])) == []
     runs = read(text, named)
     assert runs.set_index(["metric", "seed"])["value"].to_dict() == pytest.approx(
         {("accuracy", 0): 0.931, ("accuracy", 1): 0.94, ("nll", 0): 0.2, ("nll", 1): 0.3}
@@ -184,7 +194,7 @@ def test_the_fix_works_in_wide_and_in_long_tables():
 def test_a_loss_better_than_perfect_and_a_perfect_value_from_the_config():
     spec = PERCENT_SPEC | {"metrics": {"nll": None}}
     with pytest.raises(
-        UserError, match=r"row 3: -0\.2 in column 'nll' is better than a perfect nll, which is 0 \(1 of 2"
+        UserError, match=r"line 3: -0\.2 in column 'nll' is better than a perfect nll, which is 0 \(1 of 2"
     ):
         read("m,s,nll\na,0,0.1\na,1,-0.2\n", spec)
     points = {"points": {"higher_is_better": True, "perfect": 10}}
@@ -198,11 +208,12 @@ def test_a_score_that_is_perfect_up_to_rounding_is_accepted():
 
 
 def test_a_score_that_is_nan_is_undefined_and_a_failed_runs_score_is_not_used():
-    text = "m,s,state,accuracy\na,0,done,nan\na,1,diverged,0.1\na,2,done,0.8\n"
-    spec = {"columns": {"model": "m", "seed": "s", "status": "state"}, "metrics": {"accuracy": None}}
-    runs = read(text, spec)
-    assert np.array_equal(runs["value"], [np.nan, np.nan, 0.8], equal_nan=True)
-    assert list(runs["status"]) == ["completed", "failed", "completed"]
+    text = "m,s,state,accuracy,auroc\na,0,done,nan,0.5\na,1,diverged,0.1,0.5\na,2,done,0.8,0.9\na,3,done,,\n"
+    spec = {"columns": {"model": "m", "seed": "s", "status": "state"}, "metrics": {"accuracy": None, "auroc": None}}
+    runs = read(text, spec).query("primary")
+    assert np.array_equal(runs["value"], [np.nan, np.nan, 0.8, np.nan], equal_nan=True)
+    assert list(runs["status"]) == ["completed", "diverged", "completed", "failed"]
+    assert list(runs["fail_reason"].dropna()) == ["reported as diverged", "no value"]
 
 
 def test_a_metric_without_any_value_on_a_task_is_left_out_for_that_task():
@@ -240,11 +251,6 @@ def test_the_grid_selects_among_imported_runs_too():
         ({"primary": "f2"}, "primary", "'f2' is not a metric of the file"),
         ({"seeds": {"score": 1}}, "seeds", "remove one of the two"),
         ({"seeds": {"score": 1, "data": 1}}, "seeds", "the columns score and data are both seed 1"),
-        (
-            {"metrics": {"score": {"metric": "accuracy"}, "data": {"metric": "accuracy", "split": "test"}}},
-            "metrics",
-            "the columns score and data are both accuracy test after",
-        ),
         ({"columns": {"model": "net", "seed": "rep", "value": "score"}}, "metrics", "name either the columns"),
         (
             {"seeds": {"score": 1}, "metrics": {"accuracy": {"split": "test"}}},
@@ -255,7 +261,7 @@ def test_the_grid_selects_among_imported_runs_too():
 )
 def test_a_wrong_description_is_reported_before_the_first_job(change, key, message):
     spec = {"columns": {"model": "net", "seed": "rep"}, "metrics": {"score": {"metric": "accuracy"}}} | change
-    problems = list(import_checks.check(spec, ["net", "data", "rep", "score"]))
+    problems = list(import_checks.check_columns(spec, ["net", "data", "rep", "score"]))
     assert any(problem.key == key and message in problem.message for problem in problems), problems
 
 
@@ -270,7 +276,8 @@ def test_only_the_header_of_a_file_is_read(tmp_path):
 
 def test_names_are_text_and_other_columns_numbers_with_gaps(tmp_path):
     (tmp_path / "runs.csv").write_text("net,data,rep,measure,score\n1.10,None,0,accuracy,0.5\n1.1,None,0,accuracy,NA\n")
-    runs = imported_table(imported_runs.read_file(tmp_path / "runs.csv", LONG_SPEC), LONG_SPEC, "runs.csv", {}, {})
+    source = imported_files.read(imported_files.find(str(tmp_path / "runs.csv")), LONG_SPEC)
+    (runs,) = imported_tables({"own": source}, {"own": LONG_SPEC}, {}, {})
     assert runs["model"].tolist() == ["1.1", "1.10"] and set(runs["task"]) == {"None"}
     assert runs["seed"].tolist() == [0, 0] and runs["value"].isna().tolist() == [True, False]
 
@@ -293,7 +300,7 @@ def test_decimals_of_a_database_are_numbers(tmp_path):
 def test_a_study_of_imported_runs_alone_has_all_base_tables(tmp_path):
     (tmp_path / "runs.csv").write_text(LONG)
     spec = {"models": {}, "tasks": {}, "methods": {}, "grid": {}, "scales": {}, "imports": {"own": LONG_SPEC}}
-    aggregate([], [], spec, tmp_path / "out", {"own": tmp_path / "runs.csv"})
+    aggregate([], [], spec, tmp_path / "out", {"own": [tmp_path / "runs.csv"]})
     runs = pd.read_parquet(tmp_path / "out" / "runs.parquet")
     assert len(runs) == 4 and set(runs["source"]) == {"own"}
     assert pd.read_parquet(tmp_path / "out" / "history.parquet").empty
@@ -310,7 +317,7 @@ def test_a_file_with_another_checksum_is_refused(tmp_path):
         "imports": {"own": LONG_SPEC | {"sha256": "0" * 64}},
     }
     with pytest.raises(UserError, match="sha256"):
-        aggregate([], [], spec, tmp_path / "out", {"own": tmp_path / "runs.csv"})
+        aggregate([], [], spec, tmp_path / "out", {"own": [tmp_path / "runs.csv"]})
 
 
 PUBLISHED = {
@@ -321,10 +328,10 @@ PUBLISHED = {
 
 def test_the_published_means_of_real_runs(mirror):
     """Gorishniy et al., NeurIPS 2021: tuned MLPs, mean of 15 seeds on each of 11 data sets."""
-    frame = imported_runs.read_file(next(mirror.rglob("per_seed_test_scores.csv")), {})
+    source = imported_files.read(imported_files.find(str(next(mirror.rglob("per_seed_test_scores.csv")))), {})
     spec = {"columns": {"model": "algorithm", "task": "dataset", "method": "config", "seed": "run"}}
     spec["metrics"] = {"test_score": {"higher_is_better": True}}
-    runs = imported_table(frame, spec, "rtdl", {}, {})
+    (runs,) = imported_tables({"rtdl": source}, {"rtdl": spec}, {}, {})
     means = runs.query("model == 'mlp' and method == 'tuned'").groupby("task")["value"].agg(["mean", "count"])
     assert means["mean"].round(3).to_dict() == PUBLISHED
     assert (means["count"] == 15).all()

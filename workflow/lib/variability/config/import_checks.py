@@ -1,14 +1,20 @@
-"""Problems of the description of imported runs, and of their file, found before the first job."""
+"""Problems of the description of imported runs, and of their files, found before the first job."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from variability import advice
-from variability.errors import Problem
-from variability.results import imported_runs, metric_scales
-from variability.results.columns import RUN, RUN_VALUE
-from variability.results.imported_runs import DEFAULTS, ROLES, TEXT_ROLES, is_long, role_columns
+from variability.errors import Problem, UserError
+from variability.io import tabular
+from variability.results import imported_files, imported_layout, imported_runs, metric_scales
+from variability.results.columns import CELL, RUN, RUN_VALUE
+from variability.results.imported_layout import DEFAULTS, ROLES, STACKED, TEXT_ROLES, is_long, role_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -28,8 +34,55 @@ class Contents(NamedTuple):
     labelled_seeds: bool = False
 
 
-def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
-    """Yield the problems of the description of a file. names: of its columns."""
+def check(
+    entries: Mapping[str, Mapping[str, Any]],
+    mirrors: Sequence[Path],
+    tasks: Mapping[str, Mapping[str, Any]],
+    grid: Mapping[str, Any],
+) -> tuple[dict[str, list[Problem]], dict[str, Contents]]:
+    """Return the problems of all imports, and the contents of those whose files are read here.
+
+    tasks, grid: of the study, as in the spec of ``aggregate``. Files larger than MAX_BYTES are left to that job.
+    """
+    problems: dict[str, list[Problem]] = {}
+    rows: dict[str, pd.DataFrame] = {}
+    labelled: dict[str, bool] = {}
+    for name, spec in entries.items():
+        try:
+            files = imported_files.find(spec["path"], mirrors)
+            problems[name] = [*check_files(spec, files), *check_columns(spec, imported_files.header(files, spec))]
+            if not problems[name] and sum(file.path.stat().st_size for file in files) <= MAX_BYTES:
+                # The code of the job, so that the job finds no further problems. It loads pandas, which only studies
+                # with imports need.
+                source = imported_files.read(files, spec)
+                rows[name] = imported_runs.rows_of_file(source, spec, name)
+                labelled[name] = imported_runs.has_seed_labels(source, spec)
+        except UserError as error:
+            problems[name] = [*problems.get(name, []), Problem("path", str(error))]
+    if not rows or rows.keys() != entries.keys():
+        return problems, {}
+    try:
+        selected = imported_runs.select_for_study(rows, entries, tasks, grid)
+    except UserError as error:
+        name, _, message = str(error).partition(": ")
+        problems[name].append(Problem("primary", message))
+        return problems, {}
+    values = {name: set(table[RUN_VALUE].itertuples(index=False, name=None)) for name, table in selected.items()}
+    runs = {name: set(table[RUN].itertuples(index=False, name=None)) for name, table in rows.items()}
+    return problems, {name: Contents(runs[name], values[name], labelled[name]) for name in rows}
+
+
+def check_files(spec: Mapping[str, Any], files: Sequence[imported_files.ImportedFile]) -> Iterator[Problem]:
+    """Yield the problems of the options that say how files are read."""
+    if "sha256" in spec and len(files) > 1:
+        yield Problem("sha256", f"is that of one file, and there are {len(files)}; remove it")
+    # An option without a meaning has none for every file of a kind.
+    of_files = [problem for file in files for problem in tabular.check_options(spec, file.path)]
+    yield from {problem.key: problem for problem in of_files}.values()
+
+
+def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
+    """Yield the problems of the description of files. names: of their columns."""
     roles = role_columns(spec, names)
     for role in spec.get("columns", {}):
         if role not in ROLES:
@@ -43,51 +96,51 @@ def check(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     for role, value in spec.get("constants", {}).items():
         if role in TEXT_ROLES and not isinstance(value, str):
             yield Problem(f"constants.{role}", f'{value} is read as a number; quote it, as in "{value}"')
-    long = is_long(spec, roles)
-    for key in ("seeds",) if long else ("metrics",):
+    long, of_columns = is_long(spec, roles), imported_layout.stacked(spec)
+    if several := [key for key in STACKED if spec.get(key)][1:]:
+        yield Problem(
+            several[0], f"a table has one column per {STACKED[several[0]]}, or {of_columns}; name one of them"
+        )
+    for key in (of_columns[0],) if of_columns else () if long else ("metrics",):
         for column in spec.get(key, {}):
             if column not in names:
                 yield Problem(f"{key}.{column}", f"the file has no such column; {advice.suggest(column, names)}")
-    known = {*roles, *spec.get("constants", {}), *DEFAULTS}
-    seeds, metrics = spec.get("seeds", {}), spec.get("metrics", {})
+    for key in ("where", "where_not"):
+        for column in spec.get(key, {}):
+            if column not in names:
+                yield Problem(f"{key}.{column}", f"the file has no such column; {advice.suggest(column, names)}")
+    metrics = {column: entry or {} for column, entry in spec.get("metrics", {}).items()}
+    stated, by_column = {*roles, *spec.get("constants", {})}, {} if long else metrics
+    known = (
+        stated | set(DEFAULTS) | {key for key in CELL if by_column and all(key in by_column[name] for name in metrics)}
+    )
+    known |= {of_columns[1]} if of_columns else set()
     for role in ("model", "seed"):
-        if role not in known and not (role == "seed" and seeds):
+        if role not in known:
             yield Problem("columns", f"does not say which column holds the {role}; add `{role}: <column>`")
-    if seeds and "seed" in known:
-        yield Problem("seeds", "every seed has its own column, and one column holds the seeds; remove one of the two")
+    if of_columns and of_columns[1] in stated:
+        key, role = of_columns
+        message = f"every {role} has its own column, and one column holds the {key}; remove one of the two"
+        yield Problem(key, message)
     if (long and set(metrics) & set(names)) or not (long or metrics):
         message = "name either the columns that hold metrics, or the one column (or the seeds) that holds the values"
         yield Problem("metrics", message)
     if long and "metric" not in known:
         yield Problem("columns", "does not say which metric the values are; add `metric: <column>` or a constant")
-    for seed, columns in _columns_by_value(seeds).items():
+    for seed, columns in _columns_by_value(spec.get("seeds", {})).items():
         if len(columns) > 1:
             yield Problem("seeds", f"the columns {' and '.join(columns)} are both seed {seed}")
-    yield from _check_metrics(spec, long)
+    for column, entry in by_column.items():
+        for key in set(entry) & set(CELL) & set(roles):
+            yield Problem(
+                f"metrics.{column}.{key}", f"the column {roles[key]!r} holds the {key}; remove one of the two"
+            )
+    yield from _check_metrics(spec, metrics, long)
+    yield from _check_keep(spec, metrics, names, long)
 
 
-def contents(
-    path: Path, spec: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]], grid: Mapping[str, Any]
-) -> Contents | None:
-    """Return the contents of a file whose description has no problems; None if it is larger than MAX_BYTES.
-
-    tasks, grid: of the study, as in the spec of ``aggregate``. Raises UserError for what that job would refuse.
-    """
-    if path.stat().st_size > MAX_BYTES:
-        return None
-    # The code of the job, so that the job finds no further problems. It loads pandas, which only studies with imports
-    # need.
-    frame = imported_runs.read_file(path, spec)
-    all_runs = imported_runs.rows_of_file(frame, spec, path.name)
-    selected = imported_runs.select_for_study(all_runs, spec, path.name, tasks, grid)
-    tables = (all_runs[RUN], selected[RUN_VALUE])
-    runs, values = (set(table.itertuples(index=False, name=None)) for table in tables)
-    return Contents(runs, values, imported_runs.has_seed_labels(frame, spec))
-
-
-def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
+def _check_metrics(spec: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], long: bool) -> Iterator[Problem]:
     facts = imported_runs.metric_facts(spec)
-    metrics = {column: entry or {} for column, entry in spec.get("metrics", {}).items()}
     for column, entry in metrics.items():
         name = entry.get("metric", column)
         if facts[name]["higher_is_better"] is None:
@@ -95,24 +148,26 @@ def _check_metrics(spec: Mapping[str, Any], long: bool) -> Iterator[Problem]:
             yield Problem(f"metrics.{column}", message)
         for key, message in metric_scales.problems(entry):
             yield Problem(f"metrics.{column}.{key}", message)
-        for key in ("split", "phase") if long else ():
+        for key in ("split", "phase", *CELL) if long else ():
             if key in entry:
                 message = f"applies to a column that holds one metric; add `{key}` to columns or constants"
                 yield Problem(f"metrics.{column}.{key}", message)
-    if not long:
-        defaults = DEFAULTS | spec.get("constants", {})
-        values = {
-            column: (entry.get("metric", column), *(entry.get(key, defaults[key]) for key in ("split", "phase")))
-            for column, entry in metrics.items()
-        }
-        for value, columns in _columns_by_value(values).items():
-            if len(columns) > 1:
-                message = f"the columns {' and '.join(columns)} are both {' '.join(value)}; change one of them"
-                yield Problem("metrics", message)
     primary = spec.get("primary")
     for name in [primary] if isinstance(primary, str) else (primary or {}).values():
         if name not in facts:
             yield Problem("primary", f"{name!r} is not a metric of the file; {advice.suggest(name, list(facts))}")
+
+
+def _check_keep(spec: Mapping[str, Any], metrics: Mapping[str, Any], names: list[str], long: bool) -> Iterator[Problem]:
+    column = spec.get("keep_by")
+    if column is not None and "keep" not in spec:
+        yield Problem("keep_by", "has no effect without `keep: last` or `keep: best`")
+    elif column is not None and column not in names:
+        yield Problem("keep_by", f"the file has no column {column!r}; {advice.suggest(column, names)}")
+    elif spec.get("keep") == "best" and long:
+        yield Problem("keep", "best needs one column per metric, so that a row holds all values of a step; use last")
+    elif spec.get("keep") == "best" and column is not None and column not in metrics:
+        yield Problem("keep_by", f"{column!r} is not among the metrics, which say whether more is better; add it there")
 
 
 def _columns_by_value(columns: Mapping[str, Value]) -> dict[Value, list[str]]:

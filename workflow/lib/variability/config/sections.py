@@ -11,9 +11,11 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 from variability import registry
 from variability.config.recipe import Recipe
 from variability.config.section import DEPENDS, EMPTY, OMITTED, Section
-from variability.results import imported_runs, pairing
+from variability.io import tabular
+from variability.results import imported_layout, pairing
 
-_IMPORT_DEFAULTS: dict[str, Any] = dict(imported_runs.DEFAULTS)
+_IMPORT_DEFAULTS: dict[str, Any] = dict(imported_layout.DEFAULTS)
+_TABLES = tabular.OPTIONS
 
 Name = Annotated[
     str,
@@ -222,6 +224,9 @@ class ImportedMetric(MetricScale):
     """A metric in a file of imported runs."""
 
     metric: str = Field(OMITTED, description="name of the metric; that of the column by default")
+    task: str = Field(OMITTED, description="task that the column is about, in a table with one column per task")
+    model: str = Field(OMITTED, description="model that the column is about, in a table with one column per model")
+    method: str = Field(OMITTED, description="method that the column is about")
     split: Literal["validation", "test"] = Field(_IMPORT_DEFAULTS["split"], description="split that was measured")
     phase: Literal["before", "after"] = Field(_IMPORT_DEFAULTS["phase"], description="before or after fine-tuning")
     label: str = Field(OMITTED, description="label of axes")
@@ -234,31 +239,63 @@ class ImportedMetric(MetricScale):
     )
 
 
-class Import(Section):
-    """A file of runs that were made by other programs."""
+#: Value of a cell, as a condition.
+Cell = str | float | bool
+Conditions = Annotated[dict[str, Cell | Annotated[list[Cell], Field(min_length=1)]], Field(min_length=1)]
 
-    path: str = Field(description="CSV, TSV or parquet file; mirrors are searched for it by name too")
+
+class Import(Section):
+    """Files of runs that were made by other programs."""
+
+    path: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="a table, a pattern such as runs/*.json, a folder of tables, or a list of these; mirrors are "
+        "searched for a file by its name too"
+    )
     sha256: Sha256 = Field(OMITTED, description="checksum of the file")
-    format: Annotated[str, WithJsonSchema({"enum": list(imported_runs.FORMATS)})] = Field(
+    format: Annotated[str, WithJsonSchema({"enum": list(imported_layout.FORMATS)})] = Field(
         "table", description="tracker that exported it"
     )
-    quotes: bool = Field(
-        OMITTED, description="whether double quotes enclose values; by default true for .csv, false for .tsv"
+    from_path: str = Field(
+        OMITTED,
+        description="regular expression whose named groups are columns from the names of the files, such as "
+        "(?P<model>.+)_seed(?P<seed>[0-9]+)",
     )
+    where: Conditions = Field(OMITTED, description="only rows with this value, or one of these, in each column")
+    where_not: Conditions = Field(OMITTED, description="no rows with this value, or one of these, in a column")
+    keep: Literal["last", "best"] = Field(
+        OMITTED, description="which of several rows of a run is used: learning curves and reruns; refused by default"
+    )
+    keep_by: str = Field(OMITTED, description="column that decides which row is the last or the best")
+    # Options of ``tabular``.
+    separator: str = Field(OMITTED, min_length=1, description=_TABLES["separator"]["description"])
+    quotes: bool = Field(OMITTED, description=_TABLES["quotes"]["description"])
+    decimal: Literal[".", ","] = Field(OMITTED, description=_TABLES["decimal"]["description"])
+    header: Literal["none"] | Annotated[list[str], Field(min_length=1)] = Field(
+        OMITTED, description=_TABLES["header"]["description"]
+    )
+    encoding: str = Field(OMITTED, description=_TABLES["encoding"]["description"])
+    sheet: str = Field(OMITTED, description=_TABLES["sheet"]["description"])
+    records: str = Field(OMITTED, description=_TABLES["records"]["description"])
     columns: dict[str, str] = Field(
         OMITTED,
         description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test",
     )
     constants: dict[str, str | float] = Field(OMITTED, description="values that no column holds, the same for all rows")
+    statuses: dict[str, Literal["completed", "failed", "diverged"]] = Field(
+        OMITTED, min_length=1, description="meaning of words in the column of the status that are not known"
+    )
     metrics: dict[
         str,
         Annotated[ImportedMetric | None, Field(description="a mapping, or nothing if the column says all")],
     ] = Field(
         OMITTED,
         min_length=1,
-        description="columns that hold one metric each; in a table with one value per row, metrics by their names",
+        description="columns that hold one metric each; in a table with one value per row, metrics by their names; the "
+        "first is the primary one",
     )
     seeds: dict[str, Seed] = Field(OMITTED, min_length=1, description="columns that hold the values of one seed each")
+    tasks: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one task each")
+    models: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one model each")
     primary: str | dict[str, str] = Field(
         OMITTED,
         description="the primary metric of all tasks, or {task: metric}; the first that a task has by default",

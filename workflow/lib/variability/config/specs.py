@@ -153,7 +153,11 @@ def aggregate(study: Study) -> dict[str, Any]:
             "models": {name: _model_facts(study, name) for name in study.models},
             "tasks": {name: {key: study.task_entry(name)[key] for key in ("kind", "metric")} for name in study.tasks},
             "methods": {name: _method_facts(study, name) for name in study.config.get("methods", {})},
-            "imports": study.imports,
+            "imports": {
+                # The order, which sorting the keys loses, decides which metric is the primary one.
+                name: entry | {"position": position, "metrics_order": list(entry.get("metrics", {}))}
+                for position, (name, entry) in enumerate(study.config.get("imports", {}).items())
+            },
             "pairing": study.pairing,
             "grid": study.config.get("grid", {}) if study.imports else {},
             "scales": study.config.get("scales", {}),

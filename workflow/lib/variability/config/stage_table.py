@@ -19,6 +19,8 @@ from variability.io import content_hash
 from variability.io.mirrors import find_file
 from variability.models import methods
 from variability.models.weights_source import weights_kind
+from variability.results import imported_files
+from variability.results.imported_files import ImportedFile
 from variability.training.cpu_kernels import switch
 
 #: Wildcards of a job by name. A job may have more of them than its stage's functions read.
@@ -49,11 +51,21 @@ class Plan:
         """Analyses, plots and claims of the study."""
         return Outputs(self.study)
 
-    def imported_files(self) -> list[Path]:
-        """Return the file of each entry of ``imports``, in their order."""
-        # ``validate.check`` has found all of them.
-        paths = [find_file(entry["path"], self.mirrors) for entry in self.study.imports.values()]
-        return [path for path in paths if path is not None]
+    @cached_property
+    def imported_files(self) -> dict[str, list[ImportedFile]]:
+        """Files of each entry of ``imports``."""
+        return {name: imported_files.find(entry["path"], self.mirrors) for name, entry in self.study.imports.items()}
+
+    def imported_inputs(self) -> list[str]:
+        """Return the imported files that can be inputs of a rule."""
+        return [path for path in self._imported_paths() if "{" not in path]
+
+    def imported_in_braces(self) -> list[tuple[int, str]]:
+        """Return position and path of the other imported files: Snakemake reads braces in a name as wildcards."""
+        return [(position, path) for position, path in enumerate(self._imported_paths()) if "{" in path]
+
+    def _imported_paths(self) -> list[str]:
+        return [str(file.path) for files in self.imported_files.values() for file in files]
 
     def content(self, *paths: Path | None) -> str | None:
         """Return the hash of all that files and folders contain; None if there are none."""
@@ -193,8 +205,13 @@ def _with_weights(plan: Plan, spec: Entry) -> dict[str, Any]:
 
 
 def _with_imports(plan: Plan, spec: Entry) -> dict[str, Any]:
-    pairs = zip(spec["imports"].items(), plan.imported_files(), strict=True)
-    return {**spec, "imports": {name: entry | {"source": plan.content(path)} for (name, entry), path in pairs}}
+    imports = {
+        name: entry
+        | {"source": plan.content(*(file.path for file in plan.imported_files[name]))}
+        | {"names": [file.name for file in plan.imported_files[name]]}
+        for name, entry in spec["imports"].items()
+    }
+    return {**spec, "imports": imports}
 
 
 def _with_kernels(plan: Plan, spec: Entry) -> dict[str, Any]:

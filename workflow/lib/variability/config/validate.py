@@ -18,9 +18,7 @@ from variability.config import (
 from variability.config.outputs import Outputs
 from variability.config.schema import config_schema
 from variability.config.study import Study, complete_task
-from variability.errors import ConfigError, Problem, UserError
-from variability.io import tabular
-from variability.io.mirrors import find_file, missing_file
+from variability.errors import ConfigError, Problem
 from variability.results import pairing
 from variability.results.metrics import scalars
 from variability.results.run_selection import as_list, matches_name
@@ -97,36 +95,17 @@ def _check_overrides(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _check_imports_and_grid(study: Study, mirrors: Sequence[Path]) -> Iterator[Problem]:
-    contents: dict[str, import_checks.Contents | None] = {}
-    for name, entry in study.config.get("imports", {}).items():
-        problems, contents[name] = _check_import(study.config, entry, mirrors)
-        yield from entry_checks.below(f"imports.{name}", problems)
-    # If a file was not read, the runs that the grid may select are not known.
-    known = {name: of_file for name, of_file in contents.items() if of_file is not None}
-    every = known.keys() == contents.keys()
-    yield from scale_checks.check(study.config, known if every else None)
-    if every:
-        yield from _check_grid(study, known)
-
-
-def _check_import(
-    config: Mapping[str, Any], entry: Mapping[str, Any], mirrors: Sequence[Path]
-) -> tuple[list[Problem], import_checks.Contents | None]:
-    """Return the problems of an import, and the contents of its file: None if it is not read here."""
-    path = find_file(entry["path"], mirrors)
-    if path is None:
-        return [Problem("path", missing_file(entry["path"], mirrors))], None
-    try:
-        columns = tabular.header(path, entry)
-    except (OSError, ValueError) as error:
-        return [Problem("path", f"{path} cannot be read: {error}")], None
-    if problems := [*tabular.check_options(entry, path), *import_checks.check(entry, columns)]:
-        return problems, None
+    config = study.config
+    entries = config.get("imports", {})
     tasks = {name: {"metric": complete_task(task)["metric"]} for name, task in config.get("tasks", {}).items()}
-    try:
-        return [], import_checks.contents(path, entry, tasks, config.get("grid", {}))
-    except UserError as error:
-        return [Problem("path", str(error))], None
+    problems, contents = import_checks.check(entries, mirrors, tasks, config.get("grid", {}))
+    for name, of_import in problems.items():
+        yield from entry_checks.below(f"imports.{name}", of_import)
+    # If a file was not read, the runs that the grid may select are not known.
+    every = contents.keys() == entries.keys()
+    yield from scale_checks.check(config, contents if every else None)
+    if every:
+        yield from _check_grid(study, contents)
 
 
 def _check_grid(study: Study, imports: Mapping[str, import_checks.Contents]) -> Iterator[Problem]:

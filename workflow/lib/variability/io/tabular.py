@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Suffixes of tables; other files are read by their content.
-_PLAIN = (".csv", ".tsv", ".tab", ".txt", *table_files.JSON_SUFFIXES)
-SUFFIXES = (*_PLAIN, *(a + b for a in _PLAIN for b in table_files.COMPRESSIONS), ".xlsx", ".parquet")
+PLAIN_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", *table_files.JSON_SUFFIXES)
+SUFFIXES = (*PLAIN_SUFFIXES, *(a + b for a in PLAIN_SUFFIXES for b in table_files.COMPRESSIONS), ".xlsx", ".parquet")
 #: Options of data sets and imports that read tables.
 OPTIONS: dict[str, dict] = {
     "separator": {
@@ -56,6 +56,11 @@ _MEANINGS = {
     "sheet": (table_files.EXCEL,),
     "records": (table_files.JSON,),
 }
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file's name promises a table."""
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
 
 
 def read(

@@ -15,9 +15,8 @@ from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
-from variability.results import pairing, probe_table, score_table
+from variability.results import imported_runs, pairing, probe_table, score_table
 from variability.results.columns import RUN
-from variability.results.imported_runs import has_seed_labels, imported_table, read_file
 from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
 
@@ -31,7 +30,7 @@ def aggregate(
     manifests: Sequence[Path],
     spec: Mapping[str, Any],
     folder: Path,
-    imported: Mapping[str, Path] | None = None,
+    imported: Mapping[str, Sequence[Path]] | None = None,
     probes: Sequence[Path] = (),
 ) -> None:
     """Write ``runs``, ``per_class``, ``history`` and ``reference_probe.parquet``, ``runs.csv`` and ``manifest.json``.
@@ -40,9 +39,9 @@ def aggregate(
     next to each, a folder for each seed contains the run's ``run.json`` and ``history.csv``. spec: ``models`` {name:
     {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind,
     metric}}, ``methods`` {name: {kind, options, repeats}}, ``imports`` {name: how to read that file, see
-    ``imported_runs.rows_of_file``}, ``grid`` the selection of imported runs, ``scales`` {metric: declaration, see
-    ``metric_scales``}, ``pairing`` see ``results.pairing``. imported: {name: file}.
-    probes: manifests of ``reference_probe``, none or one.
+    ``imported_runs.rows_of_file``, its ``position`` in the config and the ``names`` of its files}, ``grid`` the
+    selection of imported runs, ``scales`` {metric: declaration, see ``metric_scales``}, ``pairing`` see
+    ``results.pairing``. imported: {name: files}. probes: manifests of ``reference_probe``, none or one.
 
     The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
     other, a run's files are missing or cannot be read, or an import is inconsistent.
@@ -58,12 +57,7 @@ def aggregate(
     scored = scored.filter(pc.is_null(scored["class"])).drop_columns(["class", "predicted"]).to_pandas()
     trained = runs_table(scored, records, spec["models"], spec["tasks"], spec["methods"])
     del scored
-    others, labelled = [], []
-    for name, path in (imported or {}).items():
-        entry = spec["imports"][name]
-        frame = read_file(path, entry)
-        others.append(imported_table(frame, entry, name, spec["tasks"], spec["grid"]))
-        labelled += [name] if has_seed_labels(frame, entry) else []
+    others, labelled = imported_runs.read_all(imported or {}, spec)
     declared = spec.get("pairing", pairing.AUTO)
     sources = len(others) + bool(len(trained))
     if declared == pairing.BY_SEED and (message := pairing.problem_of_labels(labelled, sources)):

@@ -1,0 +1,173 @@
+"""Statuses and numbers as other programs write them."""
+
+import math
+
+import openpyxl
+import pytest
+
+from variability.errors import UserError
+from variability.results import imported_files
+from variability.results.imported_runs import imported_tables
+
+SPEC = {"columns": {"model": "m", "seed": "s", "status": "state"}, "metrics": {"acc": {"metric": "accuracy"}}}
+PLAIN = {"columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
+
+
+def runs(folder, text, spec, name="runs.csv"):
+    (folder / name).write_text(text)
+    source = imported_files.read(imported_files.find(str(folder / name)), spec)
+    (table,) = imported_tables({"own": source}, {"own": spec}, {}, {})
+    return table
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        *((word, "completed") for word in ("finished", "FINISHED", "ok", "Done", "success", "completed", "", "None")),
+        *((word, "failed") for word in ("crashed", "FAILED", "killed", "running", "SCHEDULED", "preempted", "oom")),
+        *((word, "failed") for word in ("error", "timeout", "Out of Memory", "timed_out", "NODE_FAIL")),
+        *((word, "diverged") for word in ("diverged", "nan", "NaN", "loss is nan")),
+    ],
+)
+def test_words_for_statuses(word, status, tmp_path):
+    (found,) = runs(tmp_path, f"m,s,state,acc\na,0,{word},0.5\n", SPEC)["status"]
+    assert found == status
+
+
+def test_an_empty_status_is_decided_by_the_values(tmp_path):
+    table = runs(tmp_path, "m,s,state,acc\na,0,,0.5\na,1,,\n", SPEC)
+    assert list(table["status"]) == ["completed", "failed"] and table["fail_reason"][1] == "no value"
+
+
+def test_an_unknown_status_is_refused_until_the_config_says_what_it_means(tmp_path):
+    text = "m,s,state,acc\na,0,finished,0.5\na,1,weird,0.6\na,2,weird,0.7\n"
+    with pytest.raises(UserError, match=r"lines 3, 4: the status 'weird' is not known; .*`statuses: {weird: failed}`"):
+        runs(tmp_path, text, SPEC)
+    assert list(runs(tmp_path, text, SPEC | {"statuses": {"Weird": "failed"}})["status"]) == [
+        "completed",
+        "failed",
+        "failed",
+    ]
+
+
+def test_failed_runs_count_in_tasks_without_any_value(tmp_path):
+    spec = SPEC | {"columns": SPEC["columns"] | {"task": "t"}, "metrics": {"acc": {"metric": "accuracy"}, "nll": None}}
+    text = "m,t,s,state,acc,nll\na,p,0,finished,0.5,\na,q,0,crashed,,\na,q,1,crashed,,\n"
+    table = runs(tmp_path, text, spec)
+    keys = ["task", "seed", "metric", "status", "primary"]
+    assert table[keys].to_numpy().tolist() == [
+        ["p", 0, "accuracy", "completed", True],
+        ["q", 0, "accuracy", "failed", True],
+        ["q", 1, "accuracy", "failed", True],
+    ]
+
+
+@pytest.mark.parametrize("value", ["inf", "Infinity", "-inf", "1e999", "∞"])
+def test_an_infinite_value_is_that_of_a_diverged_run(value, tmp_path):
+    spec = PLAIN | {"metrics": {"acc": {"metric": "accuracy"}, "loss": {"metric": "nll"}}}
+    table = runs(tmp_path, f"m,s,acc,loss\na,0,0.5,{value}\na,1,0.6,0.1\n", spec)
+    assert table.query("seed == 0")["status"].tolist() == ["diverged"] * 2
+    assert table.query("seed == 0")["value"].isna().all() and table.query("seed == 1")["value"].tolist() == [0.6, 0.1]
+
+
+@pytest.mark.parametrize(
+    "cell", ["0.81 ± 0.02", "0.81±0.02", "0.81 +/- 0.02", "0.81+-0.02", "0.81 (0.02)", "0.8 \\pm 0"]
+)
+def test_a_mean_with_a_spread_is_not_a_run(cell, tmp_path):
+    with pytest.raises(UserError, match=r"runs\.csv, line 3: the value '.*' is a mean with a spread"):
+        runs(tmp_path, f"m,s,acc\na,0,0.5\na,1,{cell}\n", PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,0,0.5\na,mean,0.5\na,std,0.1\n", r"lines 3, 4: these rows are not runs .* the seed is 'mean', 'std'"),
+        ("a,0,0.5\na,Avg.,0.5\n", r"line 3: this row is not runs? .* `where_not: {s: \[Avg\.\]}`"),
+        ("a,0,0.5\nmin,0,0.5\nmax,0,0.5\n", r"lines 3, 4: .* the model is 'min', 'max'"),
+    ],
+)
+def test_rows_of_statistics_are_refused_by_name(rows, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        runs(tmp_path, "m,s,acc\n" + rows, PLAIN)
+
+
+def test_a_model_may_be_called_mean(tmp_path):
+    assert set(runs(tmp_path, "m,s,acc\nmean,0,0.5\na,0,0.6\n", PLAIN)["model"]) == {"a", "mean"}
+
+
+def test_percent_signs(tmp_path):
+    spec = PLAIN | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
+    assert runs(tmp_path, "m,s,acc\na,0,81.3%\na,1,82 %\na,2,\n", spec)["value"].tolist()[:2] == pytest.approx(
+        [0.813, 0.82]
+    )
+    with pytest.raises(UserError, match=r"set `scale: 0\.01`"):
+        runs(tmp_path, "m,s,acc\na,0,81.3%\na,1,82 %\n", PLAIN)
+
+
+def test_a_csv_of_german_excel(tmp_path):
+    text = "m;s;state;acc;time\nübung;0;ok;81,3%;0:05:11\nübung;1;ok;82,5%;1min 2s\n"
+    spec = {**SPEC, "encoding": "cp1252", "metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
+    spec["columns"] = spec["columns"] | {"seconds": "time"}
+    (tmp_path / "runs.csv").write_bytes(text.encode("cp1252"))
+    source = imported_files.read(imported_files.find(str(tmp_path / "runs.csv")), spec)
+    (table,) = imported_tables({"own": source}, {"own": spec}, {}, {})
+    assert table["value"].tolist() == pytest.approx([0.813, 0.825]) and table["seconds"].tolist() == [311, 62]
+    assert set(table["model"]) == {"übung"}
+
+
+def test_rows_of_a_sheet_have_the_numbers_of_the_sheet(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [["m", "s", "acc"], ["a", 0, 0.5], ["a", 1, "high"]]:
+        book.active.append(row)
+    book.save(tmp_path / "runs.xlsx")
+    with pytest.raises(UserError, match=r"runs\.xlsx, row 3: the value 'high' is not a number"):
+        imported_files_table(tmp_path / "runs.xlsx")
+
+
+def imported_files_table(path):
+    source = imported_files.read(imported_files.find(str(path)), PLAIN)
+    return imported_tables({"own": source}, {"own": PLAIN}, {}, {})
+
+
+def test_seeds_that_are_whole_numbers_in_other_notations(tmp_path):
+    table = runs(tmp_path, "m,s,acc\na,1e3,0.1\na,2.0,0.2\na,-1,0.3\na,123456789012345678,0.4\n", PLAIN)
+    assert dict(zip(table["value"], table["seed"], strict=True)) == {
+        0.1: 1000,
+        0.2: 2,
+        0.3: -1,
+        0.4: 123456789012345678,
+    }
+
+
+def test_times_of_mlflow_in_several_notations(tmp_path, caplog):
+    text = (
+        "start_time,end_time,status,m,s,acc\n"
+        "2026-03-01 10:00:00.244000+00:00,2026-03-01 10:05:00.244000+00:00,FINISHED,a,0,1\n"
+        "2026-03-01T10:00:00,2026-03-01 10:00:30,FINISHED,a,1,1\n1767261600000,1767261690000,FINISHED,a,2,1\n"
+        "unknown,2026-03-01 10:00:30,FINISHED,a,3,1\n"
+    )
+    table = runs(tmp_path, text, PLAIN | {"format": "mlflow"})
+    assert table["seconds"].tolist()[:3] == [300, 30, 90] and math.isnan(table["seconds"][3])
+    assert "line 5: no duration" in caplog.text
+
+
+def test_the_csv_of_mlflows_page_has_a_status_and_durations(tmp_path):
+    text = "Start Time,Duration,Status,m,s,acc\nx,1.5min,FINISHED,a,0,0.5\nx,350ms,FAILED,a,1,0.1\nx,,RUNNING,a,2,0.1\n"
+    table = runs(tmp_path, text, PLAIN | {"format": "mlflow"})
+    assert list(table["status"]) == ["completed", "failed", "failed"]
+    assert table["seconds"].tolist()[:2] == pytest.approx([90, 0.35])
+
+
+def test_splits_have_common_names_and_others_are_refused(tmp_path):
+    spec = PLAIN | {"columns": PLAIN["columns"] | {"split": "set"}}
+    assert list(runs(tmp_path, "m,s,set,acc\na,0,val,0.5\na,0,Test,0.6\n", spec)["split"]) == ["validation", "test"]
+    with pytest.raises(UserError, match=r"line 2: the split 'train' is not validation or test; leave these rows out"):
+        runs(tmp_path, "m,s,set,acc\na,0,train,0.5\na,0,test,0.6\n", spec)
+
+
+def test_names_that_differ_in_spaces_and_unknown_metrics_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"line 3: the model 'a ?' is also written 'a ?'; write it one way"):
+        runs(tmp_path, "m,s,acc\na,0,0.5\na ,1,0.5\n", PLAIN)
+    long = {"columns": {"model": "m", "seed": "s", "metric": "k", "value": "v"}}
+    with pytest.raises(UserError, match=r"line 3: 'points' is not a known metric; list them? .*higher_is_better"):
+        runs(tmp_path, "m,s,k,v\na,0,accuracy,0.5\na,0,points,3\n", long)

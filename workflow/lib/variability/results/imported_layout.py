@@ -1,0 +1,156 @@
+"""Layouts of tables of runs: which column holds what, and one row per value whatever the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from variability.advice import suggest
+from variability.errors import UserError
+from variability.results.columns import CELL, RUN, VALUE
+from variability.results.imported_files import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBERS = ("seconds", "n_test", "majority", "energy_j")
+#: Roles that a column can have, in addition to holding a metric.
+ROLES = (*RUN, "split", "phase", "metric", "value", "status", *NUMBERS)
+#: Roles whose values are text, however much they look like numbers.
+TEXT_ROLES = (*CELL, "split", "phase", "metric", "status")
+DEFAULTS = {"task": "task", "method": "fine-tuned", "split": "test", "phase": "after"}
+#: Columns by role that exports of trackers have; the first that a file has is used.
+FORMATS: dict[str, dict[str, tuple[str, ...]]] = {
+    "table": {},
+    "wandb": {"status": ("State", "state"), "seconds": ("Runtime", "_runtime")},
+    "mlflow": {"status": ("status", "Status"), "seconds": ("Duration",)},
+}
+#: Columns by which trackers tell runs of one name apart: their start.
+STARTS = {"table": (), "wandb": ("Created", "_timestamp"), "mlflow": ("start_time", "Start Time")}
+#: Columns between which an MLflow run took place.
+TIMES = ("start_time", "end_time")
+#: Keys of an import for tables with one column per seed, task or model: {column: seed, task or model}.
+STACKED = {"seeds": "seed", "tasks": "task", "models": "model"}
+#: Words for splits and phases.
+SYNONYMS = {
+    "split": {
+        **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+        **dict.fromkeys(("test", "testing"), "test"),
+    },
+    "phase": {"before": "before", "after": "after"},
+}
+
+
+def role_columns(spec: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Return {role: column}: those that the config names, that ``from_path`` finds, and that the format implies."""
+    implied = FORMATS[spec.get("format", "table")]
+    roles = {role: next((name for name in columns if name in names), None) for role, columns in implied.items()}
+    constants = spec.get("constants", {})
+    of_format = {role: name for role, name in roles.items() if name is not None and role not in constants}
+    of_path = {name: name for name in path_groups(spec) if name in ROLES}
+    return of_format | of_path | dict(spec.get("columns", {}))
+
+
+def path_groups(spec: Mapping[str, Any]) -> list[str]:
+    """Return the names of the groups of ``from_path``."""
+    import re
+
+    try:
+        return list(re.compile(spec.get("from_path", "")).groupindex)
+    except re.error:
+        return []
+
+
+def stacked(spec: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the key for one column per seed, task or model that an import has, and the role of these columns."""
+    return next(((key, role) for key, role in STACKED.items() if spec.get(key)), None)
+
+
+def is_long(spec: Mapping[str, Any], roles: Mapping[str, str]) -> bool:
+    """Return whether one column (or one per seed, task or model) holds the values of all metrics.
+
+    Another column, or a constant, then holds the name of the metric.
+    """
+    return "value" in roles or stacked(spec) is not None
+
+
+def listed_metrics(spec: Mapping[str, Any]) -> list[str]:
+    """Return the keys of ``metrics`` in the order of the config."""
+    return spec.get("metrics_order") or list(spec.get("metrics") or {})
+
+
+def metric_names(spec: Mapping[str, Any]) -> list[str]:
+    """Return the names of the listed metrics, in the order of the config."""
+    entries = spec.get("metrics") or {}
+    return list(dict.fromkeys((entries[column] or {}).get("metric", column) for column in listed_metrics(spec)))
+
+
+def chosen(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataFrame:
+    """Return the rows that ``where`` and ``where_not`` choose. Raises UserError if a condition matches no row."""
+    frame = source.frame
+    chosen_rows = ~frame.index.isna()
+    for key, wanted in (("where", True), ("where_not", False)):
+        for column, condition in spec.get(key, {}).items():
+            values = condition if isinstance(condition, list) else [condition]
+            matched = ~frame.index.isna() & False
+            for value in values:
+                equal = frame[column].map(lambda text, value=value: _equals(text, value)).to_numpy(bool)
+                if not equal.any():
+                    known = [str(text) for text in frame[column].dropna().unique()[:20]]
+                    raise UserError(f"{name}: {key}: no row has {column} {value!r}; {suggest(value, known)}")
+                matched |= equal
+            chosen_rows &= matched == wanted
+    if not chosen_rows.any():
+        raise UserError(f"{name}: no row meets all conditions of `where` and `where_not`; change them")
+    return frame[chosen_rows]
+
+
+def values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str]) -> pd.DataFrame:
+    """Return one row per value, as text, with the index of its row in the source.
+
+    Its columns are those of the roles, and ``entry``, the key of its metric in the config, and ``column``, the column
+    of the file that holds the value.
+    """
+    import pandas as pd
+
+    constants = {
+        role: value for role, value in (DEFAULTS | dict(spec.get("constants", {}))).items() if role not in roles
+    }
+    table = pd.DataFrame({role: frame[column] for role, column in roles.items()}, index=frame.index).astype(object)
+    table = table.assign(**{role: str(value) for role, value in constants.items()})
+    if key := stacked(spec):
+        columns = {column: {key[1]: str(value)} for column, value in spec[key[0]].items()}
+        return _stack(table, frame, columns).assign(entry=lambda stack: stack["metric"])
+    if is_long(spec, roles):
+        return table.assign(column=roles["value"], entry=table["metric"])
+    entries = {column: spec["metrics"][column] or {} for column in listed_metrics(spec)}
+    keys = (*CELL, *VALUE)
+    columns = {
+        column: {"metric": column, "entry": column} | {key: str(entry[key]) for key in keys if key in entry}
+        for column, entry in entries.items()
+    }
+    return _stack(table, frame, columns)
+
+
+def _stack(table: pd.DataFrame, frame: pd.DataFrame, columns: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Return the table once per column of the file, whose values become ``value``.
+
+    columns: {column: values of other columns in its rows}.
+    """
+    import pandas as pd
+
+    return pd.concat([table.assign(**facts, column=name, value=frame[name]) for name, facts in columns.items()])
+
+
+def _equals(text: str | None, value: object) -> bool:
+    """Return whether a cell is a value of the config: the same text, or the same number (10 and 10.0)."""
+    if text is None or value is None:
+        return text is value
+    if isinstance(value, bool):
+        return text.strip().lower() == str(value).lower()
+    if text.strip() == str(value):
+        return True
+    try:
+        return not isinstance(value, str) and float(text) == value
+    except ValueError:
+        return False

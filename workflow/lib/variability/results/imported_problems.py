@@ -1,0 +1,114 @@
+"""Rows of imported files that are refused, all of them at once: they are not runs, or would be misread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from variability.errors import UserError
+from variability.results.columns import CELL
+from variability.results.imported_files import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Names of statistics, with which people and programs label rows below the runs.
+_STATISTICS = {
+    *("mean", "avg", "average", "median", "min", "max", "minimum", "maximum", "total", "sum", "ci", "95% ci"),
+    *("std", "stdev", "stddev", "sd", "sem", "se", "var", "variance", "standard deviation", "standard error"),
+    *("mean ± std", "mean±std", "mean +/- std", "25%", "50%", "75%"),
+}
+_FEWEST = 2
+
+
+def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Source) -> None:
+    """Raise UserError for rows that are statistics of runs. table: text, with columns of RUN. roles: {role: column}.
+
+    Such a row has the name of a statistic for its seed or its task, or for its model or method if several names of
+    statistics are there: one could be that of a baseline that always predicts the mean.
+    """
+    for role in ("seed", "task", *CELL):
+        if role not in table:
+            continue
+        words = table[role].fillna("").astype(str).str.strip().str.lower().str.rstrip(".:")
+        is_statistic = words.isin(_STATISTICS)
+        if is_statistic.any() and (role in ("seed", "task") or words[is_statistic].nunique() >= _FEWEST):
+            names = list(dict.fromkeys(table.loc[is_statistic, role]))
+            rows = table.index[is_statistic]
+            raise UserError(
+                f"{source.at(rows)}: {'these rows are' if len(set(rows)) > 1 else 'this row is'} not runs but "
+                f"statistics of runs: the {role} is {', '.join(map(repr, names))}; remove them, or leave them out by "
+                f"`where_not: {{{roles.get(role, role)}: [{', '.join(names)}]}}`"
+            )
+
+
+def refuse_missing(table: pd.DataFrame, key: str, source: Source) -> None:
+    """Raise UserError for rows without a value of ``key``."""
+    rows = table.index[table[key].isna()]
+    if len(rows):
+        raise UserError(f"{source.at(rows)}: no {key}; fill it in, or name another column, or a constant, for it")
+
+
+def refuse_similar_names(table: pd.DataFrame, source: Source) -> None:
+    """Raise UserError for names that differ in nothing but spaces around them, and would become two of everything."""
+    for key in CELL:
+        names = sorted(set(table[key]))
+        stripped = {name.strip(): name for name in names}
+        if len(stripped) < len(names):
+            first = next(name for name in names if stripped[name.strip()] != name)
+            other = stripped[first.strip()]
+            rows = table.index[table[key].isin([name for name in (first, other) if name != name.strip()])]
+            raise UserError(f"{source.at(rows)}: the {key} {first!r} is also written {other!r}; write it one way")
+
+
+def refuse_unknown_metrics(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:
+    """Raise UserError for metrics of which nobody says whether more is better."""
+    known = {name for name, fact in facts.items() if fact["higher_is_better"] is not None}
+    unknown = ~table["metric"].isin(known)
+    if unknown.any():
+        names = list(dict.fromkeys(table.loc[unknown, "metric"]))
+        raise UserError(
+            f"{source.at(table.index[unknown])}: {', '.join(map(repr, names))} "
+            f"{'is not a known metric' if len(names) == 1 else 'are not known metrics'}; list them in the import's "
+            f"`metrics`, as in `{names[0]}: {{higher_is_better: true}}`, or leave these rows out by `where_not`"
+        )
+
+
+def refuse_better_than_perfect(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:
+    """Raise UserError for values better than perfect. table: ``entry`` is the metric's key in the config."""
+    bounded = {name: fact for name, fact in facts.items() if fact["perfect"] is not None}
+    sign = table["metric"].map({name: 1.0 if fact["higher_is_better"] else -1.0 for name, fact in bounded.items()})
+    perfect = table["metric"].map({name: float(fact["perfect"]) for name, fact in bounded.items()})
+    finite = table["value"].abs() < float("inf")
+    # Sums of rounded shares may exceed 1 in their last digits.
+    beyond = table[finite & (sign * (table["value"] - perfect) > 1e-6 * perfect.abs().clip(lower=1))]
+    if beyond.empty:
+        return
+    first = beyond.iloc[0]
+    of_metric = table.loc[finite & (table["entry"] == first["entry"]), "value"]
+    same = beyond[beyond["entry"] == first["entry"]]
+    best = bounded[first["metric"]]["perfect"]
+    percent = best == 1 and first["value"] > 1 and of_metric.max() <= 100
+    fix = "in percent, set `scale: 0.01`" if percent else "in another unit or has the opposite sign, set its `scale`"
+    raise UserError(
+        f"{source.at(same.index)}: {first['value']:g} in column {first['column']!r} is better than a perfect "
+        f"{first['metric']}, which is {best:g} ({len(same)} of {of_metric.count()} values are); if it is {fix} under "
+        f"{first['entry']!r} in the import's `metrics`"
+    )
+
+
+def standard_words(table: pd.DataFrame, key: str, words: Mapping[str, str], source: Source) -> pd.Series:
+    """Return a column in the words of this project. Raises UserError for others.
+
+    words: {word in lower case: word of this project}.
+    """
+    written = table[key].astype(str).str.strip().str.lower()
+    unknown = ~written.isin(list(words))
+    if unknown.any():
+        listed = ", ".join(map(repr, dict.fromkeys(table.loc[unknown, key])))
+        known = " or ".join(dict.fromkeys(words.values()))
+        raise UserError(
+            f"{source.at(table.index[unknown])}: the {key} {listed} is not {known}; leave these rows out by "
+            f"`where_not`, or name another column"
+        )
+    return written.map(words)

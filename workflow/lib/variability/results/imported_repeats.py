@@ -1,0 +1,105 @@
+"""Several rows of one run: learning curves and reruns, of which one row is kept, or which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from variability.errors import UserError
+from variability.results import run_status
+from variability.results.columns import RUN, RUN_VALUE
+from variability.results.imported_files import Source
+from variability.results.imported_layout import STARTS, listed_metrics
+from variability.results.imported_values import order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HELPERS = ["row", "when", "failed", "informative"]
+
+
+def merged(table: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Return the table with one row for each value of a run that two columns of a row could hold, but only one does.
+
+    Raises UserError if both do.
+    """
+    table = table.assign(row=table.index, position=range(len(table)))
+    keys = [*RUN_VALUE, "row"]
+    several = table[table.duplicated(keys, keep=False)]
+    with_value = several[several["value"].notna()]
+    if (double := with_value.duplicated(keys, keep=False)).any():
+        first = with_value[double].iloc[0]
+        same = with_value[(with_value[keys] == first[keys]).all(axis=1)]
+        raise UserError(
+            f"{source.at(with_value.index[double])}: the columns {' and '.join(same['column'])} both have a value of "
+            f"{first['metric']} ({first['split']}, {first['phase']}); give one of them another metric, split or phase"
+        )
+    # Rows with a value first, so that they are the ones that remain.
+    by_value = table.assign(empty=table["value"].isna()).sort_values(["empty", "position"], kind="stable")
+    return by_value.drop_duplicates(keys).sort_values("position").drop(columns=["row", "position", "empty"])
+
+
+def kept(
+    table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], facts: Mapping[str, Any], source: Source
+) -> pd.DataFrame:
+    """Return the table with one row for each value of a run, by ``keep`` and ``keep_by``.
+
+    ``last``: the last value of each metric, in the order of the column ``keep_by``, by default that of the file or, in
+    exports of trackers, of the start; if the last row reports a failure, the run failed. ``best``: the row with the
+    best value in the column ``keep_by``, by default the first listed metric of the validation split, or else the first
+    listed metric.
+    """
+    return _best(table, spec, facts) if spec["keep"] == "best" else _last(table, frame, spec, source)
+
+
+def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) -> None:
+    """Raise UserError for several rows of one value of a run."""
+    repeated = table[table.duplicated(RUN_VALUE, keep=False)]
+    if repeated.empty:
+        return
+    first = repeated.iloc[0]
+    rows = frame.loc[repeated.index[(repeated[RUN_VALUE] == first[RUN_VALUE]).all(axis=1)].unique()]
+    differing = [str(column) for column in frame if len(set(rows[column].astype(str))) > 1]
+    run = ", ".join(f"{key} {first[key]}" for key in RUN_VALUE)
+    raise UserError(
+        f"{source.at(rows.index)}: {len(repeated[RUN].drop_duplicates())} of {len(table[RUN].drop_duplicates())} runs "
+        f"are listed more than once, for example {run}; these rows differ in {', '.join(differing) or 'nothing'}. "
+        "Assign the column that distinguishes them to seed, task, method or split, choose rows by `where`, or set "
+        "`keep: last` or `keep: best` if they are steps or reruns of one run"
+    )
+
+
+def _last(table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], source: Source) -> pd.DataFrame:
+    import pandas as pd
+
+    starts = STARTS[spec.get("format", "table")]
+    column = spec.get("keep_by") or next((name for name in starts if name in frame), None)
+    when = order(frame[column], column, source) if column else pd.Series(0.0, frame.index)
+    table = table.assign(row=table.index, when=when[table.index].to_numpy(), failed=~_completed(table))
+    table = table.sort_values(["when", "row"], kind="stable", na_position="first")
+    # A log has rows about other things than the metrics; only a run without any value keeps one of them.
+    table["informative"] = table["value"].notna() | table["failed"]
+    table = table[table["informative"] | ~table.groupby(RUN)["informative"].transform("any")]
+    by_run = table.groupby(RUN)
+    is_last = table["row"] == by_run["row"].transform("last")
+    # After a failure at the end earlier values do not count, and after a success earlier failures do not.
+    retained = table[is_last.where(by_run["failed"].transform("last"), ~table["failed"])]
+    return retained.drop_duplicates(RUN_VALUE, keep="last").sort_values("row").drop(columns=_HELPERS)
+
+
+def _completed(table: pd.DataFrame) -> pd.Series:
+    return table["status"] == run_status.COMPLETED
+
+
+def _best(table: pd.DataFrame, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> pd.DataFrame:
+    entries = {name: (spec.get("metrics") or {}).get(name) or {} for name in listed_metrics(spec)}
+    validation = [name for name, entry in entries.items() if entry.get("split") == "validation"]
+    column = spec.get("keep_by") or next(iter([*validation, *entries]))
+    sign = 1.0 if facts[entries[column].get("metric", column)]["higher_is_better"] else -1.0
+    scores = table[(table["entry"] == column) & _completed(table)].assign(row=lambda part: part.index)
+    scores = scores.assign(score=sign * scores["value"]).dropna(subset=["score"]).sort_values("score", kind="stable")
+    # The first of equally good rows, as programs that store the best checkpoint do.
+    best = scores.drop_duplicates([*RUN, "score"]).drop_duplicates(RUN, keep="last").set_index(RUN)["row"]
+    joined = table.assign(row=table.index).join(best.rename("best"), on=RUN)
+    retained = joined[joined["row"].eq(joined["best"]) | joined["best"].isna()]
+    return retained.drop_duplicates(RUN_VALUE, keep="last").drop(columns=["row", "best"])

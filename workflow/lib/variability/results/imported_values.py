@@ -1,0 +1,213 @@
+"""Numbers, durations, seeds and statuses, as the files of other programs write them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from variability.errors import UserError
+from variability.io import numbers
+from variability.results import run_status
+from variability.results.imported_files import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_log = logging.getLogger(__name__)
+
+#: Words of trackers and of people's scripts, in lower case, with blanks for - and _. An empty status is decided by the
+#: values.
+_WORDS = {
+    run_status.COMPLETED: "completed complete finished finish done success successful succeeded ok passed",
+    run_status.FAILED: (
+        "failed fail failure crashed crash killed kill error errored exception oom timeout preempted preempting "
+        "cancelled canceled aborted stopped interrupted running scheduled pending queued unfinished incomplete pruned"
+    ),
+    run_status.DIVERGED: "diverged diverging nan inf infinity exploded",
+}
+STATUS_WORDS = {word: status for status, words in _WORDS.items() for word in words.split()} | {
+    **dict.fromkeys(("out of memory", "timed out", "time out", "node fail"), run_status.FAILED),
+    **dict.fromkeys(("loss is nan", "non finite", "not finite"), run_status.DIVERGED),
+}
+#: Integers from here on are not exact in double precision.
+_MAX_EXACT = 2**53
+_NO_STATUS = ("", "none", "null", "n/a", "-")
+_SPREAD = r"±|\+/-|\+-|\\pm|^\s*[-+.0-9]+\s*\("
+_UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:ms|sec|s|min|m|h|d)\s*)+")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)")
+
+
+def decimal_mark(source: Source, columns: Sequence[str], spec: Mapping[str, Any]) -> str:
+    """Return the mark before decimals. columns: those of numbers. Raises UserError if it is unclear."""
+    if "decimal" in spec:
+        return spec["decimal"]
+    separator = numbers.COMMA if source.separators == {numbers.COMMA} else ""
+    try:
+        return numbers.decimal_mark((_array(_without_percent(source.frame[name])) for name in columns), separator)
+    except ValueError as error:
+        raise UserError(f"{', '.join(dict.fromkeys(source.files))}: {error}") from error
+
+
+def parse(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Series:
+    """Return the numbers of a column, NaN for missing ones. texts: indexed by row of the source.
+
+    A percent sign that all values have is left out. Raises UserError for what is not a number, with all rows.
+    """
+    import pandas as pd
+
+    present = texts.fillna("").astype(str)
+    spread = present.str.contains(_SPREAD, regex=True)
+    if spread.any():
+        raise UserError(
+            f"{source.at(texts.index[spread])}: the {role} {texts[spread].iloc[0]!r} is a mean with a spread, not the "
+            "value of one run; import the runs that were averaged, or put the two numbers into two columns"
+        )
+    percent = present.str.strip().str.endswith("%")
+    missing = present.str.strip().isin(numbers.MISSING)
+    if percent.any() and not (percent | missing).all():
+        raise UserError(
+            f"{source.at(texts.index[percent])}: {int(percent.sum())} of {int((~missing).sum())} numbers in the column "
+            f"of this {role} have a percent sign ({texts[percent].iloc[0]!r}), others have none; write all alike"
+        )
+    values, wrong = numbers.parse(_array(_without_percent(texts)), decimal)
+    if wrong.any():
+        rows = texts.index[wrong]
+        hint = '; if commas begin its decimals, set `decimal: ","`' if "," in str(texts[wrong].iloc[0]) else ""
+        count = f" ({len(rows)} such rows)" if len(rows) > 1 else ""
+        raise UserError(f"{source.at(rows)}: the {role} {texts[wrong].iloc[0]!r} is not a number{count}{hint}")
+    return pd.Series(values, index=texts.index)
+
+
+def states_nan(texts: pd.Series) -> pd.Series:
+    """Return which values are written as NaN, and are not just missing."""
+    return texts.fillna("").astype(str).str.strip().str.lower().str.fullmatch(r"[-+]?nan")
+
+
+def seconds(texts: pd.Series, source: Source, decimal: str) -> pd.Series:
+    """Return durations in seconds: numbers, 1.2min, 1h 3m 2s, or 0:05:11."""
+    converted = texts.map(lambda text: _seconds(text, decimal) if isinstance(text, str) else text)
+    return parse(converted, "seconds", source, decimal)
+
+
+def elapsed(start: pd.Series, end: pd.Series, source: Source) -> pd.Series:
+    """Return the seconds between two columns of times: dates in any notation, or milliseconds since 1970.
+
+    The duration of a run does not decide what its value is: without two times it is missing, which the log says.
+    """
+    difference = (_times(end) - _times(start)).dt.total_seconds()
+    unclear = difference.isna() & start.notna() & end.notna()
+    if unclear.any():
+        row = unclear.idxmax()
+        _log.warning(
+            "%s: no duration, because %r or %r is not a time", source.at(start.index[unclear]), start[row], end[row]
+        )
+    return difference
+
+
+def order(texts: pd.Series, name: str, source: Source) -> pd.Series:
+    """Return numbers by which the rows of a run are ordered: those of a column of numbers or of times."""
+    import pandas as pd
+
+    values, wrong = numbers.parse(_array(texts))
+    if not wrong.any():
+        return pd.Series(values, index=texts.index)
+    times = _times(texts)
+    if (unclear := times.isna() & texts.notna()).any():
+        text = texts[unclear].iloc[0]
+        raise UserError(f"{source.at(texts.index[unclear])}: {name} {text!r} is neither a number nor a time")
+    return (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+
+
+def seeds(texts: pd.Series, name: str) -> pd.Series:
+    """Return integer seeds; labels such as ``0_4`` get the integers after the largest seed, in their natural order."""
+    integers, labels = _integers(texts), seed_labels(texts)
+    first = max([*integers.values(), -1]) + 1
+    labelled = {label: first + position for position, label in enumerate(labels)}
+    if labelled:
+        _log.info("%s: seeds that are not whole numbers are replaced by integers: %s", name, labelled)
+    return texts.map(integers | labelled).astype("int64")
+
+
+def seed_labels(texts: pd.Series) -> list[str]:
+    """Return the seeds that are not whole numbers, in their natural order."""
+    integers = _integers(texts)
+    return sorted({text for text in texts.unique() if text not in integers}, key=_natural_order)
+
+
+def _integers(texts: pd.Series) -> dict[str, int]:
+    """Return the whole numbers among texts: 3, 3.0 and 3e0."""
+    import pandas as pd
+
+    written = pd.Series(texts.unique(), dtype=object)
+    values, wrong = numbers.parse(_array(written))
+    integers = {}
+    for text, value, is_wrong in zip(written, values, wrong, strict=True):
+        # Not through floating-point numbers, in which large integers are not exact.
+        if re.fullmatch(r"\s*[-+]?[0-9]{1,18}\s*", text):
+            integers[text] = int(text)
+        elif not is_wrong and abs(value) < _MAX_EXACT and value == int(value):
+            integers[text] = int(value)
+    return integers
+
+
+def statuses(texts: pd.Series, words: Mapping[str, str], source: Source) -> pd.Series:
+    """Return the status of runs, completed if it is empty. words: {word: status} of the config.
+
+    Raises UserError for words that are not known, with their rows.
+    """
+    known = STATUS_WORDS | {_word(word): status for word, status in words.items()}
+    known |= {word: run_status.COMPLETED for word in _NO_STATUS if word not in known}
+    written = texts.fillna("").map(_word)
+    unknown = ~written.isin(list(known))
+    if unknown.any():
+        found = list(dict.fromkeys(texts[unknown]))
+        listed = ", ".join(map(repr, found[:10]))
+        raise UserError(
+            f"{source.at(texts.index[unknown])}: the status {listed} is not known; add it to the import, as in "
+            f"`statuses: {{{found[0]}: failed}}` (or completed, or diverged). Known: {', '.join(sorted(STATUS_WORDS))}"
+        )
+    return written.map(known)
+
+
+def _word(text: object) -> str:
+    return re.sub(r"[\s_-]+", " ", str(text)).strip().lower() or ""
+
+
+def _array(texts: pd.Series) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return pa.chunked_array([pa.array([None if text is None else str(text) for text in texts], pa.large_string())])
+
+
+def _without_percent(texts: pd.Series) -> pd.Series:
+    return texts.map(lambda text: re.sub(r"\s*%\s*$", "", text) if isinstance(text, str) else None)
+
+
+def _seconds(text: str, decimal: str) -> str:
+    stripped = text.strip().lower()
+    if match := _CLOCK.fullmatch(stripped):
+        hours, minutes, rest = match.groups(default="0")
+        return str(int(hours) * 3600 + int(minutes) * 60 + float(rest)).replace(numbers.POINT, decimal)
+    if _DURATION.fullmatch(stripped):
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|sec|s|min|m|h|d)", stripped)
+        return str(sum(float(number) * _UNITS[unit] for number, unit in parts)).replace(numbers.POINT, decimal)
+    return text
+
+
+def _times(column: pd.Series) -> pd.Series:
+    """Return times as trackers write them: dates in any notation, or milliseconds since 1970."""
+    import pandas as pd
+
+    numeric = pd.to_numeric(column, errors="coerce")
+    # Both at once, because programs of different versions may have written one file.
+    of_numbers = pd.to_datetime(numeric, unit="ms", utc=True, errors="coerce")
+    texts = column.astype(object).where(numeric.isna(), None)
+    return of_numbers.fillna(pd.to_datetime(texts, utc=True, format="mixed", errors="coerce"))
+
+
+def _natural_order(text: str) -> list[tuple[int, int, str]]:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
