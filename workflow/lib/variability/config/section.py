@@ -1,9 +1,9 @@
-"""Base class of the models that describe the sections of a config."""
+"""Base class of the models that describe the sections of a config, and types that several of them share."""
 
 import copy
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 #: Default of an optional key that has no default value.
 OMITTED: Any = object()
@@ -11,6 +11,12 @@ OMITTED: Any = object()
 DEPENDS: Any = None
 #: Default of a mapping whose keys have their own defaults.
 EMPTY: Any = {}
+
+Sha256 = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-f]{64}$", title="a SHA-256 checksum: 64 digits from 0 to 9 and a to f, in lower case"),
+]
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Section(BaseModel):

@@ -6,16 +6,13 @@ theirs in their own files (``OPTIONS``).
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 
 from variability import registry
+from variability.config.import_sections import Import, MetricScale
 from variability.config.recipe import Recipe
-from variability.config.section import DEPENDS, EMPTY, OMITTED, Section
-from variability.io import tabular
-from variability.results import imported_layout, pairing
-
-_IMPORT_DEFAULTS: dict[str, Any] = dict(imported_layout.DEFAULTS)
-_TABLES = tabular.OPTIONS
+from variability.config.section import DEPENDS, EMPTY, OMITTED, Section, Seed, Sha256
+from variability.results import pairing
 
 Name = Annotated[
     str,
@@ -25,16 +22,11 @@ Name = Annotated[
         title="a name that is safe in paths: letters, digits, '_', '-' and '.', starting with a letter or digit",
     ),
 ]
-Sha256 = Annotated[
-    str,
-    Field(pattern=r"^[0-9a-f]{64}$", title="a SHA-256 checksum: 64 digits from 0 to 9 and a to f, in lower case"),
-]
 #: Patterns of names, as in a selection.
 Names = Annotated[
     str | Annotated[list[str], Field(min_length=1)],
     Field(description="a name, or a list of names; * and ? match as in a shell"),
 ]
-Seed = Annotated[int, Field(ge=0)]
 
 PluginEntry = Annotated[
     str | Annotated[dict[str, dict[str, Any] | None], Field(min_length=1, max_length=1)],
@@ -187,119 +179,6 @@ class Grid(Section):
 
     include: list[Selection] = Field(OMITTED, min_length=1, description="only runs that match one of these are made")
     exclude: list[Selection] = Field(OMITTED, description="runs that match one of these are not made")
-
-
-# Imports ------------------------------------------------------------------------------------------------------------
-
-
-class Normalisation(Section):
-    """Two values of a metric that become the scores 0 and 1."""
-
-    low: float = Field(description="value that becomes 0, such as that of random predictions")
-    high: float = Field(description="value that becomes 1, such as that of a person")
-
-
-class MetricScale(Section):
-    """Scale of a metric. What a plug-in declares of its metric need not be repeated."""
-
-    unit: str = Field(OMITTED, description="unit of the values; tasks with one metric in one unit are comparable")
-    range: Annotated[list[float | None], Field(min_length=2, max_length=2)] = Field(
-        OMITTED,
-        description="smallest and largest possible value, nothing for an open end; margins are fractions of a closed "
-        "range",
-    )
-    normalise: Normalisation | Annotated[dict[str, Normalisation], Field(min_length=1)] = Field(
-        OMITTED,
-        description="values that become the scores 0 and 1 where tasks are compared or averaged, for all tasks or as "
-        "{task: {low, high}}",
-    )
-    reference: float | dict[str, float] = Field(
-        OMITTED,
-        description="value that constant predictions reach, for all tasks or as {task: value}; a run that is not "
-        "better is at chance",
-    )
-
-
-class ImportedMetric(MetricScale):
-    """A metric in a file of imported runs."""
-
-    metric: str = Field(OMITTED, description="name of the metric; that of the column by default")
-    task: str = Field(OMITTED, description="task that the column is about, in a table with one column per task")
-    model: str = Field(OMITTED, description="model that the column is about, in a table with one column per model")
-    method: str = Field(OMITTED, description="method that the column is about")
-    split: Literal["validation", "test"] = Field(_IMPORT_DEFAULTS["split"], description="split that was measured")
-    phase: Literal["before", "after"] = Field(_IMPORT_DEFAULTS["phase"], description="before or after fine-tuning")
-    label: str = Field(OMITTED, description="label of axes")
-    higher_is_better: bool = Field(OMITTED, description="whether higher values are better")
-    perfect: float = Field(OMITTED, description="value of a perfect prediction")
-    scale: float = Field(
-        OMITTED,
-        description="factor that values are multiplied by: 0.01 if they are in percent",
-        json_schema_extra={"not": {"const": 0}},
-    )
-
-
-#: Value of a cell, as a condition.
-Cell = str | float | bool
-Conditions = Annotated[dict[str, Cell | Annotated[list[Cell], Field(min_length=1)]], Field(min_length=1)]
-
-
-class Import(Section):
-    """Files of runs that were made by other programs."""
-
-    path: str | Annotated[list[str], Field(min_length=1)] = Field(
-        description="a table, a pattern such as runs/*.json, a folder of tables, or a list of these; mirrors are "
-        "searched for a file by its name too"
-    )
-    sha256: Sha256 = Field(OMITTED, description="checksum of the file")
-    format: Annotated[str, WithJsonSchema({"enum": list(imported_layout.FORMATS)})] = Field(
-        "table", description="tracker that exported it"
-    )
-    from_path: str = Field(
-        OMITTED,
-        description="regular expression whose named groups are columns from the names of the files, such as "
-        "(?P<model>.+)_seed(?P<seed>[0-9]+)",
-    )
-    where: Conditions = Field(OMITTED, description="only rows with this value, or one of these, in each column")
-    where_not: Conditions = Field(OMITTED, description="no rows with this value, or one of these, in a column")
-    keep: Literal["last", "best"] = Field(
-        OMITTED, description="which of several rows of a run is used: learning curves and reruns; refused by default"
-    )
-    keep_by: str = Field(OMITTED, description="column that decides which row is the last or the best")
-    # Options of ``tabular``.
-    separator: str = Field(OMITTED, min_length=1, description=_TABLES["separator"]["description"])
-    quotes: bool = Field(OMITTED, description=_TABLES["quotes"]["description"])
-    decimal: Literal[".", ","] = Field(OMITTED, description=_TABLES["decimal"]["description"])
-    header: Literal["none"] | Annotated[list[str], Field(min_length=1)] = Field(
-        OMITTED, description=_TABLES["header"]["description"]
-    )
-    encoding: str = Field(OMITTED, description=_TABLES["encoding"]["description"])
-    sheet: str = Field(OMITTED, description=_TABLES["sheet"]["description"])
-    records: str = Field(OMITTED, description=_TABLES["records"]["description"])
-    columns: dict[str, str] = Field(
-        OMITTED,
-        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test",
-    )
-    constants: dict[str, str | float] = Field(OMITTED, description="values that no column holds, the same for all rows")
-    statuses: dict[str, Literal["completed", "failed", "diverged"]] = Field(
-        OMITTED, min_length=1, description="meaning of words in the column of the status that are not known"
-    )
-    metrics: dict[
-        str,
-        Annotated[ImportedMetric | None, Field(description="a mapping, or nothing if the column says all")],
-    ] = Field(
-        OMITTED,
-        min_length=1,
-        description="columns that hold one metric each; in a table with one value per row, metrics by their names; the "
-        "first is the primary one",
-    )
-    seeds: dict[str, Seed] = Field(OMITTED, min_length=1, description="columns that hold the values of one seed each")
-    tasks: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one task each")
-    models: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one model each")
-    primary: str | dict[str, str] = Field(
-        OMITTED,
-        description="the primary metric of all tasks, or {task: metric}; the first that a task has by default",
-    )
 
 
 # The config ---------------------------------------------------------------------------------------------------------

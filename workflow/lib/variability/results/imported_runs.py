@@ -55,8 +55,8 @@ def metric_facts(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataFrame:
     """Return one row per run, phase, split and metric, with those columns of the runs table that the files determine.
 
-    spec: an entry of ``imports``, see ``sections.Import``, with ``metrics_order``, the keys of its metrics in the order
-    of the config. name: of the import, for messages.
+    spec: an entry of ``imports``, see ``import_sections.Import``, with ``metrics_order``, the keys of its metrics in
+    the order of the config. name: of the import, for messages.
 
     Statuses follow ``run_status``; values of runs that did not complete are not used. Raises UserError for rows that
     are not runs, runs that are listed more than once, values that are not numbers, and scores that are better than
