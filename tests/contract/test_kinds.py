@@ -57,3 +57,10 @@ def test_the_training_loss_equals_the_evaluated_loss(name):
     outputs = torch.from_numpy(np.random.default_rng(1).normal(size=(30, units)).astype(np.float32))
     loss, _ = kind.evaluate(kind.summary(outputs, labels), labels)
     assert kind.loss(outputs, kind.targets(labels)).item() == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", registry.names("kinds"))
+def test_the_reference_probe_is_a_linear_model_or_none(name):
+    from variability.stats.linear_models import FITS
+
+    assert registry.find("kinds", name).PROBE in (None, *FITS)
