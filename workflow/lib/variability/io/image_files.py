@@ -154,7 +154,7 @@ def _scaled(
 ) -> np.ndarray:
     if value_range is None and largest is None:
         raise ValueError(UNKNOWN_RANGE.format(mode="F" if values.dtype.kind == "f" else "I"))
-    low, high = value_range if value_range is not None else (0.0, largest)
+    low, high = value_range if value_range is not None else (0.0, largest or 0.0)
     wide = values.astype(np.float64)
     if not np.isfinite(wide).all():
         raise ValueError("it has pixels that are not finite numbers")
