@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.advice import listed
 from variability.data import duplicates
 from variability.data.datasets import Dataset, Examples, _labels, _table_paths
+from variability.data.datasets import _image_rows as image_rows
 from variability.data.datasets._files import UNREADABLE_OPTION, bring, downloaded
 from variability.data.datasets._rows import Rows, TableFile
 from variability.data.splits import LEFT_OUT
@@ -112,7 +111,8 @@ class ImageTable(Dataset):
         table, folder = super().sources(mirrors), self._local_images()
         if folder.is_dir() and table:
             names = tabular.table(table[0], self.options, [self.option("image")]).text(self.option("image"))
-            paths = [_image_path(folder, name + self.option("suffix")) for name in dict.fromkeys(names) if name]
+            suffix = self.option("suffix")
+            paths = [image_rows.image_path(folder, name + suffix) for name in dict.fromkeys(names) if name]
             return [*table, *(path for path in paths if path.is_file())]
         images = folder if folder.is_dir() else find_file(self.options.get("images", "-"), mirrors)
         return [*table, *([images] if images else [])]
@@ -152,13 +152,14 @@ class ImageTable(Dataset):
         roles = self._columns()
         table = tabular.table(path, self.options, list(dict.fromkeys(roles.values())))
         rows = Rows.of([TableFile(path, path.name)], [table])
-        files = _files(table, root, [(name or "") + self.option("suffix") for name in table.text(roles["image"])])
+        names = [(name or "") + self.option("suffix") for name in table.text(roles["image"])]
+        files = image_rows.paths(table, root, names)
         are_numbers = self._are_numbers(path)
         broken = self._broken_rows(table, files, are_numbers)
         if broken and not self._skips_unreadable():
             raise UserError(
                 f"{path}: {len(broken)} of {len(rows)} rows cannot be used; correct them, or set `unreadable: skip` to "
-                f"leave them out and count them:\n{_lines_of(broken)}"
+                f"leave them out and count them:\n{image_rows.one_per_line(broken)}"
             )
         usable = ~np.isin(np.arange(len(rows)), list(broken))
         labels, class_names = self._labels(table, rows, usable, are_numbers)
@@ -203,11 +204,11 @@ class ImageTable(Dataset):
         in_partition = partition.copy()
         in_partition[~usable] = LEFT_OUT
         names = [file.name for file in files]
-        _require_whole_groups(rows, names, groups, in_partition, "images", self.option("partition"))
+        image_rows.require_whole_groups(rows, names, groups, in_partition, "images", self.option("partition"))
         if name:
             values = [value or "" for value in table.text(name)]
             of_column = np.unique(values, return_inverse=True)[1]
-            _require_whole_groups(
+            image_rows.require_whole_groups(
                 rows, values, of_column, in_partition, f"groups of {name!r}", self.option("partition")
             )
             groups = duplicates.join(of_column, groups)
@@ -300,52 +301,3 @@ class ImageTable(Dataset):
 
     def _check_columns(self, table: Path) -> Iterator[Problem]:
         yield from tabular.check_columns(table, self._columns(), self.options)
-
-
-def _files(table: Table, root: Path, names: Sequence[str]) -> list[Path]:
-    """Return the paths of the rows' images. Raises UserError naming all rows that lead outside of ``root``."""
-    outside = [
-        f"{table.at(row)} names {name!r}"
-        for row, name in enumerate(names)
-        # Links below the folder may lead anywhere: they are the user's.
-        if _leads_outside(name) or _leads_outside(name.replace("\\", "/"))
-    ]
-    if outside:
-        raise UserError(f"{table.path}: {listed(outside)}, which leads outside {root}; set images accordingly")
-    return [_image_path(root, name) for name in names]
-
-
-def _leads_outside(name: str) -> bool:
-    return os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
-
-
-def _image_path(root: Path, name: str) -> Path:
-    """Return the path of an image; backslashes separate folders, as programs for Windows write them."""
-    path = root / name
-    return path if "\\" not in name or path.exists() else root / name.replace("\\", "/")
-
-
-def _require_whole_groups(
-    rows: Rows, names: Sequence[str], groups: np.ndarray, partition: np.ndarray, noun: str, column: str | None
-) -> None:
-    """Raise UserError if a group is in several partitions: the test would contain examples half seen in training.
-
-    names: (n,) of the groups. noun: for the groups. column: of the partitions.
-    """
-    pools = np.where(np.isin(partition, ("validation", "test", LEFT_OUT)), partition, "train")
-    used = np.flatnonzero(pools != LEFT_OUT)
-    pairs = np.unique(np.stack([groups[used], np.unique(pools[used], return_inverse=True)[1]]), axis=1)
-    numbers_of, counts = np.unique(pairs[0], return_counts=True)
-    if len(several := numbers_of[counts > 1]):
-        first = used[groups[used] == several[0]]
-        in_several = used[np.isin(groups[used], several)]
-        raise UserError(
-            f"{rows.at(in_several)}: {len(several)} of {len(numbers_of)} {noun} are in several partitions "
-            f"({names[first[0]]!r} in {' and '.join(sorted(set(pools[first])))}), so that the test contains examples "
-            f"half seen in training; fix {column!r}, or set no partition to split by whole groups"
-        )
-
-
-def _lines_of(reasons: Mapping[int, str]) -> str:
-    shown = "\n".join(f"  - {reason}" for reason in list(reasons.values())[:20])
-    return shown + (f"\n  and {len(reasons) - 20} more" if len(reasons) > 20 else "")

@@ -1,0 +1,63 @@
+"""Rows of a table of images: the paths of their images, and their groups."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from variability.advice import listed
+from variability.data.datasets._rows import Rows
+from variability.data.splits import LEFT_OUT
+from variability.errors import UserError
+from variability.io.table_readers import Table
+
+
+def paths(table: Table, root: Path, names: Sequence[str]) -> list[Path]:
+    """Return the paths of the rows' images. Raises UserError naming all rows that lead outside of ``root``."""
+    outside = [
+        f"{table.at(row)} names {name!r}"
+        for row, name in enumerate(names)
+        # Links below the folder may lead anywhere: they are the user's.
+        if _leads_outside(name) or _leads_outside(name.replace("\\", "/"))
+    ]
+    if outside:
+        raise UserError(f"{table.path}: {listed(outside)}, which leads outside {root}; set images accordingly")
+    return [image_path(root, name) for name in names]
+
+
+def _leads_outside(name: str) -> bool:
+    return os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] == ".."
+
+
+def image_path(root: Path, name: str) -> Path:
+    """Return the path of an image; backslashes separate folders, as programs for Windows write them."""
+    path = root / name
+    return path if "\\" not in name or path.exists() else root / name.replace("\\", "/")
+
+
+def require_whole_groups(
+    rows: Rows, names: Sequence[str], groups: np.ndarray, partition: np.ndarray, noun: str, column: str | None
+) -> None:
+    """Raise UserError if a group is in several partitions: the test would contain examples half seen in training.
+
+    names: (n,) of the groups. noun: for the groups. column: of the partitions.
+    """
+    pools = np.where(np.isin(partition, ("validation", "test", LEFT_OUT)), partition, "train")
+    used = np.flatnonzero(pools != LEFT_OUT)
+    pairs = np.unique(np.stack([groups[used], np.unique(pools[used], return_inverse=True)[1]]), axis=1)
+    numbers_of, counts = np.unique(pairs[0], return_counts=True)
+    if len(several := numbers_of[counts > 1]):
+        first = used[groups[used] == several[0]]
+        in_several = used[np.isin(groups[used], several)]
+        raise UserError(
+            f"{rows.at(in_several)}: {len(several)} of {len(numbers_of)} {noun} are in several partitions "
+            f"({names[first[0]]!r} in {' and '.join(sorted(set(pools[first])))}), so that the test contains examples "
+            f"half seen in training; fix {column!r}, or set no partition to split by whole groups"
+        )
+
+
+def one_per_line(reasons: Mapping[int, str]) -> str:
+    """Return the first reasons as a list, and the number of the others."""
+    shown = "\n".join(f"  - {reason}" for reason in list(reasons.values())[:20])
+    return shown + (f"\n  and {len(reasons) - 20} more" if len(reasons) > 20 else "")
