@@ -146,7 +146,9 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     level = tables["spread"]["level"].iloc[0]
     ranked = tables["spread"].dropna(subset="mean").sort_values("mean", ascending=not higher, kind="stable")
     if ranked.empty:
-        return [f"On {task} no run completed."]
+        undefined = run_status.undefined(tables["runs"])
+        reason = "the metric is undefined on the test examples" if undefined.any() else "no run completed"
+        return [f"On {task} {reason}."]
     # A model is represented by its best method.
     models = ranked.drop_duplicates("model")
     sentences = [_leader(task, models, level), _guessing(tables["runs"]), _noise(ranked, models)]
