@@ -54,6 +54,19 @@ def test_rows_of_one_file_are_listed_as_such():
     assert "(a in several rows, d = g, x in several rows)" in duplicates.in_words(counted)[0]
 
 
+def test_partitions_are_compared_before_the_first_job():
+    partition = np.repeat(["train", "validation", "test"], [6, 2, 4])
+    copied = [*"abcdef", "a", "x", "b", "a", "c", "x"]
+    with pytest.raises(
+        UserError, match=r"^4 of the 4 test examples also occur in training or validation \(a = g = j, b = i"
+    ):
+        duplicates.check_partitions("group", partition, copied, "abcdefghijkl".__getitem__)
+    duplicates.check_partitions("allow", partition, copied, str)
+    duplicates.check_partitions("group", partition, [*"abcdef", "a", "x", "b", "a", "y", "z"], str)
+    with pytest.raises(UserError, match="2 of the 4 test"):
+        duplicates.check_partitions("refuse", partition, [*"abcdef", "w", "x", "b", "a", "y", "z"], str)
+
+
 def test_different_examples_are_not_reported():
     found = duplicates.report(NAMES, np.arange(8), LABELS, str)
     assert found == {} and duplicates.in_words(found) == []
@@ -62,13 +75,15 @@ def test_different_examples_are_not_reported():
 
 def test_only_most_of_a_split_is_refused_unless_the_policy_refuses_all():
     found = duplicates.report(NAMES, CONTENTS, LABELS, "abcdefgh".__getitem__)
-    sizes = {"test": 3, "validation": 1}
+    sizes = {"test": 4, "validation": 1}
     for policy in ("group", "drop", "allow"):
         duplicates.require_separate(policy, found, sizes, "task")
-    with pytest.raises(UserError, match=r"task: 1 of the 3 test examples also occur in training \(a = f, "):
+    with pytest.raises(
+        UserError, match=r"task: 2 of the 4 test examples also occur in training or validation \(a = f, "
+    ):
         duplicates.require_separate("refuse", found, sizes, "task")
-    most = {**found, "test_in_training": 2}
-    with pytest.raises(UserError, match=r"2 of the 3 .*split\.duplicates: drop .* or allow"):
+    most = {**found, "test_in_training": 3}
+    with pytest.raises(UserError, match=r"4 of the 4 .*split\.duplicates: drop .* or allow"):
         duplicates.require_separate("group", most, sizes, "task")
     duplicates.require_separate("allow", most, sizes, "task")
 

@@ -279,7 +279,7 @@ def test_a_few_known_examples_are_counted_and_may_be_dropped(tmp_path):
         assert written["counts"] == {"train": train, "validation": 4, "test": 20}
         counted = written["duplicates"]
         assert counted["test_in_training"] + counted["test_in_validation"] == (2 if policy == "group" else 0)
-    with pytest.raises(UserError, match="1 of the 20 test examples also occur in training"):
+    with pytest.raises(UserError, match="2 of the 20 test examples also occur in training"):
         prepared_texts(tmp_path / "data", tmp_path / "refuse", test="shipped", validation=4, duplicates="refuse")
 
 

@@ -9,8 +9,9 @@ from variability import advice, extras, registry
 from variability.config import plugin_choice, schema_messages
 from variability.config.outputs import Outputs
 from variability.config.study import Study, complete_task
-from variability.data import splits
-from variability.errors import Problem
+from variability.data import duplicates, splits
+from variability.data.datasets import Examples
+from variability.errors import Problem, UserError
 from variability.io.mirrors import find_file, missing_file
 from variability.models.weights_source import pretraining_of, weights_kind
 from variability.results.metrics import scalar_names, scalars
@@ -58,13 +59,16 @@ def check_task(key: str, entry: Mapping[str, Any], mirrors: Sequence[Path]) -> I
         yield Problem(f"{key}.dataset", missing)
         return
     dataset = plugin(task["options"])
-    yield from below(f"{key}.options", dataset.check(mirrors))
+    problems = list(below(f"{key}.options", dataset.check(mirrors)))
+    yield from problems
     yield from _check_modality(key, task["modality"], entry)
     if task["kind"] not in dataset.kinds():
         kinds = " or ".join(dataset.kinds())
         message = f"{task['kind']!r} does not fit the data set {task['dataset']}, whose labels are for {kinds}"
         yield Problem(f"{key}.kind", message)
     yield from _check_split(f"{key}.split", task["split"], dataset.size())
+    if not problems and (examples := dataset.planned()):
+        yield from _check_duplicates(f"{key}.split.duplicates", task["split"]["duplicates"], examples)
 
 
 def _check_primary_metric(key: str, task: Mapping[str, Any]) -> Iterator[Problem]:
@@ -92,6 +96,15 @@ def _check_split(key: str, split: Mapping[str, Any], sizes: Mapping[str, int] | 
         yield from below(key, splits.check(split, sizes))
     elif split["train"] == 0:
         yield Problem(f"{key}.train", "0 examples: nothing could be trained; ask for at least one per class")
+
+
+def _check_duplicates(key: str, policy: str, examples: Examples) -> Iterator[Problem]:
+    contents = [examples.read(row) for row in range(len(examples))]
+    source = examples.source or str
+    try:
+        duplicates.check_partitions(policy, examples.partition, contents, source)
+    except UserError as error:
+        yield Problem(key, str(error))
 
 
 def check_method(study: Study, name: str) -> Iterator[Problem]:

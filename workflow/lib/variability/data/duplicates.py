@@ -4,7 +4,8 @@ Contents are numbered: equal examples have the same number, that of the first of
 that was listed several times, whatever their labels are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from variability.errors import UserError
 #: the test or validation partition are left out, too, and validation examples that are in the test. refuse: none may be
 #: in two partitions. allow: they are only counted.
 POLICIES = ("group", "drop", "refuse", "allow")
-#: Share of a held-out split above which its examples cannot be in training by accident.
-MOST = 0.5
+#: Share of a held-out split above which it is a copy. Short texts recur by chance, so that half of a test may be known.
+MOST = 0.9
 #: Contents and examples that a message lists.
 _LISTED = 3
 #: (name of the count, split whose examples are counted, splits that hold examples with their content).
@@ -52,14 +53,16 @@ def join(groups: np.ndarray, contents: np.ndarray) -> np.ndarray:
 
 
 def overlaps(names: np.ndarray, contents: np.ndarray) -> dict[str, np.ndarray]:
-    """Return masks of the examples whose content is in an earlier used split, too, by the name of their count.
+    """Return masks of the examples whose content is in another split, too, by the name of their count.
 
-    names: (n,) split of each example, as ``splits.stored`` returned them.
+    An example is in one mask at most. names: (n,) split of each example, as ``splits.stored`` returned them.
     """
-    return {
-        count: (names == split) & np.isin(contents, contents[np.isin(names, others)])
-        for count, split, others in _OVERLAPS
-    }
+    masks: dict[str, np.ndarray] = {}
+    seen = np.zeros(len(names), bool)
+    for count, split, others in _OVERLAPS:
+        masks[count] = (names == split) & ~seen & np.isin(contents, contents[np.isin(names, others)])
+        seen |= masks[count]
+    return masks
 
 
 def report(names: np.ndarray, contents: np.ndarray, labels: np.ndarray, source: Callable[[int], str]) -> dict[str, Any]:
@@ -93,18 +96,20 @@ def report(names: np.ndarray, contents: np.ndarray, labels: np.ndarray, source: 
 def require_separate(policy: str, counted: Mapping[str, Any], sizes: Mapping[str, int], task: str) -> None:
     """Raise UserError if the held-out splits share more content with others than the policy admits.
 
-    counted: what ``report`` returned. sizes: examples per split.
+    counted: what ``report`` returned. sizes: examples per split. task: its name, for the message.
     """
     if policy == "allow" or not counted:
         return
-    for count, split, others in _OVERLAPS:
-        limit = 0 if policy == "refuse" else MOST * sizes[split]
-        if counted[count] > limit:
-            other = "validation" if others == ("validation",) else "training"
+    for split, parts in (
+        ("test", {"training": counted["test_in_training"], "validation": counted["test_in_validation"]}),
+        ("validation", {"training": counted["validation_in_training"]}),
+    ):
+        if sum(parts.values()) > (0 if policy == "refuse" else MOST * sizes.get(split, 0)):
+            others = " or ".join(name for name, count in parts.items() if count)
             raise UserError(
-                f"{task}: {counted[count]} of the {sizes[split]} {split} examples also occur in {other} "
-                f"({_listing(counted)}); correct the partitions, or set split.duplicates: drop to leave these out of "
-                f"{other}, or allow to use the data unchanged"
+                f"{task}{': ' * bool(task)}{sum(parts.values())} of the {sizes[split]} {split} examples also occur in "
+                f"{others} ({_listing(counted)}); correct the partitions, or set split.duplicates: drop to leave these "
+                f"out of {others}, or allow to use the data unchanged"
             )
 
 
@@ -131,3 +136,19 @@ def _listing(counted: Mapping[str, Any]) -> str:
         for sources in counted["listed"]
     ]
     return ", ".join(shown) + (", ..." if counted["contents"] > len(shown) else "")
+
+
+def check_partitions(
+    policy: str, partition: np.ndarray, examples: Sequence[Hashable], source: Callable[[int], str]
+) -> None:
+    """Raise UserError if the partitions that a data set ships share more content than the policy admits.
+
+    partition: (n,) of str; rows of none are for training. examples: (n,) in a form in which equal content is equal.
+    """
+    if policy == "drop":
+        return
+    names = np.where(partition == "", "train", partition)
+    first: dict[Hashable, int] = {}
+    contents = np.array([first.setdefault(example, row) for row, example in enumerate(examples)], int)
+    counted = report(names, contents, np.zeros(len(contents)), source)
+    require_separate(policy, counted, Counter(names.tolist()), "")

@@ -140,6 +140,13 @@ class Dataset(WithExtras, ABC):
         """
         return None
 
+    def planned(self) -> Examples | None:
+        """Return the examples if they are read while a study is planned, and reading their content takes no time.
+
+        It allows to compare the partitions before the first job. Raises UserError if they cannot be read.
+        """
+        return None
+
     def download(self, folder: Path, fetcher: Any) -> None:
         """Put all files that ``load`` needs into the empty ``folder``, from the network, a mirror or a local file.
 

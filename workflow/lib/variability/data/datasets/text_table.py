@@ -72,22 +72,24 @@ class TextTable(Dataset):
             of_file = list(tabular.check_columns(file.path, _text_tables.columns(self.options), self.options))
             problems += [Problem(each.key, f"{file.path}: {each.message}") for each in of_file]
         yield from problems
-        if not problems and _table_paths.small([file.path for file in files]):
+        if not problems:
             try:
-                self.load(None)
+                self.planned()
             except UserError as error:
                 yield Problem("path", str(error))
 
-    def size(self) -> dict[str, int] | None:
+    def planned(self) -> Examples | None:
         if not self._local:
             return None
+        files, _ = _table_paths.with_partitions(self.options["path"])
+        return self._examples if _table_paths.small([file.path for file in files]) else None
+
+    def size(self) -> dict[str, int] | None:
         try:
-            files, _ = _table_paths.with_partitions(self.options["path"])
-            if not _table_paths.small([file.path for file in files]):
-                return None
-            return dict(Counter(self._examples.partition.tolist()))
+            examples = self.planned()
         except UserError:
             return None  # ``check`` reports the problem
+        return None if examples is None else dict(Counter(examples.partition.tolist()))
 
     def is_remote(self) -> bool:
         return not self._local
