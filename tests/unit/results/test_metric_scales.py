@@ -65,7 +65,7 @@ def test_problems_of_a_declaration():
     problems = dict(metric_scales.problems(declaration, ["pong"]))
     assert "smaller end first" in problems["range"]
     assert "equal" in problems["normalise.pong"]
-    assert "'pnog'" in problems["normalise"] and "pong" in problems["normalise"]
+    assert "'pnog'" in problems["reference"] and "pong" in problems["reference"]
     assert not list(metric_scales.problems({"range": [0, None], "normalise": {"low": 2, "high": 0}}, []))
 
 

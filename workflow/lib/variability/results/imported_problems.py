@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from variability.errors import UserError
+from variability.results import metric_scales
 from variability.results.columns import CELL
 from variability.results.imported_files import Source
 
@@ -94,6 +95,22 @@ def refuse_better_than_perfect(table: pd.DataFrame, facts: Mapping[str, Mapping[
         f"{source.at(same.index)}: {first['value']:g} in column {first['column']!r} is better than a perfect "
         f"{first['metric']}, which is {best:g} ({len(same)} of {of_metric.count()} values are); if it is {fix} under "
         f"{first['entry']!r} in the import's `metrics`"
+    )
+
+
+def refuse_outside_range(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:
+    """Raise UserError for finite values outside the range that is declared of their metric."""
+    declared = metric_scales.with_declared(table[["task", "metric", "value"]].reset_index(drop=True), facts)
+    outside = (metric_scales.outside(declared) & (declared["value"].abs() < float("inf"))).to_numpy()
+    if not outside.any():
+        return
+    metric = table["metric"][outside].iloc[0]
+    rows = table[outside & (table["metric"] == metric).to_numpy()]
+    ends = " to ".join("any" if end is None else f"{end:g}" for end in facts[metric]["range"])
+    first = rows.iloc[0]
+    raise UserError(
+        f"{source.at(rows.index)}: {first['value']:g} in column {first['column']!r} is outside the range of {metric}, "
+        f"{ends}; set another `range`, or a `scale`, under {first['entry']!r} in the import's `metrics`"
     )
 
 
