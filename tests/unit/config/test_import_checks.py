@@ -96,3 +96,38 @@ def test_a_constant_name_has_to_be_quoted(role, tmp_path):
     problems = imported(tmp_path, entry={"constants": {role: 1.1}})
     assert problems == [f'imports.own.constants.{role}: 1.1 is read as a number; quote it, as in "1.1"']
     assert not imported(tmp_path, entry={"constants": {role: "1.1"}})
+
+
+def test_the_key_of_the_records_is_named_if_columns_are_missing(tmp_path):
+    (tmp_path / "log.json").write_text('{"best": 0.9, "log_history": [{"acc": 0.5}]}')
+    entry = {"path": str(tmp_path / "log.json"), "constants": {"model": "a", "seed": 0}}
+    spec = {"study": "s", "imports": {"own": entry | {"metrics": {"acc": {"metric": "accuracy"}}}}}
+    _, hint = reported(spec, [])
+    assert hint.startswith("imports.own.path: log.json has a list of records in 'log_history'; `records: log_history`")
+    spec["imports"]["own"]["records"] = "log_history"
+    assert not reported(spec, [])
+
+
+def test_a_study_without_any_value_is_refused(tmp_path):
+    text = "m,s,state,acc\na,0,crashed,0.5\na,1,crashed,0.6\n"
+    entry = {"columns": {"model": "m", "seed": "s", "status": "state"}}
+    (problem,) = imported(tmp_path, text, entry=entry)
+    assert problem.endswith("no run has a value; check the columns of its values and of its status")
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "message"),
+    [
+        ({"keep_by": "step"}, "keep_by", "has no effect without"),
+        ({"keep": "best", "keep_by": "s"}, "keep_by", "'s' is not among the metrics"),
+        ({"from_path": "run"}, "path", "has no named group"),
+        ({"from_path": "(run"}, "path", "is not a regular expression"),
+        ({"separator": "\t"}, "columns.model", "no column 'm'"),
+        ({"sheet": "a"}, "sheet", "has no meaning for"),
+        ({"where": {"step": 1}}, "where.step", "no such column"),
+        ({"models": {"acc": "a"}}, "models", "every model has its own column"),
+    ],
+)
+def test_options_without_effect_or_meaning_are_reported(change, key, message, tmp_path):
+    problems = imported(tmp_path, entry=change)
+    assert any(problem.startswith(f"imports.own.{key}: ") and message in problem for problem in problems), problems

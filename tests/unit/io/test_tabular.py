@@ -66,6 +66,15 @@ def test_cells_of_a_workbook_are_text(tmp_path):
     assert len(tabular.table(tmp_path / "a.xlsx", {"sheet": "Sheet"}).columns) == 2
 
 
+def test_a_title_above_the_names_of_columns_is_named(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [["Results"], ["name", "acc"], ["a", 0.5]]:
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(UserError, match="row 1 has only 'Results', like a title"):
+        tabular.table(tmp_path / "a.xlsx")
+
+
 def test_a_formula_without_its_result_is_not_an_empty_cell(tmp_path):
     book = openpyxl.Workbook()
     for row in [["name", "acc"], ["a", "=1/4"]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from variability import advice
 from variability.errors import Problem, UserError
-from variability.io import tabular
+from variability.io import json_records, table_files, tabular
 from variability.results import imported_files, imported_layout, imported_runs, metric_scales
 from variability.results.columns import CELL, RUN, RUN_VALUE
 from variability.results.imported_layout import DEFAULTS, ROLES, STACKED, TEXT_ROLES, is_long, role_columns
@@ -51,7 +51,9 @@ def check(
         try:
             files = imported_files.find(spec["path"], mirrors)
             problems[name] = [*check_files(spec, files), *check_columns(spec, imported_files.header(files, spec))]
-            if not problems[name] and sum(file.path.stat().st_size for file in files) <= MAX_BYTES:
+            if problems[name]:
+                problems[name] += _nested_records(spec, files[0])
+            elif sum(file.path.stat().st_size for file in files) <= MAX_BYTES:
                 # The code of the job, so that the job finds no further problems. It loads pandas, which only studies
                 # with imports need.
                 source = imported_files.read(files, spec)
@@ -79,6 +81,13 @@ def check_files(spec: Mapping[str, Any], files: Sequence[imported_files.Imported
     # An option without a meaning has none for every file of a kind.
     of_files = [problem for file in files for problem in tabular.check_options(spec, file.path)]
     yield from {problem.key: problem for problem in of_files}.values()
+
+
+def _nested_records(spec: Mapping[str, Any], file: imported_files.ImportedFile) -> Iterator[Problem]:
+    """Yield the keys that may hold the rows of a JSON file, in which other problems were found."""
+    if "records" not in spec and table_files.table_format(file.path) == table_files.JSON:
+        for key in json_records.list_keys(file.path, spec):
+            yield Problem("path", f"{file.name} has a list of records in {key!r}; `records: {key}` makes them the rows")
 
 
 def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:

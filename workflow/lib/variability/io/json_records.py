@@ -47,6 +47,17 @@ def read(path: Path, options: Mapping[str, Any]) -> Records:
     return Records(records, list(range(1, len(records) + 1)), "record")
 
 
+def list_keys(path: Path, options: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a JSON file that hold lists of records, for ``records``; none if it is something else."""
+    try:
+        with table_files.open_text(path, options.get("encoding")) as file:
+            document = json.load(file)
+    except ValueError:
+        return []
+    items = document.items() if isinstance(document, dict) else ()
+    return [key for key, value in items if isinstance(value, list) and value and isinstance(value[0], dict)]
+
+
 def _lines(text: str, error: ValueError) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Yield the records of the lines. error: of the attempt to read the text as one document."""
     for number, line in enumerate(text.split("\n"), 1):

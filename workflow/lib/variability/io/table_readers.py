@@ -162,7 +162,13 @@ def _sheet_names(path: Path, options: Mapping[str, Any]) -> tuple[list[str], lis
     rows = list(workbooks.rows(path, options))
     stated = options.get("header")
     if stated is None:
-        return [name or "" for name in rows[0][1]], rows[1:]
+        number, names = rows[0]
+        filled = [name for name in names if name]
+        if len(filled) == 1 < max(sum(bool(cell) for cell in row) for _, row in rows):
+            raise ValueError(
+                f"row {number} has only {filled[0]!r}, like a title; remove what is above the columns' names"
+            )
+        return [name or "" for name in names], rows[1:]
     if isinstance(stated, str):
         return [str(number) for number in range(1, max(len(row) for _, row in rows) + 1)], rows
     if len(stated) != (width := max(len(row) for _, row in rows)):

@@ -121,6 +121,9 @@ def select_for_study(
         return {}
     every = pd.concat([table[[*_MEASURED, "value"]] for table in chosen.values()], ignore_index=True)
     measured = set(every[every["value"].notna()][_MEASURED].itertuples(index=False, name=None))
+    if not measured and not tasks and len(every):
+        name = next(iter(chosen))
+        raise UserError(f"{name}: no run has a value; check the columns of its values and of its status")
     primary = _primary_metrics(chosen, specs, tasks, measured)
     valued = {(task, split) for task, _, split in measured}
     tables = {}
