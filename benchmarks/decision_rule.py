@@ -22,7 +22,7 @@ from variability.stats import comparisons, resampling, simultaneous
 ALPHA = 0.05
 SEEDS = (3, 5, 10)
 CANDIDATES = (2, 3, 6, 20)
-RESAMPLES = 2000
+RESAMPLES = 1000
 #: SD of what the runs of a seed have in common, where they are pairs.
 SHARED = 1.0
 
@@ -118,10 +118,11 @@ def _table_of_range(candidates: int) -> tuple[np.ndarray, np.ndarray]:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
-def table(rows: Iterator[tuple[str, str, dict[int, str]]]) -> str:
-    lines = ["| task | truth | " + " | ".join(f"n = {n}" for n in SEEDS) + " |", "|" + "---|" * (len(SEEDS) + 2)]
-    lines += [f"| {name} | {truth} | " + " | ".join(rates[n] for n in SEEDS) + " |" for name, truth, rates in rows]
-    return "\n".join(lines)
+def show(rows: Iterator[tuple[str, str, dict[int, str]]]) -> None:
+    """Print a table row by row, as the simulations take long."""
+    print("| task | truth | " + " | ".join(f"n = {n}" for n in SEEDS) + " |\n|" + "---|" * (len(SEEDS) + 2))
+    for name, truth, rates in rows:
+        print(f"| {name} | {truth} | " + " | ".join(rates[n] for n in SEEDS) + " |", flush=True)
 
 
 def main() -> None:
@@ -135,12 +136,12 @@ def main() -> None:
         f'False statements in % of tasks at a nominal 5 %, {count:,} simulations: any false "A beats B" / a winner is'
     )
     print("named although two or more share the lead.\n")
-    print(table(level(resampling.generator(arguments.seed, "level"), count)))
+    show(level(resampling.generator(arguments.seed, "level"), count))
     print(
         f"\nThe true best is shown to differ from every other, in % of {count:,} tasks: this rule / Holm over all pairs"
     )
     print("(Welch) / Games and Howell / Tukey (which assumes equal SDs).\n")
-    print(table(power(resampling.generator(arguments.seed, "power"), count)))
+    show(power(resampling.generator(arguments.seed, "power"), count))
     print(f"\n{time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 

@@ -98,7 +98,7 @@ def test_claims_are_listed_without_heavy_imports():
         (0.001, -0.002, 0.004, 0.5, REFUSED),  # too small to matter, with certainty
         (0.001, -0.2, 0.2, 0.9, UNDECIDED),
         (0.1, np.nan, np.nan, np.nan, UNDECIDED),  # one run
-        (0.0, 0.0, 0.0, np.nan, REFUSED),
+        (0.0, 0.0, 0.0, np.nan, UNDECIDED),  # no run differs from another
         (0.005, 0.005, 0.005, np.nan, UNDECIDED),  # two equal runs per side: the spread is unknown
     ],
 )
@@ -125,7 +125,7 @@ def test_further_seeds_come_from_the_power_calculation(studies):
     read = tables(sd=0.03, models=("cnn", "vit"))
     (row,) = findings("beats", read).to_dict("records")
     assert row["verdict"] == UNDECIDED
-    pair = read["pairwise"].query("model == 'cnn' and method == 'full' and model_b == 'vit' and method_b == 'full'")
+    pair = read["decisions"].query("model == 'cnn' and method == 'full' and model_b == 'vit' and method_b == 'full'")
     (pair,) = pair.to_dict("records")
     upper = [sample_size.sd_upper(pair[sd], 5, 0.8) for sd in ("sd", "sd_b")]
     # Six pairs of four candidates are one family.
@@ -135,7 +135,7 @@ def test_further_seeds_come_from_the_power_calculation(studies):
 
 def test_a_difference_below_the_margin_is_planned_for_at_the_margin():
     read = tables(sd=0.03, models=("cnn", "vit"), methods=("full",))
-    (pair,), (row,) = (table.to_dict("records") for table in (read["pairwise"], findings("beats", read, margin=0.05)))
+    (pair,), (row,) = (table.to_dict("records") for table in (read["decisions"], findings("beats", read, margin=0.05)))
     assert abs(pair["difference"]) < 0.05 and row["verdict"] == UNDECIDED
     upper = [sample_size.sd_upper(pair[sd], 5, 0.8) for sd in ("sd", "sd_b")]
     assert row["n_more"] == sample_size.for_power(0.05, *upper, 0.8, 0.95) - 5
@@ -173,10 +173,10 @@ def test_further_pairs_are_computed_from_their_differences():
         difference = (runs["method"] == "full") * (0.005 + runs["seed"].map(residual))
         return runs.assign(value=0.8 + runs["seed"].map(seed_effect) + difference)
 
-    read = tables(("pairwise", "gain"), change=follow, models=("a",))
+    read = tables(("decisions", "gain"), change=follow, models=("a",))
     (row,) = findings("gain_over_probe", read).to_dict("records")
     assert row["verdict"] == UNDECIDED
-    (pair,) = read["pairwise"].to_dict("records")
+    (pair,) = read["decisions"].to_dict("records")
     upper = sample_size.sd_upper(residual.std(), 5, 0.8)
     assert row["n_more"] == sample_size.for_paired_power(pair["difference"], upper, 0.8, 0.95) - 5
     assert row["n_more"] < sample_size.for_power(pair["difference"], pair["sd"], pair["sd_b"], 0.8, 0.95) - 5
@@ -202,8 +202,8 @@ def test_the_optimism_is_the_distance_of_the_best_seed_from_the_mean(metric):
 )
 def test_a_stable_ranking_is_decided_by_the_interval_of_its_agreement(low, high, expected, studies):
     ranks = studies["typical"]["ranks"].assign(kendall_tau=0.7, kendall_tau_low=low, kendall_tau_high=high)
-    pairs = studies["typical"]["pairwise"].assign(p=0.01)
-    result = findings("stable_ranking", {"ranks": ranks, "pairwise": pairs})
+    pairs = studies["typical"]["decisions"].assign(p_adjusted=0.01)
+    result = findings("stable_ranking", {"ranks": ranks, "decisions": pairs})
     assert set(result.loc[result["sentence"].str.endswith("is stable."), "verdict"]) == {expected}
 
 
@@ -248,30 +248,44 @@ def test_pretraining_is_compared_with_the_control_of_the_network(studies):
     ("facts", "verdicts"),
     [
         ({}, [SUPPORTED, SUPPORTED, SUPPORTED]),
-        ({"p_best": 0.94}, [UNDECIDED, SUPPORTED, SUPPORTED]),
         ({"kendall_tau_low": 0.9}, [SUPPORTED, UNDECIDED, SUPPORTED]),
         ({"kendall_tau_low": 0.5, "kendall_tau_high": 0.79}, [SUPPORTED, REFUSED, SUPPORTED]),
         ({"wrong_winner": 0.06}, [SUPPORTED, SUPPORTED, REFUSED]),
     ],
 )
 def test_the_stability_of_a_ranking_follows_its_replicates(facts, verdicts):
-    read = tables(("ranks", "pairwise"), models=("a", "b", "c"), methods=("full",), sd=0.003)
+    read = tables(("ranks", "decisions"), models=("a", "b", "c"), methods=("full",), sd=0.003)
     read["ranks"] = read["ranks"].assign(**facts)
     result = registry.find("claims", "stable_ranking")({}).findings(read)
     assert [finding["verdict"] for finding in result] == verdicts
 
 
-def test_a_leader_must_differ_from_every_other_candidate():
+def test_a_leader_is_the_best_if_it_beats_every_other_candidate():
     noisy = tables(models=("a", "b", "c"), methods=("full",), sd=0.02)
     for read in (noisy, tables(models=("a", "b", "c"), methods=("full",), sd=0.003)):
-        leads, stable, _ = findings("stable_ranking", read).sort_values("p", na_position="last").to_dict("records")
-        pairs = read["pairwise"]
-        leader_pairs = pairs[(pairs["model"] == "a") | (pairs["model_b"] == "a")]
-        assert leads["p_adjusted"] == leader_pairs["p"].max() and stable["p_adjusted"] == pairs["p"].max()
-        assert leads["effect"] >= 0.95
-        assert leads["verdict"] == (UNDECIDED if read is noisy else SUPPORTED)
-        assert stable["verdict"] == (UNDECIDED if read is noisy else SUPPORTED)
-    assert (leader_pairs["p"] <= 0.05).all()
+        leads, stable, one_seed = registry.find("claims", "stable_ranking")({}).findings(read)
+        pairs = read["decisions"]
+        of_leader = pairs[pairs["model"] == "a"]
+        assert leads["p_adjusted"] == of_leader["p_adjusted"].max()
+        assert stable["p_adjusted"] == pairs["p_adjusted"].max()
+        expected = UNDECIDED if read is noisy else SUPPORTED
+        assert (leads["verdict"], stable["verdict"], one_seed["verdict"] == SUPPORTED) == (
+            *(expected, expected),
+            read is not noisy,
+        )
+        assert (findings("beats", read)["verdict"] == SUPPORTED).all() == (read is not noisy)
+
+
+def test_candidates_whose_runs_are_all_equal_have_no_winner_and_no_ranking():
+    def equal(runs):
+        return runs.assign(value=0.5)
+
+    read = tables(models=("a", "b"), methods=("full",), change=equal)
+    (leads, one_seed) = registry.find("claims", "stable_ranking")({}).findings(read)
+    assert (leads["verdict"], one_seed["verdict"]) == (UNDECIDED, UNDECIDED)
+    (row,) = findings("beats", read).to_dict("records")
+    assert row["verdict"] == UNDECIDED and "no spread, so not tested" in in_words(row)
+    assert np.isnan(row["n_more"])
 
 
 def noise(studies, models, methods, seed):
@@ -280,7 +294,7 @@ def noise(studies, models, methods, seed):
     return runs.assign(value=0.8 + 0.02 * np.random.default_rng(seed).standard_normal(len(runs)))
 
 
-@pytest.mark.parametrize("name", ["ranks", "pairwise", "gain"])
+@pytest.mark.parametrize("name", ["ranks", "decisions", "gain"])
 def test_a_task_has_the_same_rows_with_and_without_other_tasks(name):
     runs = noise(3, ("a", "b"), ("full", "linear_probe"), seed=2)
     analysis = registry.find("analyses", name)({})
@@ -296,7 +310,7 @@ def test_two_equal_candidates_rarely_have_a_leader():
     """5 %, within Monte-Carlo error; the bootstrap alone names a leader in 14 % of studies of five seeds."""
     studies = 3 * STUDIES_OF_NOISE
     runs = {"runs": noise(studies, ("a", "b"), ("full",), seed=1)}
-    read = {name: registry.find("analyses", name)({"resamples": 500}).table(runs) for name in ("ranks", "pairwise")}
+    read = {name: registry.find("analyses", name)({"resamples": 500}).table(runs) for name in ("ranks", "decisions")}
     result = findings("stable_ranking", read)
     assert result["task"].nunique() == studies
     wrong = result.loc[result["p"].notna() & (result["verdict"] == SUPPORTED), "task"].nunique()
@@ -307,7 +321,7 @@ def test_two_equal_candidates_rarely_have_a_leader():
 def test_pure_noise_rarely_has_a_winner():
     """Six equal candidates: a false winner in at most 5 % of the studies, within Monte-Carlo error."""
     runs = {"runs": noise(STUDIES_OF_NOISE, ("a", "b", "c"), ("full", "linear_probe"), seed=0)}
-    read = {name: registry.find("analyses", name)({}).table(runs) for name in ("pairwise", "gain")}
+    read = {name: registry.find("analyses", name)({}).table(runs) for name in ("decisions", "gain")}
     result = findings("beats", read)
     assert result["task"].nunique() == STUDIES_OF_NOISE
     wrong = result.loc[result["verdict"] == SUPPORTED, "task"].nunique()

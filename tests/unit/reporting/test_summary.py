@@ -43,19 +43,22 @@ def test_equal_runs_are_reported_as_equal_without_an_interval_of_zero_width():
 
 def test_a_difference_above_seed_noise_is_reported_as_such():
     _, findings = summarised(sd=0.001)
-    assert "Welch interval" in findings
-    assert "exceeds seed noise" in findings
+    assert "That it is the best of 6 candidates is supported: it beats each of the others." in findings
+    assert re.search(
+        r"That it beats cnn-scratch \(full\) is supported \(effect \+0\.0\d+; 95 % Welch t, adjusted", findings
+    )
 
 
 def test_a_difference_within_seed_noise_is_reported_as_such():
     _, findings = summarised(sd=0.08)
-    assert "is within seed noise" in findings
+    assert re.search(r"That it is the best of 6 candidates is undecided: cnn \(full\), .* tie for first\.", findings)
+    assert re.search(r"That it beats [\w-]+ \(\w+\) is undecided \(effect", findings)
 
 
 def test_a_single_seed_supports_no_verdict():
     text, findings = summarised(seeds=(0,))
     assert "There is no interval for their difference" in findings
-    assert "seed noise" not in findings
+    assert "is undecided: " in findings and "is supported" not in findings
     assert "needs 2 runs" in text
 
 

@@ -189,7 +189,7 @@ def test_p_is_adjusted_within_a_task_as_statsmodels_does():
     assert len(result) == 2 * 15
     for _, of_family in result.groupby("family"):
         expected = multipletests(of_family["p"], method="holm")[1]
-        assert of_family["p_adjusted"].tolist() == pytest.approx(expected.tolist())
+        assert of_family["check_p_holm"].tolist() == pytest.approx(expected.tolist())
     assert result["family"].nunique() == 2
 
 
@@ -212,7 +212,7 @@ def test_one_run_has_a_difference_and_no_interval():
     cells = {("a", "full"): right(1, 8), ("b", "full"): seeds([[1] * 8] * 3)}
     row = compared(cells).iloc[0]
     assert row["difference"] == -1
-    assert row[["low", "high", "p", "p_adjusted"]].isna().all()
+    assert row[["low", "high", "p", "check_p_holm"]].isna().all()
     assert "fewer than two" in row["note"]
 
 

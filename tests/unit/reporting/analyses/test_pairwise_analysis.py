@@ -71,12 +71,12 @@ def test_methods_of_one_network_are_compared_in_pairs(runs):
     assert (row["pairing"], row["n"], row["n_b"]) == ("same network, equal streams", 5, 5)
     assert row["p"] == pytest.approx(expected.pvalue)
     assert row["sd_difference"] == pytest.approx((first - other).std(ddof=1))
-    assert (row["p_exact"], row["p_floor"]) == (0.0625, 0.0625)
+    assert (row["check_p_exact"], row["p_floor"]) == (0.0625, 0.0625)
     assert row["effect"] == pytest.approx(
         (first.mean() - other.mean()) / np.sqrt((first.var(ddof=1) + other.var(ddof=1)) / 2)
     )
     # The exact test cannot reach 0.05 with five pairs, so neither can the verdict.
-    assert row["verdict"] == "not significant"
+    assert row["check_verdict"] == "not significant"
 
 
 def test_methods_with_different_streams_are_not_paired(runs):
@@ -145,32 +145,32 @@ def test_complete_separation_has_an_interval():
     assert row["probability"] == row["probability_high"] == 1
     # Solved by hand from Newcombe's equation at 5 against 5.
     assert row["probability_low"] == pytest.approx(0.6427, abs=5e-5)
-    assert row["p_exact"] == row["p_floor"] == 2 / 252
-    assert row["verdict"] == "significant and meaningful"
+    assert row["check_p_exact"] == row["p_floor"] == 2 / 252
+    assert row["check_verdict"] == "significant and meaningful"
 
 
 def test_three_runs_of_each_are_too_few_for_a_verdict():
     row = table(runs_of({"a": np.arange(3) + 10.0, "b": np.arange(3.0)})).iloc[0]
-    assert (row["p_floor"], row["verdict"]) == (0.1, "not significant")
+    assert (row["p_floor"], row["check_verdict"]) == (0.1, "not significant")
     assert "too few runs" in row["note"]
 
 
 def test_gamma_separates_meaningful_from_significant():
     a = np.linspace(0, 1, 200)
     runs = runs_of({"a": a + 0.15, "b": a})
-    assert table(runs).iloc[0]["verdict"] == "significant, not meaningful"
-    assert table(runs, gamma=0.6).iloc[0]["verdict"] == "significant and meaningful"
+    assert table(runs).iloc[0]["check_verdict"] == "significant, not meaningful"
+    assert table(runs, gamma=0.6).iloc[0]["check_verdict"] == "significant and meaningful"
     assert table(runs).iloc[0]["noether_n"] == 29
     assert table(runs, gamma=0.6).iloc[0]["noether_n"] > 100
 
 
 def test_runs_without_spread_have_no_t_and_an_exact_p():
     row = table(runs_of({"a": [0.9] * 5, "b": [0.8] * 5})).iloc[0]
-    assert np.isnan(row["p"]) and np.isnan(row["effect"]) and np.isnan(row["p_adjusted"])
-    assert row["p_exact"] == 2 / 252
+    assert np.isnan(row["p"]) and np.isnan(row["effect"]) and np.isnan(row["check_p_holm"])
+    assert row["check_p_exact"] == 2 / 252
     assert "no spread" in row["note"]
     same = table(runs_of({"a": [0.1] * 5, "b": [0.1] * 5})).iloc[0]
-    assert (same["p_exact"], same["probability"], same["verdict"]) == (1, 0.5, "not significant")
+    assert (same["check_p_exact"], same["probability"], same["check_verdict"]) == (1, 0.5, "not significant")
     assert "ties" in same["note"]
 
 
@@ -189,7 +189,7 @@ def test_holms_family_is_the_task():
     for task, group in result.groupby("task"):
         p = group["p"].sort_values()
         expected = np.minimum(1, np.maximum.accumulate(p.to_numpy() * [3, 2, 1]))
-        assert group.loc[p.index, "p_adjusted"].to_numpy() == pytest.approx(expected)
+        assert group.loc[p.index, "check_p_holm"].to_numpy() == pytest.approx(expected)
         assert group["family"].iloc[0] == f"task {task}: 3 pairs of candidates"
 
 
@@ -199,8 +199,8 @@ def test_random_permutations_depend_only_on_seed_and_task():
     assert set(result["exact"]) == {"label permutations, random 300"}
     assert set(result["p_floor"]) == {2 / 301}
     alone = table(runs[runs["task"] == "letters"], resamples=300)
-    assert result.set_index("task").loc["letters", "p_exact"] == alone["p_exact"].iloc[0]
-    assert (table(runs, resamples=300, seed=1)["p_exact"] != result["p_exact"]).any()
+    assert result.set_index("task").loc["letters", "check_p_exact"] == alone["check_p_exact"].iloc[0]
+    assert (table(runs, resamples=300, seed=1)["check_p_exact"] != result["check_p_exact"]).any()
 
 
 def test_the_order_of_names_determines_which_is_a(runs):
@@ -210,7 +210,7 @@ def test_the_order_of_names_determines_which_is_a(runs):
 
 def test_a_study_without_pairs_has_a_table_without_rows(runs):
     result = table(runs.query("model == 'a' and method == 'full'"))
-    assert result.empty and "verdict" in result
+    assert result.empty and "check_verdict" in result
 
 
 @pytest.mark.slow

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from variability.reporting import primary_rows, recipe_notes, run_counts, text_format
+from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, text_format
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
 from variability.results.runs_table import first_runs
-from variability.stats import intervals
 
 CLAIMS = 3
 WIDTH = 100
@@ -24,16 +23,19 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
     """Return the summary as Markdown that is also readable in a terminal.
 
     tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
-    ``recipe_gap`` and ``claims`` that exist; without ``spread`` the summary only reports the number of runs. Everything
-    refers to each task's primary metric on the test split after fine-tuning. data_notes: paragraphs on the tasks' data.
+    ``recipe_gap``, ``decisions`` and ``claims`` that exist; without ``spread`` the summary only reports the number of
+    runs, and without ``decisions`` it compares nothing. Everything refers to each task's primary metric on the test
+    split after fine-tuning. data_notes: paragraphs on the tasks' data.
     """
     sections = [
         f"# {study}",
         textwrap.fill(run_counts.in_words(tables["runs"], tables.get("failures")), WIDTH, **_WRAPPING),
     ]
     tables = {**tables, "runs": first_runs(tables["runs"])}
-    names = [name for name in ("runs", "spread", "intervals", "gain", "recipe_gap") if name in tables]
+    names = ("runs", "spread", "intervals", "gain", "recipe_gap", "decisions")
+    names = [name for name in names if name in tables]
     primary = {name: primary_rows.select(tables[name]) for name in names}
+    primary |= {name: tables[name] for name in ("claims",) if name in tables}
     findings = []
     for task in dict.fromkeys(primary["runs"]["task"] if "spread" in primary else []):
         of_task = {name: table[table["task"] == task] for name, table in primary.items()}
@@ -42,8 +44,9 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
         findings.append(" ".join(_findings(task, of_task)))
     if findings:
         caveat = (
-            "The intervals cover the noise of the seeds on these test sets. They are not adjusted for their number, "
-            "nor for selecting the best candidate after looking at the results."
+            "All intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for "
+            "their number. What is supported, undecided or not supported is decided for all candidates of a task "
+            "together (table decisions)."
         )
         sections += [
             "## Findings",
@@ -143,50 +146,51 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:
 def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return sentences about one task, each with its n and estimator."""
     higher = bool(tables["runs"]["higher_is_better"].iloc[0])
-    level = tables["spread"]["level"].iloc[0]
     ranked = tables["spread"].dropna(subset="mean").sort_values("mean", ascending=not higher, kind="stable")
     if ranked.empty:
         undefined = run_status.undefined(tables["runs"])
         reason = "the metric is undefined on the test examples" if undefined.any() else "no run completed"
         return [f"On {task} {reason}."]
+    if len(tables.get("decisions", ())):
+        # Candidates whose means are equal are in the same order as in the decisions.
+        leader = tables["decisions"][["leader", "leader_method"]].iloc[0]
+        leads = (ranked["model"] == leader["leader"]) & (ranked["method"] == leader["leader_method"])
+        ranked = pd.concat([ranked[leads], ranked[~leads]])
     # A model is represented by its best method.
     models = ranked.drop_duplicates("model")
-    sentences = [_leader(task, models, level), _guessing(tables["runs"]), _noise(ranked, models)]
+    sentences = [_leader(task, ranked, models, tables), _guessing(tables["runs"]), _noise(ranked, models)]
     if "gain" in tables:
-        sentences += [
-            _comparison(tables["gain"], "linear_probe", "fine-tuning more than the head", "a linear probe", higher),
-            _comparison(
-                tables["gain"], "from_scratch", "starting from pretrained weights", "from-scratch training", higher
-            ),
-        ]
+        controls = {
+            "linear_probe": ("fine-tuning more than the head", "a linear probe", "gain_over_probe"),
+            "from_scratch": ("starting from pretrained weights", "from-scratch training", "pretraining_helps"),
+        }
+        sentences += [_comparison(tables, comparison, *words, higher) for comparison, words in controls.items()]
     if "recipe_gap" in tables:
         sentences += recipe_notes.sentences(task, tables["recipe_gap"])
     return [sentence for sentence in sentences if sentence]
 
 
-def _leader(task: str, models: pd.DataFrame, level: float) -> str:
-    best = models.iloc[0]
+def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> str:
+    best = ranked.iloc[0]
     kind = "mean ± SD" if best["n"] > 1 else "a single run"
     sentence = f"On {task}, {_name(best)} has the best mean: {_mean_and_sd(*best[_MOMENTS])} ({kind}, n = {best['n']})"
-    if len(models) == 1:
-        return sentence + "."
-    other = models.iloc[1]
-    low, high = intervals.welch_interval(*best[["mean", "sd", "n"]], *other[["mean", "sd", "n"]], level)
-    sentence += (
-        f"; the best candidate of another model is {_name(other)}: {_mean_and_sd(*other[_MOMENTS])} (n = {other['n']})."
-    )
-    if np.isnan(low):
-        return sentence + _against_one_run(best, other)
-    verdict = "is within seed noise" if low <= 0 <= high else "exceeds seed noise"
-    digits = text_format.decimals(text_format.half_width(low, high), low, high)
-    ends = f"{text_format.percent(level)} Welch interval {_ends(low, high, digits)}"
-    difference = text_format.number(best["mean"] - other["mean"], digits=digits)
-    return sentence + f" Their difference of {difference} ({ends}) {verdict}."
+    other = models.iloc[1] if len(models) > 1 else None
+    if other is not None:
+        moments = _mean_and_sd(*other[_MOMENTS])
+        sentence += f"; the best candidate of another model is {_name(other)}: {moments} (n = {other['n']})"
+    sentences = [sentence + "."]
+    if len(tables.get("decisions", ())):
+        sentences.append(decision_words.of_the_best(tables["decisions"]))
+        if other is not None:
+            sentences.append(decision_words.of_a_pair(task, _name(best), other, tables))
+    if other is not None and min(best["n"], other["n"]) < 2:
+        sentences.append(_against_one_run(best, other))
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _against_one_run(best: pd.Series, other: pd.Series) -> str:
     several, one = (best, other) if best["n"] > other["n"] else (other, best)
-    sentence = " There is no interval for their difference: it needs two completed runs per model."
+    sentence = "There is no interval for their difference: it needs two completed runs per model."
     if several["n"] < 2 or one["n"] != 1:
         return sentence
     where = "within" if several["min"] <= one["mean"] <= several["max"] else "outside"
@@ -226,26 +230,24 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     return sentence + "."
 
 
-def _comparison(gain: pd.DataFrame, comparison: str, what: str, reference: str, higher: bool) -> str:
+def _comparison(
+    tables: Mapping[str, pd.DataFrame], comparison: str, what: str, reference: str, kind: str, higher: bool
+) -> str:
+    gain = tables["gain"]
     rows = gain[(gain["comparison"] == comparison) & (gain["n"] > 0) & gain["gain"].notna()]
     if rows.empty:
         return ""
     estimator, counts = rows["interval"].iloc[0], text_format.count(pd.concat([rows["n"], rows["n_reference"]]))
     start = f"{what[0].upper()}{what[1:]} changed the mean against {reference}"
+    decided = decision_words.of_gains(kind, tables)
+    end = f"; {decided}." if decided else "."
     if len(rows) == 1:
         row, better = rows.iloc[0], "" if higher else "; below 0 is better"
-        return f"{start} by {_difference(row)} ({_percent(rows)} {estimator}, {counts}{better}) for {_name(row)}."
-    sign = 1 if higher else -1
-    better = (np.minimum(sign * rows["low"], sign * rows["high"]) > 0).sum()
-    worse = (np.maximum(sign * rows["low"], sign * rows["high"]) < 0).sum()
+        return f"{start} by {_difference(row)} ({_percent(rows)} {estimator}, {counts}{better}) for {_name(row)}{end}"
     smallest, largest = rows["gain"].min(), rows["gain"].max()
     digits = text_format.decimals(text_format.half_width(rows["low"], rows["high"]).median(), smallest, largest)
     ends = (text_format.number(gain, "+", digits) for gain in (smallest, largest))
-    range_of_gains = f"between {' and '.join(ends)}"
-    return (
-        f"{start} by {range_of_gains}; the {_percent(rows)} interval excludes 0 in favour of it in {better} and "
-        f"against it in {worse} of {len(rows)} cells ({estimator}, {counts})."
-    )
+    return f"{start} by between {' and '.join(ends)} ({estimator}, {counts}){end}"
 
 
 # Words ------------------------------------------------------------------------------------------------------------

@@ -13,10 +13,23 @@ if TYPE_CHECKING:
 
 #: Values of the column ``decision``, about the sentence "the candidate beats candidate b".
 BEATS, UNDECIDED = "beats", "undecided"
-NO_SPREAD, TOO_FEW = "no spread, so not tested", "not tested: needs two completed runs of both"
+TOO_FEW = "not tested: needs two completed runs of both"
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "decision", "split", "metric", "primary", "higher_is_better"),
-    *("pairing", "difference", "low", "high", "mean", "mean_b", "sd", "sd_b", "sd_difference", "n", "n_b"),
+    *(
+        "unit_length",
+        "pairing",
+        "difference",
+        "low",
+        "high",
+        "mean",
+        "mean_b",
+        "sd",
+        "sd_b",
+        "sd_difference",
+        "n",
+        "n_b",
+    ),
     *("n_failed", "n_failed_b", "t", "df", "p", "p_all_pairs", "p_best", "p_adjusted", "tests", "family"),
     *("leader", "leader_method", "is_best", "ties_for_first", "candidates"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
@@ -70,6 +83,7 @@ class Decisions(Analysis):
         import pandas as pd
 
         from variability.reporting.analyses import _pairing
+        from variability.results import metric_scales
         from variability.stats import simultaneous
 
         cells = _pairing.cells_of(runs).with_values()
@@ -101,6 +115,7 @@ class Decisions(Analysis):
             sd_difference=np.where(paired, pairs.se * np.sqrt(pairs.n), np.nan),
             family=f"task {task}: {np.count_nonzero(~np.isnan(pairs.p))} pairs of candidates",
             **{"leader": cells.names["model"].iloc[leader], "leader_method": cells.names["method"].iloc[leader]},
+            unit_length=metric_scales.length(runs.iloc[:1]).iloc[0],
             is_best=result.best,
             ties_for_first="; ".join(names[index] for index in result.order if result.first[index]),
             candidates=len(names),
@@ -130,6 +145,8 @@ def _of_rows(values):
 
 
 def _notes(result):
+    from variability.reporting.claims import NO_SPREAD
+
     pairs = result.pairs
     implied = result.beats & ~(np.fmin(result.p_all, np.where(result.best, result.p_best, np.nan)) <= result.p_adjusted)
     too_few = np.minimum(pairs.n, pairs.n_b) < 2

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COLUMNS = [
     *("task", "comparison", "model", "method", "model_reference", "method_reference", "split", "metric"),
-    *("higher_is_better", "difference", "low", "high", "p", "p_adjusted", "p_floor", "family", "n", "n_reference"),
+    *("higher_is_better", "difference", "low", "high", "p", "check_p_holm", "p_floor", "family", "n", "n_reference"),
     *("n_failed", "n_failed_reference", "n_pretrained", "n_pretrained_reference", "n_examples", "n_groups"),
     "seeds_paired",
     *("unit", "note", "estimator", "interval", "level", "ddof", "resamples"),
@@ -114,7 +114,7 @@ class Multibootstrap(Analysis):
     CAPTION = (
         "Differences between all pairs of cells of a task, with seeds and test examples resampled together and, for "
         "backbones pretrained several times, pretraining seeds too. Percentile intervals, too narrow with 5 or "
-        "fewer seeds (see note); adjusted p-values within a task (Holm)."
+        "fewer seeds (see note); p-values adjusted within a task (Holm) are a check: the table decisions decides."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
@@ -146,7 +146,7 @@ class Multibootstrap(Analysis):
         grouped = table["n_groups"] < table["n_examples"]
         table["unit"] = table["unit"].mask(grouped, table["unit"].str.replace("examples", "groups of examples"))
         table["family"] = "all pairs of " + table["comparison"].astype(str) + " of " + table["task"].astype(str)
-        table["p_adjusted"] = _example_losses.holm(table["p"], table["family"])
+        table["check_p_holm"] = _example_losses.holm(table["p"], table["family"])
         table["p_floor"] = 2 / (resamples + 1)
         tests = table["p"].groupby(table["family"]).transform("count").astype(float)
         unreachable = (tests * table["p_floor"] > 1 - level) & table["p"].notna()

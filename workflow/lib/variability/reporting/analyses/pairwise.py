@@ -16,8 +16,16 @@ COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "split", "metric", "primary", "higher_is_better", "pairing"),
     "unit_length",
     *("difference", "low", "high", "difference_raw", "effect", "mean", "mean_b", "sd", "sd_b", "sd_difference"),
-    *("n", "n_b", "n_failed", "n_failed_b", "p", "p_adjusted", "family", "p_exact", "p_floor", "exact"),
-    *("probability", "probability_low", "probability_high", "probability_interval", "gamma", "verdict", "noether_n"),
+    *("n", "n_b", "n_failed", "n_failed_b", "p", "check_p_holm", "family", "check_p_exact", "p_floor", "exact"),
+    *(
+        "probability",
+        "probability_low",
+        "probability_high",
+        "probability_interval",
+        "gamma",
+        "check_verdict",
+        "noether_n",
+    ),
     *("estimator", "interval", "level", "ddof", "seed_resampling", "scope", "note"),
 ]
 TOO_FEW = "too few runs for the exact test to find anything at this level"
@@ -28,33 +36,36 @@ ROUNDING = 1e-12
 class Pairwise(Analysis):
     """All pairs of cells of a task, A and B, on its primary metric (test split, after fine-tuning).
 
+    This table describes the pairs. Which candidate beats which is decided in ``decisions`` alone; tests and verdicts
+    whose columns start with ``check_`` are for comparison.
+
     difference, low, high, effect and probability are oriented so that more is better for A: the sign of a loss is
     reversed. difference_raw is mean - mean_b in the metric's own sign. n and n_b are the runs that the row is based on;
     sd_difference is the SD of the differences of pairs, which shows the benefit of pairing.
 
     Runs are pairs if they share what makes them vary: runs of one network with two methods and equal streams, and runs
     of two networks if the split of the data varies from seed to seed and is the same for both. Equal seeds of different
-    networks are otherwise not pairs, and those of imported runs only if the option ``paired`` is set (within one
-    import). If any run of the smaller cell has no partner, the cells are unpaired.
+    networks are otherwise not pairs, unless the study declares it (``pairing: seed``, for all tables). If any run of
+    the smaller cell has no partner, the cells are unpaired.
 
-    p, low, high: paired t (Student 1908) or Welch (1947). p_exact: sign flips of the paired differences (Fisher 1935)
-    or permutation of the labels (Pitman 1937), enumerated if possible (see ``exact``), otherwise Monte Carlo; p_floor
-    is its smallest possible value. effect: difference / sqrt((sd^2 + sd_b^2) / 2), Cohen's d without Hedges'
-    correction, which would subtract 10 % at 5 against 5. probability: P(A better than B), ties half, over all pairs of
-    runs with Newcombe's interval (2006, part 2, method 5), or over the true pairs with that of Clopper & Pearson
-    (1934), which is significant only if the sign test is. verdict: Bouthillier et al. (2021) at ``gamma``, with these
-    intervals in place of their bootstrap, which has no width where the runs separate completely; noether_n: runs of
-    each that such a verdict needs, with alpha = beta = 1 - level. p_adjusted: Holm (1979), with the p of a task as one
-    family; verdicts are not adjusted, and require a p_floor of at most 1 - level.
+    p, low, high: paired t (Student 1908) or Welch (1947), not adjusted. check_p_exact: sign flips of the paired
+    differences (Fisher 1935) or permutation of the labels (Pitman 1937), enumerated if possible (see ``exact``),
+    otherwise Monte Carlo; p_floor is its smallest possible value. effect: difference / sqrt((sd^2 + sd_b^2) / 2),
+    Cohen's d without Hedges' correction, which would subtract 10 % at 5 against 5. probability: P(A better than B),
+    ties half, over all pairs of runs with Newcombe's interval (2006, part 2, method 5), or over the true pairs with
+    that of Clopper & Pearson (1934), which is significant only if the sign test is. check_verdict: Bouthillier et al.
+    (2021) at ``gamma``, with these intervals in place of their bootstrap, which has no width where the runs separate
+    completely; noether_n: runs of each that such a verdict needs, with alpha = beta = 1 - level. check_p_holm: Holm
+    (1979), with the p of a task as one family; verdicts are not adjusted, and require a p_floor of at most 1 - level.
 
     Without any spread t is not defined and p is missing, since no spread in a few runs does not mean that there is
-    none; p_exact and probability remain valid.
+    none; check_p_exact and probability remain valid.
     """
 
     CAPTION = (
         "Every two candidates of a task: difference of their means with t interval (paired where runs are true pairs, "
-        "otherwise Welch), an exact test, p-values adjusted over the task (Holm), and the probability that a run of "
-        "one is better than a run of the other, with a verdict on whether that is meaningful."
+        "otherwise Welch), and the probability that a run of one is better than a run of the other. Exact test, Holm's "
+        "adjustment and verdict are checks: which candidate beats which is decided in the table decisions."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
@@ -102,11 +113,11 @@ class Pairwise(Analysis):
             names = cells.names.iloc[indices].set_axis(table.index)
             table[f"model{side}"], table[f"method{side}"] = names["model"], names["method"]
             table[f"n_failed{side}"] = cells.n_failed[indices]
-        table["p_adjusted"] = comparisons.holm(table["p"])
-        table["verdict"] = comparisons.verdicts(table["probability_low"], table["probability_high"], gamma)
+        table["check_p_holm"] = comparisons.holm(table["p"])
+        table["check_verdict"] = comparisons.verdicts(table["probability_low"], table["probability_high"], gamma)
         # At 3 against 3 the interval at complete separation excludes 1/2, but the exact test cannot go below 0.1.
         too_few = table["p_floor"] > 1 - level
-        table["verdict"] = table["verdict"].mask(too_few, comparisons.NOT_SIGNIFICANT)
+        table["check_verdict"] = table["check_verdict"].mask(too_few, comparisons.NOT_SIGNIFICANT)
         table["note"] = table["note"].mask(too_few, TOO_FEW + ("; " + table["note"]).where(table["note"] != "", ""))
         return table.assign(
             task=task,
@@ -147,7 +158,9 @@ class Pairwise(Analysis):
         from variability.stats import comparisons, intervals
 
         n, n_b, level = values.shape[1], values_b.shape[1], self.option("level")
-        first, second = _moments(values), _moments(values_b)
+        # Equal runs that were computed in another order differ in their last bits.
+        rounding = ROUNDING * np.maximum(np.abs(values).max(axis=1, initial=0), np.abs(values_b).max(axis=1, initial=0))
+        first, second = _moments(values, rounding), _moments(values_b, rounding)
         numbers = _side_statistics(first, second, sign) | {
             "estimator": "difference of means, unpaired",
             "interval": "Welch t",
@@ -219,7 +232,7 @@ def _side_statistics(first, second, sign):
 
 def _test_columns(test, kind):
     description = f"{kind}, {'all' if test.exact else 'random'} {test.arrangements}"
-    return {"p_exact": test.p, "p_floor": test.floor, "exact": description}
+    return {"check_p_exact": test.p, "p_floor": test.floor, "exact": description}
 
 
 def _probability_columns(share, ends):
@@ -227,7 +240,7 @@ def _probability_columns(share, ends):
 
 
 def _missing(reason):
-    missing = ("effect", "low", "high", "p", "p_exact", "p_floor")
+    missing = ("effect", "low", "high", "p", "check_p_exact", "p_floor")
     missing += ("probability", "probability_low", "probability_high")
     return dict.fromkeys(missing, np.nan) | {"exact": "none", "note": reason}
 

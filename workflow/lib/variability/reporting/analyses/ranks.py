@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LISTED = 30
 COLUMNS = [
     *(*CELL_VALUE, "primary", "mean", "study_rank", "rank", "probability"),
-    *("expected_rank", "low", "high", "p_best", "candidates"),
+    *("expected_rank", "low", "high", "check_p_best", "candidates"),
     *("kendall_tau", "kendall_tau_low", "kendall_tau_high", "wrong_winner"),
     *("n", "n_failed", "n_undefined", "resampling", "estimator", "interval", "level", "ddof", "note"),
 ]
@@ -51,7 +51,7 @@ class Ranks(Analysis):
     CAPTION = (
         "Probability of every rank on a task, by bootstrap over seeds; the agreement of the rankings of "
         "replicates with that of the study (Kendall's tau-b); and how often a study with one seed per candidate names "
-        "another winner."
+        "another winner. A check of the decisions, which are in the table decisions."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 
@@ -99,7 +99,7 @@ class Ranks(Analysis):
             expected_rank=ranks.mean(axis=0)[listed],
             low=low[listed],
             high=high[listed],
-            p_best=probability[listed, 0],
+            check_p_best=probability[listed, 0],
             note=[_note(candidates[index], index, study, count) for index in listed],
         )
         table = table.loc[table.index.repeat(count)].assign(

@@ -6,14 +6,14 @@ config, and all claims are written to ``claim/claims.md`` and ``claim/claims.csv
     class Better(Claim):
         '''For every two candidates of a task: the first is better than the second.'''
 
-        ANALYSES = ("pairwise",)
+        ANALYSES = ("decisions",)
         OPTIONS = {"margin": MARGIN}
 
         def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
             from variability.reporting.claims import _pairs
 
             findings = []
-            for _, row in _pairs.both_ways(tables["pairwise"]).iterrows():
+            for _, row in _pairs.both_ways(tables["decisions"]).iterrows():
                 sentence = f"On {row['task']}, {_pairs.name(row)} is better than {_pairs.name(row, '_b')}."
                 findings.append(_pairs.finding(row, sentence, self.option("margin")))
             return findings
@@ -48,6 +48,9 @@ MARGIN = {
     "point); of the reference's |mean| if no range is declared",
 }
 
+#: Evidence where no run of a comparison differs from another.
+NO_SPREAD = "no spread, so not tested"
+
 Verdict = Literal["supported", "undecided", "not supported"]
 
 
@@ -81,23 +84,29 @@ def verdict(effect: float, low: float, high: float, p: float, level: float, marg
 
     supported: the effect is above 0 and its (adjusted) p-value is at most 1 - level. not supported: the effect is below
     0 with such a p-value, or the upper end of its interval is at most the margin. undecided: the runs are compatible
-    with both. Without an interval and a p-value no claim is supported, and no effect above 0 is refused, because the
-    interval of runs without spread is a point.
+    with both, or nothing was tested, because a side has a single run or no run differs from another.
     """
     if p <= 1 - level and effect != 0:
         return SUPPORTED if effect > 0 else REFUSED
-    return REFUSED if high <= margin and (p == p or effect <= 0) else UNDECIDED
+    return REFUSED if high <= margin and p == p else UNDECIDED
 
 
 def in_words(row: pd.Series) -> str:
-    """Format a claim as one sentence, with effect, interval, adjusted p-value, n, and what would decide it."""
+    """Format a claim as one sentence, with its evidence."""
+    return f"{row['sentence']} ({evidence(row)})"
+
+
+def evidence(row: pd.Series) -> str:
+    """Format the evidence for a claim: effect, interval, adjusted p-value, n, and what would decide it."""
     unit = f" {row['unit']}" if _known(row["unit"]) else ""
     digits = None
     if _known(row["low"]):
         digits = text_format.decimals(text_format.half_width(row["low"], row["high"]), row["low"], row["high"])
     effect = text_format.number(row["effect"], "" if unit else "+", digits)
     facts = [f"{effect}{unit}" if unit else f"effect {effect}"]
-    if _known(row["low"]):
+    if row["low"] == row["high"] and not _known(row["p_adjusted"]):
+        facts.append(NO_SPREAD)
+    elif _known(row["low"]):
         ends = text_format.interval(row["low"], row["high"], digits=digits)
         facts.append(f"{text_format.percent(row['level'])} {row['interval']} {ends}")
     if _known(row["p_adjusted"]):
@@ -105,7 +114,7 @@ def in_words(row: pd.Series) -> str:
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
         facts.append(f"about {int(row['n_more']):,} more seeds per side would decide")
-    return f"{row['sentence']} ({'; '.join(facts)})"
+    return "; ".join(facts)
 
 
 def _known(value: Any) -> bool:

@@ -17,13 +17,13 @@ POWER = SD_LEVEL = 0.8
 
 
 def both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the table ``pairwise`` with every pair twice: A against B and B against A.
+    """Return the table ``decisions`` with every pair twice: A against B and B against A.
 
-    An effect above 0 favours the first of the two. Adds ``tests``: the number of p-values in the pair's family.
+    An effect above 0 favours the first of the two.
     """
     import pandas as pd
 
-    pairs = pairs.assign(tests=pairs.groupby("family")["p"].transform("count")).dropna(subset=["mean", "mean_b"])
+    pairs = pairs.dropna(subset=["mean", "mean_b"])
     swap = {name: f"{name}_b" for name in SIDE} | {f"{name}_b": name for name in SIDE}
     turned = pairs.rename(columns=swap).assign(difference=-pairs["difference"], low=-pairs["high"], high=-pairs["low"])
     return pd.concat([pairs, turned], ignore_index=True)
@@ -72,11 +72,13 @@ def more_seeds(row: pd.Series, smallest: float) -> float:
 
     That is the observed difference, or ``smallest`` if that is larger. The level is that of the smallest p-value of the
     family (Bonferroni), and the test is that of the pair: for pairs of runs the SD of their differences counts, however
-    much both sides vary together. NaN with fewer than two runs, and beyond the upper limit of the search.
+    much both sides vary together. NaN where nothing was tested, and beyond the upper limit of the search.
     """
     from variability.reporting.analyses import _pairing
     from variability.stats import sample_size
 
+    if row["p"] != row["p"]:
+        return float("nan")
     level = 1 - (1 - row["level"]) / max(row["tests"], 1)
     goal = max(abs(row["difference"]), smallest)
     if row["pairing"] == _pairing.UNPAIRED:

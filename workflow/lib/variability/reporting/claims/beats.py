@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.claims import MARGIN, Claim
-from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,23 +13,21 @@ if TYPE_CHECKING:
 class Beats(Claim):
     """On every task, the candidate with the best mean against each other model with its best method.
 
-    Adjusted for all pairs of the task, because the leader was identified from the same runs. Its own from-scratch
-    control is left to the claim ``pretraining_helps``.
+    As ``decisions`` decides. Its own from-scratch control is left to the claim ``pretraining_helps``.
     """
 
-    ANALYSES = ("pairwise", "gain")
+    ANALYSES = ("decisions", "gain")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
-        pairs = _pairs.both_ways(tables["pairwise"])
+        pairs = _pairs.both_ways(tables["decisions"])
         controls = _pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b")
         own_controls = set(zip(controls["task"], controls["model"], controls["model_b"], strict=True))
         findings = []
         for task, of_task in pairs.groupby("task", sort=False):
-            # The leader is the candidate whose smallest difference to any other is the largest.
-            model, method = of_task.groupby(CANDIDATE, sort=False)["difference"].min().idxmax()
+            model, method = of_task[["leader", "leader_method"]].iloc[0]
             leading = of_task[
                 (of_task["model"] == model) & (of_task["method"] == method) & (of_task["model_b"] != model)
             ]

@@ -20,13 +20,13 @@ class BestSeedOptimism(Claim):
     property of these runs and has no interval: the bootstrap of a maximum covers too little (Tang et al. 2020).
     """
 
-    ANALYSES = ("best_of_n", "pairwise")
+    ANALYSES = ("best_of_n", "decisions")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         best = tables["best_of_n"].dropna(subset=["optimism"])
         best = best[(best["statistic"] == "U") & (best["best_of"] == best["n"]) & (best["n"] > 1)]
-        facts = tables["pairwise"].drop_duplicates("task").set_index("task")
+        facts = tables["decisions"].drop_duplicates("task").set_index("task")
         higher, lengths = facts["higher_is_better"], facts["unit_length"]
         findings = []
         for task, of_task in best.groupby("task", sort=False):

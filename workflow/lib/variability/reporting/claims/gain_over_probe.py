@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 class GainOverProbe(Claim):
     """For every network and task, each method that trains more against the linear probe of the same network."""
 
-    ANALYSES = ("gain", "pairwise")
+    ANALYSES = ("gain", "decisions")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
-        pairs = _pairs.both_ways(tables["pairwise"])
+        pairs = _pairs.both_ways(tables["decisions"])
         return [
             _pairs.finding(
                 row,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 class PretrainingHelps(Claim):
     """For every pretrained network, task and method, against the same architecture with random weights."""
 
-    ANALYSES = ("gain", "pairwise")
+    ANALYSES = ("gain", "decisions")
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
-        pairs = _pairs.both_ways(tables["pairwise"])
+        pairs = _pairs.both_ways(tables["decisions"])
         return [
             _pairs.finding(
                 row,

@@ -1,4 +1,4 @@
-"""Claims that another study would rank the candidates in the same way."""
+"""Claims that a task has a best candidate, and that another study would rank the candidates in the same way."""
 
 from __future__ import annotations
 
@@ -11,82 +11,79 @@ if TYPE_CHECKING:
 
 
 class StableRanking(Claim):
-    """Per task, three sentences about the ranking by means, from ``ranks`` and ``pairwise``.
+    """Per task, three sentences about the ranking by means, from ``decisions`` and ``ranks``.
 
-    The leader is the best: supported if it is the best in at least ``level`` of the replicates of ``ranks`` and differs
-    from every other candidate by the test of ``pairwise``; never refused.
+    The leader is the best: supported if ``decisions`` says so, that is, if it beats each other candidate; otherwise
+    undecided.
 
-    The ranking of all candidates is stable: supported if the lower end of the interval of Kendall's tau-b between the
-    rankings of replicates and the study is 1 and every two candidates differ by their test; refused if the upper end is
-    below TAU.
-
-    The replicates alone are overconfident: of two equal candidates, in 14 % of studies of 5 seeds one is the best in 95
-    % of the replicates. Where all tests have to reject, the largest p-value needs no adjustment, nor does a leader that
-    was selected because it leads (Gutmann & Maymin 1987).
+    The ranking of all candidates is stable: supported if of every two candidates one beats the other, so that the order
+    is known, and the lower end of the interval of Kendall's tau-b between the rankings of replicates and the study is
+    1; refused if its upper end is below TAU. Not stated if all means are equal, since there is no ranking.
 
     One of these seeds per candidate is enough to name the same winner: a cut-off on these runs, without an interval;
-    refused if more than 1 - level of the studies that consist of one run per candidate name another.
+    refused if more than 1 - level of the studies that consist of one run per candidate name another. Undecided unless
+    the leader is the best: without a winner there is none to name.
     """
 
-    ANALYSES = ("ranks", "pairwise")
+    ANALYSES = ("ranks", "decisions")
     #: Kendall's tau below which rankings do not count as similar: fewer than nine in ten pairs keep their order.
     TAU = 0.8
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        from variability.reporting.claims import _pairs
-
-        ranks, pairs = tables["ranks"].dropna(subset=["rank", "study_rank"]), _pairs.both_ways(tables["pairwise"])
+        ranks, decisions = tables["ranks"].dropna(subset=["rank", "study_rank"]), tables["decisions"]
         findings = []
         for task, of_task in ranks.groupby("task", sort=False):
-            if of_task["candidates"].iloc[0] < 2:
+            pairs = decisions[decisions["task"] == task]
+            if pairs.empty:
                 continue
-            leader = of_task.sort_values("study_rank", kind="stable").iloc[0]
-            few = of_task["n"].min() < 2
-            facts = {key: leader[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
+            # Every row of a task has the numbers that belong to the task.
+            row = of_task.iloc[0]
+            facts = {key: row[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
             facts["n"] = f"{of_task['n'].min():g}"
-            task_pairs = pairs[pairs["task"] == task]
-            leader_pairs = task_pairs[
-                (task_pairs["model"] == leader["model"]) & (task_pairs["method"] == leader["method"])
-            ]
-            for finding in (
-                _leader(task, leader, leader_pairs),
-                self._ranking(task, leader, task_pairs),
-                _one_seed(task, leader),
-            ):
-                # The bootstrap treats a candidate's only run as its true mean.
-                findings.append(facts | finding | ({"verdict": UNDECIDED} if few else {}))
+            # The bootstrap treats a candidate's only run as its true mean.
+            undecided = {"verdict": UNDECIDED} if of_task["n"].min() < 2 else {}
+            findings.append(facts | _leader(task, pairs))
+            if row["kendall_tau"] == row["kendall_tau"]:
+                findings.append(facts | self._ranking(task, row, pairs) | undecided)
+            findings.append(facts | _one_seed(task, row, bool(pairs["is_best"].iloc[0])) | undecided)
         return findings
 
     def _ranking(self, task, row, pairs):
         low, high, p = row["kendall_tau_low"], row["kendall_tau_high"], _largest_p(pairs)
-        sure = low >= 1 and p <= 1 - row["level"]
+        known = p <= 1 - row["level"]
         return {
             "sentence": f"On {task}, the ranking of all {row['candidates']:g} candidates is stable.",
-            "verdict": SUPPORTED if sure else REFUSED if high < self.TAU else UNDECIDED,
+            "verdict": SUPPORTED if low >= 1 and known else REFUSED if high < self.TAU else UNDECIDED,
             **{"effect": row["kendall_tau"], "low": low, "high": high, "unit": "of Kendall's tau-b"},
             **{"p": p, "p_adjusted": p, "family": f"task {task}: all pairs of candidates have to differ"},
         }
 
 
 def _largest_p(pairs):
-    """Return the largest p-value; NaN if one is missing, because then not all differences are shown."""
-    return pairs["p"].max(skipna=False)
+    """Return the largest p-value that decides; NaN if one is missing, because then not all differences are shown."""
+    return pairs["p_adjusted"].max(skipna=False)
 
 
-def _leader(task, row, pairs):
-    p = _largest_p(pairs)
-    sure = row["p_best"] >= row["level"] and p <= 1 - row["level"]
+def _leader(task, pairs):
+    """Return the finding about the best candidate, with the evidence against the rival that it beats least clearly."""
+    first = pairs.iloc[0]
+    leader = f"{first['leader']} ({first['leader_method']})"
+    of_leader = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
+    rival = of_leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
     return {
-        "sentence": f"On {task}, {row['model']} ({row['method']}) is the best of {row['candidates']:g} candidates.",
-        "verdict": SUPPORTED if sure else UNDECIDED,
-        **{"effect": row["p_best"], "unit": "of the replicates"},
-        **{"p": p, "p_adjusted": p, "family": f"task {task}: the leader has to differ from every other candidate"},
+        "sentence": f"On {task}, {leader} is the best of {first['candidates']:g} candidates.",
+        "verdict": SUPPORTED if first["is_best"] else UNDECIDED,
+        "effect": rival["difference"],
+        **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
+        "family": f"task {task}: the leader has to beat every other candidate",
+        "n": f"{of_leader[['n', 'n_b']].min(axis=None):g}",
     }
 
 
-def _one_seed(task, row):
+def _one_seed(task, row, winner):
+    same = row["wrong_winner"] <= 1 - row["level"]
     return {
         "sentence": f"On {task}, one of these seeds per candidate is enough to name the same winner.",
-        "verdict": SUPPORTED if row["wrong_winner"] <= 1 - row["level"] else REFUSED,
+        "verdict": (SUPPORTED if winner else UNDECIDED) if same else REFUSED,
         **{"effect": row["wrong_winner"], "unit": "of such studies name another"},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.plots import Plot, _labels
 from variability.results.columns import CANDIDATE
 
@@ -14,23 +15,25 @@ if TYPE_CHECKING:
 
 MOST, MOST_TASKS = 15, 12
 WIDTH = 0.46
-MARKS = {"significant and meaningful": "●", "significant, not meaningful": "○", "not significant": ""}
+#: Mark of pairs of which one beats the other.
+MARK = "●"
 
 
 class Pairwise(Plot):
     """One panel per task; rows and columns are its candidates from the best mean to the worst, at most MOST.
 
     At most MOST_TASKS tasks are shown. Above the diagonal, coloured: P(a run of the row is better than one of the
-    column), with a mark for the verdict. Below it: the difference of the means, row minus column.
+    column), with a mark where one beats the other, as ``decisions`` decides. Below it: the difference of the means, row
+    minus column.
     """
 
     NEEDS = ("runs",)
     REQUIRES = ("candidates",)
-    ANALYSES = ("pairwise",)
+    ANALYSES = ("pairwise", "decisions")
     CAPTION = (
         "Candidates of each task from the best mean to the worst. Above the diagonal: the probability that a run of "
-        "the row is better than a run of the column, with a mark if its interval makes it significant. Below it: the "
-        "difference of the means, row minus column, oriented so that more is better."
+        "the row is better than a run of the column, with a dot if the decision is that one beats the other. Below it: "
+        "the difference of the means, row minus column, oriented so that more is better."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -61,7 +64,7 @@ class Pairwise(Plot):
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
                 "pair by pair",
             ),
-            note=_note(pairs) + cut,
+            note=_note(pairs, tables["decisions"]) + cut,
         )
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(tasks) :]:
@@ -69,7 +72,14 @@ class Pairwise(Plot):
         image = None
         for axes, task in zip(grid.flat, tasks, strict=False):
             axes.set_title(figure_style.wrap(f"{task}: {_label(runs, task)}", 44), loc="left")
-            image = _panel(axes, shown[task], _lookup(pairs[pairs["task"] == task])) or image
+            image = (
+                _panel(
+                    axes,
+                    shown[task],
+                    _lookup(*(table[table["task"] == task] for table in (pairs, tables["decisions"]))),
+                )
+                or image
+            )
         if image is not None:
             bar = figure.colorbar(image, ax=grid, shrink=0.7 / rows, aspect=20, pad=0.02, anchor=(0, 1))
             bar.set_label("P(row is better than column)")
@@ -81,20 +91,16 @@ def _label(runs, task):
     return runs.loc[runs["task"] == task, "label"].iloc[0]
 
 
-def _note(pairs):
-    marks = "● the interval of P excludes 1/2 and extends beyond {gamma:g}; ○ excludes 1/2 only"
-    marks += "; no mark: not significant; n/a: not estimable."
+def _note(pairs, decisions):
     start = (
         "n: completed runs, one per seed. Upper right: P(a run of the row is better than one of the column), ties half"
     )
-    if pairs.empty:
+    if pairs.empty or decisions.empty:
         return start + "."
-    first = pairs.iloc[0]
-    methods = sorted(set(pairs["probability_interval"]))
     return (
-        f"{start}; {text_format.percent(first['level'])} interval by {' or '.join(methods)}, not adjusted for the "
-        f"number of pairs. {marks.format(gamma=first['gamma'])} Lower left: difference of means, row minus "
-        "column, oriented so that + is better."
+        f"{start}; {MARK}: one beats the other, adjusted for all comparisons of the task at "
+        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: not estimable. Lower left: "
+        "difference of means, row minus column, oriented so that + is better."
     )
 
 
@@ -117,14 +123,18 @@ def _candidate_labels(candidates):
     ]
 
 
-def _lookup(pairs):
-    """Return probability, text of the difference and verdict by (candidate, other), for pairs in both directions."""
+def _lookup(pairs, decisions):
+    """Return probability, text of the difference and mark by (candidate, other), for pairs in both directions."""
+    decided = decisions[decisions["decision"] == BEATS]
+    names = [zip(decided[f"model{side}"], decided[f"method{side}"], strict=True) for side in ("", "_b")]
+    marked = {frozenset(pair) for pair in zip(*names, strict=True)}
     values = {}
     for row in pairs.itertuples(index=False):
         one, other = (row.model, row.method), (row.model_b, row.method_b)
+        mark = MARK if frozenset((one, other)) in marked else ""
         digits = text_format.decimals(text_format.half_width(row.low, row.high))
         for pair, probability, sign in (((one, other), row.probability, 1), ((other, one), 1 - row.probability, -1)):
-            values[pair] = (probability, text_format.number(sign * row.difference, "+", digits), row.verdict)
+            values[pair] = (probability, text_format.number(sign * row.difference, "+", digits), mark)
     return values
 
 
@@ -140,25 +150,25 @@ def _panel(axes, candidates, pairs):
         axes.set_ylim(0.5, -0.5)
         axes.text(0.5, 0, "a pair needs two candidates", ha="center", va="center", fontsize=7, color=figure_style.SOFT)
         return None
-    nothing = (float("nan"), "", "")
+    nothing = (float("nan"), "", None)
     cells = {
         (y, x): pairs.get((names[y], names[x]), nothing) for y in range(len(names)) for x in range(len(names)) if y != x
     }
     shade = [[cells[y, x][0] if x > y else float("nan") for x in range(len(names))] for y in range(len(names))]
     image = axes.imshow(shade, cmap=figure_style.COLORMAP, vmin=0, vmax=1, aspect="auto")
-    for (y, x), (probability, difference, verdict) in cells.items():
+    for (y, x), (probability, difference, mark) in cells.items():
         if x > y:
-            _probability(axes, x, y, probability, verdict, image)
+            _probability(axes, x, y, probability, mark, image)
         elif difference != "+nan":
             axes.text(x, y, difference, ha="center", va="center", fontsize=6, color=figure_style.INK)
     return image
 
 
-def _probability(axes, x, y, probability, verdict, image):
+def _probability(axes, x, y, probability, mark, image):
     if probability != probability:
-        axes.text(x, y, "n/a" if verdict else "", ha="center", va="center", fontsize=6, color=figure_style.SOFT)
+        text = "" if mark is None else "n/a"
+        axes.text(x, y, text, ha="center", va="center", fontsize=6, color=figure_style.SOFT)
         return
     color = figure_style.text_color(image.cmap(image.norm(probability)))
-    mark = MARKS.get(verdict, "")
     text = f"{probability:.2f}" + (f"\n{mark}" if mark else "")
     axes.text(x, y, text, ha="center", va="center", fontsize=6, color=color)

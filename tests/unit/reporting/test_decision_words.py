@@ -1,0 +1,99 @@
+"""Tests that summary, claims and figures say the same about random small studies: all read the decisions."""
+
+import re
+
+import numpy as np
+import pytest
+import synthetic_study as synthetic
+
+from variability import registry
+from variability.reporting import decision_words
+from variability.reporting.claims import SUPPORTED, UNDECIDED
+from variability.reporting.plots import pairwise
+from variability.reporting.summary import summarise
+from variability.stages.claim import as_markdown, claims
+
+
+def study(values, pairing="auto"):
+    """Return the tables of imported runs of one task. values: (models, seeds)."""
+    models = [f"m{index}" for index in range(len(values))]
+    runs = synthetic.runs(models=models, methods=("full",), seeds=range(len(values[0])))
+    runs = synthetic.as_imported(runs).sort_values(["model", "seed"])
+    runs = runs.assign(value=np.ravel(values), pairing=pairing)
+    runs["status"] = runs["status"].mask(runs["value"].isna(), "failed")
+    options = {"decisions": {"resamples": 500}, "ranks": {"resamples": 200}, "spread": {}, "gain": {}, "pairwise": {}}
+    tables = {name: registry.find("analyses", name)(options[name]).table({"runs": runs}) for name in options}
+    tables["claims"] = claims({"beats": {}, "stable_ranking": {}}, tables)
+    return tables | {"runs": runs}
+
+
+def in_summary(tables):
+    return " ".join(summarise(tables, "demo").partition("## Findings")[2].partition("## Claims")[0].split())
+
+
+def verdict_of(tables, pattern):
+    found = [row["verdict"] for _, row in tables["claims"].iterrows() if re.search(pattern, row["sentence"])]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def random_values(seed):
+    """Return values of two to four models with gaps, ties and several levels of spread."""
+    rng = np.random.default_rng(seed)
+    values = (
+        0.5 + rng.integers(0, 9, (rng.integers(2, 5), 1)) / 20 + rng.integers(-1, 2, (1, 4)) / rng.choice([20, 200])
+    )
+    values = values + rng.integers(-1, 2, (len(values), 4)) / rng.choice([20, 200], (len(values), 1))
+    return np.where(rng.random(values.shape) < 0.1, np.nan, values)
+
+
+@pytest.mark.parametrize(("seed", "pairing"), [(seed, ("auto", "seed")[seed % 2]) for seed in range(10)])
+def test_summary_claims_and_figure_agree(seed, pairing):
+    values = random_values(seed)
+    tables = study(values, pairing)
+    decisions, text = tables["decisions"], in_summary(tables)
+    (leader,) = decisions["leader"].unique()
+    best = bool(decisions["is_best"].iloc[0])
+    # The best.
+    assert verdict_of(tables, "is the best of") == (SUPPORTED if best else UNDECIDED)
+    assert ("is supported: it beats each of the others." in text) == best
+    assert ("tie for first" in text) == (not best)
+    # It beats each.
+    beats = tables["claims"].query("kind == 'beats'").set_index("sentence")["verdict"]
+    assert len(beats) == len(values) - 1
+    assert (beats == SUPPORTED).all() == best
+    said = re.search(r"That it beats (m\d) \(full\) is (not supported|supported|undecided)", text)
+    assert said[2] == beats[f"On digits, {leader} (full) beats {said[1]} (full)."]
+    # A winner that one seed could name.
+    one_seed = verdict_of(tables, "one of these seeds")
+    assert one_seed != SUPPORTED or best
+    assert "nan" not in as_markdown(tables["claims"], "demo")
+    # Marks of the figure.
+    marks = {frozenset(pair) for pair, (*_, mark) in pairwise._lookup(tables["pairwise"], decisions).items() if mark}
+    decided = decisions[decisions["decision"] == "beats"]
+    assert marks == {frozenset([(row.model, row.method), (row.model_b, row.method_b)]) for row in decided.itertuples()}
+    # No candidate that ties for first is beaten.
+    first = decision_words.first_place(decisions)
+    assert first == decisions["ties_for_first"].iloc[0].split("; ")
+    assert (len(first) == 1) == best
+
+
+def test_a_long_list_of_ties_is_cut():
+    rng = np.random.default_rng(0)
+    text = in_summary(study(0.5 + 0.1 * rng.random((11, 4))))
+    assert re.search(r"best of 11 candidates is undecided: (m\d+ \(full\),? ){8}and 3 more tie for first", text)
+
+
+def test_equal_runs_are_described_alike_in_summary_and_claims():
+    tables = study([[0.5] * 4, [0.5] * 4])
+    text = in_summary(tables)
+    assert "m0 (full) and m1 (full) tie for first." in text
+    assert "That it beats m1 (full) is undecided (effect +0.000; no spread, so not tested; n = 4)." in text
+    assert "beats m1 (full). (effect +0.000; no spread, so not tested; n = 4)" in as_markdown(tables["claims"], "demo")
+
+
+def test_a_margin_in_the_config_is_that_of_the_summary():
+    tables = study([[0.80, 0.801, 0.802, 0.803], [0.8, 0.801, 0.802, 0.804]])
+    for margin, verdict in ((0.05, "not supported"), (0.0, UNDECIDED)):
+        tables["claims"] = claims({"beats": {"margin": margin}}, tables)
+        assert f"is {verdict} (effect" in in_summary(tables)

@@ -1,0 +1,85 @@
+"""Sentences about the decisions on a task, in the words and with the verdicts of the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from variability import registry
+from variability.reporting.analyses.decisions import BEATS
+from variability.reporting.claims import COLUMNS, SUPPORTED, UNDECIDED, VERDICTS, evidence
+
+#: Largest number of candidates that a sentence names.
+NAMED = 8
+
+
+def of_the_best(decisions: pd.DataFrame) -> str:
+    """Return whether the leader of a task is the best, and which candidates tie for first otherwise.
+
+    decisions: the rows of one task of the table ``decisions``.
+    """
+    first = decisions.iloc[0]
+    best = f"That it is the best of {first['candidates']} candidates is"
+    if first["is_best"]:
+        return f"{best} {SUPPORTED}: it beats each of the others."
+    names = first_place(decisions)
+    return f"{best} {UNDECIDED}: {_listed(names)} tie for first."
+
+
+def first_place(decisions: pd.DataFrame) -> list[str]:
+    """Return the names of the candidates that nobody beats, the best mean first."""
+    first = decisions.iloc[0]
+    rivals = decisions[(decisions["model"] == first["leader"]) & (decisions["method"] == first["leader_method"])]
+    names = [f"{first['leader']} ({first['leader_method']})"]
+    names += [f"{model} ({method})" for model, method in zip(rivals["model_b"], rivals["method_b"], strict=True)]
+    beaten = decisions[decisions["decision"] == BEATS]
+    lost = {f"{model} ({method})" for model, method in zip(beaten["model_b"], beaten["method_b"], strict=True)}
+    return [name for name in names if name not in lost]
+
+
+def of_a_pair(task: str, name: str, other: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return whether the leader beats the best candidate of another model, with the evidence; empty if no claim says.
+
+    name: model (method) of the leader. tables: of one task, see ``findings``.
+    """
+    rival = f"{other['model']} ({other['method']})"
+    sentences = {
+        "beats": f"On {task}, {name} beats {rival}.",
+        "pretraining_helps": f"On {task}, pretraining helps {name}: it beats {other['model']}.",
+    }
+    for kind, sentence in sentences.items():
+        rows = findings(kind, tables)
+        for _, row in rows[rows["sentence"] == sentence].iterrows():
+            return f"That it beats {rival} is {row['verdict']} ({evidence(row)})."
+    return ""
+
+
+def of_gains(kind: str, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return how many claims of a kind are supported, undecided and not supported; empty if there are none.
+
+    kind: a kind of claim about candidates and their controls. tables: of one task, see ``findings``.
+    """
+    verdicts = list(findings(kind, tables)["verdict"])
+    if len(verdicts) == 1:
+        return f"that it is better is {verdicts[0]}"
+    counts = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]
+    return f"that it is better is {', '.join(counts)} of {len(verdicts)} cells" if verdicts else ""
+
+
+def findings(kind: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the claims of a kind about a task: those of the study, or with default options if it makes none.
+
+    tables: ``claims``, ``decisions`` and ``gain``, as far as they exist, of one task.
+    """
+    if "claims" in tables and len(of_kind := tables["claims"][tables["claims"]["kind"] == kind]):
+        return of_kind
+    plugin = registry.find("claims", kind)
+    rows = plugin({}).findings(dict(tables)) if set(plugin.ANALYSES) <= set(tables) else []
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > NAMED:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
