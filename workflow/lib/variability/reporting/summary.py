@@ -44,9 +44,8 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
         findings.append(" ".join(_findings(task, of_task)))
     if findings:
         caveat = (
-            "All intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for "
-            "their number. What is supported, undecided or not supported is decided for all candidates of a task "
-            "together (table decisions)."
+            "The intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for "
+            "their number; verdicts are, as all candidates of a task are decided together (table decisions)."
         )
         sections += [
             "## Findings",
