@@ -118,8 +118,7 @@ def problems(declaration: Mapping[str, Any], tasks: Collection[str] | None = Non
                 at = f"normalise.{task}".removesuffix(".")
                 yield at, "low and high are equal; low becomes the score 0 and high the score 1"
     unknown = named_tasks(declaration) - set(tasks) if tasks is not None else set()
+    reference = declaration.get("reference")
     for task in sorted(unknown):
-        key = (
-            "reference" if isinstance(reference := declaration.get("reference"), Mapping) and task in reference else ""
-        )
-        yield key or "normalise", f"names a task {task!r} that no run has; {advice.suggest(task, sorted(tasks or ()))}"
+        key = "reference" if isinstance(reference, Mapping) and task in reference else "normalise"
+        yield key, f"names a task {task!r} that no run has; {advice.suggest(task, sorted(tasks or ()))}"
