@@ -30,8 +30,8 @@ def runs(folder, text, spec, name="runs.csv"):
     ],
 )
 def test_words_for_statuses(word, status, tmp_path):
-    (found,) = runs(tmp_path, f"m,s,state,acc\na,0,{word},0.5\n", SPEC)["status"]
-    assert found == status
+    table = runs(tmp_path, f"m,s,state,acc\na,0,{word},0.5\na,1,finished,0.6\n", SPEC)
+    assert list(table["status"]) == [status, "completed"]
 
 
 def test_an_empty_status_is_decided_by_the_values(tmp_path):

@@ -79,10 +79,10 @@ def _of_document(document: Any, key: str | None) -> list[dict[str, str | None]]:
             raise ValueError(f"it has no key {key!r}, which `records` names{keys}")
         document = document[part]
     if isinstance(document, dict):
-        columns = [_column(values) for values in document.values()]
-        if columns and all(columns) and len({tuple(column) for column in columns if column}) == 1:
-            rows = columns[0] or {}
-            document = [{name: values[row] for name, values in zip(document, columns, strict=True)} for row in rows]
+        columns = {name: column for name, values in document.items() if (column := _column(values))}
+        if columns and columns.keys() == document.keys() and len(set(map(tuple, columns.values()))) == 1:
+            rows = next(iter(columns.values()))
+            document = [{name: values[row] for name, values in columns.items()} for row in rows]
         elif document and all(isinstance(value, list) for value in document.values()):
             lists = ", ".join(document)
             raise ValueError(f"it holds several lists ({lists}); set `records` to the key of the one with the records")

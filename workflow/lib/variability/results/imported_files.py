@@ -51,7 +51,7 @@ class Source:
         parts = []
         for file in files[:_LISTED]:
             in_file = rows[self.files[rows] == file]
-            parts.append(f"{file}, {positions(self.units[in_file[0]], self.numbers[in_file])}")
+            parts.append(f"{file}, {positions(str(self.units[in_file[0]]), self.numbers[in_file])}")
         more = f"; ... ({len(files)} files)" if len(files) > _LISTED else ""
         return "; ".join(parts) + more
 

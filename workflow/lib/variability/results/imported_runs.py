@@ -205,30 +205,27 @@ def _with_numbers(
     """Return the table with its values, scaled, and other numbers as such."""
     import pandas as pd
 
-    table = table.assign(states_nan=imported_values.states_nan(table["value"]))
+    table = table.assign(states_nan=imported_values.states_nan(table["value"]), position=range(len(table)))
     scales = {entry: (facts or {}).get("scale", 1) for entry, facts in (spec.get("metrics") or {}).items()}
-    table = table.assign(position=range(len(table)))
     parts = []
-    for _, part in table.groupby(["column", "entry"], sort=False):
-        scale = scales.get(part["entry"].iloc[0], 1)
-        parts.append(
-            part.assign(value=imported_values.parse(part["value"], "value", source, decimal).to_numpy() * scale)
-        )
+    # By metric, because the values of one may have percent signs, and those of another not.
+    for (_, entry), part in table.groupby(["column", "entry"], sort=False):
+        values = imported_values.parse(part["value"], "value", source, decimal)
+        parts.append(part.assign(value=values.to_numpy() * scales.get(entry, 1)))
     table = pd.concat(parts).sort_values("position").drop(columns="position")
-    timed = spec.get("format") == "mlflow" and set(TIMES) <= set(frame) and "seconds" not in spec.get("columns", {})
-    for role in NUMBERS:
-        if role == "seconds" and timed:
-            spent = imported_values.elapsed(*(frame[name] for name in TIMES), source)
-            table[role] = spent[table.index].to_numpy()
-        elif role in table:
-            convert = imported_values.seconds if role == "seconds" else None
-            texts = table[role]
-            table[role] = (
-                convert(texts, source, decimal) if convert else imported_values.parse(texts, role, source, decimal)
-            )
-        else:
-            table[role] = float("nan")
-    return table
+    if spec.get("format") == "mlflow" and set(TIMES) <= set(frame) and "seconds" not in spec.get("columns", {}):
+        start, end = (frame[name] for name in TIMES)
+        seconds = imported_values.elapsed(start, end, source)[table.index].to_numpy()
+    elif "seconds" in table:
+        seconds = imported_values.seconds(table["seconds"], source, decimal)
+    else:
+        seconds = float("nan")
+    others = [role for role in NUMBERS if role != "seconds"]
+    numbers = {
+        role: imported_values.parse(table[role], role, source, decimal) if role in table else float("nan")
+        for role in others
+    }
+    return table.assign(seconds=seconds, **numbers)
 
 
 def imported_tables(
