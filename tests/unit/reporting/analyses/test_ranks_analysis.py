@@ -193,3 +193,14 @@ def test_a_tasks_numbers_do_not_depend_on_the_other_tasks():
     alone = table(both[both["task"] == "digits"])
     among = table(both).query("task == 'digits'")
     assert alone["probability"].tolist() == among["probability"].tolist()
+
+
+def test_declared_pairs_are_resampled_together():
+    folds = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
+    values = {"a": folds + 0.01, "b": folds}
+    free, paired = table(runs(values)), table(runs(values, pairing="seed"))
+    assert (free["resampling"] == "seeds within candidates").all()
+    assert (paired["resampling"] == "the same seeds for all candidates").all()
+    # In every fold a is better, so it is in every resample of the folds.
+    assert one(paired, model="a", rank=1)["probability"] == 1 > one(free, model="a", rank=1)["probability"]
+    assert (paired["wrong_winner"] == 0).all()

@@ -186,3 +186,11 @@ def test_a_single_run_on_each_task_has_no_interval(runs):
     result = table(runs[runs["seed"] == 0])
     assert result["low"].isna().all() and set(result["interval"]) == {"none"}
     assert result["estimate"].notna().all()
+
+
+def test_declared_pairs_share_their_resamples(runs):
+    same = runs.assign(value=0.5 + 0.05 * runs["seed"], pairing="seed")
+    result = table(same).query("quantity == 'improvement'").set_index(["model", "reference"])
+    row = result.loc[("a", "b / full")].iloc[0]
+    assert "the same draws" in row["interval"]
+    assert (row["low"], row["high"]) == pytest.approx((0.5, 0.5))

@@ -144,3 +144,13 @@ def test_no_row_is_lost_if_a_task_has_many_cells():
     keys = ["model", "task", "method", "target"]
     assert not result.duplicated(keys).any() and len(result) == 6 * 2 * 2 * 4
     assert pd.api.types.is_float_dtype(result["n_needed"])
+
+
+def test_the_gap_of_pairs_depends_on_the_sd_of_their_differences():
+    folds = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
+    noise = np.array([0.01, -0.01, 0.02, -0.02, 0.0])
+    values = {"a": folds + 0.02 + noise, "b": folds}
+    free, paired = (one(table(runs(values, pairing=pairing)), target="gap", model="a") for pairing in ("auto", "seed"))
+    assert paired["estimator"] == "runs for: two-sided paired t test, noncentral t"
+    assert paired["n_needed_at_sd"] == sample_size.for_paired_power(0.02, noise.std(ddof=1), 0.8, 0.95)
+    assert free["estimator"].startswith("runs for: two-sided Welch test") and free["n_needed_at_sd"] > 100

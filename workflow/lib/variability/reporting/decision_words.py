@@ -22,7 +22,7 @@ def of_the_best(decisions: pd.DataFrame) -> str:
     first = decisions.iloc[0]
     best = f"That it is the best of {first['candidates']} candidates is"
     if first["is_best"]:
-        return f"{best} {SUPPORTED}: it beats each of the others."
+        return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
     names = first_place(decisions)
     return f"{best} {UNDECIDED}: {_listed(names)} tie for first."
 

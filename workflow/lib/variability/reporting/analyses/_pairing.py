@@ -95,6 +95,19 @@ def partners(cells: Cells, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np
     return kinds, paired_seeds
 
 
+def shared_by_all(runs: pd.DataFrame) -> bool:
+    """Return True if runs of equal seeds are pairs for all candidates, whatever their networks.
+
+    The study declares it, or the seed determined the split of the data, and in the same way for all candidates.
+    """
+    if pairing.by_seed(runs).all():
+        return True
+    split = runs["seed_split"]
+    if split.isna().any() or (split == split.iloc[0]).all():
+        return False
+    return bool((split == split.groupby(runs["seed"]).transform("first")).all())
+
+
 def kinds(cells: Cells) -> np.ndarray:
     """Return (cells, cells): why the runs of each two cells are pairs."""
     a, b = np.triu_indices(len(cells.names), 1)

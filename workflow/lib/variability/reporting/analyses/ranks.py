@@ -34,12 +34,12 @@ class Candidate(NamedTuple):
 class Ranks(Analysis):
     """Per task, the probability of every rank of a candidate (model, method) by the mean of the primary test metric.
 
-    Bootstrap over seeds (Efron 1979), independently within every candidate; if the seed also determined the split, and
-    in the same way for all candidates, the same seeds for all of them. Because the bootstrap mean of n runs has a
-    variance that is too small by (n-1)/n, its deviation from the mean is scaled by sqrt(n / (n-1)) (Davison & Hinkley
-    1997); with two or three runs it is still overconfident. low and high: percentile interval of the rank. Tied
-    candidates share their ranks: each has every one of them with the same probability, and their mean as its rank. A
-    candidate with a single run has no deviation and keeps its rank.
+    Bootstrap over seeds (Efron 1979), independently within every candidate; if runs of equal seeds are pairs for all
+    candidates (the same splits, or ``pairing: seed``), the same seeds for all of them. Because the bootstrap mean of n
+    runs has a variance that is too small by (n-1)/n, its deviation from the mean is scaled by sqrt(n / (n-1)) (Davison
+    & Hinkley 1997); with two or three runs it is still overconfident. low and high: percentile interval of the rank.
+    Tied candidates share their ranks: each has every one of them with the same probability, and their mean as its rank.
+    A candidate with a single run has no deviation and keeps its rank.
 
     kendall_tau: mean, and percentile interval, of Kendall's tau-b (1945) between the ranking of a replicate and that of
     the study. wrong_winner: probability that a study with one of the runs of each candidate names another winner than
@@ -80,7 +80,9 @@ class Ranks(Analysis):
         """Return one row per rank of a listed candidate, from the completed runs of a task."""
         import pandas as pd
 
-        candidates, jointly = _candidates(completed), _share_splits(completed)
+        from variability.reporting.analyses import _pairing
+
+        candidates, jointly = _candidates(completed), _pairing.shared_by_all(completed)
         # Equal means may differ in their last bits: values that are equal to 12 digits are ties.
         unit = max(np.abs(one.scores).max() for one in candidates) or 1.0
         means = np.array([[one.scores.mean() for one in candidates]])
@@ -151,14 +153,6 @@ def _candidates(completed):
         Candidate(*names, cell["seed"].to_numpy(), sign * cell["value"].to_numpy(dtype=float))
         for names, cell in completed.groupby(CANDIDATE)
     ]
-
-
-def _share_splits(completed):
-    """Return True if the seed determined the split, and in the same way for all candidates."""
-    split = completed["seed_split"]
-    if split.isna().any() or (split == split.iloc[0]).all():
-        return False
-    return bool((split == split.groupby(completed["seed"]).transform("first")).all())
 
 
 def _inflation(n):

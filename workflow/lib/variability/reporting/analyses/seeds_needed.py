@@ -73,7 +73,8 @@ class SeedsNeeded(Analysis):
             on=CELL_VALUE,
             validate="one_to_one",
         )
-        cells = _with_next(cells)
+        cells = _with_pairs(_with_next(cells), runs)
+        cells["pair_sd_upper"] = sample_size.sd_upper(cells["pair_sd"], cells["pairs"], self.option("sd_level"))
         table = _cells.stacked(
             [self._half_width(cells), self._difference(cells), self._gap(cells), self._better(cells)]
         )
@@ -99,13 +100,18 @@ class SeedsNeeded(Analysis):
         return self._labelled(part, "difference", "two-sided t test, noncentral t, equal SDs", levels[0])
 
     def _gap(self, cells):
+        import pandas as pd
+
         from variability.stats import sample_size
 
         part = cells.assign(goal=cells["gap"], goal_from="observed gap", reference=cells["next"])
         levels = self.option("power"), self.option("level")
         for column, sd in SDS.items():
-            part[column] = sample_size.for_power(part["goal"], part[sd], part[f"next_{sd}"], *levels)
-        return self._labelled(part, "gap", "two-sided Welch test, noncentral t", levels[0])
+            unpaired = sample_size.for_power(part["goal"], part[sd], part[f"next_{sd}"], *levels)
+            paired = sample_size.for_paired_power(part["goal"], part[f"pair_{sd}"], *levels)
+            part[column] = np.where(part["paired"], paired, unpaired)
+        tests = np.where(part["paired"], "paired t test, noncentral t", "Welch test, noncentral t")
+        return self._labelled(part, "gap", "two-sided " + pd.Series(tests, index=part.index), levels[0])
 
     def _better(self, cells):
         from variability.stats import sample_size
@@ -128,7 +134,7 @@ class SeedsNeeded(Analysis):
     def _labelled(self, part, target, estimator, power=np.nan):
         from variability.reporting import text_format
 
-        part = part.assign(target=target, power=power, estimator=f"runs for: {estimator}", ddof=1.0)
+        part = part.assign(target=target, power=power, estimator="runs for: " + estimator, ddof=1.0)
         return part.assign(interval=f"chi-square, one-sided {text_format.percent(self.option('sd_level'))}, of the SD")
 
 
@@ -143,6 +149,26 @@ def _with_next(cells):
     gap = gap.mask(gap <= 1e-12 * ranked["mean"].abs(), 0.0)
     renamed = following.rename(columns={name: f"next_{name}" for name in ("sd", "sd_upper")})
     return ranked.drop(columns=["_score", "next"]).join(renamed.drop(columns="_score")).assign(gap=gap).sort_index()
+
+
+def _with_pairs(cells, runs):
+    """Add whether a cell and the next-worse one are pairs of runs, how many, and the SD of their differences."""
+    from variability.reporting.analyses import _pairing
+
+    facts = {}
+    for task, of_task in runs.groupby("task", sort=False):
+        matrices = _pairing.cells_of(of_task)
+        kinds, names = _pairing.kinds(matrices), matrices.names["model"] + ", " + matrices.names["method"]
+        position = {name: index for index, name in enumerate(names)}
+        for row in cells[(cells["task"] == task) & cells["next"].notna()].itertuples():
+            one, other = position[f"{row.model}, {row.method}"], position[row.next]
+            if kinds[one, other] != _pairing.UNPAIRED:
+                differences = matrices.matrix[one] - matrices.matrix[other]
+                differences = differences[~np.isnan(differences)]
+                sd = differences.std(ddof=1) if len(differences) > 1 else np.nan
+                facts[row.Index] = (True, len(differences), 0.0 if np.ptp(differences) == 0 else sd)
+    columns = zip(*(facts.get(index, (False, 0, np.nan)) for index in cells.index), strict=True)
+    return cells.assign(**dict(zip(("paired", "pairs", "pair_sd"), map(np.array, columns), strict=True)))
 
 
 def _reasons(table):
