@@ -51,11 +51,11 @@ def study(tmp_path, task_json):
 
 
 def contents(folder, seed):
-    """Trained tensors, history and record of a run, without measured times, memory and energy."""
+    """Trained tensors, history and record of a run, without measured times, memory, energy and paths."""
     with open(folder / str(seed) / "history.csv", newline="") as handle:
         rows = [{key: row[key] for key in row if key not in TIMES} for row in csv.DictReader(handle)]
     record = files.read_json(folder / str(seed) / "run.json")
-    for key in ("seconds", "peak_memory_mb", "energy_j", "bytes"):
+    for key in ("seconds", "peak_memory_mb", "energy_j", "bytes", "settings"):
         record.pop(key)
     record["sha256"].pop("history")
     record["sha256"].pop("checkpoint")

@@ -11,5 +11,5 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """Return ``load_run``, which is imported when it is first used: it is not part of any job."""
     if name == "load_run":
-        return importlib.import_module("variability.stages.trained_run").load_run
+        return importlib.import_module("variability.stages._trained_run").load_run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

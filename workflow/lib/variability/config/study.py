@@ -205,8 +205,10 @@ class Study:
         """
         config, method = self.config, self.fitted_method(method)
         overrides = [entry for entry in config.get("overrides", []) if matches(entry, model, task, method)]
+        kind = self.method_entry(method)["kind"]
         return recipe.resolve(
-            self.method(method).RECIPE,
+            # The config check reports an unknown kind.
+            registry.find("methods", kind).RECIPE if kind in registry.names("methods") else {},
             config.get("recipe"),
             (config["methods"][method] or {}).get("recipe"),
             config["models"][model].get("recipe"),
