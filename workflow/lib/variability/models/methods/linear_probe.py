@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.models.methods import BACKBONE, Method
 
@@ -15,6 +15,8 @@ class LinearProbe(Method):
 
     BY_BLOCKS: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 50
+    # A new head needs many steps, which are quick: the frozen part is computed once.
+    RECIPE: ClassVar[dict[str, Any]] = {"lr": 0.003, "epochs": 50}
 
     def frozen(self) -> str | None:
         return BACKBONE
