@@ -26,12 +26,13 @@ class Case:
     """A small network of a provider, for the tests.
 
     model: its entry. facts: of a task's examples. folder: writes the folder that is the entry's architecture, if it
-    is one.
+    is one. function: the file in that folder, and the function in it, that build the network.
     """
 
     model: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=lambda: {"size": 32, "channels": 3})
     folder: Callable[[Path], Path] | None = None
+    function: str = ""
 
 
 ITEMS = {"items": 6, "target": "next_item", "max_length": 8, "exclude_seen": True}
@@ -40,6 +41,7 @@ CASES = {
     "clip": Case({}, folder=lambda folder: two_towers.saved(folder, weights=False)),
     "counting": Case({"architecture": "popularity"}, ITEMS),
     "keras": Case({"architecture": "MobileNetV2", "options": {"alpha": 0.35}}),
+    "python_file": Case({}, folder=lambda folder: own_network(folder), function="nets.py:build"),
     "sequential": Case({"architecture": "sasrec", "options": {"hidden_size": 8}}, ITEMS),
     "timm": Case({"architecture": "test_efficientnet", "options": {"pad_type": "same"}}),
     "torchvision": Case({"architecture": "shufflenet_v2_x0_5"}),
@@ -58,11 +60,13 @@ def provider(name: str, folder: Path, weights: str = "none"):
     model = {"name": "m", "provider": name, "weights": weights, "options": {}, "preprocess": {}} | case.model
     if case.folder is None:
         return plugin(model)
+    folder = folder / name
+    folder.mkdir(exist_ok=True)
     if not (folder / "model").is_dir():
         case.folder(folder / "model")
-    model["architecture"] = str(folder / "model")
+    model["architecture"] = str(folder / "model" / case.function)
     assets = folder / "assets.json"
-    if not assets.is_file():
+    if plugin.ASSETS and not assets.is_file():
         download_assets(model, folder / "files", assets, Fetcher(progress=False))
     return plugin(model, assets)
 
@@ -72,6 +76,16 @@ def tiny_bert(folder: Path) -> None:
 
     sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     transformers.BertConfig(vocab_size=10, max_position_embeddings=16, **sizes).save_pretrained(folder)
+
+
+def own_network(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "nets.py").write_text(
+        "from torch import nn\n\n"
+        "def build():\n"
+        "    first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 8, 3)\n"
+        "    return nn.Sequential(first, nn.ReLU(), second, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))\n"
+    )
 
 
 def facts(name: str, outputs: int = 3) -> dict[str, Any]:

@@ -101,6 +101,12 @@ def read(path: Path) -> Source:
     return Source(hashlib.sha256(text.encode()).hexdigest(), _imports(tree, path), bool(_READS_TEXT.search(text)))
 
 
+def meaning(tree: ast.Module, content: bytes) -> str:
+    """Return the SHA-256 of the canonical text of a module, or of its bytes if it reads docstrings or comments."""
+    text = _canonical(tree)
+    return hashlib.sha256(content if _READS_TEXT.search(text) else text.encode()).hexdigest()
+
+
 def _canonical(value: ast.AST | list | object) -> str:
     """Return the text of a syntax tree that is equal exactly for equal code.
 

@@ -36,6 +36,8 @@ def check_model(study: Study, name: str, mirrors: Sequence[Path]) -> Iterator[Pr
         return
     provider = registry.find("providers", model["provider"])
     yield from check_options(f"{key}.options", model["options"], provider.OPTIONS, open_ended=not provider.OPTIONS)
+    if "head" in model and not getattr(provider, "USES_HEAD", False):
+        yield Problem(f"{key}.head", "applies to networks of your own (architecture: my_nets.py:build); remove it")
     if missing := extras.missing(provider):
         yield Problem(f"{key}.provider", missing)
     else:

@@ -66,7 +66,9 @@ class Model(Section):
     """A network and the weights it starts from."""
 
     provider: str = Field("torchvision", description="a plug-in in workflow/lib/variability/models/providers")
-    architecture: str = Field(description="name of the network, as the provider knows it")
+    architecture: str = Field(
+        description="name of the network, as the provider knows it; or a function of yours, my_nets.py:build"
+    )
     weights: str = Field(
         "none", description="a named release, a file, pretrain:<name of a pretraining>, or none for random weights"
     )
@@ -77,6 +79,9 @@ class Model(Section):
         description="models of one family are the same network in different frameworks, which are then compared",
     )
     options: dict[str, Any] = Field({}, description="keyword arguments of the architecture")
+    head: str = Field(
+        OMITTED, min_length=1, description="dotted name of the layer that computes the outputs of a network of your own"
+    )
     preprocess: Preprocess = Field(EMPTY, description="preprocessing of images; what the weights need by default")
     recipe: Recipe = Field(OMITTED, description="recipe of this model's runs; other keys are those of the study")
 

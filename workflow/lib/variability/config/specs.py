@@ -113,7 +113,7 @@ def _fetched(study: Study, model: str, *more: str) -> dict[str, Any]:
     entry = study.model_entry(model)
     relevant = registry.find("providers", entry["provider"]).DOWNLOAD_OPTIONS
     options = {key: value for key, value in entry["options"].items() if relevant is None or key in relevant}
-    keys = ("provider", "architecture", "options", *more)
+    keys = ("provider", "architecture", "options", "head", "code", *more)
     return sorted_keys({key: entry[key] for key in keys if key in entry} | {"options": options})
 
 

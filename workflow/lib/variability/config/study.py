@@ -14,7 +14,7 @@ from variability.config import plugin_choice, recipe
 from variability.config.sections import Compute, Config, Model, Split, Task
 from variability.data import modalities
 from variability.data.datasets import Dataset
-from variability.models import methods
+from variability.models import methods, own_code
 from variability.models.weights_source import pretraining_of, weights_kind
 from variability.results.metrics import scalars
 from variability.results.pairing import BY_SEED
@@ -138,7 +138,12 @@ class Study:
 
     def model_entry(self, name: str) -> dict[str, Any]:
         """Return a model's entry with every key that its runs depend on, except the recipe."""
-        entry = {"name": name} | Model.defaults() | self.config["models"][name]
+        of_user = self.config["models"][name]
+        own = {"provider": "python_file"} if own_code.reference(of_user["architecture"]) else {}
+        entry = {"name": name} | Model.defaults() | own | of_user
+        if entry["provider"] in registry.names("providers"):
+            provider = registry.find("providers", entry["provider"])
+            entry |= {"code": code} if (code := provider(entry).code()) else {}
         return {key: value for key, value in entry.items() if key not in ("recipe", "family")}
 
     def weights_kind(self, model: str) -> str:

@@ -84,6 +84,10 @@ class Provider(WithExtras, ABC):
         """Return the user's or a mirror's file or folder that is read instead of a release; None if there is none."""
         return None
 
+    def code(self) -> str | None:
+        """Return the hash of the user's own code that builds a model, None without any; part of all fingerprints."""
+        return None
+
     def reads_class_names(self) -> bool:
         """Return whether a model depends on the names of a task's classes, so that renaming one changes results."""
         return False
@@ -94,6 +98,8 @@ class NetworkProvider(Provider):
 
     #: Whether a network can be cut into a frozen prefix and a trained rest. False where its head is used at both ends.
     HAS_PREFIX: ClassVar[bool] = True
+    #: Whether the entry's ``head`` names the layer that computes the outputs.
+    USES_HEAD: ClassVar[bool] = False
     #: Whether the config check builds its networks and computes with them, see ``config.trials``. Only for networks of
     #: images that need no files but weights.
     TRIED: ClassVar[bool] = False

@@ -51,7 +51,9 @@ class Torchvision(NamedImageProvider):
             yield Problem("provider", "torchvision is not installed here; install the project's environment (envs/)")
         elif name not in known:
             yield Problem(
-                "architecture", f"torchvision has no classification network {name!r}; {suggest(name, list(known))}"
+                "architecture",
+                f"torchvision has no classification network {name!r}; {suggest(name, list(known))}; a network of your "
+                "own is a function in a file, such as my_nets.py:build",
             )
         else:
             yield from self._check_weights(known[name])
