@@ -10,7 +10,6 @@ import pytest
 import yaml
 from support import ROOT, Checkout
 
-from variability import registry
 from variability.config.outputs import Outputs
 from variability.config.study import Study
 
@@ -22,9 +21,9 @@ EDIT = "\nEDITED = 1\n"
 CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "full")]
 CONFIG = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 OUTPUTS = Outputs(Study(CONFIG))
-ANALYSES = {f"analyse analysis={name}" for name in OUTPUTS.analyses}
-PLOTS = {f"plot plot={name}" for name in OUTPUTS.plots}
-END = {"aggregate", "claim", "summarise", "report"} | ANALYSES | PLOTS
+#: Jobs that follow from an edit of any table, and those that follow from other runs.
+AFTER_TABLES = {"plot", "claim", "summarise", "report"}
+END = {"aggregate", "analyse"} | AFTER_TABLES
 
 
 def of(rule: str, *models: str, block: int = 0) -> set[str]:
@@ -49,6 +48,23 @@ FEATURES = {"features model=pretrained, task=digits, features=backbone"} | PROBE
 
 def jobs(study: Checkout) -> set[str]:
     return study.jobs("--configfile", "tiny.yaml")
+
+
+def made(study: Checkout, *targets: str) -> list[set[str]]:
+    """Make all tables or figures; return by target those that were made, all others being restored."""
+    study.snakemake(*targets, "--cores", "2", "--configfile", "tiny.yaml")
+    return [made_by(study, target) for target in targets]
+
+
+def made_by(study: Checkout, target: str) -> set[str]:
+    """Return the tables or figures that the last job of a target made."""
+    log = study.folder / "results/tiny" / {"tables": "analyse/analyse.log", "figures": "plot/plot.log"}[target]
+    names, restored = (
+        set(names.split(", ")) - {"none"}
+        for names in re.search(r"made: (.*); unchanged: (.*)", log.read_text()).groups()
+    )
+    assert names | restored == set(OUTPUTS.analyses if target == "tables" else OUTPUTS.plots)
+    return names
 
 
 def run_files(study: Checkout) -> dict[Path, int]:
@@ -122,9 +138,8 @@ def test_a_seed_added_to_a_block_trains_that_seed_and_no_other(study):
 def test_a_seed_removed_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
-    of_one_seed = {f"plot plot={name}" for name in Outputs(Study(CONFIG | {"seeds": [0]})).plots}
-    assert of_one_seed < PLOTS, "one seed has no spread to plot"
-    assert jobs(study) == from_finetune() - PLOTS | of_one_seed
+    assert set(Outputs(Study(CONFIG | {"seeds": [0]})).plots) < set(OUTPUTS.plots), "one seed has no spread to plot"
+    assert jobs(study) == from_finetune()
     study.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
     assert run_files(study) == before
 
@@ -147,12 +162,16 @@ def test_fewer_checkpoints_kept_reruns_nothing_before_and_nothing_after(study):
 
 def test_a_plot_restyled(study):
     study.append("tiny.yaml", "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n")
-    assert jobs(study) == {"plot plot=seed_spread", "report"}
+    assert jobs(study) == {"plot", "report"}
+    assert made(study, "figures") == [{"seed_spread"}]
 
 
 def test_a_plots_code_edited(study):
     study.append(f"{LIB}/reporting/plots/gain_slopes.py", EDIT)
-    assert jobs(study) == {"plot plot=gain_slopes", "report"}
+    (study.folder / "results/tiny/plot/intervals.png").unlink()
+    assert jobs(study) == {"plot", "report"}
+    assert made(study, "figures") == [{"gain_slopes"}]
+    assert (study.folder / "results/tiny/plot/intervals.png").is_file()
 
 
 def test_a_metric_edited(study):
@@ -167,9 +186,8 @@ def test_a_metric_left_out(study):
 
 def test_an_analysis_edited(study):
     study.append(f"{LIB}/reporting/analyses/gain.py", EDIT)
-    plots = {f"plot plot={name}" for name in OUTPUTS.plots if "gain" in registry.find("plots", name).ANALYSES}
-    assert plots
-    assert jobs(study) == {"analyse analysis=gain", "claim", "summarise", "report"} | plots
+    assert jobs(study) == {"analyse"} | AFTER_TABLES
+    assert made(study, "tables", "figures") == [{"gain"}, set()], "the table is the same"
 
 
 def test_a_claim_edited(study):
@@ -179,7 +197,8 @@ def test_a_claim_edited(study):
 
 def test_the_level_of_one_analysis_edited(study):
     study.append("tiny.yaml", "analyses:\n  churn: {level: 0.9}\n")
-    assert jobs(study) == {"analyse analysis=churn", "plot plot=churn", "report"}
+    assert jobs(study) == {"analyse"} | AFTER_TABLES
+    assert made(study, "tables", "figures") == [{"churn"}, {"churn"}]
 
 
 def test_a_method_edited(study):
@@ -253,5 +272,5 @@ def test_a_users_file_of_weights_replaced_and_touched(study):
 
 
 def test_a_caption_edited(study):
-    study.append("workflow/report/figure.rst", "\nMore.\n")
+    study.append("workflow/report/claims.rst", "\nMore.\n")
     assert jobs(study) == {"report"}

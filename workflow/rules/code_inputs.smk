@@ -21,6 +21,11 @@ def code_of(stage):
     return code
 
 
+def codes_of(stage):
+    """Return the listing of each of the jobs of a stage that one rule does together."""
+    return [listing(stage, *STAGES[stage].plugins(plan, job)) for job in STAGES[stage].jobs(plan)]
+
+
 def write_listings():
     """Write the listings of all jobs.
 

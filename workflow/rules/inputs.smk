@@ -135,28 +135,32 @@ def claim_tables():
     return [f"<results>/analyse/{name}.csv" for name in dict.fromkeys(read)]
 
 
-def analysis_base(wildcards):
-    return base_tables([name for name in analysis_tables(wildcards) if name != "predictions"])
+def analysis_base():
+    return base_tables(name for name in tables_read("analyses") if name != "predictions")
 
 
-def analysis_predictions(wildcards):
-    if "predictions" not in analysis_tables(wildcards):
+def analysis_predictions():
+    if "predictions" not in tables_read("analyses"):
         return []
     return all_chunks("<results>/predict/{model}/{task}/{method}/block-{block}.json")
 
 
-def analysis_tables(wildcards):
-    analysis = registry.find("analyses", wildcards.analysis)
-    return [name for name in (*analysis.NEEDS, *analysis.USES) if name in plan.outputs.base_tables]
+def plot_base():
+    return base_tables(tables_read("plots"))
 
 
-def plot_base(wildcards):
-    return base_tables(registry.find("plots", wildcards.plot).NEEDS)
+def tables_read(family):
+    """Return the base tables that the study has and its analyses or plots read."""
+    chosen = getattr(plan.outputs, family)
+    plugins = [registry.find(family, name) for name in chosen]
+    read = {name for plugin in plugins for name in (*plugin.NEEDS, *getattr(plugin, "USES", ()))}
+    return [name for name in plan.outputs.base_tables if name in read]
 
 
 def base_tables(names):
     return ancient([f"<results>/aggregate/{name}.parquet" for name in names])
 
 
-def plot_tables(wildcards):
-    return [f"<results>/analyse/{name}.csv" for name in registry.find("plots", wildcards.plot).ANALYSES]
+def plot_tables():
+    read = {name for plot in plan.outputs.plots for name in registry.find("plots", plot).ANALYSES}
+    return [f"<results>/analyse/{name}.csv" for name in sorted(read)]

@@ -1,26 +1,25 @@
 # Tables, figures and the report.
 
 
+# One job makes all tables, and one all figures: starting Python takes longer than most of them. Those that would not
+# change are restored, see stages/_stored_outputs.py.
+
+
 rule analyse:
     input:
         manifest="<results>/aggregate/manifest.json",
-        tables=analysis_base,
-        predictions=analysis_predictions,
-        code=code_of("analyse"),
+        tables=analysis_base(),
+        predictions=analysis_predictions(),
+        code=codes_of("analyse"),
     output:
-        report(
-            "<results>/analyse/{analysis}.csv",
-            caption="../report/table.rst",
-            category="Tables",
-            labels={"table": "{analysis}"},
-        ),
+        reported_tables(),
     log:
-        "<results>/analyse/{analysis}.log",
+        "<results>/analyse/analyse.log",
     conda:
         "../../envs/core.yaml"
+    threads: 4
     params:
-        options=analysis_options,
-        caption=analysis_caption,
+        options=plan.outputs.analyses,
     script:
         "../scripts/analyse.py"
 
@@ -28,24 +27,19 @@ rule analyse:
 rule plot:
     input:
         manifest="<results>/aggregate/manifest.json",
-        tables=plot_base,
-        analyses=plot_tables,
-        code=code_of("plot"),
+        tables=plot_base(),
+        analyses=plot_tables(),
+        code=codes_of("plot"),
     output:
-        svg=report(
-            "<results>/plot/{plot}.svg",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{plot}"},
-        ),
-        png="<results>/plot/{plot}.png",
+        svg=reported_figures(),
+        png=figures("png"),
     log:
-        "<results>/plot/{plot}.log",
+        "<results>/plot/plot.log",
     conda:
         "../../envs/core.yaml"
+    threads: 4
     params:
-        options=plot_options,
-        caption=plot_caption,
+        options=plan.outputs.plots,
         study=study.name,
     script:
         "../scripts/plot.py"

@@ -1,4 +1,7 @@
 # Files that a study consists of, for the targets and for the rules that gather them.
+from snakemake.io import report as reported
+
+from variability.io.files import write_text
 
 
 def remote_datasets():
@@ -36,11 +39,44 @@ def checkpoints_record():
 
 
 def all_tables():
-    return ["<results>/aggregate/runs.parquet", *[f"<results>/analyse/{name}.csv" for name in plan.outputs.analyses]]
+    return ["<results>/aggregate/runs.parquet", *[table(name) for name in plan.outputs.analyses]]
 
 
 def all_figures():
-    return [f"<results>/plot/{name}.{suffix}" for name in plan.outputs.plots for suffix in ("svg", "png")]
+    return figures("svg") + figures("png")
+
+
+def table(name):
+    return f"<results>/analyse/{name}.csv"
+
+
+def figures(suffix):
+    return [f"<results>/plot/{name}.{suffix}" for name in plan.outputs.plots]
+
+
+def reported_tables():
+    """Return the tables of all analyses with their captions in the report."""
+    return [
+        reported(table(name), caption=caption("analyses", name), category="Tables", labels={"table": name})
+        for name in plan.outputs.analyses
+    ]
+
+
+def reported_figures():
+    """Return the SVG files of all figures with their captions in the report."""
+    return [
+        reported(file, caption=caption("plots", name), category="Figures", labels={"figure": name})
+        for name, file in zip(plan.outputs.plots, figures("svg"), strict=True)
+    ]
+
+
+def caption(family, name):
+    """Return a file with the caption of a plug-in: outputs of one job would have the same caption otherwise."""
+    path = Path("results", "code", "captions", f"{family}-{name}.rst")
+    text = f"{registry.find(family, name).CAPTION}\n"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return str(path.resolve())
 
 
 def print_summary():

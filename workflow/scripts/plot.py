@@ -1,11 +1,21 @@
 from variability.job_log import log_job
 
 with log_job(snakemake.log[0]):
+    import os
+
+    # One thread in each process, before NumPy is imported, which reads it then.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     from pathlib import Path
 
-    from variability.stages.plot import plot
+    from variability.stages.plot import plot_all
 
-    paths = [*snakemake.input.tables, *snakemake.input.get("analyses", [])]
-    tables = {Path(path).stem: Path(path) for path in paths}
-    options, output = snakemake.params.options, snakemake.output
-    plot(snakemake.wildcards.plot, tables, options, snakemake.params.study, Path(output.svg), Path(output.png))
+    rule_input, chosen = snakemake.input, snakemake.params.options
+    plot_all(
+        chosen=chosen,
+        code={name: Path(path) for name, path in zip(chosen, rule_input.code, strict=True)},
+        manifest=Path(rule_input.manifest),
+        tables={Path(path).stem: Path(path) for path in (*rule_input.tables, *rule_input.analyses)},
+        study=snakemake.params.study,
+        folder=Path(snakemake.output[0]).parent,
+        threads=snakemake.threads,
+    )

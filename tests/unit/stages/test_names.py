@@ -40,7 +40,7 @@ def imported(tmp_path_factory):
     rows = [(*cell, seed, means[cell] + rng.normal(0, 0.01)) for cell in cells for seed in range(4)]
     pd.DataFrame(rows, columns=["m", "t", "w", "s", "acc"]).to_csv(folder / "runs.csv", index=False)
     spec = {"models": {}, "tasks": {}, "methods": {}, "imports": {"own": SPEC}, "grid": {}, "scales": {}}
-    aggregate([], [], spec, folder / "aggregate", {"own": folder / "runs.csv"})
+    aggregate([], [], spec, folder / "aggregate", {"own": [folder / "runs.csv"]})
     base = {"runs": folder / "aggregate/runs.parquet"}
     outputs = Outputs(Study({"study": "s", "imports": {"own": SPEC}}))
     of_analyses = made(outputs, base, folder)

@@ -1,15 +1,64 @@
-"""Stage ``analyse``: run one analysis."""
+"""Stage ``analyse``: the tables of all analyses."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from variability import registry
+from variability.io.files import digest, read_json, sha256
 from variability.results import analysis_tables
-from variability.results.predictions import Predictions
-from variability.results.runs_table import first_runs
+from variability.stages import _stored_outputs
+from variability.stages._stored_outputs import Output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from variability.results.predictions import Predictions
+
+#: Imported once for all processes.
+_IMPORTS = ("pandas", "pyarrow.parquet", "scipy.stats")
+
+
+def analyse_all(
+    chosen: Mapping[str, Mapping[str, Any]],
+    code: Mapping[str, Path],
+    manifest: Path,
+    tables: Mapping[str, Path],
+    predictions: Sequence[Path],
+    folder: Path,
+    threads: int,
+) -> None:
+    """Write the tables of all analyses to ``folder``; those that would not change are restored.
+
+    chosen: options by name. code: listing of the code of each. manifest: of ``aggregate``, with the checksums of the
+    base tables. tables, predictions: see ``analyse``; an analysis reads those that it NEEDS or USES.
+    """
+    checksums = read_json(manifest)
+    of_predictions = {
+        str(path): [run["sha256"]["predictions"] for run in read_json(path)["runs"]] for path in predictions
+    }
+    outputs, inputs = {}, {}
+    for name, options in chosen.items():
+        plugin = registry.find("analyses", name)
+        needed = {*plugin.NEEDS, *plugin.USES}
+        read = {table: path for table, path in tables.items() if table in needed}
+        inputs[name] = (read, options, predictions if "predictions" in needed else ())
+        parts = {
+            "code": sha256(code[name]),
+            "options": options,
+            "tables": {table: checksums[path.name] for table, path in read.items()},
+            "predictions": of_predictions if "predictions" in needed else {},
+        }
+        outputs[name] = Output(digest(parts), (folder / f"{name}.csv",))
+    _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
+
+
+def _produce(inputs: Mapping[str, tuple], name: str, files: tuple[Path, ...]) -> None:
+    tables, options, predictions = inputs[name]
+    analyse(name, tables, options, files[0], predictions)
 
 
 def analyse(
@@ -24,8 +73,12 @@ def analyse(
     tables: parquet files of the base tables that it NEEDS or USES. predictions: manifests of ``predict``, if it reads
     predictions.
     """
+    import pandas as pd
+
+    from variability.results.predictions import Predictions
+
     analysis = registry.find("analyses", name)(dict(options))
-    frames = {table: pd.read_parquet(path) for table, path in tables.items()}
+    frames: dict[str, pd.DataFrame | Predictions] = {table: pd.read_parquet(path) for table, path in tables.items()}
     if predictions:
         frames["predictions"] = Predictions.from_manifests(predictions)
     table = analysis.table(frames if analysis.REPEATS else _without_repeats(frames))
@@ -34,6 +87,8 @@ def analyse(
 
 def _without_repeats(tables: dict[str, Any]) -> dict[str, Any]:
     """Return the tables without repeated runs."""
+    from variability.results.runs_table import first_runs
+
     runs = tables["runs"]
     selected = tables | {"runs": first_runs(runs)}
     if "predictions" in selected:

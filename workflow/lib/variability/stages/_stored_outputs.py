@@ -1,0 +1,133 @@
+"""Outputs that one job makes separately, in several processes; those that would not change are restored.
+
+Starting Python and importing pandas or matplotlib takes longer than most tables and figures, so that one job makes all
+of them. Snakemake deletes its outputs before it runs again. A copy of each is in a hidden folder next to them, under a
+fingerprint of all that it depends on: after an edit, or after a job was killed, only what is missing there is made.
+"""
+
+import importlib
+import logging
+import multiprocessing
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from variability.errors import UserError
+from variability.io.files import replacing
+
+_log = logging.getLogger(__name__)
+
+#: Make an output: its name, and the files to write.
+Produce = Callable[[str, tuple[Path, ...]], None]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Files that are made together. fingerprint: digest of all that their content depends on."""
+
+    fingerprint: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A failed output: the message of a UserError, or a traceback."""
+
+    message: str
+    is_users: bool
+
+
+def make(outputs: Mapping[str, Output], produce: Produce, store: Path, threads: int, imports: Sequence[str]) -> None:
+    """Write the files of all outputs, {name: output}.
+
+    store: folder of the copies; those that no output has any more are removed. threads: number of processes. imports:
+    modules that are imported once for all processes. An output that fails keeps no other from being made; then raises
+    UserError if all failures are of this sort, otherwise RuntimeError with the tracebacks.
+    """
+    stored = {name: tuple(_stored(store, output, file) for file in output.files) for name, output in outputs.items()}
+    missing = {name: files for name, files in stored.items() if not all(file.is_file() for file in files)}
+    failures: dict[str, _Failure] = {}
+    if missing:
+        for module in imports:
+            importlib.import_module(module)
+        failures = _produced(missing, produce, threads)
+    for name, output in outputs.items():
+        if name not in failures:
+            for copy, file in zip(stored[name], output.files, strict=True):
+                with replacing(file, durable=False) as partial:
+                    shutil.copyfile(copy, partial)
+    _log.info("made: %s; unchanged: %s", _listed(missing), _listed(set(outputs) - set(missing)))
+    if failures:
+        messages = "\n".join(f"{name}: {failure.message}" for name, failure in failures.items())
+        raise UserError(messages) if all(failure.is_users for failure in failures.values()) else RuntimeError(messages)
+    _remove_others(store, {file for files in stored.values() for file in files})
+
+
+def _stored(store: Path, output: Output, file: Path) -> Path:
+    return store / f"{output.fingerprint[:32]}-{file.name}"
+
+
+def _listed(names: Sequence[str] | set[str] | Mapping[str, object]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _remove_others(store: Path, current: set[Path]) -> None:
+    for path in store.glob("*"):
+        if path not in current:
+            path.unlink()
+
+
+def _produced(missing: Mapping[str, tuple[Path, ...]], produce: Produce, threads: int) -> dict[str, _Failure]:
+    """Make outputs, each in a process of its own if there are several; return those that failed."""
+    if threads < 2 or len(missing) < 2:
+        attempts = {name: _attempt(produce, name, files) for name, files in missing.items()}
+        return {name: failure for name, failure in attempts.items() if failure}
+    # Forked processes share what is imported. macOS cannot fork a process that has used its frameworks.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    waiting, failures = list(missing.items()), {}
+    running: dict[Connection, tuple[str, multiprocessing.process.BaseProcess]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < threads:
+                name, files = waiting.pop(0)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_send_attempt, args=(sender, produce, name, files))
+                process.start()
+                sender.close()
+                running[receiver] = (name, process)
+            for receiver in wait(list(running)):
+                name, process = running.pop(receiver)
+                if failure := _received(receiver, process):
+                    failures[name] = failure
+    finally:
+        for _, process in running.values():
+            process.terminate()
+    return failures
+
+
+def _send_attempt(sender: Connection, produce: Produce, name: str, files: tuple[Path, ...]) -> None:
+    sender.send(_attempt(produce, name, files))
+
+
+def _received(receiver: Connection, process: multiprocessing.process.BaseProcess) -> _Failure | None:
+    try:
+        failure = receiver.recv()
+    except EOFError:
+        process.join()
+        return _Failure(f"its process ended with exit code {process.exitcode}; was it out of memory?", is_users=False)
+    process.join()
+    return failure
+
+
+def _attempt(produce: Produce, name: str, files: tuple[Path, ...]) -> _Failure | None:
+    try:
+        produce(name, files)
+    except UserError as error:
+        return _Failure(str(error), is_users=True)
+    except Exception:
+        return _Failure(traceback.format_exc(), is_users=False)
+    return None
