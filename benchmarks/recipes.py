@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = {"size": 80, "resize": 80}
 WIDE = {"width_mult": 1.0, "inverted_residual_setting": [[1, 16, 1, 1], [3, 32, 1, 2], [3, 64, 1, 2]]}
 SPLIT = {"train": 200, "validation": 50, "test": 400}
+BY_BLOCKS = ["linear_probe", "partial", "full"]
 CONFIG: dict[str, Any] = {
     "study": "recipes",
     "seeds": [0, 1],
@@ -101,8 +102,8 @@ CONFIG: dict[str, Any] = {
     "pretraining": yaml.safe_load((ROOT / "config.yaml").read_text())["pretraining"],
     "grid": {
         "include": [
-            {"model": ["mobilenet_v2", "squeezenet"], "task": ["fashion", "signs", "pneumonia", "rotation"]},
-            {"model": "embedded", "task": "letter-case"},
+            {"model": "*net*", "task": ["fashion", "signs", "pneumonia", "rotation"], "method": BY_BLOCKS},
+            {"model": "embedded", "task": "letter-case", "method": BY_BLOCKS},
             {"model": "minilm"},
         ]
     },
@@ -197,8 +198,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def matching(study: Study, only: str | None, kinds: list[str]) -> Iterator[tuple[str, str, str]]:
     """Yield the cells to measure. only: part of the name of a model or a task."""
     for cell in study.seeds:
-        fits = cell[2] not in ("bitfit", "lora") or cell[0] == "minilm"
-        if fits and cell[2] in kinds and (only is None or only in cell[0] or only in cell[1]):
+        if cell[2] in kinds and (only is None or only in cell[0] or only in cell[1]):
             yield cell
 
 
