@@ -188,3 +188,15 @@ def test_regression_has_no_repaired_and_broken_examples(runs):
     cells = {("cnn", "digits", "full"): numbers}
     result = registry.find("analyses", "gain")({}).table({"runs": runs, "predictions": Predictions(cells)})
     assert result["repaired"].isna().all()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_pairs_of_all_candidates_are_used_for_the_gain_over_random_weights(declared, runs):
+    shared = runs.assign(pairing="seed") if declared else runs.assign(seed_split=runs["seed"])
+    row = one(table("gain", shared), model="cnn", method="full", comparison="from_scratch", **TEST)
+    pair = one(table("pairwise", shared), model="cnn", method="full", model_b="cnn-scratch", method_b="full")
+    assert (row["gain"], row["low"], row["high"]) == pytest.approx((pair["difference"], pair["low"], pair["high"]))
+    assert (row["interval"], pair["interval"]) == ("t, of paired differences", "t, of paired differences")
+    assert (row["reference"], row["n"], row["n_reference"]) == ("cnn-scratch", 5, 5)
+    free = one(table("gain", runs), model="cnn", method="full", comparison="from_scratch", **TEST)
+    assert free["interval"] == "Welch t" and free["gain"] == pytest.approx(row["gain"])

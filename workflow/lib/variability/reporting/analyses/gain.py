@@ -28,8 +28,9 @@ class Gain(Analysis):
     before: the same run with its untrained head, paired by run. linear_probe: the same model and task trained as a
     linear probe, paired by seed where all streams are equal. from_scratch: the same provider, architecture, options,
     preprocessing, task and method without pretrained weights; unpaired (Welch 1947), because equal seeds do not pair
-    different networks. Pairs with a failed run are counted in n_failed and left out. error_reduction is the share of
-    the reference's distance from a perfect value that is gone, computed from the means.
+    different networks, unless they do for all candidates (the same splits, or ``pairing: seed``). Pairs with a failed
+    run are counted in n_failed and left out. error_reduction is the share of the reference's distance from a perfect
+    value that is gone, computed from the means.
 
     If there are predictions of classes, rows of ``before`` on the test split also report changes of the n_examples
     examples, whatever the row's metric: repaired (wrong before, right after) and broken (the reverse), summed over the
@@ -43,7 +44,7 @@ class Gain(Analysis):
 
     CAPTION = (
         "Change of the metric by fine-tuning, in its own unit and sign: relative to the untrained head and to a linear "
-        "probe (paired), and to the same architecture trained from scratch (unpaired, Welch). Relative to the "
+        "probe (paired), and to the same architecture trained from scratch (Welch, unless paired). Relative to the "
         "untrained head also the numbers of test examples that were repaired and broken."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
@@ -56,7 +57,7 @@ class Gain(Analysis):
         parts = [
             _with_changes(_over_before(runs, after, level), tables.get("predictions")),
             _over_probe(after, level),
-            _over_scratch(after, level),
+            *_over_scratch(after, level),
         ]
         table = _cells.stacked(parts).assign(level=level, ddof=1).reindex(columns=COLUMNS)
         return _cells.with_scope(table, runs)
@@ -119,8 +120,11 @@ def _over_probe(after, level):
 
 
 def _over_scratch(after, level):
-    from variability.reporting.analyses import _cells
+    """Return the comparisons with random weights, unpaired and paired."""
+    from variability.reporting.analyses import _cells, _pairing
     from variability.stats import intervals
+
+    shared = [task for task, runs in after.groupby("task", sort=False) if _pairing.shared_by_all(runs)]
 
     columns = [
         *("provider", "architecture", "model_options", "preprocess", "weights", "recipe_hash"),
@@ -131,6 +135,9 @@ def _over_scratch(after, level):
     scratch = cells["weights"] == "none"
     same = ["provider", "architecture", "model_options", "preprocess", "task", "method", *VALUE]
     pairs = cells[~scratch].merge(cells[scratch], on=same, suffixes=SIDES)
+    unpaired = ~pairs["task"].isin(shared)
+    partners = pairs.loc[~unpaired, [*CELL, *VALUE, "model_reference"]]
+    pairs = pairs[unpaired]
     moments, moments_reference = ([pairs[f"{name}{side}"] for name in ("mean", "sd", "n")] for side in SIDES)
     low, high = intervals.welch_interval(*moments, *moments_reference, level)
     recipes = pairs["recipe_hash"] == pairs["recipe_hash_reference"]
@@ -145,7 +152,18 @@ def _over_scratch(after, level):
         + recipes.map({True: "", False: "; the recipes differ too"}).astype(str),
         interval="Welch t",
     )
-    return _with_error_reduction(table)
+    return [_with_error_reduction(table), _over_scratch_in_pairs(after, partners, level)]
+
+
+def _over_scratch_in_pairs(after, partners, level):
+    """Return the comparisons of cells whose runs of equal seeds are pairs. partners: cells with their references."""
+    columns = ["model", "task", "method", "seed", *VALUE]
+    reference = after[[*columns, "value", "status"]].rename(columns={"model": "model_reference"})
+    pairs = after.merge(partners, on=[*CELL, *VALUE]).merge(
+        reference, on=["model_reference", *columns[1:]], suffixes=SIDES
+    )
+    pairs["reference"] = pairs["model_reference"]
+    return _paired(pairs, "from_scratch", "mean of differences of runs with equal seeds, which are pairs", level)
 
 
 def _paired(pairs, comparison, estimator, level):
