@@ -85,6 +85,23 @@ def test_methods_of_one_model_have_their_seeds_paired():
     assert "seeds paired" in paired["estimator"] and "seeds independent" in free["estimator"]
 
 
+def test_seeds_of_networks_are_paired_if_the_study_declares_it():
+    better, worse = ([[1] * count + [0] * (20 - count) for count in counts] for counts in ((0, 4, 8), (5, 9, 13)))
+    networks = {("a", "full"): seeds(worse), ("b", "full"): seeds(better)}
+    methods = {("a", "full"): seeds(worse), ("a", "linear_probe"): seeds(better)}
+    declared = compared(networks, runs=runs_of(networks, pairing="seed")).iloc[0]
+    of_splits = runs_of(networks)
+    of_splits = compared(networks, runs=of_splits.assign(seed_split=of_splits["seed"])).iloc[0]
+    of_methods = compared(methods).iloc[0]
+    for row in (declared, of_splits):
+        assert row["seeds_paired"] and row["difference"] == of_methods["difference"]
+        assert row["high"] - row["low"] == pytest.approx(of_methods["high"] - of_methods["low"], rel=0.15)
+    # A run that the other network lacks has no partner.
+    fewer = networks | {("b", "full"): seeds(better[:2])}
+    row = compared(fewer, runs=runs_of(fewer, pairing="seed")).iloc[0]
+    assert (row["n"], row["n_reference"], row["seeds_paired"]) == (2, 2, True)
+
+
 def test_a_constant_difference_of_paired_runs_has_no_spread_from_seeds():
     of_runs = np.array([[0], [1], [1], [0], [1], [1], [0]])
     cells = {("a", method): seeds(np.tile(of_runs, 9)) for method in ("full", "linear_probe")}
@@ -124,7 +141,7 @@ def naive(cells, analysis, resamples):
     sampled = multibootstrap._example_counts(analysis.generator("examples", TASK), examples, resamples)
     replicates = {}
     runs = runs_of(cells)
-    names = multibootstrap._names_of_runs(runs)
+    names = multibootstrap._names_of_runs(runs, set())
     for (model, method), rows in cells.items():
         words = "\n".join([model, *(names[(model, TASK, method, seed)] for seed in rows)])
         rng = analysis.generator("seeds", TASK, words)

@@ -88,8 +88,9 @@ class Multibootstrap(Analysis):
 
     Seeds and test examples are resampled together with replacement, so that the interval refers to other seeds and
     another test set (Sellam et al., ICLR 2022, "The MultiBERTs", section 3). The examples of a resample are the same
-    for all cells of a task. The seeds are the same for methods of one model whose runs have the same streams, for which
-    only runs that both methods completed are compared, and independent otherwise.
+    for all cells of a task. The seeds are the same for methods of one model whose runs have the same streams, and for
+    all candidates if their runs are pairs (the same splits, or ``pairing: seed``); then only runs that both completed
+    are compared. They are independent otherwise.
 
     If examples come in groups (ratings of one user), whole groups are resampled, and a mean is over the examples of the
     sampled groups: the cluster bootstrap (Field and Welsh 2007, J. R. Stat. Soc. B 69:369), which is the bootstrap of
@@ -121,17 +122,19 @@ class Multibootstrap(Analysis):
     def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
-        from variability.reporting.analyses import _cells, _example_losses
+        from variability.reporting.analyses import _cells, _example_losses, _pairing
 
         runs, predictions = tables["runs"], tables["predictions"]
         failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs)
-        names, backbones = _names_of_runs(runs), _backbones(runs)
+        shared = {task for task, of_task in runs.groupby("task") if _pairing.shared_by_all(of_task)}
+        names, backbones = _names_of_runs(runs, shared), _backbones(runs)
         parts = []
         for task in predictions.tasks:
             cells = [cell for cell in predictions.cells_of(task) if cell in failures]
             resampled, counts = self._resampled(task, cells, predictions, names)
             for comparison, groups in (("cells", _single_cells(cells)), ("backbones", _by_backbone(cells, backbones))):
-                sides = [_side(*key, group, resampled, failures) for key, group in groups.items()]
+                pooled = comparison == "cells" and task in shared
+                sides = [_side(*key, group, resampled, failures, pooled) for key, group in groups.items()]
                 part = pd.DataFrame(self._comparisons(task, comparison, sides, metrics[task]))
                 parts.append(part.assign(task=task, comparison=comparison, metric=metrics[task], **counts))
         table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
@@ -253,7 +256,7 @@ class Pair(NamedTuple):
 
 
 def _pair(side, reference):
-    if side.name == reference.name:
+    if side.models.keys() & reference.models.keys():
         if side.units == reference.units:
             return Pair((side, reference), side.n > 0, False)
         both = side.common(reference)
@@ -291,9 +294,10 @@ def _notes(pair, no_spread):
     return notes
 
 
-def _side(name, method, cells, resampled, failures):
+def _side(name, method, cells, resampled, failures, pooled):
+    """Return a side of a comparison. pooled: True if the runs of all networks are pairs, not just those of one."""
     # In the same order for all methods, so that a backbone's methods have equal units.
-    models = {cell[0]: resampled[cell] for cell in sorted(cells) if cell in resampled}
+    models = {"all" if pooled else cell[0]: resampled[cell] for cell in sorted(cells) if cell in resampled}
     return Side(name, method, models, sum(failures[cell] for cell in cells))
 
 
@@ -316,16 +320,19 @@ def _backbones(runs) -> dict[str, str]:
     return dict(zip(models["model"], known, strict=True))
 
 
-def _names_of_runs(runs) -> dict[tuple, str]:
+def _names_of_runs(runs, shared) -> dict[tuple, str]:
     """Return names of (model, task, method, seed) from the run's seed and streams.
 
-    Runs of a model with equal names are pairs.
+    Runs with equal names are pairs if they are of one model; on the tasks in ``shared`` names are seeds, for all models.
     """
     every_run = runs.drop_duplicates(RUN)
     # If there are imported runs, whose streams are unknown, the same integers are floats.
     streams = every_run[STREAM_SEEDS].astype(float).map(repr).agg(" ".join, axis=1)
     keys = zip(every_run["model"], every_run["task"], every_run["method"], every_run["seed"], strict=True)
-    return {(*cell, int(seed)): f"{seed}: {words}" for (*cell, seed), words in zip(keys, streams, strict=True)}
+    return {
+        (*cell, int(seed)): str(seed) if cell[1] in shared else f"{seed}: {words}"
+        for (*cell, seed), words in zip(keys, streams, strict=True)
+    }
 
 
 def _groups(clusters, examples):
