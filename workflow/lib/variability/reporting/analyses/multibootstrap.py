@@ -323,7 +323,7 @@ def _backbones(runs) -> dict[str, str]:
 def _names_of_runs(runs, shared) -> dict[tuple, str]:
     """Return names of (model, task, method, seed) from the run's seed and streams.
 
-    Runs with equal names are pairs if they are of one model; on the tasks in ``shared`` names are seeds, for all models.
+    Runs of one model with equal names are pairs; on the tasks in ``shared``, names are seeds, and of all models.
     """
     every_run = runs.drop_duplicates(RUN)
     # If there are imported runs, whose streams are unknown, the same integers are floats.
