@@ -188,3 +188,28 @@ def test_batches_of_one_image_are_refused_exactly_where_batchnorm_sees_one_value
     assert problem["key"] == "batch" and "leaves block_13_depthwise_BN of MobileNetV2" in problem["message"]
     assert "leaves Conv_1_bn of MobileNetV2" in answer(32, kind="partial", blocks=1)["message"]
     assert answer(32, kind="linear_probe") is None
+
+
+def test_the_head_is_the_last_layer_of_every_family_of_keras_and_has_no_activation():
+    import keras
+
+    from variability.models.providers._keras_facts import architectures
+
+    smallest = {}
+    for name, facts in architectures().items():
+        smallest.setdefault(facts.module, name)
+    smallest |= {"efficientnet": "EfficientNetB0", "nasnet": "NASNetMobile", "convnext": "ConvNeXtTiny"}
+    for name in smallest.values():
+        network = KerasProvider({"architecture": name, "weights": "none", "options": {}}).build(
+            3, None, 0, {"size": 96}
+        )
+        head = network.model.layers[-1]
+        assert head.name == "head" and network.model.outputs[0] is head.output, name
+        assert head.activation is keras.activations.linear, name
+        _, rest = network.cut(len(network.units) - 1)
+        features = np.random.default_rng(0).normal(size=(8, *rest.inputs[0].shape[1:])).astype(np.float32)
+        first = rest(features).numpy()
+        for weight in head.weights:
+            weight.assign(-2 * weight.value)
+        assert (first > 0).any() and (first < 0).any()
+        assert np.array_equal(rest(features).numpy(), -2 * first), name
