@@ -7,7 +7,7 @@ from variability.stats import linear_models
 
 def data(count, width, classes=3):
     generator = np.random.default_rng(5)
-    features = generator.normal(size=(count, width)) * generator.uniform(0.1, 30, width) + generator.normal(size=width)
+    features = generator.normal(size=(count, width)) * generator.uniform(10, 30, width) + generator.normal(size=width)
     scores = features / features.std(axis=0) @ generator.normal(size=(width, classes))
     labels = (scores + generator.gumbel(size=scores.shape)).argmax(axis=1)
     return features, labels, scores[:, 0] + generator.normal(size=count)
@@ -50,3 +50,19 @@ def test_the_strongest_penalty_predicts_the_shares_of_the_classes_and_the_mean()
     np.testing.assert_allclose(scores[0] / scores[0].sum(), np.bincount(labels) / 60, atol=1e-3)
     (mean,) = linear_models.ridge(features, targets, 1, [1e9])
     np.testing.assert_allclose(mean.outputs(features), targets.mean(), atol=1e-6)
+
+
+def test_a_feature_that_hardly_varies_in_training_does_not_decide_elsewhere():
+    features, labels, targets = data(40, 5)
+    rare = np.zeros((40, 1))
+    rare[0] = 1e-3
+    for fit, goal, outputs in ((linear_models.logistic, labels, 3), (linear_models.ridge, targets, 1)):
+        (model,) = fit(np.hstack([features, rare]), goal, outputs, [0.01])
+        usual, unusual = (np.hstack([features[:1], [[value]]]) for value in (0.0, 1.0))
+        assert np.abs(model.outputs(unusual) - model.outputs(usual)).max() < 0.01
+
+
+def test_features_without_any_variation_are_left_at_the_intercept():
+    _, _, targets = data(40, 5)
+    (model,) = linear_models.ridge(np.full((40, 3), 2.0), targets, 1, [0.1])
+    np.testing.assert_allclose(model.outputs(np.full((2, 3), 2.0)), targets.mean())

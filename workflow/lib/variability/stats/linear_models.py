@@ -12,6 +12,8 @@ import numpy as np
 #: Largest number of iterations, and gradient of the mean loss at which the logistic regression has converged.
 _ITERATIONS = 200
 _GRADIENT = 1e-6
+#: Smallest scale of a feature, as a share of the root mean square of all standard deviations.
+_SMALLEST_SCALE = 0.3
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,14 @@ def logistic(
 
 
 def _standard(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each feature; 1 for the deviation of a constant one."""
+    """Return the mean and the scale of each feature: its standard deviation, but at least a share of their RMS.
+
+    A feature that hardly varies among the training examples would otherwise be magnified without limit, and one other
+    example in which it varies would decide the loss of all.
+    """
     deviations = features.std(axis=0)
-    return features.mean(axis=0), np.where(deviations > 1e-6 * max(deviations.max(initial=0), 1e-30), deviations, 1.0)
+    smallest = _SMALLEST_SCALE * np.sqrt(np.square(deviations).mean())
+    return features.mean(axis=0), np.maximum(deviations, smallest) if smallest > 0 else np.ones_like(deviations)
 
 
 def _reduce(features: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
