@@ -1,8 +1,8 @@
 """Level and power of the decisions "A beats B" and "A is the best", next to those of other procedures.
 
 Simulates the runs of tasks whose truth is known, decides them with the library's functions and prints two tables in
-Markdown; the docs contain an excerpt. A rate p from S simulations has a standard error of sqrt(p (1 - p) / S): 0.7 points
-at 5 % and S = 1,000.
+Markdown; the docs contain an excerpt. A rate p from S simulations has a standard error of sqrt(p (1 - p) / S): 0.7
+points at 5 % and S = 1,000.
 """
 
 import argparse

@@ -32,9 +32,9 @@ def in_summary(tables):
 
 
 def verdict_of(tables, pattern):
-    found = [row["verdict"] for _, row in tables["claims"].iterrows() if re.search(pattern, row["sentence"])]
-    assert len(found) <= 1
-    return found[0] if found else None
+    verdicts = [row["verdict"] for _, row in tables["claims"].iterrows() if re.search(pattern, row["sentence"])]
+    assert len(verdicts) <= 1
+    return verdicts[0] if verdicts else None
 
 
 def random_values(seed):
@@ -62,8 +62,8 @@ def test_summary_claims_and_figure_agree(seed, pairing):
     beats = tables["claims"].query("kind == 'beats'").set_index("sentence")["verdict"]
     assert len(beats) == len(values) - 1
     assert (beats == SUPPORTED).all() == best
-    said = re.search(r"That it beats (m\d) \(full\) is (not supported|supported|undecided)", text)
-    assert said[2] == beats[f"On digits, {leader} (full) beats {said[1]} (full)."]
+    sentence = re.search(r"That it beats (m\d) \(full\) is (not supported|supported|undecided)", text)
+    assert sentence[2] == beats[f"On digits, {leader} (full) beats {sentence[1]} (full)."]
     # A winner that one seed could name.
     one_seed = verdict_of(tables, "one of these seeds")
     assert one_seed != SUPPORTED or best
