@@ -159,22 +159,23 @@ def values(study: Study, folder: Path, cell: tuple[str, str, str], recipes: list
     entry, files = study.model_entry(model), input_files(study, folder, *cell)
     metric = study.task_entry(task)["metric"]
     plugin = registry.find("metrics", metric)()
+    state, checkpoint = (folder / f"{name}-{'-'.join(cell)}" for name in ("state", "checkpoint"))
     with Workplace(entry) as workplace:
         framework = workplace.framework_class(entry, study.method_entry(method), files, workplace.device)
         prepared = framework.task
         for chosen in recipes:
             of_seeds = []
             for seed in study.config["seeds"]:
-                fit = FitSpec(framework.data(seed), chosen, seed, folder / "state", "benchmark", lambda row: None)
+                fit = FitSpec(framework.data(seed), chosen, seed, state, "benchmark", lambda row: None)
                 framework.fit(fit)
-                framework.save_trained(folder / "checkpoint", "benchmark")
+                framework.save_trained(checkpoint, "benchmark")
                 rows = prepared.rows("test", seed)
-                *_, (_, _, summaries) = framework.predictions(seed, folder / "checkpoint", {"test": rows})
+                *_, (_, _, summaries) = framework.predictions(seed, checkpoint, {"test": rows})
                 columns = pa.table(prepared.kind.columns(summaries, prepared.labels[rows]))
                 probabilities = prepared.kind.probabilities(columns, len(prepared.class_names))
                 arrays = [columns[name].to_numpy() for name in ("y_true", "y_pred")]
                 of_seeds.append(plugin.compute(*arrays, probabilities)[metric])
-            (folder / "state").unlink(missing_ok=True)
+            state.unlink(missing_ok=True)
             yield chosen, float(np.mean(of_seeds))
 
 
