@@ -118,8 +118,8 @@ def _answers(requests: Sequence[Request]) -> list[dict[str, str] | None]:
         }
         if new:
             for key, answer in zip(new, _ask(program, list(new.values())), strict=True):
-                known[key] = {"answer": answer}
-                _store(_path(key), known[key])
+                known[key] = stored = {"answer": answer}
+                _store(_path(key), stored)
     return [(known[key] or {"answer": None})["answer"] for key in keys]
 
 
