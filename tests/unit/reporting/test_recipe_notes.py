@@ -22,7 +22,7 @@ def one_line(text):
 def test_a_linear_probe_that_leaves_something_unused_is_named_with_interval_and_n():
     text = summary(0.95, models=("cnn",), methods=("full", "linear_probe"), sd=0.001)
     findings = one_line(text.partition("## Findings")[2])
-    assert "The recipe of cnn (linear_probe) on digits leaves 0.1" in findings
+    assert "The recipe of cnn (linear_probe) on digits leaves 0.0998 [0.0987, 0.1009] of accuracy unused" in findings
     assert "of accuracy unused: a logistic regression on the same features reaches 0.950 (n = 5)" in findings
     assert "cnn (full) on digits is 0.0" in findings and "worse than a logistic regression on its frozen" in findings
     row = next(line for line in text.splitlines() if line.startswith("| cnn") and "linear_probe" in line)
