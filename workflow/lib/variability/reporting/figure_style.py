@@ -146,14 +146,21 @@ def wrap(name: str, width: int) -> str:
 
 
 def save(figure: Figure, svg: Path, png: Path, dpi: int) -> None:
-    """Write the figure as SVG (with text as text) and PNG (at ``dpi``). Equal figures give equal bytes."""
+    """Write the figure as SVG (with text as text) and PNG (at ``dpi``). Equal figures give equal bytes.
+
+    Not by ``savefig``, which draws a figure with a layout twice.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     _without_mathematics(figure)
     with replacing(svg) as partial:
-        figure.savefig(partial, format="svg", metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(partial, metadata={"Date": None})
     # Use the layout of the SVG: computing it takes as long as drawing.
     figure.set_layout_engine("none")
+    figure.dpi = dpi
     with replacing(png) as partial:
-        figure.savefig(partial, format="png", dpi=dpi)
+        FigureCanvasAgg(figure).print_png(partial)
 
 
 def _without_mathematics(figure: Figure) -> None:
