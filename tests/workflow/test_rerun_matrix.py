@@ -113,7 +113,7 @@ def test_one_model_edited(study):
 
 
 def test_a_model_added(study):
-    study.edit("tiny.yaml", "models:\n", "models:\n  other: {architecture: squeezenet1_1, weights: none}\n")
+    study.edit("tiny.yaml", "models:\n", "models:\n  other: {architecture: shufflenet_v2_x1_0, weights: none}\n")
     study.edit("tiny.yaml", "model: scratch", "model: [scratch, other]")
     added = {f"{rule} model=other, task=digits, method=full, block=0" for rule in ("finetune", "predict")}
     assert jobs(study) == added | SCORE | PROBE | END
