@@ -19,8 +19,8 @@ def test_a_list_chooses_and_analyses_that_a_plot_reads_are_made_too():
 
 
 def test_plots_and_claims_that_are_not_listed_are_those_of_the_listed_analyses():
-    chosen = outputs(analyses=["spread", "ranks", "pairwise"])
-    assert set(chosen.analyses) == {"spread", "ranks", "pairwise"}
+    chosen = outputs(analyses=["spread", "ranks", "decisions"])
+    assert set(chosen.analyses) == {"spread", "ranks", "decisions"}
     assert {"model_task_heatmap", "ranks"} <= set(chosen.plots) and "intervals" not in chosen.plots
     assert set(chosen.claims) == {"stable_ranking"}
 

@@ -57,11 +57,12 @@ class FeaturePlan:
         if kind.PROBE is None or not self._study.stores_features(model):
             return None
         names = {
-            self.before_training(*cell)
+            name
             for cell in self._study.seeds
             if cell[:2] == (model, task) and self._study.method(cell[2]).frozen() in (None, BACKBONE)
+            if (name := self.before_training(*cell)) is not None
         }
-        return min(names - {None}, key=lambda name: (len(name), name), default=BACKBONE)
+        return min(names, key=lambda name: (len(name), name), default=BACKBONE)
 
     @cached_property
     def specs(self) -> dict[Cell, dict[str, Any]]:

@@ -15,7 +15,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from variability import registry
+from variability import registry, seeding
 from variability.errors import UserError
 from variability.io import files
 from variability.models import methods, networks
@@ -149,7 +149,7 @@ def _outputs_behind_head(
 
     def replace(_module: nn.Module, _arguments: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
         if not values:
-            values.append(torch.randn(output.shape, generator=torch.Generator().manual_seed(0), device="cpu"))
+            values.append(torch.randn(output.shape, generator=seeding.head(0).torch_generator(), device="cpu"))
         return factor * values[0]
 
     hook = module.get_submodule(head).register_forward_hook(replace)

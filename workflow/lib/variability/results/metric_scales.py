@@ -90,7 +90,7 @@ def length(runs: pd.DataFrame) -> pd.Series:
 def distance(fraction: float, lengths: pd.Series, centre: pd.Series) -> pd.Series:
     """Return a fraction of the metric's length; of |centre| where none is declared (NaN if that is 0 or missing)."""
     relative = fraction * centre.abs()
-    return (fraction * lengths).fillna(relative.where(relative > 0)).where(centre.notna())
+    return lengths.mul(fraction).fillna(relative.where(relative > 0)).where(centre.notna())
 
 
 def margin(fraction: float, unit_length: float, centre: float) -> float:

@@ -14,7 +14,9 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from variability.errors import UserError
 from variability.io.files import replacing
@@ -87,9 +89,10 @@ def _produced(missing: Mapping[str, tuple[Path, ...]], produce: Produce, threads
         attempts = {name: _attempt(produce, name, files) for name, files in missing.items()}
         return {name: failure for name, failure in attempts.items() if failure}
     # Forked processes share what is imported. macOS cannot fork a process that has used its frameworks.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    linux = sys.platform == "linux"
+    context = multiprocessing.get_context("fork") if linux else multiprocessing.get_context("spawn")
     waiting, failures = list(missing.items()), {}
-    running: dict[Connection, tuple[str, multiprocessing.process.BaseProcess]] = {}
+    running: dict[Any, tuple[str, BaseProcess]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < threads:
@@ -113,7 +116,7 @@ def _send_attempt(sender: Connection, produce: Produce, name: str, files: tuple[
     sender.send(_attempt(produce, name, files))
 
 
-def _received(receiver: Connection, process: multiprocessing.process.BaseProcess) -> _Failure | None:
+def _received(receiver: Any, process: BaseProcess) -> _Failure | None:
     try:
         failure = receiver.recv()
     except EOFError:

@@ -107,7 +107,7 @@ class TrainedRun:
     def _table(self, examples: list[Any], columns: Mapping[str, pa.Array]) -> pd.DataFrame:
         import pandas as pd
 
-        table = {"source": [_source(example, index) for index, example in enumerate(examples)]}
+        table: dict[str, Any] = {"source": [_source(example, index) for index, example in enumerate(examples)]}
         table |= {"y_pred": columns["y_pred"].to_numpy()}
         if self.class_names:
             table["class"] = [self.class_names[index] for index in table["y_pred"]]

@@ -109,6 +109,7 @@ def _fitted(task: PreparedTask, source: PooledFeatures, seed: int | None, plugin
 
 
 def _path(task: PreparedTask, features: np.ndarray, labels: np.ndarray, strengths: Sequence[float]):
+    assert task.kind.PROBE, "the config plans probes only for kinds that have one"
     fit, targets = FITS[task.kind.PROBE], task.kind.target_array(labels)
     return fit(features, targets if targets.dtype.kind == "i" else targets.astype(np.float64), task.outputs, strengths)
 
