@@ -48,6 +48,14 @@ def test_later_declarations_replace_single_keys():
     assert table.iloc[0][["unit", "range_low", "range_high"]].tolist() == ["b", 0, 1]
 
 
+def test_metrics_without_a_later_declaration_keep_theirs():
+    declared = rows({"range": [0, 1], "unit": "a", "reference": 0.1})
+    for others in ({}, {"another": {"range": [0, 5], "unit": "b"}}):
+        table = metric_scales.with_declared(declared.copy(), others)
+        assert table[["range_low", "range_high", "unit", "reference"]].to_numpy().tolist() == [[0, 1, "a", 0.1]]
+        assert metric_scales.length(table.assign(perfect=1.0)).tolist() == [1.0]
+
+
 def test_a_distance_is_a_fraction_of_the_length_or_of_the_centre():
     lengths, centre = pd.Series([1.0, 100.0, np.nan, np.nan, 1.0]), pd.Series([0.2, 50.0, -4.0, 0.0, np.nan])
     expected = [0.01, 1.0, 0.04, np.nan, np.nan]

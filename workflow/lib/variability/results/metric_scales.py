@@ -20,7 +20,6 @@ KEYS = ("unit", "range", "normalise", "reference")
 OF_TARGET = "unit of the target"
 #: Columns of the runs table.
 COLUMNS = ("unit", "range_low", "range_high", "normalise_low", "normalise_high", "reference")
-_UNKNOWN = dict.fromkeys(COLUMNS)
 _ENDS = ("low", "high")
 
 
@@ -66,8 +65,7 @@ def with_declared(runs: pd.DataFrame, declarations: Mapping[str, Mapping[str, An
     rows = list(zip(runs["task"], runs["metric"], strict=True))
     for column in COLUMNS:
         current = runs[column] if column in runs else [None] * len(runs)
-        known = [declared.get(row, _UNKNOWN).get(column, value) for row, value in zip(rows, current, strict=True)]
-        runs[column] = known
+        runs[column] = [declared.get(row, {}).get(column, value) for row, value in zip(rows, current, strict=True)]
     return runs.astype({column: object if column == "unit" else float for column in COLUMNS})
 
 
