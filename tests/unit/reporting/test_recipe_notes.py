@@ -26,7 +26,7 @@ def test_a_linear_probe_that_leaves_something_unused_is_named_with_interval_and_
     assert "of accuracy unused: a logistic regression on the same features reaches 0.950 (n = 5)" in findings
     assert "cnn (full) on digits is 0.0" in findings and "worse than a logistic regression on its frozen" in findings
     row = next(line for line in text.splitlines() if line.startswith("| cnn") and "linear_probe" in line)
-    assert "0.950, 0.1" in row
+    assert "0.950, 0.0998 [" in row
 
 
 def test_good_recipes_are_only_in_the_table():

@@ -84,3 +84,15 @@ def test_the_scope_names_what_varied_and_what_did_not(runs):
     assert "pretrained weights" not in scope["cnn-scratch"].iloc[0]
     resampled = table("spread", runs.assign(seed_split=runs["seed"]))["scope"].iloc[0]
     assert "split" in resampled.partition(";")[0]
+
+
+def test_values_that_differ_in_their_last_bits_have_no_spread():
+    runs = synthetic.runs(models=MODELS)
+    values = np.full(len(runs), 0.7)
+    values[::2] = np.nextafter(0.7, 1)
+    equal = runs.assign(value=values)
+    assert (table("spread", equal)["sd"] == 0).all()
+    assert (table("pairwise", equal)[["sd", "sd_b"]] == 0).all(axis=None)
+    gains = table("gain", equal)
+    assert (gains.loc[gains["comparison"] != "from_scratch", "sd"] == 0).all()
+    assert (table("decisions", equal)[["sd", "sd_b"]] == 0).all(axis=None)

@@ -6,6 +6,8 @@ import html
 import math
 from collections.abc import Iterable
 
+from variability.stats.rounding import is_rounding
+
 #: Numbers with more decimals, and numbers from _LARGE on, are shown with an exponent.
 _MOST_DECIMALS = 7
 _LARGE = 1e9
@@ -64,6 +66,7 @@ def number(value: float, sign: str = "", digits: int | None = None) -> str:
 
 def with_spread(value: float, spread: float, digits: int | None = None) -> str:
     """Format a mean with its SD: ``0.634 ± 0.012``. digits: by default two significant digits of the SD."""
+    spread = 0.0 if is_rounding(spread, value) else spread
     digits = decimals(spread) if digits is None else digits
     return number(value, digits=digits) + ("" if math.isnan(spread) else f" ± {number(spread, digits=digits)}")
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-from variability.stats import resampling
+from variability.stats import resampling, rounding
 from variability.stats.intervals import Interval
 
 #: Largest number of arrangements of labels or signs that are enumerated.
@@ -98,8 +98,7 @@ def permutation(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, resample
         labels = rng.permuted(np.tile(np.repeat([1.0, 0.0], [n, n_b]), (resamples, 1)), axis=1)
     pooled = np.concatenate([a, b], axis=1)
     centred = pooled - pooled.mean(axis=1, keepdims=True)
-    # Equal values must not differ by the rounding error of their mean.
-    centred[np.abs(centred) <= 1e-12 * np.abs(pooled)] = 0
+    centred[rounding.is_rounding(np.abs(centred), pooled)] = 0
     # The sum of a's values orders the arrangements in the same way as the difference of means.
     return _randomisation_test(labels, centred, exact, observed=np.arange(n + n_b) < n)
 

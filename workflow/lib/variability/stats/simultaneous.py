@@ -13,11 +13,10 @@ import numpy as np
 from scipy import special
 
 from variability.stats import resampling
+from variability.stats.rounding import ROUNDING
 
 #: Number of statistics (resamples times pairs) that are simulated at most, and the fewest resamples all the same.
 MOST_STATISTICS, FEWEST_RESAMPLES = 4_000_000, 2_000
-#: Size of differences, relative to the values, that are due to rounding.
-ROUNDING = 1e-12
 # Number of elements of temporary arrays.
 _CHUNK = 250_000
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEED
+from variability.stats import rounding
 
 #: Scope of imported runs.
 IMPORTED = "varied: the seed as imported; what else varied or was fixed is not recorded"
@@ -21,7 +22,7 @@ def failed(runs: pd.DataFrame) -> pd.Series:
 def moments(runs: pd.DataFrame) -> pd.DataFrame:
     """Return per cell: primary, n, n_failed, n_undefined, mean and sd (ddof 1) over the n runs with a value.
 
-    sd is exactly 0 where all values are equal, free of the rounding error of their mean.
+    sd is exactly 0 where all values are equal up to rounding.
     """
     marked = runs.assign(_failed=failed(runs), _missing=runs["value"].isna())
     groups = marked.groupby(CELL_VALUE, sort=False)
@@ -29,7 +30,8 @@ def moments(runs: pd.DataFrame) -> pd.DataFrame:
     table = groups.agg(primary=("primary", "first"), n=("value", "count"), n_failed=("_failed", "sum"))
     table["n_undefined"] = groups["_missing"].sum() - table["n_failed"]
     table["mean"] = values.mean()
-    table["sd"] = values.std(ddof=1).mask((values.max() == values.min()) & (table["n"] > 1), 0.0)
+    equal = rounding.is_rounding(values.max() - values.min(), table["mean"])
+    table["sd"] = values.std(ddof=1).mask(equal & (table["n"] > 1), 0.0)
     return table.reset_index()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,8 +155,7 @@ def _over_runs(values):
     mean = _ratio(np.where(present, values, 0).sum(axis=0), n)
     squares = np.square(np.where(present, values - mean, 0)).sum(axis=0)
     sd = np.sqrt(_ratio(squares, np.maximum(n - 1, 0)))
-    # Equal values have an SD of exactly 0, free of the rounding error of their mean.
-    sd = np.where((n > 1) & (low == high), 0.0, sd)
+    sd = np.where((n > 1) & rounding.is_rounding(high - low, mean), 0.0, sd)
     return {
         "estimate": mean,
         "sd": sd,

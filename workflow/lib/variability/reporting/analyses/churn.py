@@ -10,6 +10,7 @@ import numpy as np
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,7 @@ class Churn(Analysis):
             left_out = (cell.distances.sum() - 2 * cell.distances) / ((n - 1) * (n - 2))
             # The SD of the pseudo-values over the root of n is the jackknife's standard error.
             pseudo = n * disagreement - (n - 1) * left_out
-            spread = 0.0 if np.ptp(cell.distances) == 0 else pseudo.std(ddof=1)
+            spread = 0.0 if rounding.is_rounding(np.ptp(cell.distances), cell.distances.max()) else pseudo.std(ddof=1)
             low, high = (float(end) for end in intervals.t_interval(disagreement, spread, n, self.option("level")))
         ends = {"low": low, "high": high, "interval": JACKKNIFE if n > 2 else "none"}
         note = "two runs: leaving out one leaves no pair, so there is no interval" if n == 2 else too_few

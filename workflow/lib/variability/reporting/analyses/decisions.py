@@ -140,8 +140,12 @@ def _of_rows(values):
     """Return mean and SD (ddof 1) of each row, NaN with too few values."""
     import pandas as pd
 
+    from variability.stats import rounding
+
     rows = pd.DataFrame(values).T
-    return rows.mean().to_numpy(), rows.std(ddof=1).mask(rows.max() == rows.min(), 0.0).where(rows.count() > 1)
+    mean = rows.mean()
+    equal = rounding.is_rounding(rows.max() - rows.min(), mean)
+    return mean.to_numpy(), rows.std(ddof=1).mask(equal, 0.0).where(rows.count() > 1)
 
 
 def _notes(result):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEEDS
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,6 +168,8 @@ def _over_scratch_in_pairs(after, partners, level):
 
 
 def _paired(pairs, comparison, estimator, level):
+    import numpy as np
+
     from variability.reporting.analyses import _cells
     from variability.stats import intervals
 
@@ -188,8 +191,11 @@ def _paired(pairs, comparison, estimator, level):
         n_failed_reference=("lost_reference", "sum"),
         mean_reference=("mean_reference", "mean"),
         sd=("gain", "std"),
+        mean=("value", "mean"),
         gain=("gain", "mean"),
     ).reset_index()
+    size = np.maximum(table["mean"].abs(), table["mean_reference"].abs())
+    table["sd"] = table["sd"].mask(rounding.is_rounding(table["sd"], size), 0.0)
     table["n_reference"] = table["n"]
     table["low"], table["high"] = intervals.t_interval(table["gain"], table["sd"], table["n"], level)
     table = table.assign(comparison=comparison, estimator=estimator, interval="t, of paired differences")

@@ -8,6 +8,7 @@ import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +125,7 @@ def _split(cube, level):
     if (losses == losses[0]).all():
         zeros = ("sd_observed", "sd_seed", "sd_seed_low", "sd_seed_high", "variance_observed", "variance_seed")
         return numbers | dict.fromkeys([*zeros, "variance_test_set"], 0.0) | {"note": CONSTANT}
-    between = scores.var(ddof=1) if np.ptp(scores) > 0 else 0.0
+    between = 0.0 if rounding.is_rounding(np.ptp(scores), mean) else scores.var(ddof=1)
     if shares is not None:
         squares = np.square(shares)
         units = 1 / squares.sum()

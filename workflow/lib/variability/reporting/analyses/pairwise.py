@@ -8,6 +8,7 @@ import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results import metric_scales
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +30,6 @@ COLUMNS = [
     *("estimator", "interval", "level", "ddof", "seed_resampling", "scope", "note"),
 ]
 TOO_FEW = "too few runs for the exact test to find anything at this level"
-#: Relative size of differences that are due to rounding.
-ROUNDING = 1e-12
 
 
 class Pairwise(Analysis):
@@ -159,8 +158,8 @@ class Pairwise(Analysis):
 
         n, n_b, level = values.shape[1], values_b.shape[1], self.option("level")
         # Equal runs that were computed in another order differ in their last bits.
-        rounding = ROUNDING * np.maximum(np.abs(values).max(axis=1, initial=0), np.abs(values_b).max(axis=1, initial=0))
-        first, second = _moments(values, rounding), _moments(values_b, rounding)
+        size = np.maximum(np.abs(values).max(axis=1, initial=0), np.abs(values_b).max(axis=1, initial=0))
+        first, second = (_moments(side, within=rounding.ROUNDING * size) for side in (values, values_b))
         numbers = _side_statistics(first, second, sign) | {
             "estimator": "difference of means, unpaired",
             "interval": "Welch t",
@@ -183,7 +182,8 @@ class Pairwise(Analysis):
         from variability.stats import comparisons, intervals
 
         n, level = values.shape[1], self.option("level")
-        first, second = _moments(values), _moments(values_b)
+        size = np.maximum(np.abs(values).max(axis=1, initial=0), np.abs(values_b).max(axis=1, initial=0))
+        first, second = (_moments(side, within=rounding.ROUNDING * size) for side in (values, values_b))
         numbers = _side_statistics(first, second, sign) | {
             "estimator": f"mean of differences of pairs: {kind}",
             "interval": "t, of paired differences",
@@ -192,7 +192,7 @@ class Pairwise(Analysis):
         if n < 2:
             return numbers | _missing("fewer than two pairs of completed runs")
         differences = sign * (values - values_b)
-        between = _moments(differences, within=ROUNDING * np.abs(values).max(axis=1))
+        between = _moments(differences, within=rounding.ROUNDING * size)
         low, high = intervals.t_interval(numbers["difference"], between.sd, n, level)
         ties = (differences == 0).mean(axis=1)
         share = (differences > 0).mean(axis=1) + ties / 2

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL_VALUE
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,11 +66,11 @@ class RecipeGap(Analysis):
             note=("note", "first"),
             unused=("unused", "mean"),
             sd=("unused", "std"),
-            equal=("unused", lambda unused: unused.max() == unused.min()),
+            range=("unused", lambda unused: unused.max() - unused.min()),
         ).reset_index()
         table = cells.merge(table, on=CELL_VALUE, how="left", validate="one_to_one")
-        # Free of the rounding error of the mean.
-        table["sd"] = table["sd"].mask(table["equal"].astype(bool) & (table["n"] > 1), 0.0)
+        equal = rounding.is_rounding(table["range"], table["probe"])
+        table["sd"] = table["sd"].mask(equal & (table["n"] > 1), 0.0)
         table["low"], table["high"] = intervals.t_interval(table["unused"], table["sd"], table["n"], level)
         table = table.assign(
             margin=margin * table["probe"].abs(),

@@ -9,6 +9,7 @@ import numpy as np
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results import metric_scales
 from variability.results.columns import CELL_VALUE, RUN
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,8 +146,7 @@ def _with_next(cells):
     ranked = ranked.sort_values(["task", "_score", "model", "method"], ascending=[True, False, True, True])
     following = ranked[ranked["_score"].notna()].groupby("task")[["next", "_score", "sd", "sd_upper"]].shift(-1)
     gap = ranked["_score"] - following["_score"].reindex(ranked.index)
-    # A rounding error between equal means is not a gap.
-    gap = gap.mask(gap <= 1e-12 * ranked["mean"].abs(), 0.0)
+    gap = gap.mask(rounding.is_rounding(gap, ranked["mean"]), 0.0)
     renamed = following.rename(columns={name: f"next_{name}" for name in ("sd", "sd_upper")})
     return ranked.drop(columns=["_score", "next"]).join(renamed.drop(columns="_score")).assign(gap=gap).sort_index()
 
@@ -166,7 +166,8 @@ def _with_pairs(cells, runs):
                 differences = matrices.matrix[one] - matrices.matrix[other]
                 differences = differences[~np.isnan(differences)]
                 sd = differences.std(ddof=1) if len(differences) > 1 else np.nan
-                facts[row.Index] = (True, len(differences), 0.0 if np.ptp(differences) == 0 else sd)
+                sd = 0.0 if rounding.is_rounding(sd, row.mean) else sd
+                facts[row.Index] = (True, len(differences), sd)
     columns = zip(*(facts.get(index, (False, 0, np.nan)) for index in cells.index), strict=True)
     return cells.assign(**dict(zip(("paired", "pairs", "pair_sd"), map(np.array, columns), strict=True)))
 
