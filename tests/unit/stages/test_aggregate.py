@@ -76,6 +76,11 @@ def test_only_the_tasks_own_metric_is_primary(study):
     assert set(table.loc[table["primary"], "metric"]) == {"accuracy"}
 
 
+def test_rows_contain_the_scales_of_the_metrics_whatever_the_config_declares_of_others(study):
+    accuracy = runs_of(study).query("metric == 'accuracy'").iloc[0]
+    assert accuracy[["range_low", "range_high"]].tolist() == [0, 1]
+
+
 def test_rows_contain_the_model_the_streams_and_the_versions(study):
     row = runs_of(study).query("model == 'b' and seed == 2").iloc[0]
     assert (row["architecture"], row["weights"], row["model_options"]) == ("b", "IMAGENET1K_V1", "{}")
