@@ -59,6 +59,28 @@ def test_decisions_do_not_depend_on_the_order_scale_and_origin_of_the_values():
     assert turned.low == pytest.approx(100 * result.low)
 
 
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("exponent", [-300, -40, 40, 300])
+def test_decisions_are_the_same_in_every_unit(paired, exponent):
+    values = 3 + sample(1, 4, 5)
+    result, scaled = decided(values, paired), decided(values * 2.0**exponent, paired)
+    assert (result.p_all > result.pairs.p).any()
+    for name in ("p_all", "p_best", "p_adjusted", "order"):
+        np.testing.assert_array_equal(getattr(scaled, name), getattr(result, name))
+    assert scaled.low.tolist() == (result.low * 2.0**exponent).tolist()
+    assert scaled.pairs.difference.tolist() == (result.pairs.difference * 2.0**exponent).tolist()
+
+
+def test_a_noisy_candidate_does_not_disturb_those_with_a_tiny_spread():
+    tiny = 1 + 1e-10 * sample(2, 4, 5)
+    noisy = np.vstack([tiny, sample(3, 1, 5)])
+    alone, together = decided(tiny), decided(noisy)
+    among_tiny = (together.pairs.a < 4) & (together.pairs.b < 4)
+    # More comparisons make every p-value larger, but for the error of the simulation.
+    assert len(alone.p_all) == among_tiny.sum()
+    assert (np.sort(together.p_all[among_tiny]) > np.sort(alone.p_all) - 0.02).all()
+
+
 def tables():
     """Return values of candidates with gaps, ties and constant rows."""
     numbers = st.integers(0, 12).map(lambda number: number / 4)

@@ -92,6 +92,9 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     single one is not beaten.
     """
     # Equal means of runs that were summed in different orders differ in their last bits.
+    # Powers of two scale exactly: decisions do not depend on the unit of the metric, and no square overflows.
+    exponent = int(np.frexp(np.nanmax(np.abs(values), initial=0))[1])
+    values = np.ldexp(values, -exponent)
     unit = ROUNDING * np.nanmax(np.abs(values), initial=0) or 1.0
     means = np.nanmean(values, axis=1)
     order = np.argsort(-np.round(means / unit) * unit, kind="stable")
@@ -118,7 +121,8 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     low, high = (np.where(constant, pairs.difference, end) for end in (low, high))
     beaten = np.zeros(len(order), dtype=bool)
     beaten[order[pairs.b[beats]]] = True
-    pairs = pairs._replace(a=order[pairs.a], b=order[pairs.b])
+    low, high, difference, se = (np.ldexp(part, exponent) for part in (low, high, pairs.difference, pairs.se))
+    pairs = pairs._replace(a=order[pairs.a], b=order[pairs.b], difference=difference, se=se)
     best = len(order) > 1 and (~beaten).sum() == 1
     return Decisions(
         pairs, p_all, p_best, p_adjusted, beats, low, high, order, ~beaten, bool(best), null.leads.shape[1]
@@ -202,17 +206,20 @@ def _sampler(values, pairs):
     """Return the sampler for unpaired candidates: of their means and variances."""
     n, _, variance = _moments(values, ROUNDING * np.nanmax(np.abs(values)))
     freedom, of_mean = np.maximum(n - 1, 1), np.nan_to_num(variance / n)
+    of_mean = of_mean / of_mean.max()
     a, b = pairs.a, pairs.b
+    freedom_a, freedom_b = (freedom[side][:, None].astype(np.float32) for side in (a, b))
 
     def sample(rng, count):
         size = (count, len(n))
         # A matrix of candidates in rows, whose rows are faster to select than columns.
         means = np.ascontiguousarray((rng.standard_normal(size) * np.sqrt(of_mean)).T, dtype=np.float32)
         of_means = np.ascontiguousarray((rng.chisquare(freedom, size) / freedom * of_mean).T)
-        parts = (np.square(of_means) / freedom[:, None]).astype(np.float32)
         of_means = of_means.astype(np.float32)
         square = of_means[a] + of_means[b]
-        return means[a] - means[b], square, np.square(square) / (parts[a] + parts[b])
+        # The degrees of freedom from shares, because squares of small variances are 0 in single precision.
+        share = of_means[a] / square
+        return means[a] - means[b], square, 1 / (np.square(share) / freedom_a + np.square(1 - share) / freedom_b)
 
     return sample
 
@@ -224,6 +231,7 @@ def _paired_sampler(values, paired, pairs):
     is_paired = paired[pairs.a, pairs.b][:, None]
     # A paired t does not depend on the scale; equal scales allow for the most directions.
     scale = np.ones(len(values)) if is_paired.all() else np.sqrt(np.nan_to_num(variance))
+    scale = scale / scale.max()
     # Sums over the runs of a that have a partner in b, and over all runs of unpaired candidates.
     first, second = (np.where(is_paired[:, 0], side, own) for side, own in ((pairs.b, pairs.a), (pairs.a, pairs.b)))
     common = present @ present.T
