@@ -187,6 +187,7 @@ def test_the_encoding(tmp_path):
         (b"%PDF-1.7", "PDF"),
         (b"\x89PNG\r\n", "picture"),
         (b"a,b\n\0\0", "neither text"),
+        (gzip.compress(b"runs.csv".ljust(257, b"\0") + b"ustar\0"), "tar archive"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (gzip.compress(b"a,b\n1,2\n")[:-4], "damaged or cut off"),
         (gzip.compress(b"<html>"), "HTML page"),

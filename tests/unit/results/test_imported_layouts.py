@@ -150,6 +150,21 @@ def test_one_row_of_a_learning_curve_is_kept(keep, accuracy, loss, tmp_path):
         runs(tmp_path, OF_LOG, "net_3.jsonl")
 
 
+def test_the_last_row_that_is_not_the_last_step_is_refused(tmp_path):
+    spec = {"columns": COLUMNS, "metrics": ACC, "keep": "last"}
+    write(tmp_path, {"runs.csv": "m,s,_step,acc\na,0,2,0.7\na,0,1,0.5\na,1,1,0.6\na,1,2,0.8\na,1,3,\n"})
+    with pytest.raises(
+        UserError, match=r"line 3: .* has _step 1, and an earlier one a larger _step; set `keep_by: _step`"
+    ):
+        runs(tmp_path, spec)
+    assert values(runs(tmp_path, spec | {"keep_by": "_step"})) == {("a", "task", 0): 0.7, ("a", "task", 1): 0.8}
+    # A rerun that was appended, and a column that is none of steps.
+    for steps in ((1, 2, 1, 2), ("x", "b", "a", "a")):
+        lines = [f"a,0,{step},0.{number}" for number, step in enumerate(steps)]
+        write(tmp_path, {"runs.csv": "\n".join(["m,s,epoch,acc", *lines, ""])})
+        assert values(runs(tmp_path, spec)) == {("a", "task", 0): 0.3}
+
+
 def test_reruns_are_kept_in_the_order_of_their_start(tmp_path):
     # W&B lists the newest run first.
     text = (

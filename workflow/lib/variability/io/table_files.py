@@ -19,6 +19,8 @@ _OPENERS = {rb"\x1f\x8b": gzip.open, rb"BZh[1-9]1AY&SY": bz2.open, rb"\xfd7zXZ\x
 COMPRESSIONS = (".gz", ".bz2", ".xz")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: Where a tar archive has its first mark.
+_TAR_MARK = slice(257, 262)
 #: Formats that are recognised to be named in the message that refuses them: first bytes, format, and what to do.
 _REFUSED = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file of the old format (.xls), or one with a password", "xlsx"),
@@ -71,6 +73,8 @@ def table_format(path: Path) -> str:
         raise ValueError(f"it is an HTML page; {_REMEDIES['html']}")
     if begin.startswith(b"<?xml"):
         raise ValueError(f"it is an XML file; {_REMEDIES['csv']}")
+    if start[_TAR_MARK].startswith(b"ustar"):
+        raise ValueError(f"it is a tar archive; {_REMEDIES['extract']}")
     if b"\0" in start and not start.startswith(_UTF16):
         raise ValueError("it is neither text nor in another format that is known here; save the table as CSV")
     if inner_suffix(path) in JSON_SUFFIXES or _is_record(begin):

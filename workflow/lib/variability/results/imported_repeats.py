@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HELPERS = ["row", "when", "failed", "informative"]
+#: Names of columns by which programs number the rows of a learning curve.
+_STEPS = ("epoch", "step", "global_step", "iteration", "iter", "training_iteration", "trainer/global_step")
 
 
 def merged(table: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -75,6 +77,8 @@ def _last(table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], sou
     starts = STARTS[spec.get("format", "table")]
     column = spec.get("keep_by") or next((name for name in starts if name in frame), None)
     when = order(frame[column], column, source) if column else pd.Series(0.0, frame.index)
+    if column is None:
+        _refuse_unordered(table, frame, source)
     table = table.assign(row=table.index, when=when[table.index].to_numpy(), failed=~_completed(table))
     table = table.sort_values(["when", "row"], kind="stable", na_position="first")
     # A log has rows about other things than the metrics; only a run without any value keeps one of them.
@@ -85,6 +89,26 @@ def _last(table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], sou
     # After a failure at the end earlier values do not count, and after a success earlier failures do not.
     retained = table[is_last.where(by_run["failed"].transform("last"), ~table["failed"])]
     return retained.drop_duplicates(RUN_VALUE, keep="last").sort_values("row").drop(columns=_HELPERS)
+
+
+def _refuse_unordered(table: pd.DataFrame, frame: pd.DataFrame, source: Source) -> None:
+    """Raise UserError if, by a column of steps, the last row of a run is not its last step."""
+    for name in frame:
+        if str(name).lower().lstrip("_") not in _STEPS:
+            continue
+        try:
+            steps = order(frame[name], name, source)
+        except UserError:
+            continue  # Not a column of steps.
+        rows = table[table["value"].notna()].assign(step=lambda part: steps[part.index].to_numpy())
+        by_value = rows.sort_index(kind="stable").groupby(RUN_VALUE)["step"]
+        earlier = rows["step"] < by_value.transform("max")
+        if (wrong := earlier & (rows.index == by_value.transform(lambda part: part.index[-1]))).any():
+            raise UserError(
+                f"{source.at(rows.index[wrong])}: the last row of a run has {name} "
+                f"{frame.loc[rows.index[wrong][0], name]}, and an earlier one a larger {name}; set `keep_by: {name}` "
+                "if the rows are steps in another order, or `keep_by` to a column of times if they are reruns"
+            )
 
 
 def _completed(table: pd.DataFrame) -> pd.Series:
