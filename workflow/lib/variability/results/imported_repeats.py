@@ -100,13 +100,15 @@ def _refuse_unordered(table: pd.DataFrame, frame: pd.DataFrame, source: Source) 
             steps = order(frame[name], name, source)
         except UserError:
             continue  # Not a column of steps.
-        rows = table[table["value"].notna()].assign(step=lambda part: steps[part.index].to_numpy())
-        by_value = rows.sort_index(kind="stable").groupby(RUN_VALUE)["step"]
-        earlier = rows["step"] < by_value.transform("max")
-        if (wrong := earlier & (rows.index == by_value.transform(lambda part: part.index[-1]))).any():
+        rows = table.assign(step=steps[table.index].to_numpy(), row=table.index)
+        rows = rows[rows["value"].notna()].sort_values("row", kind="stable")
+        largest = rows.groupby(RUN_VALUE)["step"].max()
+        last = rows.drop_duplicates(RUN_VALUE, keep="last").set_index(RUN_VALUE)
+        if (earlier := last["step"] < largest[last.index]).any():
+            wrong = last.loc[earlier, "row"]
             raise UserError(
-                f"{source.at(rows.index[wrong])}: the last row of a run has {name} "
-                f"{frame.loc[rows.index[wrong][0], name]}, and an earlier one a larger {name}; set `keep_by: {name}` "
+                f"{source.at(wrong)}: the last row of a run has {name} "
+                f"{frame.loc[wrong.iloc[0], name]}, and an earlier one a larger {name}; set `keep_by: {name}` "
                 "if the rows are steps in another order, or `keep_by` to a column of times if they are reruns"
             )
 
