@@ -51,12 +51,29 @@ TIMM = {
     "deepseek_vit": "deepseek_vit_412m", "vitamin": "vitamin_small_224", 
     "xception_aligned": "xception41", "xcit": "xcit_nano_12_p16_224",
 }  # fmt: skip
+#: Modules of timm that take less than half a second: convolutional, residual and attention networks, and heads of each
+#: kind.
+QUICK = {
+    *(
+        "byoanet",
+        "byobnet",
+        "convnext",
+        "cspnet",
+        "cspnext",
+        "dla",
+        "efficientnet",
+        "lcnetv2",
+        "mobilenetv3",
+        "resnest",
+    ),
+    *("resnet", "resnetv2", "senet", "sknet", "vgg", "vision_transformer_relpos", "vovnet", "xception"),
+}
 #: Modules of timm all of whose networks are refused, because their outputs come from no layer or from several.
 REFUSED = {"crossvit", "efficientformer", "efficientformer_v2", "efficientvim", "repvit", "swiftformer"}
 #: Modules of timm whose networks are refused by their trial: they add the largest output of a second head.
 TRIAL_REFUSES = {"volo": "volo_d1_224"}
 #: Sides of images for networks that take any and are slow.
-SIDES = {"sequencer2d_s": 32, "nasnetalarge": 64}
+SIDES = {"sequencer2d_s": 32, "nasnetalarge": 64, "regnet_y_400mf": 64}
 NUMERIC = ["regnet_y_400mf"]
 
 
@@ -106,8 +123,9 @@ def test_every_family_of_torchvision_is_under_test():
     assert {stem(name) for name in _torchvision_facts.architectures()} == {stem(name) for name in TORCHVISION}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TIMM.values())
+@pytest.mark.parametrize(
+    "name", [name if module in QUICK else pytest.param(name, marks=pytest.mark.slow) for module, name in TIMM.items()]
+)
 def test_nothing_that_is_not_linear_follows_the_heads_of_timm(name):
     pytest.importorskip("timm", reason="the extra timm is not installed")
     check_kinds(provider("timm", name), 3)

@@ -14,7 +14,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import figure_style
+from variability.reporting import figure_style, run_counts
 from variability.results import analysis_tables
 from variability.stages.plot import plot, read_table
 
@@ -205,8 +205,19 @@ def test_runs_without_a_value_are_counted_with_the_reason(name, studies):
     runs["value"] = runs["value"].mask(hit)
     tables = synthetic.analysed({"runs": runs}, ["spread", "intervals"])
     texts = [" ".join(text.get_text().split()) for text in texts_of(draw(name, tables))]
-    for counts in ("2 (2 failed, 1 undefined)", "4 (1 undefined)"):
+    for counts in ("2 (2 not completed, 1 undefined)", "4 (1 undefined)"):
         assert sum(text.endswith(counts) for text in texts) == 1, texts
+
+
+@pytest.mark.parametrize("name", ["best_of_n", "cost", "ranks", "seeds_needed"])
+def test_notes_count_runs_as_the_summary_does(name, studies):
+    runs = studies["typical"]["runs"].copy()
+    crashed = (runs["model"] == "cnn") & (runs["task"] == "digits") & (runs["method"] == "full") & (runs["seed"] == 0)
+    runs["status"] = runs["status"].mask(crashed, "failed")
+    figure = draw(name, studies["typical"] | {"runs": runs})
+    texts = " ".join(" ".join(text.get_text().split()) for text in texts_of(figure))
+    assert "2 of 40 runs did not complete (1 diverged, 1 failed)" in texts
+    assert "40 runs: 38 completed, 1 diverged, 1 failed" in " ".join(run_counts.in_words(runs).split())
 
 
 def hollow(figure):
@@ -295,7 +306,7 @@ def test_cells_of_the_heat_map_contain_the_numbers_of_the_table(studies):
     spread = studies["typical"]["spread"]
     row = spread.query("model == 'cnn' and task == 'digits' and method == 'full' and phase == 'after'")
     row = row[(row["split"] == "test") & row["primary"]].iloc[0]
-    expected = f"{row['mean']:.4f}\n± {row['sd']:.4f}\nn = 3 (2 failed)"
+    expected = f"{row['mean']:.4f}\n± {row['sd']:.4f}\nn = 3 (2 not\ncompleted)"
     assert 0.001 < row["sd"] < 0.0095, "two significant digits"
     assert expected in {text.get_text() for text in texts_of(draw("model_task_heatmap", studies["typical"]))}
 

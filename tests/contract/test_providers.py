@@ -227,3 +227,13 @@ def test_each_call_of_preprocess_returns_a_new_value(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_framework_of_a_provider_is_found_by_a_models_entry(name):
     assert frameworks.of({"provider": name}) is registry.find("frameworks", registry.find("providers", name).FRAMEWORK)
+
+
+@pytest.mark.parametrize("name", ["torchvision", "timm", "keras"])
+def test_an_unknown_architecture_is_explained_with_networks_of_the_users_own(name):
+    plugin = registry.find("providers", name)
+    if missing := extras.missing(plugin):
+        pytest.skip(missing)
+    model = {"name": "m", "provider": name, "weights": "none", "options": {}, "preprocess": {}, "architecture": "nett"}
+    messages = [problem.message for problem in plugin(model).check() if problem.key == "architecture"]
+    assert len(messages) == 1 and "my_nets.py:build" in messages[0]

@@ -26,6 +26,20 @@ def test_the_best_model_is_named_with_mean_sd_and_n():
     assert re.search(r"On digits, cnn \(full\) has the best mean: 0\.\d{4} ± 0\.00\d{2} \(mean ± SD, n = 5\)", findings)
 
 
+def test_candidates_with_exactly_equal_means_share_the_best():
+    runs = synthetic.runs(models=("a", "b", "c"), methods=("full",))
+    first = runs[runs["model"] == "a"]
+    # The values of b are those of a in another order of the seeds, those of c are worse.
+    runs.loc[runs["model"] == "b", "value"] = first["value"].to_numpy().reshape(5, -1)[::-1].ravel()
+    runs.loc[runs["model"] == "c", "value"] = first["value"].to_numpy() - 0.2
+    text = summarise(synthetic.analysed({"runs": runs}, ["spread", "decisions"]), "demo")
+    findings = " ".join(text.partition("## Findings")[2].split())
+    assert re.search(
+        r"On digits, (a \(full\) and b|b \(full\) and a) \(full\) share the best mean; [ab] \(full\):", findings
+    )
+    assert "has the best mean" not in findings
+
+
 def test_mean_sd_and_interval_of_a_row_have_the_same_decimals():
     text, _ = summarised(sd=0.0002)
     rows = re.findall(r"([\d.]+) ± ([\d.]+) *\| \[([\d.]+), ([\d.]+)\]", text)

@@ -5,11 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import synthetic_study as synthetic
 
 from variability.errors import UserError
 from variability.io import files
+from variability.results import score_table
+from variability.results.columns import RUN
 from variability.stages.aggregate import aggregate
 from variability.stages.score import score
 
@@ -94,6 +98,20 @@ def test_learning_curves_keep_the_epochs_of_diverged_runs(study):
     lost = history[history["status"] == "diverged"]
     assert lost["epoch"].tolist() == [0, 1, 2, 3, 4]
     assert len(history) == 5 * 9 + 5
+
+
+def test_a_run_with_an_infinite_score_has_diverged_in_runs_and_learning_curves(study):
+    path = study[0][0].parent / next(iter(files.read_json(study[0][0])["tables"]))
+    table = score_table.read(path)
+    scores = table.to_pandas()
+    hit = (scores["metric"] == "accuracy") & (scores["phase"] == "after") & (scores["split"] == "test")
+    changed = scores[hit].index[0]
+    scores.loc[changed, "value"] = float("inf")
+    pq.write_table(pa.Table.from_pandas(scores, schema=table.schema, preserve_index=False), path)
+    run = list(scores.loc[changed, RUN])
+    runs, history = runs_of(study), pd.read_parquet(study[2] / "history.parquet")
+    for table in (runs, history):
+        assert set(table[(table[RUN] == run).all(axis=1)]["status"]) == {"diverged"}
 
 
 def test_values_per_class_have_a_table_of_their_own(study):

@@ -29,6 +29,18 @@ def seeded(runs, **streams):
     return runs.assign(**(fixed | {f"seed_{name}": seeds for name, seeds in streams.items()}))
 
 
+def test_the_seed_of_declared_pairs_includes_what_a_pair_shares():
+    runs = synthetic.runs(models=("a", "b", "c"))
+    shared = runs["seed"].map({0: -0.2, 1: -0.1, 2: 0.0, 3: 0.1, 4: 0.2})
+    folds = runs.assign(value=runs["value"] + shared, pairing="seed")
+    seed = "seed (init, order, augment, dropout)"
+    row, of_folds = of(table(runs), seed), of(table(folds), seed)
+    # The sample variance of the shared part is 0.025.
+    assert of_folds["variance"] - row["variance"] == pytest.approx(0.025, abs=0.01)
+    assert "includes what the runs of a pair share, such as their fold" in of_folds["note"]
+    assert "pair" not in str(row["note"]) and "pair" not in str(of(table(folds), "model")["note"])
+
+
 def test_a_complete_grid_is_an_analysis_of_variance():
     runs = synthetic.runs(models=("a", "b", "c"))
     values = primary_rows.select(runs).sort_values(["model", "method", "seed"])["value"].to_numpy().reshape(3, 2, 5)

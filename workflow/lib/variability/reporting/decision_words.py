@@ -24,7 +24,7 @@ def of_the_best(decisions: pd.DataFrame) -> str:
     if first["is_best"]:
         return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
     names = first_place(decisions)
-    return f"{best} {UNDECIDED}: {_listed(names)} tie for first."
+    return f"{best} {UNDECIDED}: {listed(names)} tie for first."
 
 
 def first_place(decisions: pd.DataFrame) -> list[str]:
@@ -79,7 +79,8 @@ def findings(kind: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in words, the first NAMED if there are more."""
     if len(names) > NAMED:
         return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

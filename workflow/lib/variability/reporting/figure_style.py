@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-#: Okabe & Ito's vermilion, for failed runs only.
+#: Okabe & Ito's vermilion, for runs that did not complete only.
 FAILED = "#D55E00"
 INK = "#222222"
 SOFT = "#8A8A8A"

@@ -172,9 +172,16 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> str:
     best = ranked.iloc[0]
     kind = "mean ± SD" if best["n"] > 1 else "a single run"
-    sentence = f"On {task}, {_name(best)} has the best mean: {_mean_and_sd(*best[_MOMENTS])} ({kind}, n = {best['n']})"
+    moments = f"{_mean_and_sd(*best[_MOMENTS])} ({kind}, n = {best['n']})"
+    # Sums of the same values in another order may differ in their last bits.
+    equal = ranked[np.isclose(ranked["mean"], best["mean"], rtol=1e-12, atol=0)]
     other = models.iloc[1] if len(models) > 1 else None
-    if other is not None:
+    if len(equal) > 1:
+        names = decision_words.listed([_name(row) for _, row in equal.iterrows()])
+        sentence = f"On {task}, {names} share the best mean; {_name(best)}: {moments}"
+    else:
+        sentence = f"On {task}, {_name(best)} has the best mean: {moments}"
+    if other is not None and other.name not in equal.index:
         moments = _mean_and_sd(*other[_MOMENTS])
         sentence += f"; the best candidate of another model is {_name(other)}: {moments} (n = {other['n']})"
     sentences = [sentence + "."]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from variability.advice import listed
 from variability.errors import UserError
+from variability.io import folder_walk, table_files, tabular
 from variability.io import mirrors as mirror_files
-from variability.io import table_files, tabular
 from variability.io.checksums import Checksum
 from variability.io.table_readers import positions
 
@@ -159,8 +160,13 @@ def _named(path: str, mirrors: Sequence[Path]) -> list[ImportedFile]:
         return _of_folder(Path(path))
     if glob.has_magic(path):
         base = _fixed_part(path)
-        found = sorted(Path(name) for name in glob.glob(path, recursive=True))
-        files = [ImportedFile(file, file.relative_to(base).as_posix()) for file in found if file.is_file()]
+        matches = sorted(Path(name) for name in glob.glob(path, recursive=True))
+        matches = [file for file in matches if file.is_file()]
+        if "**" in path:
+            # A link to a folder that it is in leads to the same files again.
+            shortest_last = sorted(matches, key=lambda file: len(file.parts), reverse=True)
+            matches = sorted({file.resolve(): file for file in shortest_last}.values())
+        files = [ImportedFile(file, file.relative_to(base).as_posix()) for file in matches]
         if not files:
             raise UserError(f"no file matches {path!r}; correct the pattern, which is relative to {Path.cwd()}")
         return files
@@ -170,7 +176,10 @@ def _named(path: str, mirrors: Sequence[Path]) -> list[ImportedFile]:
 
 
 def _of_folder(folder: Path) -> list[ImportedFile]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and tabular.is_table(path))
+    below = folder_walk.walk(folder)
+    if lost := [name for name in sorted(below.dangling + below.unreadable) if tabular.is_table(Path(name))]:
+        raise UserError(f"the folder {str(folder)!r} has tables that cannot be opened: {listed(lost)}; remove them")
+    paths = [path for _, path in below.paths() if tabular.is_table(path)]
     if not paths:
         raise UserError(f"the folder {str(folder)!r} has no tables ({', '.join(tabular.PLAIN_SUFFIXES)}); name another")
     suffixes = sorted({table_files.inner_suffix(path) for path in paths})

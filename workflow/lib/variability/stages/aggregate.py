@@ -57,6 +57,7 @@ def aggregate(
     scored = scored.filter(pc.is_null(scored["class"])).drop_columns(["class", "predicted"]).to_pandas()
     trained = runs_table(scored, records, spec["models"], spec["tasks"], spec["methods"])
     del scored
+    statuses = trained.groupby(RUN, sort=False)["status"].first()
     others, labelled = imported_runs.read_all(imported or {}, spec)
     declared = spec.get("pairing", pairing.AUTO)
     sources = len(others) + bool(len(trained))
@@ -68,7 +69,12 @@ def aggregate(
         _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema))
     del runs
     repeating = {name for name, method in spec["methods"].items() if method["repeats"]}
-    first = [(run, record) for run, record in zip(folders, records, strict=True) if record["method"] not in repeating]
+    # The status of the runs table, in which an infinite score also means that a run diverged.
+    first = [
+        (run, record | {"status": statuses[tuple(record[key] for key in RUN)]})
+        for run, record in zip(folders, records, strict=True)
+        if record["method"] not in repeating
+    ]
     curves = history_table([run / "history.csv" for run, _ in first], [record for _, record in first], spec["tasks"])
     _write_parquet(curves, folder / "history.parquet")
     _write_probes(probes, folder / "reference_probe.parquet")

@@ -10,6 +10,7 @@ from variability.advice import listed
 from variability.data.datasets._rows import Rows
 from variability.data.splits import LEFT_OUT
 from variability.errors import UserError
+from variability.io import numbers
 from variability.io.table_readers import Table
 
 
@@ -61,3 +62,32 @@ def one_per_line(reasons: Mapping[int, str]) -> str:
     """Return the first reasons as a list, and the number of the others."""
     shown = "\n".join(f"  - {reason}" for reason in list(reasons.values())[:20])
     return shown + (f"\n  and {len(reasons) - 20} more" if len(reasons) > 20 else "")
+
+
+def broken(table: Table, roles: Mapping[str, str], files: Sequence[Path], decimal: str | None) -> dict[int, str]:
+    """Return the reasons of the rows that have no label or no image, by row, with the position of each.
+
+    roles: names of the columns by role. files: the image of each row. decimal: separator of labels that are numbers,
+    None if they are classes.
+    """
+    reasons: dict[int, str] = {}
+    for role, name in roles.items():
+        if role == "partition":
+            continue
+        is_number = role == "label" and decimal is not None
+        remedy = "; if labels such as NA are classes, set target: class" if is_number else ""
+        empty = numbers.MISSING if is_number else {""}
+        for row, value in enumerate(table.text(name)):
+            if (value or "").strip() in empty:
+                reasons.setdefault(row, f"{table.at(row)} has no value in {name!r}{remedy}")
+    if decimal is not None:
+        label = table.columns[roles["label"]]
+        for row in np.flatnonzero(~np.isfinite(numbers.parse(label, decimal)[0])):
+            reason = f"{table.at(int(row))} has the label {label[int(row)]}, which is not a number"
+            reasons.setdefault(int(row), reason)
+    names = table.text(roles["image"])
+    for row, file in enumerate(files):
+        if row not in reasons and not file.is_file():
+            kind = "a link without a target" if file.is_symlink() else "no file"
+            reasons[row] = f"{table.at(row)} names {names[row]!r}, and there is {kind} {file}"
+    return dict(sorted(reasons.items()))

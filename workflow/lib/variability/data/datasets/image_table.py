@@ -17,7 +17,7 @@ from variability.data.datasets._files import UNREADABLE_OPTION, bring, downloade
 from variability.data.datasets._rows import Rows, TableFile
 from variability.data.splits import LEFT_OUT
 from variability.errors import Problem, UserError
-from variability.io import archives, image_files, image_headers, numbers, tabular
+from variability.io import archives, image_files, image_headers, tabular
 from variability.io.mirrors import find_file, missing_file
 from variability.io.table_readers import Table
 
@@ -155,7 +155,7 @@ class ImageTable(Dataset):
         names = [(name or "") + self.option("suffix") for name in table.text(roles["image"])]
         files = image_rows.paths(table, root, names)
         are_numbers = self._are_numbers(path)
-        broken = self._broken_rows(table, files, are_numbers)
+        broken = image_rows.broken(table, roles, files, self._decimal(table) if are_numbers else None)
         if broken and not self._skips_unreadable():
             raise UserError(
                 f"{path}: {len(broken)} of {len(rows)} rows cannot be used; correct them, or set `unreadable: skip` to "
@@ -228,29 +228,6 @@ class ImageTable(Dataset):
 
     def _skips_unreadable(self) -> bool:
         return self.option("unreadable") == "skip"
-
-    def _broken_rows(self, table: Table, files: Sequence[Path], are_numbers: bool) -> dict[int, str]:
-        """Return the reasons of the rows that have no label or no image, by row, with the position of each."""
-        roles, reasons = self._columns(), {}
-        for role, name in roles.items():
-            if role == "partition":
-                continue
-            remedy = "; if labels such as NA are classes, set target: class" if role == "label" and are_numbers else ""
-            empty = numbers.MISSING if role == "label" and are_numbers else {""}
-            for row, value in enumerate(table.text(name)):
-                if (value or "").strip() in empty:
-                    reasons.setdefault(row, f"{table.at(row)} has no value in {name!r}{remedy}")
-        if are_numbers:
-            label = table.columns[roles["label"]]
-            for row in np.flatnonzero(~np.isfinite(numbers.parse(label, self._decimal(table))[0])):
-                reason = f"{table.at(int(row))} has the label {label[int(row)]}, which is not a number"
-                reasons.setdefault(int(row), reason)
-        names = table.text(roles["image"])
-        for row, file in enumerate(files):
-            if row not in reasons and not file.is_file():
-                kind = "a link without a target" if file.is_symlink() else "no file"
-                reasons[row] = f"{table.at(row)} names {names[row]!r}, and there is {kind} {file}"
-        return dict(sorted(reasons.items()))
 
     @property
     def _name(self) -> str:

@@ -11,6 +11,8 @@ from variability.models.weights_source import weights_kind
 
 IMAGENET_MEAN = [0.485, 0.456, 0.406]
 IMAGENET_STD = [0.229, 0.224, 0.225]
+#: Advice about an architecture that the library does not have.
+OF_USER = "a network of your own is a function in a file, such as my_nets.py:build, without `provider`"
 
 
 class NamedImageProvider(ImageProvider):

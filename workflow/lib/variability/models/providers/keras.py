@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.advice import suggest
 from variability.errors import Problem, UserError
-from variability.models.providers._images import IMAGENET_MEAN, IMAGENET_STD, NamedImageProvider
+from variability.models.providers._images import IMAGENET_MEAN, IMAGENET_STD, OF_USER, NamedImageProvider
 from variability.models.providers._keras_facts import Architecture, architectures
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Keras(NamedImageProvider):
     def check(self) -> Iterator[Problem]:
         known, name = architectures(), self.model["architecture"]
         if name not in known:
-            yield Problem("architecture", f"keras.applications has no network {name!r}; {suggest(name, list(known))}")
+            hint = f"{suggest(name, list(known))}; {OF_USER}"
+            yield Problem("architecture", f"keras.applications has no network {name!r}; {hint}")
             return
         weights = self.model["weights"]
         if self.weights_kind == "named" and weights != RELEASE:

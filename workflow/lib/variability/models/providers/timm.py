@@ -12,7 +12,7 @@ from variability import seeding
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.io import model_hub
-from variability.models.providers._images import NamedImageProvider
+from variability.models.providers._images import OF_USER, NamedImageProvider
 from variability.models.providers._timm_facts import Release, architectures, option_names, releases
 from variability.models.weight_files import read_tensors
 
@@ -61,7 +61,7 @@ class Timm(NamedImageProvider):
         elif base in known and tag:
             yield Problem("architecture", f"{tag!r} is a release: write architecture: {base} and weights: {tag}")
         elif name not in known:
-            yield Problem("architecture", f"timm has no network {name!r}; {suggest(name, known)}")
+            yield Problem("architecture", f"timm has no network {name!r}; {suggest(name, known)}; {OF_USER}")
         elif (heads := len(self._release.classifiers)) != 1:
             reason = f"computes its outputs by {heads} layers" if heads else "has no layer that computes classes"
             yield Problem("architecture", f"{name} {reason}; networks with one such layer are supported")

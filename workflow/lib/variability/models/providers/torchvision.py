@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from variability import seeding
 from variability.advice import suggest
 from variability.errors import Problem, UserError
-from variability.models.providers._images import NamedImageProvider
+from variability.models.providers._images import OF_USER, NamedImageProvider
 from variability.models.providers._torchvision_facts import Architecture, architectures
 from variability.models.weight_files import read_tensors
 
@@ -52,8 +52,7 @@ class Torchvision(NamedImageProvider):
         elif name not in known:
             yield Problem(
                 "architecture",
-                f"torchvision has no classification network {name!r}; {suggest(name, list(known))}; a network of your "
-                "own is a function in a file, such as my_nets.py:build",
+                f"torchvision has no classification network {name!r}; {suggest(name, list(known))}; {OF_USER}",
             )
         else:
             yield from self._check_weights(known[name])

@@ -6,7 +6,7 @@ the config, and the table is written to ``analyse/<name>.csv``. Most analyses fo
     class Median(Analysis):
         '''Median of every cell over its completed runs.'''
 
-        CAPTION = "Median over the completed runs of every cell, with the number of completed and failed runs."
+        CAPTION = "Median over the completed runs of every cell, with the number of the others."
 
         def table(self, tables: dict[str, Any]) -> pd.DataFrame:
             from variability.reporting.analyses import _cells

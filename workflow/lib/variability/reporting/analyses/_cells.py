@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from variability.results import run_status
 from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEED
 from variability.stats import rounding
 
@@ -16,7 +17,7 @@ def failed(runs: pd.DataFrame) -> pd.Series:
 
     A missing value of a completed run is an undefined metric.
     """
-    return runs["value"].isna() & (runs["status"] != "completed")
+    return runs["value"].isna() & run_status.incomplete(runs)
 
 
 def moments(runs: pd.DataFrame) -> pd.DataFrame:

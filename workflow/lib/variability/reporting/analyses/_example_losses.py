@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.results import run_status
 from variability.results.columns import CELL, RUN
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def metrics(runs: pd.DataFrame) -> dict[str, str]:
 def failures(runs: pd.DataFrame) -> dict[Cell, int]:
     """Return the number of failed runs of every cell; failed runs have no predictions."""
     every_run = runs.drop_duplicates(RUN)
-    failed = (every_run["status"] != "completed").groupby([every_run[key] for key in CELL], sort=True).sum()
+    failed = run_status.incomplete(every_run).groupby([every_run[key] for key in CELL], sort=True).sum()
     return {cell: int(count) for cell, count in failed.items()}
 
 

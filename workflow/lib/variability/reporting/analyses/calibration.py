@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
+from variability.results import run_status
 from variability.results.columns import CELL
 from variability.stats import rounding
 
@@ -59,7 +60,7 @@ class Calibration(Analysis):
         known = set(predictions.cells)
         parts = []
         for cell, rows in primary_rows.select(runs).groupby(CELL, sort=False):
-            failed = int((rows["status"] != "completed").sum())
+            failed = int(run_status.incomplete(rows).sum())
             values, note = self._measured(predictions, cell) if cell in known else (None, "no predictions")
             part = self._missing(note) if values is None else self._rows(values)
             parts.append(part.assign(**dict(zip(CELL, cell, strict=True)), n_failed=failed))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
-from variability.results import varied_streams
+from variability.results import pairing, varied_streams
 from variability.results.columns import CELL, RUN
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ MLS = "modified large sample"
 ROUGH_MLS = "modified large sample, of adjusted mean squares (approximate)"
 NOT_ESTIMABLE = "not estimable: "
 CONFOUNDED = f"{NOT_ESTIMABLE}in these runs it does not vary independently of the other factors"
+SHARED = "includes what the runs of a pair share, such as their fold"
 SINGLE = f"{NOT_ESTIMABLE}no cell has two completed runs, so the seed cannot be separated from it"
 
 
@@ -59,7 +60,8 @@ class Components(Analysis):
     CAPTION = (
         "How much of the variance of the primary metric after fine-tuning comes from model, task, method, their "
         "interactions and the seed, as if each had been sampled at random from many. Negative estimates are reported "
-        "raw and truncated at 0; components that cannot be separated have a note."
+        "raw and truncated at 0; components that cannot be separated have a note. The seed's part of declared "
+        "pairs includes what a pair shares, such as its fold."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
@@ -122,7 +124,14 @@ class Components(Analysis):
             layout, within, self.option("level")
         )
         notes = [*notes, *[f"{copies} runs that repeat others are left out"] * bool(copies)]
+        if pairing.by_seed(completed).any():
+            rows = [row | {"note": "; ".join(filter(None, [row["note"], _shared(row)]))} for row in rows]
         return [facts | row | {"note": "; ".join(filter(None, [row["note"], *notes])) or None} for row in rows]
+
+
+def _shared(row):
+    """Return the note on what runs of one declared pair share: it varies with the seed, not with the factors."""
+    return SHARED if row["role"] in ("seed", "residual") else ""
 
 
 def _facts(runs, task, scope):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
-from variability.results import metric_scales
+from variability.results import metric_scales, run_status
 from variability.results.columns import CELL_VALUE
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Cost(Analysis):
         from variability.stats import intervals
 
         amount = runs[quantity].astype(float)
-        part = _cells.moments(runs.assign(value=amount.where(runs["status"] == "completed")))
+        part = _cells.moments(runs.assign(value=amount.where(~run_status.incomplete(runs))))
         part = part.rename(columns={"mean": "estimate", "n_undefined": "n_unknown"})
         part["low"], part["high"] = intervals.t_interval(part["estimate"], part["sd"], part["n"], self.option("level"))
         sums = runs.assign(total=amount).groupby(CELL_VALUE, sort=False)["total"].sum(min_count=1)

@@ -67,8 +67,8 @@ class Robust(Analysis):
 
     CAPTION = (
         "Every candidate over all shared tasks together: interquartile mean, mean and median, the share of runs better "
-        "than a threshold, and the probability that a run of one is better than a run of another. Failed runs are "
-        "left out and counted."
+        "than a threshold, and the probability that a run of one is better than a run of another. Runs that did "
+        "not complete are left out and counted. A check: what is better on a task is decided in the table decisions."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,

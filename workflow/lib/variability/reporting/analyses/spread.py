@@ -22,7 +22,8 @@ class Spread(Analysis):
     SUMMARISED = True
     CAPTION = (
         "Centre and spread over the completed runs of every cell, which differ only in their seed. Each row states its "
-        "numbers of completed, failed and undefined runs, and its scope: what varied between the runs."
+        "numbers of runs that completed, did not complete, or have no defined value, and its scope: what varied "
+        "between the runs."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.reporting import text_format
+from variability.results import run_status
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,13 +22,25 @@ def metric_of(runs: pd.DataFrame) -> str:
     return metrics[0] if len(metrics) == 1 else "primary metric"
 
 
-def counted(n: float, failed: float, undefined: float = 0) -> str:
-    """Format numbers of runs: ``5``, ``3 (2 failed)`` or ``3 (1 failed, 1 undefined)``.
+def counted(n: float, incomplete: float, undefined: float = 0) -> str:
+    """Format numbers of runs: ``5``, ``3 (2 not completed)`` or ``3 (1 not completed, 1 undefined)``.
 
-    The word is failed, not diverged, because imported runs can fail in other ways.
+    incomplete: runs that failed or diverged, as ``results.run_status`` defines them.
     """
-    details = [f"{int(count)} {word}" for count, word in ((failed, "failed"), (undefined, "undefined")) if count]
+    parts = ((incomplete, "not completed"), (undefined, "undefined"))
+    details = [f"{int(count)} {word}" for count, word in parts if count]
     return f"{int(n)} ({', '.join(details)})" if details else f"{int(n)}"
+
+
+def incomplete(runs: pd.DataFrame) -> str:
+    """Return a clause on the runs that did not complete: ``3 of 30 runs did not complete (2 diverged, 1 failed)``.
+
+    runs: one row per run. The counts are those of the summary.
+    """
+    counts = {"diverged": run_status.diverged(runs).sum(), "failed": run_status.failed(runs).sum()}
+    details = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    text = f"{run_status.incomplete(runs).sum()} of {text_format.plural(len(runs), 'run')} did not complete"
+    return f"{text} ({details})" if details else text
 
 
 def limits(values: pd.Series, ends: pd.Series) -> tuple[float, float]:

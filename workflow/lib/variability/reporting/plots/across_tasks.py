@@ -28,7 +28,8 @@ class AcrossTasks(Plot):
     CAPTION = (
         "Critical difference diagram: ranks of the candidates' means on each task (small dots) and their average over "
         "tasks (large). Candidates joined by a bar on the right have average ranks that differ by less than Nemenyi's "
-        "critical difference: they are not significantly different."
+        "critical difference: they are not significantly different. A check: what is better on a task is decided in "
+        "the table decisions."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -88,8 +89,8 @@ def _why(table):
 def _note(table, ranked):
     text = "n: completed runs over all tasks, one per seed; each task counts once, with the ranks of its means."
     if ranked.empty:
-        failed = int(table["n_failed"].sum())
-        return text + (f" {failed} runs failed." if failed else "")
+        lost = int(table["n_failed"].sum())
+        return text + (f" {text_format.plural(lost, 'run')} did not complete." if lost else "")
     first = ranked.iloc[0]
     text += (
         " Small dots: tasks. Diamond: average rank. Bars on the right join candidates whose average ranks differ by "
@@ -98,7 +99,7 @@ def _note(table, ranked):
     text += (
         f" n tasks = {int(first['n_tasks'])}, candidates = {len(ranked)}. Friedman test, ranks shuffled within tasks: "
         f"p = {first['p_permutation']:.2g}; Iman-Davenport F: p = {first['p']:.2g}. CD: Nemenyi's critical difference "
-        f"at {text_format.percent(1 - first['level'])}."
+        f"at {text_format.percent(1 - first['level'])}. A check of average ranks; decisions do not depend on it."
     )
     if isinstance(first["note"], str) and first["note"]:
         text += f" {first['note'][0].upper()}{first['note'][1:]}."

@@ -44,7 +44,6 @@ class BestOfN(Plot):
             legend.append(
                 figure_style.handle(f"{others} others", figure_style.Look(figure_style.SOFT, "", "-"), lw=0.6)
             )
-        failed = int((runs["status"] != "completed").sum())
         figure = figure_style.figure(
             width=8.2,
             height=1.6 + 0.17 * len(legend) + 3.1 * rows,
@@ -56,7 +55,7 @@ class BestOfN(Plot):
             note="U-statistic: n of a cell's completed runs, sampled without replacement; no interval. Line and band: "
             "the run with the best validation value, and its SD over samples. Dotted: the best on test, which cannot "
             f"be selected in practice. Mark at n = 1: mean over runs. {text_format.count(curves['n'])} per cell; "
-            f"{failed} of {len(runs)} runs failed.",
+            f"{_labels.incomplete(runs)}.",
             legend=legend,
         )
         if not tasks:

@@ -101,7 +101,7 @@ def _note(table, tasks, cells):
         f"{text_format.percent(table['level'].max())} t interval by the delete-one-run jackknife (three runs or more), "
     )
     examples = text_format.count(table.loc[table["n"] > 0, "n_examples"])
-    text += f"n completed runs (failed ones in brackets); {examples} examples. "
+    text += f"n completed runs (others in brackets); {examples} examples. "
     text += "Blank: no two completed runs."
     left_out = len(_labels.names(table, "task")) - len(tasks)
     if left_out:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
-from variability.results import varied_streams
+from variability.results import pairing, varied_streams
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Components(Plot):
             ),
             note=f"Bars: SD that a source alone would cause; whiskers: {text_format.percent(table['level'].max())} "
             f"intervals ({_methods(shown)}), an arrow where they leave the panel. Right: share of the variance. n: "
-            f"completed runs, failed ones in brackets.{more}",
+            f"completed runs, others in brackets.{_pairs(runs)}{more}",
         )
         grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
         for axes in grid.flat[len(tasks) :]:
@@ -72,6 +72,11 @@ class Components(Plot):
         if crossed is not None:
             _heat(figure, grid.flat[len(tasks)], *crossed, _labels.metric_of(runs))
         return figure
+
+
+def _pairs(runs):
+    """Return the sentence on what runs of one declared pair share."""
+    return " The seed's bar includes what the runs of a pair share." if pairing.by_seed(runs).any() else ""
 
 
 def _label(name):

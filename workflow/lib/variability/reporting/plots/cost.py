@@ -46,7 +46,6 @@ class Cost(Plot):
         legend.append(figure_style.handle("front", FRONT))
         legend += [figure_style.handle(model, _figure(number)) for model, number in numbers.items()]
         columns = min(max(len(shown), 1), _panels.COLUMNS)
-        failed = int((runs["status"] != "completed").sum())
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         entries = max((len(name) for name in [*numbers, *methods]), default=1)
         per_row = max(1, int((1.5 + 3.6 * columns) / (0.085 * entries + 0.6)))
@@ -55,7 +54,7 @@ class Cost(Plot):
             height=1.5 + 0.17 * len(legend) / per_row + 3 * -(-max(len(shown), 1) // columns),
             title=self.option("title", f"{self.study}: {metric} on the {primary_rows.SPLIT} split, and time per run"),
             note=f"Marks: means over the completed runs of a cell ({text_format.count(cells['n'])}); whiskers: ± 1 SD; "
-            f"faint dots: runs. {failed} of {len(runs)} runs failed and have no dot. Front: cells "
+            f"faint dots: runs. {_labels.incomplete(runs)}; these have no dot. Front: cells "
             "that no other cell dominates in speed and score; seconds are of fine-tuning."
             + _panels.left_out(shown, tasks, "tasks", "the first whose seconds are known"),
             legend=legend,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results import run_status
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class GainSlopes(Plot):
             height=1.5 + len(tasks) * (0.8 + band * len(models)),
             title=self.option("title", title),
             note="In each band: a run's value before (hollow, top) and after fine-tuning (filled, bottom); a cross for "
-            "a failed run, which has no value after. Right: mean of the differences within runs, its "
+            "a run that did not complete, which has no value after. Right: mean of the differences within runs, its "
             f"{text_format.percent(gains['level'].max())} t interval, and the number n of runs" + _better(runs),
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")
@@ -85,8 +86,8 @@ def _slopes(axes, cell, middle, look):
         axes.plot([before[seed], value], ends, color=look.color, lw=0.7, alpha=0.6)
     axes.plot(before, [ends[0]] * len(before), "o", color=look.color, markerfacecolor="white", markersize=3.6)
     axes.plot(after["value"], [ends[1]] * len(after), look.marker, color=look.color, markersize=4, alpha=0.85)
-    failed = before[after.index[after["status"] != "completed"]]
-    axes.plot(failed, [middle] * len(failed), "x", color=figure_style.FAILED, markersize=5, markeredgewidth=1.5)
+    lost = before[after.index[run_status.incomplete(after)]]
+    axes.plot(lost, [middle] * len(lost), "x", color=figure_style.FAILED, markersize=5, markeredgewidth=1.5)
 
 
 def _gain_text(axes, gain, middle):

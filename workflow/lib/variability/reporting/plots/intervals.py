@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results import run_status
 from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _line(axes, cell, targets, middle, half, look):
         style = {"color": look.color, "zorder": 2}
         _panels.bar(axes, one_run["low"], one_run["high"], below, lw=1.1, linestyle=(0, (3, 1.5)), **style)
         axes.plot(one_run["estimate"], below, marker=look.marker, markersize=3.4, markerfacecolor="white", **style)
-    failed = (cell["status"] != "completed").sum()
+    lost = run_status.incomplete(cell).sum()
     where = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    text = _labels.counted(len(values), failed, len(cell) - len(values) - failed)
-    axes.text(1.02, middle, text, color=figure_style.FAILED if failed else figure_style.SOFT, **where)
+    text = _labels.counted(len(values), lost, len(cell) - len(values) - lost)
+    axes.text(1.02, middle, text, color=figure_style.FAILED if lost else figure_style.SOFT, **where)

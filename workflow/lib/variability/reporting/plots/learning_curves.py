@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from variability.data import kinds
 from variability.reporting import figure_style, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results import run_status
 from variability.results.columns import CELL, RUN
 
 if TYPE_CHECKING:
@@ -44,17 +45,17 @@ class LearningCurves(Plot):
         models, tasks, methods = (_labels.names(history, key) for key in CELL)
         looks = figure_style.looks(methods)
         runs = history.drop_duplicates(RUN)
-        failed = (runs["status"] != "completed").sum()
-        sizes = runs[runs["status"] == "completed"].groupby(CELL).size()
+        lost = run_status.incomplete(runs)
+        sizes = runs[~lost].groupby(CELL).size()
         legend = [figure_style.handle(name, look, marker="") for name, look in looks.items()]
-        if failed:
+        if lost.any():
             legend.append(figure_style.handle("end of a diverged run", CROSS))
         figure = figure_style.figure(
             width=max(6.5, 1.6 + 2.1 * len(tasks) + 0.8),
             height=1.6 + 1.45 * len(models),
             title=self.option("title", f"{self.study}: {QUANTITIES[quantity]} by epoch, every seed"),
             note=f"Thin: one run. Thick: mean of the completed runs ({text_format.count(sizes)} in a cell), up to the "
-            f"last epoch that all of them reached. Epoch 0 is before training. {failed} of {len(runs)} runs diverged.",
+            f"last epoch that all of them reached. Epoch 0 is before training. {_labels.incomplete(runs)}.",
             legend=legend,
         )
         units = {task: _unit(quantity, kind) for task, kind in zip(runs["task"], runs["kind"], strict=True)}
@@ -63,7 +64,7 @@ class LearningCurves(Plot):
         grid = figure.subplots(len(models), len(tasks), squeeze=False, sharex="col", sharey="col")
         for column, task in enumerate(tasks):
             of_task = history[history["task"] == task]
-            completed = of_task["value"].where(of_task["status"] == "completed")
+            completed = of_task["value"].where(~run_status.incomplete(of_task))
             grid[0, column].set_ylim(*_labels.limits(completed, completed))
             grid[0, column].set_title(figure_style.wrap(task, 22) + ("" if common else f"\n({units[task]})"))
             grid[-1, column].set_xlabel("epoch")
@@ -86,10 +87,10 @@ def _unit(quantity, kind):
 
 
 def _diverged(axes, runs):
-    failed = (runs["status"] != "completed").sum()
-    if failed:
+    count = run_status.diverged(runs).sum()
+    if count:
         style = {"transform": axes.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
-        axes.text(0.98, 0.98, f"{failed} of {len(runs)} diverged", color=figure_style.FAILED, **style)
+        axes.text(0.98, 0.98, f"{count} of {len(runs)} diverged", color=figure_style.FAILED, **style)
 
 
 def _curves(axes, cell, look):
@@ -98,9 +99,9 @@ def _curves(axes, cell, look):
     for (status, _), curve in curves.items():
         curve = curve.dropna()
         axes.plot(curve.index, curve, color=look.color, linestyle=look.line, lw=0.6, alpha=0.45)
-        if status != "completed" and len(curve):
+        if status != run_status.COMPLETED and len(curve):
             end = min(max(curve.iloc[-1], low), high)
             axes.plot(curve.index[-1], end, CROSS.marker, color=CROSS.color, markersize=5, clip_on=False, zorder=4)
-    if "completed" in curves:
-        mean = curves["completed"].mean(axis=1, skipna=False).dropna()
+    if run_status.COMPLETED in curves:
+        mean = curves[run_status.COMPLETED].mean(axis=1, skipna=False).dropna()
         axes.plot(mean.index, mean, color=look.color, linestyle=look.line, lw=1.8)

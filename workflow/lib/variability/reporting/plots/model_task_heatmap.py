@@ -27,7 +27,7 @@ class ModelTaskHeatmap(Plot):
     ANALYSES = ("spread",)
     CAPTION = (
         "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. Cells with "
-        "fewer runs than the largest number show theirs, with the number of failed runs."
+        "fewer runs than the largest number show theirs, with the number that did not complete."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:

@@ -17,7 +17,7 @@ ROWS = 40
 INSTRUCTIONS = (
     "This study has no repeated runs: n = 0 pairs of equal runs.\n"
     "To measure nondeterminism with equal seeds, give a method a second name in the config,\n"
-    "for example  methods: {full: {}, full-again: {repeats: full}}  (a failed run makes no pair)."
+    "for example  methods: {full: {}, full-again: {repeats: full}}  (a run that did not complete makes no pair)."
 )
 
 
@@ -51,7 +51,7 @@ class Nondeterminism(Plot):
             height=1.3 + sum(0.75 + band * count for count in counts),
             title=title,
             note="Dots: pairs of runs with equal seeds, the second minus the first. Line: 0, equal. n: pairs that "
-            f"both completed, those with a failed run in brackets. SD: of one run, root of half the mean squared "
+            f"both completed, the others in brackets. SD: of one run, root of half the mean squared "
             f"difference, with its {text_format.percent(table['level'].max())} chi-square interval.{more}",
         )
         grid = figure.subplots(len(tasks), 1, squeeze=False, height_ratios=counts)

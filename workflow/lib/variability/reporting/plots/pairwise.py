@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.plots import Plot, _labels
+from variability.results import run_status
 from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
@@ -109,16 +110,16 @@ def _candidates(runs):
 
     The index is (model, method).
     """
-    marked = runs.assign(failed=runs["status"] != "completed")
+    marked = runs.assign(incomplete=run_status.incomplete(runs))
     candidates = marked.groupby(CANDIDATE, sort=False).agg(
-        mean=("value", "mean"), n=("value", "count"), failed=("failed", "sum")
+        mean=("value", "mean"), n=("value", "count"), incomplete=("incomplete", "sum")
     )
     return candidates.sort_values("mean", ascending=runs["higher_is_better"].iloc[0] in (False, 0), kind="stable")
 
 
 def _candidate_labels(candidates):
     return [
-        figure_style.wrap(f"{model} ({method})", 30) + f"\n{number}: n = {_labels.counted(row['n'], row['failed'])}"
+        figure_style.wrap(f"{model} ({method})", 30) + f"\n{number}: n = {_labels.counted(row['n'], row['incomplete'])}"
         for number, ((model, method), row) in enumerate(candidates.iterrows(), start=1)
     ]
 

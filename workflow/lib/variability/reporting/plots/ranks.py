@@ -25,7 +25,8 @@ class Ranks(Plot):
     ANALYSES = ("ranks",)
     CAPTION = (
         "Probability in percent that a model with a method has a rank on a task, by bootstrap over seeds; at most "
-        "15 candidates and ranks are shown. In the title: how often a study with one seed names another winner."
+        "15 candidates and ranks are shown. In the title: how often a study with one seed names another winner. "
+        "A check: the table decisions decides."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -39,7 +40,6 @@ class Ranks(Plot):
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
         rows = max(1, -(-len(tasks) // columns))
         methods = len(_labels.names(runs, "method")) > 1
-        failed = int((runs["status"] != "completed").sum())
         figure = figure_style.figure(
             width=max(6.5, columns * wide),
             height=1.6 + rows * high,
@@ -49,7 +49,8 @@ class Ranks(Plot):
             ),
             note="Percentage of bootstrap replicates (resampled seeds) in which a candidate has the rank; ties share. "
             f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
-            f"often a study with one seed per candidate names another. {failed} of {len(runs)} runs failed.",
+            f"often a study with one seed per candidate names another. A check; "
+            f"decisions do not depend on it. {_labels.incomplete(runs)}.",
         )
         if not tasks:
             return _panels.placeholder(figure, "No task has a completed run to rank.")

@@ -33,7 +33,7 @@ class RecipeGap(Plot):
         tasks, models = every_task[: _panels.TASKS], every_model[: _panels.MODELS]
         title = self.option("title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split")
         if not tasks:
-            note = "n of failed runs: none have a reference probe. A network needs stored activations before its head."
+            note = f"n = 0. {_labels.incomplete(runs)}. A probe needs stored activations before a network's head."
             return _panels.placeholder(figure_style.figure(6.5, 2.0, title, note), "no network has a reference probe")
         gaps, runs = (table[table["task"].isin(tasks) & table["model"].isin(models)] for table in (gaps, runs))
         methods = _labels.names(gaps, "method")

@@ -84,7 +84,7 @@ def _note(table, ranked, shown):
         if len(with_interval)
         else "No interval: one run on each task"
     )
-    text += ". n: completed runs on all tasks together (failed ones in brackets)"
+    text += ". n: completed runs on all tasks together (others in brackets)"
     if len(shown) < len(ranked):
         text += f"; the {len(shown)} highest interquartile means of {len(ranked)} candidates"
     candidates = table["n_candidates"].iloc[0]

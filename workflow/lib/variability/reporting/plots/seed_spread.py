@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.results import run_status
 from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ COLUMNS = 3
 class SeedSpread(Plot):
     """One panel per task, one band per model, one line of dots per method.
 
-    Numbers of completed and failed runs are on the right of a panel.
+    Numbers of completed runs, and of those that did not complete, are on the right of a panel.
     """
 
     NEEDS = ("runs",)
     ANALYSES = ("intervals",)
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning: one dot per seed. The tick is the mean over "
-        "the completed runs, the bar its t interval. Right: numbers of completed and failed runs."
+        "the completed runs, the bar its t interval. Right: numbers of runs."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -101,8 +102,8 @@ def _interval(axes, mean, middle):
 
 
 def _count(axes, cell, middle):
-    failed = (cell["status"] != "completed").sum()
+    lost = run_status.incomplete(cell).sum()
     values = cell["value"].count()
-    text = _labels.counted(values, failed, len(cell) - values - failed)
+    text = _labels.counted(values, lost, len(cell) - values - lost)
     style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-    axes.text(1.02, middle, text, color=figure_style.FAILED if failed else figure_style.SOFT, **style)
+    axes.text(1.02, middle, text, color=figure_style.FAILED if lost else figure_style.SOFT, **style)

@@ -38,7 +38,6 @@ class SeedsNeeded(Plot):
         runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
         tasks = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
         rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
-        failed = int((runs["status"] != "completed").sum())
         level = text_format.percent(table["sd_level"].max()) if len(table) else ""
         figure = figure_style.figure(
             width=max(6.5, 4.1 * columns),
@@ -50,7 +49,7 @@ class SeedsNeeded(Plot):
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
             f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Vertical lines: the "
-            f"study's n (grey) and the n that P(A > B) needs (dotted). {failed} of {len(runs)} runs failed.",
+            f"study's n (grey) and the n that P(A > B) needs (dotted). {_labels.incomplete(runs)}.",
             legend=_legend(table),
         )
         if not tasks:
