@@ -18,9 +18,12 @@ FAMILIES = ("datasets", "providers", "methods")
 
 def test_scripts_only_adapt():
     for path in (ROOT / "workflow/scripts").glob("*.py"):
-        statements = path.read_text()
-        assert len(statements.splitlines()) <= 16, f"{path.name} does more than call its stage"
-        assert "def " not in statements and "import pandas" not in statements
+        source = path.read_text()
+        statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
+        # Statements, not lines: a call with many arguments has one per line.
+        assert len(statements) <= 13, f"{path.name} does more than call its stage"
+        assert not any(isinstance(node, ast.If | ast.For | ast.While | ast.FunctionDef) for node in statements)
+        assert "import pandas" not in source
 
 
 def test_every_stage_has_a_rule_a_script_and_a_module():
