@@ -69,6 +69,16 @@ def test_a_folder_of_several_kinds_of_tables_is_refused(tmp_path):
         imported_files.find(str(tmp_path / "runs/*.tsv"))
 
 
+def test_folders_behind_links_are_searched_once(tmp_path):
+    write(tmp_path, {"of_a/runs.csv": "m,s,acc\na,0,0.5\n", "of_b/runs.csv": "m,s,acc\nb,0,0.6\n"})
+    (tmp_path / "runs").mkdir()
+    for link, target in (("a", "of_a"), ("b", "of_b"), ("c", "of_b"), ("self", "runs")):
+        (tmp_path / "runs" / link).symlink_to(tmp_path / target)
+    spec = {"columns": COLUMNS, "metrics": ACC}
+    assert values(runs(tmp_path, spec, "runs")) == {("a", "task", 0): 0.5, ("b", "task", 0): 0.6}
+    assert values(runs(tmp_path, spec, "runs/**/*.csv")) == {("a", "task", 0): 0.5, ("b", "task", 0): 0.6}
+
+
 def test_mistakes_in_several_files_are_listed_with_their_files(tmp_path):
     write(tmp_path, {"a.csv": "m,s,acc\na,0,x\n", "b.csv": "m,s,acc\nb,0,0.5\nb,1,y\nb,2,z\n"})
     with pytest.raises(UserError, match=r"a\.csv, line 2; b\.csv, lines 3, 4: the value 'x' is not a number \(3 such"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,10 +63,11 @@ def find(path: str | Sequence[str], mirrors: Sequence[Path] = ()) -> list[Import
 
     A file that does not exist is looked for in the mirrors by its name. Raises UserError for what names no file.
     """
-    files: dict[Path, ImportedFile] = {}
+    files: dict[str, ImportedFile] = {}
     for entry in [path] if isinstance(path, str) else path:
         for file in _named(entry, mirrors):
-            files.setdefault(file.path, file)
+            # A file that several names lead to, through links or patterns, holds its runs once.
+            files.setdefault(os.path.realpath(file.path), file)
     return list(files.values())
 
 
