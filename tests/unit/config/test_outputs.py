@@ -81,4 +81,9 @@ def test_a_plot_whose_requirements_an_import_may_meet_is_made():
     assert "cost" in imported(format="wandb").plots
     assert "cost" in imported(columns=IMPORT["columns"] | {"seconds": "t"}).plots
     assert "across_tasks" in imported(columns=IMPORT["columns"] | {"task": "t"}).plots
+    assert "across_tasks" in imported(tasks={"CIFAR": "cifar", "Pets": "pets"}, constants={"metric": "accuracy"}).plots
+    assert "across_tasks" in imported(metrics={t: {"metric": "accuracy", "task": t} for t in ("cola", "rte")}).plots
+    assert "across_tasks" not in imported(metrics={"accuracy": {"task": "rte"}, "f1_macro": {"task": "rte"}}).plots
+    assert "across_tasks" in imported(from_path=r"(?P<task>.+)-(?P<seed>\d+)").plots
+    assert "gain_slopes" in imported(from_path=r"(?P<phase>before|after)-(?P<seed>\d+)").plots
     assert "gain_slopes" in imported(metrics={"accuracy": None, "old": {"metric": "accuracy", "phase": "before"}}).plots

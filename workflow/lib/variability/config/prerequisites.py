@@ -8,6 +8,8 @@ from typing import Any
 from variability.config import probe_plan
 from variability.config.study import Study
 from variability.data import kinds
+from variability.results import imported_layout
+from variability.results.imported_layout import DEFAULTS
 
 BASE_TABLES = ("runs", "predictions", "per_class", "history", "reference_probe")
 #: Properties that a plug-in may name in ``REQUIRES``, with the description that error messages use.
@@ -39,7 +41,7 @@ def met_by(study: Study) -> frozenset[str]:
     """
     imports, trains = list(study.imports.values()), bool(study.seeds)
     cells = [cell for cell in study.seeds if study.fitted_method(cell[2]) == cell[2]]
-    tasks = {task for _, task, _ in cells} | {entry.get("constants", {}).get("task", "task") for entry in imports}
+    tasks = {task for _, task, _ in cells}.union(*map(_stated_tasks, imports))
     most_candidates = max(Counter(task for _, task, _ in cells).values(), default=0)
     properties = {
         "before": trains or any(_has_values_before(entry) for entry in imports),
@@ -47,21 +49,33 @@ def met_by(study: Study) -> frozenset[str]:
         "seconds": trains or any(_has_seconds(entry) for entry in imports),
         "repeated_runs": _has_repeated_runs(study),
         "seeds": bool(imports) or any(len(seeds) > 1 for seeds in study.seeds.values()),
-        "tasks": len(tasks) > 1 or any("task" in entry.get("columns", {}) for entry in imports),
+        "tasks": len(tasks) > 1 or any("task" in _roles(entry) for entry in imports),
         "candidates": bool(imports) or most_candidates >= 2,
         "three": bool(imports) or most_candidates >= 3,
     }
     return frozenset([*base_tables(study), *(name for name, met in properties.items() if met)])
 
 
+def _roles(entry: Mapping[str, Any]) -> set[str]:
+    """Return the roles that a column of an import's files, or their names, may hold."""
+    return {*entry.get("columns", {}), *imported_layout.path_groups(entry)}
+
+
+def _stated_tasks(entry: Mapping[str, Any]) -> set[str]:
+    """Return the tasks that an import's config names, or implies."""
+    default = entry.get("constants", {}).get("task", DEFAULTS["task"])
+    of_metrics = {(facts or {}).get("task", default) for facts in entry.get("metrics", {}).values()}
+    return set(entry.get("tasks", {}).values()) or of_metrics or {default}
+
+
 def _has_seconds(entry: Mapping[str, Any]) -> bool:
-    stated = any("seconds" in entry.get(key, {}) for key in ("columns", "constants"))
+    stated = "seconds" in _roles(entry) or "seconds" in entry.get("constants", {})
     return stated or entry.get("format") in TIMED_FORMATS
 
 
 def _has_values_before(entry: Mapping[str, Any]) -> bool:
     facts = [entry.get("constants", {}), *(facts or {} for facts in entry.get("metrics", {}).values())]
-    return "phase" in entry.get("columns", {}) or any(fact.get("phase") == "before" for fact in facts)
+    return "phase" in _roles(entry) or any(fact.get("phase") == "before" for fact in facts)
 
 
 def _has_repeated_runs(study: Study) -> bool:
