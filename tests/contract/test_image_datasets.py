@@ -167,7 +167,9 @@ def test_a_folder_with_neither_or_both_structures_is_refused(photos, tmp_path):
 
 
 def test_a_path_that_is_neither_a_directory_nor_an_archive_is_refused(tmp_path):
-    assert "neither a directory nor" in problems("image_folder", path=str(tmp_path / "typo"))[0]
+    assert "archive; there is nothing of this name" in problems("image_folder", path=str(tmp_path / "typo"))[0]
+    (tmp_path / "photo.png").write_bytes(b"")
+    assert problems("image_folder", path=str(tmp_path / "photo.png"))[0].endswith("zip or tar archive")
 
 
 def test_the_check_of_a_config_lists_what_a_folder_lacks(photos):

@@ -10,7 +10,7 @@ def test_tasks_with_remarks_have_a_paragraph():
         "texts": {"remarks": ["2 of the test examples also occur in training."], "left_out": {"without a text": 3}},
     }
     assert notes(tasks) == [
-        "texts: 2 of the test examples also occur in training. 3 examples were left out: without a text."
+        "texts: 2 of the test examples also occur in training. 3 examples left out: without a text."
     ]
 
 

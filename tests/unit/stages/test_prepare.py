@@ -312,13 +312,28 @@ def test_each_example_has_its_source(tmp_path):
 # Images that cannot be read ---------------------------------------------------------------------------------------
 
 
-def pictures(folder, count):
-    """Images that are all different."""
+def pictures(folder, count, offset=0):
+    """Images that are all different, also from those of another offset below 5."""
     for label, name in enumerate(("left", "right")):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            Image.fromarray(np.full((20, 30, 3), 5 * number + label, np.uint8)).save(folder / name / f"{number}.png")
+            Image.fromarray(np.full((20, 30, 3), 5 * number + 2 * offset + label, np.uint8)).save(
+                folder / name / f"{number}.png"
+            )
     return folder
+
+
+def test_examples_that_no_split_takes_are_in_the_log(tmp_path, caplog):
+    caplog.set_level("INFO")
+    source = pictures(tmp_path / "photos" / "train", 20)
+    pictures(tmp_path / "photos" / "val", 10, offset=1)
+    (source / "left" / "3.png").write_bytes(b"")
+    options = {"path": str(tmp_path / "photos"), "unreadable": "skip"}
+    prepare(task("image_folder", options, train=20, validation=0.5, test="all"), None, tmp_path / "out")
+    # A fraction of the validation folder is half of its 20 images; the test is what is left of 39 in training.
+    assert "20 train, 10 validation, 19 test, 10 in none of these, 2 classes" in caplog.text
+    prepare(task("image_folder", options, train="all", validation="all", test=5), None, tmp_path / "out")
+    assert "34 train, 20 validation, 5 test, 2 classes" in caplog.text
 
 
 def test_all_images_that_do_not_decode_are_listed_at_once(tmp_path):

@@ -95,8 +95,18 @@ def test_a_folder_that_holds_no_usable_run_is_refused(study):
     run = variability.load_run(edited())
     with pytest.raises(UserError, match="the list is empty"):
         run.predict([])
+    for single in (
+        "photos/dark/1.jpg",
+        Path("photos/dark/1.jpg"),
+        np.zeros((9, 9), np.uint8),
+        np.zeros((9, 9, 3), np.uint8),
+    ):
+        with pytest.raises(UserError, match=r"put it into a list: predict\(\[\.\.\.\]\)"):
+            run.predict(single)
     Path("broken.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"2 of 2 examples cannot be read(.|\n)*broken\.png(.|\n)*missing\.jpg"):
+    with pytest.raises(
+        UserError, match=r"2 of 2 examples cannot be read; leave them out(.|\n)*broken\.png(.|\n)*missing\.jpg"
+    ):
         run.predict(["broken.png", "missing.jpg"])
     (FOLDER / "0/checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"checkpoint\.safetensors is missing or is not the file"):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from variability.reporting.display_names import markdown
+from variability.reporting.text_format import plural
 
 
 def notes(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -13,7 +14,7 @@ def notes(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     paragraphs = []
     for name, task in tasks.items():
-        left_out = [f"{count} examples were left out: {reason}." for reason, count in task["left_out"].items()]
+        left_out = [f"{plural(count, 'example')} left out: {reason}." for reason, count in task["left_out"].items()]
         if sentences := [*task["remarks"], *left_out]:
             paragraphs.append(markdown(f"{name}: {' '.join(sentences)}"))
     return paragraphs

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from variability import advice
 from variability.data import modalities
-from variability.data.datasets import Examples
+from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
 from variability.errors import UserError
 from variability.io import files, image_files
@@ -84,9 +84,7 @@ class TrainedRun:
         the same kind of CPU. Other batches may differ in the last bits of a probability, because sums are ordered
         otherwise. Raises UserError naming examples that cannot be read.
         """
-        listed = list(examples)
-        if not listed:
-            raise UserError("no examples to predict: the list is empty")
+        listed = _several(examples)
         settings = self.record[SETTINGS]
         with tempfile.TemporaryDirectory() as temporary:
             # The name of a task is that of its folder.
@@ -127,7 +125,14 @@ class TrainedRun:
             labels, task["class_names"], np.full(len(rows), "test"), lambda index: reader(examples[index], task)
         )
         modality = modalities.find(task["modality"], task["input"])
-        facts = modality.write(folder / FILES["inputs"], given, rows, name, threads=1)
+        try:
+            facts = modality.write(folder / FILES["inputs"], given, rows, name, threads=1)
+        except UnreadableExamples as error:
+            shown = "\n".join(f"  - {reason}" for reason in error.reasons.values())
+            raise UserError(
+                f"{len(error.reasons)} of {len(rows)} examples cannot be read; leave them out, or correct their paths, "
+                f"which are relative to {Path.cwd()}:\n{shown}"
+            ) from error
         columns = {"example_id": rows, "label": labels, "split": ["test"] * len(rows), "partition": [""] * len(rows)}
         sources = [_source(example, index) for index, example in enumerate(examples)]
         pq.write_table(pa.table(columns | {"source": pa.array(sources, pa.string())}), folder / FILES["examples"])
@@ -147,6 +152,20 @@ class TrainedRun:
         model = self.record[SETTINGS]["model"]
         tokenize(model, folder / "task.json", self._files["assets"], folder / "tokens.npy", manifest)
         return {"tokens": manifest}
+
+
+def _several(examples: Iterable[Any]) -> list[Any]:
+    """Return the examples as a list. Raises UserError if they are one example, whose parts are none, or none at all."""
+    channels_last = isinstance(examples, np.ndarray) and examples.ndim == 3 and examples.shape[2] == 3
+    one_array = channels_last or (isinstance(examples, np.ndarray) and examples.ndim < 3)
+    if one_array or isinstance(examples, (str, bytes, Path)):
+        raise UserError(
+            "predict takes a list of examples, and this is a single one; put it into a list: predict([...])"
+        )
+    listed = list(examples)
+    if not listed:
+        raise UserError("no examples to predict: the list is empty")
+    return listed
 
 
 def _image(example: Any, task: Mapping[str, Any]) -> np.ndarray:

@@ -61,7 +61,7 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     if prepared.unreadable:
         left_out[_UNREADABLE] = len(prepared.unreadable)
     for reason, count in left_out.items():
-        _log.warning("%s: %d examples were left out: %s", task["name"], count, reason)
+        _log.warning("%s: left out: %d, %s", task["name"], count, reason)
     _write_examples(target / FILES["examples"], prepared, _sources(source, prepared.rows), kind.LABEL_TYPE)
     counts = Counter(prepared.split_names.tolist())
     write_json(
@@ -85,6 +85,8 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
         },
     )
     summary = [f"{counts[split]} {split}" for split in ("train", "validation", "test")]
+    unused = int(np.count_nonzero((prepared.stored_names == "") & (prepared.partition != splits.LEFT_OUT)))
+    summary += [f"{unused} in none of these"] if unused else []
     summary += [f"{len(examples.class_names)} classes"] if examples.class_names else []
     _log.info("%s: %s, %.1f s", task["name"], ", ".join(summary), time.perf_counter() - started)
 

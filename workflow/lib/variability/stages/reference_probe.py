@@ -104,7 +104,8 @@ def _fitted(task: PreparedTask, source: PooledFeatures, seed: int | None, plugin
                 {"split": split, "metric": name, "value": value, "n_examples": len(truth)} for name, value in values
             ]
     facts["seconds"] = time.perf_counter() - started
-    _log.info("%s, seed %s: strength %.1e, %.1f s", task.name, seed, strength, facts["seconds"])
+    of_seed = "" if seed is None else f", split of seed {seed}"
+    _log.info("%s, reference probe%s: strength %.1e, %.1f s", task.name, of_seed, strength, facts["seconds"])
     yield from (row | facts for row in rows)
 
 

@@ -58,7 +58,8 @@ class ImageFolder(Dataset):
             yield Problem("", "give either path (a directory or an archive, or its name in a mirror) or url")
         elif path and not self._is_folder():
             if not archives.is_archive(Path(path)):
-                yield Problem("path", f"{path!r} is neither a directory nor the name of a zip or tar archive")
+                missing = "" if Path(path).exists() else "; there is nothing of this name"
+                yield Problem("path", f"{path!r} is neither a directory nor the name of a zip or tar archive{missing}")
             elif not (archive := find_file(path, mirrors)):
                 yield Problem("path", missing_file(path, mirrors))
             else:

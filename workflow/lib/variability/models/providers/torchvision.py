@@ -52,7 +52,7 @@ class Torchvision(NamedImageProvider):
         elif name not in known:
             yield Problem(
                 "architecture",
-                f"torchvision has no classification network {name!r}; {suggest(name, list(known))}; {OF_USER}",
+                f"torchvision has no classification network {name!r}; {OF_USER}; {suggest(name, list(known))}",
             )
         else:
             yield from self._check_weights(known[name])
