@@ -276,6 +276,19 @@ def test_a_leader_is_the_best_if_it_beats_every_other_candidate():
         assert (findings("beats", read)["verdict"] == SUPPORTED).all() == (read is not noisy)
 
 
+def test_a_leader_is_not_the_best_if_its_advantage_over_another_is_too_small_to_matter():
+    def close(runs):
+        return runs.assign(value=0.9 + 0.0001 * (runs["model"] == "a") + 0.001 * (runs["seed"] % 3))
+
+    read = tables(models=("a", "b"), methods=("full",), change=close)
+    (beats,) = findings("beats", read)["verdict"]
+    leads = registry.find("claims", "stable_ranking")({}).findings(read)[0]
+    assert (beats, leads["verdict"]) == (REFUSED, REFUSED)
+    # An advantage of any size matters, and this one is not shown.
+    leads = registry.find("claims", "stable_ranking")({"margin": 0}).findings(read)[0]
+    assert leads["verdict"] == UNDECIDED
+
+
 def test_candidates_whose_runs_are_all_equal_have_no_winner_and_no_ranking():
     def equal(runs):
         return runs.assign(value=0.5)

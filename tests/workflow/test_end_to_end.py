@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import zipfile
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -167,7 +168,7 @@ def empty_server():
 
 
 def test_bad_data_is_named_and_other_tasks_continue(study, empty_server):
-    """One task for each defect of a file, all in one run."""
+    """One task for each defect of a file that a job downloads, all in one run; others are checked before."""
     names = [f"photos/{label}/{number}.png" for label in ("cat", "dog") for number in (1, 2)]
     image = io.BytesIO()
     Image.new("RGB", (8, 8)).save(image, "png")
@@ -182,13 +183,17 @@ def test_bad_data_is_named_and_other_tasks_continue(study, empty_server):
     archive("lonely.zip", names[:3], image.getvalue())
     archive("whole.zip", names, image.getvalue())
     (study.folder / "truncated.zip").write_bytes((study.folder / "whole.zip").read_bytes()[:300])
-    here = (study.folder / "whole.zip").as_uri()
+
+    def fetched(name: str) -> dict[str, str]:
+        path = study.folder / name
+        return {"url": path.as_uri(), "sha256": sha256(path.read_bytes()).hexdigest()}
+
     tasks = {
-        "garbled": ({"path": "garbled.zip"}, r"photos/(cat|dog)/[12]\.png"),
-        "escaping": ({"path": "escaping.zip"}, r"\.\./outside\.png"),
-        "truncated": ({"path": "truncated.zip"}, r"truncated|archive"),
-        "lonely": ({"path": "lonely.zip"}, r"'dog'"),
-        "other": ({"url": here, "sha256": "0" * 64}, r"sha256 should be 0000"),
+        "garbled": (fetched("garbled.zip"), r"photos/(cat|dog)/[12]\.png"),
+        "escaping": (fetched("escaping.zip"), r"\.\./outside\.png"),
+        "truncated": (fetched("truncated.zip"), r"truncated|archive"),
+        "lonely": (fetched("lonely.zip"), r"'dog'"),
+        "other": (fetched("whole.zip") | {"sha256": "0" * 64}, r"sha256 should be 0000"),
         "nowhere": (
             {"url": f"{empty_server}/a.zip", "sha256": "0" * 64},
             r"could not fetch .*VARIABILITY_MIRROR",

@@ -8,23 +8,32 @@ import pandas as pd
 
 from variability import registry
 from variability.reporting.analyses.decisions import BEATS
-from variability.reporting.claims import COLUMNS, SUPPORTED, UNDECIDED, VERDICTS, evidence
+from variability.reporting.claims import COLUMNS, MARGIN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
 
 #: Largest number of candidates that a sentence names.
 NAMED = 8
 
 
-def of_the_best(decisions: pd.DataFrame) -> str:
+def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     """Return whether the leader of a task is the best, and which candidates tie for first otherwise.
 
-    decisions: the rows of one task of the table ``decisions``.
+    tables: of one task, with ``decisions``, see ``findings``.
     """
-    first = decisions.iloc[0]
+    first = tables["decisions"].iloc[0]
     best = f"That it is the best of {first['candidates']} candidates is"
     if first["is_best"]:
         return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
-    names = first_place(decisions)
-    return f"{best} {UNDECIDED}: {listed(names)} tie for first."
+    return f"{best} {_verdict_of_best(tables)}: {listed(first_place(tables['decisions']))} tie for first."
+
+
+def _verdict_of_best(tables: Mapping[str, pd.DataFrame]) -> Verdict:
+    first = tables["decisions"].iloc[0]
+    sentence = f" is the best of {first['candidates']} candidates."
+    if "claims" in tables:
+        verdicts = tables["claims"].loc[tables["claims"]["sentence"].str.endswith(sentence), "verdict"]
+        if len(verdicts):
+            return verdicts.iloc[0]
+    return _pairs.verdict_of_best(tables["decisions"], MARGIN["default"])
 
 
 def first_place(decisions: pd.DataFrame) -> list[str]:

@@ -186,7 +186,7 @@ def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mappi
         sentence += f"; the best candidate of another model is {_name(other)}: {moments} (n = {other['n']})"
     sentences = [sentence + "."]
     if len(tables.get("decisions", ())):
-        sentences.append(decision_words.of_the_best(tables["decisions"]))
+        sentences.append(decision_words.of_the_best(tables))
         if other is not None:
             sentences.append(decision_words.of_a_pair(task, _name(best), other, tables))
     if other is not None and min(best["n"], other["n"]) < 2:

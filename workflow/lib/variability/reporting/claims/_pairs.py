@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from variability.reporting.claims import UNDECIDED, verdict
+from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, verdict
 from variability.results import metric_scales
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from variability.reporting.claims import Verdict
 
 SIDE = ["model", "method", "mean", "sd", "n"]
 #: Power to plan further seeds for, and level of the upper confidence limit of the SD (Browne 1995).
@@ -42,6 +44,26 @@ def margin_of(margin: float, row: pd.Series) -> float:
     return metric_scales.margin(margin, row["unit_length"], row["mean_b"])
 
 
+def verdict_of(row: pd.Series, margin: float) -> Verdict:
+    """Return the verdict on the claim that the first candidate of a pair is better by more than its noise."""
+    smallest = margin_of(margin, row)
+    return verdict(row["difference"], row["low"], row["high"], row["p_adjusted"], row["level"], smallest)
+
+
+def verdict_of_best(decisions: pd.DataFrame, margin: float) -> Verdict:
+    """Return the verdict on the claim that the leader of a task is the best, from its rows of ``decisions``.
+
+    It is that it beats every other candidate: refused if that is refused for one of them.
+    """
+    first = decisions.iloc[0]
+    if first["is_best"]:
+        return SUPPORTED
+    pairs = both_ways(decisions)
+    of_leader = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
+    verdicts = [verdict_of(row, margin) for _, row in of_leader.iterrows()]
+    return REFUSED if REFUSED in verdicts else UNDECIDED
+
+
 def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, other: str) -> pd.DataFrame:
     """Return the pairs of a network with its control, from one comparison of the table ``gain``.
 
@@ -56,15 +78,14 @@ def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, othe
 
 def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
     """Return the finding that the first candidate of a pair is better by more than its noise."""
-    smallest = margin_of(margin, row)
-    decision = verdict(row["difference"], row["low"], row["high"], row["p_adjusted"], row["level"], smallest)
+    decision = verdict_of(row, margin)
     facts = {
         **{"task": row["task"], "sentence": sentence, "verdict": decision},
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
         **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
         "n": f"{row['n']:g}" if row["n"] == row["n_b"] else f"{row['n']:g} against {row['n_b']:g}",
     }
-    return facts | ({"n_more": more_seeds(row, smallest)} if decision == UNDECIDED else {})
+    return facts | ({"n_more": more_seeds(row, margin_of(margin, row))} if decision == UNDECIDED else {})
 
 
 def more_seeds(row: pd.Series, smallest: float) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
+from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class StableRanking(Claim):
     """Per task, three sentences about the ranking by means, from ``decisions`` and ``ranks``.
 
-    The leader is the best: supported if ``decisions`` says so, that is, if it beats each other candidate; otherwise
-    undecided.
+    The leader is the best: supported if ``decisions`` says so, that is, if it beats each other candidate; refused if
+    its advantage over one of them is shown to be smaller than the margin; otherwise undecided.
 
     The ranking of all candidates is stable: supported if of every two candidates one beats the other, so that the order
     is known, and the lower end of the interval of Kendall's tau-b between the rankings of replicates and the study is
@@ -26,6 +26,7 @@ class StableRanking(Claim):
     """
 
     ANALYSES = ("ranks", "decisions")
+    OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
     #: Kendall's tau below which rankings do not count as similar: fewer than nine in ten pairs keep their order.
     TAU = 0.8
 
@@ -42,7 +43,7 @@ class StableRanking(Claim):
             facts["n"] = f"{of_task['n'].min():g}"
             # The bootstrap treats a candidate's only run as its true mean.
             undecided = {"verdict": UNDECIDED} if of_task["n"].min() < 2 else {}
-            findings.append(facts | _leader(task, pairs))
+            findings.append(facts | _leader(task, pairs, self.option("margin")))
             if row["kendall_tau"] == row["kendall_tau"]:
                 findings.append(facts | self._ranking(task, row, pairs) | undecided)
             findings.append(facts | _one_seed(task, row, bool(pairs["is_best"].iloc[0])) | undecided)
@@ -64,15 +65,17 @@ def _largest_p(pairs):
     return pairs["p_adjusted"].max(skipna=False)
 
 
-def _leader(task, pairs):
+def _leader(task, pairs, margin):
     """Return the finding about the best candidate, with the evidence against the rival that it beats least clearly."""
+    from variability.reporting.claims import _pairs
+
     first = pairs.iloc[0]
     leader = f"{first['leader']} ({first['leader_method']})"
     of_leader = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
     rival = of_leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
     return {
         "sentence": f"On {task}, {leader} is the best of {first['candidates']:g} candidates.",
-        "verdict": SUPPORTED if first["is_best"] else UNDECIDED,
+        "verdict": _pairs.verdict_of_best(pairs, margin),
         "effect": rival["difference"],
         **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
         "family": f"task {task}: the leader has to beat every other candidate",
