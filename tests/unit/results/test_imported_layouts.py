@@ -160,6 +160,46 @@ def test_one_row_of_a_learning_curve_is_kept(keep, accuracy, loss, tmp_path):
         runs(tmp_path, OF_LOG, "net_3.jsonl")
 
 
+def test_the_best_step_is_chosen_on_validation_rows_and_tested_on_its_test_row(tmp_path):
+    write(
+        tmp_path,
+        {
+            "runs.csv": "m,s,split,epoch,acc\n"
+            "a,0,val,1,0.6\na,0,val,2,0.8\na,0,val,3,0.7\na,0,test,1,0.5\na,0,test,2,0.55\na,0,test,3,0.9\n"
+            "a,1,val,1,0.9\na,1,test,1,0.4\na,1,val,2,0.1\na,1,test,2,0.95\n"
+        },
+    )
+    spec = {"columns": COLUMNS | {"split": "split"}, "metrics": ACC, "keep": "best"}
+    table = runs(tmp_path, spec)
+    of_split = {(row.split, row.seed): row.value for row in table.itertuples()}
+    assert of_split == {("validation", 0): 0.8, ("test", 0): 0.55, ("validation", 1): 0.9, ("test", 1): 0.4}
+    text = (tmp_path / "runs.csv").read_text(encoding="utf-8")
+    (tmp_path / "runs.csv").write_text(text.replace("epoch", "nr"), encoding="utf-8")
+    with pytest.raises(
+        UserError, match=r"lines 5, 6, 7, 9, 11: `keep: best` would leave out .* seed 0 .*a column called epoch"
+    ):
+        runs(tmp_path, spec)
+
+
+def test_a_test_value_that_is_not_in_the_best_row_is_not_lost(tmp_path):
+    write(tmp_path, {"runs.csv": "m,s,epoch,val,acc\na,0,1,0.9,\na,0,2,0.8,\na,0,3,,0.7\n"})
+    metrics = {"val": {"metric": "accuracy", "split": "validation"}} | ACC
+    spec = {"columns": COLUMNS, "metrics": metrics, "keep": "best"}
+    with pytest.raises(UserError, match=r"line 4: `keep: best` would leave out .* has no value of its test split"):
+        runs(tmp_path, spec)
+    (tmp_path / "runs.csv").write_text("m,s,epoch,val,acc\na,0,1,0.9,\na,0,1,,0.7\na,0,2,0.8,\n", encoding="utf-8")
+    assert sorted(runs(tmp_path, spec)["value"].dropna()) == [0.7, 0.9]
+
+
+def test_rows_cannot_be_chosen_by_the_metric_of_another_task(tmp_path):
+    write(tmp_path, {"runs.csv": "m,s,cola,rte\na,0,0.9,0.5\na,0,0.8,0.6\n"})
+    metrics = {name: {"metric": "accuracy", "task": name} for name in ("cola", "rte")}
+    with pytest.raises(
+        UserError, match=r"lines 2, 3: .* by the column 'cola', which has no value for model a, task rte"
+    ):
+        runs(tmp_path, {"columns": COLUMNS, "metrics": metrics, "keep": "best"})
+
+
 def test_the_last_row_that_is_not_the_last_step_is_refused(tmp_path):
     spec = {"columns": COLUMNS, "metrics": ACC, "keep": "last"}
     write(tmp_path, {"runs.csv": "m,s,_step,acc\na,0,2,0.7\na,0,1,0.5\na,1,1,0.6\na,1,2,0.8\na,1,3,\n"})

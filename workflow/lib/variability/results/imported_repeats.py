@@ -49,9 +49,10 @@ def kept(
     ``last``: the last value of each metric, in the order of the column ``keep_by``, by default that of the file or, in
     exports of trackers, of the start; if the last row reports a failure, the run failed. ``best``: the row with the
     best value in the column ``keep_by``, by default the first listed metric of the validation split, or else the first
-    listed metric.
+    listed metric; if splits or phases have rows of their own, the rows of the same step as the best validation row.
+    Raises UserError if that leaves out all values of a split or phase, or says nothing about a run.
     """
-    return _best(table, spec, facts) if spec["keep"] == "best" else _last(table, frame, spec, source)
+    return _best(table, frame, spec, facts, source) if spec["keep"] == "best" else _last(table, frame, spec, source)
 
 
 def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) -> None:
@@ -117,15 +118,65 @@ def _completed(table: pd.DataFrame) -> pd.Series:
     return table["status"] == run_status.COMPLETED
 
 
-def _best(table: pd.DataFrame, spec: Mapping[str, Any], facts: Mapping[str, Any]) -> pd.DataFrame:
+def _best(
+    table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], facts: Mapping[str, Any], source: Source
+) -> pd.DataFrame:
     entries = {name: (spec.get("metrics") or {}).get(name) or {} for name in listed_metrics(spec)}
     validation = [name for name, entry in entries.items() if entry.get("split") == "validation"]
     column = spec.get("keep_by") or next(iter([*validation, *entries]))
     sign = 1.0 if facts[entries[column].get("metric", column)]["higher_is_better"] else -1.0
-    scores = table[(table["entry"] == column) & _completed(table)].assign(row=lambda part: part.index)
-    scores = scores.assign(score=sign * scores["value"]).dropna(subset=["score"]).sort_values("score", kind="stable")
+    table = table.assign(row=table.index)
+    scores = table[(table["entry"] == column) & _completed(table)]
+    scores = scores.assign(score=sign * scores["value"]).dropna(subset=["score"])
+    # A column of splits may give validation and test rows of their own: the test must not choose.
+    of_validation = scores.assign(chooses=scores["split"] == "validation").groupby(RUN)["chooses"]
+    scores = scores[(scores["split"] == "validation") | ~of_validation.transform("any")]
+    scores = scores.sort_values("score", kind="stable")
     # The first of equally good rows, as programs that store the best checkpoint do.
     best = scores.drop_duplicates([*RUN, "score"]).drop_duplicates(RUN, keep="last").set_index(RUN)["row"]
-    joined = table.assign(row=table.index).join(best.rename("best"), on=RUN)
+    joined = table.join(best.rename("best"), on=RUN).reset_index(drop=True)
+    _refuse_without_score(joined, column, source)
     retained = joined[joined["row"].eq(joined["best"]) | joined["best"].isna()]
-    return retained.drop_duplicates(RUN_VALUE, keep="last").drop(columns=["row", "best"])
+    lost = _lost(joined, retained)
+    if step := next((name for step in _STEPS for name in frame if _is_step(name, step)), None):
+        chosen = frame[step].reindex(joined["best"]).to_numpy(object)
+        retained = joined[
+            joined.index.isin(retained.index) | (lost & (frame[step][joined["row"]].to_numpy() == chosen))
+        ]
+        lost = _lost(joined, retained)
+    if lost.any():
+        first = joined[lost].iloc[0]
+        raise UserError(
+            f"{source.at(joined.loc[lost, 'row'])}: `keep: best` would leave out these rows: for example, the best row "
+            f"of {', '.join(f'{key} {first[key]}' for key in RUN)} has no value of its {first['split']} split "
+            f"({first['phase']}). Give all rows of a step the same number in a column called {_STEPS[0]} or "
+            f"{_STEPS[1]}, leave these rows out by `where_not`, or set `keep: last`"
+        )
+    retained = retained.drop_duplicates(RUN_VALUE, keep="last").drop(columns=["best"])
+    return retained.set_index("row").rename_axis(None)
+
+
+def _lost(table: pd.DataFrame, retained: pd.DataFrame) -> pd.Series:
+    """Return a mask of the values of those runs, splits and phases of which no value is retained."""
+    keys = [*RUN, "split", "phase"]
+    with_value = table["value"].notna() & _completed(table)
+    rest = retained.loc[retained["value"].notna(), keys].drop_duplicates().assign(remains=True)
+    return with_value & table[keys].merge(rest, "left", keys)["remains"].isna().to_numpy()
+
+
+def _refuse_without_score(joined: pd.DataFrame, column: str, source: Source) -> None:
+    """Raise UserError for runs of several rows, none of which has a value to choose by."""
+    several = joined["best"].isna() & joined["value"].notna() & _completed(joined)
+    several &= joined[several].duplicated(RUN_VALUE, keep=False).reindex(joined.index, fill_value=False)
+    if several.any():
+        first = joined[several].iloc[0]
+        run = ", ".join(f"{key} {first[key]}" for key in RUN)
+        raise UserError(
+            f"{source.at(joined.loc[several, 'row'])}: `keep: best` chooses rows by the column {column!r}, which has "
+            f"no value for {run}; name another column in `keep_by`, give these runs an import of their own, or set "
+            "`keep: last`"
+        )
+
+
+def _is_step(name: object, step: str) -> bool:
+    return str(name).lower().lstrip("_") == step
