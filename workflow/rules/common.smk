@@ -24,6 +24,8 @@ if shlex.quote(sys.executable) != sys.executable:
         f"Snakemake cannot start jobs with {sys.executable}, because of the spaces or special characters in this path; "
         "move the checkout, or its environment, to a path of letters, digits and _ - . /"
     )
+if {"{", "}"} & set(str(ROOT)):
+    raise WorkflowError(f"Snakemake mistakes the braces in {ROOT} for wildcards; move the checkout to another path")
 # Scripts inherit the path: jobs import the library from the checkout that planned them.
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 

@@ -38,6 +38,13 @@ def put(path, value):
     return edit
 
 
+@pytest.mark.parametrize("axis", ["models", "tasks", "methods"])
+def test_names_that_would_share_a_folder_on_some_file_systems_are_refused(axis):
+    name = next(iter(GOOD[axis]))
+    found = problems(put(f"{axis}/{name.upper()}", copy.deepcopy(GOOD[axis][name])))
+    assert [problem for problem in found if f"differs from {name!r} only in case" in problem]
+
+
 def test_a_good_config_has_no_problems():
     assert problems(lambda config: None) == []
 

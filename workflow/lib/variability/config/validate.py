@@ -54,6 +54,7 @@ def check(config: dict[str, Any], mirrors: Sequence[Path] = (), files: Sequence[
 def _cross_check(study: Study, mirrors: Sequence[Path]) -> Iterator[Problem]:
     config = study.config
     yield from _check_seeds(config.get("seeds", []))
+    yield from _check_names(config)
     for name in config.get("models", {}):
         yield from entry_checks.check_model(study, name, mirrors)
     for name, task in config.get("tasks", {}).items():
@@ -77,6 +78,18 @@ def _check_seeds(seeds: list[int]) -> Iterator[Problem]:
     for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         message = f"seed {seed} is listed {entry_checks.times(seeds.count(seed))}; a repeated seed does not add a run"
         yield Problem("seeds", message)
+
+
+def _check_names(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names that differ only in case, and would share a folder of results on many file systems."""
+    for axis in AXES:
+        first: dict[str, str] = {}
+        for name in config.get(axis, {}):
+            if (other := first.setdefault(name.casefold(), name)) != name:
+                message = (
+                    f"differs from {other!r} only in case, which file systems of macOS and Windows ignore; rename it"
+                )
+                yield Problem(f"{axis}.{name}", message)
 
 
 def _check_metrics(config: Mapping[str, Any]) -> Iterator[Problem]:
