@@ -154,6 +154,16 @@ def test_a_run_without_a_seed_is_refused_with_its_row():
         read("m,s,accuracy\na,0,0.1\na,,0.2\n", spec)
 
 
+def test_notes_below_the_runs_are_refused_with_the_condition_that_leaves_them_out():
+    spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
+    text = "m,s,accuracy\na,0,0.1\nb,0,0.2\nMittelwert,,0.15\n* of b: one run,,\n"
+    advice = r"lines 4, 5: no seed; .* by `where_not: \{m: \[\"Mittelwert\", \"\* of b: one run\"\]\}`"
+    with pytest.raises(UserError, match=advice):
+        read(text, spec)
+    with pytest.raises(UserError, match=r"line 3: no seed; fill it in, .* for it$"):
+        read("m,s,accuracy\na,0,0.1\na,,0.2\nb,1,0.2\n", spec)
+
+
 def test_a_value_that_is_not_a_number_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
     with pytest.raises(UserError, match="line 3: 1 of 2 numbers in the column of this value have a percent sign"):

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tiny_study
@@ -114,3 +115,10 @@ def test_a_folder_that_holds_no_usable_run_is_refused(study):
     Path("results/shapes/prepare/photos/task.json").unlink()
     with pytest.raises(UserError, match=r"checkpoint\.safetensors is missing"):
         variability.load_run(FOLDER / "0")
+
+
+def test_numbers_have_no_probabilities(study):
+    run = variability.load_run(FOLDER / "0")
+    run.task = run.task | {"class_names": []}
+    table = run._table(["a.png"], {"y_pred": pa.array([0.5]), "probabilities": pa.nulls(1)})
+    assert table.to_dict("list") == {"source": ["a.png"], "y_pred": [0.5]}

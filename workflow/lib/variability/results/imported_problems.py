@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,21 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
             )
 
 
-def refuse_missing(table: pd.DataFrame, key: str, source: Source) -> None:
-    """Raise UserError for rows without a value of ``key``."""
-    rows = table.index[table[key].isna()]
-    if len(rows):
-        raise UserError(f"{source.at(rows)}: no {key}; fill it in, or name another column, or a constant, for it")
+def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], source: Source) -> None:
+    """Raise UserError for rows without a value of ``key``. roles: {role: column}."""
+    missing = table[key].isna()
+    if not missing.any():
+        return
+    # Summaries and notes below the runs have names that no run has.
+    or_else = ""
+    for role in (role for role in CELL if role in roles and role != key):
+        names = list(dict.fromkeys(table.loc[missing, role].dropna()))
+        if names and not table.loc[~missing, role].isin(names).any() and not table.loc[missing, role].isna().any():
+            condition = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
+            or_else = f"; or, if these are not runs, leave them out by `where_not: {{{roles[role]}: [{condition}]}}`"
+            break
+    problem = f"{source.at(table.index[missing])}: no {key}"
+    raise UserError(f"{problem}; fill it in, or name another column, or a constant, for it{or_else}")
 
 
 def refuse_similar_names(table: pd.DataFrame, source: Source) -> None:

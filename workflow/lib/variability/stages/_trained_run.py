@@ -109,7 +109,6 @@ class TrainedRun:
         table |= {"y_pred": columns["y_pred"].to_numpy()}
         if self.class_names:
             table["class"] = [self.class_names[index] for index in table["y_pred"]]
-        if "probabilities" in columns:
             table["probabilities"] = columns["probabilities"].to_pandas()
         return pd.DataFrame(table)
 
