@@ -40,6 +40,19 @@ def test_candidates_with_exactly_equal_means_share_the_best():
     assert "has the best mean" not in findings
 
 
+def test_equal_means_that_differ_in_their_last_bits_do_not_differ():
+    runs = synthetic.runs(models=("a", "b"), methods=("full",), seeds=range(3))
+    values = {"a": [0.1, 0.2, 0.3], "b": [0.3, 0.2, 0.1]}
+    for model, of_seeds in values.items():
+        runs.loc[runs["model"] == model, "value"] = [
+            of_seeds[seed] for seed in runs.loc[runs["model"] == model, "seed"]
+        ]
+    assert runs.groupby("model")["value"].mean().nunique() == 2, "the sums are rounded differently"
+    text = summarise(synthetic.analysed({"runs": runs}, ["spread", "decisions"]), "demo")
+    assert "models differ by 0.00, 0.0 times as much" in " ".join(text.split())
+    assert "e-17" not in text
+
+
 def test_mean_sd_and_interval_of_a_row_have_the_same_decimals():
     text, _ = summarised(sd=0.0002)
     rows = re.findall(r"([\d.]+) ± ([\d.]+) *\| \[([\d.]+), ([\d.]+)\]", text)

@@ -116,6 +116,12 @@ def test_equal_values_tie_and_nothing_is_tested():
     assert (result.low == result.high).all() and result.low == pytest.approx([0.2, 0.2, 0.0])
 
 
+def test_equal_means_in_another_order_of_the_runs_have_no_difference():
+    result = decided([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1]])
+    assert result.pairs.difference.tolist() == [0.0] and result.p_adjusted[0] == pytest.approx(1)
+    assert result.first.tolist() == [True, True]
+
+
 def test_a_single_run_is_not_tested_and_may_be_first():
     result = decided([[0.9, 0.91, 0.92, 0.93], [0.1, 0.11, 0.12, 0.13], [0.5, np.nan, np.nan, np.nan]])
     assert result.first.tolist() == [True, False, True] and not result.best

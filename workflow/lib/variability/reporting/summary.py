@@ -11,6 +11,7 @@ from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
 from variability.results.runs_table import first_runs
+from variability.stats.rounding import is_rounding
 
 CLAIMS = 3
 WIDTH = 100
@@ -230,6 +231,7 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     sentence = f"The typical SD between seeds is {text_format.number(typical, digits=digits)} ({of})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
+        gap = 0.0 if is_rounding(gap, models["mean"].iloc[0]) else gap
         times = f", {gap / typical:.1f} times as much" if typical > 0 else ""
         difference = text_format.number(gap, digits=digits)
         sentence += f"; the best and the worst of {len(models)} models differ by {difference}{times}"

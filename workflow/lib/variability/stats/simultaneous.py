@@ -146,6 +146,7 @@ def compare(values: np.ndarray, paired: np.ndarray) -> Pairs:
         n_pairs, mean, variance = _moments(values[a[is_paired]] - values[b[is_paired]], rounding)
         difference[is_paired], square[is_paired] = mean, variance / np.maximum(n_pairs, 1)
         df[is_paired], n_a[is_paired], n_b[is_paired] = n_pairs - 1, n_pairs, n_pairs
+    difference[np.abs(difference) <= rounding] = 0.0
     enough = np.minimum(n_a, n_b) >= 2
     known = enough & (square > 0)
     se, df = np.where(known, np.sqrt(square), np.nan), np.where(known, df, np.nan)
