@@ -292,8 +292,8 @@ def test_runs_at_chance_and_outlying_runs_are_those_of_the_analysis():
     at = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
     runs.loc[at, "value"] = [0.9, 0.91, 0.1, 0.1, 0.6, 0.9, 0.92]
     sentence = (
-        "7 runs: 7 completed, 0 diverged. Of the completed runs, 2 are at chance (no better than a constant "
-        "prediction) (cnn/digits/full: 2) and 1 is outlying (cnn/digits/full: 1); the means include them."
+        "7 runs: 7 completed, 0 diverged. Of the completed runs, 2 are at chance, no better than a constant "
+        "prediction (cnn/digits/full: 2) and 1 is outlying (cnn/digits/full: 1); the means include them."
     )
     failures = registry.find("analyses", "failures")({}).table({"runs": runs})
     assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence

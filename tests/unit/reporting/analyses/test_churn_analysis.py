@@ -90,6 +90,13 @@ def test_the_interval_is_that_of_leaving_out_each_run(case):
     assert (row["low"], row["high"]) == pytest.approx((middle - half, middle + half))
 
 
+def test_the_interval_of_a_share_ends_at_0_and_1():
+    # One run against four equal ones: the jackknife's interval would be [-0.7, 1.5].
+    truth = np.zeros(50, dtype=int)
+    row = within(table(study([np.repeat([[1], [0], [0], [0], [0]], 50, axis=1)] * 2, truth)), "disagreement")
+    assert (row["estimate"], row["low"], row["high"]) == (0.4, 0, 1)
+
+
 def test_flip_rates_are_those_of_single_examples(case):
     predicted, truth, regression = case
     result, runs = table(study(predicted, truth)), predicted[0]
@@ -139,7 +146,9 @@ def test_cells_of_different_examples_are_not_compared(case):
     assert np.isnan(row["estimate"]) and "same test examples" in row["note"]
 
 
-@pytest.mark.parametrize(("runs", "interval"), [(1, "none"), (2, "none"), (3, "t, delete-one-run jackknife")])
+@pytest.mark.parametrize(
+    ("runs", "interval"), [(1, "none"), (2, "none"), (3, "t, delete-one-run jackknife, truncated to possible values")]
+)
 def test_few_runs_have_no_pair_or_no_interval(runs, interval):
     truth = np.zeros(4, dtype=int)
     predicted = [np.eye(4, dtype=int)[:runs], np.eye(4, dtype=int)]

@@ -67,7 +67,7 @@ def _flagged(first: pd.DataFrame, failures: pd.DataFrame | None) -> list[str]:
         failures = flags.groupby(CELL, sort=False)[["chance", "outlier"]].sum().reset_index()
         failures = failures.rename(columns={"chance": "n_chance", "outlier": "n_outlier"})
     parts = []
-    for column, words in (("n_chance", "at chance (no better than a constant prediction)"), ("n_outlier", "outlying")):
+    for column, words in (("n_chance", "at chance, no better than a constant prediction"), ("n_outlier", "outlying")):
         numbers = failures[column].astype(float).fillna(0)
         cells = failures[numbers > 0]
         if len(cells):

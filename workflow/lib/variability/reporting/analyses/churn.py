@@ -24,7 +24,7 @@ COLUMNS = [
 QUANTILES = np.arange(1, 21) / 20
 #: Largest number of examples x classes whose votes are counted at a time.
 VOTES = 2**22
-JACKKNIFE = "t, delete-one-run jackknife"
+JACKKNIFE = "t, delete-one-run jackknife, truncated to possible values"
 #: Estimators of discrete predictions (True) and of numbers (False).
 ESTIMATORS = {
     True: {
@@ -48,11 +48,11 @@ class Churn(Analysis):
     """Disagreement of runs on single test examples (Milani Fard et al. 2016), within a cell and between cells.
 
     disagreement is the mean over all pairs of different runs, a U-statistic, with the delete-one-run jackknife (Arvesen
-    1969) and a t interval with n - 1 degrees of freedom, because pairs that share a run are not independent. It needs
-    three runs. Between two cells, every run of one is compared with every run of the other, without an interval. The
-    flip_rate of an example is its share of disagreeing pairs; their mean is the disagreement. consistency decreases as
-    runs are added. minimum is the disagreement that unequal accuracies alone would cause. In regression, absolute
-    differences replace disagreement. The test examples are treated as fixed.
+    1969) and a t interval with n - 1 degrees of freedom, because pairs that share a run are not independent, cut at 0
+    and, for a share, at 1. It needs three runs. Between two cells, every run of one is compared with every run of the
+    other, without an interval. The flip_rate of an example is its share of disagreeing pairs; their mean is the
+    disagreement. consistency decreases as runs are added. minimum is the disagreement that unequal accuracies alone
+    would cause. In regression, absolute differences replace disagreement. The test examples are treated as fixed.
     """
 
     NEEDS = ("runs", "predictions")
@@ -94,7 +94,9 @@ class Churn(Analysis):
             # The SD of the pseudo-values over the root of n is the jackknife's standard error.
             pseudo = n * disagreement - (n - 1) * left_out
             spread = 0.0 if rounding.is_rounding(np.ptp(cell.distances), cell.distances.max()) else pseudo.std(ddof=1)
-            low, high = (float(end) for end in intervals.t_interval(disagreement, spread, n, self.option("level")))
+            ends = intervals.t_interval(disagreement, spread, n, self.option("level"))
+            largest = 1 if kinds.find(cell.kind).DISCRETE else np.inf
+            low, high = (float(np.clip(end, 0, largest)) for end in ends)
         ends = {"low": low, "high": high, "interval": JACKKNIFE if n > 2 else "none"}
         note = "two runs: leaving out one leaves no pair, so there is no interval" if n == 2 else too_few
         if n > 2 and spread == 0:

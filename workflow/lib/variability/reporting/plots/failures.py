@@ -60,8 +60,8 @@ class Failures(Plot):
                 f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and marked runs",
             ),
             note=f"Right: rate of marked runs, its {_level(table)} Wilson interval, and how many of n runs are marked; "
-            f"{int(runs['incomplete'].sum())} of {len(runs)} did not complete, {int(runs['chance'].sum())} are at "
-            f"chance, {int(runs['outlier'].sum())} are outlying. Tick: values beyond it are outlying."
+            f"of {len(runs)} runs, not completed: {int(runs['incomplete'].sum())}, at chance: "
+            f"{int(runs['chance'].sum())}, outlying: {int(runs['outlier'].sum())}. Tick: values beyond it are outlying."
             + _panels.left_out(worst, models, "models", ranking)
             + _panels.left_out(first, tasks, "tasks", ranking),
             legend=legend,

@@ -42,8 +42,8 @@ class RecipeGap(Plot):
         level = text_format.percent(gaps["level"].max())
         note = (
             "Dots: runs, one per seed. Line: the reference probe, a linear model of the features before the head. "
-            f"Right: how much better it is than the mean, with the {level} t interval over the n completed runs; red: "
-            "more than the margin, a sign that the recipe and not the model is shown."
+            f"Right: how much better it is than the mean, with the {level} t interval over the n completed runs; "
+            "in colour: more than the margin, a sign that the recipe and not the model is shown."
             + _panels.left_out(tasks, every_task, "tasks", "the first")
             + _panels.left_out(models, every_model, "models", "the first")
         )

@@ -44,7 +44,7 @@ class SeedsNeeded(Plot):
             height=1.9 + 2.75 * rows,
             title=self.option(
                 "title",
-                f"{self.study}: runs needed to detect a difference in {_labels.metric_of(runs)} on the "
+                f"{self.study}: runs needed to detect a difference, {_labels.metric_of(runs)} on the "
                 f"{primary_rows.SPLIT} split",
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
