@@ -240,3 +240,13 @@ def test_a_column_that_occurs_twice_is_refused_if_it_is_read(tmp_path):
     assert tabular.table(path, columns=["b"]).columns.to_pydict() == {"b": ["3"]}
     (problem,) = tabular.check_columns(path, {"label": "a"}, {})
     assert "2 columns named 'a'" in problem.message
+
+
+def test_a_table_without_a_row_of_names_is_recognised_by_names_like_none_that_are_wanted(tmp_path):
+    path = write(tmp_path / "a.csv", "set an alarm,Wecker\nrain tomorrow,Wetter\n")
+    wanted = {"text": "Satz", "label": "Klasse"}
+    messages = [problem.message for problem in tabular.check_columns(path, wanted, {})]
+    assert len(messages) == 2 and all(message.endswith("list them in header (2 names)") for message in messages)
+    assert not list(tabular.check_columns(path, wanted, {"header": ["Satz", "Klasse"]}))
+    near = write(tmp_path / "b.csv", "satz,id\nx,y\n")
+    assert not any("header" in problem.message for problem in tabular.check_columns(near, wanted, {}))

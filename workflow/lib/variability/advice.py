@@ -21,11 +21,16 @@ def rerun(rule: str, remove: object = None) -> str:
 
 def suggest(name: object, known: Sequence[str]) -> str:
     """Return ``did you mean 'x'?`` with the most similar known name, or a list of all names if none is similar."""
-    lowered = {candidate.lower(): candidate for candidate in known}
-    similar = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
-    if similar:
-        return f"did you mean {lowered[similar[0]]!r}?"
+    if (candidate := similar(name, known)) is not None:
+        return f"did you mean {candidate!r}?"
     return f"known: {', '.join(known)}" if known else "there are none"
+
+
+def similar(name: object, known: Sequence[str]) -> str | None:
+    """Return the most similar known name, or None if none is similar."""
+    lowered = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
+    return lowered[matches[0]] if matches else None
 
 
 def listed(names: Iterable[object], most: int = 10) -> str:
