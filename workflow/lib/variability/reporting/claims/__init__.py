@@ -39,6 +39,8 @@ COLUMNS = [
     *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "p", "p_adjusted", "family"),
     *("n", "n_more", "estimator", "interval", "level", "scope", "strength"),
 ]
+#: Start of the unit of an SD.
+SD_OF = "SD of "
 #: JSON schema of the option ``margin``: the smallest effect worth acting on.
 MARGIN = {
     "type": "number",
@@ -98,12 +100,13 @@ def in_words(row: pd.Series) -> str:
 
 def evidence(row: pd.Series) -> str:
     """Format the evidence for a claim: effect, interval, adjusted p-value, n, and what would decide it."""
-    unit = f" {row['unit']}" if _known(row["unit"]) else ""
+    unit = row["unit"] if _known(row["unit"]) else ""
     digits = None
     if _known(row["low"]):
         digits = text_format.decimals(text_format.half_width(row["low"], row["high"]), row["low"], row["high"])
     effect = text_format.number(row["effect"], "" if unit else "+", digits)
-    facts = [f"{effect}{unit}" if unit else f"effect {effect}"]
+    # "13 SD of mse" would be read as 13 SDs.
+    facts = [f"{effect} {unit}" if unit and not unit.startswith(SD_OF) else f"{unit or 'effect'} {effect}"]
     if row["low"] == row["high"] and not _known(row["p_adjusted"]):
         facts.append(NO_SPREAD)
     elif _known(row["low"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, Claim
+from variability.reporting.claims import REFUSED, SD_OF, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ class SeedMatters(Claim):
                 "effect": row["sd_seed"],
                 "low": row["sd_seed_low"],
                 "high": row["sd_seed_high"],
-                "unit": f"SD of {row['metric']}",
+                "unit": f"{SD_OF}{row['metric']}",
             },
             **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
             "n": f"{row['n']:g}",

@@ -1,0 +1,19 @@
+import pandas as pd
+import pytest
+
+from variability.reporting import claims
+
+CLAIM = {"effect": 13.0, "low": 4.0, "high": 46.0, "level": 0.95, "interval": "t", "p_adjusted": 0.113, "n": 5}
+CLAIM |= {"verdict": claims.UNDECIDED, "n_more": float("nan")}
+
+
+@pytest.mark.parametrize(
+    ("unit", "start"),
+    [
+        ("SD of mse", "SD of mse 13; 95 % t [4, 46]"),
+        ("of the replicates", "13 of the replicates; 95 % t [4, 46]"),
+        (None, "effect +13; 95 % t [4, 46]"),
+    ],
+)
+def test_the_unit_follows_the_number_but_an_sd_precedes_it(unit, start):
+    assert claims.evidence(pd.Series(CLAIM | {"unit": unit})) == f"{start}; adjusted p 0.113; n = 5"
