@@ -176,7 +176,10 @@ def _check_keep(spec: Mapping[str, Any], metrics: Mapping[str, Any], names: list
     elif spec.get("keep") == "best" and long:
         yield Problem("keep", "best needs one column per metric, so that a row holds all values of a step; use last")
     elif spec.get("keep") == "best" and column is not None and column not in metrics:
-        yield Problem("keep_by", f"{column!r} is not among the metrics, which say whether more is better; add it there")
+        yield Problem(
+            "keep_by",
+            f"{column!r} is not among the metrics, of which `keep: best` needs one; `keep: last` takes a step or a time",
+        )
 
 
 def _columns_by_value(columns: Mapping[str, Value]) -> dict[Value, list[str]]:
