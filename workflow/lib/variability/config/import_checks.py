@@ -178,7 +178,7 @@ def _check_keep(spec: Mapping[str, Any], metrics: Mapping[str, Any], names: list
     elif spec.get("keep") == "best" and column is not None and column not in metrics:
         yield Problem(
             "keep_by",
-            f"{column!r} is not among the metrics, of which `keep: best` needs one; `keep: last` takes a step or a time",
+            f"{column!r} is not among the metrics, of which `keep: best` needs one; `keep: last` takes a step",
         )
 
 
