@@ -1,6 +1,7 @@
 """Statuses and numbers as other programs write them."""
 
 import math
+import re
 
 import openpyxl
 import pytest
@@ -165,9 +166,23 @@ def test_splits_have_common_names_and_others_are_refused(tmp_path):
         runs(tmp_path, "m,s,set,acc\na,0,train,0.5\na,0,test,0.6\n", spec)
 
 
+@pytest.mark.parametrize("label", ["mean of 3 seeds", "Average (2)", "Std.", "Mittelwert", "总计"])
+def test_totals_below_the_runs_are_no_runs(label, tmp_path):
+    with pytest.raises(UserError, match=f"line 4: .*{re.escape(repr(label))}.*where_not"):
+        runs(tmp_path, f"m,s,acc\na,0,0.5\na,1,0.6\na,{label},0.55\n", PLAIN)
+
+
+@pytest.mark.parametrize("labels", [("first", "second"), ("0_4", "0_5"), ("run 1", "2")])
+def test_seeds_may_be_labels(labels, tmp_path):
+    table = runs(tmp_path, "m,s,acc\n" + "".join(f"a,{label},0.5\n" for label in labels), PLAIN)
+    assert table["seed"].nunique() == 2
+
+
 def test_names_that_differ_in_spaces_and_unknown_metrics_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"line 3: the model 'a ?' is also written 'a ?'; write it one way"):
         runs(tmp_path, "m,s,acc\na,0,0.5\na ,1,0.5\n", PLAIN)
+    with pytest.raises(UserError, match="is also written"):
+        runs(tmp_path, "m,s,acc\ncaf\u00e9,0,0.5\ncafe\u0301,1,0.5\n", PLAIN)
     long = {"columns": {"model": "m", "seed": "s", "metric": "k", "value": "v"}}
     with pytest.raises(UserError, match=r"line 3: 'points' is not a known metric; list them? .*higher_is_better"):
         runs(tmp_path, "m,s,k,v\na,0,accuracy,0.5\na,0,points,3\n", long)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ _STATISTICS = {
     *("std", "stdev", "stddev", "sd", "sem", "se", "var", "variance", "standard deviation", "standard error"),
     *("mean ± std", "mean±std", "mean +/- std", "25%", "50%", "75%"),
 }
+#: What may follow the name of a statistic: "mean of 5 seeds", "average (5)".
+_OF_SEEDS = r"\s*(?:\(.*\)|\b(?:of|over|across)\s.*)$"
 _FEWEST = 2
 
 
@@ -32,7 +35,8 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
     for role in ("seed", "task", *CELL):
         if role not in table:
             continue
-        words = table[role].fillna("").astype(str).str.strip().str.lower().str.rstrip(".:")
+        words = table[role].fillna("").astype(str).str.strip().str.lower()
+        words = words.str.replace(_OF_SEEDS, "", regex=True).str.rstrip(".:")
         is_statistic = words.isin(_STATISTICS)
         if is_statistic.any() and (role in ("seed", "task") or words[is_statistic].nunique() >= _FEWEST):
             names = list(dict.fromkeys(table.loc[is_statistic, role]))
@@ -42,6 +46,18 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
                 f"statistics of runs: the {role} is {', '.join(map(repr, names))}; remove them, or leave them out by "
                 f"`where_not: {{{roles.get(role, role)}: [{', '.join(names)}]}}`"
             )
+
+
+def refuse_words_among_numbers(table: pd.DataFrame, source: Source) -> None:
+    """Raise UserError for seeds without a digit where others are numbers: such rows are totals, in any language."""
+    seeds = table["seed"].astype(str).str.strip()
+    is_word = ~seeds.str.contains(r"[0-9]")
+    if is_word.any() and seeds[~is_word].str.fullmatch(r"[-+]?[0-9]+(\.0*)?").any():
+        names = list(dict.fromkeys(table.loc[is_word, "seed"]))
+        raise UserError(
+            f"{source.at(table.index[is_word])}: the seed is {', '.join(map(repr, names))}, and others are numbers; "
+            "leave these rows out by `where_not` if they are no runs, otherwise number them"
+        )
 
 
 def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], source: Source) -> None:
@@ -62,15 +78,20 @@ def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], sour
 
 
 def refuse_similar_names(table: pd.DataFrame, source: Source) -> None:
-    """Raise UserError for names that differ in nothing but spaces around them, and would become two of everything."""
+    """Raise UserError for names that differ only in blanks or in the form of accents, and look the same."""
     for key in CELL:
         names = sorted(set(table[key]))
-        stripped = {name.strip(): name for name in names}
-        if len(stripped) < len(names):
-            first = next(name for name in names if stripped[name.strip()] != name)
-            other = stripped[first.strip()]
-            rows = table.index[table[key].isin([name for name in (first, other) if name != name.strip()])]
+        shown = {_shown(name): name for name in names}
+        if len(shown) < len(names):
+            first = next(name for name in names if shown[_shown(name)] != name)
+            other = shown[_shown(first)]
+            rows = table.index[table[key].isin([name for name in (first, other) if name != _shown(name)])]
             raise UserError(f"{source.at(rows)}: the {key} {first!r} is also written {other!r}; write it one way")
+
+
+def _shown(name: str) -> str:
+    """Return what readers see of a name."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def refuse_unknown_metrics(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:

@@ -70,6 +70,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     imported_problems.refuse_statistics(table, roles, source)
     for key in (*RUN, "split", "phase", "metric"):
         imported_problems.refuse_missing(table, key, roles, source)
+    imported_problems.refuse_words_among_numbers(table, source)
     imported_problems.refuse_similar_names(table, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
