@@ -33,7 +33,9 @@ def end(name: str) -> dict[str, int]:
 
 
 def runs(blocks: int, tasks: int, features: int) -> dict[str, int]:
-    jobs = {"features": features, "finetune": blocks, "predict": blocks, "score": tasks}
+    # One job fits the reference probes of all stored features.
+    probes = min(features, 1)
+    jobs = {"features": features, "reference_probe": probes, "finetune": blocks, "predict": blocks, "score": tasks}
     return {name: count for name, count in jobs.items() if count}
 
 
