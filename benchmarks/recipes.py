@@ -1,4 +1,4 @@
-"""How much of the reference probe each learning rate leaves unused, per method: the basis of the default recipes.
+"""Share of the reference probe that each learning rate leaves unused, per method: the basis of the default recipes.
 
     VARIABILITY_MIRROR=path/to/mirror nice python benchmarks/recipes.py build/recipes [--only fashion] [--kinds full]
 

@@ -106,7 +106,7 @@ def test_values_are_not_rescaled_by_the_observed_ones():
     result = table(made)
     assert one(result, quantity="mean", model="a")["estimate"] == pytest.approx(1.2)
     assert one(result, quantity="mean", model="b")["estimate"] == pytest.approx(0.6)
-    assert set(result["scale"]) == {"accuracy as it is, in one unit on all tasks by assumption: none is declared"}
+    assert set(result["scale"]) == {"accuracy, not rescaled, in one unit on all tasks by assumption: none is declared"}
 
 
 def test_scores_are_normalised_as_declared():

@@ -74,4 +74,4 @@ def _description(runs: pd.DataFrame, metric: str, tasks: Sequence[str]) -> str:
         return "normalised as declared: 0 at `low` and 1 at `high` of each task"
     undeclared = runs["unit"].isna().all() and runs[["range_low", "range_high"]].isna().any(axis=None)
     assumed = ", in one unit on all tasks by assumption: none is declared" * bool(len(tasks) > 1 and undeclared)
-    return f"{metric} as it is{assumed}"
+    return f"{metric}, not rescaled{assumed}"

@@ -102,7 +102,7 @@ class Components(Analysis):
             return [facts | _missing("task", "factor", NOT_ESTIMABLE + reason)]
         comparable = _metric_scale.on_scale(runs, scale)
         others = _metric_scale.others(runs, scale)
-        notes = [scale.description] * (not scale.description.endswith("as it is"))
+        notes = [scale.description] * (not scale.description.endswith("not rescaled"))
         notes += [f"without {others}: on another scale"] * bool(others)
         scope = _cells.scope(comparable) if others else scope
         return self._rows(comparable, ALL, scope, copies[list(scale.tasks)].sum(), notes)

@@ -1,4 +1,4 @@
-"""What each recipe leaves unused: its runs against a linear model of the same network's frozen features."""
+"""Performance that each recipe leaves unused: its runs against a linear model of the same network's frozen features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = [
 
 
 class RecipeGap(Analysis):
-    """How much better the reference probe is than the runs of a cell, in the unit of the metric; below 0 it is worse.
+    """Advantage of the reference probe over the runs of a cell, in the unit of the metric; below 0 it is worse.
 
     The reference probe is a regularised linear model of the features before the head, fitted on the training examples
     with a strength chosen on the validation examples: logistic regression for classes, ridge regression (Hoerl and
