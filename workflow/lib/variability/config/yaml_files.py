@@ -1,4 +1,4 @@
-"""Check for what YAML silently changes in a config: repeated keys, and names and numbers that are not read as they are written.
+"""Check for what YAML changes silently in a config: repeated keys, and names and numbers not read as written.
 
 Of two equal keys YAML and JSON keep the last. YAML reads 1.10 as 1.1, no as false, 12:30 as 750 and 010 as 8. After
 reading, the written text is lost, so that this check reads the files themselves.
