@@ -1,5 +1,7 @@
 """Tests of the key ``pairing``: one for all analyses, refused before the first job where runs lack partners."""
 
+import re
+
 import pytest
 
 from variability.config import specs, validate
@@ -45,7 +47,7 @@ def test_partners_may_be_in_another_file(tmp_path):
     lines = FOLDS.splitlines(keepends=True)
     files = {"x": "".join(lines[:5]), "y": "".join([lines[0], *lines[5:]])}
     assert problems(tmp_path, files, pairing="seed") == []
-    labels = {name: text.replace(",0,", ",first,") for name, text in files.items()}
+    labels = {name: re.sub(r",(\d),", r",fold-\1,", text) for name, text in files.items()}
     (problem,) = problems(tmp_path, labels, pairing="seed")
     assert problem.startswith("pairing: the seeds of imports.x are labels")
 
