@@ -10,13 +10,14 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-fast lint schema lock clean
+.PHONY: help study test test-fast test-faults lint schema lock clean
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
 	@echo "make study STUDY=my.yaml   run another study, after installing the extras that it needs"
 	@echo "make test                  linters, the type checker and all tests"
 	@echo "make test-fast             linters, the type checker and the quick tests"
+	@echo "make test-faults           a study that dies at every file operation, on full and read-only disks (minutes)"
 	@echo "make schema                generate workflow/schemas/config.schema.yaml from the models of the config"
 	@echo "make lock                  compile the pins in envs/ again"
 	@echo "make clean                 remove the environment; results stay"
@@ -34,10 +35,13 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
 
 test: lint $(patsubst %,.venv/.%,$(filter-out slurm,$(EXTRAS)))
-	$(PYTEST)
+	$(PYTEST) -m "not faults"
 
 test-fast: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not faults"
+
+test-faults: .venv/.dev
+	$(PYTEST) -m faults
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
