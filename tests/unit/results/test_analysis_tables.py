@@ -14,6 +14,7 @@ NAMES = [
     *("18", "34", "1.1", "1.10", "007", "1e5", "inf", "-0", "0x10", "1_000", "+5", "1,5", "12:30"),
     *("NA", "N/A", "None", "nan", "NaN", "null", "", " ", "True", "true", "no", "#N/A", "<NA>"),
     *('a "b"', '"', '""', "a,b", "a\nb", "a\r\nb", "\r", "'", "a|b", "\ttab", " a ", "größe", "=1+1", "#a"),
+    *("@SUM(A1)", "-2+3", "\t=1", "\r=1", " =1+1", "\uff1d1", "'=1", "''@a", "'a", "''"),
 ]
 
 
@@ -38,10 +39,22 @@ def test_a_column_of_one_name_is_text(name, tmp_path):
 
 
 def test_any_reader_of_csv_files_reads_the_same_text(tmp_path):
+    """Apart from names that a spreadsheet would run, and from those that look like one made safe."""
     analysis_tables.write(pd.DataFrame({"model": NAMES, "n": range(len(NAMES))}), tmp_path / "table.csv")
     with open(tmp_path / "table.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert rows == [["model", "n"], *([name, str(n)] for n, name in enumerate(NAMES))]
+    safe = [f"'{name}" if name.lstrip("'").lstrip(" \t\r\n")[:1] in set("=+-@\uff1d") else name for name in NAMES]
+    safe = [f"'{name}" if name[:1] in ("\t", "\r") else new for name, new in zip(NAMES, safe, strict=True)]
+    safe = [name if not name.strip("'") else new for name, new in zip(NAMES, safe, strict=True)]
+    assert rows == [["model", "n"], *([name, str(n)] for n, name in enumerate(safe))]
+
+
+def test_no_text_begins_as_a_formula_and_numbers_stay_numbers(tmp_path):
+    table = pd.DataFrame({"=cmd|' /C calc'!A0": ["-1", "+1", "@a", "=1"], "value": [-0.5, 1e-9, -2.0, float("-inf")]})
+    analysis_tables.write(table, tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert lines == ["'=cmd|' /C calc'!A0,value", '"\'-1",-0.5', '"\'+1",1e-09', '"\'@a",-2.0', '"\'=1",-inf']
+    pd.testing.assert_frame_equal(analysis_tables.read(tmp_path / "table.csv"), table)
 
 
 def test_missing_values_are_neither_a_name_nor_an_empty_text(tmp_path):

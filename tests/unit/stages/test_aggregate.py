@@ -1,5 +1,6 @@
 """The base tables are complete and deterministic, and count failures."""
 
+import csv
 import json
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ import synthetic_study as synthetic
 
 from variability.errors import UserError
 from variability.io import files
-from variability.results import score_table
+from variability.results import imported_files, score_table
 from variability.results.columns import RUN
 from variability.stages.aggregate import aggregate
 from variability.stages.score import score
@@ -64,6 +65,21 @@ def test_every_float_of_the_csv_reads_back_as_it_was(study):
     assert list(read) == list(table)
     assert np.array_equal(read["value"], table["value"], equal_nan=True)
     assert (read["primary"] == table["primary"]).all()
+
+
+def test_no_name_in_the_csv_runs_as_a_formula_and_imports_read_the_names(study):
+    spec = synthetic.spec(("a", "b"), ("digits",), ("full",)) | {"scales": {}}
+    spec["models"]["a"]["family"] = '=HYPERLINK("http://x")'
+    spec["models"]["b"]["architecture"] = "-net"
+    aggregate(*study[:2], spec, study[2])
+    with open(study[2] / "runs.csv", newline="", encoding="utf-8") as file:
+        cells = {cell for row in csv.reader(file) for cell in row}
+    assert {'\'=HYPERLINK("http://x")', "'-net"} <= cells
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t")]
+    read = imported_files.read(imported_files.find(str(study[2] / "runs.csv")), {}).frame
+    assert set(read["family"]) == {'=HYPERLINK("http://x")', "b"} and "-net" in set(read["architecture"])
+    stored = pd.read_parquet(study[2] / "runs.parquet")
+    assert read["model"].tolist() == stored["model"].tolist()
 
 
 def test_a_diverged_run_keeps_its_rows_with_the_reason(study):

@@ -1,7 +1,8 @@
 """Tables of analyses and claims as CSV files that state their types: text is quoted, numbers are not.
 
 So a file is its own schema. A model that is called 18, NA or true is read back as that text, and a number as the same
-number; a missing value is an empty field, an empty text is "". Programs that ignore the quotes read the same values.
+number; a missing value is an empty field, an empty text is "". Programs that ignore the quotes read the same values,
+except for texts that a spreadsheet would run as formulas: they begin with an apostrophe (``io/spreadsheet_text.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from variability import advice
 from variability.errors import UserError
 from variability.io.files import replacing
+from variability.io.spreadsheet_text import guarded, restored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,14 +48,14 @@ def read(path: Path) -> pd.DataFrame:
 
     with Path(path).open(encoding="utf-8", newline="") as file:
         rows = _rows(file.read(), path)
-    names = [name for name, _ in next(rows, [])]
+    names = [restored(name) for name, _ in next(rows, [])]
     columns: list[list[Any]] = [[] for _ in names]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
             raise UserError(f"{path}, row {number}: {len(row)} fields instead of {len(names)}; {_repair(path)}")
         for values, (text, quoted) in zip(columns, row, strict=True):
             try:
-                values.append(text if quoted else _value(text))
+                values.append(restored(text) if quoted else _value(text))
             except ValueError as error:
                 raise UserError(f"{path}, row {number}: {text!r} is not a number; {_repair(path)}") from error
     return pd.DataFrame({name: pd.Series(values) for name, values in zip(names, columns, strict=True)}, columns=names)
@@ -66,10 +68,11 @@ def _fields(column: pd.Series) -> list[str]:
 
 def _field(value: Any) -> str:
     value = value.item() if isinstance(value, np.generic) else value
-    return repr(value) if isinstance(value, numbers.Real) else _quoted(str(value))
+    return repr(value) if isinstance(value, numbers.Real) else _quoted(guarded(str(value)))
 
 
-def _name(text: str) -> str:
+def _name(name: str) -> str:
+    text = guarded(name)
     return _quoted(text) if re.search(r'[",\r\n]', text) or not text else text
 
 

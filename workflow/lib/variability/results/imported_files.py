@@ -17,6 +17,7 @@ from variability.errors import UserError
 from variability.io import folder_walk, table_files, tabular
 from variability.io import mirrors as mirror_files
 from variability.io.checksums import Checksum
+from variability.io.spreadsheet_text import restored
 from variability.io.table_readers import positions
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ def read(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> Source:
     of_path = _columns_of_path(files, spec)
     for file in files:
         table = tabular.table(file.path, spec)
-        columns = {name: pd.Series(table.text(name), dtype=object) for name in table.names}
+        texts = {name: table.text(name) for name in table.names}
+        if table.separator:
+            # The workflow itself writes such texts, in runs.csv.
+            texts = {name: [value and restored(value) for value in values] for name, values in texts.items()}
+        columns = {name: pd.Series(values, dtype=object) for name, values in texts.items()}
         for name, value in of_path[file.name].items():
             if name in columns:
                 raise UserError(f"{file.path} has a column {name!r}, and `from_path` too; rename its group")

@@ -15,6 +15,7 @@ from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
 from variability.io.files import read_json, replacing, sha256, write_json
+from variability.io.spreadsheet_text import guarded
 from variability.results import imported_runs, pairing, probe_table, score_table
 from variability.results.columns import RUN
 from variability.results.metric_scales import with_declared
@@ -66,7 +67,7 @@ def aggregate(
     runs = pairing.declared(with_declared(combine(trained, others), spec["scales"]), declared)
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as temporary:
-        _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema))
+        _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema), _guarded)
     del runs
     repeating = {name for name, method in spec["methods"].items() if method["repeats"]}
     # The status of the runs table, in which an infinite score also means that a run diverged.
@@ -131,12 +132,28 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
         _write(table, lambda schema: pq.ParquetWriter(temporary, schema))
 
 
-def _write(table: pd.DataFrame, writer: Callable[[pa.Schema], Any]) -> None:
-    """Write a table group by group: Arrow needs memory for every string of every row that it converts at once."""
+def _write(
+    table: pd.DataFrame,
+    writer: Callable[[pa.Schema], Any],
+    change: Callable[[pd.Series], pd.Series] = lambda column: column,
+) -> None:
+    """Write a table group by group: Arrow needs memory for every string of every row that it converts at once.
+
+    change: function that is applied to each column of a group.
+    """
     # Without pandas' own metadata, which names library versions, equal tables make equal files.
     schema = pa.schema([(name, pa.array(table[name].drop_duplicates(), from_pandas=True).type) for name in table])
     with writer(schema) as opened:
         for start in range(0, max(len(table), 1), GROUP_ROWS):
             part = table.iloc[start : start + GROUP_ROWS]
-            columns = [pa.array(part[name], schema.field(name).type, from_pandas=True) for name in table]
+            columns = [pa.array(change(part[name]), schema.field(name).type, from_pandas=True) for name in table]
             opened.write_table(pa.table(columns, schema))
+
+
+def _guarded(column: pd.Series) -> pd.Series:
+    """Return a column of text as it is written to a CSV file that a spreadsheet may open, other columns unchanged."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    texts = [value for value in column.drop_duplicates() if isinstance(value, str)]
+    marked = {text: safe for text in texts if (safe := guarded(text)) != text}
+    return column.replace(marked) if marked else column
