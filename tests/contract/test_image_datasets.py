@@ -92,6 +92,10 @@ def test_arrays_have_their_partitions_labels_and_names(arrays):
         ({"train_images": np.zeros((12, 4, 4))}, "float64"),
         ({"train_images": np.array([object()] * 12)}, "plain arrays"),
         ({"train_labels": np.full(12, 7)}, "labels from 0 to 7"),
+        ({"train_labels": np.full(12, -1)}, "labels from -1 to"),
+        ({"train_labels": np.full(12, 2**63, np.uint64)}, "9223372036854775808, which is not the number of a class"),
+        ({"train_images": np.zeros((0, 8, 8), np.uint8), "train_labels": np.zeros(0, int)}, r"\(0, 8, 8\) and has no"),
+        ({"train_images": np.zeros((12, 0, 8), np.uint8)}, "has no pixels"),
     ],
 )
 def test_arrays_of_another_layout_are_refused(arrays, changed, message):
@@ -99,6 +103,20 @@ def test_arrays_of_another_layout_are_refused(arrays, changed, message):
     with pytest.raises(UserError, match=message) as raised:
         plugin("npz", path=str(arrays), class_names=["ill", "well"]).load(None)
     assert str(arrays) in str(raised.value)
+
+
+def test_there_are_no_more_classes_than_images(arrays):
+    """A billion names of classes would take more memory than most machines have."""
+    np.savez(arrays, **(dict(np.load(arrays)) | {"train_labels": np.full(12, 10**9)}))
+    with pytest.raises(UserError, match=r"small\.npz has the label 1000000000, but only 22 images; .* correct"):
+        plugin("npz", path=str(arrays)).load(None)
+
+
+def test_a_local_npz_file_is_checked_before_the_first_job(arrays):
+    assert problems("npz", path=str(arrays)) == []
+    np.savez(arrays, train_images=np.array([object()]))
+    (problem,) = problems("npz", path=str(arrays))
+    assert f"{arrays} cannot be read" in problem and "has Python objects" in problem
 
 
 def test_the_checksum_decides_between_files_of_one_name_which_are_refused_without_it(arrays, tmp_path):

@@ -1,13 +1,18 @@
+import errno
 import io
+import os
 import stat
+import struct
 import tarfile
 import warnings
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
 from variability.errors import UserError
-from variability.io import archives
+from variability.io import archives, limits
+from variability.io.limits import Limits
 
 FILES = {"top/a.txt": b"a" * 5000, "top/deep/b.txt": b"", "c.txt": bytes(range(256)) * 64}
 
@@ -15,7 +20,8 @@ FILES = {"top/a.txt": b"a" * 5000, "top/deep/b.txt": b"", "c.txt": bytes(range(2
 def make_zip(path, files, compression=zipfile.ZIP_DEFLATED):
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            # The library itself does not write an empty name.
+            archive.writestr(name or zipfile.ZipInfo(""), content)
 
 
 def make_tar(path, files, mode="w"):
@@ -138,7 +144,7 @@ def test_a_missing_archive_is_reported(tmp_path):
 def test_more_than_the_free_space_is_refused_before_it_is_written(tmp_path, monkeypatch):
     archive = make(tmp_path / "x.zip")
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("usage", (), {"free": 6000}))
-    refuses(archive, tmp_path, "'c.txt'", "more space")
+    refuses(archive, tmp_path, "needs 21.4 kB or more on the disk", "which has 6 kB left")
 
 
 def test_a_folder_appears_only_when_it_is_complete(tmp_path):
@@ -243,3 +249,189 @@ def test_an_encrypted_zip_is_refused_as_such(tmp_path):
         data.replace(b"PK\3\4\x14\0\0", b"PK\3\4\x14\0\1").replace(b"PK\1\2\x14\x03\x14\0\0", b"PK\1\2\x14\x03\x14\0\1")
     )
     refuses(tmp_path / "x.zip", tmp_path, "is encrypted")
+
+
+# Limits ---------------------------------------------------------------------------------------------------------------
+
+
+def zeros(count):
+    return b"\0" * count
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar.gz", "x.tar.xz", "x.tar.bz2"])
+def test_an_archive_that_expands_a_thousandfold_is_refused_unless_the_limit_is_raised(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(limits, "HARMLESS_BYTES", 10**6)
+    archive = make(tmp_path / kind, {"a/1": zeros(10**6), "a/2": zeros(2 * 10**6)})
+    refuses(archive, tmp_path, "it expands to ", "times its size", "set the option `limits: {ratio: ")
+    archives.extract(archive, tmp_path / "out", Limits(ratio=10**6))
+    assert {name: len(content) for name, content in content_of(tmp_path / "out").items()} == {
+        "a/1": 10**6,
+        "a/2": 2 * 10**6,
+    }
+
+
+def test_small_archives_may_have_any_ratio(tmp_path):
+    archives.extract(make(tmp_path / "x.zip", {"a": zeros(10**6)}), tmp_path / "out")
+    assert (tmp_path / "out" / "a").stat().st_size == 10**6
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar"])
+def test_more_members_than_the_limit_are_refused_unless_it_is_raised(tmp_path, kind):
+    archive = make(tmp_path / kind, {f"a/{number}": b"" for number in range(11)})
+    with pytest.raises(
+        UserError, match=r"it has more than 10 members; if you trust it, set the option `limits: {files"
+    ):
+        archives.extract(archive, tmp_path / "out", Limits(files=10))
+    archives.extract(archive, tmp_path / "out", Limits(files=11))
+    assert len(content_of(tmp_path / "out")) == 11
+
+
+def test_more_members_than_the_disk_has_room_for_are_refused(tmp_path, monkeypatch):
+    facts = {"f_bavail": 10**6, "f_blocks": 10**6, "f_bfree": 10**6, "f_frsize": 4096}
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_favail=2, f_files=100, **facts))
+    refuses(make(tmp_path / "x.zip"), tmp_path, "more than 2 members", "no room for more files")
+    # A disk that does not count its files.
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_favail=0, f_files=0, **facts))
+    archives.extract(tmp_path / "x.zip", tmp_path / "out")
+    assert content_of(tmp_path / "out") == FILES
+
+
+def test_copies_of_a_member_take_no_space_on_the_disk_and_count_otherwise(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(5):
+            archive.writestr("a", b"a" * 1000)
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: type("usage", (), {"free": 2000}))
+    with pytest.raises(UserError, match="more than 4 members"):
+        archives.extract(tmp_path / "x.zip", tmp_path / "out", Limits(files=4))
+    archives.extract(tmp_path / "x.zip", tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"a": b"a" * 1000}
+
+
+def test_members_that_share_bytes_are_refused(tmp_path):
+    """Twelve names for the same bytes: the list at the end names one member twelve times."""
+    make_zip(tmp_path / "one.zip", {"a00": zeros(50_000)})
+    content = (tmp_path / "one.zip").read_bytes()
+    start, end = content.index(b"PK\1\2"), content.index(b"PK\5\6")
+    entries = b"".join(content[start:end].replace(b"a00", b"a%02d" % number) for number in range(12))
+    tail = bytearray(content[end:])
+    tail[8:12], tail[12:16] = struct.pack("<HH", 12, 12), struct.pack("<I", len(entries))
+    (tmp_path / "one.zip").unlink()
+    (tmp_path / "x.zip").write_bytes(content[:start] + entries + tail)
+    refuses(tmp_path / "x.zip", tmp_path, "shares bytes with another, as in a zip bomb")
+    with pytest.raises(UserError, match="shares bytes"):
+        archives.zip_names(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize(("kind", "name"), [("x.zip", ""), ("x.zip", "."), ("x.tar", "."), ("x.zip", "./.")])
+def test_a_file_without_a_name_is_refused(tmp_path, kind, name):
+    refuses(make(tmp_path / kind, {"a": b"a", name: b"b"}), tmp_path, "a member without a name")
+
+
+def test_the_folder_itself_may_be_a_member(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name in ("./", "./a"):
+            member = tarfile.TarInfo(name)
+            member.type = tarfile.DIRTYPE
+            archive.addfile(member)
+    archives.extract(tmp_path / "x.tar", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["x.zip", "x.tar"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path, kind):
+    refuses(make(tmp_path / kind, {"\u00e9" * 128: b"a"}), tmp_path, "has 256 bytes, and file systems allow 255")
+    refuses(make(tmp_path / kind, {"a/" * 2000 + "b": b"a"}), tmp_path, "pack it again with shorter names")
+
+
+def test_an_archive_inside_is_a_file_like_others(tmp_path):
+    make_zip(tmp_path / "inner.zip", {"a": zeros(10**6)})
+    inner = (tmp_path / "inner.zip").read_bytes()
+    archives.extract(make(tmp_path / "x.zip", {"inner.zip": inner}), tmp_path / "out")
+    assert content_of(tmp_path / "out") == {"inner.zip": inner}
+
+
+def with_flag(path, flag=0, method=None):
+    """Set bits, or another method of compression, in both headers of a zip's only member."""
+    content = bytearray(path.read_bytes())
+    for start, offset in ((content.index(b"PK\3\4"), 6), (content.index(b"PK\1\2"), 8)):
+        content[start + offset] |= flag
+        if method is not None:
+            content[start + offset + 2 : start + offset + 4] = struct.pack("<H", method)
+    path.write_bytes(content)
+    return path
+
+
+def test_an_encrypted_zip_is_refused_when_it_is_listed_and_unpacked(tmp_path):
+    with_flag(make(tmp_path / "x.zip", {"a": b"a"}), flag=1)
+    refuses(tmp_path / "x.zip", tmp_path, "it is encrypted; unpack it yourself")
+    with pytest.raises(UserError, match="it is encrypted"):
+        archives.zip_names(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize(("method", "name"), [(9, "deflate64"), (12, "bzip2"), (14, "lzma"), (93, "93"), (99, "99")])
+def test_a_zip_of_another_method_is_refused_by_its_name(tmp_path, method, name):
+    with_flag(make(tmp_path / "x.zip", {"a": b"a"}), method=method)
+    refuses(tmp_path / "x.zip", tmp_path, f"compressed by the method {name}, which is not read")
+
+
+def test_a_zip_whose_name_is_not_in_its_encoding_is_refused(tmp_path):
+    make_zip(tmp_path / "x.zip", {"\u00e9": b"a"})
+    content = (tmp_path / "x.zip").read_bytes()
+    (tmp_path / "x.zip").write_bytes(content.replace("\u00e9".encode(), b"\xff\xfe"))
+    refuses(tmp_path / "x.zip", tmp_path, "get it again")
+
+
+def test_a_zip_that_is_larger_than_it_states_is_refused(tmp_path):
+    make_zip(tmp_path / "x.zip", {"a": zeros(50_000)})
+    content = (tmp_path / "x.zip").read_bytes()
+    (tmp_path / "x.zip").write_bytes(content.replace(struct.pack("<I", 50_000), struct.pack("<I", 10)))
+    refuses(tmp_path / "x.zip", tmp_path, "get it again")
+
+
+def tar_header(name, kind, size):
+    """Return a header whose size is any number, negative ones in the notation of GNU tar."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = (size % 256**12).to_bytes(12, "big") if size < 0 else b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_record_of_a_tar_is_not_read_into_memory_if_it_is_large(tmp_path, kind):
+    (tmp_path / "x.tar").write_bytes(tar_header("a", kind, 2**32) + b"\0" * 10240)
+    refuses(tmp_path / "x.tar", tmp_path, "the description of a member has 4294967296 bytes", "Do not trust")
+
+
+def test_a_negative_size_in_a_tar_is_refused(tmp_path):
+    (tmp_path / "x.tar").write_bytes(tar_header("a", tarfile.REGTYPE, -512) + b"\0" * 10240)
+    refuses(tmp_path / "x.tar", tmp_path, "negative size")
+
+
+def test_a_negative_size_in_an_extended_header_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"size": "-1024"}
+        archive.addfile(member)
+    refuses(tmp_path / "x.tar", tmp_path, "negative size")
+
+
+def test_a_sparse_file_counts_with_its_full_size(tmp_path):
+    """A file of one terabyte of which a tar holds nothing."""
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(10**12), "GNU.sparse.numblocks": "1"}
+        archive.addfile(member)
+    refuses(tmp_path / "x.tar", tmp_path, "it expands to 1 TB")
+
+
+def test_a_full_disk_is_not_a_broken_archive(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archives.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        archives.extract(make(tmp_path / "x.zip"), tmp_path / "out")

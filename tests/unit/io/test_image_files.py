@@ -2,14 +2,16 @@
 
 import random
 import struct
+import tracemalloc
 import warnings
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from variability.errors import UserError
-from variability.io.image_files import RANGE_OPTION, range_problems, read_file, to_array
+from variability.io.image_files import RANGE_OPTION, fit, range_problems, read_file, to_array
 
 
 def saved(tmp_path, values, name, **options):
@@ -232,3 +234,87 @@ def test_damaged_files_are_user_errors(tmp_path, suffix):
 
 def test_images_without_a_file_are_converted_by_the_same_rules():
     assert to_array(Image.fromarray(np.array([[65535, 257]], np.uint16))).tolist() == [[255, 1]]
+
+
+# Limits ---------------------------------------------------------------------------------------------------------------
+
+
+def header_only(path, width, height):
+    """Write a PNG that states its size and holds no pixels."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    data = b"IDAT" + zlib.compress(b"")
+    path.write_bytes(png + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data)))
+    return path
+
+
+@pytest.mark.parametrize("size", [(20_000, 10_000), (2**31 - 1, 1), (30_000, 30_000)])
+def test_the_size_in_the_header_is_checked_before_pixels_are_decoded(tmp_path, size):
+    with pytest.raises(UserError, match=r"megapixels.* the limit.*set the option `limits: {megapixels: ") as raised:
+        read_file(header_only(tmp_path / "x.png", *size))
+    assert str(tmp_path / "x.png") in str(raised.value)
+
+
+def test_the_limit_of_pixels_can_be_raised_and_lowered(tmp_path, monkeypatch):
+    path = saved(tmp_path, np.zeros((100, 200), np.uint8), "x.png")
+    assert read_file(path, megapixels=0.02).shape == (100, 200)
+    with pytest.raises(UserError, match=r"has 200 x 100 pixels, 0 megapixels, and the limit is 0\.019"):
+        read_file(path, megapixels=0.019)
+    # The library's own limit is not the lower one.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    assert read_file(path, megapixels=0.02).shape == (100, 200)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 400_000), (400_000, 1), (3, 70_000)])
+def test_a_long_strip_is_cropped_before_it_is_scaled(height, width):
+    """The centre, scaled: of a strip whose centre is white, white, in memory of the result's size."""
+    strip = np.zeros((height, width), np.uint8)
+    axis, long = int(width > height), max(height, width)
+    centre = [slice(None), slice(None)]
+    centre[axis] = slice(long // 2 - 40, long // 2 + 40)
+    strip[tuple(centre)] = 255
+    tracemalloc.start()
+    fitted = fit(strip, 32, "grey")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert fitted.shape == (1, 32, 32) and (fitted == 255).all()
+    assert peak < 10**6
+
+
+def test_strips_are_the_same_in_both_orders_but_for_rounding():
+    """The other order, for strips that are just short enough for it."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        image = rng.integers(0, 256, (rng.integers(5, 20), rng.integers(1100, 1500), 3), dtype=np.uint8)
+        size, (height, width) = 16, image.shape[:2]
+        scaled = (round(width * size / height), size)
+        left = (scaled[0] - size) // 2
+        whole = np.asarray(Image.fromarray(image).resize(scaled, Image.Resampling.BILINEAR))[:, left : left + size]
+        difference = fit(image, size, "rgb").astype(int) - whole.transpose(2, 0, 1)
+        assert np.abs(difference).max() <= 1
+
+
+def test_the_first_picture_of_an_animation_or_of_several_pages_is_read(tmp_path):
+    pages = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (10, 20, 30)]
+    for name in ("x.gif", "x.png", "x.tif"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+        assert np.unique(read_file(tmp_path / name)).tolist() == [10]
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP", b"eXIf"])
+def test_metadata_that_expand_to_much_are_no_pixels(tmp_path, kind):
+    """Either the picture is read without them, or the file is refused: neither takes much memory."""
+    content = saved(tmp_path, np.full((4, 4), 7, np.uint8), "x.png").read_bytes()
+    bomb = zlib.compress(b"\0" * 80_000_000, 9)
+    start = {b"zTXt": b"a\0\0", b"iTXt": b"a\0\1\0\0\0", b"iCCP": b"a\0\0", b"eXIf": b""}[kind]
+    data = kind + start + bomb
+    chunk = struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+    (tmp_path / "x.png").write_bytes(content[:33] + chunk + content[33:])
+    tracemalloc.start()
+    try:
+        assert read_file(tmp_path / "x.png").tolist() == [[7] * 4] * 4
+    except UserError as error:
+        assert str(tmp_path / "x.png") in str(error)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000

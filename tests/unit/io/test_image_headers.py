@@ -33,7 +33,7 @@ def test_files_are_opened_again_only_after_a_change(tmp_path, monkeypatch):
     folder, names = pictures(tmp_path / "x", 1, 2, dtype=np.uint8)
     opened = []
     real = image_headers.image_files.open_file
-    monkeypatch.setattr(image_headers.image_files, "open_file", lambda path: opened.append(path.name) or real(path))
+    monkeypatch.setattr(image_headers.image_files, "open_file", lambda path, *_: opened.append(path.name) or real(path))
     first = image_headers.check(folder, names)
     assert first == image_headers.check(folder, names) == image_headers.Headers()
     assert sorted(opened) == names
@@ -57,3 +57,10 @@ def test_of_very_many_files_some_are_opened(tmp_path, monkeypatch):
         (folder / name).write_bytes(b"")
     monkeypatch.setattr(image_headers, "MOST_FILES", 3)
     assert list(image_headers.check(folder, names).unreadable) == ["3.png"]
+
+
+def test_the_limit_of_pixels_is_part_of_the_check_and_of_what_is_stored(tmp_path):
+    folder, names = pictures(tmp_path / "x", 1, 2, dtype=np.uint8)
+    assert image_headers.check(folder, names, megapixels=1).unreadable == {}
+    reasons = image_headers.check(folder, names, megapixels=1e-6).unreadable
+    assert list(reasons) == names and all("the limit is 1e-06" in reason for reason in reasons.values())

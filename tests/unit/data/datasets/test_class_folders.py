@@ -123,3 +123,9 @@ def test_images_in_formats_that_are_not_read_are_listed():
 def test_one_class_is_refused():
     assert "one class folder" in arranged("cat/1.png").problems[0]
     assert "no class folder" in arranged("1.png").problems[0]
+
+
+@pytest.mark.parametrize("names", [("inner.zip", "inner.TAR.GZ"), ("a/inner.zip", "b/inner.TAR.GZ")])
+def test_archives_inside_are_named_where_there_are_no_images(names):
+    (problem,) = arranged(*names).problems
+    assert all(f"photos/{name}" in problem for name in names) and "unpack it yourself" in problem

@@ -96,6 +96,7 @@ class Import(Section):
     encoding: str = Field(OMITTED, description=_TABLES["encoding"]["description"])
     sheet: str = Field(OMITTED, description=_TABLES["sheet"]["description"])
     records: str = Field(OMITTED, description=_TABLES["records"]["description"])
+    limits: Annotated[dict[str, Any], WithJsonSchema(_TABLES["limits"])] = Field(OMITTED)
     columns: dict[str, str] = Field(
         OMITTED,
         description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test",

@@ -1,21 +1,31 @@
 """Unpacking of untrusted archives: every member is checked, and the folder is complete or absent."""
 
-import lzma
-import os
+import errno
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from os import replace
+from pathlib import Path
+from typing import IO, Any
 
 from variability.errors import UserError
+from variability.io import zip_files
+from variability.io.archive_members import Expansion, Members, differing, refused
+from variability.io.limits import DEFAULT, Limits
 
-_BROKEN = (EOFError, OSError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, RuntimeError)
+#: Errors of the disk that is written to, not of the archive.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+#: Longest record of a tar that is no member but describes the next one, such as a long name.
+_LONGEST_RECORD = 1 << 20
+#: Kinds of such records.
+_RECORDS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
 
 
 @contextmanager
@@ -29,7 +39,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         temporary.chmod(folder.parent.stat().st_mode & 0o777)
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(temporary, folder)
+        replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -40,67 +50,88 @@ def is_archive(path: Path) -> bool:
     return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"))
 
 
-def extract(archive: Path, folder: Path) -> None:
+def extract(archive: Path, folder: Path, allowed: Limits = DEFAULT) -> None:
     """Unpack a zip or tar (plain, gz, xz, bz2) archive into ``folder``, replacing it.
 
     Backslashes separate the parts of a name, as in archives made by programs for Windows. A member that occurs twice
-    with the same content is unpacked once. Refuses members of one name that differ, links, devices, absolute paths,
-    ``..``, and more data than the disk has room for. Raises UserError naming the archive and the offending member, if
-    there is one; then nothing is left behind.
+    with the same content is unpacked once; archives inside are files like others. Refuses members of one name that
+    differ, or without a name, links, devices, absolute paths, ``..``, members that share their bytes, and more data or
+    files than the limits allow or the disk has room for. Raises UserError naming the archive and the offending member,
+    if there is one; then nothing is left behind.
     """
     archive = Path(archive)
-    with replacing_folder(Path(folder)) as temporary:
-        try:
-            # A tar that ends with a zip passes for a zip, so the check for tar comes first.
-            if tarfile.is_tarfile(archive):
-                _extract_tar(archive, temporary)
-            elif zipfile.is_zipfile(archive):
-                _extract_zip(archive, temporary)
-            else:
-                raise UserError(f"{archive} is not a zip or tar archive, or its end is missing; get it again")
-        except _BROKEN as error:
-            if isinstance(error, FileNotFoundError) and not archive.exists():
-                raise UserError(f"there is no file {archive}") from error
-            raise UserError(
-                f"{archive} cannot be unpacked: {error or type(error).__name__}. It may be truncated; get it again"
-            ) from error
+    with replacing_folder(Path(folder)) as temporary, _readable(archive, "unpacked", " It may be truncated;"):
+        # A tar that ends with a zip passes for a zip, so the check for tar comes first.
+        if tar := _opened_tar(archive):
+            with tar:
+                _extract_tar(archive, tar, temporary, allowed)
+        elif zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                _extract_zip(archive, opened, temporary, allowed)
+        else:
+            raise UserError(f"{archive} is not a zip or tar archive, or its end is missing; get it again")
 
 
-def zip_names(archive: Path) -> tuple[list[str], list[str]]:
+def zip_names(archive: Path, allowed: Limits = DEFAULT) -> tuple[list[str], list[str]]:
     """Return the names of the files and of the folders that ``extract`` would make of a zip, sorted by their parts.
 
     Only the list at the archive's end is read. Raises UserError as ``extract`` does.
     """
-    members = _Members(Path(archive))
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.infolist():
-                name = _zip_name(member)
-                members.add(name, name.endswith("/"), (member.CRC, member.file_size))
-    except _BROKEN as error:
-        raise UserError(f"{archive} cannot be read: {error or type(error).__name__}; get it again") from error
+    archive, members = Path(archive), Members(Path(archive))
+    with _readable(archive, "read", ";"), zipfile.ZipFile(archive) as opened:
+        for _ in _zip_members(archive, opened, members, Expansion(archive, allowed)):
+            pass
     return sorted(members.files, key=lambda name: name.split("/")), sorted(members.folders)
 
 
-def _extract_zip(archive: Path, folder: Path) -> None:
-    space, members = _DiskSpace(archive, folder), _Members(archive)
-    with zipfile.ZipFile(archive) as opened:
-        for member in opened.infolist():
-            mode, name = member.external_attr >> 16, _zip_name(member)
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(archive, name, "is a link or a device")
-            if member.flag_bits & 1:
-                raise UserError(f"{archive} is encrypted; unpack it yourself and name the folder")
-            is_new = members.add(name, name.endswith("/"), (member.CRC, member.file_size))
-            path = folder / members.path(name)
-            if name.endswith("/"):
-                path.mkdir(parents=True, exist_ok=True)
-            elif is_new:
-                space.reserve(name, member.file_size)
-                members.require_free(name, path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, open(path, "xb") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
+@contextmanager
+def _readable(archive: Path, done: str, remedy: str) -> Iterator[None]:
+    """Turn errors of the libraries into one that names the archive."""
+    try:
+        yield
+    except UserError:
+        raise
+    except _UnsafeMember as error:
+        raise UserError(f"{archive} was not unpacked: {error}. Do not trust this archive") from error
+    # Damaged archives make the libraries raise nearly every exception.
+    except Exception as error:
+        if isinstance(error, FileNotFoundError) and not archive.exists():
+            raise UserError(f"there is no file {archive}") from error
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
+        separator = "." if remedy.startswith(" ") else ""
+        raise UserError(
+            f"{archive} cannot be {done}: {error or type(error).__name__}{separator}{remedy} get it again"
+        ) from error
+
+
+def _extract_zip(archive: Path, opened: zipfile.ZipFile, folder: Path, allowed: Limits) -> None:
+    members, expansion = Members(archive), Expansion(archive, allowed, folder)
+    # All are checked before the first is written.
+    for member, name, is_new in list(_zip_members(archive, opened, members, expansion)):
+        path = folder / members.path(name)
+        if name.endswith("/"):
+            path.mkdir(parents=True, exist_ok=True)
+        elif is_new:
+            members.require_free(name, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(member) as source, open(path, "xb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _zip_members(
+    archive: Path, opened: zipfile.ZipFile, members: Members, expansion: Expansion
+) -> Iterator[tuple[zipfile.ZipInfo, str, bool]]:
+    """Yield the members of a zip, with their names and whether they are new; refuse those that are unsafe."""
+    if problem := zip_files.problem(opened):
+        raise UserError(f"{archive} was not unpacked: {problem}")
+    for member in opened.infolist():
+        mode, name = member.external_attr >> 16, _zip_name(member)
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise refused(archive, name, "is a link or a device")
+        is_new = members.add(name, name.endswith("/"), (member.CRC, member.file_size))
+        expansion.add(name, member.file_size, is_new)
+        yield member, name, is_new
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
@@ -116,102 +147,60 @@ def _zip_name(member: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/")
 
 
-def _extract_tar(archive: Path, folder: Path) -> None:
-    space, members = _DiskSpace(archive, folder), _Members(archive)
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            # The filter alone would strip the root of an absolute path, and allow links within the folder.
-            name = member.name.replace("\\", "/")
-            path = folder / members.path(name)
-            if not (member.isdir() or member.isfile()):
-                raise _refused(archive, member.name, "is a link or a device")
-            if member.isfile() and members.is_file(name):
-                source = opened.extractfile(member)
-                assert source is not None
-                if not _equal(source, path):
-                    raise _twice(archive, str(members.path(name)))
-                continue
-            members.add(name, member.isdir(), None)
-            if member.isfile():
-                space.reserve(name, member.size)
-                members.require_free(name, path)
-            try:
-                # Times and permissions are those of new files, as for zip.
-                opened.extract(member.replace(name=name, deep=False), folder, set_attrs=False, filter="data")
-            except tarfile.FilterError as error:
-                raise _refused(archive, member.name, f"is unsafe ({error})") from error
-        # tarfile accepts a file that is cut off between two members; a complete one continues with blocks of zeros.
-        assert opened.fileobj is not None
-        opened.fileobj.seek(opened.offset)
-        if not opened.fileobj.read(1):
-            raise EOFError("its end is missing")
+def _opened_tar(archive: Path) -> tarfile.TarFile | None:
+    """Open an archive as a tar; return None if it is none."""
+    try:
+        return tarfile.open(archive, tarinfo=_Member)
+    except tarfile.ReadError:
+        return None
 
 
-class _Members:
-    """The members of an archive so far: each path is one file or one folder.
-
-    files: names with what identifies their content, None if that is not known. folders: names, also of those that only
-    occur in the names of files.
-    """
-
-    def __init__(self, archive: Path):
-        self._archive = archive
-        self.files: dict[str, object] = {}
-        self.folders: set[str] = set()
-
-    def path(self, name: str) -> PurePosixPath:
-        """Return a member's relative path; raise UserError if it leads out of the folder."""
-        # A Windows path also detects drives and backslashes.
-        path = PureWindowsPath(name)
-        if path.drive or path.root or ".." in path.parts or "\0" in name:
-            raise _refused(self._archive, name, "leads outside the folder it is unpacked to")
-        return PurePosixPath(name)
-
-    def is_file(self, name: str) -> bool:
-        """Return whether there was a file of this name."""
-        return str(self.path(name)) in self.files
-
-    def add(self, name: str, is_folder: bool, content: object) -> bool:
-        """Add a member; return whether it is new. Raises UserError if another one with the same path differs."""
-        path = self.path(name)
-        plain = str(path)
-        folders = [str(parent) for parent in path.parents if parent.parts] + ([plain] if is_folder else [])
-        if any(folder in self.files for folder in folders) or (not is_folder and plain in self.folders):
-            raise UserError(f"{self._archive} was not unpacked: {plain!r} is a file and a folder in it; pack it again")
-        self.folders.update(folder for folder in folders if folder != ".")
-        if is_folder:
-            return True
-        if plain in self.files and self.files[plain] != content:
-            raise _twice(self._archive, plain)
-        is_new = plain not in self.files
-        self.files[plain] = content
-        return is_new
-
-    def require_free(self, name: str, path: Path) -> None:
-        """Raise UserError if the file system has a file at the path of a new member."""
-        if path.exists():
-            raise UserError(
-                f"{self._archive} was not unpacked: the name of its member {name!r} differs from another one only in "
-                "case or accents, which this file system does not distinguish; unpack it on another one, or pack it "
-                "again with other names"
-            )
+class _UnsafeMember(Exception):
+    """A header of a tar that a harmless one would not have."""
 
 
-class _DiskSpace:
-    """The free bytes of the disk, reduced by each member."""
+class _Member(tarfile.TarInfo):
+    """A header of a tar; refuses those that would make the library read gigabytes, or go backwards."""
 
-    def __init__(self, archive: Path, folder: Path):
-        self._archive = archive
-        self._free = shutil.disk_usage(folder).free
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> "_Member":
+        member = super().frombuf(buf, encoding, errors)
+        if member.size < 0:
+            raise _UnsafeMember(f"its member {member.name!r} has a negative size")
+        if member.type in _RECORDS and member.size > _LONGEST_RECORD:
+            raise _UnsafeMember(f"the description of a member has {member.size} bytes")
+        return member
 
-    def reserve(self, member: str, size: int) -> None:
-        self._free -= size
-        if self._free < 0:
-            raise _refused(self._archive, member, "needs more space than is left on the disk")
 
-
-def _refused(archive: Path, member: str, reason: str) -> UserError:
-    return UserError(f"{archive} was not unpacked: its member {member!r} {reason}. Do not trust this archive")
+def _extract_tar(archive: Path, opened: tarfile.TarFile, folder: Path, allowed: Limits) -> None:
+    members, expansion = Members(archive), Expansion(archive, allowed, folder)
+    for member in opened:
+        # The filter alone would strip the root of an absolute path, and allow links within the folder.
+        name = member.name.replace("\\", "/")
+        path = folder / members.path(name)
+        if not (member.isdir() or member.isfile()):
+            raise refused(archive, member.name, "is a link or a device")
+        repeats = member.isfile() and members.is_file(name)
+        expansion.add(name, member.size, not repeats)
+        if repeats:
+            source = opened.extractfile(member)
+            assert source is not None
+            if not _equal(source, path):
+                raise differing(archive, str(members.path(name)))
+            continue
+        members.add(name, member.isdir(), None)
+        if member.isfile():
+            members.require_free(name, path)
+        try:
+            # Times and permissions are those of new files, as for zip.
+            opened.extract(member.replace(name=name, deep=False), folder, set_attrs=False, filter="data")
+        except tarfile.FilterError as error:
+            raise refused(archive, member.name, f"is unsafe ({error})") from error
+    # tarfile accepts a file that is cut off between two members; a complete one continues with blocks of zeros.
+    assert opened.fileobj is not None
+    opened.fileobj.seek(opened.offset)
+    if not opened.fileobj.read(1):
+        raise EOFError("its end is missing")
 
 
 def _equal(source: IO[bytes], path: Path) -> bool:
@@ -221,10 +210,3 @@ def _equal(source: IO[bytes], path: Path) -> bool:
             if not block:
                 return True
     return False
-
-
-def _twice(archive: Path, member: str) -> UserError:
-    return UserError(
-        f"{archive} was not unpacked: it has two members named {member!r} with different content, and nothing says "
-        "which is meant; pack it again"
-    )

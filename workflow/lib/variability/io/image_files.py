@@ -1,5 +1,6 @@
 """Reading of image files as arrays, and scaling to one size and colour."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,15 @@ import numpy as np
 from PIL import Image
 
 from variability.errors import Problem, UserError
+from variability.io import limits
 
 #: Modes of Pillow that are read as grey.
 _GREY = ("1", "L", "LA")
 #: Modes of Pillow for grey of more than 8 bits, in addition to those that begin with "I;16".
 _DEEP = ("I", "F")
+#: Ratio of the sides above which a picture is cropped before it is scaled. The result may differ by one grey level from
+#: that of the other order, whose memory grows with the ratio.
+_STRIP = 50
 #: Formats in which grey of more than 8 bits always has the range of 16 bits.
 _SIXTEEN_BIT_FORMATS = ("PNG", "PPM", "JPEG2000")
 
@@ -71,23 +76,41 @@ def range_problems(options: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("range", f"black is {low:g} and white {high:g}; the second must be larger")
 
 
-def read_file(path: Path, value_range: Sequence[float] | None = None) -> np.ndarray:
+def read_file(
+    path: Path, value_range: Sequence[float] | None = None, megapixels: float = limits.DEFAULT.megapixels
+) -> np.ndarray:
     """Decode an image file in any of FORMATS, whatever its suffix, see ``to_array``.
 
-    Raises UserError naming the file if it cannot be decoded.
+    Of animations and files of several pages the first picture is read. megapixels: most that a picture may have. Raises
+    UserError naming the file if it is larger, or cannot be decoded.
     """
     try:
-        with open_file(path) as image:
+        with open_file(path, megapixels) as image:
             return to_array(image, value_range)
     # Pillow's decoders raise nearly every exception for damaged files.
     except Exception as error:
         raise UserError(f"{path} does not decode as an image: {reason(path, error)}") from error
 
 
-def open_file(path: Path) -> Image.Image:
-    """Open an image file without decoding it. Raises the exceptions of Pillow."""
-    # Pillow detects formats by content; for some others (EPS) it would start another program.
-    return Image.open(path, formats=sorted(set(FORMATS.values())))
+def open_file(path: Path, megapixels: float = limits.DEFAULT.megapixels) -> Image.Image:
+    """Open an image file without decoding it. Raises ValueError if it is too large, or the exceptions of Pillow."""
+    # Pillow has one limit for all files, twice this number. It compares it with the size in the header.
+    if Image.MAX_IMAGE_PIXELS is not None and 1e6 * megapixels > 2 * Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = math.ceil(1e6 * megapixels)
+    try:
+        # Pillow detects formats by content; for some others (EPS) it would start another program.
+        image = Image.open(path, formats=sorted(set(FORMATS.values())))
+    except Image.DecompressionBombError as error:
+        advice = limits.raised("megapixels", 2 * megapixels)
+        raise ValueError(f"it has more than {megapixels:g} megapixels, the limit; {advice}") from error
+    if image.width * image.height > 1e6 * megapixels:
+        pixels, width, height = 1e-6 * image.width * image.height, image.width, image.height
+        image.close()
+        raise ValueError(
+            f"it has {width} x {height} pixels, {pixels:.0f} megapixels, and the limit is {megapixels:g}; "
+            f"{limits.raised('megapixels', pixels)}, or make the picture smaller"
+        )
+    return image
 
 
 def reason(path: Path, error: Exception) -> str:
@@ -192,8 +215,22 @@ def fit(image: np.ndarray, size: int, color: str) -> np.ndarray:
         scale = size / min(height, width)
         scaled = (max(size, round(width * scale)), max(size, round(height * scale)))
         left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
-        resized = Image.fromarray(image).resize(scaled, Image.Resampling.BILINEAR)
-        image = np.asarray(resized.crop((left, top, left + size, top + size)))
+        crop = (left, top, left + size, top + size)
+        if max(scaled) > _STRIP * size:
+            image = _scaled_part(image, scaled, crop)
+        else:
+            resized = Image.fromarray(image).resize(scaled, Image.Resampling.BILINEAR)
+            image = np.asarray(resized.crop(crop))
     if image.ndim == 2:
         return np.broadcast_to(image, (1 if grey else 3, size, size))
     return image.transpose(2, 0, 1)
+
+
+def _scaled_part(image: np.ndarray, scaled: tuple[int, int], crop: tuple[int, int, int, int]) -> np.ndarray:
+    """Return the part of a scaled image (its width and height) without computing all of it."""
+    height, width = image.shape[:2]
+    across, down = width / scaled[0], height / scaled[1]
+    left, top, right, bottom = crop
+    box = (left * across, top * down, min(right * across, width), min(bottom * down, height))
+    part = Image.fromarray(image).resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(part)

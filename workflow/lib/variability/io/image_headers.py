@@ -14,7 +14,7 @@ import PIL
 import platformdirs
 
 from variability.advice import listed
-from variability.io import image_files
+from variability.io import image_files, limits
 from variability.io.content_hash import file_state
 from variability.io.files import digest, read_json, sha256, write_json
 
@@ -39,20 +39,25 @@ class Headers:
     range_problem: str | None = None
 
 
-def check(root: Path, names: Sequence[str], value_range: Sequence[float] | None = None) -> Headers:
+def check(
+    root: Path,
+    names: Sequence[str],
+    value_range: Sequence[float] | None = None,
+    megapixels: float = limits.DEFAULT.megapixels,
+) -> Headers:
     """Open the image files below a folder without decoding them.
 
-    value_range: values of black and white, if the config states them.
+    value_range: values of black and white, if the config states them. megapixels: most that a picture may have.
     """
     names = _spread(names, MOST_FILES)
     # Paths of text: pathlib takes longer than the file system.
     states = [[name, *file_state(f"{root}/{name}")] for name in names]
-    state, entry = digest([_code(), list(value_range or ()), states]), _cache_file(root)
+    state, entry = digest([_code(), list(value_range or ()), megapixels, states]), _cache_file(root)
     if (stored := _read(entry)).get("state") == state:
         return Headers(**stored["headers"])
     paths = [root / name for name in names]
     with ThreadPoolExecutor() as pool:
-        opened = list(pool.map(lambda path: _open(path, value_range), paths))
+        opened = list(pool.map(lambda path: _open(path, value_range, megapixels), paths))
     unreadable = {name: reason for name, (reason, _) in zip(names, opened, strict=True) if reason}
     deep = [path for path, (reason, is_deep) in zip(paths, opened, strict=True) if is_deep and not reason]
     headers = Headers(unreadable, None if value_range is not None else _range_problem(_spread(deep, _DECODED)))
@@ -72,10 +77,10 @@ def unreadable_message(root: Path, reasons: Mapping[str, str], count: int) -> st
     )
 
 
-def _open(path: Path, value_range: Sequence[float] | None) -> tuple[str | None, bool]:
+def _open(path: Path, value_range: Sequence[float] | None, megapixels: float) -> tuple[str | None, bool]:
     """Return why a file cannot be used, if it cannot, and whether it has more than 8 bits of grey."""
     try:
-        with image_files.open_file(path) as image:
+        with image_files.open_file(path, megapixels) as image:
             deep = image_files.is_deep(image)
             if deep and value_range is None and image_files.white(image) is None:
                 return image_files.UNKNOWN_RANGE.format(mode=image.mode), deep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from variability.advice import similar, suggest
 from variability.errors import Problem, UserError
-from variability.io import numbers, table_files
+from variability.io import limits, numbers, table_files
 from variability.io.table_readers import Table, header, parquet, table
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ OPTIONS: dict[str, dict] = {
     "encoding": {"type": "string", "description": "encoding of the text, such as cp1252; UTF-8 by default"},
     "sheet": {"type": "string", "description": "sheet of an Excel file; by default the only one that is not empty"},
     "records": {"type": "string", "description": "key of the list of records in a JSON file, such as log_history"},
+    **limits.OPTION,
 }
 #: Integers from here on are not exact in double precision.
 _MAX_EXACT = 2**53
@@ -109,15 +111,15 @@ def numeric(path: Path, column: str, options: Mapping[str, Any] | None = None) -
     Raises OSError, ValueError or UserError if it cannot be read.
     """
     stated = {name: value for name, value in (options or {}).items() if name in OPTIONS}
-    key = tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in stated.items())
-    return _numeric(Path(path), column, key, Path(path).stat().st_mtime_ns)
+    return _numeric(Path(path), column, json.dumps(stated), Path(path).stat().st_mtime_ns)
 
 
 @cache
-def _numeric(path: Path, column: str, options: tuple[tuple[str, Any], ...], time: int) -> bool:
-    """Compute ``numeric``. time: of the file's last change, part of the key of the cache."""
-    of_file = table(path, dict(options), [column])
-    values, wrong = numbers.parse(of_file.columns[column], decimal(of_file, [column], dict(options)))
+def _numeric(path: Path, column: str, stated: str, time: int) -> bool:
+    """Compute ``numeric``. stated: options as JSON. time: of the file's last change, part of the key of the cache."""
+    options = json.loads(stated)
+    of_file = table(path, options, [column])
+    values, wrong = numbers.parse(of_file.columns[column], decimal(of_file, [column], options))
     return bool(not wrong.any() and (~np.isnan(values)).any()) and not numbers.are_codes(of_file.columns[column])
 
 

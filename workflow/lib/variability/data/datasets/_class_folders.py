@@ -4,11 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from posixpath import splitext
 
 from variability import advice
 from variability.data.class_names import colliding
 from variability.data.datasets._files import PARTITION_WORDS
+from variability.io.archives import is_archive
 from variability.io.image_files import FORMATS, OTHER_FORMATS
 
 #: Value of the option ``partitions`` for a folder that is left out.
@@ -173,12 +175,12 @@ class _Arrangement:
             hold = "holds" if len(empty) == 1 else "hold"
             self._problems.append(
                 f"{advice.listed(self._path(folder) for folder in empty)} {hold} no images "
-                f"({', '.join(sorted(FORMATS))}); fill the folder or remove it"
+                f"({', '.join(sorted(FORMATS))}); fill the folder or remove it{self._archives()}"
             )
         elif len(class_names) < 2 and not self._problems:
             self._problems.append(
                 f"{self._root} holds {'no class folder' if not class_names else 'one class folder'} with images; two "
-                f"or more folders are needed, each named after its class"
+                f"or more folders are needed, each named after its class{self._archives()}"
             )
         for group in colliding(class_names):
             self._problems.append(
@@ -194,6 +196,11 @@ class _Arrangement:
                     f"{self._root}: {len(unseen)} of the classes of {split} have no folder for training: "
                     f"{advice.listed(map(repr, unseen))}; rename or remove them"
                 )
+
+    def _archives(self) -> str:
+        """Return the advice for archives among the files: they are not unpacked in turn."""
+        inner = [self._path(name) for name in self._files if is_archive(Path(name))]
+        return f"; it holds {advice.listed(inner)}, which is not unpacked: unpack it yourself" if inner else ""
 
     def _path(self, folder: str) -> str:
         return _join(self._root, folder)

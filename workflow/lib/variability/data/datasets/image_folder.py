@@ -14,7 +14,7 @@ from variability.data.datasets import Dataset, Examples
 from variability.data.datasets import _class_folders as class_folders
 from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION, bring, downloaded
 from variability.errors import Problem, UserError
-from variability.io import archives, image_files, image_headers
+from variability.io import archives, image_files, image_headers, limits
 from variability.io.folder_walk import Walk, is_hidden, walk
 from variability.io.mirrors import find_file, missing_file
 
@@ -47,6 +47,7 @@ class ImageFolder(Dataset):
             "description": "partition of each folder whose name does not tell it; ignore leaves one out",
         },
         **image_files.RANGE_OPTION,
+        **limits.OPTION,
         **UNREADABLE_OPTION,
     }
 
@@ -87,7 +88,7 @@ class ImageFolder(Dataset):
         checksum = f"sha256:{self.options['sha256']}" if "sha256" in self.options else None
         archive = folder / "archive"
         bring(fetcher, archive, self.options.get("path"), self.options.get("url"), checksum)
-        archives.extract(archive, folder / _FOLDER)
+        archives.extract(archive, folder / _FOLDER, self._limits)
         archive.unlink()
 
     def load(self, folder: Path | None) -> Examples:
@@ -102,7 +103,7 @@ class ImageFolder(Dataset):
             labels=np.array([number[name] for _, _, name in arranged.files], dtype=np.int64),
             class_names=arranged.class_names,
             partition=np.array([partition for _, partition, _ in arranged.files], dtype="<U10"),
-            read=lambda index: image_files.read_file(paths[index], value_range),
+            read=lambda index: image_files.read_file(paths[index], value_range, self._limits.megapixels),
             skips_unreadable=self._skips_unreadable(),
             source=lambda index: arranged.files[index][0],
             unreadable=_unlabelled_files(below, arranged) if self._skips_unreadable() else [],
@@ -110,6 +111,10 @@ class ImageFolder(Dataset):
 
     def _is_folder(self) -> bool:
         return "path" in self.options and Path(self.options["path"]).is_dir()
+
+    @property
+    def _limits(self) -> limits.Limits:
+        return limits.Limits.of(self.options)
 
     def _skips_unreadable(self) -> bool:
         return self.option("unreadable") == "skip"
@@ -127,7 +132,7 @@ class ImageFolder(Dataset):
         """Yield what the names below the folder, and the headers of its files, show."""
         key = "path" if "path" in self.options else "url"
         names = [file for file, _, _ in arranged.files]
-        headers = image_headers.check(below.root, names, self.options.get("range"))
+        headers = image_headers.check(below.root, names, self.options.get("range"), self._limits.megapixels)
         if headers.range_problem:
             yield Problem("range", f"{below.root}: {headers.range_problem}")
         if not self._skips_unreadable():
@@ -153,7 +158,7 @@ class ImageFolder(Dataset):
         if archive.suffix.lower() != ".zip":
             return
         try:
-            names = archives.zip_names(archive)
+            names = archives.zip_names(archive, self._limits)
         except UserError as error:
             yield Problem("path", str(error))
             return

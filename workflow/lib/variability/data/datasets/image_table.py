@@ -18,6 +18,7 @@ from variability.data.datasets._rows import Rows, TableFile
 from variability.data.splits import LEFT_OUT
 from variability.errors import Problem, UserError
 from variability.io import archives, image_files, image_headers, tabular
+from variability.io.limits import Limits
 from variability.io.mirrors import find_file, missing_file
 from variability.io.table_readers import Table
 
@@ -126,7 +127,7 @@ class ImageTable(Dataset):
             checksum = f"sha256:{options['images_sha256']}" if "images_sha256" in options else None
             archive = folder / "archive"
             bring(fetcher, archive, options.get("images"), options.get("images_url"), checksum)
-            archives.extract(archive, folder / _FOLDER)
+            archives.extract(archive, folder / _FOLDER, Limits.of(options))
             archive.unlink()
 
     def load(self, folder: Path | None) -> Examples:
@@ -168,12 +169,12 @@ class ImageTable(Dataset):
             partition = rows.partitions(roles["partition"], table.text(roles["partition"]))
         groups = self._groups(table, rows, files, usable, partition)
         self._check_headers(root, [file for row, file in enumerate(files) if usable[row]])
-        value_range = self.options.get("range")
+        value_range, megapixels = self.options.get("range"), Limits.of(self.options).megapixels
         return Examples(
             labels=labels,
             class_names=class_names,
             partition=np.where(usable, partition, LEFT_OUT),
-            read=lambda index: image_files.read_file(files[index], value_range),
+            read=lambda index: image_files.read_file(files[index], value_range, megapixels),
             groups=groups,
             skips_unreadable=self._skips_unreadable(),
             source=lambda index: files[index].relative_to(root).as_posix(),
@@ -220,7 +221,7 @@ class ImageTable(Dataset):
     def _check_headers(self, root: Path, files: Sequence[Path]) -> None:
         """Raise UserError if images cannot be opened, or if their range of values is unknown."""
         names = [file.relative_to(root).as_posix() for file in files]
-        headers = image_headers.check(root, names, self.options.get("range"))
+        headers = image_headers.check(root, names, self.options.get("range"), Limits.of(self.options).megapixels)
         if headers.unreadable and not self._skips_unreadable():
             raise UserError(image_headers.unreadable_message(root, headers.unreadable, len(names)))
         if headers.range_problem:

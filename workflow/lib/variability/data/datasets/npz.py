@@ -1,20 +1,22 @@
 """Images in one NumPy .npz file, with the arrays of MedMNIST."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.advice import RERUN_DOWNLOAD
+from variability.advice import RERUN_DOWNLOAD, listed
 from variability.data.datasets import Dataset, Examples
 from variability.data.datasets._files import bring, downloaded, source_problems
 from variability.errors import Problem, UserError
+from variability.io import limits, npz_files
+from variability.io.limits import Limits
 
 _PARTITIONS = {"train": "train", "val": "validation", "test": "test"}
+_NAMES = [f"{name}_{what}" for name in _PARTITIONS for what in ("images", "labels")]
 _FILE = "data.npz"
+_GET_AGAIN = "get it again"
 
 
 class Npz(Dataset):
@@ -34,10 +36,16 @@ class Npz(Dataset):
             "minItems": 2,
             "description": "names in the order of the labels; default: their numbers",
         },
+        **limits.OPTION,
     }
 
     def check(self, mirrors: Sequence[Path] = ()) -> Iterator[Problem]:
-        return source_problems(self.options, mirrors, ("sha256", "md5"))
+        yield from source_problems(self.options, mirrors, ("sha256", "md5"))
+        if source := self.local_source():
+            try:
+                npz_files.headers(source, _NAMES, Limits.of(self.options))
+            except (OSError, ValueError) as error:
+                yield Problem("path", str(_unreadable(source, error, _GET_AGAIN)))
 
     def is_remote(self) -> bool:
         return self.local_source() is None
@@ -51,10 +59,11 @@ class Npz(Dataset):
 
     def load(self, folder: Path | None) -> Examples:
         path = self.local_source() or downloaded(folder) / _FILE
-        arrays = _read(path, "get it again" if self.local_source() else RERUN_DOWNLOAD)
+        remedy = _GET_AGAIN if self.local_source() else RERUN_DOWNLOAD
+        arrays = _read(path, remedy, Limits.of(self.options))
         shipped = [name for name in _PARTITIONS if f"{name}_images" in arrays]
         if "train" not in shipped:
-            raise UserError(f"{path} has no train_images; it contains {', '.join(arrays) or 'nothing'}")
+            raise UserError(f"{path} has no train_images; it contains {listed(npz_files.names(path)) or 'nothing'}")
         parts = [_part(path, name, arrays) for name in shipped]
         images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         partition = np.repeat([_PARTITIONS[name] for name in shipped], [len(part[1]) for part in parts])
@@ -70,7 +79,13 @@ class Npz(Dataset):
         return next(checksums, None)
 
     def _class_names(self, path: Path, labels: np.ndarray) -> list[str]:
-        names = self.options.get("class_names") or [str(label) for label in range(labels.max() + 1)]
+        names = self.options.get("class_names")
+        if not names and labels.max() >= len(labels):
+            raise UserError(
+                f"{path} has the label {labels.max()}, but only {len(labels)} images; labels are numbers of classes "
+                "from 0 without gaps, and each class has images; correct the labels"
+            )
+        names = names or [str(label) for label in range(labels.max() + 1)]
         if labels.min() < 0 or labels.max() >= len(names):
             raise UserError(
                 f"{path} has labels from {labels.min()} to {labels.max()}, but there are {len(names)} classes, "
@@ -79,13 +94,15 @@ class Npz(Dataset):
         return names
 
 
-def _read(path: Path, remedy: str) -> dict[str, np.ndarray]:
+def _read(path: Path, remedy: str, allowed: Limits) -> dict[str, np.ndarray]:
     try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as opened:
-            wanted = [f"{name}_{what}" for name in _PARTITIONS for what in ("images", "labels")]
-            return {name: opened[name] for name in wanted if name in opened}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read as an .npz file of plain arrays ({error}); {remedy}") from error
+        return npz_files.read(path, _NAMES, allowed)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error, remedy) from error
+
+
+def _unreadable(path: Path, error: Exception, remedy: str) -> UserError:
+    return UserError(f"{path} cannot be read as an .npz file of plain arrays ({error}); {remedy}")
 
 
 def _part(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -101,4 +118,8 @@ def _part(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndar
             f"{path}: {name}_labels is {actual}; it must have one whole number for each of the {len(images)} images "
             "(several labels per image are not supported)"
         )
+    if not labels.size or not images.size:
+        raise UserError(f"{path}: {name}_images is {images.shape} and has no pixels; remove {name}_*, or fill it")
+    if labels.max() > np.iinfo(np.int64).max:
+        raise UserError(f"{path}: {name}_labels has {labels.max()}, which is not the number of a class; correct it")
     return images, labels.reshape(-1).astype(np.int64)

@@ -1,0 +1,93 @@
+"""Limits of what files of unknown origin may expand to, and the option that raises them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from variability.errors import UserError
+
+#: Expanded bytes up to which no ratio is too large: they do no harm, and a blank page compresses well.
+HARMLESS_BYTES = 100 * 10**6
+#: Part of the free disk that is left to others.
+SPARED = 0.05
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Most that a file may expand to.
+
+    ratio: of the expanded bytes to those of the file, where these are more than HARMLESS_BYTES. Data sets reach 120
+    (drawings in an .npz), a formula for compressed zeros 1,030. files: members of an archive. megapixels: of a picture.
+    cell: characters of a value in a table.
+    """
+
+    ratio: float = 200
+    files: int = 2_000_000
+    megapixels: float = 178
+    cell: int = 10_000_000
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Limits":
+        """Return the limits that options of a data set or of an import state, the defaults for others."""
+        return cls(**(options.get("limits") or {}))
+
+    def expansion_problem(self, size: float, compressed: float) -> str | None:
+        """Return the problem with ``compressed`` bytes that expand to ``size`` bytes, None if there is none."""
+        if size <= HARMLESS_BYTES or size <= self.ratio * compressed:
+            return None
+        ratio = size / max(compressed, 1)
+        return (
+            f"it expands to {in_words(size)} or more, {ratio:.0f} times its size, as only files do that are made to "
+            f"fill a disk (the limit is {self.ratio:g} times); {raised('ratio', ratio)}"
+        )
+
+
+def _schema(kind: str, description: str) -> dict[str, Any]:
+    return {"type": kind, "exclusiveMinimum": 0, "description": description}
+
+
+DEFAULT = Limits()
+#: Option of data sets and imports that raises limits.
+OPTION: dict[str, dict[str, Any]] = {
+    "limits": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "ratio": _schema("number", f"expanded bytes per byte of a compressed file; {DEFAULT.ratio:g} by default"),
+            "files": _schema("integer", f"members of an archive; {DEFAULT.files} by default"),
+            "megapixels": _schema("number", f"of a picture; {DEFAULT.megapixels:g} by default"),
+            "cell": _schema("integer", f"characters of a value in a table; {DEFAULT.cell} by default"),
+        },
+        "description": "raised limits, for data that you trust and that exceed the usual ones",
+    }
+}
+
+
+def raised(name: str, value: float) -> str:
+    """Return the advice to raise a limit of data that reach a value."""
+    return f"if you trust it, set the option `limits: {{{name}: {_rounded_up(value)}}}`"
+
+
+def require_disk(path: Path, folder: Path, size: float, free: float) -> None:
+    """Raise UserError if what a file becomes does not fit on the disk of a folder. free: its free bytes."""
+    if size > (1 - SPARED) * free:
+        raise UserError(
+            f"{path} needs {in_words(size)} or more on the disk of {folder}, which has {in_words(free)} left; free "
+            "some space, or use another disk, and run the same command again"
+        )
+
+
+def in_words(size: float) -> str:
+    """Return a number of bytes in the largest unit that fits: ``2.1 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if size < 1000 or unit == "PB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
+
+
+def _rounded_up(value: float) -> int:
+    """Round up to two digits."""
+    step = 10 ** max(len(str(int(value))) - 2, 0)
+    return (int(value) // step + 1) * step
