@@ -6,6 +6,7 @@ A part of a network is named by the dotted name of its module, children included
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -105,15 +106,26 @@ def replace_head(module: nn.Module, outputs: int, name: str | None = None) -> st
     name = name or find_head(module)
     old = module.get_submodule(name)
     kwargs = {"bias": old.bias is not None, "dtype": old.weight.dtype, "device": old.weight.device}
-    # skip_init does not use the global generator, which the layer's own initialisation would.
     if isinstance(old, nn.Linear):
-        new = nn.utils.skip_init(nn.Linear, old.in_features, outputs, **kwargs)
+        new = undefined_layer(nn.Linear, old.in_features, outputs, **kwargs)
     else:
         geometry = {"stride": old.stride, "padding": old.padding, "dilation": old.dilation}
-        new = nn.utils.skip_init(nn.Conv2d, old.in_channels, outputs, old.kernel_size, **geometry, **kwargs)
+        new = undefined_layer(nn.Conv2d, old.in_channels, outputs, old.kernel_size, **geometry, **kwargs)
     parent, _, child = name.rpartition(".")
     setattr(module.get_submodule(parent), child, new)
     return name
+
+
+def undefined_layer(kind: type[nn.Module], *arguments: Any, device: Any = "cpu", **options: Any) -> nn.Module:
+    """Return a layer with undefined values, without using the global generator as the layer's own initialisation does.
+
+    As ``torch.nn.utils.skip_init``, whose first call imports a library for symbolic mathematics, which takes a second.
+    """
+    layer = kind(*arguments, device="meta", **options)
+    for name, parameter in list(layer.named_parameters(recurse=False)):
+        values = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+        setattr(layer, name, nn.Parameter(values))
+    return layer
 
 
 def _remove_activations_behind(module: nn.Module, head: str) -> None:

@@ -160,7 +160,8 @@ def save(figure: Figure, svg: Path, png: Path, dpi: int) -> None:
     figure.set_layout_engine("none")
     figure.dpi = dpi
     with replacing(png) as partial:
-        FigureCanvasAgg(figure).print_png(partial)
+        # Lossless at any level; the default takes half as long again, for files smaller by a twentieth.
+        FigureCanvasAgg(figure).print_png(partial, pil_kwargs={"compress_level": 3})
 
 
 def _without_mathematics(figure: Figure) -> None:

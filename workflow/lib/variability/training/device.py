@@ -24,7 +24,8 @@ def configure(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same as use_deterministic_algorithms(True, warn_only=True), which also loads torch's compiler.
+    torch.set_deterministic_debug_mode("warn")
     # A debugging aid that the above turns on and that costs a pass over every new tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False

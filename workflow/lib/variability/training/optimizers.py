@@ -25,7 +25,9 @@ def make_optimizer(parameters: Iterable["torch.Tensor"], recipe: Mapping[str, An
     import torch
 
     from variability.training.cpu_kernels import fused_adam
+    from variability.without_compiler import free_optimizers
 
+    free_optimizers()
     eps = {} if recipe["optimizer"] == "sgd" else {"eps": EPS}
     parameters, decay = list(parameters), recipe["weight_decay"]
     decayed = [parameter for parameter in parameters if parameter.ndim > 1]

@@ -4,6 +4,7 @@ import inspect
 from typing import Any
 
 from variability.io.library_facts import library_facts
+from variability.without_compiler import import_torchvision
 
 
 def classes() -> dict[str, dict[str, bool]]:
@@ -16,6 +17,7 @@ def classes() -> dict[str, dict[str, bool]]:
 
 def collect() -> dict[str, dict[str, bool]]:
     """Import torchvision and return the answer of ``classes``."""
+    import_torchvision()
     from torchvision import datasets
 
     exported = {name: getattr(datasets, name) for name in datasets.__all__}

@@ -46,8 +46,7 @@ class Classifier(nn.Module):
     def __init__(self, tower: Tower, features: int, outputs: int):
         super().__init__()
         self.backbone = tower
-        # skip_init does not use the global generator.
-        self.head = nn.utils.skip_init(nn.Linear, features, outputs)
+        self.head = networks.undefined_layer(nn.Linear, features, outputs)
         #: Weights and bias of the head from prompts; not saved, because they are computed from files.
         self.register_buffer("prompted_weight", None, persistent=False)
         self.register_buffer("prompted_bias", None, persistent=False)

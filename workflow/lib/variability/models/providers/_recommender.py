@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from variability import seeding
 from variability.data.item_sequences import MASKED_ITEM, NO_ITEM, NO_TARGET
+from variability.models import networks
 
 #: SD of the sampled vectors of items; BERT and GPT-2 have it for words.
 SD = 0.02
@@ -26,7 +27,7 @@ class Catalogue(nn.Module):
         self.bias = nn.Parameter(torch.empty(items)) if ranks else None
         #: The vector by which a rating moves its item's vector, and the layer from hidden states to a rating.
         self.rated = None if ranks else nn.Parameter(torch.empty(hidden))
-        self.rating = None if ranks else nn.utils.skip_init(nn.Linear, hidden, 1)
+        self.rating = None if ranks else networks.undefined_layer(nn.Linear, hidden, 1)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Turn (k, hidden) states into (k, items) scores, or into (k, 1) ratings."""

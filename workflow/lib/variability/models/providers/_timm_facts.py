@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from variability.io.library_facts import library_facts
+from variability.without_compiler import import_torchvision
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def _facts() -> dict[str, Any]:
 
 def collect() -> dict[str, dict[str, Any]]:
     """Import timm and describe its architectures, and the options of each of the modules that define them."""
+    import_torchvision()
     from timm import models
 
     builders = {name: models.model_entrypoint(name) for name in models.list_models()}

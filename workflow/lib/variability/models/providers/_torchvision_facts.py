@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from variability.io.library_facts import library_facts
+from variability.without_compiler import import_torchvision
 
 # Their declared minimum is the size they were trained at: smaller images pass through the first two, and the size of
 # the others' input is an option.
@@ -48,6 +49,7 @@ def architectures() -> dict[str, Architecture]:
 
 def collect() -> dict[str, dict[str, Any]]:
     """Import torchvision and describe its classification networks: {name: attributes of ``Architecture``}."""
+    import_torchvision()
     from torchvision import models
 
     return {name: _described(name, models) for name in models.list_models(models)}

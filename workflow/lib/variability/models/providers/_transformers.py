@@ -76,8 +76,7 @@ class Classifier(networks.TokenNetwork):
         self.backbone = backbone
         self.dummy_token = 1 if backbone.padding == 0 else 0
         self.dropout = nn.Dropout(dropout)
-        # skip_init does not use the global generator.
-        self.head = nn.utils.skip_init(nn.Linear, features, outputs)
+        self.head = networks.undefined_layer(nn.Linear, features, outputs)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.backbone(tokens)))

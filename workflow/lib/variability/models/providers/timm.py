@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from variability import seeding
+from variability import seeding, without_compiler
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.io import model_hub
@@ -162,6 +162,7 @@ class Timm(NamedImageProvider):
         return self._release.classifiers[0]
 
     def _configuration(self) -> PretrainedCfg:
+        without_compiler.import_torchvision()
         from timm.models import get_pretrained_cfg
 
         return get_pretrained_cfg(self._name)
@@ -180,6 +181,7 @@ class Timm(NamedImageProvider):
 
     def _construct(self, seed: int, classes: int = _CLASSES, **more: Any) -> nn.Module:
         """Return the module with a head of this number of classes, all of it sampled from the seed."""
+        without_compiler.import_torchvision()
         import timm
 
         for problem in self.check():

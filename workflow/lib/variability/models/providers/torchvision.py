@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from variability import seeding
+from variability import seeding, without_compiler
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.models.providers._images import OF_USER, NamedImageProvider
@@ -120,12 +120,14 @@ class Torchvision(NamedImageProvider):
         }
 
     def _release(self) -> WeightsEnum:
+        without_compiler.import_torchvision()
         from torchvision.models import get_model_weights
 
         return get_model_weights(self.model["architecture"])[self._known().releases[self.model["weights"]]]
 
     def _construct(self, seed: int, random: bool) -> nn.Module:
         """Return the module with the constructor's number of classes. random: its weights are used, so sample them."""
+        without_compiler.import_torchvision()
         from torchvision.models import get_model
 
         architecture, options = self._known(), dict(self.model.get("options", {}))
