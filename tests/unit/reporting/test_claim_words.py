@@ -4,7 +4,7 @@ import pytest
 from variability.reporting import claims
 
 CLAIM = {"effect": 13.0, "low": 4.0, "high": 46.0, "level": 0.95, "interval": "t", "p_adjusted": 0.113, "n": 5}
-CLAIM |= {"verdict": claims.UNDECIDED, "n_more": float("nan")}
+CLAIM |= {"verdict": claims.UNDECIDED, "n_more": float("nan"), "note": None}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import synthetic_study as synthetic
 
 from variability import registry
 from variability.reporting import decision_words
-from variability.reporting.claims import SUPPORTED, UNDECIDED
+from variability.reporting.claims import ONE_RUN, SUPPORTED, UNDECIDED
 from variability.reporting.plots import pairwise
 from variability.reporting.summary import summarise
 from variability.stages.claim import as_markdown, claims
@@ -90,6 +90,54 @@ def test_equal_runs_are_described_alike_in_summary_and_claims():
     assert "m0 (full) and m1 (full) tie for first." in text
     assert "That it beats m1 (full) is undecided (effect +0.000; no spread, so not tested; n = 4)." in text
     assert "beats m1 (full). (effect +0.000; no spread, so not tested; n = 4)" in as_markdown(tables["claims"], "demo")
+
+
+def texts_of(name, tables):
+    from matplotlib.text import Text
+
+    figure = registry.find("plots", name)({}, "demo").draw(tables)
+    return " ".join(" ".join(text.get_text() for text in figure.findobj(Text)).split())
+
+
+def test_with_one_run_per_candidate_nothing_is_compared_anywhere():
+    tables = study([[0.9], [0.8], [0.7]])
+    decisions = tables["decisions"]
+    assert (decisions["decision"] == "not tested").all() and (decisions["note"] == ONE_RUN).all()
+    assert (decisions["ties_for_first"] == "").all()
+    assert (decisions["not_compared"] == "m0 (full); m1 (full); m2 (full)").all()
+    ranks = tables["ranks"]
+    assert (ranks["note"] == ONE_RUN).all() and (ranks["study_rank"].drop_duplicates() == [1, 2, 3]).all()
+    assert ranks[["probability", "low", "high", "same_order", "kendall_tau", "wrong_winner"]].isna().all(axis=None)
+    assert tables["claims"]["sentence"].str.contains("beats|is the best of 3").all()
+    assert (tables["claims"]["verdict"] == UNDECIDED).all() and (tables["claims"]["note"] == ONE_RUN).all()
+    sentence = f"- On digits, m0 (full) beats m1 (full). (effect +0.100; {ONE_RUN}; n = 1)"
+    assert sentence in as_markdown(tables["claims"], "demo")
+    tables |= {"intervals": registry.find("analyses", "intervals")({}).table({"runs": tables["runs"]})}
+    for plot in ("pairwise", "ranks", "seed_spread", "intervals", "model_task_heatmap"):
+        assert "One run per candidate allows no comparison." in texts_of(plot, tables), plot
+        several = study([[0.9, 0.8], [0.8, 0.7]])
+        several |= {"intervals": registry.find("analyses", "intervals")({}).table({"runs": several["runs"]})}
+        assert "allows no comparison" not in texts_of(plot, several), plot
+
+
+def test_a_candidate_with_a_single_run_does_not_tie():
+    nan = float("nan")
+    tables = study([[0.7, 0.8, 0.75], [0.72, 0.79, 0.73], [0.9, nan, nan]])
+    decisions = tables["decisions"]
+    assert decisions["ties_for_first"].iloc[0] == "m0 (full); m1 (full)"
+    assert decisions["not_compared"].iloc[0] == "m2 (full)"
+    reason = "m2 (full) has a single run, which allows no comparison"
+    assert decisions.loc[decisions["decision"] == "not tested", "note"].tolist() == [reason] * 2
+    text = in_summary(tables)
+    alone = "m2 (full) cannot be compared, which needs two runs on both sides"
+    assert f"is undecided: m0 (full) and m1 (full) tie for first, and {alone}." in text
+    assert f"That it beats m0 (full) is undecided (effect +0.150; {reason}; n = 1 against 3)." in text
+
+
+def test_a_single_candidate_with_several_runs_does_not_tie():
+    nan = float("nan")
+    text = in_summary(study([[0.7, 0.8, 0.75], [0.6, nan, nan], [0.5, nan, nan]]))
+    assert "is undecided: m0 (full), m1 (full) and m2 (full) cannot be compared, which needs two runs" in text
 
 
 def test_a_margin_in_the_config_is_that_of_the_summary():

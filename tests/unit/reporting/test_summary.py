@@ -84,8 +84,10 @@ def test_a_difference_within_seed_noise_is_reported_as_such():
 
 def test_a_single_seed_supports_no_verdict():
     text, findings = summarised(seeds=(0,))
-    assert "There is no interval for their difference" in findings
-    assert "is undecided: " in findings and "is supported" not in findings
+    assert re.search(r"cnn \(full\) has the best value: 0\.\d+ \(a single run\)", findings)
+    assert "One run per candidate allows no comparison." in findings
+    assert "tie" not in findings and "undecided" not in findings and "supported" not in findings
+    assert "it has neither intervals nor verdicts" in findings
     assert "needs 2 runs" in text
 
 
@@ -253,7 +255,7 @@ def test_the_runs_alone_are_enough_for_a_summary():
 def claims_of(*rows):
     """Return a table of claims. rows: (number, (kind, verdict)) in order of strength."""
     facts = {"task": "digits", "effect": 0.1, "low": 0.05, "high": 0.15, "unit": None, "p_adjusted": 0.01, "n": 5}
-    facts |= {"interval": "Welch t", "level": 0.95, "n_more": float("nan")}
+    facts |= {"interval": "Welch t", "level": 0.95, "n_more": float("nan"), "note": None}
     named = [{"kind": kind, "verdict": verdict, "sentence": f"On digits, {kind} {at}."} for at, (kind, verdict) in rows]
     return pd.DataFrame([row | facts for row in named])
 

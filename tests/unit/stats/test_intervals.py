@@ -100,3 +100,11 @@ def test_the_prediction_interval_covers_the_next_run_at_its_level():
     runs, following = rng.normal(0.9, 0.02, (20_000, 5)), rng.normal(0.9, 0.02, 20_000)
     low, high = intervals.prediction_interval(runs.mean(axis=1), runs.std(axis=1, ddof=1), 5, 0.95)
     assert np.mean((low <= following) & (high >= following)) == pytest.approx(0.95, abs=0.006)
+
+
+def test_wilson_intervals_contain_the_share_in_every_bit():
+    for n in range(1, 200):
+        successes = np.arange(n + 1)
+        low, high = intervals.wilson_interval(successes, n, 0.95)
+        assert (low <= successes / n).all() and (successes / n <= high).all(), n
+        assert (low[0], high[-1]) == (0, 1)

@@ -298,3 +298,15 @@ def test_without_a_completed_run_nothing_is_estimable():
     result = table(synthetic.runs(models=("a",), methods=("full",), seeds=(0,), failed={("a", "digits", "full", 0)}))
     assert result["note"].tolist() == ["not estimable: no completed run"]
     assert result["n"].tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", [8, 13, 17])
+def test_the_interval_of_the_mean_squares_is_widened_to_an_estimate_of_reml(seed):
+    rng = np.random.default_rng(seed)
+    runs = primary_rows.select(synthetic.runs(("a", "b"), ("t1", "t2"), ("full", "linear_probe"), seeds=range(3)))
+    runs = runs.assign(value=rng.normal(0.6, 0.1, len(runs)).round(1))[rng.random(len(runs)) < 0.8]
+    result = registry.find("analyses", "components")({}).table({"runs": runs})
+    known = result.dropna(subset=["low"])
+    assert known["note"].astype(str).str.contains("widened to the estimate").any()
+    assert ((known["low"] <= known["variance"]) & (known["variance"] <= known["high"])).all()
+    assert ((known["sd_low"] <= known["sd"]) & (known["sd"] <= known["sd_high"])).all()

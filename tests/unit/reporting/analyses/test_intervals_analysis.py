@@ -120,6 +120,21 @@ def test_the_bootstrap_of_f1_is_one_of_examples():
     assert (row["interval"], row["n_test"]) == ("bootstrap over examples", 300)
 
 
+@pytest.mark.parametrize(("classes", "wrong"), [(20, 0), (20, 1), (3, 0)])
+def test_a_bootstrap_that_cannot_show_the_spread_has_no_interval(classes, wrong):
+    # Each class has one example: with 20, no resample has all of them; balanced accuracy is 1 in each if all are right.
+    y_true = np.arange(classes)
+    y_pred = np.where(y_true < wrong, classes - 1, y_true)
+    run = RunPredictions(0, y_true, y_true, y_pred, np.eye(classes)[y_pred])
+    row = of_cell([run], metric="f1_macro")
+    if classes == 3:
+        assert row["low"] <= row["estimate"] <= row["high"]
+    else:
+        assert row[["low", "high"]].isna().all() and row["estimate"] == pytest.approx(1 - wrong * 4 / 3 / classes)
+        assert row["interval"] == "none" and "lack a rare class" in row["note"]
+    assert of_cell([run], metric="accuracy")["low"] < 1
+
+
 def grouped(run, groups):
     return RunPredictions(run.seed, run.example_ids, run.y_true, run.y_pred, run.probabilities, groups)
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 from variability import registry
 from variability.reporting import primary_rows
+from variability.reporting.analyses import robust
 from variability.results import metric_scales
 
 TASKS = ("digits", "letters", "shapes")
@@ -194,3 +195,11 @@ def test_declared_pairs_share_their_resamples(runs):
     row = result.loc[("a", "b / full")].iloc[0]
     assert "the same draws" in row["interval"]
     assert (row["low"], row["high"]) == pytest.approx((0.5, 0.5))
+
+
+def test_an_interval_that_is_widened_to_its_estimate_has_a_note():
+    plugin = registry.find("analyses", "robust")({"level": 0.9})
+    replicates = np.array([[0.5, 0.5]] + [[0.6, value] for value in np.linspace(0.4, 0.7, 50)])
+    estimate, low, high, shifted = plugin._ends(replicates, 2, spread=True)
+    assert (low[0], high[0], list(shifted)) == (estimate[0], 0.6, [True, False])
+    assert robust._with_shifted("-", shifted) == [robust.SHIFTED, "-"]

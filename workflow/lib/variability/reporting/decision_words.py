@@ -8,7 +8,7 @@ import pandas as pd
 
 from variability import registry
 from variability.reporting.analyses.decisions import BEATS
-from variability.reporting.claims import COLUMNS, MARGIN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
+from variability.reporting.claims import COLUMNS, MARGIN, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
 
 #: Largest number of candidates that a sentence names.
 NAMED = 8
@@ -23,7 +23,11 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     best = f"That it is the best of {first['candidates']} candidates is"
     if first["is_best"]:
         return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
-    return f"{best} {_verdict_of_best(tables)}: {listed(first_place(tables['decisions']))} tie for first."
+    ties, single = first_place(tables["decisions"]), not_compared(tables["decisions"])
+    reasons = [f"{listed(ties)} tie for first"] if len(ties) > 1 else []
+    if single:
+        reasons.append(f"{listed(single)} cannot be compared, which needs two runs on both sides")
+    return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}."
 
 
 def _verdict_of_best(tables: Mapping[str, pd.DataFrame]) -> Verdict:
@@ -37,14 +41,29 @@ def _verdict_of_best(tables: Mapping[str, pd.DataFrame]) -> Verdict:
 
 
 def first_place(decisions: pd.DataFrame) -> list[str]:
-    """Return the names of the candidates that nobody beats, the best mean first."""
+    """Return the names of the candidates that can be compared and that nobody beats, the best mean first."""
+    lost = set(_names(decisions[decisions["decision"] == BEATS], "_b"))
+    single = not_compared(decisions)
+    return [name for name in _candidates(decisions) if name not in lost and name not in single]
+
+
+def not_compared(decisions: pd.DataFrame) -> list[str]:
+    """Return the names of the candidates that cannot be compared with any other, for lack of runs."""
+    tested = decisions[decisions[["n", "n_b"]].min(axis=1) >= 2]
+    compared = {*_names(tested), *_names(tested, "_b")}
+    return [name for name in _candidates(decisions) if name not in compared]
+
+
+def _candidates(decisions: pd.DataFrame) -> list[str]:
+    """Return the names of the candidates of a task, the best mean first."""
     first = decisions.iloc[0]
     rivals = decisions[(decisions["model"] == first["leader"]) & (decisions["method"] == first["leader_method"])]
-    names = [f"{first['leader']} ({first['leader_method']})"]
-    names += [f"{model} ({method})" for model, method in zip(rivals["model_b"], rivals["method_b"], strict=True)]
-    beaten = decisions[decisions["decision"] == BEATS]
-    lost = {f"{model} ({method})" for model, method in zip(beaten["model_b"], beaten["method_b"], strict=True)}
-    return [name for name in names if name not in lost]
+    return [f"{first['leader']} ({first['leader_method']})", *_names(rivals, "_b")]
+
+
+def _names(pairs: pd.DataFrame, side: str = "") -> list[str]:
+    """Return the names of one side of pairs. side: "" or "_b"."""
+    return [f"{model} ({method})" for model, method in zip(pairs[f"model{side}"], pairs[f"method{side}"], strict=True)]
 
 
 def of_a_pair(task: str, name: str, other: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -69,7 +88,10 @@ def of_gains(kind: str, tables: Mapping[str, pd.DataFrame]) -> str:
 
     kind: a kind of claim about candidates and their controls. tables: of one task, see ``findings``.
     """
-    verdicts = list(findings(kind, tables)["verdict"])
+    rows = findings(kind, tables)
+    verdicts = list(rows["verdict"])
+    if verdicts and (rows["note"] == ONE_RUN).all():
+        return ONE_RUN
     if len(verdicts) == 1:
         return f"that it is better is {verdicts[0]}"
     counts = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]

@@ -7,12 +7,21 @@ import numpy as np
 import pandas as pd
 
 from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, text_format
-from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
+from variability.reporting.claims import ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
 from variability.results.runs_table import first_runs
 from variability.stats.rounding import is_rounding
 
+#: Last paragraphs of the findings, with and without repeated runs.
+NOISE = (
+    "The intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for their "
+    "number; verdicts are, as all candidates of a task are decided together (table decisions)."
+)
+NO_REPEATS = (
+    "Every candidate has a single run on a task, so the study does not show how much runs differ by chance: it has "
+    "neither intervals nor verdicts. Run every candidate with several seeds to compare them."
+)
 CLAIMS = 3
 WIDTH = 100
 _MOMENTS = ["mean", "sd"]
@@ -44,13 +53,10 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
         sections += [f"## {task}: {metric}, test split", _table(of_task)]
         findings.append(" ".join(_findings(task, of_task)))
     if findings:
-        caveat = (
-            "The intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for "
-            "their number; verdicts are, as all candidates of a task are decided together (table decisions)."
-        )
+        repeated = (primary["spread"]["n"] > 1).any()
         sections += [
             "## Findings",
-            *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in [*findings, caveat]),
+            *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in [*findings, NOISE if repeated else NO_REPEATS]),
         ]
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
@@ -172,20 +178,23 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> str:
     best = ranked.iloc[0]
-    kind = "mean ± SD" if best["n"] > 1 else "a single run"
-    moments = f"{_mean_and_sd(*best[_MOMENTS])} ({kind}, n = {best['n']})"
+    alone, what = ranked["n"].max() < 2, "mean" if best["n"] > 1 else "value"
+    kind = f"mean ± SD, n = {best['n']}" if best["n"] > 1 else "a single run"
+    moments = f"{_mean_and_sd(*best[_MOMENTS])} ({kind})"
     # Sums of the same values in another order may differ in their last bits.
     equal = ranked[np.isclose(ranked["mean"], best["mean"], rtol=1e-12, atol=0)]
     other = models.iloc[1] if len(models) > 1 else None
     if len(equal) > 1:
         names = decision_words.listed([_name(row) for _, row in equal.iterrows()])
-        sentence = f"On {task}, {names} share the best mean; {_name(best)}: {moments}"
+        sentence = f"On {task}, {names} share the best {what}; {_name(best)}: {moments}"
     else:
-        sentence = f"On {task}, {_name(best)} has the best mean: {moments}"
+        sentence = f"On {task}, {_name(best)} has the best {what}: {moments}"
     if other is not None and other.name not in equal.index:
         moments = _mean_and_sd(*other[_MOMENTS])
         sentence += f"; the best candidate of another model is {_name(other)}: {moments} (n = {other['n']})"
     sentences = [sentence + "."]
+    if alone:
+        return " ".join([*sentences, *[f"{ONE_RUN[0].upper()}{ONE_RUN[1:]}."] * (len(ranked) > 1)])
     if len(tables.get("decisions", ())):
         sentences.append(decision_words.of_the_best(tables))
         if other is not None:
@@ -248,10 +257,12 @@ def _comparison(
     estimator, counts = rows["interval"].iloc[0], text_format.count(pd.concat([rows["n"], rows["n_reference"]]))
     start = f"{what[0].upper()}{what[1:]} changed the mean against {reference}"
     decided = decision_words.of_gains(kind, tables)
+    estimator = estimator if rows["low"].notna().any() else "no interval"
     end = f"; {decided}." if decided else "."
     if len(rows) == 1:
         row, better = rows.iloc[0], "" if higher else "; below 0 is better"
-        return f"{start} by {_difference(row)} ({_percent(rows)} {estimator}, {counts}{better}) for {_name(row)}{end}"
+        level = "" if np.isnan(row["low"]) else f"{_percent(rows)} "
+        return f"{start} by {_difference(row)} ({level}{estimator}, {counts}{better}) for {_name(row)}{end}"
     smallest, largest = rows["gain"].min(), rows["gain"].max()
     digits = text_format.decimals(text_format.half_width(rows["low"], rows["high"]).median(), smallest, largest)
     ends = (text_format.number(gain, "+", digits) for gain in (smallest, largest))

@@ -21,7 +21,8 @@ SCOPE = (
 HEADS = {
     SUPPORTED: "The runs support the claim. With a p-value: at the stated level, adjusted for the number of claims in "
     "its family. Without interval and p-value: these runs are beyond a cut-off.",
-    UNDECIDED: "The runs are compatible with the claim and with its opposite.",
+    UNDECIDED: "The runs are compatible with the claim and with its opposite, or could not be tested, for the reason "
+    "in brackets.",
     REFUSED: "The runs support the opposite, or show that the effect is too small to matter, by the stated interval.",
 }
 

@@ -63,7 +63,8 @@ def wilson_interval(successes: ArrayLike, n: ArrayLike, level: float) -> Interva
     share = successes / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+    # The ends of 0 and n successes are 0 and 1, from which rounding can keep them away.
+    return np.clip(np.minimum(middle - half, share), 0, 1), np.clip(np.maximum(middle + half, share), 0, 1)
 
 
 def _upper(level: float) -> float:

@@ -73,12 +73,15 @@ def of_median_run(
 
     The median of two runs is the lower one. Where examples come in groups, groups are resampled. metric: one of
     ``confusion_scores.METRICS``. runs: ``RunPredictions`` of a cell. Returns estimate, low, high, n_test and n_groups,
-    which is n_test where every example is a group of its own.
+    which is n_test where every example is a group of its own. low and high are NaN where the resamples do not show the
+    spread of the value: none of them differs, or nearly all are on one side of it, as they lack a rare class.
     """
     values = [score(metric, *class_counts(run.y_true, run.y_pred, classes)) for run in runs]
     median = np.argsort(values, kind="stable")[(len(runs) - 1) // 2]
     y_true, y_pred, clusters = runs[median].y_true, runs[median].y_pred, runs[median].clusters
     replicates = score(metric, *resampled(rng, y_true, y_pred, classes, resamples, clusters))
     low, high = resampling.percentile_interval(replicates, level)
+    if low == high or not low <= values[median] <= high:
+        low = high = np.nan
     units = len(y_true) if clusters is None else int(clusters.max()) + 1
     return {"estimate": values[median], "low": low, "high": high, "n_test": len(y_true), "n_groups": units}

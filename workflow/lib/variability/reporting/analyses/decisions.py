@@ -11,9 +11,10 @@ from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Values of the column ``decision``, about the sentence "the candidate beats candidate b".
-BEATS, UNDECIDED = "beats", "undecided"
-TOO_FEW = "not tested: needs two completed runs of both"
+#: Values of the column ``decision``, about the sentence "the candidate beats candidate b". Pairs are not tested if
+#: nothing varies or a side has a single run; ``note`` gives the reason.
+BEATS, UNDECIDED, NOT_TESTED = "beats", "undecided", "not tested"
+FEW_PAIRS = "fewer than two pairs of runs completed, which allows no comparison"
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "decision", "split", "metric", "primary", "higher_is_better"),
     *(
@@ -31,7 +32,7 @@ COLUMNS = [
         "n_b",
     ),
     *("n_failed", "n_failed_b", "t", "df", "p", "p_all_pairs", "p_best", "p_adjusted", "tests", "family"),
-    *("leader", "leader_method", "is_best", "ties_for_first", "candidates"),
+    *("leader", "leader_method", "is_best", "ties_for_first", "not_compared", "candidates"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
 ]
 
@@ -48,7 +49,8 @@ class Decisions(Analysis):
     comparisons with the best (Hsu 1984, 1996), two-sided. A beats B (p_adjusted of at most 1 - level) if p_all_pairs is
     at most 1 - level; if A is the leader and all its p_best are; and if A beats a candidate that beats B. p_adjusted is
     the smallest of these that applies. So a best candidate beats each other one, and there is a best one if and only if
-    a single candidate is not beaten by any; ties_for_first lists those that nobody beats.
+    a single candidate is not beaten by any; ties_for_first lists those that nobody beats. Candidates that
+    cannot be compared with any other for lack of runs do not tie: not_compared lists them.
 
     low and high belong to the critical value at which the steps stop: the interval excludes 0 exactly where the first
     candidate beats the second. Without any spread, and with fewer than two runs, nothing is tested.
@@ -105,10 +107,12 @@ class Decisions(Analysis):
             )
             table[f"n_failed{side}"] = cells.n_failed[index]
             table[f"mean{side}"], table[f"sd{side}"] = moments
-        paired = pairing != _pairing.UNPAIRED
+        paired, tested = pairing != _pairing.UNPAIRED, ~np.isnan(pairs.p) | result.beats
+        decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
+        compared = _compared(pairs, len(names))
         return table.assign(
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
-            **{"decision": np.where(result.beats, BEATS, UNDECIDED), "difference": pairs.difference},
+            **{"decision": decision, "difference": pairs.difference},
             **{"low": result.low, "high": result.high, "t": pairs.t, "df": pairs.df, "p": pairs.p},
             **{"p_all_pairs": result.p_all, "p_best": result.p_best, "p_adjusted": result.p_adjusted},
             **{"n": pairs.n, "n_b": pairs.n_b, "tests": int(np.count_nonzero(~np.isnan(pairs.p)))},
@@ -117,13 +121,21 @@ class Decisions(Analysis):
             **{"leader": cells.names["model"].iloc[leader], "leader_method": cells.names["method"].iloc[leader]},
             unit_length=metric_scales.length(runs.iloc[:1]).iloc[0],
             is_best=result.best,
-            ties_for_first="; ".join(names[index] for index in result.order if result.first[index]),
+            ties_for_first="; ".join(names[index] for index in result.order if (result.first & compared)[index]),
+            not_compared="; ".join(names[index] for index in result.order if not compared[index]),
             candidates=len(names),
             estimator=np.where(paired, "mean of differences of pairs: " + pairing, "difference of means, unpaired"),
             interval=np.where(paired, "paired t, adjusted", "Welch t, adjusted"),
             **{"level": self.option("level"), "ddof": 1, "resamples": result.resamples},
-            note=_notes(result),
+            note=_notes(result, names, cells.n),
         )
+
+
+def _compared(pairs, candidates):
+    """Return which candidates have two runs, or pairs of runs, in common with any other: (candidates,)."""
+    compared, enough = np.zeros(candidates, dtype=bool), np.minimum(pairs.n, pairs.n_b) >= 2
+    compared[pairs.a[enough]] = compared[pairs.b[enough]] = True
+    return compared
 
 
 def _moments(cells, pairs, pairing):
@@ -148,12 +160,21 @@ def _of_rows(values):
     return mean.to_numpy(), rows.std(ddof=1).mask(equal, 0.0).where(rows.count() > 1)
 
 
-def _notes(result):
+def _notes(result, names, n):
     from variability.reporting.claims import NO_SPREAD
 
     pairs = result.pairs
     implied = result.beats & ~(np.fmin(result.p_all, np.where(result.best, result.p_best, np.nan)) <= result.p_adjusted)
-    too_few = np.minimum(pairs.n, pairs.n_b) < 2
-    conditions = {"it beats a candidate that beats the other": implied, NO_SPREAD: pairs.constant, TOO_FEW: too_few}
-    rows = zip(*conditions.values(), strict=True)
-    return ["; ".join(text for text, holds in zip(conditions, row, strict=True) if holds) for row in rows]
+    few = [_too_few(names, n, *pair) for pair in zip(pairs.a, pairs.b, strict=True)]
+    untested = np.where(np.minimum(pairs.n, pairs.n_b) < 2, few, np.where(pairs.constant, NO_SPREAD, ""))
+    return np.where(implied, "it beats a candidate that beats the other", np.where(result.beats, "", untested))
+
+
+def _too_few(names, n, a, b):
+    """Return why too few runs of two candidates allow no comparison."""
+    from variability.reporting.claims import ONE_RUN
+
+    if max(n[a], n[b]) < 2:
+        return ONE_RUN
+    single = names[a if n[a] < n[b] else b]
+    return f"{single} has a single run, which allows no comparison" if min(n[a], n[b]) < 2 else FEW_PAIRS

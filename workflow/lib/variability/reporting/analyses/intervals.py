@@ -18,6 +18,7 @@ COLUMNS = [
     *("n", "n_failed", "n_undefined", "n_test", "n_groups"),
 ]
 F1 = "f1_macro"
+NO_SPREAD = "no interval: the resamples of these examples are all equal, or nearly all lack a rare class"
 #: Names under which metrics are computed from the confusion matrix, where they differ.
 CONFUSION_NAMES = {"accuracy": "f1_micro"}
 
@@ -33,8 +34,8 @@ class Intervals(Analysis):
     F1, and a primary metric that is another function of the confusion matrix, have the percentile interval of a
     bootstrap over examples (Efron 1981), on the test split after fine-tuning. If examples come in groups, whole groups
     are resampled, also for accuracy. A bootstrap sample can lack a rare class, which then counts as 0 in the macro
-    average: with few examples of a class the interval is too low. The t intervals are based on the completed runs: if
-    runs fail often, they are too optimistic (see n_failed).
+    average: with few examples of a class the interval is too low, and there is none if it would exclude the value. The
+    t intervals are based on the completed runs: if runs fail often, they are too optimistic (see n_failed).
     """
 
     SUMMARISED = True
@@ -168,7 +169,8 @@ def _note(table):
             & ~of_run
             & (table["low"] == table["high"]),
             "number of test examples unknown": has_runs & of_run & counted & table["n_test"].isna(),
-            "no predictions to resample": has_runs & without & has_bootstrap,
+            "no predictions to resample": has_runs & without & has_bootstrap & table["estimate"].isna(),
+            NO_SPREAD: has_runs & without & has_bootstrap & table["estimate"].notna(),
             "no bootstrap over examples of this metric": has_runs & without & ~has_bootstrap,
         },
     )

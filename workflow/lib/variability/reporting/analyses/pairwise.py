@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.reporting.claims import ONE_RUN
 from variability.results import metric_scales
 from variability.stats import rounding
 
@@ -166,7 +167,7 @@ class Pairwise(Analysis):
             "probability_interval": "Newcombe 2006, method 5",
         }
         if min(n, n_b) < 2:
-            return numbers | _missing("fewer than two completed runs of one of them")
+            return numbers | _missing("fewer than two completed runs of one of them" if max(n, n_b) > 1 else ONE_RUN)
         low, high = intervals.welch_interval(sign * first.mean, first.sd, n, sign * second.mean, second.sd, n_b, level)
         share, ties = comparisons.superiority(sign * values, sign * values_b)
         rng = self.generator(task, "labels", str(n), str(n_b))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.reporting.claims import ONE_RUN
 from variability.results.columns import CANDIDATE, CELL, CELL_VALUE, RUN
 
 if TYPE_CHECKING:
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 #: Largest number of candidates of a task with rows, the best ones; all of them are ranked.
 LISTED = 30
+SHIFTED = "the percentile interval of the rank is widened to the rank in the study, which it would exclude"
+_AGREEMENT = ("same_order", "kendall_tau", "kendall_tau_low", "kendall_tau_high")
 COLUMNS = [
     *(*CELL_VALUE, "primary", "mean", "study_rank", "rank", "probability"),
-    *("expected_rank", "low", "high", "check_p_best", "candidates"),
-    *("kendall_tau", "kendall_tau_low", "kendall_tau_high", "wrong_winner"),
+    *("median_rank", "low", "high", "check_p_best", "candidates"),
+    *("same_order", "kendall_tau", "kendall_tau_low", "kendall_tau_high", "wrong_winner"),
     *("n", "n_failed", "n_undefined", "resampling", "estimator", "interval", "level", "ddof", "note"),
 ]
 
@@ -37,12 +40,18 @@ class Ranks(Analysis):
     Bootstrap over seeds (Efron 1979), independently within every candidate; if runs of equal seeds are pairs for all
     candidates (the same splits, or ``pairing: seed``), the same seeds for all of them. Because the bootstrap mean of n
     runs has a variance that is too small by (n-1)/n, its deviation from the mean is scaled by sqrt(n / (n-1)) (Davison
-    & Hinkley 1997); with two or three runs it is still overconfident. low and high: percentile interval of the rank.
-    Tied candidates share their ranks: each has every one of them with the same probability, and their mean as its rank.
-    A candidate with a single run has no deviation and keeps its rank.
+    & Hinkley 1997); with two or three runs it is still overconfident. Tied candidates share their ranks: each has every
+    one of them with the same probability, and their mean as its rank. A candidate with a single run has no deviation
+    and keeps its rank; if all have a single run, nothing can be resampled.
 
-    kendall_tau: mean, and percentile interval, of Kendall's tau-b (1945) between the ranking of a replicate and that of
-    the study. wrong_winner: probability that a study with one of the runs of each candidate names another winner than
+    median_rank, low and high: median and percentile interval of the rank over replicates. The interval is widened to
+    study_rank where it would exclude it: a candidate with little spread that is just ahead of many that vary comes
+    behind one of them in nearly every replicate, as the best of many varying means is too high.
+
+    same_order: share of the replicates with the study's ranking. kendall_tau: median, and percentile interval, of
+    Kendall's tau-b (1945) between the ranking of a replicate and that of the study. A mean would not do: tau is at most
+    1, and where 98 % of the replicates have the study's ranking, the interval is the point 1 and the mean below it.
+    wrong_winner: probability that a study with one of the runs of each candidate names another winner than
     the study of all of them, whose winner may be wrong as well; exact over all such studies, with ties broken at
     random.
     """
@@ -91,18 +100,19 @@ class Ranks(Analysis):
         study = (lowest + highest) / 2
         lowest, highest = _rank_ranges(replicates / unit)
         ranks = (lowest + highest) / 2
-        low, high = np.quantile(ranks, _ends(self.option("level")), axis=0)
+        low, median, high = np.quantile(ranks, _quantiles(self.option("level")), axis=0)
         probability = _probabilities(lowest, highest)
+        shifted = (study < low) | (study > high)
         listed = np.argsort(study, kind="stable")[:LISTED]
         count = len(candidates)
         names = [(candidates[index].model, task, candidates[index].method) for index in listed]
         table = pd.DataFrame(names, columns=CELL).assign(
             study_rank=study[listed],
-            expected_rank=ranks.mean(axis=0)[listed],
-            low=low[listed],
-            high=high[listed],
+            median_rank=median[listed],
+            low=np.minimum(low, study)[listed],
+            high=np.maximum(high, study)[listed],
             check_p_best=probability[listed, 0],
-            note=[_note(candidates[index], index, study, count) for index in listed],
+            note=[_note(candidates[index], index, study, shifted[index]) for index in listed],
         )
         table = table.loc[table.index.repeat(count)].assign(
             rank=np.tile(np.arange(1.0, count + 1), len(listed)), probability=probability[listed].ravel()
@@ -111,12 +121,16 @@ class Ranks(Analysis):
         best = np.flatnonzero(study == study.min())
         rounded = [one._replace(scores=np.round(one.scores / unit, 12)) for one in candidates]
         wrong_winner = _wrong_winner_jointly(rounded, best) if jointly else _wrong_winner(rounded, best)
-        return table.assign(
+        table = table.assign(
             candidates=count,
-            **dict(zip(("kendall_tau", "kendall_tau_low", "kendall_tau_high"), tau, strict=True)),
+            **dict(zip(_AGREEMENT, tau, strict=True)),
             wrong_winner=wrong_winner,
             resampling="the same seeds for all candidates" if jointly else "seeds within candidates",
         )
+        if count > 1 and max(len(one.scores) for one in candidates) < 2:
+            numbers = ["probability", "median_rank", "low", "high", "check_p_best", *_AGREEMENT, "wrong_winner"]
+            return table.assign(**dict.fromkeys(numbers, np.nan), resampling="none", note=ONE_RUN)
+        return table
 
     def _independently(self, task, candidates):
         """Return (resamples, candidates) replicates of the means, independent between candidates."""
@@ -159,8 +173,9 @@ def _inflation(n):
     return np.sqrt(n / (n - 1)) if n > 1 else 1.0
 
 
-def _ends(level):
-    return (1 - level) / 2, (1 + level) / 2
+def _quantiles(level):
+    """Return the probabilities of the ends of the interval, with that of the median between them."""
+    return (1 - level) / 2, 0.5, (1 + level) / 2
 
 
 def _rank_ranges(scores):
@@ -191,9 +206,9 @@ def _probabilities(lowest, highest):
 
 
 def _agreement(ranks, study, level):
-    """Return mean, low and high of Kendall's tau-b between each row of ranks and the study's.
+    """Return the agreement between each row of ranks and the study's ranks.
 
-    NaN where all are tied.
+    That is the share of rows with the same order, and median, low and high of Kendall's tau-b; NaN where all are tied.
     """
     concordance, untied, untied_study = np.zeros(len(ranks)), np.zeros(len(ranks)), 0
     for first in range(len(study) - 1):
@@ -206,9 +221,10 @@ def _agreement(ranks, study, level):
         untied_study += np.abs(study_signs).sum()
     known = untied * untied_study > 0
     if not known.any():
-        return np.nan, np.nan, np.nan
-    tau = concordance[known] / np.sqrt(untied[known] * untied_study)
-    return tau.mean(), *np.quantile(tau, _ends(level))
+        return np.nan, np.nan, np.nan, np.nan
+    tau = np.round(concordance[known] / np.sqrt(untied[known] * untied_study), 12)
+    low, median, high = np.quantile(tau, _quantiles(level))
+    return (tau == 1).mean(), median, low, high
 
 
 def _wrong_winner(candidates, best):
@@ -243,14 +259,16 @@ def _wrong_winner_jointly(candidates, best):
     return float(1 - np.mean(right))
 
 
-def _note(candidate, index, study, count):
-    notes = []
+def _note(candidate, index, study, shifted):
+    notes, count = [], len(study)
     if count == 1:
         notes.append("the only candidate: nothing to rank")
     if len(candidate.scores) == 1:
         notes.append("a single run: its mean is taken as exact")
     if (study == study[index]).sum() > 1:
         notes.append("shares its rank in the study")
+    if shifted:
+        notes.append(SHIFTED)
     if count > LISTED:
         notes.append(f"the best {LISTED} of {count} candidates are listed")
     return "; ".join(notes) or None

@@ -45,6 +45,7 @@ COLUMNS = [
 ]
 #: With fewer runs than this, a percentile interval is notably too narrow (84 % at 5 of a nominal 95 %, 90 % at 10).
 FEW = 10
+SHIFTED = "the percentile interval is widened to the estimate, which it would exclude"
 
 
 class Robust(Analysis):
@@ -60,6 +61,9 @@ class Robust(Analysis):
     whole seeds are resampled, because equal seeds share streams and their runs are correlated across tasks; otherwise
     runs are resampled within each task. Methods of one model with the same streams share their resamples. Failed runs
     are left out: see n_failed.
+
+    An interval that would exclude its estimate is widened to it, with a note: aggregates that are not linear, such as a
+    median, are biased in the resamples.
 
     IQM and mean of a candidate with at least three seeds, all of them completed on all tasks, have an interval with
     correct coverage for few seeds, too: Student's t on the delete-one-seed jackknife (Tukey 1958).
@@ -162,7 +166,7 @@ class Robust(Analysis):
 
         names = [*AGGREGATES, *["profile"] * len(thresholds)]
         table = pd.DataFrame({"quantity": names, "threshold": [np.nan] * len(AGGREGATES) + list(sign * thresholds)})
-        estimate, low, high = self._ends(replicates, len(names), candidate["most"] > 1)
+        estimate, low, high, shifted = self._ends(replicates, len(names), candidate["most"] > 1)
         if sign < 0:
             # Only an aggregate has the metric's sign; a share is the same for both directions.
             aggregates = np.arange(len(names)) < len(AGGREGATES)
@@ -176,7 +180,7 @@ class Robust(Analysis):
             low=low,
             high=high,
             interval=_interval(candidate["clustered"]) if candidate["most"] > 1 else "none",
-            note=_note(candidate),
+            note=_with_shifted(_note(candidate), shifted),
         )
         if candidate["crossed"]:
             smooth = table.index[table["quantity"].isin(SMOOTH)]
@@ -188,7 +192,7 @@ class Robust(Analysis):
         import pandas as pd
 
         least = min(one["most"], other["most"])
-        estimate, low, high = self._ends(replicates, 1, least > 1)
+        estimate, low, high, shifted = self._ends(replicates, 1, least > 1)
         resamples = "the same draws for both" if one["streams"] == other["streams"] else "independent draws"
         interval = f"{_interval(one['clustered'] and other['clustered'])}, {resamples}" if least > 1 else "none"
         facts = (
@@ -196,18 +200,21 @@ class Robust(Analysis):
         )
         facts |= {"n_reference": other["n"], "n_failed_reference": other["n_failed"]}
         note = _note(min(one, other, key=lambda candidate: (candidate["pool"] is not None, candidate["least"])))
+        (note,) = _with_shifted(note, shifted)
         row = {"quantity": "improvement", "threshold": np.nan, **facts, "interval": interval, "note": note}
         return pd.DataFrame([row | {"estimate": estimate[0], "low": low[0], "high": high[0]}])
 
     def _ends(self, replicates, count, spread):
-        """Return estimates, low and high ends."""
+        """Return estimates, low and high ends, and which intervals were widened to their estimate."""
         from variability.stats import resampling
 
         missing = np.full(count, np.nan)
         if replicates is None:
-            return missing, missing, missing
-        ends = resampling.percentile_interval(replicates[1:], self.option("level")) if spread else (missing, missing)
-        return replicates[0], *ends
+            return missing, missing, missing, np.zeros(count, dtype=bool)
+        estimate, low, high = replicates[0], missing, missing
+        if spread:
+            low, high = resampling.percentile_interval(replicates[1:], self.option("level"))
+        return estimate, np.minimum(low, estimate), np.maximum(high, estimate), (low > estimate) | (high < estimate)
 
 
 def _of_scale(runs, scale):
@@ -336,3 +343,8 @@ def _note(candidate):
     if candidate["least"] < FEW:
         return f"as few as {candidate['least']} runs on a task: the interval is likely too narrow"
     return "-"
+
+
+def _with_shifted(note, shifted):
+    """Return the note of every row, with the remark on those whose interval was widened."""
+    return [SHIFTED if note == "-" and one else f"{note}; {SHIFTED}" if one else note for one in shifted]

@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 SUPPORTED, UNDECIDED, REFUSED = "supported", "undecided", "not supported"
 VERDICTS = (SUPPORTED, UNDECIDED, REFUSED)
 #: Columns of the table of claims. effect, low and high are in the unit named by ``unit``; n_more is the number of
-#: further seeds per side that would decide the claim, where it can be computed.
+#: further seeds per side that would decide the claim, where it can be computed; note is the reason why nothing was
+#: tested.
 COLUMNS = [
     *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "p", "p_adjusted", "family"),
-    *("n", "n_more", "estimator", "interval", "level", "scope", "strength"),
+    *("n", "n_more", "estimator", "interval", "level", "scope", "strength", "note"),
 ]
 #: Start of the unit of an SD.
 SD_OF = "SD of "
@@ -50,8 +51,9 @@ MARGIN = {
     "point); of the reference's |mean| if no range is declared",
 }
 
-#: Evidence where no run of a comparison differs from another.
+#: Reasons why a comparison is not tested: no run differs from another, and no candidate has a second run.
 NO_SPREAD = "no spread, so not tested"
+ONE_RUN = "one run per candidate allows no comparison"
 
 Verdict = Literal["supported", "undecided", "not supported"]
 
@@ -107,8 +109,8 @@ def evidence(row: pd.Series) -> str:
     effect = text_format.number(row["effect"], "" if unit else "+", digits)
     # "13 SD of mse" would be read as 13 SDs.
     facts = [f"{effect} {unit}" if unit and not unit.startswith(SD_OF) else f"{unit or 'effect'} {effect}"]
-    if row["low"] == row["high"] and not _known(row["p_adjusted"]):
-        facts.append(NO_SPREAD)
+    if _known(row["note"]) and not _known(row["p_adjusted"]):
+        facts.append(row["note"])
     elif _known(row["low"]):
         ends = text_format.interval(row["low"], row["high"], digits=digits)
         facts.append(f"{text_format.percent(row['level'])} {row['interval']} {ends}")

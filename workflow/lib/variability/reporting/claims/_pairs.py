@@ -84,6 +84,7 @@ def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
         **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
         "n": f"{row['n']:g}" if row["n"] == row["n_b"] else f"{row['n']:g} against {row['n_b']:g}",
+        "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else None,
     }
     return facts | ({"n_more": more_seeds(row, margin_of(margin, row))} if decision == UNDECIDED else {})
 

@@ -23,6 +23,8 @@ class StableRanking(Claim):
     One of these seeds per candidate is enough to name the same winner: a cut-off on these runs, without an interval;
     refused if more than 1 - level of the studies that consist of one run per candidate name another. Undecided unless
     the leader is the best: without a winner there is none to name.
+
+    If no candidate has a second run, only the first of them is stated, as undecided, with the reason.
     """
 
     ANALYSES = ("ranks", "decisions")
@@ -46,7 +48,8 @@ class StableRanking(Claim):
             findings.append(facts | _leader(task, pairs, self.option("margin")))
             if row["kendall_tau"] == row["kendall_tau"]:
                 findings.append(facts | self._ranking(task, row, pairs) | undecided)
-            findings.append(facts | _one_seed(task, row, bool(pairs["is_best"].iloc[0])) | undecided)
+            if row["wrong_winner"] == row["wrong_winner"]:
+                findings.append(facts | _one_seed(task, row, bool(pairs["is_best"].iloc[0])) | undecided)
         return findings
 
     def _ranking(self, task, row, pairs):
@@ -57,6 +60,7 @@ class StableRanking(Claim):
             "verdict": SUPPORTED if low >= 1 and known else REFUSED if high < self.TAU else UNDECIDED,
             **{"effect": row["kendall_tau"], "low": low, "high": high, "unit": "of Kendall's tau-b"},
             **{"p": p, "p_adjusted": p, "family": f"task {task}: all pairs of candidates have to differ"},
+            "note": pairs.loc[pairs["p_adjusted"].isna(), "note"].iloc[0] if p != p else None,
         }
 
 
@@ -80,6 +84,7 @@ def _leader(task, pairs, margin):
         **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
         "family": f"task {task}: the leader has to beat every other candidate",
         "n": f"{of_leader[['n', 'n_b']].min(axis=None):g}",
+        "note": rival["note"] if rival["p_adjusted"] != rival["p_adjusted"] else None,
     }
 
 

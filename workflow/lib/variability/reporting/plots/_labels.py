@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.reporting import text_format
+from variability.reporting.claims import ONE_RUN
 from variability.results import run_status
+from variability.results.columns import CELL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,15 @@ def incomplete(runs: pd.DataFrame) -> str:
     details = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     text = f"{run_status.incomplete(runs).sum()} of {text_format.plural(len(runs), 'run')} did not complete"
     return f"{text} ({details})" if details else text
+
+
+def one_run(runs: pd.DataFrame) -> str:
+    """Return a sentence to add to a figure's note if no candidate has a second run with a value; otherwise nothing.
+
+    runs: one row per run.
+    """
+    single = runs["value"].notna().any() and runs.groupby(CELL)["value"].count().max() < 2
+    return f" {ONE_RUN[0].upper()}{ONE_RUN[1:]}." if single else ""
 
 
 def limits(values: pd.Series, ends: pd.Series) -> tuple[float, float]:

@@ -51,6 +51,7 @@ class Intervals(Plot):
             ),
             note=f"Dots: runs, one per seed. Grey and thin: {_levels(intervals)} t intervals of the mean and of the "
             f"next run, over the n completed runs. {_of_one_run(intervals)} Arrows: an interval leaves the panel."
+            + _labels.one_run(runs)
             + _panels.left_out(best, models, "models", "those with the best mean rank")
             + _panels.left_out(first, tasks, "tasks", "the first"),
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],

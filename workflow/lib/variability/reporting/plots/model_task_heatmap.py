@@ -48,7 +48,7 @@ class ModelTaskHeatmap(Plot):
             title=self.option("title", f"{self.study}: {metric} after fine-tuning, mean ± SD over seeds"),
             note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}"
             f"{', shown in cells where it is not the largest' if spread['n'].nunique() > 1 else ''}. Blank: not in the "
-            "study.",
+            f"study.{_labels.one_run(runs)}",
         )
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
         shades = spread["shade"].dropna()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.claims import ONE_RUN
 from variability.reporting.plots import Plot, _labels, _panels
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _note(table, panels):
         "together; too narrow for n of 5 or fewer where seeds matter more than the test set. n: completed runs of "
         "both sides. check p: adjusted within the task (Holm); decisions do not depend on it."
     )
+    if len(table) and table[["n", "n_reference"]].max(axis=None) < 2:
+        text += f" {ONE_RUN[0].upper()}{ONE_RUN[1:]}."
     hidden = table["task"].nunique() - len(panels)
     text += f" {hidden} more tasks are in the table." if hidden else ""
     return text

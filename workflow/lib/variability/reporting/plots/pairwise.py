@@ -65,7 +65,7 @@ class Pairwise(Plot):
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
                 "pair by pair",
             ),
-            note=_note(pairs, tables["decisions"]) + cut,
+            note=_note(pairs, tables["decisions"]) + cut + _labels.one_run(runs),
         )
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(tasks) :]:
@@ -100,8 +100,8 @@ def _note(pairs, decisions):
         return start + "."
     return (
         f"{start}; {MARK}: one beats the other, adjusted for all comparisons of the task at "
-        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: not estimable. Lower left: "
-        "difference of means, row minus column, oriented so that + is better."
+        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: too few runs to compare. "
+        "Lower left: difference of means, row minus column, oriented so that + is better."
     )
 
 

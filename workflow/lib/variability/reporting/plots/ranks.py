@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows
+from variability.reporting.claims import ONE_RUN
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
@@ -49,8 +50,9 @@ class Ranks(Plot):
             ),
             note="Percentage of bootstrap replicates (resampled seeds) in which a candidate has the rank; ties share. "
             f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
-            f"often a study with one seed per candidate names another. A check; "
-            f"decisions do not depend on it. {_labels.incomplete(runs)}.",
+            "often a study with one seed per candidate names another. Same order: share of the replicates that rank "
+            "all candidates as the study does. A check; decisions do not depend on it. "
+            f"{_labels.incomplete(runs)}.{_labels.one_run(runs)}",
         )
         if not tasks:
             return _panels.placeholder(figure, "No task has a completed run to rank.")
@@ -97,9 +99,11 @@ def _panel(axes, task, panel, methods):
 def _text(first, ranked):
     if not ranked:
         return "no completed run: nothing to rank"
+    if math.isnan(first["wrong_winner"]):
+        return ONE_RUN
     text = f"wrong winner {100 * first['wrong_winner']:.0f} %"
     if not math.isnan(first["kendall_tau"]):
-        text += f", Kendall's tau {first['kendall_tau']:.2f}"
+        text += f", same order {100 * first['same_order']:.0f} %"
     if first["candidates"] > DRAWN:
         text += f"; the best {DRAWN} of {first['candidates']:.0f}"
     return text if first["candidates"] > 1 else "one candidate: nothing to rank"

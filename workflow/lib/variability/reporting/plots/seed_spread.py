@@ -48,7 +48,7 @@ class SeedSpread(Plot):
             ),
             note="Dots: runs, one per seed. Tick and bar: mean and its "
             f"{text_format.percent(intervals['level'].max())} t interval over the n completed runs; an arrow where it "
-            "leaves the panel.",
+            f"leaves the panel.{_labels.one_run(runs)}",
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
         )
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
