@@ -1,5 +1,6 @@
 from small_config import CONFIG, changed
 
+from variability.config import recipe
 from variability.config.study import Study
 
 
@@ -64,3 +65,14 @@ def test_the_more_specific_recipe_wins():
     assert recipe["augmentation"] == {"flip": True, "crop": 2, "randaugment": None, "views": 0}
     assert study.recipe("b", "digits", "linear_probe")["epochs"] == 9
     assert study.recipe("b", "letters2", "linear_probe")["epochs"] == 7
+
+
+def test_entries_and_recipes_are_computed_once_however_often_checks_use_them(monkeypatch):
+    calls = []
+    resolve = recipe.resolve
+    monkeypatch.setattr(recipe, "resolve", lambda *levels: calls.append(levels) or resolve(*levels))
+    study = changed()
+    for _ in range(3):
+        for cell in study.seeds:
+            study.recipe(*cell)
+    assert len(calls) == len(study.seeds)

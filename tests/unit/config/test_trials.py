@@ -40,6 +40,15 @@ def test_a_network_and_the_methods_that_may_fail_are_tried_once(asked):
     assert [request["size"] for request in asked[1]] == [64, 64]
 
 
+def test_equal_requests_of_many_tasks_are_prepared_once(asked, monkeypatch):
+    prepared = []
+    key_of = trials._cache_key
+    monkeypatch.setattr(trials, "_cache_key", lambda request: prepared.append(request) or key_of(request))
+    tasks = {f"task{number}": {"dataset": "digits", "image": {"size": 32}} for number in range(20)}
+    assert list(trials.check(study(tasks=tasks))) == []
+    assert prepared == asked[0] and len(prepared) == 3
+
+
 def test_the_size_of_a_batch_matters_only_if_it_is_one(asked):
     for size in (32, 2, 1):
         method = {"recipe": {"batch_size": size}}

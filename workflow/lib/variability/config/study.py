@@ -3,11 +3,11 @@
 A study is models x tasks x methods x seeds, without the runs that ``grid`` leaves out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 from variability import provenance, registry
 from variability.config import plugin_choice, recipe
@@ -18,7 +18,7 @@ from variability.models import methods, own_code
 from variability.models.weights_source import pretraining_of, weights_kind
 from variability.results.metrics import scalars
 from variability.results.pairing import BY_SEED
-from variability.results.run_selection import matches, selects
+from variability.results.run_selection import Grid, matches
 from variability.training import frameworks
 
 #: Jobs that the seeds of a cell are spread over at most, unless the config says otherwise: planning a job takes 2 ms.
@@ -26,6 +26,20 @@ MAX_CHUNKS = 10
 
 #: Model, task and method.
 Cell = tuple[str, str, str]
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class _Computed(dict[Key, dict[str, Any]]):
+    """Entries by name, each computed once: checks ask for those of every run. Nobody changes them."""
+
+    def __init__(self, compute: Callable[[Key], dict[str, Any]]):
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, key: Key) -> dict[str, Any]:
+        self[key] = self._compute(key)
+        return self[key]
 
 
 @dataclass(frozen=True)
@@ -70,12 +84,8 @@ class Study:
         Cells without a seed are left out, and those of a model that cannot take the task's examples.
         """
         axes = [self.config.get(axis, {}) for axis in ("models", "tasks", "methods")]
-        grid, seeds = self.config.get("grid", {}), self.config.get("seeds", [])
-        cells = {
-            (model, task, method): tuple(seed for seed in seeds if selects(grid, model, task, method, seed))
-            for model, task, method in product(*axes)
-            if self.fits(model, task)
-        }
+        grid, seeds = Grid(self.config.get("grid", {})), self.config.get("seeds", [])
+        cells = {cell: grid.seeds(*cell, seeds) for cell in product(*axes) if self.fits(*cell[:2])}
         return {cell: of_cell for cell, of_cell in cells.items() if of_cell}
 
     @cached_property
@@ -121,6 +131,13 @@ class Study:
 
     def task_entry(self, name: str) -> dict[str, Any]:
         """Return a task's entry with all keys but the recipe. name: of a task, or of a pretraining for its task."""
+        return self._tasks[name]
+
+    @cached_property
+    def _tasks(self) -> _Computed[str]:
+        return _Computed(self._complete_task)
+
+    def _complete_task(self, name: str) -> dict[str, Any]:
         entry = self.config["tasks"].get(name) or self.config["pretraining"][name]["task"]
         return complete_task(entry)
 
@@ -138,6 +155,13 @@ class Study:
 
     def model_entry(self, name: str) -> dict[str, Any]:
         """Return a model's entry with every key that its runs depend on, except the recipe."""
+        return self._models[name]
+
+    @cached_property
+    def _models(self) -> _Computed[str]:
+        return _Computed(self._complete_model)
+
+    def _complete_model(self, name: str) -> dict[str, Any]:
         of_user = self.config["models"][name]
         own = {"provider": "python_file"} if own_code.reference(of_user["architecture"]) else {}
         entry = {"name": name} | Model.defaults() | own | of_user
@@ -208,6 +232,14 @@ class Study:
         The defaults of its kind of method, then the study's recipe, the method's, the model's, the task's and each
         override, of which later ones win.
         """
+        return self._recipes[model, task, method]
+
+    @cached_property
+    def _recipes(self) -> _Computed[Cell]:
+        return _Computed(self._resolved_recipe)
+
+    def _resolved_recipe(self, cell: Cell) -> dict[str, Any]:
+        model, task, method = cell
         config, method = self.config, self.fitted_method(method)
         overrides = [entry for entry in config.get("overrides", []) if matches(entry, model, task, method)]
         kind = self.method_entry(method)["kind"]

@@ -5,12 +5,14 @@ for models and methods that are new, and planning a study again takes no time.
 """
 
 import importlib.metadata
+import json
 import logging
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +110,10 @@ def _is_one(count: Any) -> bool:
 
 def _answers(requests: Sequence[Request]) -> list[dict[str, str] | None]:
     """Return the answers to requests, from the cache where possible."""
-    keys = [_cache_key(request) for request in requests]
+    # Most requests of a large study are the same: their keys, which depend on the code, are computed once.
+    texts = [json.dumps(request, sort_keys=True) for request in requests]
+    key_of = {text: _cache_key(request) for text, request in dict(zip(texts, requests, strict=True)).items()}
+    keys = [key_of[text] for text in texts]
     known = {key: _read(_path(key)) for key in dict.fromkeys(keys)}
     for framework, program in _PROGRAMS.items():
         new = {
@@ -137,6 +142,7 @@ def _cache_key(request: Request) -> str:
     return files.digest([request, code, {name: _version(name) for name in libraries}])
 
 
+@cache
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)

@@ -1,5 +1,6 @@
 """Check of a config before the first job: the schema, then everything that a schema cannot express."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,10 @@ def _cross_check(study: Study, mirrors: Sequence[Path]) -> Iterator[Problem]:
 
 
 def _check_seeds(seeds: list[int]) -> Iterator[Problem]:
-    for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        message = f"seed {seed} is listed {entry_checks.times(seeds.count(seed))}; a repeated seed does not add a run"
-        yield Problem("seeds", message)
+    for seed, count in sorted(Counter(seeds).items()):
+        if count > 1:
+            message = f"seed {seed} is listed {entry_checks.times(count)}; a repeated seed does not add a run"
+            yield Problem("seeds", message)
 
 
 def _check_names(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -172,13 +174,14 @@ def _check_pairing(
 
 
 def _check_selection(
-    key: str, selection: Mapping[str, Any], names: Sequence[list[str]], seeds: list[int]
+    key: str, selection: Mapping[str, Any], names: Sequence[list[str]], seeds: Sequence[int]
 ) -> Iterator[Problem]:
     """Yield the parts of a selection that match nothing. names: known models, tasks and methods."""
     for part, known in zip(("model", "task", "method"), names, strict=True):
         for pattern in as_list(selection.get(part, [])):
             if not any(matches_name(name, pattern) for name in known):
                 yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {advice.suggest(pattern, known)}")
+    known_seeds = set(seeds)
     for seed in as_list(selection.get("seed", [])):
-        if seed not in seeds:
-            yield Problem(f"{key}.seed", f"{seed} is not among the seeds {seeds}")
+        if seed not in known_seeds:
+            yield Problem(f"{key}.seed", f"{seed} is not among the seeds [{advice.listed(seeds)}]")

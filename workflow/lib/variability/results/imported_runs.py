@@ -28,7 +28,7 @@ from variability.results.columns import CELL, RUN, VALUE
 from variability.results.imported_files import Source
 from variability.results.imported_layout import NUMBERS, TIMES, is_long, role_columns
 from variability.results.metrics import _known, scalar_facts
-from variability.results.run_selection import selects
+from variability.results.run_selection import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,8 @@ def select_for_study(
 
 def _selected(table: pd.DataFrame, grid: Mapping[str, Any]) -> pd.DataFrame:
     runs = table[RUN].drop_duplicates()
-    selected = runs[[selects(grid, *run) for run in runs.itertuples(index=False)]]
+    selects = Grid(grid).selects
+    selected = runs[[selects(*run) for run in runs.itertuples(index=False)]]
     return table.merge(selected, on=RUN, how="inner")
 
 
