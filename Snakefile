@@ -29,6 +29,7 @@ include: "workflow/rules/inputs.smk"
 include: "workflow/rules/params.smk"
 include: "workflow/rules/code_inputs.smk"
 include: "workflow/rules/environments.smk"
+include: "workflow/rules/clusters.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/finetune.smk"
@@ -80,5 +81,13 @@ rule figures:
         all_figures(),
 
 
+onstart:
+    choose_status_command()
+
+
 onsuccess:
     print_summary()
+
+
+onerror:
+    explain_failures(log)

@@ -1,7 +1,9 @@
 # Where jobs run: functions for the rules' environments, GPUs and threads.
 from variability import extras
-from variability.training import frameworks
+from variability.config import slurm
+from variability.training import frameworks, prediction_files
 from variability.training.gpu_lease import gpu_count
+from variability.training.input_files import InputFiles
 
 
 def environment_of(stage):
@@ -19,15 +21,53 @@ def smallest_environment(*names):
 
 
 def gpus(wildcards):
-    """Return how many GPUs a training job claims: one, if there is one and the model's framework computes on it.
+    """Return how many GPUs a training job claims: one, if there are any and the model's framework computes on them.
 
     A local machine without a GPU trains on the CPU: claiming a GPU there would let `--resources gpu=2` hold all but
-    two cores idle.
+    two cores idle, and a cluster without GPUs would refuse the job.
     """
-    if not frameworks.of(study.model_entry(wildcards.model)).USES_GPU:
-        return 0
-    runs_on_other_machines = workflow.non_local_exec or workflow.remote_exec
-    return 1 if runs_on_other_machines or gpu_count() else 0
+    return 1 if frameworks.of(study.model_entry(wildcards.model)).USES_GPU and gpus_exist() else 0
+
+
+def gpus_exist():
+    if workflow.remote_exec and slurm.in_job(os.environ):
+        return slurm.got_gpu(os.environ)
+    if workflow.non_local_exec:
+        return workflow.executor_plugin.name != "slurm" or slurm.has_gpus()
+    return workflow.remote_exec or gpu_count() > 0
+
+
+def predict_gpus(wildcards, input):
+    """Return how many GPUs a job of ``predict`` claims: none if training has written its predictions already."""
+    wanted = gpus(wildcards)
+    return 0 if wanted and predictions_exist(wildcards, input) else wanted
+
+
+def predictions_exist(wildcards, input):
+    if workflow.remote_exec or not Path(input.runs).is_file():
+        return False
+    folder = Path(RESULTS, "predict", wildcards.model, wildcards.task, wildcards.method)
+    entry = study.model_entry(wildcards.model)
+    files = InputFiles.from_rule(input)
+    return prediction_files.all_current(
+        entry, files, Path(input.runs), Path(input.code), folder, study.compute["threads"]
+    )
+
+
+# A job that starts again gets more: it ended because it had too little, or else this does no harm.
+
+
+def training_memory(wildcards, attempt):
+    return study.compute["mem_mb"] * attempt
+
+
+def training_runtime(wildcards, attempt):
+    return study.compute["runtime"] * attempt
+
+
+def predict_runtime(wildcards, attempt):
+    """Return minutes: a part of those of training, because a job that does both requests the sum."""
+    return max(10, study.compute["runtime"] // 4) * attempt
 
 
 def prepare_threads(wildcards):

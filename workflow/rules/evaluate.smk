@@ -19,9 +19,9 @@ rule predict:
         environment_of("predict")
     threads: study.compute["threads"]
     resources:
-        gpu=gpus,
-        mem_mb=study.compute["mem_mb"],
-        runtime=study.compute["runtime"],
+        gpu=predict_gpus,
+        mem_mb=training_memory,
+        runtime=predict_runtime,
     params:
         spec=spec_of("predict"),
         threads=study.compute["threads"],

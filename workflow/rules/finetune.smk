@@ -20,8 +20,8 @@ rule features:
     threads: study.compute["features_threads"]
     resources:
         gpu=gpus,
-        mem_mb=study.compute["mem_mb"],
-        runtime=study.compute["runtime"],
+        mem_mb=training_memory,
+        runtime=training_runtime,
     params:
         spec=spec_of("features"),
         threads=study.compute["features_threads"],
@@ -53,8 +53,8 @@ rule finetune:
     threads: study.compute["threads"]
     resources:
         gpu=gpus,
-        mem_mb=study.compute["mem_mb"],
-        runtime=study.compute["runtime"],
+        mem_mb=training_memory,
+        runtime=training_runtime,
     params:
         spec=spec_of("finetune"),
         threads=study.compute["threads"],

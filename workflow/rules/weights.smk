@@ -76,8 +76,8 @@ rule pretrain:
     threads: study.compute["threads"]
     resources:
         gpu=gpus,
-        mem_mb=study.compute["mem_mb"],
-        runtime=study.compute["runtime"],
+        mem_mb=training_memory,
+        runtime=training_runtime,
     params:
         spec=spec_of("pretrain"),
         threads=study.compute["threads"],

@@ -16,6 +16,7 @@ from variability.stages.finetune import finetune
 from variability.stages.plot import plot
 from variability.stages.predict import predict
 from variability.stages.score import score
+from variability.training import prediction_files
 from variability.training.input_files import InputFiles
 
 pytestmark = pytest.mark.usefixtures("tiny_provider")
@@ -185,3 +186,35 @@ def test_a_task_without_validation_examples_works_from_prediction_to_figures(tmp
         if tables.keys() >= set(registry.find("plots", name).ANALYSES):
             plot(name, tables, {"dpi": 50}, "demo", tmp_path / f"{name}.svg", tmp_path / f"{name}.png")
     assert "not measured" in (tmp_path / "learning_curves.svg").read_text()
+
+
+def test_it_is_known_without_a_framework_which_predictions_are_current(study):
+    def current(threads=1):
+        folder, task = study.folder / "predict", study.folder / "classification" / "task.json"
+        manifest = study.folder / "predict-finetune" / "block-0.json"
+        return prediction_files.all_current(
+            tiny_study.STUDY["model"], InputFiles(task), manifest, listing, folder, threads
+        )
+
+    listing = study.folder / "code.txt"
+    listing.write_text("library 1\n")
+    folder = study(code=files.sha256(listing))
+    assert current()
+    assert not current(threads=2)
+
+    listing.write_text("library 2\n")
+    assert not current()
+    listing.write_text("library 1\n")
+    assert current()
+
+    table = (folder / "1.parquet").read_bytes()
+    (folder / "1.parquet").write_bytes(table[:-10])
+    assert not current()
+    (folder / "1.parquet").unlink()
+    assert not current()
+    (folder / "1.parquet").write_bytes(table)
+    assert current()
+
+    manifest = study.folder / "predict-finetune" / "block-0.json"
+    manifest.write_text(manifest.read_text()[:30])
+    assert not current()

@@ -15,7 +15,7 @@ from variability.errors import UserError
 from variability.io import files
 from variability.stages._blocks import RunBlock, cell_label
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, match_checksums, read_record
-from variability.training.cpu_kernels import switch
+from variability.training import prediction_files
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
@@ -23,7 +23,6 @@ from variability.training.workplace import Workplace
 _log = logging.getLogger(__name__)
 
 SPLITS = ("validation", "test")
-METADATA = b"variability"
 
 
 def predict(
@@ -82,18 +81,15 @@ class PredictBlock(RunBlock):
         super().__init__(spec, input_files, list(self.runs), workplace, f"{cell_label(spec)}, predictions")
         self.finetune_folder = finetuned.parent
         self.folder = folder
-        self._fingerprint_parts = {
-            **input_files.content(spec["model"]),
-            "code": code,
-            "threads": workplace.threads,
-            **switch.fingerprint(),
-        }
+        self._fingerprint_parts = prediction_files.fingerprint_parts(
+            spec["model"], input_files, code, workplace.threads
+        )
 
     def lock(self, seed: int) -> Path:
         return self.folder / f".{seed}.lock"
 
     def find(self, seed: int) -> dict[str, Any] | None:
-        finished = _metadata(self._table_path(seed)).get("fingerprint") == self._fingerprint(seed)
+        finished = prediction_files.read_metadata(self._table_path(seed)).get("fingerprint") == self._fingerprint(seed)
         return self._manifest_entry(seed) if finished else None
 
     def make(self, seed: int, device: str) -> dict[str, Any]:
@@ -103,7 +99,7 @@ class PredictBlock(RunBlock):
         status = self.runs[seed]["status"]
         table = _predictions(self.framework(device), keys, checkpoint if status == "completed" else None)
         metadata = {"fingerprint": self._fingerprint(seed), "status": status}
-        table = table.replace_schema_metadata({METADATA: json.dumps(metadata, sort_keys=True)})
+        table = table.replace_schema_metadata({prediction_files.METADATA: json.dumps(metadata, sort_keys=True)})
         with files.replacing(self._table_path(seed)) as temporary:
             pq.write_table(table, temporary, compression="zstd")
         return self._manifest_entry(seed)
@@ -121,12 +117,10 @@ class PredictBlock(RunBlock):
         return path
 
     def _table_path(self, seed: int) -> Path:
-        return self.folder / f"{seed}.parquet"
+        return prediction_files.table_path(self.folder, seed)
 
     def _fingerprint(self, seed: int) -> str:
-        run = self.runs[seed]
-        parts = {"run": run["fingerprint"], "checkpoint": run["sha256"]["checkpoint"]}
-        return files.digest(self._fingerprint_parts | parts)
+        return prediction_files.fingerprint(self._fingerprint_parts, self.runs[seed])
 
     def _manifest_entry(self, seed: int) -> dict[str, Any]:
         return {
@@ -135,14 +129,6 @@ class PredictBlock(RunBlock):
             "status": self.runs[seed]["status"],
             "sha256": {"predictions": files.sha256(self._table_path(seed))},
         }
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    """Return the facts stored with a table of predictions; empty if the file is missing or damaged."""
-    try:
-        return json.loads((pq.read_schema(path).metadata or {}).get(METADATA, b"{}"))
-    except (OSError, pa.ArrowException):
-        return {}
 
 
 def _predictions(framework: Framework, keys: Mapping[str, Any], checkpoint: Path | None) -> pa.Table:

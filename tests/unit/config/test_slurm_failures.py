@@ -1,0 +1,58 @@
+"""Sentences about jobs that SLURM ended, from lines of Snakemake's log and of squeue."""
+
+from variability.config import slurm_failures
+from variability.config.slurm_failures import State
+
+LOG = """SLURM run ID: f58c619c-dc76-49be-8b97-72060fcee350
+Job 5 has been submitted with SLURM jobid 13 (log: /w/.snakemake/slurm_logs/rule_finetune/resnet_digits_full_0/13.log).
+Error in rule finetune:
+Trying to restart job 5.
+Job 5 has been submitted with SLURM jobid 15 (log: /w/.snakemake/slurm_logs/rule_finetune/resnet_digits_full_0/15.log).
+Job 7e25b2ca-e0c2 has been submitted with SLURM jobid 16 (log: /w/.snakemake/slurm_logs/group_train/16.log).
+Job 9 has been submitted with SLURM jobid 17 (log: /w/.snakemake/slurm_logs/rule_prepare/digits/17.log).
+"""
+
+
+def explained(listed):
+    states = slurm_failures.parse_states(listed)
+    return slurm_failures.explain(slurm_failures.last_submissions(LOG), states)
+
+
+def test_the_run_is_known_by_its_name_in_slurm():
+    assert slurm_failures.run_id(LOG) == "f58c619c-dc76-49be-8b97-72060fcee350"
+    assert slurm_failures.run_id("Finished jobid: 3\n") is None
+
+
+def test_the_last_attempt_of_each_job_counts():
+    submissions = slurm_failures.last_submissions(LOG)
+    assert [(job.id, job.name) for job in submissions] == [
+        ("15", "finetune resnet_digits_full_0"),
+        ("16", "train"),
+        ("17", "prepare digits"),
+    ]
+
+
+def test_timeout_names_the_limit_and_the_key_to_raise():
+    text = explained("13|TIMEOUT|4:00:00|4000M\n15|TIMEOUT|8:00:00|8000M\n17|COMPLETED|30:00|4000M\n")
+    sentence, last = text.splitlines()
+    assert sentence.startswith("SLURM job 15 (finetune resnet_digits_full_0) reached its time limit, 8:00:00,")
+    assert "`compute: runtime`" in sentence and "TIMEOUT" in sentence
+    assert "same command again" in last
+
+
+def test_memory_names_the_request_and_the_key_to_raise():
+    text = explained("16|OUT_OF_MEMORY|4:00:00|4000M\n")
+    assert "SLURM job 16 (train) needed more memory than it requested, 4000M," in text
+    assert "`compute: mem_mb`" in text and "OUT_OF_MEMORY" in text
+
+
+def test_states_of_accounting_have_more_words():
+    assert slurm_failures.parse_states("16|CANCELLED by 1000|04:00:00|4000M") == {
+        "16": State("CANCELLED", "04:00:00", "4000M")
+    }
+    assert "(train) was cancelled" in explained("16|CANCELLED by 1000|04:00:00|4000M")
+
+
+def test_a_failure_of_the_job_itself_is_explained_by_its_own_log():
+    assert explained("15|FAILED|4:00:00|4000M\n16|COMPLETED|4:00:00|4000M\n") == ""
+    assert explained("squeue: error: nothing\n") == ""
