@@ -30,17 +30,21 @@ if {"{", "}"} & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from variability import registry
-from variability.config import probe_plan, specs, validate
+from variability.config import probe_plan, specs, storage_checks, validate
 from variability.config.stage_table import STAGES, Plan
 from variability.errors import UserError
+from variability.io import storage
 from variability.io.mirrors import mirrors_from
 
 try:
     mirrors = mirrors_from(config.get("mirrors", []), os.environ)
     study = validate.check(config, mirrors, workflow.configfiles)
+    storage_checks.check_folders(Path("results"), study.name)
     plan = Plan(study, mirrors, Path("results", "contents"))
 except UserError as error:
     raise WorkflowError(str(error)) from None
+except OSError as error:
+    raise WorkflowError(str(storage.explain(error) or error)) from error
 
 RESULTS = f"results/{study.name}"
 DOWNLOADS = "results/downloads"

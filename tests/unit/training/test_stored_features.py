@@ -14,7 +14,7 @@ from variability.config import recipe
 from variability.data.modalities._images import Images
 from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
-from variability.io import files
+from variability.io import files, storage
 from variability.stages import features as stage
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict, predict_ahead
@@ -117,8 +117,8 @@ def test_a_damaged_file_of_activations_is_refused(task, network, tmp_path):
 
 
 def test_a_disk_without_room_is_reported_before_anything_is_written(task_json, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-    with pytest.raises(UserError, match=r"would take 0\.00 GB and the disk has 0\.00 GB left; make room"):
+    monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(UserError, match=r"need 173 kB and the disk of .* has 1 kB left; make room, or lower compute"):
         run_stage(tmp_path, task_json, weights)
 
 

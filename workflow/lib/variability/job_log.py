@@ -7,10 +7,11 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from variability.errors import UserError
+from variability.io import storage
 
 LOGGER = "variability"
 
@@ -25,13 +26,14 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[None]:
     """Log to ``path`` and to standard error inside the block, the whole job, and end the process after it.
 
     A UserError ends the process with its message alone, because a traceback would hide the part that the user can fix.
-    Any other exception is a bug; its traceback is logged. end_process: whether a block that succeeds does, too.
+    So does an error of the disk or of permissions. Any other exception is a bug; its traceback is logged. end_process:
+    whether a block that succeeds does, too.
     """
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     logger = logging.getLogger(LOGGER)
     logger.setLevel(logging.INFO)
     warnings_logger = logging.getLogger("py.warnings")
-    handlers = [logging.FileHandler(path, mode="w", encoding="utf-8"), logging.StreamHandler(sys.stderr)]
+    handlers = [_log_file(path), logging.StreamHandler(sys.stderr)]
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
         logger.addHandler(handler)
@@ -45,8 +47,9 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[None]:
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)
-    except Exception:
-        logger.error("%s", traceback.format_exc())
+    except Exception as error:
+        problem = storage.explain(error)
+        logger.error("%s", f"error: {problem}" if problem else traceback.format_exc())
         sys.exit(1)
     finally:
         logging.captureWarnings(False)
@@ -67,3 +70,23 @@ def _leave() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that a full disk cuts short: the same lines go to standard error, and the job goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
+def _log_file(path: str | Path) -> logging.Handler:
+    try:
+        return _LogFile(path, mode="w", encoding="utf-8")
+    except OSError as error:
+        print(f"error: {storage.explain(error) or error}", file=sys.stderr)
+        sys.exit(1)

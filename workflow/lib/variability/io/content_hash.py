@@ -12,6 +12,8 @@ from variability.io.folder_walk import walk
 _log = logging.getLogger(__name__)
 #: Number of bytes from which reading takes so long that a message announces it.
 _ANNOUNCED_BYTES = 4e9
+#: Instead of the checksum of a file that cannot be read.
+_UNREADABLE = "unreadable"
 
 
 def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
@@ -31,8 +33,10 @@ def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
         _log.warning("%s: reading %.0f GB once, to detect later changes", paths[0], size / 1e9)
     with ThreadPoolExecutor() as pool:
         checksums = pool.map(_checksum, [file for _, file in files])
-        result = digest([[name, checksum] for (name, _), checksum in zip(files, checksums, strict=True)])
-    if entry:
+        known = list(checksums)
+    result = digest([[name, checksum] for (name, _), checksum in zip(files, known, strict=True)])
+    # The state of a file does not change when an error of its disk is over.
+    if entry and _UNREADABLE not in known:
         try:
             write_json(entry, {"first": str(paths[0]), "state": state, "sha256": result})
         except OSError as error:
@@ -66,7 +70,7 @@ def _checksum(path: Path) -> str:
     try:
         return sha256(path)
     except OSError:
-        return "unreadable"
+        return _UNREADABLE
 
 
 def _read(entry: Path) -> dict:

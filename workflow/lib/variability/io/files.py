@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from variability.errors import UserError
+from variability.io import storage
+
 
 @contextmanager
 def replacing(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
@@ -17,12 +20,12 @@ def replacing(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
     A reader sees the old file or the new one, never part of one. With ``durable`` this also holds across a power
     failure, which costs about 10 ms for syncing.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    path, temporary = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         if durable:
@@ -30,8 +33,13 @@ def replacing(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
         os.replace(temporary, path)
         if durable:
             _sync(path.parent)
+    except Exception as error:
+        size = _remove(temporary)
+        if isinstance(error, UserError) or (problem := storage.explain(_renamed(error, path), path, size)) is None:
+            raise
+        raise problem from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -60,6 +68,28 @@ def digest(value: Any) -> str:
     """Return the SHA-256 of a plain value (dicts, lists, strings, numbers), independent of the order of keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _remove(temporary: Path | None) -> int:
+    """Remove a temporary file and return the size that it had."""
+    if temporary is None or not temporary.exists():
+        return 0
+    size = temporary.stat().st_size
+    temporary.unlink(missing_ok=True)
+    return size
+
+
+def _renamed(error: Exception, path: Path) -> Exception:
+    """Return an error about a temporary file as one about the file that was to be written."""
+    for key in ("filename", "filename2"):
+        name = getattr(error, key, None)
+        if (
+            isinstance(name, str | Path)
+            and Path(name).parent == path.parent
+            and Path(name).name.startswith(f".{path.name}.")
+        ):
+            setattr(error, key, str(path))
+    return error
 
 
 def _umask() -> int:

@@ -54,15 +54,12 @@ def library_facts(library: str, collect: Callable[[], Any]) -> Any:
     try:
         with locks.held(path.with_suffix(".lock"), f"waiting for another process that imports {library}"):
             if (facts := _read(path)) is None:
-                with files.replacing(path) as temporary:
-                    _run(library, collect, temporary)
-                facts = files.read_json(path)
+                facts = _collected(library, collect)
+                files.write_json(path, facts)
             return facts
     except OSError as error:
         _log.warning("%s cannot be written (%s), so %s is imported at every start", path, error, library)
-    with tempfile.TemporaryDirectory() as folder:
-        _run(library, collect, Path(folder) / "facts.json")
-        return files.read_json(Path(folder) / "facts.json")
+    return _collected(library, collect) if facts is None else facts
 
 
 def cache_folder() -> Path:
@@ -85,6 +82,14 @@ def _read(path: Path) -> Any:
         return files.read_json(path)
     except (OSError, ValueError):
         return None
+
+
+def _collected(library: str, collect: Callable[[], Any]) -> Any:
+    # Not next to the cached answer: the error of a full disk would be the library's.
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "facts.json"
+        _run(library, collect, target)
+        return files.read_json(target)
 
 
 def _run(library: str, collect: Callable[[], Any], target: Path) -> None:

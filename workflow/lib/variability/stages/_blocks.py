@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.io import files, locks
+from variability.io import files, locks, storage
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
@@ -70,7 +70,11 @@ class RunBlock(ABC):
                     with locks.held(self.lock(seed), f"another process is working on seed {seed}; waiting for it"):
                         entries[seed] = self.find(seed) or self.make(seed, device)
                 except Exception as error:
-                    failures[seed] = self._log_failure(seed, error)
+                    problem = storage.explain(error)
+                    if problem and problem.concerns_all_files:
+                        # The other seeds would train for nothing.
+                        raise problem from error
+                    failures[seed] = self._log_failure(seed, problem or error)
                     _release_memory(device)
         if failures:
             raise UserError(_failure_message(failures, len(self.seeds)))

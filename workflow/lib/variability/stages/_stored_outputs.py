@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
+from variability.io import storage
 from variability.io.files import replacing
 
 _log = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def _attempt(produce: Produce, name: str, files: tuple[Path, ...]) -> _Failure |
         produce(name, files)
     except UserError as error:
         return _Failure(str(error), is_users=True)
-    except Exception:
-        return _Failure(traceback.format_exc(), is_users=False)
+    except Exception as error:
+        problem = storage.explain(error)
+        return _Failure(str(problem or traceback.format_exc()), is_users=problem is not None)
     return None

@@ -1,7 +1,6 @@
 """Activations of a frozen prefix, computed once for all seeds and methods that share it."""
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from variability.errors import UserError
-from variability.io import files, locks
+from variability.io import files, locks, storage
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
 
@@ -58,11 +56,7 @@ def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, thr
         if size > spec["limit_gb"] * 1e9:
             reason = f"{size / 1e9:.2f} GB of activations, more than compute.features_gb allows ({spec['limit_gb']:g})"
             return {"stored": False, "reason": reason}
-        free = shutil.disk_usage(target.parent).free
-        if size > free:
-            raise UserError(
-                f"{target} would take {size / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB left; make room, or "
-                "lower compute.features_gb, the size above which activations are not stored"
-            )
+        remedy = "lower compute.features_gb, the size above which activations are not stored"
+        storage.require_space(target.parent, size, f"the activations of {target}", remedy)
         layout = frozen.store(may_train, target)
         return {"stored": True, "reason": None, "bytes": size, "activations": layout, "sha256": files.sha256(target)}

@@ -14,7 +14,7 @@ from variability import advice
 from variability.data.batching import padded_positions
 from variability.data.inputs import Inputs, resident
 from variability.errors import UserError
-from variability.io import files
+from variability.io import files, mapped_arrays
 from variability.models.cutting import Cut
 from variability.training import precision
 from variability.training.activations import Activations, Feed, TokenActivations
@@ -95,7 +95,7 @@ class FrozenPrefix:
         shape = (count + inputs.views * len(training_rows), *entry.shape)
         with files.replacing(target) as temporary:
             dtype = np.float32 if self.number_format == "fp32" else np.uint16
-            array = np.lib.format.open_memmap(temporary, "w+", dtype, shape)
+            array = mapped_arrays.create(temporary, dtype, shape)
             for part, activations in zip(parts, self._compute(plain_batches(inputs, rows, parts)), strict=True):
                 indices, entries = entries_of(part, activations)
                 array[indices] = self._bits(entries)

@@ -12,6 +12,7 @@ import numpy as np
 from variability.data.datasets import UnreadableExamples
 from variability.data.modalities import Modality
 from variability.errors import UserError
+from variability.io import mapped_arrays
 from variability.io.files import replacing
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Image(Modality):
         channels = 1 if color == "grey" else 3
         with replacing(path) as temporary:
             shape = (len(rows), channels, size, size)
-            stored = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            stored = mapped_arrays.create(temporary, np.uint8, shape)
 
             unreadable: dict[int, str] = {}
 

@@ -1,0 +1,301 @@
+"""Run every job of a small study with a fault at each of its file operations, continue it, and compare all files.
+
+    python tests/fault_sweep.py FOLDER [--kind kill|ENOSPC|EIO] [--every N] [--rules NAME ...] [--offset N]
+
+FOLDER must not exist. Jobs are those that Snakemake plans for tests/workflow/tiny.yaml; each runs in a fork of this
+process, where its libraries are loaded already. After a fault the job runs again as Snakemake would start it: without
+its declared outputs. Its files must then be those of a run without faults, bit for bit. Prints JSON: {points, killed,
+failed, tolerated, survived, lost: [...], messages: {sentence: count}}.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fault_points import KINDS, FaultPoints
+from support import Checkout
+
+#: Loaded once, for all forks.
+LIBRARIES = (
+    *("torch", "torchvision.models", "pandas", "pyarrow.parquet", "pyarrow.csv", "safetensors.torch", "filelock"),
+    *("scipy.stats", "scipy.optimize", "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image"),
+    *("matplotlib.backends.backend_svg", "torch.fx", "torchvision.transforms.v2"),
+)
+#: The report is made by a second Snakemake.
+LEFT_OUT = ("all", "report")
+
+
+class Items(list):
+    """Inputs, outputs or params of a job, by position and by name, as scripts of Snakemake read them."""
+
+    def __init__(self, values: list, names: dict[str, Any]):
+        super().__init__(values)
+        self.__dict__.update(names)
+
+    def __getitem__(self, key):
+        return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of a name."""
+        return self.__dict__.get(key, default)
+
+
+class Job:
+    """A job of the plan: the object ``snakemake`` of its script."""
+
+    def __init__(self, facts: dict[str, Any]):
+        self.rule, self.script, self.threads = facts["rule"], facts["script"], 1
+        self.input, self.output, self.params, self.log = (
+            Items(*facts[key]) for key in ("input", "output", "params", "log")
+        )
+        self.config: dict[str, Any] = {}
+
+    def prepare(self) -> None:
+        """Do what Snakemake does before it starts a job."""
+        for path in self.output:
+            Path(path).unlink(missing_ok=True)
+        for path in (*self.output, *self.log):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> None:
+        """Run the script."""
+        source = Path(self.script).read_text(encoding="utf-8")
+        exec(compile(source, self.script, "exec"), {"snakemake": self, "__name__": "__script__"})
+
+
+def plan(folder: Path) -> list[dict[str, Any]]:
+    """Return the jobs of the study of a checkout, in an order in which they can run."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+    quiet = OutputSettings(quiet={Quietness.ALL})
+    with SnakemakeApi(quiet) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[folder / "tiny.yaml"]),
+            snakefile=folder / "Snakefile",
+            workdir=folder,
+        )
+        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
+        layers = workflow._workflow.dag.toposorted()
+        jobs = [job for layer in layers for job in sorted(layer, key=str) if job.rule.name not in LEFT_OUT]
+        return [
+            {
+                "rule": job.rule.name,
+                "script": str(folder / "workflow" / "rules" / job.rule.script),
+                **{key: _items(getattr(job, key)) for key in ("input", "output", "params", "log")},
+            }
+            for job in jobs
+        ]
+
+
+def _items(listed: Any) -> tuple[list, dict]:
+    plain = [value if isinstance(value, dict | int | type(None)) else _plain(value) for value in listed]
+    names = {name: _plain(getattr(listed, name)) for name, _ in listed._allitems() if name}
+    return plain, names
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def forked(function: Callable[[], Any], output: Path) -> int:
+    """Call a function in a fork of this process, with its output in a file; return the exit code, or minus a signal."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 70
+    try:
+        with open(output, "w") as handle:
+            os.dup2(handle.fileno(), 1)
+            os.dup2(handle.fileno(), 2)
+        function()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+class Sweep:
+    """A study, run once without faults, and the state of its files before and after each job."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.checkout = folder, folder / "checkout"
+        self.blobs, self.output = folder / "blobs", folder / "output.txt"
+        Checkout.of_project(self.checkout)
+        self.blobs.mkdir()
+        facts = folder / "plan.json"
+        self._must(lambda: facts.write_text(json.dumps(plan(self.checkout))))
+        self.jobs = [Job(facts) for facts in json.loads(facts.read_text())]
+        _load_libraries(self.checkout)
+        self.states = [self._state(self.checkout)]
+        for job in self.jobs:
+            self._must(lambda job=job: _run(job, self.checkout))
+            self.states.append(self._state(self.checkout))
+
+    def _must(self, function: Callable[[], Any]) -> None:
+        if forked(function, self.output):
+            raise AssertionError(self.output.read_text())
+
+    def _state(self, folder: Path) -> dict[str, str]:
+        """Return the hash of each file below ``results``, and keep a copy of it. Logs and hidden files do not count."""
+        from variability.io.files import sha256
+
+        state = {}
+        for path in sorted((folder / "results").rglob("*")):
+            name = path.relative_to(folder)
+            if path.is_file() and path.suffix != ".log" and not _is_temporary(path):
+                state[str(name)] = sha256(path)
+                if not (self.blobs / state[str(name)]).exists():
+                    shutil.copy2(path, self.blobs / state[str(name)])
+        return state
+
+    def _restore(self, state: dict[str, str]) -> Path:
+        """Return a folder with the files of a state."""
+        folder = self.folder / "attempt"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name, checksum in state.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.blobs / checksum, folder / name)
+        return folder
+
+    def points(self, job: int) -> list[str]:
+        """Return the operations of a job."""
+        folder, listed = self._restore(self.states[job]), self.folder / "operations.json"
+
+        def count() -> None:
+            points = FaultPoints(folder)
+            _run(self.jobs[job], folder, points)
+            listed.write_text(json.dumps(points.operations))
+
+        self._must(count)
+        return json.loads(listed.read_text())
+
+    def attempt(self, job: int, kind: str, at: int) -> tuple[str, str, list[str]]:
+        """Run a job with a fault, then again without; return how the first run ended, its output, and what is wrong."""
+        folder = self._restore(self.states[job])
+        code = forked(lambda: _run(self.jobs[job], folder, FaultPoints(folder, kind, at)), self.output)
+        ending = {-9: "killed", 0: "tolerated", 1: "failed"}.get(code, f"exit code {code}")
+        output, wrong = self.output.read_text(errors="replace"), []
+        declared = {os.path.normpath(path) for path in self.jobs[job].output}
+        before, after, now = self.states[job], self.states[job + 1], self._state(folder)
+        for name, checksum in now.items():
+            if name not in declared and checksum not in (before.get(name), after.get(name)):
+                wrong.append(f"{name} is incomplete")
+        if code := forked(lambda: _run(self.jobs[job], folder), self.output):
+            wrong.append(f"the second run ended with {code}: {self.output.read_text()[-2000:]}")
+        final = self._state(folder)
+        wrong += [
+            f"{name} differs" for name in sorted(after.keys() | final.keys()) if after.get(name) != final.get(name)
+        ]
+        return ending, output, wrong
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _run(job: Job, folder: Path, points: FaultPoints | None = None) -> None:
+    """Run a job in a folder, with clocks and meters that give the same values each time."""
+    from variability import job_log
+
+    os.chdir(folder)
+    _constant_measurements()
+    # Not the end of this process.
+    job_log._leave = lambda: None
+    job.prepare()
+    if points:
+        points.install()
+    job.run()
+
+
+def _constant_measurements() -> None:
+    import itertools
+    import time
+
+    from variability.training import device
+
+    ticks = itertools.count()
+    time.perf_counter = lambda: float(next(ticks))
+    device.Meter.peak_memory_mb = lambda self: 1.0
+
+
+def _load_libraries(checkout: Path) -> None:
+    import importlib
+
+    sys.path.insert(0, str(checkout / "workflow" / "lib"))
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def sentence(output: str) -> str | None:
+    """Return the message of a job that failed, without the parts that differ between runs; None for a traceback."""
+    if "Traceback" in output or "error:" not in output:
+        return None
+    message = output[output.rindex("error:") :].strip()
+    return re.sub(r"[\d.]+ [kMGT]?B\b", "N B", re.sub(r"\S*/\S*", "PATH", message))
+
+
+def sweep(folder: Path, kind: str, every: int, offset: int, rules: list[str]) -> dict[str, Any]:
+    """Try every n-th operation of the jobs of some rules, all if there are none."""
+    study = Sweep(folder)
+    counts, messages, lost, operations = Counter(), Counter(), [], Counter()
+    for index, job in enumerate(study.jobs):
+        if rules and job.rule not in rules:
+            continue
+        for at, operation in list(enumerate(study.points(index), 1))[offset::every]:
+            ending, output, wrong = study.attempt(index, kind, at)
+            counts[ending] += 1
+            operations[operation.split()[0]] += 1
+            label = f"{job.rule}, {kind} at operation {at}, {operation}"
+            if ending == "failed":
+                if (message := sentence(output)) is None:
+                    lost.append(f"{label}: no sentence, but {output[-1500:]}")
+                messages[message] += 1
+            elif ending not in ("killed", "tolerated"):
+                lost.append(f"{label}: {ending}: {output[-1500:]}")
+            lost += [f"{label}: {problem}" for problem in wrong]
+            print(label, ending, wrong, file=sys.stderr, flush=True)
+    total = sum(counts.values())
+    return {
+        "tried": total,
+        **counts,
+        "operations": operations,
+        "survived": total - len({text.split(":")[0] for text in lost}),
+        "lost": lost,
+        "messages": messages,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kind", choices=KINDS, default="kill")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--rules", nargs="*", default=[])
+    options = parser.parse_args()
+    options.folder.mkdir()
+    found = sweep(options.folder.resolve(), options.kind, options.every, options.offset, options.rules)
+    print(json.dumps(found, indent=1))
