@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import registry
+from variability.io.artefacts import write_record
 from variability.io.files import sha256
 from variability.results import metric_scales, probe_table, runs_table
 from variability.results.columns import RUN
@@ -64,6 +65,8 @@ def record(model, task, method, seed, failed=False):
         "streams": {name: seed * 10 + at for at, name in enumerate(("init", "order", "augment", "dropout"))}
         | {"split": 0},
         **{"n_train": 100, "n_validation": 50},
+        "fingerprint": f"{model} {task} {method} {seed}",
+        "sha256": {},
     }
 
 
@@ -255,18 +258,23 @@ def study_files(folder: Path, models=("a", "b"), tasks=("digits",), methods=("fu
         task_json = folder / "prepare" / cell[1] / "task.json"
         task_json.parent.mkdir(parents=True, exist_ok=True)
         task_json.write_text(json.dumps({"kind": "classification", "class_names": classes}))
+        fitted = []
         for seed in seeds:
             lost = (*cell, seed) in failed
             run = folder.joinpath("finetune", *cell, str(seed))
             run.mkdir(parents=True)
-            (run / "run.json").write_text(json.dumps(record(*cell, seed, failed=lost)))
             curve = curves.loc[[(*cell, seed)]].drop(columns=["status", "kind", "validation_rmse"])
             curve.to_csv(run / "history.csv", index=False)
+            of_run = record(*cell, seed, failed=lost) | {"sha256": {"history": sha256(run / "history.csv")}}
+            write_record(run / "run.json", of_run)
+            fitted.append({key: of_run[key] for key in ("seed", "fingerprint", "status", "sha256")})
             predictions(folder.joinpath("predict", *cell, f"{seed}.parquet"), *cell, seed, failed=lost)
-        checksums = {seed: sha256(folder.joinpath("predict", *cell, f"{seed}.parquet")) for seed in seeds}
-        entries = [{"seed": seed, "sha256": {"predictions": checksums[seed]}} for seed in seeds]
-        for stage in manifests:
+        predicted = [
+            run | {"sha256": {"predictions": sha256(folder.joinpath("predict", *cell, f"{run['seed']}.parquet"))}}
+            for run in fitted
+        ]
+        for stage, runs in (("finetune", fitted), ("predict", predicted)):
             manifest = folder.joinpath(stage, *cell, "block-0.json")
-            manifest.write_text(json.dumps({"runs": entries}))
+            write_record(manifest, {"runs": runs})
             manifests[stage].append(manifest)
     return manifests

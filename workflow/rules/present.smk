@@ -13,6 +13,7 @@ rule analyse:
         code=codes_of("analyse"),
     output:
         reported_tables(),
+        manifest="<results>/analyse/manifest.json",
     log:
         "<results>/analyse/analyse.log",
     conda:
@@ -51,6 +52,7 @@ rule claim:
         code=code_of("claim"),
     output:
         csv="<results>/claim/claims.csv",
+        manifest="<results>/claim/manifest.json",
         markdown="<results>/claim/claims.md",
         page=report(
             "<results>/claim/claims.html",

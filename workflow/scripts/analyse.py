@@ -16,6 +16,6 @@ with log_job(snakemake.log[0]):
         manifest=Path(rule_input.manifest),
         tables={Path(table).stem: Path(table) for table in rule_input.tables},
         predictions=[Path(path) for path in rule_input.predictions],
-        folder=Path(snakemake.output[0]).parent,
+        folder=Path(snakemake.output.manifest).parent,
         threads=snakemake.threads,
     )

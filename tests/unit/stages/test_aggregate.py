@@ -1,7 +1,6 @@
 """The base tables are complete and deterministic, and count failures."""
 
 import csv
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts, files
 from variability.results import imported_files, score_table
 from variability.results.columns import RUN
 from variability.stages.aggregate import aggregate
@@ -117,13 +116,16 @@ def test_learning_curves_keep_the_epochs_of_diverged_runs(study):
 
 
 def test_a_run_with_an_infinite_score_has_diverged_in_runs_and_learning_curves(study):
-    path = study[0][0].parent / next(iter(files.read_json(study[0][0])["tables"]))
+    manifest = study[0][0]
+    name = next(iter(files.read_json(manifest)["tables"]))
+    path = manifest.parent / name
     table = score_table.read(path)
     scores = table.to_pandas()
     hit = (scores["metric"] == "accuracy") & (scores["phase"] == "after") & (scores["split"] == "test")
     changed = scores[hit].index[0]
     scores.loc[changed, "value"] = float("inf")
     pq.write_table(pa.Table.from_pandas(scores, schema=table.schema, preserve_index=False), path)
+    artefacts.write_record(manifest, {"tables": {name: files.sha256(path)}})
     run = list(scores.loc[changed, RUN])
     runs, history = runs_of(study), pd.read_parquet(study[2] / "history.parquet")
     for table in (runs, history):
@@ -151,15 +153,21 @@ def test_scores_without_a_run_are_refused(study):
 
 def test_a_completed_run_without_predictions_is_refused(study):
     path = study[1][1].parent / "1" / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "completed"}))
+    artefacts.write_record(path, artefacts.read_record(path, artefacts.RUN_RECORD) | {"status": "completed"})
     with pytest.raises(UserError, match="b/digits/full/1 completed but has no predictions"):
         runs_of(study)
 
 
 def test_learning_curves_contain_the_error_of_regressions_and_the_accuracy_of_classifications(study):
     regression = {"kind": "regression", "metric": "accuracy"}
+    entries = []
     for path in study[1][0].parent.glob("*/history.csv"):
         pd.read_csv(path).rename(columns={"validation_accuracy": "validation_rmse"}).to_csv(path, index=False)
+        record = artefacts.read_record(path.with_name("run.json"), artefacts.RUN_RECORD)
+        record["sha256"] = {"history": files.sha256(path)}
+        artefacts.write_record(path.with_name("run.json"), record)
+        entries.append({key: record[key] for key in ("seed", "fingerprint", "status", "sha256")})
+    artefacts.write_record(study[1][0], {"runs": entries})
     before = pd.read_csv(study[1][0].parent / "0" / "history.csv")
     aggregate(*study[:2], SPEC, study[2])
     history = pd.read_parquet(study[2] / "history.parquet").query("seed == 0")
@@ -177,7 +185,8 @@ def test_learning_curves_contain_the_error_of_regressions_and_the_accuracy_of_cl
 def test_a_missing_or_damaged_file_of_a_run_is_named_with_the_fix(study, file):
     path = study[1][0].parent / "1" / file
     path.write_text('{"half')
-    with pytest.raises(UserError, match=rf"1/{file} cannot be read.*snakemake --forcerun finetune"):
+    problem = {"run.json": "cannot be read", "history.csv": "is not the file that finetune wrote"}[file]
+    with pytest.raises(UserError, match=rf"1/{file} {problem}.*snakemake --forcerun finetune"):
         runs_of(study)
     path.unlink()
     with pytest.raises(UserError, match=rf"1/{file} is missing; run again with `snakemake --forcerun finetune`"):
@@ -188,7 +197,7 @@ def test_the_manifest_has_the_checksums_of_the_base_tables_and_of_no_other_file(
     study[2].mkdir()
     (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")
     runs_of(study)
-    manifest = files.read_json(study[2] / "manifest.json")
+    manifest = artefacts.read_record(study[2] / "manifest.json", artefacts.BASE_TABLES)
     tables = ("runs.parquet", "per_class.parquet", "history.parquet", "reference_probe.parquet")
     assert manifest == {name: files.sha256(study[2] / name) for name in tables}
 

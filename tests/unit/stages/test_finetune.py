@@ -35,11 +35,12 @@ def study(tmp_path, task_json):
 
     def run(name="runs", weights_sha256=None, threads=1, code="code", **changes):
         folder, weights_manifest = tmp_path / name, tmp_path / "weights.json"
-        files.write_json(weights_manifest, {"sha256": weights_sha256})
+        if weights_sha256:
+            files.write_json(weights_manifest, {"sha256": weights_sha256})
         spec = copy.deepcopy(tiny_study.STUDY) | changes
         finetune(
             spec,
-            InputFiles(task_json, weights_manifest=weights_manifest),
+            InputFiles(task_json, weights_manifest=weights_manifest if weights_sha256 else None),
             code,
             folder / "block-0.json",
             tiny_study.workplace(threads),
@@ -55,7 +56,7 @@ def contents(folder, seed):
     with open(folder / str(seed) / "history.csv", newline="") as handle:
         rows = [{key: row[key] for key in row if key not in TIMES} for row in csv.DictReader(handle)]
     record = files.read_json(folder / str(seed) / "run.json")
-    for key in ("seconds", "peak_memory_mb", "energy_j", "bytes", "settings"):
+    for key in ("seconds", "peak_memory_mb", "energy_j", "bytes", "settings", "checksum"):
         record.pop(key)
     record["sha256"].pop("history")
     record["sha256"].pop("checkpoint")
@@ -237,7 +238,7 @@ def test_changed_images_are_not_mistaken_for_the_prepared_ones(study, tmp_path):
     task_json = tiny_study.prepare(tmp_path / "other")
     images = task_json.parent / "inputs.npy"
     images.write_bytes(images.read_bytes()[:-1] + b"\1")
-    with pytest.raises(UserError, match=r"inputs\.npy is not the file that was prepared"):
+    with pytest.raises(UserError, match=r"inputs\.npy is not the file that prepare wrote"):
         finetune(
             tiny_study.STUDY, InputFiles(task_json), "code", tmp_path / "runs" / "block-0.json", tiny_study.workplace()
         )

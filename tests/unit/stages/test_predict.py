@@ -137,7 +137,7 @@ def test_a_checkpoint_that_the_manifest_does_not_list_is_refused_and_the_others_
     before = times(folder)
     with pytest.raises(
         UserError,
-        match=r"1 of 2 seeds failed.*: .*checkpoint\.safetensors is missing or is not the file.*--forcerun finetune",
+        match=r"1 of 2 seeds failed.*checkpoint\.safetensors is not the file that finetune wrote.*--forcerun finetune",
     ):
         predict(
             tiny_study.STUDY,

@@ -108,7 +108,7 @@ def test_the_reason_is_reported_where_there_is_no_reference(task_json, tmp_path,
 def test_activations_that_are_not_those_of_the_manifest_are_refused(task_json, tmp_path, vectors):
     manifest = store(tmp_path / "features", vectors)
     np.save(tmp_path / "features" / "activations.npy", vectors * 2)
-    with pytest.raises(UserError, match="not the file that was stored"):
+    with pytest.raises(UserError, match="not the file that features wrote"):
         run(task_json, tmp_path / "reference", manifest)
 
 

@@ -9,7 +9,8 @@ import pytest
 import synthetic_study as synthetic
 
 from variability.errors import UserError
-from variability.io.files import read_json, sha256
+from variability.io.artefacts import PREDICTED, SCORES, read_record, write_record
+from variability.io.files import sha256
 from variability.results.score_table import SCHEMA
 from variability.stages.score import score
 
@@ -25,8 +26,17 @@ def scored(files, metrics=("accuracy", "recall", "confusion", "nll"), code="code
     manifest, folder = files
     task, target = folder / "prepare" / "digits" / "task.json", folder / "score" / "scores.json"
     score([manifest], task, metrics, code, target.parent, target)
-    assert read_json(target) == {"tables": {"a/full.parquet": sha256(target.parent / "a/full.parquet")}}
+    assert read_record(target, SCORES) == {"tables": {"a/full.parquet": sha256(target.parent / "a/full.parquet")}}
     return pq.read_table(target.parent / "a/full.parquet").replace_schema_metadata(None)
+
+
+def replace_predictions(files, seed, edit):
+    """Edit the predictions of a run, as if ``predict`` had written others."""
+    manifest, path = files[0], files[0].parent / f"{seed}.parquet"
+    edit(pd.read_parquet(path)).to_parquet(path)
+    runs = read_record(manifest, PREDICTED)["runs"]
+    runs[seed]["sha256"]["predictions"] = sha256(path)
+    write_record(manifest, {"runs": runs})
 
 
 def test_the_table_has_the_agreed_columns(files):
@@ -90,9 +100,7 @@ def test_other_metrics_other_code_and_other_predictions_are_scored_again(files):
     os.utime(table, (0, 0))
     scored(files, ["accuracy"], code="edited")
     assert table.stat().st_mtime > 0
-    manifest = read_json(files[0])
-    manifest["runs"][0]["sha256"]["predictions"] = "another"
-    files[0].write_text(json.dumps(manifest))
+    replace_predictions(files, 0, lambda table: table.assign(y_pred=0))
     os.utime(table, (0, 0))
     scored(files, ["accuracy"], code="edited")
     assert table.stat().st_mtime > 0
@@ -107,10 +115,7 @@ def test_predictions_of_another_number_of_classes_are_refused(files):
 
 
 def test_logits_are_not_mistaken_for_probabilities(files):
-    path = files[0].parent / "0.parquet"
-    table = pd.read_parquet(path)
-    table["probabilities"] = [[3.0, -1.0, 0.5]] * len(table)
-    table.to_parquet(path)
+    replace_predictions(files, 0, lambda table: table.assign(probabilities=[[3.0, -1.0, 0.5]] * len(table)))
     with pytest.raises(UserError, match="do not sum to 1"):
         scored(files)
 
@@ -118,7 +123,7 @@ def test_logits_are_not_mistaken_for_probabilities(files):
 def test_missing_or_damaged_predictions_are_named_with_the_fix(files):
     path = files[0].parent / "2.parquet"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"2\.parquet cannot be read.*; remove .*2\.parquet and .*--forcerun predict"):
+    with pytest.raises(UserError, match=r"2\.parquet is not the file that predict wrote.*--forcerun predict"):
         scored(files)
     path.unlink()
     with pytest.raises(UserError, match=r"2\.parquet is missing; run again with `snakemake --forcerun predict`"):
@@ -127,7 +132,7 @@ def test_missing_or_damaged_predictions_are_named_with_the_fix(files):
 
 def test_regression_needs_neither_classes_nor_probabilities(files):
     (files[1] / "prepare" / "digits" / "task.json").write_text(json.dumps({"kind": "regression", "class_names": []}))
-    for path in files[0].parent.glob("*.parquet"):
-        pd.read_parquet(path).drop(columns="probabilities").astype({"y_true": float}).to_parquet(path)
+    for seed in range(3):
+        replace_predictions(files, seed, lambda table: table.drop(columns="probabilities").astype({"y_true": float}))
     table = scored(files, ["mae"]).to_pandas()
     assert table.groupby(["seed", "phase"])["value"].mean()[0, "after"] > 0

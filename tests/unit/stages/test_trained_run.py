@@ -13,7 +13,7 @@ from PIL import Image
 import variability
 from variability.data import modalities
 from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts, files
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.prepare import prepare
@@ -81,10 +81,11 @@ def test_predictions_from_the_original_files_equal_those_of_the_study_bit_for_bi
 def test_a_folder_that_holds_no_usable_run_is_refused(study):
     with pytest.raises(UserError, match="not the folder of a finished run"):
         variability.load_run(FOLDER)
-    record = files.read_json(FOLDER / "0/run.json")
+    record = artefacts.read_record(FOLDER / "0/run.json", artefacts.RUN_RECORD)
 
     def edited(**changes):
-        files.write_json(FOLDER / "0/run.json", {key: value for key, value in (record | changes).items() if value})
+        changed = {key: value for key, value in (record | changes).items() if value is not None}
+        files.write_json(FOLDER / "0/run.json", changed)
         return FOLDER / "0"
 
     with pytest.raises(UserError, match="0 diverged: loss is nan; it has nothing to predict with"):
@@ -110,10 +111,10 @@ def test_a_folder_that_holds_no_usable_run_is_refused(study):
     ):
         run.predict(["broken.png", "missing.jpg"])
     (FOLDER / "0/checkpoint.safetensors").write_bytes(b"damaged")
-    with pytest.raises(UserError, match=r"checkpoint\.safetensors is missing or is not the file"):
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors is not the file that finetune wrote"):
         variability.load_run(FOLDER / "0")
     Path("results/shapes/prepare/photos/task.json").unlink()
-    with pytest.raises(UserError, match=r"checkpoint\.safetensors is missing"):
+    with pytest.raises(UserError, match=r"checkpoint\.safetensors is not the file"):
         variability.load_run(FOLDER / "0")
 
 

@@ -156,9 +156,10 @@ def _path(key: str) -> Path:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        return files.read_json(path)
+        answer = files.read_json(path)
     except (OSError, ValueError):
         return None
+    return answer if isinstance(answer, dict) else None
 
 
 def _store(path: Path, answer: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from variability.advice import RERUN_PREPARE
 from variability.data import kinds, modalities, splits
 from variability.errors import UserError
-from variability.io.files import read_json, sha256
+from variability.io.artefacts import TASK, read_record, require
 
 #: The files in the folder of task.json, by the names of their checksums.
 FILES = {"inputs": "inputs.npy", "examples": "examples.parquet"}
@@ -47,7 +47,7 @@ class PreparedTask:
         for path in (Path(task_json), *(Path(task_json).parent / file for file in FILES.values())):
             if not path.is_file():
                 raise UserError(f"{path} is missing; {RERUN_PREPARE}")
-        stored = read_json(task_json)
+        stored = read_record(task_json, TASK)
         return cls(
             path=Path(task_json),
             kind_name=stored["kind"],
@@ -142,9 +142,7 @@ class PreparedTask:
     def verify(self) -> None:
         """Compare the files with their checksums; raise UserError naming the first that differs."""
         for name, file in FILES.items():
-            path = self.path.parent / file
-            if not path.is_file() or sha256(path) != self.sha256[name]:
-                raise UserError(f"{path} is not the file that was prepared; {RERUN_PREPARE}")
+            require(self.path.parent / file, self.sha256[name], "prepare")
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:

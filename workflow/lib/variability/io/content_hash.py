@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from variability.io.files import digest, read_json, sha256, write_json
+from variability.io.artefacts import read_cached, write_record
+from variability.io.files import digest, sha256
 from variability.io.folder_walk import walk
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
     states = [[name, *file_state(file)] for name, file in files]
     state, key = digest(states), digest([str(path.absolute()) for path in paths])
     entry = cache and cache / f"{key[:16]}.json"
-    if entry and (stored := _read(entry)).get("state") == state:
+    if entry and (stored := read_cached(entry)).get("state") == state:
         return stored["sha256"]
     if (size := sum(state[1] for state in states if len(state) > 1)) > _ANNOUNCED_BYTES:
         _log.warning("%s: reading %.0f GB once, to detect later changes", paths[0], size / 1e9)
@@ -38,7 +39,7 @@ def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
     # The state of a file does not change when an error of its disk is over.
     if entry and _UNREADABLE not in known:
         try:
-            write_json(entry, {"first": str(paths[0]), "state": state, "sha256": result})
+            write_record(entry, {"first": str(paths[0]), "state": state, "sha256": result})
         except OSError as error:
             _log.debug("%s is not stored: %s", entry, error)
     return result
@@ -71,10 +72,3 @@ def _checksum(path: Path) -> str:
         return sha256(path)
     except OSError:
         return _UNREADABLE
-
-
-def _read(entry: Path) -> dict:
-    try:
-        return read_json(entry)
-    except (OSError, ValueError):
-        return {}

@@ -15,8 +15,9 @@ import platformdirs
 
 from variability.advice import listed
 from variability.io import image_files, limits
+from variability.io.artefacts import read_cached, write_record
 from variability.io.content_hash import file_state
-from variability.io.files import digest, read_json, sha256, write_json
+from variability.io.files import digest, sha256
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def check(
     # Paths of text: pathlib takes longer than the file system.
     states = [[name, *file_state(f"{root}/{name}")] for name in names]
     state, entry = digest([_code(), list(value_range or ()), megapixels, states]), _cache_file(root)
-    if (stored := _read(entry)).get("state") == state:
+    if (stored := read_cached(entry)).get("state") == state:
         return Headers(**stored["headers"])
     paths = [root / name for name in names]
     with ThreadPoolExecutor() as pool:
@@ -62,7 +63,7 @@ def check(
     deep = [path for path, (reason, is_deep) in zip(paths, opened, strict=True) if is_deep and not reason]
     headers = Headers(unreadable, None if value_range is not None else _range_problem(_spread(deep, _DECODED)))
     try:
-        write_json(entry, {"root": str(root), "state": state, "headers": asdict(headers)})
+        write_record(entry, {"root": str(root), "state": state, "headers": asdict(headers)})
     except OSError as error:
         _log.debug("%s is not stored: %s", entry, error)
     return headers
@@ -127,10 +128,3 @@ def _code() -> list[str]:
 def _cache_file(root: Path) -> Path:
     folder = platformdirs.user_cache_path("finetune-variability", appauthor=False) / "image-headers"
     return folder / f"{digest(str(root.absolute()))[:32]}.json"
-
-
-def _read(entry: Path) -> dict:
-    try:
-        return read_json(entry)
-    except (OSError, ValueError):
-        return {}

@@ -13,7 +13,7 @@ import numpy as np
 from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
-from variability.io.files import read_json
+from variability.io.artefacts import PREDICTED, read_record, require
 from variability.results.metrics import scalars
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Predictions:
         """Return the predictions that manifests of ``predict`` list, in folders named <model>/<task>/<method>."""
         files: dict[Cell, list[Path]] = {}
         for manifest in map(Path, manifests):
-            runs = [manifest.parent / f"{run['seed']}.parquet" for run in read_json(manifest)["runs"]]
+            runs = [manifest.parent / f"{run['seed']}.parquet" for run in read_record(manifest, PREDICTED)["runs"]]
             model, task, method = manifest.parent.parts[-3:]
             files.setdefault((model, task, method), []).extend(runs)
         return cls({cell: partial(_read_runs, paths) for cell, paths in files.items()})
@@ -148,6 +148,16 @@ class Predictions:
         seeds = np.array([run.seed for run in runs])
         y_pred = np.stack([run.y_pred for run in runs])
         return Cube(cell, seeds, first.example_ids, first.y_true, y_pred, first.groups, first.kind)
+
+
+def verify(manifests: Sequence[Path]) -> None:
+    """Compare the predictions that manifests of ``predict`` list with their checksums.
+
+    Raises UserError naming the first file that differs.
+    """
+    for manifest in map(Path, manifests):
+        for run in read_record(manifest, PREDICTED)["runs"]:
+            require(manifest.parent / f"{run['seed']}.parquet", run["sha256"]["predictions"], PREDICTED.rule)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

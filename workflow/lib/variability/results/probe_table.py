@@ -1,6 +1,5 @@
 """Tables of reference probes: values of a linear model of frozen features. They are not runs."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from variability.io.artefacts import write_stamp
 from variability.io.files import replacing
 
-METADATA = b"variability"
 #: ``seed`` is set where each run samples its own split. Without a probe there is one row, whose ``note`` gives the
 #: reason.
 SCHEMA = pa.schema(
@@ -22,21 +21,13 @@ SCHEMA = pa.schema(
 )
 
 
-def fingerprint_of(path: Path) -> str | None:
-    """Return the fingerprint stored in a table; None if there is no such file or it is damaged."""
-    try:
-        return json.loads((pq.read_schema(path).metadata or {}).get(METADATA, b"null"))
-    except (OSError, pa.ArrowException):
-        return None
-
-
 def write(rows: Sequence[dict[str, Any]], path: Path, fingerprint: str | None = None) -> None:
-    """Write rows; keys that a row lacks are missing values."""
+    """Write rows, and the stamp of the table if it has a fingerprint; keys that a row lacks are missing values."""
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
-    if fingerprint is not None:
-        table = table.replace_schema_metadata({METADATA: json.dumps(fingerprint)})
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
+    if fingerprint is not None:
+        write_stamp(path, fingerprint)
 
 
 def read(path: Path) -> pa.Table:

@@ -1,17 +1,16 @@
-"""Score tables: every metric of every run of a cell, with the fingerprint of what it was computed from."""
+"""Score tables: every metric of every run of a cell."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from variability.io.artefacts import write_stamp
 from variability.io.files import replacing
 from variability.results.columns import CELL, VALUE
 
 PHASES = ("before", "after")
-METADATA = b"variability"
 #: ``class`` and ``predicted`` are set in rows of per-class values alone, ``predicted`` in the confusion matrix alone.
 SCHEMA = pa.schema(
     [(key, pa.string()) for key in CELL]
@@ -21,21 +20,14 @@ SCHEMA = pa.schema(
 )
 
 
-def fingerprint_of(path: Path) -> str | None:
-    """Return the fingerprint stored in a table; None if there is no such file or it is damaged."""
-    try:
-        return json.loads((pq.read_schema(path).metadata or {}).get(METADATA, b"null"))
-    except (OSError, pa.ArrowException):
-        return None
-
-
 def write(rows: Sequence[tuple], fingerprint: str, path: Path) -> None:
-    """Write rows, tuples in the order of SCHEMA."""
+    """Write rows, tuples in the order of SCHEMA, and the stamp of the table."""
     columns = zip(*rows, strict=True) if rows else [[] for _ in SCHEMA]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    table = pa.table(arrays, schema=SCHEMA).replace_schema_metadata({METADATA: json.dumps(fingerprint)})
+    table = pa.table(arrays, schema=SCHEMA)
     with replacing(path) as temporary:
         pq.write_table(table, temporary)
+    write_stamp(path, fingerprint)
 
 
 def read(path: Path) -> pa.Table:

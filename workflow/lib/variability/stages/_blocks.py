@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.io import files, locks, storage
+from variability.io import artefacts, locks, storage
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
@@ -45,11 +45,11 @@ class RunBlock(ABC):
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Compute the result of a seed on a device and return its entry in the manifest."""
 
-    def framework(self, device: str) -> Framework:
+    def framework(self) -> Framework:
         """Return the networks of the chunk, which all its seeds share."""
         if self._framework is None:
             spec = self.spec
-            self._framework = self.workplace.framework_class(spec["model"], spec["method"], self.input_files, device)
+            self._framework = self.workplace.framework(spec["model"], spec["method"], self.input_files)
         return self._framework
 
     def run(self, manifest: Path | None) -> None:
@@ -79,7 +79,7 @@ class RunBlock(ABC):
         if failures:
             raise UserError(_failure_message(failures, len(self.seeds)))
         if manifest is not None:
-            files.write_json(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
+            artefacts.write_record(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
 
     def _log_failure(self, seed: int, error: Exception) -> str:
         """Log why a seed failed, with a traceback unless the user can fix it, and return the reason in a line."""

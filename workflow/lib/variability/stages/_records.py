@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from variability.io import files
+from variability.io import artefacts
 
 #: A run's record in its folder.
 RECORD = "run.json"
@@ -16,15 +15,6 @@ SETTINGS = "settings"
 DROPPED = "checkpoint_dropped"
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a record from a JSON file; empty if the file is missing or cannot be read as one."""
-    try:
-        record = files.read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
 def match_checksums(folder: Path, checksums: Mapping[str, str]) -> bool:
     """Return whether a folder holds all files of {name: SHA-256}, unchanged."""
-    return all((folder / name).is_file() and files.sha256(folder / name) == sha for name, sha in checksums.items())
+    return all(artefacts.is_intact(folder / name, checksum) for name, checksum in checksums.items())

@@ -20,6 +20,7 @@ from typing import Any
 
 from variability.errors import UserError
 from variability.io import storage
+from variability.io.artefacts import stamp_path, stamped, write_stamp
 from variability.io.files import replacing
 
 _log = logging.getLogger(__name__)
@@ -52,12 +53,15 @@ def make(outputs: Mapping[str, Output], produce: Produce, store: Path, threads: 
     UserError if all failures are of this sort, otherwise RuntimeError with the tracebacks.
     """
     stored = {name: tuple(_stored(store, output, file) for file in output.files) for name, output in outputs.items()}
-    missing = {name: files for name, files in stored.items() if not all(file.is_file() for file in files)}
+    missing = {name: files for name, files in stored.items() if not _complete(files, outputs[name].fingerprint)}
     failures: dict[str, _Failure] = {}
     if missing:
         for module in imports:
             importlib.import_module(module)
         failures = _produced(missing, produce, threads)
+        for name in missing.keys() - failures.keys():
+            for file in missing[name]:
+                write_stamp(file, outputs[name].fingerprint)
     for name, output in outputs.items():
         if name not in failures:
             for copy, file in zip(stored[name], output.files, strict=True):
@@ -67,11 +71,17 @@ def make(outputs: Mapping[str, Output], produce: Produce, store: Path, threads: 
     if failures:
         messages = "\n".join(f"{name}: {failure.message}" for name, failure in failures.items())
         raise UserError(messages) if all(failure.is_users for failure in failures.values()) else RuntimeError(messages)
-    _remove_others(store, {file for files in stored.values() for file in files})
+    current = [file for files in stored.values() for file in files]
+    _remove_others(store, {*current, *map(stamp_path, current)})
 
 
 def _stored(store: Path, output: Output, file: Path) -> Path:
     return store / f"{output.fingerprint[:32]}-{file.name}"
+
+
+def _complete(files: tuple[Path, ...], fingerprint: str) -> bool:
+    """Return whether all files of an output are stored, as they were made."""
+    return all(stamped(file, fingerprint) for file in files)
 
 
 def _listed(names: Sequence[str] | set[str] | Mapping[str, object]) -> str:

@@ -16,8 +16,8 @@ from variability.data import modalities
 from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
 from variability.errors import UserError
-from variability.io import files, image_files
-from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums, read_record
+from variability.io import artefacts, files, image_files
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
 from variability.stages.tokenize import tokenize
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
@@ -32,9 +32,9 @@ def load_run(folder: str | Path) -> TrainedRun:
     Raises UserError if it has not finished, diverged, or has no checkpoint any more.
     """
     folder = Path(folder).resolve()
-    record = read_record(folder / RECORD)
-    if not record:
-        raise UserError(f"{folder} is not the folder of a finished run: it has no readable {RECORD}")
+    if not (folder / RECORD).is_file():
+        raise UserError(f"{folder} is not the folder of a finished run: it has no {RECORD}")
+    record = artefacts.read_record(folder / RECORD, artefacts.RUN_RECORD)
     if record["status"] != "completed":
         raise UserError(
             f"the run in {folder} {record['status']}: {record['fail_reason']}; it has nothing to predict with"
@@ -46,10 +46,7 @@ def load_run(folder: str | Path) -> TrainedRun:
             f"the checkpoint of {folder} was removed, as the config's `checkpoints` says; "
             f"{advice.rerun('finetune', folder)}, with checkpoints: all"
         )
-    if not match_checksums(folder, {CHECKPOINT: record["sha256"]["checkpoint"]}):
-        raise UserError(
-            f"{folder / CHECKPOINT} is missing or is not the file that finetune wrote; {advice.rerun('finetune')}"
-        )
+    artefacts.require(folder / CHECKPOINT, record["sha256"]["checkpoint"], "finetune")
     return TrainedRun(folder, record)
 
 
@@ -65,7 +62,7 @@ class TrainedRun:
         for path in self._files.values():
             if not path.is_file():
                 raise UserError(f"{path} is missing, and the run in {folder} needs it; run the study again")
-        self.task = files.read_json(self._files["task"])
+        self.task = artefacts.read_record(self._files["task"], artefacts.TASK)
 
     @property
     def class_names(self) -> list[str]:
@@ -93,9 +90,7 @@ class TrainedRun:
             self._store(listed, folder)
             input_files = InputFiles(**self._files | {"task": folder / "task.json"} | self._tokens(folder))
             with Workplace(settings["model"], settings["threads"]) as workplace:
-                framework = workplace.framework_class(
-                    settings["model"], settings["method"], input_files, workplace.device
-                )
+                framework = workplace.framework(settings["model"], settings["method"], input_files)
                 rows = {"test": np.arange(len(listed))}
                 phases = framework.predictions(self.record["seed"], self.folder / CHECKPOINT, rows)
                 outputs = next(outputs for phase, _, outputs in phases if phase == "after")

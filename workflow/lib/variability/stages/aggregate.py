@@ -1,6 +1,6 @@
 """Base tables of a study, from the scores and records of all its runs and from imported runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,24 @@ import pyarrow.parquet as pq
 from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
-from variability.io.files import read_json, replacing, sha256, write_json
+from variability.io.artefacts import (
+    FITTED,
+    LISTING,
+    PROBES,
+    RUN_RECORD,
+    SCORES,
+    Kind,
+    read_record,
+    require,
+    write_listing,
+)
+from variability.io.files import replacing
 from variability.io.spreadsheet_text import guarded
 from variability.results import imported_runs, pairing, probe_table, score_table
 from variability.results.columns import RUN
 from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
+from variability.stages._records import RECORD
 
 #: Rows of a row group of parquet, pyarrow's default.
 GROUP_ROWS = 2**20
@@ -47,10 +59,9 @@ def aggregate(
     The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
     other, a run's files are missing or cannot be read, or an import is inconsistent.
     """
-    folders = [Path(path).parent / str(run["seed"]) for path in manifests for run in read_json(path)["runs"]]
-    records = [_read(run / "run.json", read_json) for run in folders]
-    tables = [Path(path).parent / name for path in scores for name in read_json(path)["tables"]]
-    scored = pa.concat_tables([score_table.SCHEMA.empty_table(), *(_read(path, score_table.read) for path in tables)])
+    folders, records = _runs(manifests)
+    tables = [score_table.read(path) for path in _tables(scores, SCORES)]
+    scored = pa.concat_tables([score_table.SCHEMA.empty_table(), *tables])
     # First, so that their memory, most of the rows, is free again for the rest.
     per_class = scored.filter(pc.is_valid(scored["class"])).to_pandas()
     _write_parquet(sort_rows(per_class, ["metric", "class", "predicted"]), folder / "per_class.parquet")
@@ -80,12 +91,34 @@ def aggregate(
     _write_parquet(curves, folder / "history.parquet")
     _write_probes(probes, folder / "reference_probe.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
-    write_json(folder / "manifest.json", {name: sha256(folder / name) for name in TABLES})
+    write_listing(folder / LISTING, TABLES)
+
+
+def _runs(manifests: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
+    """Return the folders and the records of all runs that manifests of ``finetune`` list."""
+    folders, records = [], []
+    for manifest in manifests:
+        for run in read_record(manifest, FITTED)["runs"]:
+            folder = Path(manifest).parent / str(run["seed"])
+            record = read_record(folder / RECORD, RUN_RECORD)
+            if any(record[key] != run[key] for key in ("seed", "fingerprint", "sha256")):
+                raise UserError(
+                    f"{folder / RECORD} is that of another run than {manifest} lists; {advice.rerun('finetune')}"
+                )
+            folders.append(folder)
+            records.append(record)
+    return folders, records
+
+
+def _tables(manifests: Sequence[Path], kind: Kind) -> Iterator[Path]:
+    """Yield the tables that manifests list, after comparing them with their checksums."""
+    for manifest in manifests:
+        for name, checksum in read_record(manifest, kind)["tables"].items():
+            yield require(Path(manifest).parent / name, checksum, kind.rule)
 
 
 def _write_probes(manifests: Sequence[Path], target: Path) -> None:
-    paths = [Path(path).parent / name for path in manifests for name in read_json(path)["tables"]]
-    tables = [probe_table.SCHEMA.empty_table(), *(_read(path, probe_table.read) for path in paths)]
+    tables = [probe_table.SCHEMA.empty_table(), *(probe_table.read(path) for path in _tables(manifests, PROBES))]
     with replacing(target) as temporary:
         pq.write_table(pa.concat_tables(tables), temporary)
 
@@ -110,21 +143,16 @@ def history_table(
         return pd.DataFrame(columns=[*RUN, "status", "kind", *columns])
     types = {name: pa.int64() if name == "epoch" else pa.float64() for name in columns}
     convert = pa.csv.ConvertOptions(column_types=types, include_columns=columns, include_missing_columns=True)
-    curves = [_read(path, lambda file: pa.csv.read_csv(file, convert_options=convert)) for path in histories]
+    checksums = [record["sha256"]["history"] for record in records]
+    curves = [
+        pa.csv.read_csv(require(path, checksum, "finetune"), convert_options=convert)
+        for path, checksum in zip(histories, checksums, strict=True)
+    ]
     table = pa.concat_tables(curves).to_pandas()
     rows = [curve.num_rows for curve in curves]
     keys = {key: np.repeat([record[key] for record in records], rows) for key in [*RUN, "status"]}
     keys["kind"] = np.repeat([tasks[record["task"]]["kind"] for record in records], rows)
     return sort_rows(pd.DataFrame(keys).join(table), ["epoch"])
-
-
-def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
-    try:
-        return reader(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun('finetune')}") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('finetune')}") from error
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

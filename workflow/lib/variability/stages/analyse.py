@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from variability import registry
-from variability.io.files import digest, read_json, sha256
+from variability.io.artefacts import BASE_TABLES, LISTING, PREDICTED, read_record, require_listed, write_listing
+from variability.io.files import digest, sha256
 from variability.results import analysis_tables
+from variability.results.predictions import verify
 from variability.stages import _stored_outputs
 from variability.stages._stored_outputs import Output
 
@@ -31,14 +33,15 @@ def analyse_all(
     folder: Path,
     threads: int,
 ) -> None:
-    """Write the tables of all analyses to ``folder``; those that would not change are restored.
+    """Write the tables of all analyses and their listing to ``folder``; those that would not change are restored.
 
     chosen: options by name. code: listing of the code of each. manifest: of ``aggregate``, with the checksums of the
     base tables. tables, predictions: see ``analyse``; an analysis reads those that it NEEDS or USES.
     """
-    checksums = read_json(manifest)
+    checksums = read_record(manifest, BASE_TABLES)
     of_predictions = {
-        str(path): [run["sha256"]["predictions"] for run in read_json(path)["runs"]] for path in predictions
+        str(path): [run["sha256"]["predictions"] for run in read_record(path, PREDICTED)["runs"]]
+        for path in predictions
     }
     outputs, inputs = {}, {}
     for name, options in chosen.items():
@@ -53,7 +56,13 @@ def analyse_all(
             "predictions": of_predictions if "predictions" in needed else {},
         }
         outputs[name] = Output(digest(parts), (folder / f"{name}.csv",))
+    # Here, and not in the processes of the analyses, which read the same files.
+    for path in tables.values():
+        require_listed(path)
+    if any(read for _, _, read in inputs.values()):
+        verify(predictions)
     _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
+    write_listing(folder / LISTING, [f"{name}.csv" for name in chosen])
 
 
 def _produce(inputs: Mapping[str, tuple], name: str, files: tuple[Path, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
+from variability.io.artefacts import LISTING, require_listed, write_listing
 from variability.io.files import write_text
 from variability.reporting import display_names
 from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
@@ -35,13 +36,14 @@ def claim(
     markdown: Path,
     page: Path,
 ) -> None:
-    """Write all claims as a table, as Markdown, and as a page for the report.
+    """Write all claims as a table with its listing, as Markdown, and as a page for the report.
 
     chosen: options by kind of claim. tables: CSV files of the analyses that they read.
     """
-    frames = {name: analysis_tables.read(path) for name, path in tables.items()}
+    frames = {name: analysis_tables.read(require_listed(path)) for name, path in tables.items()}
     findings = claims(chosen, frames)
     analysis_tables.write(findings, csv)
+    write_listing(csv.parent / LISTING, [csv.name])
     text = as_markdown(display_names.for_markdown(findings), study)
     write_text(markdown, text)
     write_text(page, as_page(display_names.plain(text), f"{study}: claims"))

@@ -6,7 +6,8 @@ from typing import Any
 
 from variability import registry
 from variability.io.archives import replacing_folder
-from variability.io.files import sha256, write_json
+from variability.io.artefacts import write_record
+from variability.io.files import sha256
 
 _log = logging.getLogger(__name__)
 
@@ -22,5 +23,5 @@ def download(dataset: str, options: dict[str, Any], folder: Path, manifest: Path
         plugin.download(temporary, fetcher)
         paths = sorted(path for path in temporary.rglob("*") if path.is_file())
         checksums = {path.relative_to(temporary).as_posix(): sha256(path) for path in paths}
-    write_json(manifest, {"dataset": dataset, "options": options, "files": checksums})
+    write_record(manifest, {"dataset": dataset, "options": options, "files": checksums})
     _log.info("%s: %d files in %s", dataset, len(checksums), folder)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry
-from variability.io import files
+from variability.io import artefacts, files
 from variability.io.archives import replacing_folder
 
 _log = logging.getLogger(__name__)
@@ -25,5 +25,5 @@ def download_assets(model: dict[str, Any], folder: Path, manifest: Path, fetcher
         checksums = {path.relative_to(temporary).as_posix(): files.sha256(path) for path in paths}
     content = {key: model[key] for key in ("provider", "architecture", "options")}
     content |= {"files": checksums, "sha256": files.digest(checksums), "facts": facts}
-    files.write_json(manifest, content)
+    artefacts.write_record(manifest, content)
     _log.info("%s: %s in %s", model["architecture"], ", ".join(checksums), folder)

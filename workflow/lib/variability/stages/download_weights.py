@@ -7,7 +7,7 @@ from typing import Any
 
 from variability import registry
 from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts, files
 from variability.io.mirrors import get_file
 from variability.models.weight_files import write_tensors
 from variability.models.weights_source import weights_kind
@@ -40,7 +40,7 @@ def download_weights(
     with files.replacing(target) as aside:
         write_tensors(aside, tensors)
     entry = {key: model[key] for key in ("provider", "architecture", "options", "weights") if key in model}
-    files.write_json(manifest, entry | facts | {"sha256": files.sha256(target)})
+    artefacts.write_record(manifest, entry | facts | {"sha256": files.sha256(target)})
 
 
 def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from variability.io import files, locks, storage
+from variability.io import artefacts, files, locks, storage
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
 
@@ -34,7 +34,7 @@ def features(
     started = time.perf_counter()
     with locks.held(manifest.parent / ".lock", f"another process is working on {activations}; waiting for it"):
         content = _compute(spec, input_files, activations, threads)
-        files.write_json(manifest, content)
+        artefacts.write_record(manifest, content)
     if content["stored"]:
         _log.info("%s: %.1f s", activations.parent, time.perf_counter() - started)
     else:
@@ -44,7 +44,7 @@ def features(
 def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, threads: int) -> dict[str, Any]:
     """Write the activations unless they are too large, and return the content of the manifest."""
     with Workplace(spec["model"], threads) as workplace:
-        framework = workplace.framework_class(spec["model"], spec["method"], input_files, workplace.device)
+        framework = workplace.framework(spec["model"], spec["method"], input_files)
         frozen = framework.frozen(spec["precision"], spec["augmentation"])
         # The rule declares the file as its output, so that it has to exist even if nothing is stored.
         np.save(target, np.zeros(0, np.float32), allow_pickle=False)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry, seeding
-from variability.io import files
+from variability.io import artefacts, files
 from variability.stages._blocks import RunBlock, cell_label
 from variability.stages._history import in_words, progress_logger, write_history
-from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums, read_record
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums
 from variability.training import device as devices
 from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitResult, FitSpec
@@ -57,7 +57,7 @@ class FinetuneBlock(RunBlock):
 
     def find(self, seed: int) -> dict[str, Any] | None:
         folder = self.folder / str(seed)
-        record = read_record(folder / RECORD)
+        record = artefacts.read_intact(folder / RECORD, artefacts.RUN_RECORD)
         if record.get("fingerprint") != self._fingerprint(seed):
             return None
         required = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(DROPPED))]
@@ -67,7 +67,7 @@ class FinetuneBlock(RunBlock):
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Train a run, write its files, and return its entry in the manifest."""
         folder, fingerprint, recipe = self.folder / str(seed), self._fingerprint(seed), self.spec["recipe"]
-        framework = self.framework(device)
+        framework = self.framework()
         label = f"{self.label} / seed {seed}"
         meter = devices.Meter(device)
         log_row = progress_logger(label, recipe["epochs"])
@@ -87,7 +87,7 @@ class FinetuneBlock(RunBlock):
             "sha256": {name: files.sha256(folder / file) for name, file in OUTPUTS.items()},
         }
         # Last, because a run counts as finished once its record exists.
-        files.write_json(folder / RECORD, record)
+        artefacts.write_record(folder / RECORD, record)
         (folder / STATE).unlink(missing_ok=True)
         outcome = f"diverged: {result.fail_reason}" if result.fail_reason else in_words(result.history[-1])
         resumed = ", resumed" if result.resumed else ""

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from variability.io.files import read_json, write_json
+from variability.io.artefacts import FITTED, RUN_RECORD, read_record, require_listed, write_record
+from variability.io.files import write_json
 from variability.results.columns import CELL, RUN
 from variability.results.metrics import scalars
 from variability.results.runs_table import TRAINED_HERE
-from variability.stages._records import CHECKPOINT, DROPPED
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], output: P
     table. manifests: of ``finetune``, next to its runs. A run's record says that its checkpoint was dropped, so that
     the run is not mistaken for a damaged one and trained again.
     """
-    table = pd.read_parquet(runs)
+    table = pd.read_parquet(require_listed(runs))
     retained = set() if keep == "none" else best_runs(table[table["source"] == TRAINED_HERE])
     cells = {tuple(cell) for *cell, _ in retained}
     freed, left = 0, []
@@ -31,7 +32,7 @@ def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], output: P
         if keep == "best" and cell not in cells:
             _log.warning("%s: no run has a score on validation, so all of its checkpoints are kept", "/".join(cell))
             continue
-        for run in read_json(manifest)["runs"]:
+        for run in read_record(manifest, FITTED)["runs"]:
             folder = manifest.parent / str(run["seed"])
             if (*cell, run["seed"]) not in retained:
                 freed += _drop(folder)
@@ -58,10 +59,10 @@ def best_runs(runs: pd.DataFrame) -> set[tuple]:
 
 def _drop(folder: Path) -> int:
     """Delete the checkpoint of a run and return its size in bytes."""
-    checkpoint, record = folder / CHECKPOINT, read_json(folder / "run.json")
+    checkpoint, record = folder / CHECKPOINT, read_record(folder / RECORD, RUN_RECORD)
     if not record.get(DROPPED):
         # Before the deletion: a record of a missing checkpoint would cause the run to be trained again.
-        write_json(folder / "run.json", record | {DROPPED: True})
+        write_record(folder / RECORD, record | {DROPPED: True})
     size = checkpoint.stat().st_size if checkpoint.is_file() else 0
     checkpoint.unlink(missing_ok=True)
     return size

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from variability import registry
-from variability.io.files import digest, read_json, sha256
+from variability.io.artefacts import BASE_TABLES, read_record, require_listed
+from variability.io.files import digest, sha256
 from variability.reporting import display_names, figure_style
 from variability.results import analysis_tables
 from variability.stages import _stored_outputs
@@ -38,7 +39,7 @@ def plot_all(
     chosen: options by name. code: listing of the code of each. manifest: of ``aggregate``, with the checksums of the
     base tables. tables: parquet files of base tables and CSV files of analyses. study: its name, for the titles.
     """
-    base = read_json(manifest)
+    base = read_record(manifest, BASE_TABLES)
     checksums = {name: base[path.name] if path.name in base else sha256(path) for name, path in tables.items()}
     outputs, inputs = {}, {}
     for name, options in chosen.items():
@@ -52,6 +53,8 @@ def plot_all(
             "tables": {table: checksums[table] for table in read},
         }
         outputs[name] = Output(digest(parts), (folder / f"{name}.svg", folder / f"{name}.png"))
+    for path in tables.values():
+        require_listed(path)
     _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
 
 

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from variability import advice, provenance
 from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts, files
 from variability.stages._blocks import RunBlock, cell_label
-from variability.stages._records import CHECKPOINT, DROPPED, RECORD, match_checksums, read_record
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD
 from variability.training import prediction_files
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
@@ -77,7 +77,7 @@ class PredictBlock(RunBlock):
         folder: Path,
         workplace: Workplace,
     ):
-        self.runs = {run["seed"]: run for run in files.read_json(finetuned)["runs"]}
+        self.runs = {run["seed"]: run for run in artefacts.read_record(finetuned, artefacts.FITTED)["runs"]}
         super().__init__(spec, input_files, list(self.runs), workplace, f"{cell_label(spec)}, predictions")
         self.finetune_folder = finetuned.parent
         self.folder = folder
@@ -89,32 +89,30 @@ class PredictBlock(RunBlock):
         return self.folder / f".{seed}.lock"
 
     def find(self, seed: int) -> dict[str, Any] | None:
-        finished = prediction_files.read_metadata(self._table_path(seed)).get("fingerprint") == self._fingerprint(seed)
-        return self._manifest_entry(seed) if finished else None
+        checksum = artefacts.stamped(self._table_path(seed), self._fingerprint(seed))
+        return self._manifest_entry(seed, checksum) if checksum else None
 
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Predict with a run's checkpoint, write the table, and return its entry in the manifest."""
         checkpoint = self._checkpoint(seed)
         keys = {name: self.spec[name]["name"] for name in ("model", "task", "method")} | {"seed": seed}
         status = self.runs[seed]["status"]
-        table = _predictions(self.framework(device), keys, checkpoint if status == "completed" else None)
+        table = _predictions(self.framework(), keys, checkpoint if status == "completed" else None)
         metadata = {"fingerprint": self._fingerprint(seed), "status": status}
         table = table.replace_schema_metadata({prediction_files.METADATA: json.dumps(metadata, sort_keys=True)})
         with files.replacing(self._table_path(seed)) as temporary:
             pq.write_table(table, temporary, compression="zstd")
-        return self._manifest_entry(seed)
+        return self._manifest_entry(seed, artefacts.write_stamp(self._table_path(seed), self._fingerprint(seed)))
 
     def _checkpoint(self, seed: int) -> Path:
         """Return a run's checkpoint. Raises UserError if it is missing or is not the one that the manifest lists."""
         path = self.finetune_folder / str(seed) / CHECKPOINT
-        if read_record(path.parent / RECORD).get(DROPPED):
+        if artefacts.read_intact(path.parent / RECORD, artefacts.RUN_RECORD).get(DROPPED):
             raise UserError(
                 f"{path} was removed, as the config's `checkpoints` says, and predicting again needs it; "
                 f"{advice.rerun('finetune', path.parent)}, with checkpoints: all"
             )
-        if not match_checksums(path.parent, {path.name: self.runs[seed]["sha256"]["checkpoint"]}):
-            raise UserError(f"{path} is missing or is not the file that finetune wrote; {advice.rerun('finetune')}")
-        return path
+        return artefacts.require(path, self.runs[seed]["sha256"]["checkpoint"], "finetune")
 
     def _table_path(self, seed: int) -> Path:
         return prediction_files.table_path(self.folder, seed)
@@ -122,12 +120,12 @@ class PredictBlock(RunBlock):
     def _fingerprint(self, seed: int) -> str:
         return prediction_files.fingerprint(self._fingerprint_parts, self.runs[seed])
 
-    def _manifest_entry(self, seed: int) -> dict[str, Any]:
+    def _manifest_entry(self, seed: int, checksum: str) -> dict[str, Any]:
         return {
             "seed": seed,
             "fingerprint": self._fingerprint(seed),
             "status": self.runs[seed]["status"],
-            "sha256": {"predictions": files.sha256(self._table_path(seed))},
+            "sha256": {"predictions": checksum},
         }
 
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import registry
-from variability.advice import RERUN_DOWNLOAD
 from variability.data import duplicates, kinds, modalities, splits
 from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
 from variability.errors import UserError
-from variability.io.files import read_json, replacing, sha256, write_json
+from variability.io.artefacts import DATASET, require_folder, write_record
+from variability.io.files import replacing, sha256
 
 _log = logging.getLogger(__name__)
 
@@ -64,9 +64,10 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
         _log.warning("%s: left out: %d, %s", task["name"], count, reason)
     _write_examples(target / FILES["examples"], prepared, _sources(source, prepared.rows), kind.LABEL_TYPE)
     counts = Counter(prepared.split_names.tolist())
-    write_json(
+    write_record(
         target / "task.json",
         {
+            "name": task["name"],
             "kind": task["kind"],
             "modality": task["modality"],
             # With these, other files are read as these were.
@@ -192,10 +193,11 @@ def _positions(partition: np.ndarray) -> Callable[[int], str]:
 
 
 def _require_downloaded(name: str, folder: Path) -> None:
-    """Raise UserError naming the first missing file of those that ``download`` wrote."""
-    for file in read_json(folder.parent / "manifest.json")["files"]:
-        if not (folder / file).is_file():
-            raise UserError(f"{name}: {folder / file} is missing; {RERUN_DOWNLOAD}")
+    """Raise UserError naming the first file that is missing, or is not the one that ``download`` wrote."""
+    try:
+        require_folder(folder.parent / "manifest.json", DATASET)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def _write_examples(path: Path, prepared: _Preparation, sources: pa.ChunkedArray, label_type: type) -> None:

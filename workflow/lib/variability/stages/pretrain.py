@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.io import files, locks
+from variability.io import artefacts, files, locks
 from variability.models import methods
 from variability.stages._history import in_words, progress_logger, write_history
-from variability.stages._records import match_checksums, read_record
 from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
@@ -39,13 +38,14 @@ def pretrain(
     folder = weights.parent
     with locks.held(folder / ".lock", f"another process is working on {weights}; waiting for it"):
         # Snakemake has removed the outputs, so files that exist now were made by the process that held the lock.
-        record = read_record(manifest)
-        finished = record.get("fingerprint") == fingerprint and history.is_file()
-        if finished and match_checksums(folder, {weights.name: record["sha256"]}):
+        record = artefacts.read_intact(manifest, artefacts.PRETRAINED)
+        finished = record.get("fingerprint") == fingerprint and artefacts.stamped(history, fingerprint)
+        if finished and artefacts.is_intact(weights, record["sha256"]):
             return
         with Workplace(spec["model"], threads) as workplace:
             facts = _train(spec, input_files, fingerprint, weights, history, workplace)
-        files.write_json(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
+        artefacts.write_stamp(history, fingerprint)
+        artefacts.write_record(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
         _state(weights).unlink(missing_ok=True)
 
 
@@ -61,7 +61,7 @@ def _train(
     model, recipe, seed = spec["model"], spec["recipe"], spec["seed"]
     task = input_files.task.parent.name
     label = f"pretraining {model['architecture']} on {task}"
-    framework = workplace.framework_class(model, methods.PRETRAINING, input_files, workplace.device)
+    framework = workplace.framework(model, methods.PRETRAINING, input_files)
     log_row = progress_logger(label, recipe["epochs"])
     result = framework.fit(FitSpec(framework.data(seed), recipe, seed, _state(weights), fingerprint, log_row))
     if result.status != "completed":

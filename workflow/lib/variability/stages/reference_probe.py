@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from variability import registry
-from variability.data.prepared_task import PreparedTask
-from variability.io.files import digest, read_json, sha256, write_json
+from variability.data.prepared_task import PreparedTask, open_task
+from variability.io.artefacts import TASK, read_record, stamped, write_record
+from variability.io.files import digest, sha256
 from variability.results import probe_table
 from variability.stages.score import compute_values
 from variability.stats.linear_models import FITS, LinearModel
@@ -47,14 +48,14 @@ def reference_probe(
         path = folder / pair["model"] / f"{pair['task']}.parquet"
         source = PooledFeatures(next(stored)) if pair["features"] else None
         task_json, metrics = tasks[pair["task"]], spec["metrics"][pair["task"]]
-        content = {key: read_json(task_json)[key] for key in ("sha256", "split", "target", "class_names")}
+        content = {key: read_record(task_json, TASK)[key] for key in ("sha256", "split", "target", "class_names")}
         inputs = {"pair": pair, "metrics": metrics, "task": content, "features": source and source.sha256, "code": code}
-        if probe_table.fingerprint_of(path) != digest(inputs):
+        if not stamped(path, digest(inputs)):
             keys = {"model": pair["model"], "task": pair["task"]}
             rows = [keys | row for row in _rows(pair, source, task_json, metrics)]
             probe_table.write(rows, path, digest(inputs))
         tables[path.relative_to(folder).as_posix()] = sha256(path)
-    write_json(manifest, {"tables": tables})
+    write_record(manifest, {"tables": tables})
 
 
 def _rows(
@@ -64,7 +65,7 @@ def _rows(
     if source is None or source.reason:
         yield {"note": source.reason if source else pair["reason"]}
         return
-    task = PreparedTask.open(task_json)
+    task = open_task(task_json)
     plugins = [registry.find("metrics", name)() for name in metrics]
     for seed in pair["seeds"] or [None]:
         yield from ({"seed": seed} | row for row in _fitted(task, source, seed, plugins))

@@ -9,7 +9,8 @@ from variability import advice, registry
 from variability.data import kinds
 from variability.data.kinds import Kind
 from variability.errors import UserError
-from variability.io.files import digest, read_json, sha256, write_json
+from variability.io.artefacts import LABELS, PREDICTED, read_record, require, stamped, write_record
+from variability.io.files import digest, sha256
 from variability.results import predictions, score_table
 from variability.results.columns import RUN
 from variability.results.metrics import Metric
@@ -30,24 +31,26 @@ def score(
     network that has learnt nothing else; missing if there are no classes. Raises UserError naming the file for
     predictions that are missing, cannot be read or do not fit the task.
     """
-    task = read_json(task_json)
+    task = read_record(task_json, LABELS)
     kind = kinds.find(task["kind"])
     cells: dict[Path, list[dict]] = {}
     for block in manifests:
-        cells.setdefault(block.parent, []).extend(read_json(block)["runs"])
+        cells.setdefault(block.parent, []).extend(read_record(block, PREDICTED)["runs"])
     tables = {}
     for cell, runs in cells.items():
+        if task.get("name", cell.parts[-2]) != cell.parts[-2]:
+            raise UserError(f"{task_json} is that of another task, {task['name']!r}; {advice.rerun(LABELS.rule)}")
         name = f"{cell.parts[-3]}/{cell.name}.parquet"
         checksums = [run["sha256"]["predictions"] for run in runs]
         inputs = {"predictions": checksums, "classes": task["class_names"], "metrics": metrics, "code": code}
         fingerprint = digest(inputs)
-        if score_table.fingerprint_of(folder / name) != fingerprint:
+        if not stamped(folder / name, fingerprint):
             plugins = [registry.find("metrics", metric)() for metric in metrics]
-            files = [cell / f"{run['seed']}.parquet" for run in runs]
+            files = [require(cell / f"{run['seed']}.parquet", run["sha256"]["predictions"], "predict") for run in runs]
             rows = [row for path in files for row in _rows_of_run(path, task["class_names"], kind, plugins)]
             score_table.write(rows, fingerprint, folder / name)
         tables[name] = sha256(folder / name)
-    write_json(manifest, {"tables": tables})
+    write_record(manifest, {"tables": tables})
 
 
 def _rows_of_run(path: Path, class_names: Sequence[str], kind: Kind, plugins: Sequence[Metric]) -> Iterator[tuple]:

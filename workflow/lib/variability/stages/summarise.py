@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from variability.io.files import read_json, write_text
+from variability.io.artefacts import LABELS, read_record, require_listed
+from variability.io.files import write_text
 from variability.reporting import data_notes, display_names
 from variability.reporting.summary import summarise as summary_of
 from variability.reporting.text_format import as_page
@@ -20,9 +21,9 @@ def summarise(
     runs: the runs table. tables: those of the analyses and of the claims, with their names as file names. tasks:
     task.json of each task that is trained here, in a folder of the task's name.
     """
-    frames = {Path(path).stem: analysis_tables.read(path) for path in tables}
-    frames |= {"runs": pd.read_parquet(runs)}
-    remarks = data_notes.notes({Path(task).parent.name: read_json(task) for task in tasks})
+    frames = {Path(path).stem: analysis_tables.read(require_listed(Path(path))) for path in tables}
+    frames |= {"runs": pd.read_parquet(require_listed(runs))}
+    remarks = data_notes.notes({Path(task).parent.name: read_record(task, LABELS) for task in tasks})
     text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study, remarks)
     write_text(markdown, text)
     write_text(page, as_page(display_names.plain(text), study))

@@ -9,7 +9,7 @@ import numpy as np
 
 from variability import registry
 from variability.data.prepared_task import open_task
-from variability.io import files
+from variability.io import artefacts, files
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def tokenize(model: dict[str, Any], task_json: Path, assets: Path, target: Path,
     tokens, facts = task.modality.encode(task, provider)  # pyright: ignore[reportArgumentType]
     with files.replacing(target) as temporary, open(temporary, "wb") as handle:
         np.save(handle, tokens, allow_pickle=False)
-    checksums = {"assets": files.read_json(assets)["sha256"], "sha256": files.sha256(target)}
-    files.write_json(manifest, facts | checksums)
+    checksums = {"assets": artefacts.require_folder(assets, artefacts.ASSETS)["sha256"], "sha256": files.sha256(target)}
+    artefacts.write_record(manifest, facts | checksums)
     values = ", ".join(f"{name} {value}" for name, value in facts.items())
     _log.info("%s: %s, %.1f s", task.name, values, time.perf_counter() - started)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from variability import registry
-from variability.io import files
+from variability.io import artefacts
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,32 @@ class InputFiles:
 
         The checksum of the activations is None if the manifest lists none.
         """
-        task = files.read_json(self.task)
+        task = artefacts.read_record(self.task, artefacts.TASK)
         content = {"data": task["sha256"], "split": task["split"], "target": task["target"], "facts": task["facts"]}
         if registry.find("providers", model["provider"])(model).reads_class_names():
             content["class_names"] = task["class_names"]
-        for name in ("weights_manifest", "assets", "tokens", "features"):
-            path = getattr(self, name)
-            content[name] = files.read_json(path).get("sha256") if path else None
+        for name, record in self._manifests().items():
+            content[name] = record and record.get("sha256")
         return content
+
+    def verify(self) -> None:
+        """Compare the weights, and the files that a network is built from, with their checksums.
+
+        The other files are compared by what reads them. Raises UserError naming the first that differs.
+        """
+        if self.weights and self.weights_manifest:
+            checksum = artefacts.read_weights(self.weights_manifest)["sha256"]
+            artefacts.require(self.weights, checksum, artefacts.kind_of_weights(self.weights).rule)
+        if self.assets:
+            artefacts.require_folder(self.assets, artefacts.ASSETS)
+
+    def _manifests(self) -> dict[str, dict[str, Any] | None]:
+        """Return the manifests of the files other than the task's; None for those that the job lacks."""
+        readers = {
+            "weights_manifest": artefacts.read_weights,
+            "assets": partial(artefacts.read_record, kind=artefacts.ASSETS),
+            "tokens": partial(artefacts.read_record, kind=artefacts.TOKENS),
+            "features": artefacts.read_features,
+        }
+        paths = {name: getattr(self, name) for name in readers}
+        return {name: readers[name](path) if path else None for name, path in paths.items()}

@@ -1,13 +1,10 @@
 """Stored activations before the head as one vector per example, read without torch."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from variability import advice
-from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts
 
 #: File next to the manifest, see ``stored_features``.
 FILE = "activations.npy"
@@ -23,7 +20,7 @@ class PooledFeatures:
     """
 
     def __init__(self, manifest: Path):
-        content: dict[str, Any] = files.read_json(manifest)
+        content = artefacts.read_features(manifest)
         self.sha256: str | None = content.get("sha256")
         self.reason: str | None = None
         self._file, self._layout = manifest.parent / FILE, content.get("activations", {})
@@ -37,8 +34,8 @@ class PooledFeatures:
 
         Raises UserError if the file is not the one that the manifest describes.
         """
-        if not self._file.is_file() or files.sha256(self._file) != self.sha256:
-            raise UserError(f"{self._file} is missing or is not the file that was stored; {advice.rerun('features')}")
+        assert self.sha256 is not None, "activations are stored"
+        artefacts.require(self._file, self.sha256, "features")
         # The entries of the examples come first, then those of augmented views.
         stored = np.load(self._file, mmap_mode="r", allow_pickle=False)
         batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]

@@ -1,12 +1,11 @@
 """Files of predictions: the fingerprint by which one is found again, without the framework that made it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts, files
 from variability.training.cpu_kernels import switch
 from variability.training.input_files import InputFiles
 
@@ -28,17 +27,6 @@ def table_path(folder: Path, seed: int) -> Path:
     return folder / f"{seed}.parquet"
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Return the facts stored with a table of predictions; empty if the file is missing or damaged."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return json.loads((pq.read_schema(path).metadata or {}).get(METADATA, b"{}"))
-    except (OSError, pa.ArrowException):
-        return {}
-
-
 def all_current(
     model: Mapping[str, Any], input_files: InputFiles, finetuned: Path, code: Path, folder: Path, threads: int
 ) -> bool:
@@ -48,10 +36,8 @@ def all_current(
     of the predictions. False also for a file that cannot be read, about which the job will say more.
     """
     try:
-        runs = files.read_json(finetuned)["runs"]
+        runs = artefacts.read_record(finetuned, artefacts.FITTED)["runs"]
         parts = fingerprint_parts(model, input_files, files.sha256(code), threads)
-        return all(
-            read_metadata(table_path(folder, run["seed"])).get("fingerprint") == fingerprint(parts, run) for run in runs
-        )
-    except (OSError, ValueError, LookupError, TypeError, UserError):
+        return all(artefacts.stamped(table_path(folder, run["seed"]), fingerprint(parts, run)) for run in runs)
+    except (OSError, LookupError, UserError):
         return False

@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from variability import advice
 from variability.data.batching import padded_positions
 from variability.data.inputs import Inputs, resident
-from variability.errors import UserError
-from variability.io import files, mapped_arrays
+from variability.io import artefacts, files, mapped_arrays
 from variability.models.cutting import Cut
 from variability.training import precision
 from variability.training.activations import Activations, Feed, TokenActivations
@@ -198,11 +196,10 @@ def read(
     the lengths of the examples, (n,), which activations of tokens need. Raises UserError if the file differs from the
     one that the manifest describes.
     """
-    content, file = files.read_json(manifest), manifest.parent / FILE
+    content, file = artefacts.read_features(manifest), manifest.parent / FILE
     if not content["stored"]:
         return None
-    if not file.is_file() or files.sha256(file) != content["sha256"]:
-        raise UserError(f"{file} is missing or is not the file that was stored; {advice.rerun('features')}")
+    artefacts.require(file, content["sha256"], "features")
     # Copy on write: nothing is written, but torch warns about arrays that are not writable.
     array, layout = np.load(file, mmap_mode="c", allow_pickle=False), content["activations"]
     tensor = resident(torch.from_numpy(array).view(precision.DTYPES[layout["form"]]), device)

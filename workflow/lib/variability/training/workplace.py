@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from variability.training import frameworks
+from variability.training.frameworks import Framework
+from variability.training.input_files import InputFiles
 
 
 class Workplace:
@@ -26,6 +28,11 @@ class Workplace:
     def __exit__(self, *exception: object) -> None:
         self._lease.close()
         self.__dict__.pop("device", None)
+
+    def framework(self, model: Mapping[str, Any], method: Mapping[str, Any], input_files: InputFiles) -> Framework:
+        """Return the networks of a model, after comparing the files that they are built from with their checksums."""
+        input_files.verify()
+        return self.framework_class(model, method, input_files, self.device)
 
     @cached_property
     def device(self) -> str:

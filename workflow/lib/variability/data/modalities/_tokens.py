@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from variability import advice, seeding
+from variability import seeding
 from variability.data.batching import batches_of_similar_length, cut_batches, padded_positions
 from variability.data.inputs import Inputs
 from variability.data.modalities import StoredExamples
 from variability.data.padding import PADDING
-from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts
 
 #: Name of the tokens' file, in the folder of the manifest of ``tokenize``.
 FILE = "tokens.npy"
@@ -43,8 +42,7 @@ class Tokens(Inputs):
     def opened(cls, manifest: Path, device: str) -> Tokens:
         """Open the array that ``tokenize`` wrote. Raises UserError if it is missing or does not match the manifest."""
         file = manifest.parent / FILE
-        if not file.is_file() or files.sha256(file) != files.read_json(manifest)["sha256"]:
-            raise UserError(f"{file} is missing or is not the file that was made; {advice.rerun('tokenize')}")
+        artefacts.require(file, artefacts.read_record(manifest, artefacts.TOKENS)["sha256"], "tokenize")
         return cls(np.load(file, allow_pickle=False), device)
 
     def plain(self, rows: np.ndarray) -> torch.Tensor:

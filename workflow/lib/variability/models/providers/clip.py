@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.errors import Problem
+from variability.io.artefacts import ASSETS, read_record
 from variability.io.files import read_json
 from variability.models.providers import ImageProvider
 from variability.models.providers._hub import MODEL_FILES, PRETRAINED, HubProvider
@@ -100,7 +101,7 @@ class Clip(HubProvider, ImageProvider):
         return self.with_overrides(spec)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
-        return self.preprocess(facts["size"]) | {"assets": read_json(self.assets)["sha256"]}
+        return self.preprocess(facts["size"]) | {"assets": read_record(self.assets, ASSETS)["sha256"]}
 
     @property
     def _prompted(self) -> bool:

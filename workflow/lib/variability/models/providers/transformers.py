@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.errors import Problem
-from variability.io.files import read_json
+from variability.io.artefacts import ASSETS, read_record
 from variability.models.providers._hub import HubProvider
 
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ class Transformers(HubProvider):
         return _transformers.encode(self._folder, self.model["architecture"], examples, max_length)
 
     def input_spec(self, facts: dict[str, Any]) -> dict[str, Any]:
-        return {"max_length": facts["max_length"], "assets": read_json(self.assets)["sha256"]}
+        return {"max_length": facts["max_length"], "assets": read_record(self.assets, ASSETS)["sha256"]}
