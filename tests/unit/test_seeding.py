@@ -166,6 +166,16 @@ def test_torch_global_seeds_inside_and_leaves_the_outside_as_it_was():
         assert not torch.equal(torch.rand(3), first)
 
 
+def test_the_states_of_torchs_generators_continue_a_stream_in_another_place():
+    with seeding.dropout(0, 1).torch_global():
+        torch.rand(5)
+        states = seeding.torch_states("cpu")
+        rest = torch.rand(7)
+    with seeding.dropout(3, 4).torch_global():
+        seeding.set_torch_states(states, "cpu")
+        assert torch.equal(torch.rand(7), rest)
+
+
 def test_python_global_seeds_inside_and_leaves_the_outside_as_it_was():
     outside = random.getstate()
     with seeding.backbone(0).python_global():
@@ -187,7 +197,7 @@ CREATING = {
 }
 #: Attributes that may be used of ``seeding`` and of the namespaces of the libraries' global generators.
 ALLOWED = {
-    "seeding": {*TABLE, "STREAMS", "stream_number"},
+    "seeding": {*TABLE, "STREAMS", "stream_number", "torch_states", "set_torch_states"},
     **{"np.random": {"Generator"}, "numpy.random": {"Generator"}, "tf.random": set(), "torch.random": set()},
 }
 

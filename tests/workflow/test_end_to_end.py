@@ -126,7 +126,7 @@ def test_a_study_killed_in_training_resumes_to_the_same_predictions(finished, tm
         command, cwd=again.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 300
-    while not list(again.folder.glob("results/tiny/finetune/*/*/*/*/.state.safetensors")):
+    while not list(again.folder.glob("results/tiny/finetune/*/*/*/*/.lock")):
         assert running.poll() is None, "the study ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)

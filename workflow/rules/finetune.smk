@@ -55,6 +55,8 @@ rule finetune:
         gpu=gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
+        # Not a param: it must not rerun anything.
+        save_every=study.compute["save_every"],
     params:
         spec=spec_of("finetune"),
         threads=study.compute["threads"],

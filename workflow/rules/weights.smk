@@ -78,6 +78,8 @@ rule pretrain:
         gpu=gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
+        # Not a param: it must not rerun anything.
+        save_every=study.compute["save_every"],
     params:
         spec=spec_of("pretrain"),
         threads=study.compute["threads"],

@@ -7,10 +7,12 @@ with log_job(snakemake.log[0]):
     from variability.stages.finetune import finetune
     from variability.stages.predict import predict_ahead
     from variability.training.input_files import InputFiles
+    from variability.training.saving import Saving
     from variability.training.workplace import Workplace
 
     spec, rule_input = snakemake.params.spec, snakemake.input
     manifest, predictions = Path(snakemake.output.manifest), Path(snakemake.params.predictions)
     with Workplace(spec["model"], snakemake.params.threads) as workplace:
-        finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace)
+        saving = Saving(snakemake.resources.save_every)
+        finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)
         predict_ahead(spec, InputFiles.from_rule(rule_input, "features_before"), manifest, predictions, workplace)

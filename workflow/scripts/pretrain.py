@@ -6,7 +6,9 @@ with log_job(snakemake.log[0]):
     from variability.io.files import sha256
     from variability.stages.pretrain import pretrain
     from variability.training.input_files import InputFiles
+    from variability.training.saving import Saving
 
     rule_input, params = snakemake.input, snakemake.params
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
-    pretrain(params.spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), *outputs, params.threads)
+    saving = Saving(snakemake.resources.save_every)
+    pretrain(params.spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), *outputs, params.threads, saving)

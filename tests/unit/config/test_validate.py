@@ -97,6 +97,10 @@ def test_a_good_config_has_no_problems():
             -1,
             "split.train: -1 is not allowed here; expected a number of examples (200), a fraction",
         ),
+        *(
+            ("compute/save_every", duration, f"compute.save_every: {duration!r} is not allowed here; expected the time")
+            for duration in ("soon", "10 minutes", "0 min", "-5 s", 0, 1.5, True)
+        ),
         ("seeds", [1.0], "seeds.0: 1.0 is not a whole number"),
         ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
         ("seeds", [3, 1, 3], "seeds: seed 3 is listed twice; a repeated seed does not add a run"),

@@ -262,10 +262,12 @@ def test_a_killed_job_keeps_finished_runs_and_resumes_to_the_same_bits(study, ta
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
         from variability.training.input_files import InputFiles
+        from variability.training.saving import Saving
         from variability.stages.finetune import finetune
         tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])
-        finetune(tiny_study.STUDY, InputFiles(task_json), "code", folder / "block-0.json", tiny_study.workplace())
+        inputs, workplace = InputFiles(task_json), tiny_study.workplace()
+        finetune(tiny_study.STUDY, inputs, "code", folder / "block-0.json", workplace, Saving(0.0))
     """
     folder = tmp_path / "killed"
     arguments = [str(Path(tiny_study.__file__).parent), str(task_json), str(folder)]
@@ -324,6 +326,7 @@ def test_a_job_whose_runs_are_all_finished_does_not_import_torch(study, task_jso
         from pathlib import Path
         import tiny_study
         from variability.training.input_files import InputFiles
+        from variability.training.saving import Saving
         from variability.stages.finetune import finetune
         tiny_study.install()
         task_json, folder = map(Path, sys.argv[2:])

@@ -7,22 +7,24 @@ import tiny_study
 import torch
 
 from variability.config import recipe
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
 from variability.io import artefacts, files
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
 from variability.training import torch_fit
 from variability.training.input_files import InputFiles
+from variability.training.saving import Saving
 
 MODEL = tiny_study.STUDY["model"] | {"weights": "pretrain:digits"}
 
 
-def run(task_json, folder, model=MODEL, seed=0, **settings):
+def run(task_json, folder, model=MODEL, seed=0, saving=None, **settings):
     """Pretrains into a folder; returns the tensors it wrote."""
     chosen = recipe.resolve(tiny_study.STUDY["recipe"], settings)
     outputs = folder / "weights.safetensors", folder / "weights.json", folder / "history.csv"
-    pretrain({"model": model, "recipe": chosen, "seed": seed}, InputFiles(task_json), "code", *outputs)
+    spec = {"model": model, "recipe": chosen, "seed": seed}
+    pretrain(spec, InputFiles(task_json), "code", *outputs, saving=saving)
     return safetensors.torch.load_file(outputs[0])
 
 
@@ -50,24 +52,14 @@ def test_the_whole_network_is_written_with_a_manifest_and_a_history(task_json, t
 
 @pytest.mark.usefixtures("tiny_provider")
 def test_an_interrupted_pretraining_resumes_to_the_same_bytes(task_json, tmp_path, monkeypatch):
-    class Stopped(Exception):
-        pass
-
-    advance = torch_fit.TorchFitLoop.advance
-
-    def interrupted(self):
-        if self.epoch == 2:
-            raise Stopped
-        return advance(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch_fit.TorchFitLoop, "advance", interrupted)
-        with pytest.raises(Stopped):
-            run(task_json, tmp_path / "interrupted")
-    epochs = []
-    monkeypatch.setattr(torch_fit.TorchFitLoop, "advance", lambda self: epochs.append(self.epoch + 1) or advance(self))
+    # Questions are asked before each epoch and after each step.
+    questions = iter([False] * 7)
+    with pytest.raises(Interrupted, match="at step 2 of 4 of epoch 2"):
+        run(task_json, tmp_path / "interrupted", saving=Saving(should_stop=lambda: next(questions, True)))
+    steps, step = [], torch_fit.TorchFitLoop.step
+    monkeypatch.setattr(torch_fit.TorchFitLoop, "step", lambda self, of: steps.append(of.number) or step(self, of))
     run(task_json, tmp_path / "interrupted")
-    assert epochs == [3]
+    assert steps == list(range(6, 12))
     run(task_json, tmp_path / "whole")
     first, second = tmp_path / "interrupted", tmp_path / "whole"
     assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()

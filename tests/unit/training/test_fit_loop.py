@@ -1,6 +1,8 @@
-"""The end of a fit and the epoch whose weights it retains, independent of the library: with scripted losses."""
+"""When a fit ends and saves, and the epoch whose weights it retains, without a library: with scripted losses."""
 
+import json
 import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 
 from variability.config import recipe
 from variability.data.batching import cut_batches
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
 from variability.training import fit_loop
+from variability.training.saving import Saving
 
 KIND = SimpleNamespace(MEASURE="right", evaluate=lambda outputs, labels: (outputs, 1 - outputs))
 
@@ -19,25 +22,32 @@ class Scripted(fit_loop.FitLoop):
 
     validation: losses from epoch 0 on. training: {epoch: losses of its two steps}; 1 for epochs not listed.
     infinite_from: epoch from which weights are not finite. rows: number of validation examples. settings: of the
-    recipe, and ``state`` and ``on_epoch`` of the ``FitSpec``.
+    recipe, and ``state``, ``on_epoch`` and ``saving`` of the ``FitSpec``.
     """
 
     def __init__(self, validation, training=None, infinite_from=math.inf, rows=10, **settings):
-        described = {key: settings.pop(key) for key in ("state", "on_epoch") if key in settings}
+        described = {key: settings.pop(key) for key in ("state", "on_epoch", "saving") if key in settings}
         data = fit_loop.FitData(np.zeros(60), np.arange(40), np.arange(40, 40 + rows), KIND)
         chosen = recipe.resolve({"epochs": len(validation) - 1, "batch_size": 20}, settings)
         super().__init__(fit_loop.FitSpec(data, chosen, 0, fingerprint="fingerprint", **described))
-        self.validation, self.training, self.infinite_from = validation, training or {}, infinite_from
+        self.validation, self.training_losses, self.infinite_from = validation, training or {}, infinite_from
         self.weight = self.retained = 0
-        self.stored = None
+        self.stored, self.steps, self.saves = None, [], []
 
     def batches(self, order, epoch):
         return cut_batches(order, self.recipe["batch_size"])
 
-    def train_batches(self, epoch, batches, rates):
-        assert len(batches) == len(rates) == 2 and sorted(np.concatenate(batches)) == list(range(40))
-        self.weight = epoch
-        return self.training.get(epoch, [1.0, 1.0])
+    def training(self, epoch):
+        return nullcontext()
+
+    def step(self, step):
+        assert (len(step.rows), step.number) == (20, 2 * (step.epoch - 1) + step.batch)
+        self.weight = step.epoch
+        self.steps.append((step.epoch, step.batch))
+        return self.training_losses.get(step.epoch, [1.0, 1.0])[step.batch]
+
+    def floats(self, losses):
+        return losses
 
     def outputs(self, rows):
         return self.validation[self.weight]
@@ -52,13 +62,17 @@ class Scripted(fit_loop.FitLoop):
         self.weight = self.retained
 
     def save_state(self, path):
-        self.stored = self.spec.fingerprint, self.weight, self.retained, self.retained_epoch, list(self.history)
+        # As JSON, as in a file.
+        self.stored = json.dumps([self.spec.fingerprint, self.weight, self.retained, self.progress()])
+        self.saves.append((self.epoch, len(self.losses)))
 
     def load_state(self, path):
-        if self.stored is None or self.stored[0] != self.spec.fingerprint:
+        fingerprint, *state = json.loads(self.stored or "[null]")
+        if fingerprint != self.spec.fingerprint:
             return False
-        _, self.weight, self.retained, self.retained_epoch, history = self.stored
-        self.history = list(history)
+        self.weight, self.retained, progress = state
+        self.restore_progress(progress)
+        self.retained_epoch = progress["retained_epoch"]
         return True
 
 
@@ -124,31 +138,80 @@ def test_a_network_that_knows_the_answers_already_diverges_only_at_a_large_loss(
     assert fit([1.0, 1.0, 1.0], {1: [first, first], 2: [loss, loss]}).status == status
 
 
+def without_times(history):
+    return [
+        {key: value for key, value in row.items() if key not in ("seconds", "examples_per_second")} for row in history
+    ]
+
+
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
-@pytest.mark.parametrize("stopped", [1, 2, 3, 4])
-def test_a_resumed_fit_ends_as_one_that_never_stopped(stopped, checkpoint, tmp_path):
-    losses = [5.0, 1.0, 3.0, 2.0, 4.0]
-
-    def stop(row):
-        if row["epoch"] == stopped:
-            raise KeyboardInterrupt
-
-    interrupted = Scripted(losses, checkpoint=checkpoint, state=tmp_path, on_epoch=stop)
-    with pytest.raises(KeyboardInterrupt):
-        interrupted.run()
-    epochs = []
-    result = fit(
-        losses,
-        checkpoint=checkpoint,
-        state=tmp_path,
-        on_epoch=lambda row: epochs.append(row["epoch"]),
-        stored=interrupted.stored,
+@pytest.mark.parametrize("allowed", [1, 2, 3])
+def test_a_fit_that_is_stopped_again_and_again_ends_as_one_that_never_stopped(allowed, checkpoint, tmp_path):
+    losses, training = [5.0, 1.0, 3.0, 2.0, 4.0], {1: [5.0, 4.0], 3: [2.0, 0.5]}
+    stored, epochs, positions, steps = None, [], [], []
+    for _ in range(20):
+        questions = iter([False] * allowed)
+        loop = Scripted(
+            losses,
+            training,
+            checkpoint=checkpoint,
+            state=tmp_path,
+            on_epoch=lambda row: epochs.append(row["epoch"]),
+            saving=Saving(math.inf, should_stop=lambda questions=questions: next(questions, True)),
+        )
+        loop.stored = stored
+        try:
+            result = loop.run()
+            break
+        except Interrupted as interrupted:
+            positions.append(str(interrupted))
+        finally:
+            stored = loop.stored
+            steps += loop.steps
+    whole = fit(losses, training, checkpoint=checkpoint)
+    assert (
+        len(positions) >= 2
+        and positions[0]
+        == {
+            1: "at step 1 of 2 of epoch 1",
+            2: "at step 2 of 2 of epoch 1",
+            3: "before epoch 2",
+        }[allowed]
     )
-    whole = fit(losses, checkpoint=checkpoint)
-    # Interrupted before the state of the epoch was written, so that this epoch is trained again.
-    assert epochs == list(range(stopped if stopped > 1 else 0, 5)) and result.resumed == (stopped > 1)
-    assert result.best_epoch == whole.best_epoch == (1 if checkpoint == "best" else 4)
-    assert [row["validation_loss"] for row in result.history] == losses
+    assert steps == [(epoch, batch) for epoch in (1, 2, 3, 4) for batch in (0, 1)], "each step is made once"
+    assert epochs == [0, 1, 2, 3, 4] and result.resumed
+    assert without_times(result.history) == without_times(whole.history)
+    assert result.best_epoch == loop.weight == whole.best_epoch == (1 if checkpoint == "best" else 4)
+
+
+def test_the_state_is_saved_by_the_clock(tmp_path):
+    now = [0.0]
+
+    def clock():
+        return now[0]
+
+    class Timed(Scripted):
+        def step(self, step):
+            now[0] += 3
+            return super().step(step)
+
+        def save_state(self, path):
+            super().save_state(path)
+            now[0] += 100
+
+        def validate(self):
+            now[0] += 1
+            return super().validate()
+
+    loop = Timed([1.0] * 5, state=tmp_path, saving=Saving(4.0, clock))
+    result = loop.run()
+    # 1 s of validation and 3 s: saved; 3 s and 1 s of validation: saved; 3 s and 3 s: saved; and so on.
+    assert loop.saves == [(0, 1), (1, 0), (1, 2), (2, 1), (3, 0), (3, 2)]
+    assert [row["seconds"] for row in result.history] == [0.0, 7.0, 7.0, 7.0, 7.0], "saving is not training"
+    assert [row["examples_per_second"] for row in result.history[1:]] == [40 / 6] * 4
+    never = Timed([1.0] * 5, state=tmp_path, saving=Saving(1000.0, clock))
+    never.run()
+    assert never.saves == []
 
 
 def test_a_recipe_that_selects_by_validation_loss_needs_validation_examples():

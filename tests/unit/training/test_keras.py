@@ -1,6 +1,7 @@
 """Keras trains its networks as torch does: the same steps, and the same bits for the same seed, also when resumed."""
 
 import importlib.util
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +12,12 @@ from tiny_study import assert_same, timeless
 from variability import registry, seeding
 from variability.config import recipe
 from variability.data import kinds
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
 from variability.models.providers.keras import Keras as KerasProvider
 from variability.training import frameworks, optimizers
 from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
+from variability.training.saving import Saving
 
 if not all(importlib.util.find_spec(name) for name in KerasProvider.NEEDS):
     pytest.skip("Keras and TensorFlow are an extra: make .venv/.tensorflow", allow_module_level=True)
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 MODEL = {"name": "small", "provider": "tiny", "architecture": "tiny", "weights": "none", "options": {}}
 RECIPE = {"epochs": 3, "lr": 0.01, "batch_size": 32, "label_smoothing": 0.1, "clip_norm": 1.0}
+NEVER = Saving(math.inf)
 AUGMENTED = {"flip": True, "crop": 1, "randaugment": None, "views": 0}
 
 
@@ -88,13 +91,13 @@ def framework_of(task, method="full", weights=None, **options):
     return frameworks.of(MODEL)(MODEL, {"name": method, "kind": method} | options, InputFiles(task, weights), "cpu")
 
 
-def fit(framework, folder, seed=0, on_epoch=lambda row: None, **changed):
+def fit(framework, folder, seed=0, saving=NEVER, **changed):
     """Return the result of a fit, and the tensors of the network after it."""
     from variability.models.providers import _keras_networks as networks
 
     settings = recipe.resolve(RECIPE, changed)
     result = framework.fit(
-        FitSpec(framework.data(seed), settings, seed, folder / "state.safetensors", "fingerprint", on_epoch)
+        FitSpec(framework.data(seed), settings, seed, folder / "state.safetensors", "fingerprint", saving=saving)
     )
     return result, networks.tensors(framework._network.model)
 
@@ -109,7 +112,6 @@ def test_the_same_seed_gives_the_same_bits_after_another_seed(tmp_path, task, au
         rows = {"test": framework.task.rows("test", seed)}
         predictions = framework.predictions(seed, tmp_path / "checkpoint", rows)
         runs.append((timeless(result.history), *(summaries for *_, summaries in predictions)))
-        (tmp_path / "state.safetensors").unlink()
     first, other, again = runs
     assert first[0] == again[0]
     assert np.array_equal(first[1], again[1])
@@ -132,17 +134,22 @@ def test_a_batch_of_one_image_is_an_error_if_batchnorm_sees_one_value(tmp_path, 
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
-    def stop(row):
-        if row["epoch"] == 3:
-            raise KeyboardInterrupt
-
+def test_a_fit_interrupted_every_other_step_resumes_bit_for_bit(tmp_path, task, optimizer):
     settings = {"epochs": 4, "checkpoint": "best", "optimizer": optimizer, "augmentation": AUGMENTED}
     (tmp_path / "whole").mkdir()
     whole, tensors = fit(framework_of(task), tmp_path / "whole", **settings)
-    with pytest.raises(KeyboardInterrupt):
-        fit(framework_of(task), tmp_path, on_epoch=stop, **settings)
-    resumed, after = fit(framework_of(task), tmp_path, **settings)
+    framework, positions = framework_of(task), []
+    while True:
+        questions = iter([False, False])
+        saving = Saving(math.inf, should_stop=lambda questions=questions: next(questions, True))
+        try:
+            resumed, after = fit(framework, tmp_path, saving=saving, **settings)
+            break
+        except Interrupted as interrupted:
+            positions.append(str(interrupted))
+            # Another seed in between, whose dropout and optimizer must leave no trace.
+            fit(framework, tmp_path / "whole", seed=1, epochs=1)
+    assert "at step 2 of 4 of epoch 1" in positions and len(positions) >= 6
     assert (whole.resumed, resumed.resumed) == (False, True)
     assert timeless(resumed.history) == timeless(whole.history)
     assert resumed.best_epoch == whole.best_epoch
@@ -150,10 +157,11 @@ def test_an_interrupted_fit_resumes_bit_for_bit(tmp_path, task, optimizer):
 
 
 def test_a_state_of_other_settings_or_a_damaged_one_is_ignored(tmp_path, task):
-    fit(framework_of(task), tmp_path)
+    fit(framework_of(task), tmp_path, saving=Saving(0.0))
     framework, state = framework_of(task), tmp_path / "state.safetensors"
-    other = FitSpec(framework.data(0), recipe.resolve(RECIPE), 0, state, "another")
+    other = FitSpec(framework.data(0), recipe.resolve(RECIPE), 0, state, "another", saving=Saving(0.0))
     assert not framework.fit(other).resumed
+    assert framework.fit(other).resumed
     state.write_bytes(state.read_bytes()[:-3])
     assert not framework_of(task).fit(other).resumed
 
@@ -184,11 +192,9 @@ def test_a_pretrained_backbone_starts_from_its_weights_for_every_seed(tmp_path, 
 def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, monkeypatch):
     from variability.training.frameworks import _keras_training
 
-    seen, steps = [], _keras_training.KerasFitLoop.train_batches
+    seen, make_step = [], _keras_training.KerasFitLoop.step
     monkeypatch.setattr(
-        _keras_training.KerasFitLoop,
-        "train_batches",
-        lambda self, epoch, batches, rates: seen.append((batches, rates)) or steps(self, epoch, batches, rates),
+        _keras_training.KerasFitLoop, "step", lambda self, step: seen.append(step) or make_step(self, step)
     )
     settings = {"schedule": "one_cycle", "batch_size": 33}
     result, _ = fit(framework_of(task), tmp_path, seed=3, **settings)
@@ -196,13 +202,15 @@ def test_history_order_and_learning_rates_are_those_of_torch(tmp_path, task, mon
     assert list(result.history[1]) == [
         *("epoch", "train_loss", "validation_loss", "validation_accuracy", "lr", "seconds", "examples_per_second")
     ]
-    for epoch, (batches, rates) in enumerate(seen, 1):
+    assert [step.number for step in seen] == list(range(9))
+    for epoch in (1, 2, 3):
+        steps = seen[3 * (epoch - 1) : 3 * epoch]
         order = seeding.example_order(3, epoch).generator().permutation(train)
         # A last batch of a single row joins the one before.
-        assert [len(batch) for batch in batches] == [33, 33, 34]
-        assert np.array_equal(np.concatenate(batches), order)
+        assert [len(step.rows) for step in steps] == [33, 33, 34]
+        assert np.array_equal(np.concatenate([step.rows for step in steps]), order)
         expected = [optimizers.learning_rate((epoch - 1) * 3 + at, 9, resolved) for at in range(3)]
-        assert rates == expected
+        assert [step.lr for step in steps] == expected
         assert result.history[epoch]["lr"] == expected[-1]
 
 

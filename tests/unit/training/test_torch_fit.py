@@ -16,11 +16,12 @@ from torch import nn
 from variability.config import recipe
 from variability.data import kinds
 from variability.data.modalities._images import Images
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
 from variability.models.networks import Network
 from variability.training import fit_loop, torch_fit
 from variability.training.activations import Feed
 from variability.training.fit_loop import FitData, FitSpec
+from variability.training.saving import Saving
 from variability.training.torch_fit import TorchFitLoop
 
 LIBRARY = Path(torch_fit.__file__).parents[2]
@@ -40,8 +41,8 @@ def digits(kind="classification", train=100, validation=40):
 
 
 def fit(seed=0, trainable=("",), data=None, network=None, **settings):
-    """Fits the tiny network; returns it and the result. ``state``, ``fingerprint``, ``on_epoch`` go to ``FitSpec``."""
-    options = {key: settings.pop(key) for key in ("state", "fingerprint", "on_epoch") if key in settings}
+    """Fits the tiny network; returns it and the result. settings: of the recipe, and some of ``FitSpec``."""
+    options = {key: settings.pop(key) for key in ("state", "fingerprint", "on_epoch", "saving") if key in settings}
     chosen = recipe.resolve({"epochs": 3, "batch_size": 32, "optimizer": "sgd", "lr": 0.05}, settings)
     data = data or digits()
     network = network or tiny_study.network(seed, data.kind.outputs(range(10)))
@@ -94,23 +95,26 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_other_bits():
         {"optimizer": "adam", "precision": "bf16", "label_smoothing": 0.1},
     ],
 )
-def test_a_fit_stopped_after_any_epoch_resumes_to_the_same_bits(tmp_path, settings):
-    class Stopped(Exception):
-        pass
-
-    def stop_at(epoch):
-        def on_epoch(row):
-            if row["epoch"] == epoch:
-                raise Stopped
-
-        return on_epoch
-
+def test_a_fit_stopped_at_every_step_resumes_to_the_same_bits(tmp_path, settings):
     whole, expected = fit(**settings)
-    for epoch in range(1, expected.epochs + 1):
-        # Raised before the state of the epoch is written, so each attempt repeats the epoch that was running.
-        with pytest.raises(Stopped):
-            fit(state=tmp_path / "state", on_epoch=stop_at(epoch), **settings)
-    resumed, result = fit(state=tmp_path / "state", **settings)
+    positions = [""]
+    while True:
+        # Stops at the first question, between two epochs at the second: each attempt makes one step, or ends an epoch.
+        questions = iter([False] * (not positions[-1].startswith("at")))
+        try:
+            resumed, result = fit(
+                state=tmp_path / "state",
+                saving=Saving(math.inf, should_stop=lambda questions=questions: next(questions, True)),
+                **settings,
+            )
+            break
+        except Interrupted as interrupted:
+            positions.append(str(interrupted))
+    ends = [f"before epoch {epoch}" for epoch in range(2, expected.epochs + 1)]
+    steps = [
+        f"at step {step} of 4 of epoch {epoch}" for epoch in range(1, expected.epochs + 1) for step in (1, 2, 3, 4)
+    ]
+    assert sorted(positions[1:]) == sorted(ends + steps)
     assert result.resumed and not expected.resumed
     assert_same(tensors(whole), tensors(resumed))
     assert timeless(result.history) == timeless(expected.history)
@@ -127,6 +131,7 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
         import torch
         from pathlib import Path
         import test_torch_fit
+        from variability.training.saving import Saving
         torch.set_num_threads(1)
         steps, step = 0, torch.optim.SGD.step
         def count(*args, **kwargs):
@@ -136,7 +141,8 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
                 os.kill(os.getpid(), signal.SIGKILL)
             return step(*args, **kwargs)
         torch.optim.SGD.step = count
-        test_torch_fit.fit(state=Path(sys.argv[1]), epochs=5)
+        saving = Saving(0.0)
+        test_torch_fit.fit(state=Path(sys.argv[1]), epochs=5, saving=saving)
     """
     state = tmp_path / "state"
     folders = [str(Path(file).parent) for file in (__file__, tiny_study.__file__)]
@@ -146,7 +152,7 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
     epochs = []
     resumed, result = fit(state=state, epochs=5, on_epoch=lambda row: epochs.append(row["epoch"]))
     whole, expected = fit(epochs=5)
-    # 4 steps per epoch: the tenth is in the third epoch, so that two were complete and the third is trained again.
+    # Saved after each step, 4 per epoch: the tenth is in the third epoch.
     assert epochs == [3, 4, 5]
     assert_same(tensors(whole), tensors(resumed))
     assert timeless(result.history) == timeless(expected.history)
@@ -154,8 +160,8 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_resumes_to_the_same_bits(tmp_pat
 
 def test_a_state_that_is_damaged_or_of_other_settings_is_ignored(tmp_path):
     state = tmp_path / "state"
-    whole, _ = fit(state=state, fingerprint="a", epochs=2)
-    _, other = fit(state=state, fingerprint="b", epochs=2)
+    whole, _ = fit(state=state, fingerprint="a", epochs=2, saving=Saving(0.0))
+    _, other = fit(state=state, fingerprint="b", epochs=2, saving=Saving(0.0))
     assert not other.resumed
     state.write_bytes(state.read_bytes()[:-10])
     network, damaged = fit(state=state, fingerprint="b", epochs=2)
@@ -253,8 +259,8 @@ def test_losses_are_converted_to_float64_on_the_host_because_mps_lacks_it(monkey
             returned = super().__torch_function__(function, types, args, kwargs or {})
             return returned.as_subclass(torch.Tensor) if function is torch.Tensor.cpu else returned
 
-    step = TorchFitLoop._step
-    monkeypatch.setattr(TorchFitLoop, "_step", lambda *args: step(*args).as_subclass(OnMps))
+    step = TorchFitLoop.step
+    monkeypatch.setattr(TorchFitLoop, "step", lambda *args: step(*args).as_subclass(OnMps))
     _, result = fit(epochs=1)
     assert result.status == "completed"
 

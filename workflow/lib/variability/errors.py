@@ -8,6 +8,13 @@ class UserError(Exception):
     """An error that the user can fix. The message says what is wrong, where, and what to do."""
 
 
+class Interrupted(BaseException):
+    """The end of a computation that was requested from outside, after its state was saved.
+
+    The message says where it stopped. As with KeyboardInterrupt, code that handles failures must not catch it.
+    """
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake in a config: its dotted ``key``, and a message that says what is wrong and how to fix it."""

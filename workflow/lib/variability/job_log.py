@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
 from variability.io import storage
 
 LOGGER = "variability"
@@ -43,6 +43,9 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         logger.error("interrupted; finished work is kept, run the same command again to continue")
+        sys.exit(130)
+    except Interrupted as interrupted:
+        logger.error("interrupted %s; state saved; run the same command again to continue", interrupted)
         sys.exit(130)
     except UserError as error:
         logger.error("error: %s", error)

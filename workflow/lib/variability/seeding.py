@@ -15,7 +15,7 @@ set's options.
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -96,6 +96,29 @@ class Position:
             yield
         finally:
             random.setstate(outside)
+
+
+def torch_states(device: "torch.device | str") -> "dict[str, torch.Tensor]":
+    """Return the states of torch's global generators, on the CPU and on a device, by kind of device."""
+    import torch
+
+    states, kind = {"cpu": torch.get_rng_state()}, torch.device(device).type
+    if kind == "cuda":
+        states[kind] = torch.cuda.get_rng_state(device)
+    elif kind == "mps":
+        states[kind] = torch.mps.get_rng_state()
+    return states
+
+
+def set_torch_states(states: "Mapping[str, torch.Tensor]", device: "torch.device | str") -> None:
+    """Restore what ``torch_states`` returned for a device of the same kind."""
+    import torch
+
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+    if "mps" in states:
+        torch.mps.set_rng_state(states["mps"])
 
 
 def stream_number(seed: int, stream: str) -> int:

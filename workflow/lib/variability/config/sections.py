@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from variability import registry
+from variability.config.durations import Duration
 from variability.config.import_sections import Import, MetricScale
 from variability.config.recipe import Recipe
 from variability.config.section import DEPENDS, EMPTY, OMITTED, Section, Seed, Sha256
@@ -205,6 +206,10 @@ class Compute(Section):
     features_gb: float = Field(20, ge=0, description="largest size on disk of the stored activations of a frozen part")
     mem_mb: int = Field(4000, ge=1, description="memory of one training job")
     runtime: int = Field(240, ge=1, description="time limit of one training job in minutes")
+    save_every: Duration = Field(
+        "10 min",
+        description="the time after which a training saves its state again: 10 min, 90 s, 1 h, or whole seconds",
+    )
 
 
 class Config(Section):

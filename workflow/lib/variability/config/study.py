@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, TypeVar
 
 from variability import provenance, registry
-from variability.config import plugin_choice, recipe
+from variability.config import durations, plugin_choice, recipe
 from variability.config.sections import Compute, Config, Model, Split, Task
 from variability.data import modalities
 from variability.data.datasets import Dataset
@@ -55,9 +55,10 @@ class Study:
 
     @cached_property
     def compute(self) -> dict[str, Any]:
-        """The section ``compute``."""
+        """The section ``compute``, with ``save_every`` in seconds."""
         section = Compute.defaults() | self.config.get("compute", {})
-        return section | {"features_threads": section["features_threads"] or section["threads"]}
+        features_threads = section["features_threads"] or section["threads"]
+        return section | {"features_threads": features_threads, "save_every": durations.seconds(section["save_every"])}
 
     @property
     def checkpoints(self) -> str:

@@ -15,6 +15,7 @@ from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitResult, FitSpec
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
+from variability.training.saving import Saving
 from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
@@ -23,26 +24,43 @@ OUTPUTS = {"checkpoint": CHECKPOINT, "history": "history.csv"}
 STATE = ".state.safetensors"
 
 
-def finetune(spec: Mapping[str, Any], input_files: InputFiles, code: str, manifest: Path, workplace: Workplace) -> None:
+def finetune(
+    spec: Mapping[str, Any],
+    input_files: InputFiles,
+    code: str,
+    manifest: Path,
+    workplace: Workplace,
+    saving: Saving | None = None,
+) -> None:
     """Fine-tune every seed of ``spec`` that is not finished, and write the manifest of the chunk.
 
     spec: {model, task: {name, kind}, method, recipe, seeds}, entries as in the config with all defaults filled in.
     input_files: with ``features``, if the trained part starts from stored activations. code: digest of the code that
     the result depends on. manifest: file next to the folders of the runs, which are named by their seeds. workplace:
-    framework and device; the last bits of a result depend on its number of CPU threads.
+    framework and device; the last bits of a result depend on its number of CPU threads. saving: when a run's state is
+    saved.
 
-    A finished run whose fingerprint matches is reused unchanged; an interrupted one resumes after its last epoch.
+    A finished run whose fingerprint matches is reused unchanged; an interrupted one resumes at the step of its state.
     Raises UserError naming the seeds that failed, after all others are finished.
     """
-    FinetuneBlock(spec, input_files, code, manifest.parent, workplace).run(manifest)
+    FinetuneBlock(spec, input_files, code, manifest.parent, workplace, saving).run(manifest)
 
 
 class FinetuneBlock(RunBlock):
     """Runs of a seed chunk, each in the folder ``<seed>`` inside ``folder``. Parameters as of ``finetune``."""
 
-    def __init__(self, spec: Mapping[str, Any], input_files: InputFiles, code: str, folder: Path, workplace: Workplace):
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        input_files: InputFiles,
+        code: str,
+        folder: Path,
+        workplace: Workplace,
+        saving: Saving | None = None,
+    ):
         super().__init__(spec, input_files, spec["seeds"], workplace, cell_label(spec))
         self.folder = folder
+        self.saving = saving or Saving()
         self._fingerprint_parts = {
             **{key: spec[key] for key in ("model", "method", "recipe")},
             "task": {key: spec["task"][key] for key in ("name", "kind")},
@@ -71,7 +89,7 @@ class FinetuneBlock(RunBlock):
         label = f"{self.label} / seed {seed}"
         meter = devices.Meter(device)
         log_row = progress_logger(label, recipe["epochs"])
-        fit_spec = FitSpec(framework.data(seed), recipe, seed, folder / STATE, fingerprint, log_row)
+        fit_spec = FitSpec(framework.data(seed), recipe, seed, folder / STATE, fingerprint, log_row, self.saving)
         result = framework.fit(fit_spec)
         framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)
         write_history(folder / OUTPUTS["history"], result.history)

@@ -12,6 +12,7 @@ from variability.stages._history import in_words, progress_logger, write_history
 from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
+from variability.training.saving import Saving
 from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
@@ -25,13 +26,14 @@ def pretrain(
     manifest: Path,
     history: Path,
     threads: int = 1,
+    saving: Saving | None = None,
 ) -> None:
     """Train all of a model's architecture on the pretraining task and write the whole network to ``weights``.
 
     spec: {model, recipe, seed}. code: digest of the code that the result depends on. The manifest holds {fingerprint,
     sha256, source, architecture, task, seed, epochs, and the measures on validation, such as validation_loss}; history
-    is as of ``finetune``. An interrupted pretraining resumes after its last epoch. Raises UserError if the training
-    diverges, because there is nothing to fine-tune then.
+    is as of ``finetune``. An interrupted pretraining resumes at the step of its state. Raises UserError if the training
+    diverges, because there is nothing to fine-tune then. saving: when the state is saved.
     """
     parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
     fingerprint = files.digest(parts | input_files.content(spec["model"]) | switch.fingerprint())
@@ -43,7 +45,7 @@ def pretrain(
         if finished and artefacts.is_intact(weights, record["sha256"]):
             return
         with Workplace(spec["model"], threads) as workplace:
-            facts = _train(spec, input_files, fingerprint, weights, history, workplace)
+            facts = _train(spec, input_files, fingerprint, weights, history, workplace, saving or Saving())
         artefacts.write_stamp(history, fingerprint)
         artefacts.write_record(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
         _state(weights).unlink(missing_ok=True)
@@ -56,6 +58,7 @@ def _train(
     weights: Path,
     history: Path,
     workplace: Workplace,
+    saving: Saving,
 ) -> dict[str, Any]:
     """Train the network, write it and its history, and return facts about it for the manifest."""
     model, recipe, seed = spec["model"], spec["recipe"], spec["seed"]
@@ -63,7 +66,8 @@ def _train(
     label = f"pretraining {model['architecture']} on {task}"
     framework = workplace.framework(model, methods.PRETRAINING, input_files)
     log_row = progress_logger(label, recipe["epochs"])
-    result = framework.fit(FitSpec(framework.data(seed), recipe, seed, _state(weights), fingerprint, log_row))
+    data, state = framework.data(seed), _state(weights)
+    result = framework.fit(FitSpec(data, recipe, seed, state, fingerprint, log_row, saving))
     if result.status != "completed":
         raise UserError(
             f"{label} diverged: {result.fail_reason}. Lower lr or set clip_norm in the recipe of its pretraining"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,13 @@ import numpy as np
 
 from variability import seeding
 from variability.data.kinds import Kind
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
+from variability.training.divergence import why_diverged
 from variability.training.optimizers import learning_rate
+from variability.training.saving import Saving
 
 if TYPE_CHECKING:
     import torch
-
-#: A fit has diverged when an epoch's mean training loss exceeds this many times the larger of two losses: the untrained
-#: network's ...
-DIVERGED = 100.0
-#: ... and this one, roughly the loss of a network that knows nothing, in nats or in variances. It counts where the
-#: untrained network knows the answers already (a zero-shot head).
-UNINFORMED = 1.0
 
 #: One row of a history: epoch, train_loss, validation_loss, validation_<MEASURE>, lr, seconds, examples_per_second.
 Row = dict[str, Any]
@@ -63,8 +57,8 @@ class FitData:
 class FitSpec:
     """Description of a fit, except for the network.
 
-    recipe: the config's recipe with all defaults filled in. state: file that holds, after each epoch, all that resuming
-    needs; one with another ``fingerprint`` is ignored. on_epoch: called with each new row of the history.
+    recipe: the config's recipe with all defaults filled in. state: file for all that resuming needs, written as
+    ``saving`` says; one with another ``fingerprint`` is ignored. on_epoch: called with each new row of the history.
     """
 
     data: FitData
@@ -73,6 +67,21 @@ class FitSpec:
     state: Path | None = None
     fingerprint: str = ""
     on_epoch: Callable[[Row], None] = _ignore
+    saving: Saving = field(default_factory=Saving)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update of the weights.
+
+    epoch: counts from 1. batch, number: count from 0, in the epoch and in the fit. rows: the examples of the batch.
+    """
+
+    epoch: int
+    batch: int
+    number: int
+    rows: np.ndarray
+    lr: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class FitResult:
 
     status: "completed" or "diverged", then with a fail_reason. epochs: number of epochs trained, a diverged one
     included. best_epoch: the epoch whose weights the network now holds; 0 if they are untrained. history: one row per
-    epoch, from 0 (before training). resumed: whether an earlier process trained some of the epochs.
+    epoch, from 0 (before training). resumed: whether an earlier process made some of the steps.
     """
 
     status: str
@@ -95,8 +104,9 @@ class FitResult:
 class FitLoop(ABC):
     """The training loop of one fit. A subclass trains and evaluates with its library.
 
-    All randomness is addressed by (seed, stream, epoch, batch). Tensors and history are therefore all that has to be
-    stored for a fit to resume as if it had never stopped.
+    All randomness is addressed by (seed, stream, epoch, batch), except for dropout, whose generators run through an
+    epoch. The state has these, the tensors and what ``progress`` returns: a fit resumes at any step as if it had never
+    stopped.
 
     Raises UserError if the recipe selects by validation loss and the data have no validation examples.
     """
@@ -107,16 +117,28 @@ class FitLoop(ABC):
         self.data, self.recipe, self.seed = spec.data, spec.recipe, spec.seed
         self.history: list[Row] = []
         self.retained_epoch = 0
+        #: Losses of the finished steps of an unfinished epoch, and the seconds that these took.
+        self.losses: list[float] = []
+        self.seconds = 0.0
+        #: Losses of the last of these steps, as ``step`` returned them.
+        self._latest: list[Any] = []
+        self._started = self._saved_at = 0.0
 
     @abstractmethod
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         """Cut the rows of an epoch, given in random order, into batches."""
 
     @abstractmethod
-    def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
-        """Train on the batches of an epoch in turn, each at its learning rate; return each batch's loss, computed
-        before its step.
-        """
+    def training(self, epoch: int) -> AbstractContextManager[None]:
+        """Return a context for the steps of an epoch, in which the generators of dropout are at the next step."""
+
+    @abstractmethod
+    def step(self, step: Step) -> Any:
+        """Train on a batch and return its loss, computed before the update, for ``floats``."""
+
+    @abstractmethod
+    def floats(self, losses: list[Any]) -> list[float]:
+        """Return the values of losses that ``step`` returned."""
 
     @abstractmethod
     def outputs(self, rows: np.ndarray) -> Any:
@@ -136,7 +158,7 @@ class FitLoop(ABC):
 
     @abstractmethod
     def save_state(self, path: Path) -> None:
-        """Write all that the next epoch depends on."""
+        """Write all that the next step depends on: ``progress``, the fingerprint, weights, optimizer and dropout."""
 
     @abstractmethod
     def load_state(self, path: Path) -> bool:
@@ -155,6 +177,7 @@ class FitLoop(ABC):
         best) or of the last epoch that did not diverge.
         """
         spec, recipe = self.spec, self.recipe
+        self._started = self._saved_at = spec.saving.clock()
         resumed = spec.state is not None and self.load_state(spec.state)
         if not resumed:
             self.history.append({"epoch": 0, "train_loss": None, **self.validate(), "lr": None, "seconds": 0.0})
@@ -165,35 +188,77 @@ class FitLoop(ABC):
         while (
             reason is None and self.epoch < recipe["epochs"] and not stops_early(self.history, recipe["early_stopping"])
         ):
+            if not self.losses:
+                self._save_if_due()
             row, reason = self.advance()
             spec.on_epoch(row)
-            if reason is None:
-                if recipe["checkpoint"] == "last" or best_epoch(self.history) == self.epoch:
-                    self.retain_weights(self.epoch)
-                if spec.state is not None:
-                    self.save_state(spec.state)
+            if reason is None and (recipe["checkpoint"] == "last" or best_epoch(self.history) == self.epoch):
+                self.retain_weights(self.epoch)
         self.restore_retained_weights()
         status = "completed" if reason is None else "diverged"
         return FitResult(status, reason, self.epoch, self.retained_epoch, self.history, resumed)
 
     def advance(self) -> tuple[Row, str | None]:
-        """Train one epoch; return its row of the history and, if the fit has diverged, the reason."""
-        epoch, started = self.epoch + 1, time.perf_counter()
+        """Train the rest of an epoch; return its row of the history and, if the fit has diverged, the reason."""
+        epoch, self._started = self.epoch + 1, self.spec.saving.clock()
         order = seeding.example_order(self.seed, epoch).generator().permutation(self.data.train)
         batches = self.batches(order, epoch)
         first_step, total = (epoch - 1) * len(batches), self.recipe["epochs"] * len(batches)
         rates = [learning_rate(first_step + batch, total, self.recipe) for batch in range(len(batches))]
-        losses, sizes = self.train_batches(epoch, batches, rates), [len(rows) for rows in batches]
-        training_seconds = time.perf_counter() - started
+        with self.training(epoch):
+            for batch in range(len(self.losses), len(batches)):
+                step = Step(epoch, batch, first_step + batch, batches[batch], rates[batch])
+                self._latest.append(self.step(step))
+                self._save_if_due(len(batches))
+            self._pause()
+        training_seconds, losses, sizes = self.seconds, self.losses, [len(rows) for rows in batches]
         mean = float(np.average(losses, weights=sizes))
         row = {"epoch": epoch, "train_loss": mean, **self.validate(), "lr": rates[-1]}
-        row["seconds"] = time.perf_counter() - started
+        self._pause()
+        row["seconds"] = self.seconds
         row["examples_per_second"] = sum(sizes) / training_seconds
         self.history.append(row)
+        self.losses, self.seconds = [], 0.0
         if epoch == 1:
             # The untrained network's loss on its first batch, before the first step.
             self.history[0]["train_loss"] = losses[0]
-        return row, self._why_diverged(row, losses)
+        untrained = self.history[0]["train_loss"]
+        return row, why_diverged(row, losses, self.weights_are_finite(), untrained)
+
+    def progress(self) -> dict[str, Any]:
+        """Return the position of the fit and its records so far, as JSON values."""
+        names = ("history", "retained_epoch", "losses", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+    def restore_progress(self, progress: Mapping[str, Any]) -> None:
+        """Restore what ``progress`` returned, except for ``retained_epoch``, which belongs to the retained weights."""
+        self.history, self.losses = list(progress["history"]), list(progress["losses"])
+        self.seconds = progress["seconds"]
+
+    def _save_if_due(self, steps: int | None = None) -> None:
+        """Save the state if it is time, or if the fit must stop, and then raise Interrupted.
+
+        steps: number of steps of the epoch that is being trained, None between two epochs.
+        """
+        saving = self.spec.saving
+        stop = saving.should_stop()
+        if not stop and saving.clock() - self._saved_at < saving.every:
+            return
+        if steps is not None:
+            self._pause()
+        if self.spec.state is not None:
+            self.save_state(self.spec.state)
+        if stop:
+            position = f"step {len(self.losses)} of {steps} of epoch {self.epoch + 1}"
+            raise Interrupted(f"before epoch {self.epoch + 1}" if steps is None else f"at {position}")
+        self._started = self._saved_at = saving.clock()
+
+    def _pause(self) -> None:
+        """Add what happened since ``_started`` to the losses and seconds of the epoch."""
+        self.losses += self.floats(self._latest)
+        self._latest = []
+        now = self.spec.saving.clock()
+        self.seconds, self._started = self.seconds + now - self._started, now
 
     def validate(self) -> dict[str, float | None]:
         """Return the loss (without label smoothing) and the kind's MEASURE on the validation rows, None without any."""
@@ -203,21 +268,6 @@ class FitLoop(ABC):
             return {"validation_loss": None, measure: None}
         loss, measured = kind.evaluate(self.outputs(rows), self.data.labels[rows])
         return {"validation_loss": loss, measure: measured}
-
-    def _why_diverged(self, row: Row, losses: list[float]) -> str | None:
-        epoch, untrained = row["epoch"], self.history[0]["train_loss"]
-        for step, loss in enumerate(losses, 1):
-            if not math.isfinite(loss):
-                return f"the training loss is {loss} at step {step} of epoch {epoch}"
-        if not self.weights_are_finite():
-            return f"weights are not finite after epoch {epoch}"
-        if row["validation_loss"] is not None and not math.isfinite(row["validation_loss"]):
-            return f"the validation loss is {row['validation_loss']} after epoch {epoch}"
-        if row["train_loss"] > DIVERGED * max(untrained, UNINFORMED):
-            comparison = f"{row['train_loss']:.4g}, over {DIVERGED:g} times the untrained network's {untrained:.4g}"
-            comparison += "" if untrained > UNINFORMED else f", and over {DIVERGED:g}"
-            return f"the training loss of epoch {epoch} is {comparison}"
-        return None
 
 
 def best_epoch(history: list[Row]) -> int:

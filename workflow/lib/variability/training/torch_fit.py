@@ -1,6 +1,7 @@
 """The training loop of torch networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from variability.training import checkpoints, inference, precision
 from variability.training.activations import Feed
 from variability.training.cpu_kernels.linear_head import LinearStep
 from variability.training.cpu_kernels.quick import QuickLayers
-from variability.training.fit_loop import FitLoop, FitSpec, matches_fingerprint
+from variability.training.fit_loop import FitLoop, FitSpec, Step, matches_fingerprint
 from variability.training.optimizers import make_optimizer, set_rate
 
 
@@ -37,6 +38,8 @@ class TorchFitLoop(FitLoop):
         precision.require(self.device, self.recipe["precision"])
         freeze(network, trainable)
         self.retained: dict[str, torch.Tensor] = {}
+        #: States of the generators of dropout at a step within an epoch, from which the fit resumes.
+        self.generators: dict[str, torch.Tensor] = {}
         # The tensors that training updates in place, not copies of them.
         self.tensors = trained_tensors(network, trainable)
         parameters = [parameter for parameter in network.module.parameters() if parameter.requires_grad]
@@ -51,21 +54,21 @@ class TorchFitLoop(FitLoop):
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return self.feed.batches(order, self.recipe["batch_size"], self.seed, epoch)
 
-    def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
+    @contextmanager
+    def training(self, epoch: int) -> Iterator[None]:
         train_mode(self.network, self.trainable, self.active)
-        losses = []
         # Once per epoch: saving and restoring a generator's state makes the host wait for the GPU.
         with seeding.dropout(self.seed, epoch).torch_global(self.device):
-            for batch, (rows, lr) in enumerate(zip(batches, rates, strict=True)):
-                set_rate(self.optimizer, lr, (epoch - 1) * len(batches) + batch, self.recipe)
-                losses.append(self._step(epoch, batch, rows))
-        # Read once per epoch, for the same reason.
-        return torch.stack(losses).cpu().double().tolist()
+            if self.generators:
+                seeding.set_torch_states(self.generators, self.device)
+            yield
+        self.generators = {}
 
-    def _step(self, epoch: int, batch: int, rows: np.ndarray) -> torch.Tensor:
-        inputs = self.feed.inputs.training(rows, self.seed, epoch, batch)
+    def step(self, step: Step) -> torch.Tensor:
+        set_rate(self.optimizer, step.lr, step.number, self.recipe)
+        inputs = self.feed.inputs.training(step.rows, self.seed, step.epoch, step.batch)
         targets = self.feed.inputs.targets(inputs)
-        targets = self.data.targets(rows).to(self.device) if targets is None else targets
+        targets = self.data.targets(step.rows).to(self.device) if targets is None else targets
 
         def loss_of(outputs: torch.Tensor) -> torch.Tensor:
             return self.data.kind.loss(outputs.float(), targets, self.recipe["label_smoothing"])
@@ -77,6 +80,10 @@ class TorchFitLoop(FitLoop):
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
+
+    def floats(self, losses: list[torch.Tensor]) -> list[float]:
+        # Read seldom, because it makes the host wait for the GPU.
+        return torch.stack(losses).cpu().double().tolist() if losses else []
 
     def _backward(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Compute the gradients of a batch by autograd and return its loss."""
@@ -113,13 +120,14 @@ class TorchFitLoop(FitLoop):
     def save_state(self, path: Path) -> None:
         optimizer, plain = checkpoints.pack_optimizer(self.optimizer)
         parts = {"current": self.tensors, "optimizer": optimizer}
-        if self.retained_epoch != self.epoch:
+        if self.losses:
+            parts["generators"] = seeding.torch_states(self.device)
+        if self.losses or self.retained_epoch != self.epoch:
             parts["retained"] = self.retained
         tensors = {f"{part}/{name}": tensor for part, group in parts.items() for name, tensor in group.items()}
         metadata = {
             "fingerprint": self.spec.fingerprint,
-            "history": self.history,
-            "retained_epoch": self.retained_epoch,
+            "progress": self.progress(),
             "optimizer": plain,
             "scaler": self.scaler.state_dict(),
         }
@@ -132,15 +140,17 @@ class TorchFitLoop(FitLoop):
         tensors, metadata = state
         if not matches_fingerprint(path, metadata, self.spec.fingerprint):
             return False
-        parts: dict[str, dict[str, torch.Tensor]] = {"current": {}, "retained": {}, "optimizer": {}}
+        names = ("current", "retained", "optimizer", "generators")
+        parts: dict[str, dict[str, torch.Tensor]] = {name: {} for name in names}
         for name, tensor in tensors.items():
             part, _, inner = name.partition("/")
             parts[part][inner] = tensor
         _copy(parts["current"], self.tensors)
         checkpoints.unpack_optimizer(self.optimizer, parts["optimizer"], metadata["optimizer"])
         self.scaler.load_state_dict(metadata["scaler"])
-        self.history = metadata["history"]
-        self.retain_weights(metadata["retained_epoch"])
+        self.generators = parts["generators"]
+        self.restore_progress(metadata["progress"])
+        self.retain_weights(metadata["progress"]["retained_epoch"])
         if parts["retained"]:
             _copy(parts["retained"], self.retained)
         return True

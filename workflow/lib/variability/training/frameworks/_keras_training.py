@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from variability import seeding
 from variability.data.batching import cut_batches
-from variability.training.fit_loop import FitLoop, FitSpec, matches_fingerprint
+from variability.training.fit_loop import FitLoop, FitSpec, Step, matches_fingerprint
 from variability.training.frameworks import _keras_files
 from variability.training.optimizers import EPS
 
@@ -68,6 +69,10 @@ class Steps:
         self.variables = list(self.module.trainable_variables)
         self.optimizer = make_optimizer(self.recipe, self.variables)
         self._initial = [variable.value.numpy() for variable in self.optimizer.variables]
+        layers = self.module._flatten_layers()
+        seeded = [generator for layer in layers if (generator := getattr(layer, "seed_generator", None))]
+        #: States of the generators of dropout.
+        self.generators: list[keras.Variable] = [generator.state for generator in seeded]
         self._loss, answers = LOSSES[self.loss]
         shape = self.module.inputs[0].shape
         signature = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), answers), tf.TensorSpec((), tf.float32)]
@@ -80,11 +85,9 @@ class Steps:
 
     def seed_dropout(self, seed: int, epoch: int) -> None:
         """Set the generators of dropout to their positions for an epoch."""
-        layers = self.module._flatten_layers()
-        generators = [generator for layer in layers if (generator := getattr(layer, "seed_generator", None))]
-        for index, generator in enumerate(generators):
+        for index, generator in enumerate(self.generators):
             state = seeding.layer_dropout(seed, epoch, index).integer() & 0x7FFFFFFF
-            generator.state.assign(np.array([state, 0], generator.state.dtype))
+            generator.assign(np.array([state, 0], generator.dtype))
 
     def _step(self, inputs: tf.Tensor, answers: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         recipe, values = self.recipe, [variable.value for variable in self.variables]
@@ -138,16 +141,25 @@ class KerasFitLoop(FitLoop):
         steps.reset()
         self._steps, self._weights, self._inputs, self._predict = steps, weights, inputs, predict
         self._retained: dict[str, np.ndarray] = {}
+        #: States of the generators of dropout at a step within an epoch, from which the fit resumes.
+        self._generators: dict[str, np.ndarray] = {}
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return cut_batches(order, self.recipe["batch_size"])
 
-    def train_batches(self, epoch: int, batches: list[np.ndarray], rates: list[float]) -> list[float]:
+    @contextmanager
+    def training(self, epoch: int) -> Iterator[None]:
         self._steps.seed_dropout(self.seed, epoch)
-        losses = []
-        for batch, (rows, rate) in enumerate(zip(batches, rates, strict=True)):
-            targets = self.data.kind.target_array(self.data.labels[rows])
-            losses.append(self._steps.step(self._inputs(rows, epoch, batch), targets, np.float32(rate)))
+        if self._generators:
+            assign(self._generator_variables(), self._generators)
+        yield
+        self._generators = {}
+
+    def step(self, step: Step) -> tf.Tensor:
+        targets = self.data.kind.target_array(self.data.labels[step.rows])
+        return self._steps.step(self._inputs(step.rows, step.epoch, step.batch), targets, np.float32(step.lr))
+
+    def floats(self, losses: list[tf.Tensor]) -> list[float]:
         return [float(loss) for loss in losses]
 
     def outputs(self, rows: np.ndarray) -> np.ndarray:
@@ -163,12 +175,13 @@ class KerasFitLoop(FitLoop):
         assign(self._weights, self._retained)
 
     def save_state(self, path: Path) -> None:
-        optimizer = {name: variable.value.numpy() for name, variable in self._optimizer_variables().items()}
-        groups = {"current": self._current(), "optimizer": optimizer}
-        if self.retained_epoch != self.epoch:
+        groups = {"current": self._current(), "optimizer": _values(self._optimizer_variables())}
+        if self.losses:
+            groups["generators"] = _values(self._generator_variables())
+        if self.losses or self.retained_epoch != self.epoch:
             groups["retained"] = self._retained
         arrays = {f"{group}/{name}": array for group, named in groups.items() for name, array in named.items()}
-        meta = {"fingerprint": self.spec.fingerprint, "history": self.history, "retained_epoch": self.retained_epoch}
+        meta = {"fingerprint": self.spec.fingerprint, "progress": self.progress()}
         _keras_files.write_state(path, arrays, meta)
 
     def load_state(self, path: Path) -> bool:
@@ -178,22 +191,31 @@ class KerasFitLoop(FitLoop):
         arrays, meta = state
         if not matches_fingerprint(path, meta, self.spec.fingerprint):
             return False
-        groups: dict[str, dict[str, np.ndarray]] = {"current": {}, "retained": {}, "optimizer": {}}
+        names = ("current", "retained", "optimizer", "generators")
+        groups: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
         for name, array in arrays.items():
             group, _, inner = name.partition("/")
             groups[group][inner] = array
         assign(self._weights, groups["current"])
         assign(self._optimizer_variables(), groups["optimizer"])
-        self.history = meta["history"]
-        self.retain_weights(meta["retained_epoch"])
+        self._generators = groups["generators"]
+        self.restore_progress(meta["progress"])
+        self.retain_weights(meta["progress"]["retained_epoch"])
         self._retained = groups["retained"] or self._retained
         return True
 
     def _current(self) -> dict[str, np.ndarray]:
-        return {name: variable.value.numpy() for name, variable in self._weights.items()}
+        return _values(self._weights)
+
+    def _generator_variables(self) -> dict[str, keras.Variable]:
+        return {str(index): variable for index, variable in enumerate(self._steps.generators)}
 
     def _optimizer_variables(self) -> dict[str, keras.Variable]:
         return {str(index): variable for index, variable in enumerate(self._steps.optimizer.variables)}
+
+
+def _values(variables: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
+    return {name: variable.value.numpy() for name, variable in variables.items()}
 
 
 def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, np.ndarray]) -> None:
