@@ -1,5 +1,11 @@
-# SLURM: how the executor learns that a job has ended, checked before the first job; and why jobs failed, after the last.
+# SLURM: warnings that a job's time is up; how the executor learns that a job has ended, checked before the first job; and why jobs failed, after the last.
+import signal
+
 from variability.config import slurm, slurm_failures
+
+# SLURM warns all processes of a job. The one that trains saves its state; Snakemake, which waits for it, would die.
+if workflow.remote_exec:
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def choose_status_command():
@@ -20,9 +26,9 @@ def choose_status_command():
         settings.status_command = command
 
 
-def explain_failures(log):
-    """Print why SLURM ended the jobs of this run. log: path of Snakemake's log."""
-    text = Path(log).read_text(encoding="utf-8", errors="replace") if log else ""
+def explain_failures(logs):
+    """Print why SLURM ended the jobs of this run. logs: paths of Snakemake's log, none if it writes none."""
+    text = "".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
     run = slurm_failures.run_id(text)
     if run is not None:
         explained = slurm_failures.explain(slurm_failures.last_submissions(text), slurm.job_states(run))

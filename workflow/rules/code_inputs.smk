@@ -22,8 +22,12 @@ def code_of(stage):
 
 
 def codes_of(stage):
-    """Return the listing of each of the jobs of a stage that one rule does together."""
-    return [listing(stage, *STAGES[stage].plugins(plan, job)) for job in STAGES[stage].jobs(plan)]
+    """Return the input function for the ``code`` of a rule that does all jobs of a stage together."""
+
+    def codes(wildcards):
+        return [listing(stage, *STAGES[stage].plugins(plan, job)) for job in STAGES[stage].jobs(plan)]
+
+    return codes
 
 
 def write_listings():
@@ -36,4 +40,6 @@ def write_listings():
             listing(name, *stage.plugins(plan, job))
 
 
-write_listings()
+# A job of a cluster reads the workflow again, needs its own listing only, and finds the file there.
+if not workflow.remote_exec:
+    write_listings()

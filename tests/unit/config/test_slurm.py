@@ -109,8 +109,8 @@ def test_gpus_are_requested_if_slurm_does_not_answer(program, script):
 
 
 def test_states_of_jobs_come_from_accounting_where_squeue_has_forgotten_them(program):
-    program("squeue", 'echo "12|RUNNING|4:00:00|4000M"; echo "13|TIMEOUT|4:00:00|4000M"')
-    program("sacct", 'echo "11|CANCELLED by 1000|04:00:00|4000M"; echo "12|PENDING|04:00:00|4000M"')
+    program("squeue", 'echo "12|RUNNING|4:00:00|4000M|3:00"; echo "13|TIMEOUT|4:00:00|4000M|3:00"')
+    program("sacct", 'echo "11|CANCELLED by 1000|04:00:00|4000M|3:00"; echo "12|PENDING|04:00:00|4000M|3:00"')
     states = slurm.job_states("run")
     assert {number: state.name for number, state in states.items()} == {
         "11": "CANCELLED",
@@ -120,7 +120,7 @@ def test_states_of_jobs_come_from_accounting_where_squeue_has_forgotten_them(pro
 
 
 def test_states_of_jobs_without_accounting(program):
-    program("squeue", 'echo "13|TIMEOUT|4:00:00|4000M"')
+    program("squeue", 'echo "13|TIMEOUT|4:00:00|4000M|3:00"')
     program("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1")
     assert slurm.job_states("run")["13"].limit == "4:00:00"
 

@@ -33,7 +33,7 @@ def test_the_last_attempt_of_each_job_counts():
 
 
 def test_timeout_names_the_limit_and_the_key_to_raise():
-    text = explained("13|TIMEOUT|4:00:00|4000M\n15|TIMEOUT|8:00:00|8000M\n17|COMPLETED|30:00|4000M\n")
+    text = explained("13|TIMEOUT|4:00:00|4000M|3:00\n15|TIMEOUT|8:00:00|8000M|8:00:05\n17|COMPLETED|30:00|4000M|3:00\n")
     sentence, last = text.splitlines()
     assert sentence.startswith("SLURM job 15 (finetune resnet_digits_full_0) reached its time limit, 8:00:00,")
     assert "`compute: runtime`" in sentence and "TIMEOUT" in sentence
@@ -41,18 +41,26 @@ def test_timeout_names_the_limit_and_the_key_to_raise():
 
 
 def test_memory_names_the_request_and_the_key_to_raise():
-    text = explained("16|OUT_OF_MEMORY|4:00:00|4000M\n")
+    text = explained("16|OUT_OF_MEMORY|4:00:00|4000M|3:00\n")
     assert "SLURM job 16 (train) needed more memory than it requested, 4000M," in text
     assert "`compute: mem_mb`" in text and "OUT_OF_MEMORY" in text
 
 
 def test_states_of_accounting_have_more_words():
-    assert slurm_failures.parse_states("16|CANCELLED by 1000|04:00:00|4000M") == {
-        "16": State("CANCELLED", "04:00:00", "4000M")
+    assert slurm_failures.parse_states("16|CANCELLED by 1000|04:00:00|4000M|00:03:00") == {
+        "16": State("CANCELLED", "04:00:00", "4000M", "00:03:00")
     }
-    assert "(train) was cancelled" in explained("16|CANCELLED by 1000|04:00:00|4000M")
+    assert "(train) was cancelled" in explained("16|CANCELLED by 1000|04:00:00|4000M|00:03:00")
 
 
 def test_a_failure_of_the_job_itself_is_explained_by_its_own_log():
-    assert explained("15|FAILED|4:00:00|4000M\n16|COMPLETED|4:00:00|4000M\n") == ""
+    assert explained("15|FAILED|4:00:00|4000M|3:00\n16|COMPLETED|4:00:00|4000M|3:00\n") == ""
     assert explained("squeue: error: nothing\n") == ""
+
+
+def test_a_job_that_fails_just_before_its_limit_was_warned_of_it():
+    assert "reached its time limit, 1-02:00:00," in explained("15|FAILED|1-02:00:00|4000M|1-01:58:10\n")
+    assert "reached its time limit, 10:00," in explained("15|FAILED|10:00|4000M|8:10\n")
+    assert explained("15|FAILED|1-02:00:00|4000M|1-01:56:00\n") == ""
+    assert explained("15|FAILED|2:00|4000M|0:10\n") == ""
+    assert explained("15|FAILED|UNLIMITED|4000M|9:10\n") == ""

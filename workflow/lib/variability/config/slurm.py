@@ -89,9 +89,9 @@ def status_command(records: JobRecords, wanted: str | None, first_pause: int) ->
 
 def job_states(run: str) -> dict[str, State]:
     """Return how the jobs of a run of Snakemake ended, by number. run: their name."""
-    squeue = _output("squeue", "--states=all", "--noheader", f"--name={run}", "--format=%i|%T|%l|%m")
+    squeue = _output("squeue", "--states=all", "--noheader", f"--name={run}", "--format=%i|%T|%l|%m|%M")
     sacct = _output(
-        "sacct", "-X", "--parsable2", "--noheader", f"--name={run}", "--format=JobIDRaw,State,Timelimit,ReqMem"
+        "sacct", "-X", "--parsable2", "--noheader", f"--name={run}", "--format=JobIDRaw,State,Timelimit,ReqMem,Elapsed"
     )
     return parse_states(sacct or "") | parse_states(squeue or "")
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 RUN = re.compile(r"SLURM run ID: (?P<run>\S+)")
 SUBMITTED = re.compile(r"Job (?P<job>\S+) has been submitted with SLURM jobid (?P<id>\d+) \(log: (?P<log>.*)\)\.")
 
+#: Seconds before its limit in which a job that fails is taken to have ended on SLURM's warning.
+WARNED = 180
+
 RESUMES = "Finished runs and saved states are kept: run the same command again to continue."
 MORE = "{resource} in the config (training and predicting) or in the profile (other rules)"
 REMEDIES = {
@@ -35,11 +38,23 @@ class Submission:
 
 @dataclass(frozen=True)
 class State:
-    """How SLURM describes a job. limit, memory: what it had requested, as SLURM prints it."""
+    """How SLURM describes a job. limit, memory: what it had requested. elapsed: time that it ran. As SLURM prints them.
+
+    A job that SLURM warned before its limit, and that ended by itself, has the name FAILED.
+    """
 
     name: str
     limit: str
     memory: str
+    elapsed: str
+
+    @property
+    def reason(self) -> str:
+        """The state, or TIMEOUT for a job that failed in the last minutes, and the last fifth, before its limit."""
+        limit, elapsed = _seconds(self.limit), _seconds(self.elapsed)
+        if self.name != "FAILED" or limit is None or elapsed is None:
+            return self.name
+        return "TIMEOUT" if elapsed > limit - min(WARNED, limit / 5) else "FAILED"
 
 
 def run_id(log: str) -> str | None:
@@ -55,9 +70,9 @@ def last_submissions(log: str) -> list[Submission]:
 
 
 def parse_states(listed: str) -> dict[str, State]:
-    """Read the lines ``number|state|time limit|memory`` of squeue or sacct. States of sacct may have more words."""
-    rows = [line.split("|") for line in listed.splitlines() if line.count("|") == 3]
-    return {row[0]: State(row[1].split(" ")[0], row[2], row[3]) for row in rows}
+    """Read the lines ``number|state|time limit|memory|time``. States of sacct may have more words."""
+    rows = [line.split("|") for line in listed.splitlines() if line.count("|") == 4]
+    return {number: State(state.split(" ")[0], *columns) for number, state, *columns in rows}
 
 
 def explain(submissions: Iterable[Submission], states: Mapping[str, State]) -> str:
@@ -65,9 +80,9 @@ def explain(submissions: Iterable[Submission], states: Mapping[str, State]) -> s
     lines = []
     for submission in submissions:
         state = states.get(submission.id)
-        if state is not None and state.name in REMEDIES:
-            reason = REMEDIES[state.name].format(limit=state.limit, memory=state.memory)
-            lines.append(f"SLURM job {submission.id} ({submission.name}) {reason} ({state.name}; {submission.log})")
+        if state is not None and state.reason in REMEDIES:
+            reason = REMEDIES[state.reason].format(limit=state.limit, memory=state.memory)
+            lines.append(f"SLURM job {submission.id} ({submission.name}) {reason} ({state.reason}; {submission.log})")
     return "\n".join([*lines, RESUMES]) if lines else ""
 
 
@@ -75,3 +90,12 @@ def _name(log: str) -> str:
     """Return ``rule wildcards``, or ``group``, from the path of a job's log: .../rule_finetune/model_task/12.log."""
     folders = log.split("/slurm_logs/")[-1].split("/")[:-1]
     return " ".join(re.sub(r"^(rule|group)_", "", folder) for folder in folders)
+
+
+def _seconds(time: str) -> int | None:
+    """Return the seconds of ``days-hours:minutes:seconds``, of which the first parts may be missing; None otherwise."""
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", time)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
