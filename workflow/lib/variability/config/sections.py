@@ -13,6 +13,7 @@ from variability.config.durations import Duration
 from variability.config.import_sections import Import, MetricScale
 from variability.config.recipe import Recipe
 from variability.config.section import DEPENDS, EMPTY, OMITTED, Section, Seed, Sha256
+from variability.io import http_limits
 from variability.results import pairing
 
 Name = Annotated[
@@ -212,6 +213,18 @@ class Compute(Section):
     )
 
 
+class Downloads(Section):
+    """Limits of downloads. Changing them reruns nothing."""
+
+    timeout: float = Field(http_limits.TIMEOUT, gt=0, description="seconds that a server may stay silent")
+    least_speed: float = Field(
+        http_limits.LEAST_SPEED,
+        ge=0,
+        description="bytes per second, on average over a minute; a slower connection is closed and tried again",
+    )
+    hours: float = Field(http_limits.HOURS, gt=0, description="total time of one file, over all attempts")
+
+
 class Config(Section):
     """A study."""
 
@@ -282,6 +295,7 @@ class Config(Section):
     mirrors: list[str] = Field(
         [], description="folders searched for data and weights before the network; VARIABILITY_MIRROR adds to them"
     )
+    downloads: Downloads = Field(EMPTY, description="limits of downloads")
     checkpoints: Literal["all", "best", "none"] = Field(
         "all",
         description="checkpoints that are retained when the study is done; best: of each model, task and method the "

@@ -7,6 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from variability.errors import UserError
 from variability.io.checksums import Checksum
 from variability.io.files import read_json, replacing, sha256, write_json
 
@@ -42,7 +43,7 @@ class DownloadCache:
         """
         stored = self._stored_path(url, expected)
         try:
-            checksum = expected or Checksum("sha256", read_json(_record(stored))["sha256"])
+            checksum = expected or Checksum.parse(f"sha256:{read_json(_record(stored))['sha256']}")
             if checksum.matches(stored):
                 link(stored, target)
                 if expected is None:
@@ -50,6 +51,8 @@ class DownloadCache:
                 return True
         except FileNotFoundError:
             return False
+        except (ValueError, KeyError, TypeError, UserError, IsADirectoryError) as error:
+            _log.debug("the record of %s is damaged: %s", stored, error)
         _log.info("%s was changed after its download", stored)
         _remove(stored)
         return False
@@ -106,5 +109,8 @@ def _record(stored: Path) -> Path:
 
 
 def _remove(stored: Path) -> None:
-    stored.unlink(missing_ok=True)
-    _record(stored).unlink(missing_ok=True)
+    for path in (stored, _record(stored)):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

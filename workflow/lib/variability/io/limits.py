@@ -69,11 +69,11 @@ def raised(name: str, value: float) -> str:
     return f"if you trust it, set the option `limits: {{{name}: {_rounded_up(value)}}}`"
 
 
-def require_disk(path: Path, folder: Path, size: float, free: float) -> None:
-    """Raise UserError if what a file becomes does not fit on the disk of a folder. free: its free bytes."""
+def require_disk(source: Path | str, folder: Path, size: float, free: float) -> None:
+    """Raise UserError if what comes of a file does not fit on the disk of a folder. free: its free bytes."""
     if size > (1 - SPARED) * free:
         raise UserError(
-            f"{path} needs {in_words(size)} or more on the disk of {folder}, which has {in_words(free)} left; free "
+            f"{source} needs {in_words(size)} or more on the disk of {folder}, which has {in_words(free)} left; free "
             "some space, or use another disk, and run the same command again"
         )
 

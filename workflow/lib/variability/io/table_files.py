@@ -69,7 +69,7 @@ def table_format(path: Path) -> str:
         if start.startswith(magic):
             raise ValueError(f"it is {name}; {_REMEDIES[remedy]}")
     begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    if begin.startswith((b"<!doctype html", b"<html", b"<head", b"<table", b"<script")):
+    if is_html(start):
         raise ValueError(f"it is an HTML page; {_REMEDIES['html']}")
     if begin.startswith(b"<?xml"):
         raise ValueError(f"it is an XML file; {_REMEDIES['csv']}")
@@ -80,6 +80,12 @@ def table_format(path: Path) -> str:
     if inner_suffix(path) in JSON_SUFFIXES or _is_record(begin):
         return JSON
     return TEXT
+
+
+def is_html(start: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a web page."""
+    begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    return begin.startswith((b"<!doctype html", b"<html", b"<head", b"<table", b"<script"))
 
 
 def promised_format(path: Path) -> str:
