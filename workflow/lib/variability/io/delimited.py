@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from variability.io import table_files
+from variability.io.limits import Limits
 
 #: Separators that are looked for if the config states none, with their names in messages.
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -37,7 +38,7 @@ def dialect(path: Path, options: Mapping[str, Any]) -> Dialect:
     """
     suffix = table_files.inner_suffix(path)
     encoding, separator, skipped = options.get("encoding"), options.get("separator"), 0
-    with table_files.open_text(path, encoding) as file:
+    with table_files.open_text(path, encoding, Limits.of(options)) as file:
         lines = list(islice(file, _SAMPLE))
     # Excel writes and reads such a line.
     if lines and (first := lines[0].strip()).lower().startswith("sep=") and len(first) == len("sep=,"):
@@ -54,7 +55,7 @@ def rows(path: Path, options: Mapping[str, Any]) -> Iterator[Row]:
     strictly: if one is not closed, or closed by that of a later row, the rows between them would be lost silently.
     """
     of_file = dialect(path, options)
-    with table_files.open_text(path, options.get("encoding")) as file:
+    with table_files.open_text(path, options.get("encoding"), Limits.of(options)) as file:
         for _ in range(of_file.skipped):
             file.readline()
         yield from _checked(_parsed(file, of_file), of_file, options)

@@ -54,8 +54,18 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file. Raises OSError or ValueError."""
+    with shallow():
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+@contextmanager
+def shallow() -> Iterator[None]:
+    """Turn the error for a document that is nested too deeply to be read into a ValueError."""
+    try:
+        yield
+    except RecursionError as error:
+        raise ValueError("its values are nested hundreds of levels deep; correct it") from error
 
 
 def sha256(path: str | os.PathLike) -> str:

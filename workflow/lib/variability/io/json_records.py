@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from variability.io import table_files
+from variability.io.files import shallow
+from variability.io.limits import Limits
 
 #: Half of a surrogate pair, which JSON can contain and UTF-8 cannot.
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -26,13 +28,14 @@ class Records(NamedTuple):
     unit: str
 
 
+@shallow()
 def read(path: Path, options: Mapping[str, Any]) -> Records:
     """Return the records of a file; nested mappings are flattened: ``config.seed``.
 
     A file holds a list of records, one record per line, one single record, or a mapping of columns. options: see
     ``tabular.OPTIONS``; ``records`` is the key of the list of records. Raises OSError or ValueError.
     """
-    with table_files.open_text(path, options.get("encoding")) as file:
+    with table_files.open_text(path, options.get("encoding"), Limits.of(options)) as file:
         text = file.read()
     if not text.strip():
         raise ValueError("it is empty; fill it, or use another file")
@@ -50,7 +53,7 @@ def read(path: Path, options: Mapping[str, Any]) -> Records:
 def list_keys(path: Path, options: Mapping[str, Any]) -> list[str]:
     """Return the keys of a JSON file that hold lists of records, for ``records``; none if it is something else."""
     try:
-        with table_files.open_text(path, options.get("encoding")) as file:
+        with shallow(), table_files.open_text(path, options.get("encoding"), Limits.of(options)) as file:
             document = json.load(file)
     except ValueError:
         return []

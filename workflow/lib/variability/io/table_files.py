@@ -11,14 +11,20 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
+
+from variability.io import limits
+from variability.io.files import shallow
+from variability.io.limits import Limits
 
 TEXT, JSON, PARQUET, EXCEL = "text", "json", "parquet", "excel"
 _OPENERS = {rb"\x1f\x8b": gzip.open, rb"BZh[1-9]1AY&SY": bz2.open, rb"\xfd7zXZ\x00": lzma.open}
 COMPRESSIONS = (".gz", ".bz2", ".xz")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: Bytes that are expanded at a time.
+_BUFFER = 1 << 18
 #: Where a tar archive has its first mark.
 _TAR_MARK = slice(257, 262)
 #: Formats that are recognised to be named in the message that refuses them: first bytes, format, and what to do.
@@ -106,18 +112,50 @@ def first_bytes(path: Path, count: int = 4096) -> bytes:
         return file.read(count)
 
 
+class _Bounded(io.RawIOBase):
+    """What a compressed file expands to; raises ValueError where that exceeds the limit."""
+
+    def __init__(self, expanded: Any, compressed: int, allowed: Limits):
+        self._expanded, self._compressed, self._limits = expanded, compressed, allowed
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._bounded(self._expanded.seek(offset, whence))
+
+    def tell(self) -> int:
+        return self._expanded.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._expanded.readinto(buffer)
+        self._bounded(self.tell())
+        return count
+
+    def _bounded(self, position: int) -> int:
+        if problem := self._limits.expansion_problem(position, self._compressed):
+            raise ValueError(problem)
+        return position
+
+
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path, allowed: Limits = limits.DEFAULT) -> Iterator[BinaryIO]:
     """Open a file for reading, decompressed if it is compressed, whatever its name.
 
-    Raises ValueError if its compressed content is damaged.
+    Raises ValueError if its compressed content is damaged, or expands beyond the limit.
     """
     with Path(path).open("rb") as file:
         start = file.read(10)
     opener = next((opener for magic, opener in _OPENERS.items() if re.match(magic, start)), open)
     try:
         with opener(path, "rb") as file:
-            yield cast(BinaryIO, file)
+            if opener is open:
+                yield cast(BinaryIO, file)
+            else:
+                yield io.BufferedReader(_Bounded(file, Path(path).stat().st_size, allowed), _BUFFER)
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(
             f"its compressed content is damaged or cut off ({error}); copy or download it again"
@@ -125,13 +163,13 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_text(path: Path, encoding: str | None = None) -> Iterator[IO[str]]:
+def open_text(path: Path, encoding: str | None = None, allowed: Limits = limits.DEFAULT) -> Iterator[IO[str]]:
     """Open a file as text, with line ends unchanged. encoding: by default UTF-8, or UTF-16 if its first bytes say so.
 
     Raises ValueError with the line and byte of what is not in this encoding.
     """
     used = encoding or ("utf-16" if first_bytes(path, 2).startswith(_UTF16) else "utf-8-sig")
-    with open_bytes(path) as file:
+    with open_bytes(path, allowed) as file:
         try:
             yield io.TextIOWrapper(file, encoding=used, newline="")
         except UnicodeError as error:
@@ -161,7 +199,8 @@ def _is_record(begin: bytes) -> bool:
     if begin.startswith(b"{"):
         line = begin.splitlines()[0]
         try:
-            return isinstance(json.loads(line), dict)
+            with shallow():
+                return isinstance(json.loads(line), dict)
         except ValueError:
             return line.strip() == b"{" or line.startswith(b'{"')
     return begin.startswith(b"[") and begin[1:].lstrip().startswith(b"{")

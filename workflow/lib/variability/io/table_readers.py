@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from variability.errors import UserError
-from variability.io import delimited, json_records, table_files, workbooks
+from variability.io import delimited, json_records, limits, table_files, workbooks
+from variability.io.limits import Limits
+from variability.io.parquet_files import INDEX, empty, parquet, wanted_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Rows of a text file that are converted at a time.
 _CHUNK = 50_000
-#: Prefix of index columns that pandas writes.
-_INDEX = "__index_level_"
 #: Rows that a message lists.
 _LISTED = 10
 
@@ -71,7 +70,7 @@ def header(path: Path, options: Mapping[str, Any] | None = None) -> list[str]:
     if of_file == table_files.PARQUET:
         import pyarrow.parquet as pq
 
-        return [name for name in pq.read_schema(path).names if not name.startswith(_INDEX)]
+        return [name for name in pq.read_schema(path).names if not name.startswith(INDEX)]
     if of_file == table_files.JSON:
         return list(dict.fromkeys(name for record in json_records.read(path, options).records for name in record))
     return _sheet_names(path, options)[0]
@@ -96,22 +95,26 @@ def table(path: Path, options: Mapping[str, Any] | None = None, columns: Sequenc
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not len(result.columns):
-        raise _empty(path)
+        raise empty(path)
+    _require_short_values(result, Limits.of(options).cell)
     return result
 
 
-def parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read columns of a parquet file as they are stored.
+def _require_short_values(read: Table, longest: int) -> None:
+    """Raise UserError for a value with more characters than the limit."""
+    import pyarrow.compute as pc
 
-    Raises OSError or ValueError if it cannot be read, UserError if it has no rows, or has a column twice.
-    """
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        stored = file.read(columns=_wanted(path, file.schema_arrow.names, columns))
-    if not len(stored):
-        raise _empty(path)
-    return stored
+    for name in read.names:
+        # Bytes are counted without reading the text, and are at least as many.
+        if (pc.max(pc.binary_length(read.columns[name])).as_py() or 0) <= longest:
+            continue
+        lengths = pc.utf8_length(read.columns[name])
+        if (largest := pc.max(lengths).as_py()) > longest:
+            row = pc.index(lengths, largest).as_py()
+            raise UserError(
+                f"{read.path}, {read.at(row)}: the value of {name!r} has {largest} characters, and the limit is "
+                f"{longest}; correct it, or {limits.raised('cell', largest)}"
+            )
 
 
 def _of_text(path: Path, options: Mapping[str, Any], columns: Sequence[str] | None) -> Table:
@@ -120,7 +123,7 @@ def _of_text(path: Path, options: Mapping[str, Any], columns: Sequence[str] | No
     of_file = delimited.dialect(path, options)
     rows = delimited.rows(path, options)
     names = next(rows)[1]
-    wanted = _wanted(path, names, columns)
+    wanted = wanted_columns(path, names, columns)
     indices = [names.index(name) for name in wanted]
     chunks, lines = [pa.table([[]] * len(wanted), schema=_schema(wanted))], []
     while chunk := list(islice(rows, _CHUNK)):
@@ -138,7 +141,7 @@ def _of_json(path: Path, options: Mapping[str, Any], columns: Sequence[str] | No
     import pyarrow as pa
 
     records, positions, unit = json_records.read(path, options)
-    wanted = _wanted(path, list(dict.fromkeys(name for record in records for name in record)), columns)
+    wanted = wanted_columns(path, list(dict.fromkeys(name for record in records for name in record)), columns)
     arrays = [pa.array([record.get(name) for record in records], pa.large_string()) for name in wanted]
     return Table(path, pa.table(arrays, schema=_schema(wanted)), np.array(positions, np.int64), unit)
 
@@ -147,7 +150,7 @@ def _of_excel(path: Path, options: Mapping[str, Any], columns: Sequence[str] | N
     import pyarrow as pa
 
     names, rows = _sheet_names(path, options)
-    wanted = _wanted(path, names, columns)
+    wanted = wanted_columns(path, names, columns)
     indices = [names.index(name) for name in wanted]
     arrays = [
         pa.array([row[index] if index < len(row) else None for _, row in rows], pa.large_string()) for index in indices
@@ -182,7 +185,7 @@ def _of_parquet(path: Path, options: Mapping[str, Any], names: Sequence[str] | N
 
     schema = pq.read_schema(path)
     simple = [name for name in schema.names if not _is_nested(schema.field(schema.names.index(name)).type)]
-    stored = parquet(path, _wanted(path, schema.names if names else simple, names))
+    stored = parquet(path, wanted_columns(path, schema.names if names else simple, names), Limits.of(options))
     if nested := [field.name for field in stored.schema if _is_nested(field.type)]:
         raise UserError(f"{path}: the column {nested[0]!r} holds lists or bytes, not single values; name another")
     content = pa.table(
@@ -218,18 +221,3 @@ def _seem_quoted(content: pa.Table) -> bool:
             return False
         doubled |= pc.any(pc.match_substring(pc.utf8_slice_codeunits(quoted, 1, -1), '""'), min_count=0).as_py()
     return doubled
-
-
-def _wanted(path: Path, names: Sequence[str], columns: Sequence[str] | None) -> list[str]:
-    """Return the columns to read; raise UserError if one is missing or occurs twice."""
-    counts = Counter(names)
-    wanted = list(columns or (name for name in counts if name and not name.startswith(_INDEX)))
-    if absent := [name for name in wanted if name not in counts]:
-        raise UserError(f"{path} has no column {absent[0]!r}; it has {', '.join(counts)}")
-    if several := [name for name in wanted if counts[name] > 1]:
-        raise UserError(f"{path} has {counts[several[0]]} columns named {several[0]!r}; rename all but one")
-    return wanted
-
-
-def _empty(path: Path) -> UserError:
-    return UserError(f"{path} has no rows; fill it, or use another file")

@@ -14,7 +14,8 @@ import numpy as np
 from variability.advice import similar, suggest
 from variability.errors import Problem, UserError
 from variability.io import limits, numbers, table_files
-from variability.io.table_readers import Table, header, parquet, table
+from variability.io.parquet_files import parquet
+from variability.io.table_readers import Table, header, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ def read(
     try:
         if table_files.table_format(path) == table_files.PARQUET:
             # Its numbers are stored as such, and there may be millions of them.
-            frame = _plain(parquet(path, columns)).to_pandas(ignore_metadata=True)
+            frame = _plain(parquet(path, columns, limits.Limits.of(options))).to_pandas(ignore_metadata=True)
             return frame.assign(**{name: _as_text(frame[name]) for name in text})
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error

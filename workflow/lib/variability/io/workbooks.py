@@ -1,16 +1,21 @@
 """Sheets of Excel files (.xlsx), as rows of text."""
 
 import datetime
+import re
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, BinaryIO
+from zipfile import BadZipFile, ZipFile
 
 from variability.advice import suggest
-from variability.io import table_files
+from variability.io import table_files, zip_files
+from variability.io.limits import Limits
 
 Row = tuple[int, list[str | None]]
+#: A reference with more letters or digits than the last cell of a sheet, XFD1048576.
+_FAR = re.compile(rb"""\br\s*=\s*["']\s*([A-Za-z]{4,40}[0-9]*|[A-Za-z]{0,3}[0-9]{8,40})""")
 #: Hint of the import when a workbook cannot be read, in addition to what the library says.
 _REMEDY = "save it again as .xlsx, or as CSV"
 
@@ -24,16 +29,50 @@ def rows(path: Path, options: Mapping[str, Any]) -> Iterator[Row]:
     import openpyxl
 
     try:
-        with table_files.open_bytes(path) as file, warnings.catch_warnings():
+        with table_files.open_bytes(path, Limits.of(options)) as file, warnings.catch_warnings():
+            _refuse_traps(file, Limits.of(options))
             warnings.simplefilter("ignore")  # About styles and other parts that are not read.
             workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = {sheet.title: list(_filled(sheet)) for sheet in workbook.worksheets}
             workbook.close()
-    except (BadZipFile, KeyError, ValueError, TypeError, SyntaxError) as error:
+    except _Trap as error:
+        raise ValueError(str(error)) from error
+    except (BadZipFile, KeyError, ValueError, TypeError, SyntaxError, zlib.error, EOFError, RuntimeError) as error:
         raise ValueError(f"it is a damaged Excel file ({error}); {_REMEDY}") from error
     name = _sheet(sheets, options.get("sheet"))
     _refuse_formulas(path, name, sheets[name])
     yield from ((number, [_text(cell) for cell in row]) for number, row in sheets[name])
+
+
+class _Trap(Exception):
+    """A part of a workbook that no spreadsheet program writes."""
+
+
+def _refuse_traps(file: BinaryIO, allowed: Limits) -> None:
+    """Raise _Trap for a workbook that expands too much, or has cells so far out that the library would fill memory."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    if problem := zip_files.expansion_problem(file, size, allowed):
+        raise _Trap(problem)
+    file.seek(0)
+    with ZipFile(file) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/") and (far := _far_cell(archive, name)):
+                raise _Trap(
+                    f"{name} has the row or cell {far}, outside of the 1,048,576 x 16,384 of a sheet; {_REMEDY}"
+                )
+    file.seek(0)
+
+
+def _far_cell(archive: ZipFile, name: str) -> str | None:
+    """Return the reference of a row or cell outside of the largest sheet, None if there is none."""
+    tail = b""
+    with archive.open(name) as part:
+        while block := part.read(1 << 20):
+            if match := _FAR.search(tail + block):
+                return match[1].decode()
+            tail = block[-100:]
+    return None
 
 
 def _filled(sheet: Any) -> Iterator[tuple[int, tuple]]:
