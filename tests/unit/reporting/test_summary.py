@@ -63,8 +63,12 @@ def test_mean_sd_and_interval_of_a_row_have_the_same_decimals():
 
 
 def test_equal_runs_are_reported_as_equal_without_an_interval_of_zero_width():
-    text, _ = summarised(sd=0.0)
+    text, findings = summarised(sd=0.0)
     assert "all runs equal" in text
+    assert re.search(r"^\| cnn +\| full +\| 5 +\| 0 +\| 0\.900 \(all 5 runs equal\) +\|", text, re.M)
+    assert "cnn (full) has the best mean: 0.900 (all 5 runs equal); " in findings
+    assert "All runs of every cell are equal (6 cells, n = 5 runs each); the best and the worst" in findings
+    assert "±" not in text.replace("mean ± SD", "")
     assert not re.search(r"\[(0\.\d+), \1\]", text.partition("## Findings")[0])
 
 

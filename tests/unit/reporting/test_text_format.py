@@ -35,15 +35,20 @@ def test_numbers_without_a_spread(value, sign, text):
         *((71.26, 1.44, "71.3 ± 1.4"), (1234.5, 234.5, "1234 ± 234"), (123456.0, 2345.0, "123,456 ± 2345")),
         *((3.2345e-9, 2.1e-11, "3.234e-09 ± 2.1e-11"), (4.5678e12, 3.3e9, "4.5678e+12 ± 3.3e+09")),
         *(
-            (0.5, 1.7e-16, "0.500 ± 0.000"),
-            (-0.5, 1.7e-16, "-0.500 ± 0.000"),
+            (0.5, 1.7e-16, "0.500 (all 5 runs equal)"),
+            (-0.5, 1.7e-16, "-0.500 (all 5 runs equal)"),
             (0.5, 1e-11, "5.00000000000e-01 ± 1.0e-11"),
         ),
-        *((0.5, 0.0, "0.500 ± 0.000"), (0.5, NAN, "0.500"), (0.0, 0.01, "0.000 ± 0.010"), (1e-5, 0.12, "1e-05 ± 0.12")),
+        *(
+            (0.5, 0.0, "0.500 (all 5 runs equal)"),
+            (0.5, NAN, "0.500"),
+            (0.0, 0.01, "0.000 ± 0.010"),
+            (1e-5, 0.12, "1e-05 ± 0.12"),
+        ),
     ],
 )
 def test_the_sd_decides_the_decimals(mean, sd, text):
-    assert text_format.with_spread(mean, sd) == text
+    assert text_format.with_spread(mean, sd, 5) == text
 
 
 @pytest.mark.parametrize(
@@ -77,3 +82,8 @@ def test_no_number_is_shown_on_the_other_side_of_0_or_on_it():
 @pytest.mark.parametrize(("p", "text"), [(0.0004, "< 0.001"), (0.031, "0.031"), (1.0, "1.000")])
 def test_p_values(p, text):
     assert text_format.p_value(p) == text
+
+
+def test_an_interval_without_width_is_not_shown():
+    assert text_format.with_interval(0.25, 0.25, 0.25, "+") == "+0.250 (no spread)"
+    assert text_format.with_interval(0.25, 0.25, 0.25 + 1e-17) == "0.250 (no spread)"

@@ -11,9 +11,11 @@ import synthetic_study as synthetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score, root_mean_squared_error
 
 from variability import registry
-from variability.results.predictions import Predictions, RunPredictions
+from variability.reporting.analyses import _example_losses
+from variability.results.predictions import Cube, Predictions, RunPredictions
 
 KINDS = {int: "classification", float: "regression"}
 
@@ -38,10 +40,11 @@ def runs_of(count, kind, models=("a",)):
 
 
 def split(losses, kind=int, groups=None, **options):
-    """Return the row of a study of one cell."""
+    """Return the row of accuracy or MSE of a study of one cell."""
     predictions = of_losses({("a", "digits", "full"): losses}, kind, groups)
     tables = {"runs": runs_of(len(losses), kind), "predictions": predictions}
-    return registry.find("analyses", "noise_split")(options).table(tables).iloc[0]
+    table = registry.find("analyses", "noise_split")(options).table(tables)
+    return table[table["metric"].isin(["accuracy", "mse"])].iloc[0]
 
 
 def anova(losses):
@@ -301,10 +304,69 @@ def test_the_seeds_variance_is_unbiased_with_groups_of_any_size():
         cells[model, "digits", "full"] = np.sqrt(np.maximum(losses, 0))
     analysis, runs = registry.find("analyses", "noise_split")({}), runs_of(6, float, models)
     clustered, pooled = (
-        analysis.table({"runs": runs, "predictions": of_losses(cells, float, clusters)})["variance_seed"]
+        analysis.table({"runs": runs, "predictions": of_losses(cells, float, clusters)})
+        .query("metric == 'mse'")["variance_seed"]
+        .reset_index(drop=True)
         for clusters in (groups, None)
     )
     assert len(clustered) == len(pooled) == 150
     error = np.std(clustered, ddof=1) / len(clustered) ** 0.5
     assert np.mean(clustered) == pytest.approx(0.04, abs=3 * error)
     assert np.mean(pooled) > 0.04 + 3 * error, "what runs make of a user would pass for the seed's"
+
+
+def of_metric(metric, runs, n_runs=4):
+    """Return the noise split of a study whose primary metric is this one. runs: ``RunPredictions``."""
+    study = synthetic.runs(models=("a",), methods=("full",), seeds=range(n_runs))
+    study = study.assign(metric=study["metric"].replace("accuracy", metric))
+    study = study.assign(primary=study["metric"] == metric)
+    tables = {"runs": study, "predictions": Predictions({("a", "digits", "full"): lambda *_: iter(runs)})}
+    return registry.find("analyses", "noise_split")({}).table(tables)
+
+
+def predicted_classes(seed, n=3000, weak=0.5):
+    """Return predictions of two classes of which the rare one is recognised with a probability that varies by seed."""
+    rng = np.random.default_rng(seed)
+    y_true = (np.arange(n) % 10 == 0).astype(int)
+    wrong = rng.random(n) < np.where(y_true == 1, weak, 0.05)
+    y_pred = np.where(wrong, 1 - y_true, y_true)
+    return RunPredictions(seed, np.arange(n), y_true, y_pred, np.eye(2)[y_pred])
+
+
+def test_the_primary_metric_is_split_and_the_claim_is_about_it():
+    """The seed changes the recall of the rare class, hence macro F1, by far more than the accuracy."""
+    runs = [predicted_classes(seed, weak=weak) for seed, weak in enumerate((0.3, 0.45, 0.55, 0.7))]
+    table = of_metric("f1_macro", runs)
+    assert table["metric"].tolist() == ["f1_macro", "accuracy"] and table["primary"].tolist() == [True, False]
+    f1, accuracy = table.to_dict("records")
+    scores = [f1_score(run.y_true, run.y_pred, average="macro") for run in runs]
+    assert f1["mean"] == pytest.approx(np.mean(scores))
+    assert f1["sd_observed"] == pytest.approx(np.std(scores, ddof=1))
+    assert f1["sd_seed"] > 2 * accuracy["sd_seed"] and f1["p_adjusted"] < 0.001
+    (claim,) = registry.find("claims", "seed_matters")({}).findings({"noise_split": table})
+    assert claim["unit"] == "SD of f1_macro" and claim["effect"] == f1["sd_seed"]
+
+
+def test_a_metric_without_a_split_has_no_claim():
+    table = of_metric("auroc_ovr", [predicted_classes(seed) for seed in range(4)])
+    assert table["sd_seed"].isna().tolist() == [True, False]
+    assert "no split of this metric" in table["note"].iloc[0]
+    assert registry.find("claims", "seed_matters")({}).findings({"noise_split": table}) == []
+
+
+@pytest.mark.parametrize("metric", ["rmse", "r2", "mae"])
+def test_contributions_to_a_metric_of_regression_are_its_derivatives(metric):
+    rng = np.random.default_rng(0)
+    y_true = rng.normal(size=40)
+    y_pred = y_true + rng.normal(size=(2, 40))
+    cube = Cube(("a", "t", "full"), np.arange(2), np.arange(40), y_true, y_pred, None, "regression")
+    values = _example_losses.contributions(metric, cube, 0)
+    score = {"rmse": root_mean_squared_error, "r2": r2_score, "mae": mean_absolute_error}[metric]
+    for row, predicted in zip(values, y_pred, strict=True):
+        assert row.mean() == pytest.approx(score(y_true, predicted))
+        for example in range(3):
+            weights = np.ones(40)
+            weights[example] += 1e-6
+            changed = score(y_true, predicted, sample_weight=weights)
+            derivative = (changed - score(y_true, predicted)) / 1e-6 * 40
+            assert row[example] - row.mean() == pytest.approx(derivative, abs=1e-3)

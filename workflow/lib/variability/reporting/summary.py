@@ -24,7 +24,7 @@ NO_REPEATS = (
 )
 CLAIMS = 3
 WIDTH = 100
-_MOMENTS = ["mean", "sd"]
+_MOMENTS = ["mean", "sd", "n"]
 #: Names are not broken, however long they are.
 _WRAPPING: dict[str, bool] = {"break_on_hyphens": False, "break_long_words": False}
 
@@ -105,13 +105,15 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
         means = tables["intervals"][tables["intervals"]["target"] == "mean"]
         ends = means.set_index(CANDIDATE)[["low", "high"]].reindex(pd.MultiIndex.from_frame(spread[CANDIDATE]))
         # The digits of a row are those of its SD, and enough for the ends of its interval.
-        rows = list(zip(spread["mean"], spread["sd"], *(ends[end] for end in ends), strict=True))
-        digits = [text_format.decimals(sd, low, high) for _, sd, low, high in rows]
-        columns.append([_mean_and_sd(mean, sd, many) for (mean, sd, *_), many in zip(rows, digits, strict=True)])
+        rows = list(zip(spread["mean"], spread["sd"], spread["n"], *(ends[end] for end in ends), strict=True))
+        digits = [text_format.decimals(sd, low, high) for _, sd, _, low, high in rows]
+        columns.append([_mean_and_sd(*moments[:3], many) for moments, many in zip(rows, digits, strict=True)])
         header.append(f"{_percent(means)} t interval")
         columns.append([_ends(low, high, many) for (*_, low, high), many in zip(rows, digits, strict=True)])
     else:
-        columns.append([_mean_and_sd(mean, sd) for mean, sd in zip(spread["mean"], spread["sd"], strict=True)])
+        columns.append(
+            [_mean_and_sd(*moments) for moments in zip(spread["mean"], spread["sd"], spread["n"], strict=True)]
+        )
     if "gain" in tables:
         gains = tables["gain"][tables["gain"]["comparison"] == "before"]
         # Imported runs have no values from before fine-tuning.
@@ -123,7 +125,7 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     if gaps is not None and gaps["probe"].notna().any():
         header.append(recipe_notes.header(gaps))
         columns.append(_lookup(gaps, spread, recipe_notes.in_table))
-    return _aligned(header, list(zip(*columns, strict=True)))
+    return text_format.aligned(header, list(zip(*columns, strict=True)))
 
 
 def _format_rows(table: pd.DataFrame, format_row: Callable[[pd.Series], str]) -> list[str]:
@@ -134,16 +136,6 @@ def _lookup(table: pd.DataFrame, spread: pd.DataFrame, format_row: Callable[[pd.
     cells = zip(table["model"], table["method"], strict=True)
     texts = dict(zip(cells, _format_rows(table, format_row), strict=True))
     return [texts.get(cell, "") for cell in zip(spread["model"], spread["method"], strict=True)]
-
-
-def _aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:
-    lines = [list(header), *[[str(value) for value in row] for row in rows]]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    table = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    table.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(table)
 
 
 # Findings ---------------------------------------------------------------------------------------------------------
@@ -180,7 +172,7 @@ def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mappi
     best = ranked.iloc[0]
     alone, what = ranked["n"].max() < 2, "mean" if best["n"] > 1 else "value"
     kind = f"mean ± SD, n = {best['n']}" if best["n"] > 1 else "a single run"
-    moments = f"{_mean_and_sd(*best[_MOMENTS])} ({kind})"
+    moments = _mean_and_sd(*best[_MOMENTS]) + ("" if best["sd"] == 0 else f" ({kind})")
     # Sums of the same values in another order may differ in their last bits.
     equal = ranked[np.isclose(ranked["mean"], best["mean"], rtol=1e-12, atol=0)]
     other = models.iloc[1] if len(models) > 1 else None
@@ -190,8 +182,8 @@ def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mappi
     else:
         sentence = f"On {task}, {_name(best)} has the best {what}: {moments}"
     if other is not None and other.name not in equal.index:
-        moments = _mean_and_sd(*other[_MOMENTS])
-        sentence += f"; the best candidate of another model is {_name(other)}: {moments} (n = {other['n']})"
+        moments = _mean_and_sd(*other[_MOMENTS]) + ("" if other["sd"] == 0 else f" (n = {other['n']})")
+        sentence += f"; the best candidate of another model is {_name(other)}: {moments}"
     sentences = [sentence + "."]
     if alone:
         return " ".join([*sentences, *[f"{ONE_RUN[0].upper()}{ONE_RUN[1:]}."] * (len(ranked) > 1)])
@@ -238,6 +230,9 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     of = f"median of {text_format.plural(len(sds), 'cell')}, {text_format.count(counts)} runs each"
     digits = text_format.decimals(typical)
     sentence = f"The typical SD between seeds is {text_format.number(typical, digits=digits)} ({of})"
+    if typical == 0:
+        which = "every cell" if not sds.any() else "most cells"
+        sentence = f"All runs of {which} are equal ({of.removeprefix('median of ')})"
     if len(models) > 1:
         gap = abs(models["mean"].iloc[0] - models["mean"].iloc[-1])
         gap = 0.0 if is_rounding(gap, models["mean"].iloc[0]) else gap
@@ -276,8 +271,8 @@ def _name(row: pd.Series) -> str:
     return f"{row['model']} ({row['method']})"
 
 
-def _mean_and_sd(mean: float, sd: float, digits: int | None = None) -> str:
-    return "none" if np.isnan(mean) else text_format.with_spread(mean, sd, digits)
+def _mean_and_sd(mean: float, sd: float, n: float, digits: int | None = None) -> str:
+    return "none" if np.isnan(mean) else text_format.with_spread(mean, sd, n, digits)
 
 
 def _difference(row: pd.Series) -> str:

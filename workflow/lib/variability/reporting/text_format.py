@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from variability.stats.rounding import is_rounding
 
@@ -64,9 +64,13 @@ def number(value: float, sign: str = "", digits: int | None = None) -> str:
     return f"{value:{sign}{grouping}.{max(0, digits)}f}"
 
 
-def with_spread(value: float, spread: float, digits: int | None = None) -> str:
-    """Format a mean with its SD: ``0.634 ± 0.012``. digits: by default two significant digits of the SD."""
-    spread = 0.0 if is_rounding(spread, value) else spread
+def with_spread(value: float, spread: float, n: float, digits: int | None = None) -> str:
+    """Format the mean of n runs with its SD: ``0.634 ± 0.012``, or ``0.634 (all 5 runs equal)``.
+
+    digits: by default two significant digits of the SD.
+    """
+    if is_rounding(spread, value):
+        return f"{number(value)} (all {n:g} runs equal)"
     digits = decimals(spread) if digits is None else digits
     return number(value, digits=digits) + ("" if math.isnan(spread) else f" ± {number(spread, digits=digits)}")
 
@@ -78,9 +82,14 @@ def interval(low: float, high: float, sign: str = "", digits: int | None = None)
 
 
 def with_interval(value: float, low: float, high: float, sign: str = "") -> str:
-    """Format an estimate with its interval, or alone if the interval is missing: ``0.034 [0.011, 0.057]``."""
+    """Format an estimate with its interval: ``0.034 [0.011, 0.057]``.
+
+    Alone if the interval is missing; an interval that is a point is not shown: ``0.034 (no spread)``.
+    """
     if math.isnan(low) or math.isnan(high):
         return number(value, sign)
+    if is_rounding(high - low, value):
+        return f"{number(value, sign)} (no spread)"
     digits = decimals(half_width(low, high), low, high)
     return f"{number(value, sign, digits)} {interval(low, high, sign, digits)}"
 
@@ -109,3 +118,14 @@ def count(values: Iterable[float]) -> str:
 def plural(count: int, word: str) -> str:
     """Format a count with its noun: ``1 run`` or ``2 runs``."""
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+    """Return a table in Markdown whose columns are aligned."""
+    lines = [list(header), *[[str(value) for value in row] for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    table = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    table.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(table)

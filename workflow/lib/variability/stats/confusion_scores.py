@@ -41,3 +41,37 @@ def score(metric: str, hits: np.ndarray, true: np.ndarray, predicted: np.ndarray
         return values.mean(axis=-1)
     weights = true if average == "weighted" else (true > 0).astype(float)
     return (values * weights).sum(axis=-1) / weights.sum(axis=-1)
+
+
+def contributions(metric: str, y_true: np.ndarray, y_pred: np.ndarray, classes: int) -> np.ndarray:
+    """Return one number per example, (examples,), whose mean is the score: one of METRICS.
+
+    These are the score plus the examples' empirical influence (Hampel 1974, the infinitesimal jackknife): the
+    derivative of the score by the weight of the example. For a share of examples they are 0 and 1. The variance of
+    their mean approximates that of the score over samples of examples.
+    """
+    name, _, average = ("recall", "", "present") if metric == "balanced_accuracy" else metric.rpartition("_")
+    if average == "micro":
+        return (y_true == y_pred).astype(float)
+    counts = class_counts(y_true, y_pred, classes)
+    hits, true, predicted = (count.astype(float) for count in counts)
+    total, value = len(y_true), score(metric, *counts)
+    numerator, denominator, by_true, by_predicted = {
+        "f1": (2 * hits, true + predicted, 1, 1),
+        "precision": (hits, predicted, 0, 1),
+        "recall": (hits, true, 1, 0),
+    }[name]
+    known = denominator > 0
+    inverse = np.divide(1, denominator, out=np.zeros(classes), where=known)
+    values = numerator * inverse
+    weight = {"macro": np.ones(classes), "weighted": true, "present": (true > 0).astype(float)}[average]
+    weight = weight / weight.sum()
+    # Each class's score is a quotient of counts; its numerator has a derivative by hits, its denominator by the others.
+    by_hit = weight * inverse * (2 if name == "f1" else 1)
+    by_count = -weight * values * inverse
+    influence = np.where(y_true == y_pred, by_hit[y_true], 0) + by_true * by_count[y_true]
+    influence = total * (influence + by_predicted * by_count[y_pred])
+    if average == "weighted":
+        # The weights depend on the examples, too.
+        influence += values[y_true] - value
+    return value + influence

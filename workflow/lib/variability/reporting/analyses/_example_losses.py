@@ -1,4 +1,4 @@
-"""Helpers for analyses of runs crossed with examples: metrics of losses, failed runs, adjusted p-values."""
+"""Helpers for analyses of runs crossed with examples: metrics as means of losses, failed runs, adjusted p-values."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from variability.results import run_status
 from variability.results.columns import CELL, RUN
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-    from variability.results.predictions import Cell
+    from variability.results.predictions import Cell, Cube
 
 
 def metrics(runs: pd.DataFrame) -> dict[str, str]:
@@ -24,6 +25,40 @@ def metrics(runs: pd.DataFrame) -> dict[str, str]:
         if metric in plugins:
             metric_of[task] = kinds.find(plugins[metric].KIND).LOSS_METRIC
     return {task: metric_of.get(task, "accuracy") for task in runs["task"].unique()}
+
+
+def primary_metrics(runs: pd.DataFrame) -> dict[str, str]:
+    """Return the primary metric of every task."""
+    primary = runs[runs["primary"].astype(bool)].drop_duplicates("task")
+    return dict(zip(primary["task"], primary["metric"], strict=True))
+
+
+def contributions(metric: str, cube: Cube, classes: int) -> np.ndarray | None:
+    """Return (runs, examples) numbers whose mean over examples is a run's metric; None for other metrics.
+
+    For metrics that are no mean over examples, these are its linear approximation, see ``confusion_scores``. classes:
+    number of classes of the task.
+    """
+    import numpy as np
+
+    from variability.stats import confusion_scores
+
+    if metric == cube.metric:
+        return 1 - cube.losses if cube.higher_is_better else cube.losses
+    if metric in confusion_scores.METRICS and classes:
+        return np.stack([confusion_scores.contributions(metric, cube.y_true, run, classes) for run in cube.y_pred])
+    if metric == "mae":
+        return np.abs(cube.y_pred - cube.y_true)
+    squares = cube.losses
+    mean = squares.mean(axis=1, keepdims=True)
+    if metric == "rmse" and (mean > 0).all():
+        return np.sqrt(mean) + (squares - mean) / (2 * np.sqrt(mean))
+    deviations = np.square(cube.y_true - cube.y_true.mean())
+    if metric == "r2" and deviations.any():
+        # The derivative of 1 - a / b by the weight of an example.
+        of_mean = mean / deviations.mean()
+        return 1 - of_mean - (squares - of_mean * deviations) / deviations.mean()
+    return None
 
 
 def failures(runs: pd.DataFrame) -> dict[Cell, int]:

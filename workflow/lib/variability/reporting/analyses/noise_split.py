@@ -8,7 +8,7 @@ import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
-from variability.stats import rounding
+from variability.stats import confusion_scores, rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +22,16 @@ ALONE = "one completed run: nothing to compare it with"
 CONSTANT = "all runs have the same losses on all examples: no variance to split"
 TRUNCATED = "truncated: the estimated variance of the seed is below 0, and its SD is given as 0"
 BELOW = "the estimated variance of the test set is below 0; the interval is that of 0, and there is no test"
+NOT_A_MEAN = "no split of this metric, which is no function of counts or means over examples"
 ADDITIVE = "the losses of all examples rise and fall together: the test set adds no variance"
 
 
 class NoiseSplit(Analysis):
     """Variance of the score between a cell's runs, split into the part of the seed and that of the finite test set.
+
+    Two rows per cell if the primary metric is not the one of the losses (accuracy, MSE, NDCG@10): first that of the
+    primary metric, ``primary``. Scores that are no means over examples, such as F1 and RMSE, are replaced by their
+    linear approximation: an example's loss is its influence on the score. There is no split of other metrics.
 
     Runs crossed with test examples are a two-way table of losses without replication. Part of the difference between
     two runs' scores is due to the choice of examples: other examples would have reversed it. With V the variance
@@ -62,9 +67,9 @@ class NoiseSplit(Analysis):
 
     NEEDS = ("runs", "predictions")
     CAPTION = (
-        "Variance of accuracy (MSE, NDCG@10) between the runs of a cell, split by an analysis of variance of runs "
-        "crossed with test examples: the part of the seed, which remains on any test set, and the part of this finite "
-        "test set."
+        "Variance of the primary metric (and of accuracy, MSE or NDCG@10) between the runs of a cell, split by an "
+        "analysis of variance of runs crossed with test examples: the part of the seed, which remains on any test set, "
+        "and the part of this finite test set."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
@@ -75,17 +80,20 @@ class NoiseSplit(Analysis):
 
         runs, predictions, level = tables["runs"], tables["predictions"], self.option("level")
         failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs)
+        primary = _example_losses.primary_metrics(runs)
         known = [cell for cell in predictions.cells if cell in failures]
         rows = []
         for cell in [*known, *sorted(set(failures) - set(known))]:
             cube = predictions.cube(cell) if cell in known else None
-            numbers = _split(cube, level)
-            if cell not in known:
-                numbers["note"] = "no predictions: imported runs"
-            facts = {"split": "test", "metric": metrics[cell[1]], "n_failed": failures[cell]}
-            rows.append(dict(zip(CELL, cell, strict=True)) | facts | numbers)
+            of_cell = {"split": "test", "n_failed": failures[cell]} | dict(zip(CELL, cell, strict=True))
+            first = primary.get(cell[1], metrics[cell[1]])
+            for metric in dict.fromkeys([first, metrics[cell[1]]]):
+                numbers = _split(metric, cube, _classes(metric, predictions, cell, cube), level)
+                if cell not in known:
+                    numbers["note"] = "no predictions: imported runs"
+                rows.append(of_cell | {"metric": metric, "primary": metric == first} | numbers)
         table = pd.DataFrame(rows)
-        table["family"] = "F tests of all cells of " + table["task"]
+        table["family"] = "F tests of " + table["metric"] + " of all cells of " + table["task"]
         table["p_adjusted"] = _example_losses.holm(table["p"], table["family"])
         table = table.assign(
             estimator="crossed analysis of variance, runs x examples: (MS_seed - MS_residual) / n_examples",
@@ -93,21 +101,31 @@ class NoiseSplit(Analysis):
             level=level,
             ddof=1,
         )
-        first = [*CELL, "split", "metric", *NUMBERS, "p_adjusted", "family", "n_failed", "note"]
+        first = [*CELL, "split", "metric", "primary", *NUMBERS, "p_adjusted", "family", "n_failed", "note"]
         return _cells.with_scope(table[[*first, "estimator", "interval", "level", "ddof"]], runs)
 
 
-def _split(cube, level):
+def _classes(metric, predictions, cell, cube):
+    """Return the number of classes of a cell's task, for metrics of classes; 0 where it is not needed."""
+    if cube is None or metric not in confusion_scores.METRICS:
+        return 0
+    return next(iter(predictions.runs(cell))).probabilities.shape[1]
+
+
+def _split(metric, cube, classes, level):
     """Return the numbers of one cell."""
+    from variability.reporting.analyses import _example_losses
+
     numbers = dict.fromkeys(NUMBERS, float("nan")) | {"n": 0, "note": "no completed run"}
     if cube is None:
         return numbers
-    losses = cube.losses
+    losses = _example_losses.contributions(metric, cube, classes)
+    if losses is None:
+        return numbers | {"n": len(cube.seeds), "note": NOT_A_MEAN}
     runs, examples = losses.shape
     scores = losses.mean(axis=1)
     mean = scores.mean()
     numbers |= {"n": runs, "n_examples": examples, "n_groups": examples, "mean": mean}
-    numbers["mean"] = 1 - mean if cube.higher_is_better else mean
     shares = None
     if cube.clusters is not None:
         sizes = np.bincount(cube.clusters)

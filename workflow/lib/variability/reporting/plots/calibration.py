@@ -81,7 +81,7 @@ def _head(axes, cell, score):
     )
     text = f"n = {_labels.counted(score['n'], score['n_failed'])}"
     if score["n"]:
-        text = f"ECE {text_format.with_spread(score['estimate'], score['sd'])}\n{text}"
+        text = f"ECE {text_format.with_spread(score['estimate'], score['sd'], score['n'])}\n{text}"
     else:
         text = f"{text}\n{score['note']}"
     axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=6.5, bbox=BEHIND, zorder=5)

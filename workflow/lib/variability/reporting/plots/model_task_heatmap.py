@@ -90,7 +90,8 @@ def _head(text):
 
 
 def _cell_text(axes, x, y, cell, most, image):
-    lines = text_format.with_spread(cell["mean"], cell["sd"]).replace(" ±", "\n±").split("\n") if cell["n"] else []
+    text = text_format.with_spread(cell["mean"], cell["sd"], cell["n"]) if cell["n"] else ""
+    lines = text.replace(" ±", "\n±").replace(" (", "\n(").split("\n") if text else []
     if cell["n"] < most or cell["n_failed"]:
         counted = _labels.counted(cell["n"], cell["n_failed"], cell["n_undefined"])
         lines.append(textwrap.fill(f"n = {counted}", 18))

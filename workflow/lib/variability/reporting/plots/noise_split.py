@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.analyses.noise_split import NOT_A_MEAN
 from variability.reporting.plots import Plot, _labels, _panels
+from variability.stats import confusion_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +41,7 @@ class NoiseSplit(Plot):
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         split = tables["noise_split"]
-        split = split[~split["note"].astype(str).str.startswith("no predictions")]
+        split = _shown(split[~split["note"].astype(str).str.startswith("no predictions")])
         tasks = _labels.names(split, "task")[:TASKS]
         panels = {task: _widest(split[split["task"] == task]) for task in tasks}
         labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}
@@ -69,8 +71,23 @@ class NoiseSplit(Plot):
         return figure
 
 
+def _shown(split):
+    """Return the rows of each task's primary metric, or those of the metric of its losses if it has no split."""
+    primary = split[split["primary"].astype(bool) & (split["note"] != NOT_A_MEAN)]
+    return split[split["primary"].astype(bool) == split["task"].isin(primary["task"])]
+
+
+def _unit(metric):
+    """Return the label of the axis, and the factor that variances are multiplied with."""
+    if metric in UNITS:
+        return UNITS[metric]
+    if metric in confusion_scores.METRICS:
+        return f"variance of {metric} between runs (percentage points squared)", 1e4
+    return f"variance of {metric} between runs (its unit squared)", 1.0
+
+
 def _panel(axes, cells, labels):
-    title, scale = UNITS[cells["metric"].iloc[0]]
+    title, scale = _unit(cells["metric"].iloc[0])
     observed = cells["variance_observed"].fillna(0) * scale
     # With a negative estimate the whole bar belongs to the test set.
     seed = cells["variance_seed"].clip(lower=0).fillna(0) * scale
@@ -98,7 +115,7 @@ def _numbers_text(axes, middle, row):
     text = "no SD of fewer than two runs"
     if row["sd_seed"] == row["sd_seed"]:
         # In percentage points, in hundredths, or unchanged.
-        scale = 100 if UNITS[row["metric"]][1] == 1e4 else 1
+        scale = 100 if _unit(row["metric"])[1] == 1e4 else 1
         sds = (scale * row[f"sd_seed{end}"] for end in ("", "_low", "_high"))
         text = f"seed: SD {text_format.with_interval(*sds)}"
     axes.text(1.03, middle - 0.03, text, va="bottom", **style)
