@@ -288,6 +288,14 @@ def test_the_best_checkpoint_of_each_cell_needs_validation_examples():
     ]
 
 
+def test_micro_batches_larger_than_the_batches_are_refused():
+    assert problems(put("recipe/micro_batch", 21)) == [
+        "recipe.micro_batch: 21 is more than the batch_size of 20, whose part it is; lower it"
+    ]
+    assert problems(put("recipe/micro_batch", 20)) == []
+    assert problems(put("recipe/micro_batch", 0)) != []
+
+
 def test_views_without_an_augmentation_are_refused():
     assert problems(put("recipe/augmentation", {"views": 3})) == [
         "recipe.augmentation.views: views of images that no augmentation changes; "

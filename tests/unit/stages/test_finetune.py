@@ -205,15 +205,15 @@ def test_a_diverged_run_is_recorded_as_such_and_not_trained_again(study):
 
 
 def test_a_seed_that_fails_does_not_stop_the_others_and_is_named(study, monkeypatch, caplog):
-    class OutOfMemory(tiny_study.Tiny):
+    class Broken(tiny_study.Tiny):
         def build(self, outputs, weights, seed, facts=None):
             if seed == 1:
-                raise RuntimeError("out of memory")
+                raise RuntimeError("a bug")
             return super().build(outputs, weights, seed, facts)
 
-    monkeypatch.setattr(registry, "find", tiny_study.install(OutOfMemory))
-    tiny_study.install(OutOfMemory)
-    with pytest.raises(UserError, match=r"1 of 3 seeds failed; the others.*: RuntimeError: out of memory"):
+    monkeypatch.setattr(registry, "find", tiny_study.install(Broken))
+    tiny_study.install(Broken)
+    with pytest.raises(UserError, match=r"1 of 3 seeds failed; the others.*: RuntimeError: a bug"):
         study(seeds=[0, 1, 2])
     assert "Traceback" in caplog.text
     folder = study.folder / "runs"

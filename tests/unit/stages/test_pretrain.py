@@ -44,6 +44,8 @@ def test_the_whole_network_is_written_with_a_manifest_and_a_history(task_json, t
         "architecture": "tiny",
         "task": "digits",
         "seed": 0,
+        "micro_batch": 32,
+        "reductions": [],
         "epochs": 3,
         "validation_loss": history.validation_loss.iloc[-1],
         "validation_accuracy": history.validation_accuracy.iloc[-1],

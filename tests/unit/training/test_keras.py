@@ -318,9 +318,19 @@ def test_methods_and_recipes_that_keras_does_not_support_are_refused(tmp_path, t
     assert [str(problem) for problem in framework.problems(Lora({}), recipe.DEFAULTS)] == [
         "method: it requires torch modules, which Keras networks do not have"
     ]
-    wrong = {"precision": "bf16", "augmentation": AUGMENTED | {"views": 2}, "adam_bias_correction": False}
+    wrong = {
+        "precision": "bf16",
+        "augmentation": AUGMENTED | {"views": 2},
+        "adam_bias_correction": False,
+        "micro_batch": 4,
+    }
     keys = [problem.key for problem in framework.problems(registry.find("methods", "full")({}), recipe.resolve(wrong))]
-    assert keys == ["recipe.adam_bias_correction", "recipe.precision", "recipe.augmentation.views"]
+    assert keys == [
+        "recipe.adam_bias_correction",
+        "recipe.precision",
+        "recipe.micro_batch",
+        "recipe.augmentation.views",
+    ]
     with pytest.raises(UserError, match="bf16"):
         fit(framework_of(task), tmp_path, precision="bf16")
 

@@ -176,11 +176,7 @@ def test_training_predictions_and_features_use_products(batches):
     images = Activations(torch.rand(20, 3, 2, 2), rows, "cpu")
     inference.outputs(module.eval(), images, rows)
     assert batches == [20]
-    list(
-        stored_features.compute(
-            module.convolution, stored_features.plain_batches(images, rows, [rows[:8], rows[8:]]), "cpu", "fp32"
-        )
-    )
+    list(stored_features.compute(module.convolution, [rows[:8], rows[8:]], images.plain, "cpu", "fp32"))
     assert batches == [20, 8, 12]
     data = FitData(rows % 2, rows, rows[:0], kinds.find("classification"))
     chosen = recipe.resolve({"epochs": 1, "batch_size": 10}, {})

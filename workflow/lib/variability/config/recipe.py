@@ -50,6 +50,12 @@ class Recipe(Section):
     warmup: float = Field(0.1, ge=0, lt=1, description="length of the warm-up as a fraction of all steps")
     epochs: int = Field(10, ge=1, description="passes over the training examples")
     batch_size: int = Field(32, ge=1, description="examples per batch")
+    micro_batch: int | None = Field(
+        None,
+        ge=1,
+        description="examples whose gradients are computed at a time and added up to those of a batch; null for whole "
+        "batches, which are halved where memory runs out",
+    )
     augmentation: Augmentation = Field(_NO_AUGMENTATION, description="random changes to training images")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of classification")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient, or null for no limit")

@@ -22,6 +22,7 @@ def check(study: Study) -> Iterator[Problem]:
     yield from _check_families(study, models)
     yield from _check_views(study)
     yield from _check_validation_examples(study)
+    yield from _check_micro_batches(study)
     yield from _check_recipes_without_effect(study)
     yield from _check_identical_runs(study, models)
 
@@ -113,6 +114,17 @@ def _check_validation_examples(study: Study) -> Iterator[Problem]:
         for setting, needed in needing.items():
             if needed:
                 yield Problem(f"{key}.split.validation", f"is 0, but the recipe's {setting} needs validation examples")
+
+
+def _check_micro_batches(study: Study) -> Iterator[Problem]:
+    """Micro-batches that are larger than the batches that they are parts of."""
+    recipes = [("recipe", recipe) for recipe in _run_recipes(study).values()]
+    recipes += [(f"pretraining.{name}.recipe", recipe) for name, recipe in _pretraining_recipes(study).items()]
+    sizes = dict.fromkeys((key, recipe["micro_batch"], recipe["batch_size"]) for key, recipe in recipes)
+    for key, micro_batch, batch_size in sizes:
+        if micro_batch is not None and micro_batch > batch_size:
+            message = f"{micro_batch} is more than the batch_size of {batch_size}, whose part it is; lower it"
+            yield Problem(f"{key}.micro_batch", message)
 
 
 def _check_recipes_without_effect(study: Study) -> Iterator[Problem]:

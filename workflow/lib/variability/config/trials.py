@@ -48,11 +48,14 @@ def check(study: Study) -> Iterator[Problem]:
 
 
 def _key(kind: str, where: Mapping[str, str]) -> str:
-    """Return the config's key for the key of an answer. where: the model, and the keys of its method and recipe."""
+    """Return the config's key for the key of an answer.
+
+    where: the model, the keys of its method and recipe, and that of the size of batches in the recipe.
+    """
     if kind == "method":
         return where["method"]
     if kind == "batch":
-        return f"{where['recipe']}.batch_size"
+        return f"{where['recipe']}.{where['batch']}"
     key = f"models.{where['model']}"
     return f"{key}.preprocess.size" if kind == "size" else f"{key}.{kind}" if kind else key
 
@@ -84,6 +87,8 @@ def _requests_of_fit(
     provider = registry.find("providers", entry["provider"])
     if not getattr(provider, "TRIED", False) or provider.FRAMEWORK not in _PROGRAMS:
         return
+    where = where | {"batch": "batch_size" if recipe["micro_batch"] in (None, recipe["batch_size"]) else "micro_batch"}
+    smallest = min(recipe["batch_size"], recipe["micro_batch"] or recipe["batch_size"])
     # Another file or pretraining of the same network is no other trial.
     weights = entry["weights"] if weights_kind(entry["weights"]) == "named" else "none"
     keys = ("provider", "architecture", "options", "preprocess", "head", "code")
@@ -91,7 +96,7 @@ def _requests_of_fit(
         "model": {key: entry[key] for key in keys if key in entry} | {"weights": weights},
         "size": task["input"]["size"],
         "outputs": 1 if task["kind"] == "regression" else 2,
-        "batch": 1 if recipe["batch_size"] == 1 or _is_one(task["split"]["train"]) else 2,
+        "batch": 1 if smallest == 1 or _is_one(task["split"]["train"]) else 2,
     }
     options = {key: value for key, value in method.items() if key != "name"}
     trains = options["kind"] != "linear_probe"

@@ -9,6 +9,7 @@ from typing import Any
 
 from variability.errors import UserError
 from variability.io import artefacts, locks, storage
+from variability.training import memory
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
@@ -74,15 +75,19 @@ class RunBlock(ABC):
                     if problem and problem.concerns_all_files:
                         # The other seeds would train for nothing.
                         raise problem from error
-                    failures[seed] = self._log_failure(seed, problem or error)
-                    _release_memory(device)
+                    failures[seed] = self._log_failure(seed, problem or error, device)
+                if seed in failures:
+                    # Only here, where the traceback does not hold the tensors of the failed run any more.
+                    memory.release(device)
         if failures:
             raise UserError(_failure_message(failures, len(self.seeds)))
         if manifest is not None:
             artefacts.write_record(manifest, {"runs": [entries[seed] for seed in sorted(entries)]})
 
-    def _log_failure(self, seed: int, error: Exception) -> str:
+    def _log_failure(self, seed: int, error: Exception, device: str) -> str:
         """Log why a seed failed, with a traceback unless the user can fix it, and return the reason in a line."""
+        if memory.ran_out(error):
+            error = UserError(memory.message("the network and its data do not fit", device, memory.reason(error)))
         expected = isinstance(error, UserError)
         _log.error("%s: seed %d failed:\n%s", self.label, seed, error if expected else traceback.format_exc())
         return str(error) if expected else f"{type(error).__name__}: {error} (the log has the traceback)"
@@ -108,11 +113,3 @@ def _failure_message(failures: Mapping[int, str], total: int) -> str:
         return f"{summary}: {next(iter(seeds_by_reason))}"
     lines = [f"  {_seeds_in_words(seeds)}: {reason}" for reason, seeds in seeds_by_reason.items()]
     return "\n".join([f"{summary}:", *lines])
-
-
-def _release_memory(device: str) -> None:
-    # The memory of a run that ran out of it must be free for the next run.
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.empty_cache()

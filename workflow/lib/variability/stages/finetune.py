@@ -11,6 +11,7 @@ from variability.stages._blocks import RunBlock, cell_label
 from variability.stages._history import in_words, progress_logger, write_history
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums
 from variability.training import device as devices
+from variability.training import micro_batches
 from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitResult, FitSpec
 from variability.training.frameworks import Framework
@@ -76,7 +77,7 @@ class FinetuneBlock(RunBlock):
     def find(self, seed: int) -> dict[str, Any] | None:
         folder = self.folder / str(seed)
         record = artefacts.read_intact(folder / RECORD, artefacts.RUN_RECORD)
-        if record.get("fingerprint") != self._fingerprint(seed):
+        if record.get("fingerprint") != self._fingerprint(seed, record.get("reductions")):
             return None
         required = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(DROPPED))]
         checksums = {OUTPUTS[name]: record["sha256"][name] for name in required}
@@ -91,12 +92,16 @@ class FinetuneBlock(RunBlock):
         log_row = progress_logger(label, recipe["epochs"])
         fit_spec = FitSpec(framework.data(seed), recipe, seed, folder / STATE, fingerprint, log_row, self.saving)
         result = framework.fit(fit_spec)
+        # Only now, because the bits also depend on how often memory ran out.
+        fingerprint = self._fingerprint(seed, result.reductions)
         framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)
         write_history(folder / OUTPUTS["history"], result.history)
         record = {
             "fingerprint": fingerprint,
             **_settings(self.spec, framework, fit_spec),
             **_outcome(result, meter),
+            "micro_batch": micro_batches.used(recipe, result.reductions),
+            "reductions": result.reductions,
             "hardware": framework.hardware(),
             **switch.fingerprint(),
             SETTINGS: _settings_to_load(self.spec, self.input_files, self.workplace.threads),
@@ -112,8 +117,10 @@ class FinetuneBlock(RunBlock):
         _log.info("%s: %d epochs in %.1f s%s, %s", label, result.epochs, record["seconds"], resumed, outcome)
         return _manifest_entry(record)
 
-    def _fingerprint(self, seed: int) -> str:
-        return files.digest(self._fingerprint_parts | {"seed": seed})
+    def _fingerprint(self, seed: int, reductions: list[micro_batches.Reduction] | None = None) -> str:
+        """Return the fingerprint of a run. reductions: of its micro-batches, none before it has trained."""
+        reduced = {"reductions": reductions} if reductions else {}
+        return files.digest(self._fingerprint_parts | {"seed": seed} | reduced)
 
 
 def _manifest_entry(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from variability.errors import UserError
 from variability.io import artefacts, files, locks
 from variability.models import methods
 from variability.stages._history import in_words, progress_logger, write_history
+from variability.training import micro_batches
 from variability.training.cpu_kernels import switch
 from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
@@ -36,19 +37,26 @@ def pretrain(
     diverges, because there is nothing to fine-tune then. saving: when the state is saved.
     """
     parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
-    fingerprint = files.digest(parts | input_files.content(spec["model"]) | switch.fingerprint())
+    parts |= input_files.content(spec["model"]) | switch.fingerprint()
     folder = weights.parent
     with locks.held(folder / ".lock", f"another process is working on {weights}; waiting for it"):
         # Snakemake has removed the outputs, so files that exist now were made by the process that held the lock.
         record = artefacts.read_intact(manifest, artefacts.PRETRAINED)
+        fingerprint = _fingerprint(parts, record.get("reductions"))
         finished = record.get("fingerprint") == fingerprint and artefacts.stamped(history, fingerprint)
         if finished and artefacts.is_intact(weights, record["sha256"]):
             return
         with Workplace(spec["model"], threads) as workplace:
-            facts = _train(spec, input_files, fingerprint, weights, history, workplace, saving or Saving())
+            facts = _train(spec, input_files, _fingerprint(parts), weights, history, workplace, saving or Saving())
+        fingerprint = _fingerprint(parts, facts["reductions"])
         artefacts.write_stamp(history, fingerprint)
         artefacts.write_record(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
         _state(weights).unlink(missing_ok=True)
+
+
+def _fingerprint(parts: Mapping[str, Any], reductions: list[micro_batches.Reduction] | None = None) -> str:
+    """Return the fingerprint of a pretraining. reductions: of its micro-batches, none before it has trained."""
+    return files.digest({**parts, "reductions": reductions} if reductions else parts)
 
 
 def _train(
@@ -82,6 +90,8 @@ def _train(
         "task": task,
         "seed": seed,
         **switch.fingerprint(),
+        "micro_batch": micro_batches.used(recipe, result.reductions),
+        "reductions": result.reductions,
         "epochs": result.epochs,
         **{key: value for key, value in best.items() if key.startswith("validation_")},
     }

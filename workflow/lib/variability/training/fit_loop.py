@@ -16,6 +16,7 @@ from variability import seeding
 from variability.data.kinds import Kind
 from variability.errors import Interrupted, UserError
 from variability.training.divergence import why_diverged
+from variability.training.micro_batches import MicroBatches, Reduction
 from variability.training.optimizers import learning_rate
 from variability.training.saving import Saving
 
@@ -90,7 +91,8 @@ class FitResult:
 
     status: "completed" or "diverged", then with a fail_reason. epochs: number of epochs trained, a diverged one
     included. best_epoch: the epoch whose weights the network now holds; 0 if they are untrained. history: one row per
-    epoch, from 0 (before training). resumed: whether an earlier process made some of the steps.
+    epoch, from 0 (before training). resumed: whether an earlier process made some of the steps. reductions: of the
+    micro-batches, because memory ran out.
     """
 
     status: str
@@ -99,6 +101,7 @@ class FitResult:
     best_epoch: int
     history: list[Row]
     resumed: bool
+    reductions: list[Reduction]
 
 
 class FitLoop(ABC):
@@ -117,6 +120,7 @@ class FitLoop(ABC):
         self.data, self.recipe, self.seed = spec.data, spec.recipe, spec.seed
         self.history: list[Row] = []
         self.retained_epoch = 0
+        self.micro_batches = MicroBatches(spec.recipe)
         #: Losses of the finished steps of an unfinished epoch, and the seconds that these took.
         self.losses: list[float] = []
         self.seconds = 0.0
@@ -196,7 +200,8 @@ class FitLoop(ABC):
                 self.retain_weights(self.epoch)
         self.restore_retained_weights()
         status = "completed" if reason is None else "diverged"
-        return FitResult(status, reason, self.epoch, self.retained_epoch, self.history, resumed)
+        reductions = self.micro_batches.reductions
+        return FitResult(status, reason, self.epoch, self.retained_epoch, self.history, resumed, reductions)
 
     def advance(self) -> tuple[Row, str | None]:
         """Train the rest of an epoch; return its row of the history and, if the fit has diverged, the reason."""
@@ -228,12 +233,13 @@ class FitLoop(ABC):
     def progress(self) -> dict[str, Any]:
         """Return the position of the fit and its records so far, as JSON values."""
         names = ("history", "retained_epoch", "losses", "seconds")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"reductions": self.micro_batches.reductions}
 
     def restore_progress(self, progress: Mapping[str, Any]) -> None:
         """Restore what ``progress`` returned, except for ``retained_epoch``, which belongs to the retained weights."""
         self.history, self.losses = list(progress["history"]), list(progress["losses"])
         self.seconds = progress["seconds"]
+        self.micro_batches.repeat(progress["reductions"])
 
     def _save_if_due(self, steps: int | None = None) -> None:
         """Save the state if it is time, or if the fit must stop, and then raise Interrupted.

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from variability.data.inputs import Inputs
+from variability.training import memory
 from variability.training.cpu_kernels.quick import QuickLayers
 
-# Fixed, because a convolution may sum in another order for another batch size.
+# Fixed, because a convolution may sum in another order for another batch size. Smaller only where memory runs out.
 BATCH = 256
 
 
@@ -29,9 +30,13 @@ def outputs(
     module: a whole network, or the part of it that ``inputs`` are for, on their device. summary: reduces a batch's
     outputs, on the device, to the part that evaluation needs, one entry per row; it also takes the batch's rows.
     """
-    parts = inputs.parts(rows, BATCH)
+
+    def summaries_of(part: np.ndarray) -> torch.Tensor:
+        return summary(_batch_outputs(module, inputs, rows[part]), rows[part]).float().cpu()
+
     with QuickLayers(module, inputs.device, "fp32", training=False):
-        batches = [summary(_batch_outputs(module, inputs, rows[part]), rows[part]).float().cpu() for part in parts]
+        computed = list(memory.in_fitting_parts(inputs.parts(rows, BATCH), summaries_of, inputs.device))
+    parts, batches = [part for part, _ in computed], [batch for _, batch in computed]
     joined = torch.cat(batches)
     ordered = torch.empty_like(joined)
     ordered[torch.from_numpy(np.concatenate(parts))] = joined

@@ -1,7 +1,7 @@
 """Activations of frozen prefixes: computed once, stored in a file or in memory, and read as inputs."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from variability.data.batching import padded_positions
 from variability.data.inputs import Inputs, resident
 from variability.io import artefacts, files, mapped_arrays
 from variability.models.cutting import Cut
-from variability.training import precision
+from variability.training import memory, precision
 from variability.training.activations import Activations, Feed, TokenActivations
 from variability.training.cpu_kernels.quick import QuickLayers
 
@@ -33,26 +33,30 @@ _log = logging.getLogger(__name__)
 
 @torch.no_grad()
 def compute(
-    prefix: nn.Module, batches: Iterator[torch.Tensor], device: str, number_format: str
-) -> Iterator[torch.Tensor]:
-    """Yield the activations of batches of inputs, on the CPU, in a number format: fp32, bf16 or fp16."""
+    prefix: nn.Module,
+    parts: Iterable[np.ndarray],
+    inputs_of: Callable[[np.ndarray], torch.Tensor],
+    device: str,
+    number_format: str,
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yield parts with their activations, on the CPU, in a number format: fp32, bf16 or fp16.
+
+    parts: arrays of positions, which are halved where memory runs out. inputs_of: returns the inputs of a part.
+    """
+
+    def activations_of(part: np.ndarray) -> torch.Tensor:
+        return prefix(inputs_of(part)).to(precision.DTYPES[number_format]).cpu()
+
     # One context around all batches: both managers cache the weights that they have converted.
     with precision.autocast(device, number_format), QuickLayers(prefix, device, number_format, training=False):
-        for batch in batches:
-            yield prefix(batch).to(precision.DTYPES[number_format]).cpu()
+        yield from memory.in_fitting_parts(parts, activations_of, device)
 
 
-def plain_batches(inputs: Inputs, rows: np.ndarray, parts: list[np.ndarray]) -> Iterator[torch.Tensor]:
-    """Return the batches of rows without augmentation. parts: positions within ``rows``, see ``Inputs.parts``."""
-    return (inputs.plain(rows[part]) for part in parts)
-
-
-def view_batches(inputs: Inputs, rows: np.ndarray) -> Iterator[torch.Tensor]:
-    """Yield the batches of the augmented views of rows, one view after another."""
-    for view in range(inputs.views):
-        for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
-            yield inputs.view(batch, np.full(len(batch), view))
+def _view_parts(views: int, rows: int) -> Iterator[np.ndarray]:
+    """Yield the positions of a batch among all augmented views of rows, which follow one view after another."""
+    for first in range(0, views * rows, rows or 1):
+        for start in range(0, rows, BATCH):
+            yield first + np.arange(start, min(start + BATCH, rows))
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class FrozenPrefix:
     def example(self) -> torch.Tensor:
         """Return the activations of one example, (1, ...), in the memory layout in which the prefix returns them."""
         row = np.zeros(1, dtype=np.int64)
-        (activations,) = self._compute(plain_batches(self.inputs, row, [row]))
+        ((_, activations),) = self._compute_plain(row, [row])
         return activations
 
     def size(self, may_train: np.ndarray) -> int:
@@ -94,13 +98,11 @@ class FrozenPrefix:
         with files.replacing(target) as temporary:
             dtype = np.float32 if self.number_format == "fp32" else np.uint16
             array = mapped_arrays.create(temporary, dtype, shape)
-            for part, activations in zip(parts, self._compute(plain_batches(inputs, rows, parts)), strict=True):
+            for part, activations in self._compute_plain(rows, parts):
                 indices, entries = entries_of(part, activations)
                 array[indices] = self._bits(entries)
-            start = count
-            for activations in self._compute(view_batches(inputs, training_rows)):
-                array[start : start + len(activations)] = self._bits(activations)
-                start += len(activations)
+            for part, activations in self._compute_views(training_rows):
+                array[count + part] = self._bits(activations)
             array.flush()
         size = shape[0] * entry.nbytes / 1e6
         _log.info("%s activations in %s, %.0f MB", "x".join(map(str, shape)), self.number_format, size)
@@ -120,7 +122,7 @@ class FrozenPrefix:
             return None
         parts = inputs.parts(rows, BATCH)
         stored = torch.empty((count, *entry.shape), dtype=entry.dtype)
-        for part, activations in zip(parts, self._compute(plain_batches(inputs, rows, parts)), strict=True):
+        for part, activations in self._compute_plain(rows, parts):
             indices, entries = entries_of(part, activations)
             stored[torch.from_numpy(indices)] = entries
         # Rows without stored activations have an index that is out of range.
@@ -132,8 +134,21 @@ class FrozenPrefix:
         index[rows] = np.arange(len(rows))
         return Activations(stored.to(inputs.device), index, inputs.device, LAYOUTS[_layout(example)])
 
-    def _compute(self, batches: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
-        return compute(self.prefix, batches, self.inputs.device, self.number_format)
+    def _compute_plain(
+        self, rows: np.ndarray, parts: Iterable[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Yield the activations without augmentation. parts: positions within ``rows``, see ``Inputs.parts``."""
+        return self._compute(parts, lambda part: self.inputs.plain(rows[part]))
+
+    def _compute_views(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        """Yield the activations of the views of rows, with their positions among all of them."""
+        parts = _view_parts(self.inputs.views, len(rows))
+        return self._compute(parts, lambda part: self.inputs.view(rows[part % len(rows)], part // len(rows)))
+
+    def _compute(
+        self, parts: Iterable[np.ndarray], inputs_of: Callable[[np.ndarray], torch.Tensor]
+    ) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        return compute(self.prefix, parts, inputs_of, self.inputs.device, self.number_format)
 
     def _entries(
         self, example: torch.Tensor, rows: np.ndarray

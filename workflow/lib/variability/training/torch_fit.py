@@ -1,6 +1,6 @@
 """The training loop of torch networks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,13 +9,11 @@ import torch
 
 from variability import seeding
 from variability.errors import UserError
-from variability.models import methods
 from variability.models.networks import Network, freeze, train_mode, trained_tensors
-from variability.training import checkpoints, inference, precision
+from variability.training import checkpoints, inference, memory, precision
 from variability.training.activations import Feed
-from variability.training.cpu_kernels.linear_head import LinearStep
-from variability.training.cpu_kernels.quick import QuickLayers
 from variability.training.fit_loop import FitLoop, FitSpec, Step, matches_fingerprint
+from variability.training.gradients import BatchGradients
 from variability.training.optimizers import make_optimizer, set_rate
 
 
@@ -46,10 +44,10 @@ class TorchFitLoop(FitLoop):
         self.optimizer = make_optimizer(parameters, self.recipe)
         # In the optimizer's order, in which the norm of the gradients is summed.
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.quick = QuickLayers(feed.module, self.device, self.recipe["precision"])
-        self.linear = LinearStep.of(feed.module)
-        scaled = self.recipe["precision"] == "fp16" and self.linear is None
-        self.scaler = torch.amp.GradScaler(torch.device(self.device).type, enabled=scaled)
+        self.gradients = BatchGradients(
+            network, feed, self.data, self.parameters, self.recipe, self.seed, self.micro_batches
+        )
+        self.scaler = self.gradients.scaler
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return self.feed.batches(order, self.recipe["batch_size"], self.seed, epoch)
@@ -57,6 +55,7 @@ class TorchFitLoop(FitLoop):
     @contextmanager
     def training(self, epoch: int) -> Iterator[None]:
         train_mode(self.network, self.trainable, self.active)
+        self.gradients.start_epoch()
         # Once per epoch: saving and restoring a generator's state makes the host wait for the GPU.
         with seeding.dropout(self.seed, epoch).torch_global(self.device):
             if self.generators:
@@ -66,41 +65,27 @@ class TorchFitLoop(FitLoop):
 
     def step(self, step: Step) -> torch.Tensor:
         set_rate(self.optimizer, step.lr, step.number, self.recipe)
-        inputs = self.feed.inputs.training(step.rows, self.seed, step.epoch, step.batch)
-        targets = self.feed.inputs.targets(inputs)
-        targets = self.data.targets(step.rows).to(self.device) if targets is None else targets
+        loss = self.gradients.compute(step.epoch, step.batch, step.rows)
+        try:
+            self._update()
+        except Exception as error:
+            if not memory.ran_out(error):
+                raise
+            # It may be half done, and smaller micro-batches would not make it smaller.
+            what = "the network, its gradients and the state of the optimizer do not fit"
+            raise UserError(memory.message(what, self.device, memory.reason(error))) from error
+        return loss
 
-        def loss_of(outputs: torch.Tensor) -> torch.Tensor:
-            return self.data.kind.loss(outputs.float(), targets, self.recipe["label_smoothing"])
-
-        loss = self._backward(inputs, loss_of) if self.linear is None else self.linear.loss(inputs, loss_of)
+    def _update(self) -> None:
         if self.recipe["clip_norm"] is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe["clip_norm"])
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach()
 
     def floats(self, losses: list[torch.Tensor]) -> list[float]:
         # Read seldom, because it makes the host wait for the GPU.
         return torch.stack(losses).cpu().double().tolist() if losses else []
-
-    def _backward(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Compute the gradients of a batch by autograd and return its loss."""
-        try:
-            with precision.autocast(self.device, self.recipe["precision"]), self.quick:
-                outputs = self.feed.module(inputs)
-        except ValueError as error:
-            # The config check finds what is known before the data are.
-            if methods.ONE_VALUE not in str(error):
-                raise
-            raise UserError(f"recipe.batch_size: {methods.one_value_message(self.network.name, '')}") from error
-        loss = loss_of(outputs)
-        # As zero_grad does, but without its profiler record, which takes a noticeable part of a small network's step.
-        for parameter in self.parameters:
-            parameter.grad = None
-        self.scaler.scale(loss).backward()
-        return loss
 
     def outputs(self, rows: np.ndarray) -> torch.Tensor:
         self.network.module.eval()

@@ -26,7 +26,7 @@ class LinearStep:
         return cls(module) if switch.enabled() and type(module) is nn.Linear and trains else None
 
     def loss(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Set the gradients of a loss and return it.
+        """Add the gradients of a loss to those of the parameters, as autograd does, and return it.
 
         inputs: (rows, width). loss_of: maps the layer's outputs, (rows, units), to a scalar.
         """
@@ -35,7 +35,11 @@ class LinearStep:
             outputs = functional.linear(inputs, self.weight, self.bias)
         loss = loss_of(outputs.requires_grad_())
         (gradient,) = torch.autograd.grad(loss, outputs)
-        self.weight.grad = gradient.t() @ inputs
+        _add_gradient(self.weight, gradient.t() @ inputs)
         if self.bias is not None:
-            self.bias.grad = gradient.sum(0)
+            _add_gradient(self.bias, gradient.sum(0))
         return loss
+
+
+def _add_gradient(parameter: nn.Parameter, gradient: torch.Tensor) -> None:
+    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)

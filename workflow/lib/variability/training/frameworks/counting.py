@@ -66,7 +66,7 @@ class Counting(Framework):
         row = {"epoch": 0, "train_loss": None, "validation_loss": None, f"validation_{data.kind.MEASURE}": measure}
         row |= {"lr": None, "seconds": seconds, "examples_per_second": len(data.train) / seconds}
         spec.on_epoch(row)
-        return FitResult("completed", None, 0, 0, [row], False)
+        return FitResult("completed", None, 0, 0, [row], False, [])
 
     def save_trained(self, path: Path, fingerprint: str) -> None:
         import safetensors.numpy

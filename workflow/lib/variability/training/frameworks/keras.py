@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from variability.data.batching import smallest_batch
 from variability.errors import Problem, UserError
 from variability.models import methods
 from variability.models.methods import Method
+from variability.training import memory
 from variability.training.fit_loop import FitResult, FitSpec
 from variability.training.frameworks import Framework
 from variability.training.input_files import InputFiles
@@ -54,6 +55,8 @@ class Keras(Framework):
             yield Problem("recipe.adam_bias_correction", "false is not supported for Keras, whose Adam always corrects")
         if recipe["precision"] != "fp32":
             yield Problem("recipe.precision", f"{recipe['precision']} is not supported for Keras networks; use fp32")
+        if recipe["micro_batch"] is not None:
+            yield Problem("recipe.micro_batch", "is not supported for Keras networks, which train on whole batches")
         for change in ("randaugment", "views"):
             if recipe["augmentation"][change]:
                 key = f"recipe.augmentation.{change}"
@@ -115,7 +118,13 @@ class Keras(Framework):
                 return self._plain(rows)
             return self._frozen_part(self._images.training(rows, recipe["augmentation"], seed, epoch, batch))
 
-        return training.KerasFitLoop(spec, self._steps[name], self._trained, inputs, self._outputs).run()
+        try:
+            return training.KerasFitLoop(spec, self._steps[name], self._trained, inputs, self._outputs).run()
+        except Exception as error:
+            if not memory.ran_out(error):
+                raise
+            what = f"a batch of {recipe['batch_size']} does not fit, and Keras networks train on whole batches"
+            raise UserError(memory.message(what, self._device, memory.reason(error), "lower batch_size")) from error
 
     def save_trained(self, path: Path, fingerprint: str) -> None:
         from variability.training.frameworks import _keras_files
@@ -202,13 +211,17 @@ class Keras(Framework):
         if size > MEMORY:
             return self._frozen_part(self._images.plain(rows))
         if self._activations is None:
-            batches = _batches(np.arange(len(self._images.images)))
-            activations = [self._frozen_part(self._images.plain(batch)).numpy() for batch in batches]
-            self._activations = np.concatenate(activations)
+            self._activations = self._in_batches(
+                np.arange(len(self._images.images)), lambda batch: self._frozen_part(self._images.plain(batch)).numpy()
+            )
         return self._activations[rows]
 
     def _outputs(self, rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([self._predict(self._plain(batch)).numpy() for batch in _batches(rows)])
+        return self._in_batches(rows, lambda batch: self._predict(self._plain(batch)).numpy())
+
+    def _in_batches(self, rows: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Return what a function computes of rows, in batches that fit into memory."""
+        return np.concatenate([result for _, result in memory.in_fitting_parts(_batches(rows), compute, self._device)])
 
     def _frozen_sha256(self) -> str:
         from variability.models.providers import _keras_networks
