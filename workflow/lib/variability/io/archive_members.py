@@ -1,11 +1,10 @@
 """Members of an archive of unknown origin: names that stay inside its folder, and sizes within limits."""
 
 import os
-import shutil
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from variability.errors import UserError
-from variability.io import limits
+from variability.io import storage
 from variability.io.limits import Limits
 
 #: Longest name of a file or folder in bytes, and longest path, of common file systems.
@@ -80,17 +79,15 @@ class Expansion:
     def __init__(self, archive: Path, allowed: Limits, folder: Path | None = None):
         self._archive, self._limits, self._folder = archive, allowed, folder
         self._compressed = archive.stat().st_size
-        self._free = shutil.disk_usage(folder).free if folder else None
         self._free_files = _free_files(folder) if folder else None
-        self._count = self._size = self._written = 0
+        self._count = self._size = 0
 
-    def add(self, member: str, size: int, is_written: bool = True) -> None:
-        """Count a member. is_written: whether it takes space on the disk; copies of another one do not."""
+    def add(self, member: str, size: int) -> None:
+        """Count a member, also if it is a copy of another one."""
         if size < 0:
             raise refused(self._archive, member, "has a negative size")
         self._count += 1
         self._size += size
-        self._written += size if is_written else 0
         if self._count > self._limits.files:
             raise UserError(
                 f"{self._archive} was not unpacked: it has more than {self._limits.files} members; if you trust it, "
@@ -103,8 +100,11 @@ class Expansion:
             )
         if problem := self._limits.expansion_problem(self._size, self._compressed):
             raise UserError(f"{self._archive} was not unpacked: {problem}")
-        if self._folder is not None and self._free is not None:
-            limits.require_disk(self._archive, self._folder.parent, self._written, self._free)
+
+    def require_space(self, size: int) -> None:
+        """Raise StorageError if the disk has no room for so many more bytes."""
+        if self._folder is not None:
+            storage.require_space(self._folder.parent, size, f"the members of {self._archive}")
 
 
 def _free_files(folder: Path) -> int | None:

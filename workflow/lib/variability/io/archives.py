@@ -1,6 +1,5 @@
 """Unpacking of untrusted archives: every member is checked, and the folder is complete or absent."""
 
-import errno
 import shutil
 import stat
 import tarfile
@@ -13,12 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from variability.errors import UserError
-from variability.io import zip_files
+from variability.io import storage, zip_files
 from variability.io.archive_members import Expansion, Members, differing, refused
 from variability.io.limits import DEFAULT, Limits
 
-#: Errors of the disk that is written to, not of the archive.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 #: Longest record of a tar that is no member but describes the next one, such as a long name.
 _LONGEST_RECORD = 1 << 20
 #: Kinds of such records.
@@ -97,8 +94,8 @@ def _readable(archive: Path, done: str, remedy: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, FileNotFoundError) and not archive.exists():
             raise UserError(f"there is no file {archive}") from error
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-            raise
+        if isinstance(error, OSError) and (problem := storage.explain(error)):
+            raise problem from error
         separator = "." if remedy.startswith(" ") else ""
         raise UserError(
             f"{archive} cannot be {done}: {error or type(error).__name__}{separator}{remedy} get it again"
@@ -108,7 +105,9 @@ def _readable(archive: Path, done: str, remedy: str) -> Iterator[None]:
 def _extract_zip(archive: Path, opened: zipfile.ZipFile, folder: Path, allowed: Limits) -> None:
     members, expansion = Members(archive), Expansion(archive, allowed, folder)
     # All are checked before the first is written.
-    for member, name, is_new in list(_zip_members(archive, opened, members, expansion)):
+    checked = list(_zip_members(archive, opened, members, expansion))
+    expansion.require_space(sum(member.file_size for member, _, is_new in checked if is_new))
+    for member, name, is_new in checked:
         path = folder / members.path(name)
         if name.endswith("/"):
             path.mkdir(parents=True, exist_ok=True)
@@ -130,7 +129,7 @@ def _zip_members(
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise refused(archive, name, "is a link or a device")
         is_new = members.add(name, name.endswith("/"), (member.CRC, member.file_size))
-        expansion.add(name, member.file_size, is_new)
+        expansion.add(name, member.file_size)
         yield member, name, is_new
 
 
@@ -181,7 +180,7 @@ def _extract_tar(archive: Path, opened: tarfile.TarFile, folder: Path, allowed: 
         if not (member.isdir() or member.isfile()):
             raise refused(archive, member.name, "is a link or a device")
         repeats = member.isfile() and members.is_file(name)
-        expansion.add(name, member.size, not repeats)
+        expansion.add(name, member.size)
         if repeats:
             source = opened.extractfile(member)
             assert source is not None
@@ -190,6 +189,7 @@ def _extract_tar(archive: Path, opened: tarfile.TarFile, folder: Path, allowed: 
             continue
         members.add(name, member.isdir(), None)
         if member.isfile():
+            expansion.require_space(member.size)
             members.require_free(name, path)
         try:
             # Times and permissions are those of new files, as for zip.

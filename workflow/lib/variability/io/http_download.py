@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -17,9 +16,9 @@ from variability.errors import UserError
 from variability.io import http_answers, http_limits
 from variability.io.checksums import Checksum
 from variability.io.http_session import new_session, root_cause
-from variability.io.limits import require_disk
 from variability.io.mirrors import VARIABLE
 from variability.io.partial_files import PartialFile
+from variability.io.storage import require_space
 from variability.io.transfer_pace import OutOfTime, Pace, TooSlow, within
 
 _log = logging.getLogger(__name__)
@@ -172,7 +171,7 @@ class HttpDownload:
                 start, total = 0, http_answers.length(response.headers)
                 partial.record(sent, http_answers.encoding(response.headers))
             if total is not None:
-                require_disk(url, partial.path.parent, total - start, shutil.disk_usage(partial.path.parent).free)
+                require_space(partial.path.parent, total - start, f"the remaining bytes of {url}")
             self._receive(response.raw, handle, start, total, name, pace)
 
     def _open(self, url: str, headers: Mapping[str, str], pace: Pace) -> requests.Response:

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from variability.errors import UserError
+from variability.io.storage import in_units
 
 #: Expanded bytes up to which no ratio is too large: they do no harm, and a blank page compresses well.
 HARMLESS_BYTES = 100 * 10**6
-#: Part of the free disk that is left to others.
-SPARED = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Limits:
             return None
         ratio = size / max(compressed, 1)
         return (
-            f"it expands to {in_words(size)} or more, {ratio:.0f} times its size, as only files do that are made to "
+            f"it expands to {in_units(size)} or more, {ratio:.0f} times its size, as only files do that are made to "
             f"fill a disk (the limit is {self.ratio:g} times); {raised('ratio', ratio)}"
         )
 
@@ -67,24 +64,6 @@ OPTION: dict[str, dict[str, Any]] = {
 def raised(name: str, value: float) -> str:
     """Return the advice to raise a limit of data that reach a value."""
     return f"if you trust it, set the option `limits: {{{name}: {_rounded_up(value)}}}`"
-
-
-def require_disk(source: Path | str, folder: Path, size: float, free: float) -> None:
-    """Raise UserError if what comes of a file does not fit on the disk of a folder. free: its free bytes."""
-    if size > (1 - SPARED) * free:
-        raise UserError(
-            f"{source} needs {in_words(size)} or more on the disk of {folder}, which has {in_words(free)} left; free "
-            "some space, or use another disk, and run the same command again"
-        )
-
-
-def in_words(size: float) -> str:
-    """Return a number of bytes in the largest unit that fits: ``2.1 GB``."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if size < 1000 or unit == "PB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
 
 
 def _rounded_up(value: float) -> int:
