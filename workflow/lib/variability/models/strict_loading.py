@@ -26,7 +26,8 @@ def load_strictly(
     """
     weight = f"{head}.weight"
     headless = not any(name.startswith(f"{head}.") for name in tensors)
-    if weight in tensors and tensors[weight].shape[1:] == module.get_parameter(weight).shape[1:]:
+    rows = tensors[weight].shape[1:] if weight in tensors and tensors[weight].numel() else None
+    if rows == module.get_parameter(weight).shape[1:]:
         replace_head(module, len(tensors[weight]), head)
     expected = module.state_dict()
     reshaped = [

@@ -103,7 +103,10 @@ class HubProvider(NetworkProvider):
             raise UserError(f"{self.model['architecture']} has none of {', '.join(WEIGHTS)}; use weights: none")
         source.bring(name, folder / name, fetcher)
         if name == INDEX:
-            for shard in _shards(folder / name):
+            for shard in shards(folder / name):
+                if shard not in source.files:
+                    architecture = self.model["architecture"]
+                    raise UserError(f"{architecture} has no {shard}, which its {name} names; get it again")
                 source.bring(shard, folder / shard, fetcher)
         return folder / name, source.facts
 
@@ -142,5 +145,16 @@ class HubProvider(NetworkProvider):
                 yield reason
 
 
-def _shards(index: Path) -> list[str]:
-    return sorted(set(read_json(index)["weight_map"].values()))
+def shards(index: Path) -> list[str]:
+    """Return the files that hold the tensors of an index. Raises UserError unless they are files next to it."""
+    try:
+        names = set(read_json(index)["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is not an index of files of tensors ({error!r}); get it again") from error
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or Path(name).suffix != ".safetensors":
+            raise UserError(
+                f"{index} is refused: it names {str(name)[:80]!r}, which is not a .safetensors file next to it; do not "
+                "trust this model"
+            )
+    return sorted(names)

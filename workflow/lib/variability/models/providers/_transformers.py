@@ -21,6 +21,7 @@ from variability.data.padding import PADDING
 from variability.errors import UserError
 from variability.io.files import read_json
 from variability.models import networks
+from variability.models.providers._hub import shards
 from variability.models.weight_files import read_tensors
 
 _log = logging.getLogger(__name__)
@@ -167,7 +168,7 @@ def whole(folder: Path, source: Path, name: str, optional: tuple[str, ...] = ())
     with tempfile.TemporaryDirectory() as temporary:
         shutil.copy(folder / "config.json", temporary)
         if source.suffix == ".json":
-            for file in (source.name, *set(read_json(source)["weight_map"].values())):
+            for file in (source.name, *shards(source)):
                 (Path(temporary) / file).symlink_to((source.parent / file).absolute())
         else:
             # Tensors that share memory cannot be saved as such.

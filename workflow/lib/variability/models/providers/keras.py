@@ -6,6 +6,7 @@ import copy
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.advice import suggest
 from variability.errors import Problem, UserError
+from variability.io import zip_files
 from variability.models.providers._images import IMAGENET_MEAN, IMAGENET_STD, OF_USER, NamedImageProvider
 from variability.models.providers._keras_facts import Architecture, architectures
 
@@ -232,9 +234,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _unpacked(source: Path, folder: Path) -> Path:
     """Extract the weights from a .keras file; return their path."""
     try:
+        if trap := zip_files.expansion_problem(source, source.stat().st_size):
+            raise UserError(f"{source} is refused: {trap.rpartition('; ')[0] or trap}; save it again")
         with zipfile.ZipFile(source) as archive:
             return Path(archive.extract("model.weights.h5", folder))
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{source} cannot be read as a .keras file ({error}); save it again") from error
 
 
