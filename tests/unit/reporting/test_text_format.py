@@ -62,7 +62,7 @@ def test_the_sd_decides_the_decimals(mean, sd, text):
         # Too close to 0 for all numbers of the row to have as many decimals.
         (0.015, 1e-9, 0.03, "+0.01500 [+1e-09, +0.03000]"),
         (0.02, NAN, NAN, "+0.020"),
-        (0.5, 0.5, 0.5, "+0.500 [+0.500, +0.500]"),
+        (0.5, 0.5, 0.5, "+0.500 (no spread)"),
     ],
 )
 def test_estimate_and_interval_have_the_same_decimals_and_no_end_becomes_0(value, low, high, text):

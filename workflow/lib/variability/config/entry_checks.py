@@ -1,7 +1,7 @@
 """Problems of single entries of a config: a model, a task, a method, an analysis, a plot, a claim."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ from variability.models.weights_source import pretraining_of, weights_kind
 from variability.results.metrics import scalar_names, scalars
 
 
-def check_model(study: Study, name: str, mirrors: Sequence[Path]) -> Iterator[Problem]:
-    """Yield the problems of an entry of ``models``."""
+def check_model(study: Study, name: str, mirrors: Sequence[Path], refused: Collection[str] = ()) -> Iterator[Problem]:
+    """Yield the problems of an entry of ``models``. refused: names of pretrainings that have problems of their own."""
     key, model = f"models.{name}", study.model_entry(name)
     kind = weights_kind(model["weights"])
     if kind == "pretrain":
         known = list(study.config.get("pretraining", {}))
         pretraining = pretraining_of(model["weights"])
-        if pretraining not in known:
+        if pretraining not in {*known, *refused}:
             hint = advice.suggest(pretraining, known)
             yield Problem(f"{key}.weights", f"no pretraining is named {pretraining!r}; {hint}")
     if kind == "file" and not find_file(model["weights"], mirrors):
@@ -139,8 +139,11 @@ def _check_repeat(
         yield Problem(f"{key}.{extra}", f"a repeat takes everything from {repeated!r}; remove this key")
 
 
-def check_plugins(outputs: Outputs, family: str) -> Iterator[Problem]:
-    """Yield the problems of one of the sections ``analyses``, ``plots`` and ``claims``."""
+def check_plugins(outputs: Outputs, family: str, complete: bool = True) -> Iterator[Problem]:
+    """Yield the problems of one of the sections ``analyses``, ``plots`` and ``claims``.
+
+    complete: False if entries of the study are left out, so that what it lacks is not known.
+    """
     entries = plugin_choice.entries(outputs.study.config.get(family, {}))
     for name, count in Counter(name for name, _ in entries).items():
         if count > 1:
@@ -152,7 +155,7 @@ def check_plugins(outputs: Outputs, family: str) -> Iterator[Problem]:
             continue
         if options:
             yield from check_options(key, options, registry.find(family, name).OPTIONS)
-        if options is not False and (unmet := outputs.unmet(family, name)):
+        if options is not False and complete and (unmet := outputs.unmet(family, name)):
             yield Problem(key, f"requires {' and '.join(unmet)}, which the study does not have; remove it")
 
 

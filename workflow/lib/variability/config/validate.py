@@ -1,7 +1,7 @@
 """Check of a config before the first job: the schema, then everything that a schema cannot express."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,34 +45,81 @@ def check(config: dict[str, Any], mirrors: Sequence[Path] = (), files: Sequence[
     sound = schema_messages.without_errors(config, schema) if problems else config
     study = Study(sound)
     if not problems or not any(schema_messages.problems(sound, schema)):
-        problems += _cross_check(study, mirrors)
+        problems += _cross_check(study, mirrors, _refused(config, sound))
     # The last, because trials take seconds, and need a config that is correct otherwise.
     if problems := problems or list(trials.check(study)):
         raise ConfigError(problems)
     return study
 
 
-def _cross_check(study: Study, mirrors: Sequence[Path]) -> Iterator[Problem]:
+def _refused(config: Mapping[str, Any], sound: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the names of the entries that the schema refuses, in part or entirely, by section.
+
+    What refers to them is not a mistake of its own, nor is what a study without them would lack.
+    """
+    refused = {}
+    for section in (*AXES, "pretraining", "imports"):
+        entries = config.get(section)
+        if isinstance(entries, Mapping):
+            remaining = sound.get(section, {})
+            refused[section] = {
+                name for name, entry in entries.items() if name not in remaining or remaining[name] != entry
+            }
+    seeds = {} if config.get("seeds") == sound.get("seeds") else {"seeds": set()}
+    return {section: names for section, names in refused.items() if names} | seeds
+
+
+def _cross_check(study: Study, mirrors: Sequence[Path], refused: Mapping[str, set[str]]) -> Iterator[Problem]:
+    """Yield what the schema cannot find. refused: names of entries with problems, by section."""
+    problems = list(_check_entries(study, mirrors, refused))
+    yield from problems
+    # References to entries that have problems already are not reported, too: often their names are the mistake.
+    suspects = {section: set(names) for section, names in refused.items()}
+    for section, name in (problem.key.split(".")[:2] for problem in problems if "." in problem.key):
+        suspects.setdefault(section, set()).add(name)
+    if any(problem.key == "seeds" for problem in problems):
+        suspects["seeds"] = set()
+    selections = [*_check_overrides(study.config, suspects), *_check_imports_and_grid(study, mirrors, suspects)]
+    yield from merged(selections)
+    if not refused:
+        yield from run_checks.check(study)
+
+
+def _check_entries(study: Study, mirrors: Sequence[Path], refused: Mapping[str, set[str]]) -> Iterator[Problem]:
     config = study.config
     yield from _check_seeds(config.get("seeds", []))
     yield from _check_names(config)
-    for name in config.get("models", {}):
-        yield from entry_checks.check_model(study, name, mirrors)
-    for name, task in config.get("tasks", {}).items():
+    models, tasks, methods, pretraining = (
+        {name: entry for name, entry in config.get(section, {}).items() if name not in refused.get(section, ())}
+        for section in (*AXES, "pretraining")
+    )
+    of_models = [
+        problem
+        for name in models
+        for problem in entry_checks.check_model(study, name, mirrors, refused.get("pretraining", ()))
+    ]
+    yield from merged(of_models)
+    for name, task in tasks.items():
         yield from entry_checks.check_task(f"tasks.{name}", task, mirrors)
-    for name in config.get("methods", {}):
+    for name in methods:
         yield from entry_checks.check_method(study, name)
-    for name, entry in config.get("pretraining", {}).items():
+    for name, entry in pretraining.items():
         yield from entry_checks.check_task(f"pretraining.{name}.task", entry["task"], mirrors)
         if name in config.get("tasks", {}):
             yield Problem(f"pretraining.{name}", "a task has the same name; rename one of them")
-    yield from _check_metrics(config)
+    yield from _check_metrics(config, complete="tasks" not in refused)
     outputs = Outputs(study)
     for family in ("analyses", "plots", "claims"):
-        yield from entry_checks.check_plugins(outputs, family)
-    yield from _check_overrides(config)
-    yield from _check_imports_and_grid(study, mirrors)
-    yield from run_checks.check(study)
+        yield from entry_checks.check_plugins(outputs, family, complete=not refused)
+
+
+def merged(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield problems, of which those with the same message are one, with all their keys."""
+    keys: dict[str, list[str]] = {}
+    for problem in problems:
+        keys.setdefault(problem.message, []).append(problem.key)
+    for message, of_message in keys.items():
+        yield Problem(advice.listed(of_message, 4), message)
 
 
 def _check_seeds(seeds: list[int]) -> Iterator[Problem]:
@@ -94,22 +141,25 @@ def _check_names(config: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(f"{axis}.{name}", message)
 
 
-def _check_metrics(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _check_metrics(config: Mapping[str, Any], complete: bool) -> Iterator[Problem]:
+    """Yield unknown metrics, and those that no task has. complete: whether all tasks are known."""
     kinds = {complete_task(task)["kind"] for task in config.get("tasks", {}).values()}
     for name in config.get("metrics", []):
         if name not in registry.names("metrics"):
             yield Problem(f"metrics.{name}", registry.unknown("metrics", name))
-        elif (kind := registry.find("metrics", name).KIND) not in kinds:
+        elif (kind := registry.find("metrics", name).KIND) not in kinds and complete:
             yield Problem(f"metrics.{name}", f"is a metric of {kind}, and the study has no such task; remove it")
 
 
-def _check_overrides(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _check_overrides(config: Mapping[str, Any], suspects: Mapping[str, set[str]]) -> Iterator[Problem]:
     names = [list(config.get(axis, {})) for axis in AXES]
     for index, entry in enumerate(config.get("overrides", [])):
-        yield from _check_selection(f"overrides.{index}", entry, names, [])
+        yield from _check_selection(f"overrides.{index}", entry, names, [], suspects)
 
 
-def _check_imports_and_grid(study: Study, mirrors: Sequence[Path]) -> Iterator[Problem]:
+def _check_imports_and_grid(
+    study: Study, mirrors: Sequence[Path], suspects: Mapping[str, set[str]]
+) -> Iterator[Problem]:
     config = study.config
     entries = config.get("imports", {})
     tasks = {name: {"metric": complete_task(task)["metric"]} for name, task in config.get("tasks", {}).items()}
@@ -117,23 +167,27 @@ def _check_imports_and_grid(study: Study, mirrors: Sequence[Path]) -> Iterator[P
     for name, of_import in problems.items():
         yield from entry_checks.below(f"imports.{name}", of_import)
     # If a file was not read, the runs that the grid may select are not known.
-    every = contents.keys() == entries.keys()
+    every = contents.keys() == entries.keys() and "imports" not in suspects
     yield from scale_checks.check(config, contents if every else None)
     if every:
-        yield from _check_grid(study, contents)
+        yield from _check_grid(study, contents, suspects)
 
 
-def _check_grid(study: Study, imports: Mapping[str, import_checks.Contents]) -> Iterator[Problem]:
+def _check_grid(
+    study: Study, imports: Mapping[str, import_checks.Contents], suspects: Mapping[str, set[str]]
+) -> Iterator[Problem]:
     """Selections that match neither a trained nor an imported run, and runs with two sources."""
     config = study.config
     grid, runs = config.get("grid", {}), {run for contents in imports.values() for run in contents.runs}
     names = [sorted({*config.get(axis, {}), *(str(run[index]) for run in runs)}) for index, axis in enumerate(AXES)]
     seeds = sorted({*config.get("seeds", []), *(run[3] for run in runs)})
     selections = {f"grid.{key}.{index}": entry for key in grid for index, entry in enumerate(grid[key])}
-    problems = [problem for key, entry in selections.items() for problem in _check_selection(key, entry, names, seeds)]
+    problems = [
+        problem for key, entry in selections.items() for problem in _check_selection(key, entry, names, seeds, suspects)
+    ]
     yield from problems
     trained = {(*cell, seed) for cell, of_cell in study.seeds.items() for seed in of_cell}
-    if not problems and not trained and not any(contents.values for contents in imports.values()):
+    if not problems and not suspects and not trained and not any(contents.values for contents in imports.values()):
         yield Problem("grid", "include and exclude leave no run")
     yield from _check_sources(trained, imports)
     yield from _check_pairing(study, trained, imports)
@@ -174,14 +228,25 @@ def _check_pairing(
 
 
 def _check_selection(
-    key: str, selection: Mapping[str, Any], names: Sequence[list[str]], seeds: Sequence[int]
+    key: str,
+    selection: Mapping[str, Any],
+    names: Sequence[list[str]],
+    seeds: Sequence[int],
+    suspects: Mapping[str, set[str]],
 ) -> Iterator[Problem]:
-    """Yield the parts of a selection that match nothing. names: known models, tasks and methods."""
-    for part, known in zip(("model", "task", "method"), names, strict=True):
+    """Yield the parts of a selection that match nothing.
+
+    names: known models, tasks and methods. suspects: names of entries that have problems, by section; a selection that
+    matches such an entry, or nearly, has no problem of its own.
+    """
+    for part, axis, known in zip(("model", "task", "method"), AXES, names, strict=True):
+        doubtful = sorted(suspects.get(axis, ()))
         for pattern in as_list(selection.get(part, [])):
-            if not any(matches_name(name, pattern) for name in known):
-                yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {advice.suggest(pattern, known)}")
+            if any(matches_name(name, pattern) for name in (*known, *doubtful)) or advice.similar(pattern, doubtful):
+                continue
+            yield Problem(f"{key}.{part}", f"{pattern!r} matches nothing; {advice.suggest(pattern, known)}")
     known_seeds = set(seeds)
-    for seed in as_list(selection.get("seed", [])):
-        if seed not in known_seeds:
-            yield Problem(f"{key}.seed", f"{seed} is not among the seeds [{advice.listed(seeds)}]")
+    unknown = [seed for seed in as_list(selection.get("seed", [])) if seed not in known_seeds]
+    if unknown and "seeds" not in suspects:
+        are = f"{advice.listed(unknown)} {'is' if len(unknown) == 1 else 'are'}"
+        yield Problem(f"{key}.seed", f"{are} not among the seeds [{advice.listed(seeds)}]")
