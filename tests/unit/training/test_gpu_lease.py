@@ -236,3 +236,91 @@ def test_a_shared_folder_that_does_not_exist_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv(gpu_lease.SHARED_LOCKS, str(tmp_path / "locks"))
     with pytest.raises(UserError, match=r"VARIABILITY_LOCKS=.*locks is not a folder"):
         gpu_lease.locks_folder()
+
+
+# Other users cannot hold or replace the locks ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_override")
+@pytest.mark.skipif(sys.platform == "darwin", reason="the cache folder is elsewhere")
+@pytest.mark.parametrize("shared", [False, True], ids=["private", "shared"])
+def test_locks_in_a_folder_that_others_can_rename_are_refused(tmp_path, monkeypatch, shared):
+    above = tmp_path / "above"
+    above.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(above / "cache"))
+    if shared:
+        (above / "locks").mkdir(mode=0o700)
+        monkeypatch.setenv(gpu_lease.SHARED_LOCKS, str(above / "locks"))
+    gpu_lease.locks_folder()
+    above.chmod(0o777)
+    with pytest.raises(UserError, match=f"other users can replace {above}/(cache|locks), in which"):
+        gpu_lease.locks_folder()
+    above.chmod(0o1777)
+    gpu_lease.locks_folder()  # As in /tmp, where only the owner can rename what is his.
+
+
+@pytest.mark.usefixtures("no_override")
+@pytest.mark.skipif(sys.platform == "darwin", reason="the cache folder is elsewhere")
+def test_a_folder_that_another_user_created_first_in_a_temporary_folder_is_refused(tmp_path, monkeypatch):
+    squatted = tmp_path / "tmp" / "finetune"
+    squatted.mkdir(parents=True)
+    squatted.chmod(0o777)
+    (tmp_path / "tmp").chmod(0o1777)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(squatted))
+    with pytest.raises(UserError, match="other users can replace"):
+        gpu_lease.locks_folder()
+    squatted.chmod(0o755)
+    gpu_lease.locks_folder()
+    stat_of = Path.stat
+
+    def owned_by_another(path, **options):
+        facts = list(stat_of(path, **options))
+        if path == squatted:
+            facts[stat.ST_UID] = 12345
+        return os.stat_result(facts)
+
+    monkeypatch.setattr(Path, "stat", owned_by_another)
+    with pytest.raises(UserError, match=f"other users can replace {squatted}, in which"):
+        gpu_lease.locks_folder()
+
+
+@pytest.mark.usefixtures("no_override")
+@pytest.mark.skipif(sys.platform == "darwin", reason="the cache folder is elsewhere")
+def test_a_link_to_a_folder_is_judged_by_its_target(tmp_path):
+    target, cache = tmp_path / "open", tmp_path / "cache" / "finetune-variability"
+    target.mkdir()
+    cache.mkdir(parents=True)
+    (cache / "gpu-locks").symlink_to(target)
+    target.chmod(0o755)
+    with pytest.raises(UserError, match="open to other users"):
+        gpu_lease.locks_folder()
+    target.chmod(0o700)
+    tmp_path.chmod(0o777)
+    with pytest.raises(UserError, match=f"other users can replace {target}"):
+        gpu_lease.locks_folder()
+
+
+def test_a_lock_file_that_is_a_link_or_a_folder_is_refused_and_its_target_unchanged(tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "GPU-a.lock").symlink_to(tmp_path / "mine")
+    with (
+        pytest.raises(UserError, match=r"GPU-a\.lock is a link; remove it"),
+        gpu_lease.lease_from(CANDIDATES, tmp_path),
+    ):
+        pass
+    assert (tmp_path / "mine").read_text() == "precious"
+    (tmp_path / "GPU-a.lock").unlink()
+    (tmp_path / "GPU-a.lock").mkdir()
+    with (
+        pytest.raises(UserError, match=r"GPU-a\.lock cannot be written or read: it is a folder"),
+        gpu_lease.lease_from(CANDIDATES, tmp_path),
+    ):
+        pass
+
+
+def test_a_lock_file_with_content_is_not_changed_by_a_lease(tmp_path):
+    (tmp_path / "precious").write_text("content")
+    os.link(tmp_path / "precious", tmp_path / "GPU-a.lock")
+    with gpu_lease.lease_from(CANDIDATES, tmp_path):
+        pass
+    assert (tmp_path / "precious").read_text() == "content"

@@ -1,5 +1,6 @@
 """File locks between processes, which the kernel releases when their holder dies."""
 
+import errno
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+
+from variability.errors import UserError
+from variability.io import storage
 
 POLL_SECONDS = 0.5
 
@@ -40,11 +44,7 @@ def first_free(paths: Sequence[Path], waiting: str, mode: int | None = None) -> 
         _log.warning("%s", waiting)
     while index is None:
         # Waiting for one lock only would miss that another becomes free, so all are polled.
-        try:
-            locks[0].acquire(timeout=POLL_SECONDS, poll_interval=POLL_SECONDS / 5)
-            index = 0
-        except filelock.Timeout:
-            index = _acquire_any(locks)
+        index = 0 if _acquire(locks[0], POLL_SECONDS) else _acquire_any(locks)
     try:
         yield index
     finally:
@@ -52,10 +52,17 @@ def first_free(paths: Sequence[Path], waiting: str, mode: int | None = None) -> 
 
 
 def _acquire_any(locks: Sequence[filelock.BaseFileLock]) -> int | None:
-    for index, lock in enumerate(locks):
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            continue
-        return index
-    return None
+    return next((index for index, lock in enumerate(locks) if _acquire(lock, 0)), None)
+
+
+def _acquire(lock: filelock.BaseFileLock, timeout: float) -> bool:
+    """Return whether a lock was acquired in time. Raises UserError if its file is none, or closed to this user."""
+    try:
+        lock.acquire(timeout=timeout, poll_interval=POLL_SECONDS / 5)
+    except filelock.Timeout:
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(f"the lock file {lock.lock_file} is a link; remove it") from error
+        raise storage.explain(error, lock.lock_file) or error from error
+    return True

@@ -155,6 +155,11 @@ def _private(folder: Path) -> Path:
     facts = folder.stat()
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         raise UserError(f"the folder {folder} for the locks of GPUs is open to other users; {remedy}")
+    if above := _replaceable(folder):
+        raise UserError(
+            f"other users can replace {above}, in which the folder {folder} for the locks of GPUs is; change its "
+            f"permissions, or set {SHARED_LOCKS} to another folder"
+        )
     return folder
 
 
@@ -170,4 +175,22 @@ def _checked_shared(folder: Path) -> Path:
             f"{SHARED_LOCKS}={folder} must be writable for one group of users, which its files inherit, and for nobody "
             f"else, who could hold or replace the locks: chgrp GROUP {folder}; chmod 2770 {folder}"
         )
+    if above := _replaceable(folder):
+        raise UserError(
+            f"other users can replace {above}, in which {SHARED_LOCKS}={folder} is; change its permissions, or create "
+            "the folder where only an administrator can rename it"
+        )
     return folder
+
+
+def _replaceable(folder: Path) -> Path | None:
+    """Return the folder in the path of another one that any user can rename, and put another in its position."""
+    resolved = folder.resolve()
+    for parent, child in zip(resolved.parents, [resolved, *resolved.parents], strict=False):
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IWOTH:
+            continue
+        # Where files may be renamed by their owners only, as in /tmp, it matters who that is.
+        if not mode & stat.S_ISVTX or child.stat().st_uid not in (0, os.getuid()):
+            return child
+    return None
