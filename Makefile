@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-fast test-faults lint schema lock clean
+.PHONY: help study test test-fast test-faults test-slurm lint schema lock clean
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
@@ -18,6 +18,7 @@ help:
 	@echo "make test                  linters, the type checker and all tests"
 	@echo "make test-fast             linters, the type checker and the quick tests"
 	@echo "make test-faults           a study that dies at every file operation, on full and read-only disks (minutes)"
+	@echo "make test-slurm            the tiny study on the SLURM cluster of this machine (minutes)"
 	@echo "make schema                generate workflow/schemas/config.schema.yaml from the models of the config"
 	@echo "make lock                  compile the pins in envs/ again"
 	@echo "make clean                 remove the environment; results stay"
@@ -31,17 +32,21 @@ study: .venv/.core
 # because pytest-xdist would start with the files that have many tests, and slow files have few. Compiled tests are kept.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# Optional parts of studies, and what developing the project needs. slurm is not tested, because that needs a cluster.
+# Optional parts of studies, and what developing the project needs. slurm is tested apart, because that needs a cluster.
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
 
 test: lint $(patsubst %,.venv/.%,$(filter-out slurm,$(EXTRAS)))
-	$(PYTEST) -m "not faults"
+	$(PYTEST) -m "not faults and not slurm"
 
 test-fast: lint
-	$(PYTEST) -m "not slow and not faults"
+	$(PYTEST) -m "not slow and not faults and not slurm"
 
 test-faults: .venv/.dev
 	$(PYTEST) -m faults
+
+# Its tests wait for the same cluster, whose nodes must see the folder of their files: make test-slurm SHARED=/scratch/me
+test-slurm: .venv/.dev .venv/.slurm
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m slurm $(if $(SHARED),--basetemp $(SHARED)/slurm-tests)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

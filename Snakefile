@@ -82,6 +82,7 @@ rule figures:
 
 
 onstart:
+    require_shared_files()
     choose_status_command()
 
 

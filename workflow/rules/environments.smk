@@ -67,7 +67,7 @@ def training_runtime(wildcards, attempt):
 
 def predict_runtime(wildcards, attempt):
     """Return minutes: a part of those of training, because a job that does both requests the sum."""
-    return max(10, study.compute["runtime"] // 4) * attempt
+    return max(1, study.compute["runtime"] // 4) * attempt
 
 
 def prepare_threads(wildcards):
