@@ -109,6 +109,17 @@ def test_the_check_of_a_config_lists_all_broken_rows_of_a_local_table(photos):
     assert "2 of 12 rows" in message and "line 5 names 'absent.png'" in message and "line 9 has no value" in message
 
 
+def test_broken_rows_and_unknown_partitions_are_reported_at_once(photos):
+    options = listed(photos)
+    table = photos / "list.csv"
+    lines = [line + ",train" for line in table.read_text().splitlines()]
+    lines[0], lines[3] = lines[0].replace(",train", ",part"), "absent.png,a,train"
+    lines[5] = lines[5].replace(",train", ",trian")
+    table.write_text("\n".join(lines) + "\n")
+    (message,) = problems("image_table", **options, partition="part")
+    assert "line 4 names 'absent.png'" in message and "line 6: part is 'trian'" in message
+
+
 def test_images_of_a_table_may_be_links_and_may_be_named_with_backslashes(photos, tmp_path):
     options = listed(photos)
     first = (photos / "list.csv").read_text().splitlines()[1].split(",")[0]

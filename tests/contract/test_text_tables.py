@@ -274,3 +274,25 @@ def test_missing_columns_are_reported_before_the_first_job(tmp_path):
     assert len(reported) == 2
     assert reported[0].startswith("label: ") and "did you mean 'topic'?" in reported[0]
     assert reported[1].startswith("partition: ") and "no column 'fold'" in reported[1]
+
+
+def test_all_mistakes_of_a_table_are_reported_at_once(tmp_path):
+    rows = [("", "no", "train"), ("a", "", "train"), ("b", "no", "trian"), ("c", "yes", "train"), ("d", "NO", "test")]
+    table = write(tmp_path / "a.csv", rows)
+    (message,) = problems("text_table", path=str(table), partition="part")
+    lines = message.splitlines()
+    assert len(lines) == 4
+    assert "line 2: no text in 'text'" in lines[0] and "line 3: no value in 'label'" in lines[1]
+    assert "differ only in case" in lines[2] and "line 4: part is 'trian'" in lines[3]
+
+
+def test_numbers_that_are_missing_and_those_that_are_wrong_are_reported_at_once(tmp_path):
+    table = write(tmp_path / "a.csv", [("", "1"), ("b", ""), ("c", "x"), ("d", "2")], names=("text", "label"))
+    (message,) = problems("text_table", path=str(table), target="number")
+    assert [f"line {line}: " in text for line, text in zip((2, 4, 3), message.splitlines(), strict=True)] == [True] * 3
+
+
+def test_one_class_besides_missing_labels_is_one_mistake(tmp_path):
+    table = write(tmp_path / "a.csv", [("a", "no"), ("b", ""), ("c", "no")], names=("text", "label"))
+    (message,) = problems("text_table", path=str(table))
+    assert "line 3: no value in 'label'" in message and "two or more classes" not in message

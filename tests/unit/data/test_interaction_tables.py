@@ -273,3 +273,16 @@ def test_what_the_filters_leave_out_is_counted(tmp_path):
     (remark,) = table_of(tmp_path / "log.csv").load(None).remarks
     assert remark.startswith("30 of 32 interactions are used, of 6 of 7 users and 5 of 5 items (")
     assert "repeats: first" in remark
+
+
+def test_all_mistakes_of_a_table_of_interactions_are_reported_at_once(tmp_path):
+    path = tmp_path / "log.csv"
+    rows = [",i1,4,2020-01-01", "u1,,5,2020-01-02", "u1,i2,good,2020-01-03", "u2,i1,,today"]
+    path.write_text("\n".join(["user,item,rating,time", *rows]) + "\n")
+    plugin = registry.find("datasets", "interactions_table")({"path": str(path), "target": "rating"})
+    with pytest.raises(UserError) as error:
+        plugin.load(None)
+    lines = str(error.value).splitlines()
+    starts = ["line 2: no value in 'user'", "line 3: no value in 'item'", "line 5: no value in 'rating'"]
+    starts += ["line 5: time is neither a number nor a date", "line 4: rating is not a number, but 'good'"]
+    assert [start in line for start, line in zip(starts, lines, strict=True)] == [True] * 5

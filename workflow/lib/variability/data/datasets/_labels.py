@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from variability.data import class_names
-from variability.data.datasets._rows import Rows
+from variability.data.datasets._rows import Mistakes, Rows
 from variability.errors import UserError
 from variability.io import numbers
 
@@ -36,11 +36,15 @@ def targets(rows: Rows, column: str, values: pa.ChunkedArray, mark: str, remedy:
     read, wrong = numbers.parse(values, mark)
     if (infinite := np.isinf(read)).any():
         wrong = wrong | infinite
+    mistakes = Mistakes()
     if wrong.any():
         listed = ", ".join(repr(value) for value in sorted({str(values[row]) for row in np.flatnonzero(wrong)})[:5])
-        raise UserError(f"{rows.at(wrong)}: {column} is not a number, but {listed}; correct it, or remove the row")
-    if (missing := np.isnan(read)).any():
-        raise UserError(f"{rows.at(missing)}: no value in {column!r}; fill it in, or remove the row{remedy}")
+        with mistakes.collected():
+            raise UserError(f"{rows.at(wrong)}: {column} is not a number, but {listed}; correct it, or remove the row")
+    if (missing := np.isnan(read) & ~wrong).any():
+        with mistakes.collected():
+            raise UserError(f"{rows.at(missing)}: no value in {column!r}; fill it in, or remove the row{remedy}")
+    mistakes.report()
     if len(read) and (read == read[0]).all():
         raise UserError(f"{rows.files[0].path}: all values of {column!r} are {read[0]:g}, so nothing can be predicted")
     return read
@@ -61,7 +65,28 @@ def classes(
     of them. Raises UserError naming all rows with a label that is missing or unknown.
     """
     if missing := _missing(labels):
-        raise UserError(f"{rows.at(missing)}: no value in {column!r}; fill it in, or remove the row")
+        mistakes, present = Mistakes(), np.setdiff1d(np.arange(len(labels)), missing)
+        with mistakes.collected():
+            raise UserError(f"{rows.at(missing)}: no value in {column!r}; fill it in, or remove the row")
+        with mistakes.collected():
+            _numbered(rows.take(present), column, [labels[row] for row in present], spelling, shipped, chosen)
+        mistakes.report()
+    numbered, names = _numbered(rows, column, labels, spelling, shipped, chosen)
+    if len(names) < 2:
+        only = f"all labels in {column!r} are {names[0]!r}; two or more classes are needed"
+        raise UserError(f"{rows.files[0].path}: {only}")
+    return numbered, names
+
+
+def _numbered(
+    rows: Rows,
+    column: str,
+    labels: Sequence[str | None],
+    spelling: str | None,
+    shipped: list[str] | None,
+    chosen: list[str] | None,
+) -> tuple[np.ndarray, list[str]]:
+    """Return the numbers and names of classes, see ``classes``; no label is missing."""
     written = [str(label) for label in labels]
     source = rows.files[0].path
     if shipped and chosen:
@@ -78,8 +103,6 @@ def classes(
             f"{rows.at(unknown)}: the label {written[unknown[0]]!r} is not one of the {len(names)} class_names, nor "
             "the number of one (-1 stands for hidden labels); correct class_names, or use another partition"
         )
-    if len(names) < 2:
-        raise UserError(f"{source}: all labels in {column!r} are {names[0]!r}; two or more classes are needed")
     classes_of = {name: number for number, name in enumerate(known)}
     return np.array([classes_of[name] for name in written], np.int64), list(names)
 

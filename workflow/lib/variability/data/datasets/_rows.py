@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,26 @@ import numpy as np
 from variability.data.datasets._files import PARTITION_WORDS
 from variability.errors import UserError
 from variability.io.table_readers import Table, positions
+
+
+class Mistakes:
+    """Errors of several parts of a data set, which are reported together: parts run within ``collected``."""
+
+    def __init__(self) -> None:
+        self._messages: list[str] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep the UserError of a part for later."""
+        try:
+            yield
+        except UserError as error:
+            self._messages.append(str(error))
+
+    def report(self) -> None:
+        """Raise UserError with all messages, one per line, if there are any."""
+        if self._messages:
+            raise UserError("\n".join(dict.fromkeys(self._messages)))
 
 
 class TableFile(NamedTuple):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from variability.data.datasets import Examples, _labels
-from variability.data.datasets._rows import Rows, TableFile
+from variability.data.datasets._rows import Mistakes, Rows, TableFile
 from variability.errors import Problem, UserError
 from variability.io import tabular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from variability.io.table_readers import Table
 
 SKIP = "skip"
 #: Options for the roles of columns and the type of labels.
@@ -70,28 +75,43 @@ def examples(files: Sequence[TableFile], options: Mapping[str, Any], names: list
     }
     texts = {role: column[role].to_pylist() for role in ("text", "text_pair") if role in roles}
     left_out: dict[str, int] = {}
-    retained, remarks = _with_text(rows, {roles[role]: values for role, values in texts.items()}, options)
+    mistakes, retained, remarks = Mistakes(), np.arange(len(rows)), ()
+    with mistakes.collected():
+        retained, remarks = _with_text(rows, {roles[role]: values for role, values in texts.items()}, options)
     if len(retained) < len(rows):
         left_out["without a text"] = len(rows) - len(retained)
         rows = rows.take(retained)
         column = {role: values.take(pa.array(retained)) for role, values in column.items()}
         texts = {role: [values[row] for row in retained] for role, values in texts.items()}
-    if options.get("target") == "number":
-        marks = {tabular.decimal(table, [roles["label"]], options) for table in tables}
-        if len(marks) > 1:
-            raise UserError(f"{files[0].path}: some files have decimal commas and some points; set `decimal`")
-        labels, class_names = _labels.targets(rows, roles["label"], column["label"], marks.pop()), []
-    else:
-        chosen, spelling = options.get("class_names"), options.get("spelling")
-        written = column["label"].to_pylist()
-        labels, class_names = _labels.classes(rows, roles["label"], written, spelling, names, chosen)
-    partition = rows.partition
+    labels, class_names, partition = np.zeros(len(rows)), [], rows.partition
+    with mistakes.collected():
+        labels, class_names = _labels_of(rows, column["label"], tables, options, names)
     if "partition" in roles:
-        partition = rows.partitions(roles["partition"], column["partition"].to_pylist())
+        with mistakes.collected():
+            partition = rows.partitions(roles["partition"], column["partition"].to_pylist())
+    mistakes.report()
     read = list(zip(*texts.values(), strict=True)) if len(texts) > 1 else texts["text"]
     return Examples(
         labels, class_names, partition, read.__getitem__, source=rows.source, remarks=remarks, left_out=left_out
     )
+
+
+def _labels_of(
+    rows: Rows,
+    values: pa.ChunkedArray,
+    tables: Sequence[Table],
+    options: Mapping[str, Any],
+    names: list[str] | None,
+) -> tuple[np.ndarray, list[str]]:
+    """Return the labels, and the names of their classes; none for numbers."""
+    column = columns(options)["label"]
+    if options.get("target") != "number":
+        chosen, spelling = options.get("class_names"), options.get("spelling")
+        return _labels.classes(rows, column, values.to_pylist(), spelling, names, chosen)
+    marks = {tabular.decimal(table, [column], options) for table in tables}
+    if len(marks) > 1:
+        raise UserError(f"{rows.files[0].path}: some files have decimal commas and some points; set `decimal`")
+    return _labels.targets(rows, column, values, marks.pop()), []
 
 
 def _with_text(

@@ -14,7 +14,7 @@ from variability.data import duplicates
 from variability.data.datasets import Dataset, Examples, _labels, _table_paths
 from variability.data.datasets import _image_rows as image_rows
 from variability.data.datasets._files import UNREADABLE_OPTION, bring, downloaded
-from variability.data.datasets._rows import Rows, TableFile
+from variability.data.datasets._rows import Mistakes, Rows, TableFile
 from variability.data.splits import LEFT_OUT
 from variability.errors import Problem, UserError
 from variability.io import archives, image_files, image_headers, tabular
@@ -157,18 +157,26 @@ class ImageTable(Dataset):
         files = image_rows.paths(table, root, names)
         are_numbers = self._are_numbers(path)
         broken = image_rows.broken(table, roles, files, self._decimal(table) if are_numbers else None)
+        mistakes, labels, class_names = Mistakes(), np.zeros(len(rows)), []
+        partition, groups = np.full(len(rows), "", dtype="<U10"), None
         if broken and not self._skips_unreadable():
-            raise UserError(
-                f"{path}: {len(broken)} of {len(rows)} rows cannot be used; correct them, or set `unreadable: skip` to "
-                f"leave them out and count them:\n{image_rows.one_per_line(broken)}"
-            )
+            with mistakes.collected():
+                raise UserError(
+                    f"{path}: {len(broken)} of {len(rows)} rows cannot be used; correct them, or set `unreadable: "
+                    f"skip` to leave them out and count them:\n{image_rows.one_per_line(broken)}"
+                )
         usable = ~np.isin(np.arange(len(rows)), list(broken))
-        labels, class_names = self._labels(table, rows, usable, are_numbers)
-        partition = np.full(len(rows), "", dtype="<U10")
-        if "partition" in roles:
-            partition = rows.partitions(roles["partition"], table.text(roles["partition"]))
-        groups = self._groups(table, rows, files, usable, partition)
-        self._check_headers(root, [file for row, file in enumerate(files) if usable[row]])
+        # Too few rows for two classes are a consequence of those that cannot be used.
+        if not broken or self._skips_unreadable():
+            with mistakes.collected():
+                labels, class_names = self._labels(table, rows, usable, are_numbers)
+        with mistakes.collected():
+            if "partition" in roles:
+                partition = rows.partitions(roles["partition"], table.text(roles["partition"]))
+            groups = self._groups(table, rows, files, usable, partition)
+        with mistakes.collected():
+            self._check_headers(root, [file for row, file in enumerate(files) if usable[row]])
+        mistakes.report()
         value_range, megapixels = self.options.get("range"), Limits.of(self.options).megapixels
         return Examples(
             labels=labels,

@@ -13,7 +13,7 @@ import numpy as np
 from variability.advice import RERUN_DOWNLOAD, suggest
 from variability.data.datasets import Dataset, Examples, _interactions, _table_paths
 from variability.data.datasets._files import bring, downloaded, source_problems
-from variability.data.datasets._rows import Rows, TableFile
+from variability.data.datasets._rows import Mistakes, Rows, TableFile
 from variability.errors import Problem, UserError
 from variability.io import numbers, tabular
 from variability.io.mirrors import find_file
@@ -163,8 +163,10 @@ class InteractionsTable(Dataset):
             role: pa.chunked_array([chunk for table in tables for chunk in table.columns[name].chunks])
             for role, name in columns.items()
         }
+        mistakes = Mistakes()
         for role, values in column.items():
-            _require_values(rows, columns[role], values)
+            with mistakes.collected():
+                _require_values(rows, columns[role], values)
         marks = {
             tabular.decimal(table, [columns[role]], self.options)
             for table in tables
@@ -174,15 +176,19 @@ class InteractionsTable(Dataset):
         if len(marks) > 1:
             raise UserError(f"{paths[0]}: it has numbers with decimal commas and with points; set `decimal`")
         mark = next(iter(marks), numbers.POINT)
-        users, items = (column[role].to_pandas().astype("category").cat.codes.to_numpy() for role in ("user", "item"))
+        times, ratings = np.arange(len(rows)), None
         if "time" in column:
-            times = _times(rows, columns["time"], column["time"], mark)
-        else:
-            times = np.arange(len(rows))
+            with mistakes.collected():
+                times = _times(*_present(rows, columns["time"], column["time"]), mark)
+        if "rating" in column:
+            with mistakes.collected():
+                ratings = _numbers(*_present(rows, columns["rating"], column["rating"]), mark)
+        mistakes.report()
+        if "time" not in column:
             _log.info(
                 "%s has no column %r: its rows are assumed to be in order of time", paths[0], self._columns["time"]
             )
-        ratings = _numbers(rows, columns["rating"], column["rating"], mark) if "rating" in column else None
+        users, items = (column[role].to_pandas().astype("category").cat.codes.to_numpy() for role in ("user", "item"))
         log = _interactions.Log(users, items, times, ratings, sources=rows.source)
         return _interactions.examples(log, self.options, str(paths[0] if len(paths) == 1 else self.options["path"]))
 
@@ -204,10 +210,22 @@ def _is_number(name: str) -> bool:
     return name.replace(".", "", 1).isdecimal()
 
 
-def _require_values(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
+def _missing(column: pa.ChunkedArray) -> np.ndarray:
     import pyarrow.compute as pc
 
-    missing = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True).to_numpy()
+    return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True).to_numpy()
+
+
+def _present(rows: Rows, name: str, column: pa.ChunkedArray) -> tuple[Rows, str, pa.ChunkedArray]:
+    """Return the rows that have a value of a column, and these values."""
+    import pyarrow as pa
+
+    present = ~_missing(column)
+    return rows.take(present), name, column.filter(pa.array(present))
+
+
+def _require_values(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
+    missing = _missing(column)
     if missing.any():
         raise UserError(f"{rows.at(missing)}: no value in {name!r}; fill it in, or remove the row")
 
