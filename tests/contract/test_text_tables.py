@@ -49,6 +49,14 @@ def test_a_table_is_read_unchanged_from_every_format(tmp_path, suffix):
     assert examples.partition.tolist() == ["train", "train", "validation", "test"]
 
 
+def test_numbers_of_classes_of_any_length_are_in_their_order(tmp_path):
+    """Python does not convert more than 4,300 digits to a number."""
+    long = "9" * 5000
+    rows = [(f"text {label}", label, "train") for label in (long, "10", "a", "9", "007", "1" + "0" * 4999)]
+    examples = plugin("text_table", path=str(write(tmp_path / "x.csv", rows))).load(None)
+    assert examples.class_names == ["007", "9", "10", "1" + "0" * 4999, long, "a"]
+
+
 def test_without_a_partition_column_the_workflow_splits(tmp_path):
     assert set(plugin("text_table", path=str(write(tmp_path / "a.csv"))).load(None).partition) == {""}
 

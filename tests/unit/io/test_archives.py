@@ -369,7 +369,9 @@ def test_an_encrypted_zip_is_refused_when_it_is_listed_and_unpacked(tmp_path):
         archives.zip_names(tmp_path / "x.zip")
 
 
-@pytest.mark.parametrize(("method", "name"), [(9, "deflate64"), (12, "bzip2"), (14, "lzma"), (93, "93"), (99, "99")])
+@pytest.mark.parametrize(
+    ("method", "name"), [(9, "deflate64"), (12, "bzip2"), (14, "lzma"), (93, "zstd"), (98, "98"), (99, "AES")]
+)
 def test_a_zip_of_another_method_is_refused_by_its_name(tmp_path, method, name):
     with_flag(make(tmp_path / "x.zip", {"a": b"a"}), method=method)
     refuses(tmp_path / "x.zip", tmp_path, f"compressed by the method {name}, which is not read")

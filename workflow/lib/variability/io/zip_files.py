@@ -11,6 +11,8 @@ from variability.io.limits import DEFAULT, Limits
 
 #: Methods of compression that are read. Python expands a part that is compressed by others at once, whatever its size.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: Names of others.
+_OTHERS = {9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz", 99: "AES"}
 #: Bytes in front of each member's content, without its name.
 _HEADER = 30
 
@@ -22,7 +24,7 @@ def problem(opened: zipfile.ZipFile) -> str | None:
         if member.flag_bits & 1:
             return "it is encrypted; unpack it yourself, or save it without a password"
         if member.compress_type not in _METHODS:
-            method = zipfile.compressor_names.get(member.compress_type, member.compress_type)
+            method = _OTHERS.get(member.compress_type, member.compress_type)
             return f"it is compressed by the method {method}, which is not read; unpack it yourself, or use deflate"
         if member.header_offset < end:
             return f"its member {member.filename!r} shares bytes with another, as in a zip bomb. Do not trust this file"

@@ -117,10 +117,11 @@ def _are_whole(labels: set[str]) -> bool:
     return bool(labels) and all(_DECIMAL.fullmatch(label) for label in labels)
 
 
-def _order(name: str) -> tuple[bool, int, str]:
+def _order(name: str) -> tuple[bool, int, str, str]:
     """Return a key that sorts whole numbers by their value, before other names."""
-    whole = bool(_INTEGER.fullmatch(name))
-    return not whole, int(name) if whole else 0, name
+    # By the number of digits, because Python does not convert thousands of them.
+    digits = name.lstrip("0") if _INTEGER.fullmatch(name) else None
+    return digits is None, len(digits or ""), digits or "", name
 
 
 def _spelled(rows: Rows, column: str, labels: list[str], spelling: str | None, chosen: Sequence[str]) -> list[str]:
