@@ -1,11 +1,11 @@
 """Run every job of a small study with a fault at each of its file operations, continue it, and compare all files.
 
-    python tests/fault_sweep.py FOLDER [--kind kill|ENOSPC|EIO] [--every N] [--rules NAME ...] [--offset N]
+    python tests/fault_sweep.py FOLDER [--kinds kill ENOSPC EIO] [--every N] [--offset N] [--rules NAME ...]
 
 FOLDER must not exist. Jobs are those that Snakemake plans for tests/workflow/tiny.yaml; each runs in a fork of this
 process, where its libraries are loaded already. After a fault the job runs again as Snakemake would start it: without
-its declared outputs. Its files must then be those of a run without faults, bit for bit. Prints JSON: {points, killed,
-failed, tolerated, survived, lost: [...], messages: {sentence: count}}.
+its declared outputs. Its files must then be those of a run without faults, bit for bit. Prints JSON for each kind of
+fault: {tried, survived, lost: [...], killed, failed, tolerated, operations: {name: count}, messages: {text: count}}.
 """
 
 import argparse
@@ -32,6 +32,8 @@ LIBRARIES = (
 )
 #: The report is made by a second Snakemake.
 LEFT_OUT = ("all", "report")
+#: All analyses and plots are made by the same functions.
+OUTPUTS = "\nanalyses: [intervals, decisions, gain]\nplots: [seed_spread]\ncheckpoints: best\n"
 
 
 class Items(list):
@@ -136,14 +138,16 @@ def forked(function: Callable[[], Any], output: Path) -> int:
 class Sweep:
     """A study, run once without faults, and the state of its files before and after each job."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, rules: list[str]):
         self.folder, self.checkout = folder, folder / "checkout"
         self.blobs, self.output = folder / "blobs", folder / "output.txt"
-        Checkout.of_project(self.checkout)
+        Checkout.of_project(self.checkout).append("tiny.yaml", OUTPUTS)
         self.blobs.mkdir()
         facts = folder / "plan.json"
         self._must(lambda: facts.write_text(json.dumps(plan(self.checkout))))
-        self.jobs = [Job(facts) for facts in json.loads(facts.read_text())]
+        jobs = [Job(facts) for facts in json.loads(facts.read_text())]
+        last = max(index for index, job in enumerate(jobs) if job.rule in (rules or [job.rule]))
+        self.jobs = jobs[: last + 1]
         _load_libraries(self.checkout)
         self.states = [self._state(self.checkout)]
         for job in self.jobs:
@@ -257,33 +261,35 @@ def sentence(output: str) -> str | None:
     return re.sub(r"[\d.]+ [kMGT]?B\b", "N B", re.sub(r"\S*/\S*", "PATH", message))
 
 
-def sweep(folder: Path, kind: str, every: int, offset: int, rules: list[str]) -> dict[str, Any]:
-    """Try every n-th operation of the jobs of some rules, all if there are none."""
-    study = Sweep(folder)
-    counts, messages, lost, operations = Counter(), Counter(), [], Counter()
-    for index, job in enumerate(study.jobs):
-        if rules and job.rule not in rules:
-            continue
-        for at, operation in list(enumerate(study.points(index), 1))[offset::every]:
-            ending, output, wrong = study.attempt(index, kind, at)
-            counts[ending] += 1
-            operations[operation.split()[0]] += 1
-            label = f"{job.rule}, {kind} at operation {at}, {operation}"
-            if ending == "failed":
-                if (message := sentence(output)) is None:
-                    lost.append(f"{label}: no sentence, but {output[-1500:]}")
-                messages[message] += 1
-            elif ending not in ("killed", "tolerated"):
-                lost.append(f"{label}: {ending}: {output[-1500:]}")
-            lost += [f"{label}: {problem}" for problem in wrong]
-            print(label, ending, wrong, file=sys.stderr, flush=True)
-    total = sum(counts.values())
+def sweep(folder: Path, kinds: list[str], every: int, offset: int, rules: list[str]) -> dict[str, dict[str, Any]]:
+    """Try every n-th operation of the jobs of some rules, all if there are none, with each kind of fault."""
+    study = Sweep(folder, rules)
+    chosen = [index for index, job in enumerate(study.jobs) if job.rule in (rules or [job.rule])]
+    points = [(index, at, name) for index in chosen for at, name in enumerate(study.points(index), 1)][offset::every]
+    return {kind: _tried(study, kind, points) for kind in kinds}
+
+
+def _tried(study: Sweep, kind: str, points: list[tuple[int, int, str]]) -> dict[str, Any]:
+    counts, messages, lost = Counter(), Counter(), {}
+    for job, at, operation in points:
+        ending, output, wrong = study.attempt(job, kind, at)
+        counts[ending] += 1
+        if ending == "failed":
+            message = sentence(output)
+            wrong += [] if message else [f"no sentence, but {output[-1500:]}"]
+            messages[message] += 1
+        elif ending not in ("killed", "tolerated"):
+            wrong.append(f"{ending}: {output[-1500:]}")
+        label = f"{study.jobs[job].rule}, {kind} at operation {at}, {operation}"
+        if wrong:
+            lost[label] = wrong
+        print(label, ending, wrong, file=sys.stderr, flush=True)
     return {
-        "tried": total,
-        **counts,
-        "operations": operations,
-        "survived": total - len({text.split(":")[0] for text in lost}),
+        "tried": len(points),
+        "survived": len(points) - len(lost),
         "lost": lost,
+        **counts,
+        "operations": Counter(operation.split()[0] for _, _, operation in points),
         "messages": messages,
     }
 
@@ -291,11 +297,11 @@ def sweep(folder: Path, kind: str, every: int, offset: int, rules: list[str]) ->
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kind", choices=KINDS, default="kill")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--rules", nargs="*", default=[])
     options = parser.parse_args()
     options.folder.mkdir()
-    found = sweep(options.folder.resolve(), options.kind, options.every, options.offset, options.rules)
-    print(json.dumps(found, indent=1))
+    results = sweep(options.folder.resolve(), options.kinds, options.every, options.offset, options.rules)
+    print(json.dumps(results, indent=1))
