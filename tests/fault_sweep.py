@@ -1,11 +1,15 @@
 """Run every job of a small study with a fault at each of its file operations, continue it, and compare all files.
 
-    python tests/fault_sweep.py FOLDER [--kinds kill ENOSPC EIO] [--every N] [--offset N] [--rules NAME ...]
+    python tests/fault_sweep.py FOLDER [--kinds kill ENOSPC EIO disk] [--every N] [--offset N] [--rules NAME ...]
 
 FOLDER must not exist. Jobs are those that Snakemake plans for tests/workflow/tiny.yaml; each runs in a fork of this
 process, where its libraries are loaded already. After a fault the job runs again as Snakemake would start it: without
-its declared outputs. Its files must then be those of a run without faults, bit for bit. Prints JSON for each kind of
-fault: {tried, survived, lost: [...], killed, failed, tolerated, operations: {name: count}, messages: {text: count}}.
+its declared outputs. Its files must then be those of a run without faults, bit for bit. The kind ``disk`` needs
+permission to mount: it runs each job on disks that become full after a part of what the job writes, which also reaches
+libraries that write in C.
+
+Prints JSON for each kind of fault: {tried, survived, lost: {operation: problems}, killed, failed, tolerated,
+operations: {name: count}, messages: {text: count}}.
 """
 
 import argparse
@@ -22,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from fault_points import KINDS, FaultPoints
+from small_disk import SmallDisk
 from support import Checkout
 
 #: Loaded once, for all forks.
@@ -30,8 +35,14 @@ LIBRARIES = (
     *("scipy.stats", "scipy.optimize", "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image"),
     *("matplotlib.backends.backend_svg", "torch.fx", "torchvision.transforms.v2"),
 )
+#: The kind of fault of real full disks.
+DISK = "disk"
 #: The report is made by a second Snakemake.
 LEFT_OUT = ("all", "report")
+#: Names of the temporary files of ``replacing``.
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}-\d+-\w{8}(\.\w+)?$")
+#: Parts of what a job writes after which its disk is full.
+PARTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95)
 #: All analyses and plots are made by the same functions.
 OUTPUTS = "\nanalyses: [intervals, decisions, gain]\nplots: [seed_spread]\ncheckpoints: best\n"
 
@@ -174,8 +185,9 @@ class Sweep:
     def _restore(self, state: dict[str, str]) -> Path:
         """Return a folder with the files of a state."""
         folder = self.folder / "attempt"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            shutil.rmtree(path)
         for name, checksum in state.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self.blobs / checksum, folder / name)
@@ -197,8 +209,24 @@ class Sweep:
         """Run a job with a fault, then again without; return how the first run ended, its output, and what is wrong."""
         folder = self._restore(self.states[job])
         code = forked(lambda: _run(self.jobs[job], folder, FaultPoints(folder, kind, at)), self.output)
-        ending = {-9: "killed", 0: "tolerated", 1: "failed"}.get(code, f"exit code {code}")
-        output, wrong = self.output.read_text(errors="replace"), []
+        return self._compare(job, folder, code, self.output.read_text(errors="replace"))
+
+    def fill(self, job: int, part: float) -> tuple[str, str, list[str]]:
+        """Run a job on a disk with room for a part of what it writes, then with all; return as ``attempt``."""
+        with SmallDisk(self.folder / "attempt") as disk:
+            self._restore(self.states[job])
+            before = disk.used()
+            self._must(lambda: _run(self.jobs[job], disk.folder))
+            size = disk.used() - before
+            self._restore(self.states[job])
+            disk.resize(disk.used() + int(part * size))
+            code = forked(lambda: _run(self.jobs[job], disk.folder), self.output)
+            output = self.output.read_text(errors="replace")
+            disk.resize(None)
+            return self._compare(job, disk.folder, code, output)
+
+    def _compare(self, job: int, folder: Path, code: int, output: str) -> tuple[str, str, list[str]]:
+        ending, wrong = {-9: "killed", 0: "tolerated", 1: "failed"}.get(code, f"exit code {code}"), []
         declared = {os.path.normpath(path) for path in self.jobs[job].output}
         before, after, now = self.states[job], self.states[job + 1], self._state(folder)
         for name, checksum in now.items():
@@ -207,9 +235,9 @@ class Sweep:
         if code := forked(lambda: _run(self.jobs[job], folder), self.output):
             wrong.append(f"the second run ended with {code}: {self.output.read_text()[-2000:]}")
         final = self._state(folder)
-        wrong += [
-            f"{name} differs" for name in sorted(after.keys() | final.keys()) if after.get(name) != final.get(name)
-        ]
+        names = sorted(after.keys() | final.keys())
+        wrong += [f"{name} differs" for name in names if after.get(name) != final.get(name)]
+        wrong += [f"{path.name} is left" for path in (folder / "results").rglob(".*") if TEMPORARY.match(path.name)]
         return ending, output, wrong
 
 
@@ -266,13 +294,17 @@ def sweep(folder: Path, kinds: list[str], every: int, offset: int, rules: list[s
     study = Sweep(folder, rules)
     chosen = [index for index, job in enumerate(study.jobs) if job.rule in (rules or [job.rule])]
     points = [(index, at, name) for index in chosen for at, name in enumerate(study.points(index), 1)][offset::every]
-    return {kind: _tried(study, kind, points) for kind in kinds}
+    disks = [(index, part, f"disk full after {part:.0%}") for index in chosen for part in PARTS][offset::every]
+    return {
+        kind: _tried(study, kind, disks if kind == DISK else points, study.fill if kind == DISK else None)
+        for kind in kinds
+    }
 
 
-def _tried(study: Sweep, kind: str, points: list[tuple[int, int, str]]) -> dict[str, Any]:
+def _tried(study: Sweep, kind: str, points: list[tuple[int, Any, str]], attempt: Callable | None) -> dict[str, Any]:
     counts, messages, lost = Counter(), Counter(), {}
     for job, at, operation in points:
-        ending, output, wrong = study.attempt(job, kind, at)
+        ending, output, wrong = attempt(job, at) if attempt else study.attempt(job, kind, at)
         counts[ending] += 1
         if ending == "failed":
             message = sentence(output)
@@ -297,7 +329,7 @@ def _tried(study: Sweep, kind: str, points: list[tuple[int, int, str]]) -> dict[
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, DISK], default=list(KINDS))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--rules", nargs="*", default=[])

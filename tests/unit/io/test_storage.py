@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import safetensors.numpy
+from small_disk import SmallDisk
 
 from variability.errors import UserError
 from variability.io import mapped_arrays, storage
@@ -35,13 +36,11 @@ WRITERS = {
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk with 200 kB of room."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder]
-    if os.geteuid() or subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("needs permission to mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    try:
+        with SmallDisk(tmp_path / "disk", "200k") as disk:
+            yield disk.folder
+    except PermissionError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from variability.errors import UserError
-from variability.io import storage, zip_files
+from variability.io import storage, temporary_names, zip_files
 from variability.io.archive_members import Expansion, Members, differing, refused
 from variability.io.limits import DEFAULT, Limits
 
@@ -30,7 +30,8 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty temporary folder next to ``folder``; rename it to ``folder`` on success, remove it otherwise."""
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary_names.remove_abandoned(folder)
+    temporary = Path(tempfile.mkdtemp(prefix=temporary_names.prefix(folder), dir=folder.parent))
     try:
         yield temporary
         temporary.chmod(folder.parent.stat().st_mode & 0o777)

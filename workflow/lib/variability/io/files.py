@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.io import storage
+from variability.io import storage, temporary_names
 
 
 @contextmanager
@@ -23,7 +23,8 @@ def replacing(path: str | os.PathLike, durable: bool = True) -> Iterator[Path]:
     path, temporary = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        temporary_names.remove_abandoned(path)
+        handle, name = tempfile.mkstemp(prefix=temporary_names.prefix(path), suffix=path.suffix, dir=path.parent)
         temporary = Path(name)
         os.close(handle)
         yield temporary
@@ -93,11 +94,7 @@ def _renamed(error: Exception, path: Path) -> Exception:
     """Return an error about a temporary file as one about the file that was to be written."""
     for key in ("filename", "filename2"):
         name = getattr(error, key, None)
-        if (
-            isinstance(name, str | Path)
-            and Path(name).parent == path.parent
-            and Path(name).name.startswith(f".{path.name}.")
-        ):
+        if isinstance(name, str | Path) and Path(name).name.startswith(temporary_names.prefix(path)):
             setattr(error, key, str(path))
     return error
 
