@@ -15,6 +15,7 @@ rule features:
         "<results>/features/{model}/{task}/{features}/features.log",
     benchmark:
         "<results>/features/{model}/{task}/{features}/benchmark.tsv"
+    priority: 1  # others wait for it
     conda:
         environment_of("features")
     threads: study.compute["features_threads"]

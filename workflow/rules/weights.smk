@@ -71,6 +71,7 @@ rule pretrain:
         "<results>/pretrain/{model}/pretrain.log",
     benchmark:
         "<results>/pretrain/{model}/benchmark.tsv"
+    priority: 1  # others wait for it
     conda:
         environment_of("pretrain")
     threads: study.compute["threads"]
