@@ -20,8 +20,8 @@ def test_scripts_only_adapt():
     for path in (ROOT / "workflow/scripts").glob("*.py"):
         source = path.read_text()
         statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
-        # Statements, not lines: a call with many arguments has one per line.
-        assert len(statements) <= 13, f"{path.name} does more than call its stage"
+        lines = [line for line in source.splitlines() if line.strip()]
+        assert len(lines) <= 16, f"{path.name} does more than call its stage"
         assert not any(isinstance(node, ast.If | ast.For | ast.While | ast.FunctionDef) for node in statements)
         assert "import pandas" not in source
 

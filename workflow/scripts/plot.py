@@ -1,21 +1,15 @@
 from variability.job_log import log_job
 
 with log_job(snakemake.log[0]):
-    import os
-
-    # One thread in each process, before NumPy is imported, which reads it then.
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     from pathlib import Path
 
+    from variability import single_thread
+
+    single_thread.limit()
     from variability.stages.plot import plot_all
 
     rule_input, chosen = snakemake.input, snakemake.params.options
-    plot_all(
-        chosen=chosen,
-        code={name: Path(path) for name, path in zip(chosen, rule_input.code, strict=True)},
-        manifest=Path(rule_input.manifest),
-        tables={Path(path).stem: Path(path) for path in (*rule_input.tables, *rule_input.analyses)},
-        study=snakemake.params.study,
-        folder=Path(snakemake.output[0]).parent,
-        threads=snakemake.threads,
-    )
+    code = {name: Path(path) for name, path in zip(chosen, rule_input.code, strict=True)}
+    tables = {Path(path).stem: Path(path) for path in (*rule_input.tables, *rule_input.analyses)}
+    manifest, folder = Path(rule_input.manifest), Path(snakemake.output[0]).parent
+    plot_all(chosen, code, manifest, tables, snakemake.params.study, folder, snakemake.threads)

@@ -277,7 +277,7 @@ def test_what_the_filters_leave_out_is_counted(tmp_path):
 
 def test_all_mistakes_of_a_table_of_interactions_are_reported_at_once(tmp_path):
     path = tmp_path / "log.csv"
-    rows = [",i1,4,2020-01-01", "u1,,5,2020-01-02", "u1,i2,good,2020-01-03", "u2,i1,,today"]
+    rows = [",i1,4,2020-01-01", "u1,,5,2020-01-02", "u1,i2,good,2020-01-03", "u2,i1,,soon"]
     path.write_text("\n".join(["user,item,rating,time", *rows]) + "\n")
     plugin = registry.find("datasets", "interactions_table")({"path": str(path), "target": "rating"})
     with pytest.raises(UserError) as error:

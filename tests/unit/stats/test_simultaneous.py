@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from variability.stats import simultaneous
+from variability.stats import null_statistics, simultaneous
 
 ALPHA = 0.05
 
@@ -160,4 +160,4 @@ def test_equal_candidates_are_rarely_decided_to_differ(paired, candidates):
 def test_many_candidates_are_decided_with_fewer_resamples():
     result = decided(sample(0, 60, 5), resamples=10_000)
     assert len(result.p_all) == 1770
-    assert result.resamples == simultaneous.MOST_STATISTICS // 1770
+    assert result.resamples == null_statistics.MOST_STATISTICS // 1770

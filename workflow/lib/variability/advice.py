@@ -33,8 +33,12 @@ def similar(name: object, known: Sequence[str]) -> str | None:
     return lowered[matches[0]] if matches else None
 
 
-def listed(names: Iterable[object], most: int = 10) -> str:
-    """Return the first names, separated by commas, and the number of those that are left out."""
+def listed(names: Iterable[object], most: int = 10, separator: str = ", ", last: str = "") -> str:
+    """Return the first names, separated by commas, and the number of those that are left out.
+
+    last: separator before the last name if none is left out, such as `` and ``.
+    """
     texts = [str(name) for name in names]
-    rest = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
+    if (rest := len(texts) - most) > 0:
+        return f"{separator.join(texts[:most])} and {rest} more"
+    return separator.join(texts[:-1]) + (last or separator) + texts[-1] if len(texts) > 1 else "".join(texts)

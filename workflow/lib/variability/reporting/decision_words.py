@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from variability import registry
+from variability.advice import listed
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.claims import COLUMNS, MARGIN, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
 
@@ -24,9 +25,9 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     if first["is_best"]:
         return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
     ties, single = first_place(tables["decisions"]), not_compared(tables["decisions"])
-    reasons = [f"{listed(ties)} tie for first"] if len(ties) > 1 else []
+    reasons = [f"{listed(ties, NAMED, last=' and ')} tie for first"] if len(ties) > 1 else []
     if single:
-        reasons.append(f"{listed(single)} cannot be compared, which needs two runs on both sides")
+        reasons.append(f"{listed(single, NAMED, last=' and ')} cannot be compared, which needs two runs on both sides")
     return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}."
 
 
@@ -108,10 +109,3 @@ def findings(kind: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     plugin = registry.find("claims", kind)
     rows = plugin({}).findings(dict(tables)) if set(plugin.ANALYSES) <= set(tables) else []
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as a list in words, the first NAMED if there are more."""
-    if len(names) > NAMED:
-        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]

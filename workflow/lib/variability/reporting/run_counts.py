@@ -5,13 +5,14 @@ from itertools import product
 
 import pandas as pd
 
+from variability.advice import listed
 from variability.reporting import primary_rows, text_format
 from variability.results import run_flags, run_status
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import TRAINED_HERE, first_runs
 
-#: Largest number of cells that a sentence names.
-NAMED = 8
+#: Largest number of cells that a sentence names, and what separates them.
+NAMED, SEPARATOR = 8, "; "
 
 
 def in_words(runs: pd.DataFrame, failures: pd.DataFrame | None = None) -> str:
@@ -46,7 +47,8 @@ def in_words(runs: pd.DataFrame, failures: pd.DataFrame | None = None) -> str:
         sentences.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
     if missing := _missing_cells(all_runs):
         verb = "is" if len(missing) == 1 else "are"
-        names = _listed(_patterns(missing, _axes(all_runs[all_runs["source"] != TRAINED_HERE])))
+        patterns = _patterns(missing, _axes(all_runs[all_runs["source"] != TRAINED_HERE]))
+        names = listed(patterns, NAMED, SEPARATOR)
         sentences.append(
             f"{text_format.plural(len(missing), 'combination')} of model, task and method {verb} missing ({names})."
         )
@@ -71,10 +73,9 @@ def _flagged(first: pd.DataFrame, failures: pd.DataFrame | None) -> list[str]:
         numbers = failures[column].astype(float).fillna(0)
         cells = failures[numbers > 0]
         if len(cells):
-            listed = _listed(
-                [f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in cells[[*CELL, column]].itertuples(index=False)]
-            )
-            parts.append(f"{numbers.sum():.0f} {'is' if numbers.sum() == 1 else 'are'} {words} ({listed})")
+            counts = cells[[*CELL, column]].itertuples(index=False)
+            names = listed([f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in counts], NAMED, SEPARATOR)
+            parts.append(f"{numbers.sum():.0f} {'is' if numbers.sum() == 1 else 'are'} {words} ({names})")
     return [f"Of the completed runs, {' and '.join(parts)}; the means include them."] if parts else []
 
 
@@ -100,12 +101,7 @@ def _reasons(failed: pd.DataFrame) -> str:
 
 def _by_cell(runs: pd.DataFrame) -> str:
     counts = runs.groupby(CELL, sort=False).size()
-    return _listed([f"{'/'.join(cell)}: {count}" for cell, count in counts.items()])
-
-
-def _listed(cells: Sequence[str]) -> str:
-    more = [f"and {len(cells) - NAMED} more"] if len(cells) > NAMED else []
-    return "; ".join([*cells[:NAMED], *more])
+    return listed([f"{'/'.join(cell)}: {count}" for cell, count in counts.items()], NAMED, SEPARATOR)
 
 
 def _missing_cells(runs: pd.DataFrame) -> set[tuple[str, ...]]:

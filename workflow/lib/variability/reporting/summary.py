@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from variability.advice import listed
 from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, text_format
 from variability.reporting.claims import ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
@@ -177,7 +178,7 @@ def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mappi
     equal = ranked[np.isclose(ranked["mean"], best["mean"], rtol=1e-12, atol=0)]
     other = models.iloc[1] if len(models) > 1 else None
     if len(equal) > 1:
-        names = decision_words.listed([_name(row) for _, row in equal.iterrows()])
+        names = listed([_name(row) for _, row in equal.iterrows()], decision_words.NAMED, last=" and ")
         sentence = f"On {task}, {names} share the best {what}; {_name(best)}: {moments}"
     else:
         sentence = f"On {task}, {_name(best)} has the best {what}: {moments}"

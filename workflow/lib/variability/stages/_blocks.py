@@ -62,7 +62,7 @@ class RunBlock(ABC):
         entries = {seed: entry for seed in self.seeds if (entry := self.find(seed)) is not None}
         missing = [seed for seed in self.seeds if seed not in entries]
         if entries:
-            _log.info("%s: already finished: %s", self.label, _seeds_in_words(list(entries)))
+            _log.info("%s: stored, not computed again: %s", self.label, _seeds_in_words(list(entries)))
         failures: dict[int, str] = {}
         if missing:
             device = self.workplace.device

@@ -18,12 +18,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from variability.advice import listed
 from variability.errors import UserError
 from variability.io import storage
 from variability.io.artefacts import stamp_path, stamped, write_stamp
 from variability.io.files import replacing
 
 _log = logging.getLogger(__name__)
+
+#: Largest number of outputs that the log names.
+MOST = 50
 
 #: Make an output: its name, and the files to write.
 Produce = Callable[[str, tuple[Path, ...]], None]
@@ -67,7 +71,8 @@ def make(outputs: Mapping[str, Output], produce: Produce, store: Path, threads: 
             for copy, file in zip(stored[name], output.files, strict=True):
                 with replacing(file, durable=False) as partial:
                     shutil.copyfile(copy, partial)
-    _log.info("made: %s; unchanged: %s", _listed(missing), _listed(set(outputs) - set(missing)))
+    unchanged = sorted(set(outputs) - set(missing))
+    _log.info("made: %s; unchanged: %s", listed(sorted(missing), MOST) or "none", listed(unchanged, MOST) or "none")
     if failures:
         messages = "\n".join(f"{name}: {failure.message}" for name, failure in failures.items())
         raise UserError(messages) if all(failure.is_users for failure in failures.values()) else RuntimeError(messages)
@@ -82,10 +87,6 @@ def _stored(store: Path, output: Output, file: Path) -> Path:
 def _complete(files: tuple[Path, ...], fingerprint: str) -> bool:
     """Return whether all files of an output are stored, as they were made."""
     return all(stamped(file, fingerprint) for file in files)
-
-
-def _listed(names: Sequence[str] | set[str] | Mapping[str, object]) -> str:
-    return ", ".join(sorted(names)) or "none"
 
 
 def _remove_others(store: Path, current: set[Path]) -> None:

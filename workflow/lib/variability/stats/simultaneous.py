@@ -1,8 +1,8 @@
 """Decisions about all candidates of a task together: which beats which, and which is the best.
 
-Every two candidates are compared by Student's t: paired where their runs are pairs, otherwise Welch's. A parametric
-bootstrap of the largest statistic adjusts for the number of comparisons. It allows for unequal numbers of runs and
-unequal variances; statistics with different degrees of freedom are made comparable by their normal scores.
+Every two candidates are compared by Student's t (``pair_tests``). A parametric bootstrap of the largest statistic
+(``null_statistics``) adjusts for the number of comparisons; it allows for unequal numbers of runs and
+unequal variances.
 """
 
 from __future__ import annotations
@@ -13,32 +13,9 @@ import numpy as np
 from scipy import special
 
 from variability.stats import resampling
+from variability.stats.null_statistics import normal_score, sample_null, t_of_score
+from variability.stats.pair_tests import Pairs, compare
 from variability.stats.rounding import ROUNDING
-
-#: Number of statistics (resamples times pairs) that are simulated at most, and the fewest resamples all the same.
-MOST_STATISTICS, FEWEST_RESAMPLES = 4_000_000, 2_000
-# Number of elements of temporary arrays.
-_CHUNK = 250_000
-
-
-class Pairs(NamedTuple):
-    """Comparisons of every two candidates; all arrays are (pairs,).
-
-    a, b: their indices; a has the better mean. difference: a minus b. se: its standard error. df, t, p: of the
-    two-sided t test, NaN where a side has fewer than two runs and where nothing varies. n, n_b: numbers of runs of a
-    and b, or of pairs. constant: True where both sides have two runs or more, and nothing varies.
-    """
-
-    a: np.ndarray
-    b: np.ndarray
-    difference: np.ndarray
-    se: np.ndarray
-    df: np.ndarray
-    t: np.ndarray
-    p: np.ndarray
-    n: np.ndarray
-    n_b: np.ndarray
-    constant: np.ndarray
 
 
 class Decisions(NamedTuple):
@@ -62,16 +39,6 @@ class Decisions(NamedTuple):
     first: np.ndarray
     best: bool
     resamples: int
-
-
-class _Null(NamedTuple):
-    """Normal scores that the bootstrap samples for candidates with equal means.
-
-    scores: (pairs, resamples), absolute. leads: (candidates, resamples), the largest lead over each candidate.
-    """
-
-    scores: np.ndarray
-    leads: np.ndarray
 
 
 def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.Generator, resamples: int) -> Decisions:
@@ -101,7 +68,7 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     # From here on in the order of the means, so that the first of two candidates is the better one.
     values, paired = values[order], paired[np.ix_(order, order)]
     pairs = compare(values, paired)
-    null = _null(values, paired, pairs, rng, resamples)
+    null = sample_null(values, paired, pairs, rng, resamples)
     p_all, critical = _all_pairs(pairs, null.scores, alpha)
     p_best, critical_best = _with_the_best(pairs, null.leads, alpha)
     of_leader = pairs.a == 0
@@ -114,7 +81,7 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     p_adjusted = np.where(~ahead & (p_adjusted <= alpha), np.nan, p_adjusted)
     p_adjusted = _with_implied(pairs, p_adjusted, ahead, alpha)
     beats = p_adjusted <= alpha
-    half = _t_of_score(score, pairs.df) * pairs.se
+    half = t_of_score(score, pairs.df) * pairs.se
     low, high = pairs.difference - half, pairs.difference + half
     low, high = np.where(beats, np.maximum(low, 0), np.minimum(low, 0)), np.maximum(high, 0)
     constant = pairs.constant & ~beats
@@ -129,151 +96,6 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     )
 
 
-# The observed statistics -------------------------------------------------------------------------------------------
-
-
-def compare(values: np.ndarray, paired: np.ndarray) -> Pairs:
-    """Return the t tests of every two candidates, a before b. Arguments are those of ``decide``."""
-    a, b = np.triu_indices(len(values), 1)
-    is_paired = paired[a, b]
-    rounding = ROUNDING * np.nanmax(np.abs(values), initial=0)
-    n, mean, variance = _moments(values, rounding)
-    of_mean = variance / np.maximum(n, 1)
-    difference, square = mean[a] - mean[b], of_mean[a] + of_mean[b]
-    df = welch_df(of_mean[a], of_mean[b], n[a], n[b])
-    n_a, n_b = n[a], n[b]
-    if is_paired.any():
-        n_pairs, mean, variance = _moments(values[a[is_paired]] - values[b[is_paired]], rounding)
-        difference[is_paired], square[is_paired] = mean, variance / np.maximum(n_pairs, 1)
-        df[is_paired], n_a[is_paired], n_b[is_paired] = n_pairs - 1, n_pairs, n_pairs
-    difference[np.abs(difference) <= rounding] = 0.0
-    enough = np.minimum(n_a, n_b) >= 2
-    known = enough & (square > 0)
-    se, df = np.where(known, np.sqrt(square), np.nan), np.where(known, df, np.nan)
-    t = difference / se
-    return Pairs(a, b, difference, se, df, t, 2 * special.stdtr(df, -np.abs(t)), n_a, n_b, enough & ~known)
-
-
-def welch_df(variance: np.ndarray, variance_b: np.ndarray, n: np.ndarray, n_b: np.ndarray) -> np.ndarray:
-    """Return the degrees of freedom of Welch's test (1947). variance, variance_b: of the two means."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.square(variance + variance_b) / (np.square(variance) / (n - 1) + np.square(variance_b) / (n_b - 1))
-
-
-def _moments(values, rounding):
-    """Return number, mean and variance of the values of each row; the variance is 0 where they are equal."""
-    missing = np.isnan(values)
-    n = (~missing).sum(axis=1)
-    filled = np.where(missing, 0, values)
-    mean = np.where(n > 0, filled.sum(axis=1) / np.maximum(n, 1), np.nan)
-    deviations = np.where(missing, 0, values - mean[:, None])
-    variance = np.square(deviations).sum(axis=1) / np.maximum(n - 1, 1)
-    spread = deviations.max(axis=1, initial=0) - deviations.min(axis=1, initial=0)
-    return n, mean, np.where(n < 2, np.nan, np.where(spread <= rounding, 0.0, variance))
-
-
-# The bootstrap -----------------------------------------------------------------------------------------------------
-
-
-def _null(values, paired, pairs, rng, resamples) -> _Null:
-    """Sample the statistics of candidates with equal means and the spread that was observed.
-
-    Candidates are sampled independently of each other, also where runs are pairs: the distribution of a paired t does
-    not depend on what the pair has in common. A covariance that is estimated from a few seeds has too small a rank, and
-    would make the largest of many statistics too small.
-    """
-    count, known = len(pairs.a), ~np.isnan(pairs.t)
-    resamples = min(resamples, max(FEWEST_RESAMPLES, MOST_STATISTICS // max(count, 1)))
-    scores = np.zeros((count, resamples), dtype=np.float32)
-    leads = np.zeros((len(values), resamples), dtype=np.float32)
-    if not known.any():
-        return _Null(scores, leads)
-    sample = _paired_sampler(values, paired, pairs) if paired[pairs.a, pairs.b].any() else _sampler(values, pairs)
-    step = max(1, _CHUNK // max(count, values.size))
-    for start in range(0, resamples, step):
-        columns = slice(start, min(start + step, resamples))
-        # Pairs that cannot be compared have a variance of 0 or too few runs.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            difference, square, df = sample(rng, columns.stop - start)
-            signed = _score(np.square(difference) / square, df)
-        signed[~known] = 0
-        scores[:, columns] = signed
-        np.copysign(signed, difference, out=signed)
-        _add_leads(leads[:, columns], signed)
-    return _Null(scores, leads)
-
-
-def _sampler(values, pairs):
-    """Return the sampler for unpaired candidates: of their means and variances."""
-    n, _, variance = _moments(values, ROUNDING * np.nanmax(np.abs(values)))
-    freedom, of_mean = np.maximum(n - 1, 1), np.nan_to_num(variance / n)
-    of_mean = of_mean / of_mean.max()
-    a, b = pairs.a, pairs.b
-    freedom_a, freedom_b = (freedom[side][:, None].astype(np.float32) for side in (a, b))
-
-    def sample(rng, count):
-        size = (count, len(n))
-        # A matrix of candidates in rows, whose rows are faster to select than columns.
-        means = np.ascontiguousarray((rng.standard_normal(size) * np.sqrt(of_mean)).T, dtype=np.float32)
-        of_means = np.ascontiguousarray((rng.chisquare(freedom, size) / freedom * of_mean).T)
-        of_means = of_means.astype(np.float32)
-        square = of_means[a] + of_means[b]
-        # The degrees of freedom from shares, because squares of small variances are 0 in single precision.
-        share = of_means[a] / square
-        return means[a] - means[b], square, 1 / (np.square(share) / freedom_a + np.square(1 - share) / freedom_b)
-
-    return sample
-
-
-def _paired_sampler(values, paired, pairs):
-    """Return the sampler for candidates of which some are paired: of the values of every run."""
-    present = (~np.isnan(values)).astype(float)
-    _, _, variance = _moments(values, ROUNDING * np.nanmax(np.abs(values)))
-    is_paired = paired[pairs.a, pairs.b][:, None]
-    # A paired t does not depend on the scale; equal scales allow for the most directions.
-    scale = np.ones(len(values)) if is_paired.all() else np.sqrt(np.nan_to_num(variance))
-    scale = scale / scale.max()
-    # Sums over the runs of a that have a partner in b, and over all runs of unpaired candidates.
-    first, second = (np.where(is_paired[:, 0], side, own) for side, own in ((pairs.b, pairs.a), (pairs.a, pairs.b)))
-    common = present @ present.T
-    n, n_b = common[pairs.a, first][:, None], common[pairs.b, second][:, None]
-
-    def sample(rng, count):
-        runs = rng.standard_normal((count, *values.shape)) * (scale[:, None] * present)
-        sums, squares = (np.ascontiguousarray((one @ present.T).transpose(1, 2, 0)) for one in (runs, np.square(runs)))
-        products = np.ascontiguousarray((runs @ runs.transpose(0, 2, 1)).transpose(1, 2, 0))
-        mean, mean_b = sums[pairs.a, first] / n, sums[pairs.b, second] / n_b
-        square_a, square_b = squares[pairs.a, first] / n, squares[pairs.b, second] / n_b
-        of_pairs = square_a + square_b - 2 * products[pairs.a, pairs.b] / n - np.square(mean - mean_b)
-        variance_a, variance_b = (square_a - np.square(mean)) / (n - 1), (square_b - np.square(mean_b)) / (n_b - 1)
-        square = np.maximum(np.where(is_paired, of_pairs / (n - 1), variance_a + variance_b), 0)
-        df = np.where(is_paired, n - 1, welch_df(variance_a, variance_b, n, n_b))
-        return tuple(array.astype(np.float32) for array in (mean - mean_b, square, df))
-
-    return sample
-
-
-def _add_leads(leads, signed):
-    """Raise leads (candidates, resamples) to the largest signed score over each candidate."""
-    start, count = 0, len(leads)
-    for first in range(count - 1):
-        block = signed[start : start + count - 1 - first]
-        np.maximum(leads[first + 1 :], block, out=leads[first + 1 :])
-        np.maximum(leads[first], -block.min(axis=0), out=leads[first])
-        start += len(block)
-
-
-def _score(square, df):
-    """Return the normal score of t, approximately (Wallace 1959). square: t squared."""
-    return np.sqrt(df * np.log(1 + square / df)) * ((8 * df + 1) / (8 * df + 3))
-
-
-def _t_of_score(score, df):
-    """Invert ``_score``."""
-    with np.errstate(over="ignore"):
-        return np.sqrt(df * np.expm1(np.square(score * (8 * df + 3) / (8 * df + 1)) / df))
-
-
 # The two families --------------------------------------------------------------------------------------------------
 
 
@@ -283,12 +105,12 @@ def _all_pairs(pairs, null, alpha):
     adjusted = np.full(pairs.p.shape, np.nan)
     if not len(known):
         return adjusted, np.nan
-    score = _score(np.square(pairs.t[known]), pairs.df[known])
+    score = normal_score(np.square(pairs.t[known]), pairs.df[known])
     # From the smallest statistic to the largest: the hypotheses that are left at each step come before it.
     ascending = np.argsort(score, kind="stable")
     index, score = known[ascending], score[ascending]
     p, largest = pairs.p[index].copy(), np.zeros(null.shape[1], dtype=np.float32)
-    critical = _score(np.square(special.stdtrit(pairs.df[index[0]], 1 - alpha / 2)), pairs.df[index[0]])
+    critical = normal_score(np.square(special.stdtrit(pairs.df[index[0]], 1 - alpha / 2)), pairs.df[index[0]])
     for step, (row, limit) in enumerate(zip(index, score.astype(np.float32), strict=True)):
         np.maximum(largest, null[row], out=largest)
         # The last hypothesis alone is tested by its own t distribution.
@@ -307,7 +129,7 @@ def _with_the_best(pairs, leads, alpha):
     if np.count_nonzero(~np.isnan(pairs.p)) == 1:
         p[of_leader] = pairs.p[of_leader]
         return p, critical
-    score = np.sign(pairs.t[of_leader]) * _score(np.square(pairs.t[of_leader]), pairs.df[of_leader])
+    score = np.sign(pairs.t[of_leader]) * normal_score(np.square(pairs.t[of_leader]), pairs.df[of_leader])
     over = leads[pairs.b[of_leader]]
     exceeding = np.count_nonzero(over >= score.astype(np.float32)[:, None], axis=1)
     p[of_leader] = np.clip(2 * resampling.p_value(exceeding, leads.shape[1]), pairs.p[of_leader], 1)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from variability.advice import listed
 from variability.data.datasets._files import PARTITION_WORDS
 from variability.data.datasets._rows import TableFile
 from variability.errors import UserError
@@ -54,19 +55,19 @@ def with_partitions(path: str) -> tuple[list[TableFile], tuple[str, ...]]:
     if not named:
         return [TableFile(file, file.relative_to(root).as_posix()) for file in files], ()
     if "train" not in named:
-        raise UserError(f"{path} has {_listed(files)}, but no file for training; name it train{files[0].suffix}")
+        raise UserError(f"{path} has {_names(files)}, but no file for training; name it train{files[0].suffix}")
     for partition, same in named.items():
         whole = {file.with_name(_PART.sub("", _stem(file))) for file in same}
         if len(same) > 1 and not (len(whole) == 1 and all(_PART.search(_stem(file)) for file in same)):
             raise UserError(
-                f"{path}: {_listed(same)} are all for {partition}; keep one of them there, or put the rows into one "
+                f"{path}: {_names(same)} are all for {partition}; keep one of them there, or put the rows into one "
                 "table with a column for `partition`"
             )
     partition_of = {file: partition for partition, same in named.items() for file in same}
     used = [
         TableFile(file, file.relative_to(root).as_posix(), partition_of[file]) for file in files if file in partition_of
     ]
-    remark = f"Not used, because the name is not that of a partition: {_listed(others)}, in {root}."
+    remark = f"Not used, because the name is not that of a partition: {_names(others)}, in {root}."
     return used, (remark,) if others else ()
 
 
@@ -88,6 +89,5 @@ def _common_folder(files: Sequence[Path]) -> Path:
     return folder
 
 
-def _listed(files: Sequence[Path]) -> str:
-    names = [file.name for file in files]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _names(files: Sequence[Path]) -> str:
+    return listed([file.name for file in files], last=" and ")

@@ -42,7 +42,8 @@ class SeedsNeeded(Analysis):
 
     CAPTION = (
         "Completed runs that every cell needs for an interval of a given width, to detect a given difference or the "
-        "gap to the next cell, and to detect P(A > B); from the upper confidence limit of the SD, not the SD itself."
+        "gap to the next cell, and to detect a given chance that a run of one is better than a run of the other; from "
+        "the upper confidence limit of the SD, not the SD itself."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,

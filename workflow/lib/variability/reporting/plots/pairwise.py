@@ -23,9 +23,9 @@ MARK = "●"
 class Pairwise(Plot):
     """One panel per task; rows and columns are its candidates from the best mean to the worst, at most MOST.
 
-    At most MOST_TASKS tasks are shown. Above the diagonal, coloured: P(a run of the row is better than one of the
-    column), with a mark where one beats the other, as ``decisions`` decides. Below it: the difference of the means, row
-    minus column.
+    At most MOST_TASKS tasks are shown. Above the diagonal, coloured: the probability that a run of the row is better
+    than one of the column, with a mark where one beats the other, as ``decisions`` decides. Below it: the difference of
+    the means, row minus column.
     """
 
     NEEDS = ("runs",)
@@ -83,7 +83,7 @@ class Pairwise(Plot):
             )
         if image is not None:
             bar = figure.colorbar(image, ax=grid, shrink=0.7 / rows, aspect=20, pad=0.02, anchor=(0, 1))
-            bar.set_label("P(row is better than column)")
+            bar.set_label("probability that the row is better")
             bar.outline.set_visible(False)
         return figure
 
@@ -94,7 +94,8 @@ def _label(runs, task):
 
 def _note(pairs, decisions):
     start = (
-        "n: completed runs, one per seed. Upper right: P(a run of the row is better than one of the column), ties half"
+        "n: completed runs, one per seed. Upper right: probability that a run of the row is better than one of the "
+        "column, ties half"
     )
     if pairs.empty or decisions.empty:
         return start + "."

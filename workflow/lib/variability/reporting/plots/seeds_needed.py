@@ -49,7 +49,7 @@ class SeedsNeeded(Plot):
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
             f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Vertical lines: the "
-            f"study's n (grey) and the n that P(A > B) needs (dotted). {_labels.incomplete(runs)}.",
+            f"study's n (grey) and the n that detects such a chance (dotted). {_labels.incomplete(runs)}.",
             legend=_legend(table),
         )
         if not tasks:
@@ -69,7 +69,8 @@ def _legend(table):
     ]
     better = table[table["target"] == "better"]
     if len(better):
-        label = f"P(A > B) = {better['goal'].iloc[0]:g}: n = {better['n_needed'].iloc[0]:.0f}"
+        chance = text_format.percent(better["goal"].iloc[0])
+        label = f"{chance} chance that a run of one is better: n = {better['n_needed'].iloc[0]:.0f}"
         legend.append(figure_style.handle(label, figure_style.Look(figure_style.INK, "", ":"), lw=1))
     return [
         *legend,
