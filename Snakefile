@@ -37,6 +37,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/reference_probe.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/present.smk"
+include: "workflow/rules/record.smk"
 
 
 rule all:
@@ -44,6 +45,7 @@ rule all:
     input:
         "<results>/report/report.html",
         "<results>/report/summary.md",
+        "<results>/ro-crate-metadata.json",
         checkpoints_record(),
 
 
@@ -58,7 +60,7 @@ rule downloads:
 
 rule runs:
     input:
-        all_chunks("<results>/predict/{model}/{task}/{method}/block-{block}.json"),
+        all_chunks(PREDICTED),
 
 
 rule summary:

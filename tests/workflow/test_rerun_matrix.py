@@ -22,7 +22,7 @@ CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "fu
 CONFIG = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 OUTPUTS = Outputs(Study(CONFIG))
 #: Jobs that follow from an edit of any table, and those that follow from other runs.
-AFTER_TABLES = {"plot", "claim", "summarise", "report"}
+AFTER_TABLES = {"plot", "claim", "summarise", "record", "report"}
 END = {"aggregate", "analyse"} | AFTER_TABLES
 
 
@@ -162,14 +162,14 @@ def test_fewer_checkpoints_kept_reruns_nothing_before_and_nothing_after(study):
 
 def test_a_plot_restyled(study):
     study.append("tiny.yaml", "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n")
-    assert jobs(study) == {"plot", "report"}
+    assert jobs(study) == {"plot", "record", "report"}
     assert made(study, "figures") == [{"seed_spread"}]
 
 
 def test_a_plots_code_edited(study):
     study.append(f"{LIB}/reporting/plots/gain_slopes.py", EDIT)
     (study.folder / "results/tiny/plot/intervals.png").unlink()
-    assert jobs(study) == {"plot", "report"}
+    assert jobs(study) == {"plot", "record", "report"}
     assert made(study, "figures") == [{"gain_slopes"}]
     assert (study.folder / "results/tiny/plot/intervals.png").is_file()
 
@@ -192,7 +192,7 @@ def test_an_analysis_edited(study):
 
 def test_a_claim_edited(study):
     study.append(f"{LIB}/reporting/claims/beats.py", EDIT)
-    assert jobs(study) == {"claim", "summarise", "report"}
+    assert jobs(study) == {"claim", "summarise", "record", "report"}
 
 
 def test_the_level_of_one_analysis_edited(study):

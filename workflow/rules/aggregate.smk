@@ -4,7 +4,7 @@
 rule aggregate:
     input:
         scores=all_scores(),
-        runs=all_chunks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        runs=all_chunks(FITTED),
         imports=ancient(imported_files()),
         probes=probes(),
         code=code_of("aggregate"),
@@ -31,7 +31,7 @@ rule keep_checkpoints:
     input:
         manifest="<results>/aggregate/manifest.json",
         runs=ancient("<results>/aggregate/runs.parquet"),
-        manifests=all_chunks("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        manifests=all_chunks(FITTED),
         code=code_of("keep_checkpoints"),
     output:
         "<results>/aggregate/checkpoints.json",

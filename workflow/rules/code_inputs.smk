@@ -30,6 +30,11 @@ def codes_of(stage):
     return codes
 
 
+def all_listings():
+    jobs = [(name, job) for name, stage in STAGES.items() for job in stage.jobs(plan)]
+    return list(dict.fromkeys(listing(name, *STAGES[name].plugins(plan, job)) for name, job in jobs))
+
+
 def write_listings():
     """Write the listings of all jobs.
 

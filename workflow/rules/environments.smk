@@ -26,7 +26,16 @@ def gpus(wildcards):
     A local machine without a GPU trains on the CPU: claiming a GPU there would let `--resources gpu=2` hold all but
     two cores idle, and a cluster without GPUs would refuse the job.
     """
-    return 1 if frameworks.of(study.model_entry(wildcards.model)).USES_GPU and gpus_exist() else 0
+    return gpus_of(wildcards.model)
+
+
+def gpus_of_any(wildcards):
+    """Return how many GPUs a job claims that trains runs of any model."""
+    return max(map(gpus_of, study.models), default=0)
+
+
+def gpus_of(model):
+    return 1 if frameworks.of(study.model_entry(model)).USES_GPU and gpus_exist() else 0
 
 
 def gpus_exist():

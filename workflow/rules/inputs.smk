@@ -117,8 +117,7 @@ def prepared_tasks():
 
 def task_predictions(wildcards):
     cells = [cell for cell in study.seed_chunks if cell[1] == wildcards.task]
-    pattern = "<results>/predict/{model}/{task}/{method}/block-{block}.json"
-    return [path for cell in cells for path in chunks_of(cell, pattern)]
+    return [path for cell in cells for path in chunks_of(cell, PREDICTED)]
 
 
 def report_texts():
@@ -142,7 +141,7 @@ def analysis_base():
 def analysis_predictions():
     if "predictions" not in tables_read("analyses"):
         return []
-    return all_chunks("<results>/predict/{model}/{task}/{method}/block-{block}.json")
+    return all_chunks(PREDICTED)
 
 
 def plot_base():

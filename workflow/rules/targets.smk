@@ -3,6 +3,9 @@ from snakemake.io import report as reported
 
 from variability.io.files import write_text
 
+FITTED = "<results>/finetune/{model}/{task}/{method}/block-{block}.json"
+PREDICTED = "<results>/predict/{model}/{task}/{method}/block-{block}.json"
+
 
 def remote_datasets():
     """Return the keys of the data sets that have to be fetched."""
@@ -44,6 +47,17 @@ def all_tables():
 
 def all_figures():
     return figures("svg") + figures("png")
+
+
+def recorded_files():
+    """Return the files that the record of a study lists: those for readers, and the records of the stages."""
+    stages = [*all_chunks(FITTED), *all_chunks(PREDICTED), *all_scores(), *probes(), *prepared_tasks()]
+    stages += [f"<results>/features/{'/'.join(key)}/features.json" for key in plan.features.specs]
+    stages += [f"<results>/pretrain/{job['model']}/weights.json" for job in STAGES["pretrain"].jobs(plan)]
+    stages += [f"<results>/tokenize/{key}/{task}/tokens.json" for key, task in specs.tokens(study)]
+    pages = [f"<results>/claim/claims.{suffix}" for suffix in ("csv", "html", "md")]
+    pages += ["<results>/report/summary.md", "<results>/report/summary.html"]
+    return [*stages, *all_tables(), *all_figures(), *pages]
 
 
 def table(name):

@@ -207,6 +207,7 @@ class Compute(Section):
     features_gb: float = Field(20, ge=0, description="largest size on disk of the stored activations of a frozen part")
     mem_mb: int = Field(4000, ge=1, description="memory of one training job")
     runtime: int = Field(240, ge=1, description="time limit of one training job in minutes")
+    verify_runs: int = Field(3, ge=0, description="number of runs that `snakemake verify` trains again")
     save_every: Duration = Field(
         "10 min",
         description="the time after which a training saves its state again: 10 min, 90 s, 1 h, or whole seconds",

@@ -304,4 +304,11 @@ STAGES: dict[str, Stage] = {
     "claim": Stage(plugins=lambda plan, job: _modules("claims", plan.outputs.claims)),
     "summarise": Stage(),
     "report": Stage(),
+    "record": Stage(),
+    "verify": Stage(
+        plugins=lambda plan, job: sorted({module for cell in _cells(plan) for module in _of_cell(plan, cell)}),
+        extras=lambda plan, job: sorted(
+            {extra for cell in _cells(plan) for extra in _model_extras(_model(plan, cell), _method(plan, cell))}
+        ),
+    ),
 }

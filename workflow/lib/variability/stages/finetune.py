@@ -128,13 +128,18 @@ def _manifest_entry(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settings_to_load(spec: Mapping[str, Any], input_files: InputFiles, threads: int) -> dict[str, Any]:
-    """Return the part of a run's record from which ``load_run`` builds its network again.
+    """Return the part of a run's record from which ``load_run`` builds its network, and ``verify`` trains it, again.
 
     Paths are relative to the directory that Snakemake ran in, or absolute.
     """
+    paths = {name: str(path) for name, path in vars(input_files).items() if path is not None}
     names = ("task", "weights", "weights_manifest", "assets")
-    paths = {name: str(path) for name in names if (path := getattr(input_files, name)) is not None}
-    return {**{key: spec[key] for key in ("model", "method", "task")}, "files": paths, "threads": threads}
+    return {
+        **{key: spec[key] for key in ("model", "method", "task")},
+        "files": {name: path for name, path in paths.items() if name in names},
+        "trained_from": paths,
+        "threads": threads,
+    }
 
 
 def _settings(spec: Mapping[str, Any], framework: Framework, fit_spec: FitSpec) -> dict[str, Any]:

@@ -1,0 +1,150 @@
+"""Stage ``verify``: is a finished study still what was computed, and does computing it again give the same."""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from variability import advice, provenance
+from variability.errors import UserError
+from variability.io import artefacts
+from variability.io.files import read_json
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
+from variability.stages._study_files import Recorded, recorded, run_records
+from variability.stages.finetune import finetune
+from variability.stages.predict import predict
+from variability.stages.record import CHECKSUM, CRATE
+from variability.training.input_files import InputFiles
+from variability.training.workplace import Workplace
+
+_log = logging.getLogger(__name__)
+
+#: Columns of predictions that are compared, those that a task has.
+_COMPARED = ("example_id", "y_true", "y_pred", "probabilities")
+
+
+def verify(study: Path, runs: int, seed: int) -> None:
+    """Compare the files of a study with their checksums, and train a sample of its runs again.
+
+    study: its folder. runs: size of the sample, at most one run of each (model, task, method) before there is a second
+    of any. seed: of the sample. Trained tensors, and predictions after training, must be equal bit for bit.
+
+    Raises UserError that lists all differences, and those of the environment, which may explain them.
+    """
+    problems: list[str] = []
+    files = [*recorded(study, problems), *_in_crate(study, problems)]
+    with ThreadPoolExecutor() as pool:
+        problems += [problem for problem in pool.map(_compare, files) if problem]
+    _log.info("compared with their checksums: %d files, %d differ", len(files), len(problems))
+    for record in [] if problems else _sample(run_records(study), runs, seed):
+        label = " / ".join(record[key] for key in ("model", "task", "method")) + f" / seed {record['seed']}"
+        differences, notes = _train_again(study, record)
+        for note in notes:
+            _log.info("%s: %s", label, note)
+        _log.info("%s: trained again, %s", label, "; ".join(differences) or "equal bit for bit")
+        problems += [f"{label}: {'; '.join([*differences, *notes])}" for _ in differences[:1]]
+    if problems:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise UserError(f"{study} is not what was computed, in {len(problems)} places:\n{listed}")
+
+
+def _in_crate(study: Path, problems: list[str]) -> Iterator[Recorded]:
+    try:
+        checksum = artefacts.read_record(study / CHECKSUM, artefacts.Kind("record", {"sha256": str}))["sha256"]
+        crate = read_json(artefacts.require(study / CRATE, checksum, "record"))
+    except UserError as error:
+        problems.append(str(error))
+        return
+    for entity in crate["@graph"]:
+        if entity.get("@type") == "File" and "sha256" in entity:
+            path = study / entity["@id"]
+            rule = path.relative_to(study).parts[0]
+            yield Recorded(path, entity["sha256"], "summarise" if rule == "report" else rule)
+
+
+def _compare(file: Recorded) -> str | None:
+    try:
+        artefacts.require(*file)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _sample(paths: Sequence[Path], count: int, seed: int) -> list[dict[str, Any]]:
+    """Return the records of a sample of runs, which are in random order, a run of each cell first."""
+    rng = np.random.default_rng(seed)
+    order = [paths[index] for index in rng.permutation(len(paths))]
+    rounds: dict[Path, int] = {}
+    keyed = []
+    for path in order:
+        cell = path.parents[1]
+        rounds[cell] = rounds.get(cell, 0) + 1
+        keyed.append((rounds[cell], path))
+    chosen = [path for _, path in sorted(keyed, key=lambda pair: pair[0])][:count]
+    return [artefacts.read_record(path, artefacts.RUN_RECORD) for path in chosen]
+
+
+def _train_again(study: Path, record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Train a run again in a temporary folder; return differences of the result, and of the environment."""
+    settings, seed = record[SETTINGS], record["seed"]
+    cell = [record[key] for key in ("model", "task", "method")]
+    base = study.resolve().parents[1]
+    input_files = InputFiles(**{name: base / path for name, path in settings["trained_from"].items()})
+    entries = {key: settings[key] for key in ("model", "task", "method")}
+    plugins = provenance.plugins_of_cell(*entries.values())
+    with tempfile.TemporaryDirectory() as temporary, Workplace(settings["model"], settings["threads"]) as workplace:
+        folder = Path(temporary)
+        spec = {**entries, "recipe": record["recipe"], "seeds": [seed]}
+        manifest = folder / "finetune" / "block-0.json"
+        finetune(spec, input_files, provenance.code_digest("finetune", *plugins), manifest, workplace)
+        again = artefacts.read_record(manifest.parent / str(seed) / RECORD, artefacts.RUN_RECORD)
+        predict(spec, input_files, manifest, "", folder / "predict", None, workplace)
+        differences = []
+        stored = study / "finetune" / Path(*cell) / str(seed)
+        if not record.get(DROPPED):
+            differences += _tensor_differences(stored / CHECKPOINT, manifest.parent / str(seed) / CHECKPOINT)
+        predictions = study / "predict" / Path(*cell) / f"{seed}.parquet"
+        differences += _prediction_differences(predictions, folder / "predict" / f"{seed}.parquet")
+    return differences, _environment_differences(record, again)
+
+
+def _tensor_differences(stored: Path, again: Path) -> list[str]:
+    from safetensors.numpy import load_file
+
+    old, new = load_file(stored), load_file(again)
+    unequal = [name for name in old if name not in new or old[name].tobytes() != new[name].tobytes()]
+    if set(old) != set(new):
+        return ["other tensors were trained"]
+    return [f"{len(unequal)} of {len(old)} trained tensors differ"] if unequal else []
+
+
+def _prediction_differences(stored: Path, again: Path) -> list[str]:
+    old, new = (_after(pq.read_table(path)) for path in (stored, again))
+    if len(old) != len(new):
+        return [f"{len(old)} predictions are stored, {len(new)} were made again"]
+    unequal = [name for name in old.column_names if not old[name].equals(new[name])]
+    if not unequal:
+        return []
+    changed = len(old) - pc.sum(pc.equal(old["y_pred"], new["y_pred"])).as_py()
+    return [f"predictions differ in {', '.join(unequal)} ({changed} of {len(old)} in what is predicted)"]
+
+
+def _after(table: pa.Table) -> pa.Table:
+    table = table.filter(pc.equal(table["phase"].cast(pa.string()), "after"))
+    return table.select([name for name in _COMPARED if name in table.column_names]).combine_chunks()
+
+
+def _environment_differences(record: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
+    old = record["versions"] | {"CPU": record["hardware"]["cpu"], "device": record["hardware"]["device_name"]}
+    new = again["versions"] | {"CPU": again["hardware"]["cpu"], "device": again["hardware"]["device_name"]}
+    notes = [f"{name} was {old[name]}, is {new.get(name)}" for name in old if old[name] != new.get(name)]
+    if record["fingerprint"] != again["fingerprint"]:
+        notes.append(f"code or inputs changed since; {advice.rerun('finetune')}")
+    return notes
