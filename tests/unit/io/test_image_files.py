@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from variability.errors import UserError
+from variability.io import image_files
 from variability.io.image_files import RANGE_OPTION, fit, range_problems, read_file, to_array
 
 
@@ -292,6 +293,15 @@ def test_strips_are_the_same_in_both_orders_but_for_rounding():
         whole = np.asarray(Image.fromarray(image).resize(scaled, Image.Resampling.BILINEAR))[:, left : left + size]
         difference = fit(image, size, "rgb").astype(int) - whole.transpose(2, 0, 1)
         assert np.abs(difference).max() <= 1
+
+
+def test_deep_pixels_are_converted_in_blocks(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).integers(0, 2**16, (37, 23), dtype=np.uint16)
+    path = saved(tmp_path, values, "x.png")
+    expected = np.round(values / 65535 * 255)
+    for block in (1, 23, 60, 10**6):
+        monkeypatch.setattr(image_files, "_BLOCK", block)
+        assert (read_file(path) == expected).all()
 
 
 def test_the_first_picture_of_an_animation_or_of_several_pages_is_read(tmp_path):

@@ -83,6 +83,18 @@ def test_a_cell_far_outside_of_a_sheet_is_refused_before_it_fills_memory(tmp_pat
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (rows('<row r="&#50;99999999"/>'), "the row or cell &#50;99999999, outside"),
+        (rows('<row r="99999999"/>').encode("utf-16"), "is encoded in UTF-16"),
+    ],
+)
+def test_such_a_cell_is_noticed_in_any_part_and_notation(tmp_path, content, message):
+    path = sheet(tmp_path / "x.xlsx", **{"docProps/app.xml": content})
+    refused(path, rf"docProps/app\.xml .*{message}")
+
+
 def test_the_last_cell_of_a_sheet_is_inside(tmp_path):
     content = '<row r="1048576"><c r="A1048576"><v>7</v></c></row>'
     read = tabular.table(sheet(tmp_path / "x.xlsx", **{"xl/worksheets/sheet1.xml": rows(content)}))
@@ -93,7 +105,7 @@ def test_entities_that_multiply_in_a_workbook_are_refused(tmp_path):
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "ha"}">' for n in range(12))
     bomb = rows('<row r="2"><c r="A2" t="inlineStr"><is><t>&e11;</t></is></c></row>')
     path = sheet(tmp_path / "x.xlsx", **{"xl/worksheets/sheet1.xml": f"<!DOCTYPE x [{entities}]>{bomb}"})
-    refused(path, "damaged Excel file")
+    refused(path, r"sheet1\.xml declares entities")
 
 
 def test_a_workbook_inside_a_compressed_file_is_read_and_its_damage_named(tmp_path):

@@ -18,6 +18,8 @@ _DEEP = ("I", "F")
 #: Ratio of the sides above which a picture is cropped before it is scaled. The result may differ by one grey level from
 #: that of the other order, whose memory grows with the ratio.
 _STRIP = 50
+#: Pixels of more than 8 bits that are converted at a time.
+_BLOCK = 1 << 20
 #: Formats in which grey of more than 8 bits always has the range of 16 bits.
 _SIXTEEN_BIT_FORMATS = ("PNG", "PPM", "JPEG2000")
 
@@ -178,11 +180,16 @@ def _scaled(
     if value_range is None and largest is None:
         raise ValueError(UNKNOWN_RANGE.format(mode="F" if values.dtype.kind == "f" else "I"))
     low, high = value_range if value_range is not None else (0.0, largest or 0.0)
-    wide = values.astype(np.float64)
-    if not np.isfinite(wide).all():
-        raise ValueError("it has pixels that are not finite numbers")
-    shares = np.clip((wide - low) / (high - low), 0, 1)
-    return np.round(255 * (1 - shares if inverted else shares)).astype(np.uint8)
+    result = np.empty(values.shape, np.uint8)
+    # Row by row, in blocks: in full, the numbers in double precision would take eight times the memory.
+    step = max(1, _BLOCK // max(values.shape[1], 1))
+    for start in range(0, len(values), step):
+        wide = values[start : start + step].astype(np.float64)
+        if not np.isfinite(wide).all():
+            raise ValueError("it has pixels that are not finite numbers")
+        shares = np.clip((wide - low) / (high - low), 0, 1)
+        result[start : start + step] = np.round(255 * (1 - shares if inverted else shares))
+    return result
 
 
 def _white_is_zero(image: Image.Image) -> bool:

@@ -1,5 +1,6 @@
 """Sheets of Excel files (.xlsx), as rows of text."""
 
+import codecs
 import datetime
 import re
 import warnings
@@ -14,8 +15,12 @@ from variability.io import table_files, zip_files
 from variability.io.limits import Limits
 
 Row = tuple[int, list[str | None]]
-#: A reference with more letters or digits than the last cell of a sheet, XFD1048576.
-_FAR = re.compile(rb"""\br\s*=\s*["']\s*([A-Za-z]{4,40}[0-9]*|[A-Za-z]{0,3}[0-9]{8,40})""")
+#: A reference with more letters or digits than the last cell of a sheet, XFD1048576, or one that is written in code.
+_FAR = re.compile(
+    rb"""(?<=\s)r\s*=\s*["']\s*([A-Za-z]{4,40}[0-9]*|[A-Za-z]{0,3}[0-9]{8,40}|[A-Za-z0-9]*&[^"']{0,40})"""
+)
+#: Declaration by which few characters become many.
+_DECLARATION = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
 #: Hint of the import when a workbook cannot be read, in addition to what the library says.
 _REMEDY = "save it again as .xlsx, or as CSV"
 
@@ -57,20 +62,23 @@ def _refuse_traps(file: BinaryIO, allowed: Limits) -> None:
     file.seek(0)
     with ZipFile(file) as archive:
         for name in archive.namelist():
-            if name.startswith("xl/worksheets/") and (far := _far_cell(archive, name)):
-                raise _Trap(
-                    f"{name} has the row or cell {far}, outside of the 1,048,576 x 16,384 of a sheet; {_REMEDY}"
-                )
+            if not name.startswith("xl/media/") and (problem := _part_problem(archive, name)):
+                raise _Trap(f"{name} {problem}; {_REMEDY}")
     file.seek(0)
 
 
-def _far_cell(archive: ZipFile, name: str) -> str | None:
-    """Return the reference of a row or cell outside of the largest sheet, None if there is none."""
+def _part_problem(archive: ZipFile, name: str) -> str | None:
+    """Return the problem with a part of a workbook, which may be a sheet whatever its name; None if it has none."""
     tail = b""
     with archive.open(name) as part:
         while block := part.read(1 << 20):
+            if not tail and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "is encoded in UTF-16"
             if match := _FAR.search(tail + block):
-                return match[1].decode()
+                far = match[1].decode(errors="replace")
+                return f"has the row or cell {far}, outside of the 1,048,576 x 16,384 of a sheet"
+            if _DECLARATION.search(tail + block):
+                return "declares entities"
             tail = block[-100:]
     return None
 
