@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from variability.advice import suggest
 from variability.errors import Problem, UserError
 from variability.io import zip_files
+from variability.models.providers import _keras_h5
 from variability.models.providers._images import IMAGENET_MEAN, IMAGENET_STD, OF_USER, NamedImageProvider
 from variability.models.providers._keras_facts import Architecture, architectures
 
@@ -193,6 +194,7 @@ class Keras(NamedImageProvider):
             return self._construct(0, get_file=lambda *args, **kwargs: str(source), load=keras.Model.load_weights)
         with tempfile.TemporaryDirectory() as folder:
             path = _unpacked(source, Path(folder)) if source.suffix == ".keras" else source
+            _require_harmless(source, path)
             reasons = []
             for top in (False, True):
                 model = self._construct(0, top=top)
@@ -240,6 +242,16 @@ def _unpacked(source: Path, folder: Path) -> Path:
             return Path(archive.extract("model.weights.h5", folder))
     except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{source} cannot be read as a .keras file ({error}); save it again") from error
+
+
+def _require_harmless(source: Path, path: Path) -> None:
+    """Raise UserError for weights that are a trap. path: of the HDF5 file, in or from the user's file ``source``."""
+    try:
+        problem = _keras_h5.problem(path)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UserError(f"{source} cannot be read as HDF5 ({error}); fetch or copy it again") from error
+    if problem:
+        raise UserError(f"{source} is refused: {problem}; save the weights again with model.save_weights")
 
 
 @contextmanager
