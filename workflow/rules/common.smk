@@ -37,14 +37,19 @@ from variability.io import storage
 from variability.io.mirrors import mirrors_from
 
 try:
-    mirrors = mirrors_from(config.get("mirrors", []), os.environ)
-    study = validate.check(config, mirrors, workflow.configfiles)
+    mirrors = mirrors_from(config.get("mirrors"), os.environ)
+    # In the order in which they are merged: files of the command line replace values of the embedded study.
+    files = sorted(workflow.configfiles, key=workflow.overwrite_configfiles.__contains__)
+    study = validate.check(config, mirrors, files, workflow.config_settings.config)
     storage_checks.check_folders(Path("results"), study.name)
     plan = Plan(study, mirrors, Path("results", "contents"))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 except OSError as error:
     raise WorkflowError(str(storage.explain(error) or error)) from error
+
+# Scripts get the values as they were checked: numbers of --config are texts until then.
+config.update(study.config)
 
 RESULTS = f"results/{study.name}"
 DOWNLOADS = "results/downloads"

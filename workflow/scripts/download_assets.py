@@ -9,7 +9,7 @@ with log_job(snakemake.log[0]):
     from variability.stages.download_assets import download_assets
 
     manifest = Path(snakemake.output.manifest)
-    mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
+    mirrors = mirrors_from(snakemake.config.get("mirrors"), os.environ)
     # Outside this job's outputs, which are deleted before it runs again: files that were fetched are reused then.
     with Fetcher(mirrors, cache=manifest.parents[2] / "cache", **(snakemake.config.get("downloads") or {})) as fetcher:
         download_assets(snakemake.params.spec, manifest.parent / "files", manifest, fetcher)

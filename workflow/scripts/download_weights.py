@@ -8,7 +8,7 @@ with log_job(snakemake.log[0]):
     from variability.io.mirrors import mirrors_from
     from variability.stages.download_weights import download_weights
 
-    mirrors = mirrors_from(snakemake.config.get("mirrors", []), os.environ)
+    mirrors = mirrors_from(snakemake.config.get("mirrors"), os.environ)
     rule_input, manifest = snakemake.input, Path(snakemake.output.manifest)
     target, assets = Path(snakemake.output.weights), Path(rule_input.assets) if rule_input.get("assets") else None
     # Outside this job's outputs, which are deleted before it runs again: files that were fetched are reused then.

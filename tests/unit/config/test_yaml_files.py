@@ -89,3 +89,95 @@ def test_without_the_file_the_check_still_refuses_names_that_are_not_text(config
     with pytest.raises(ConfigError) as raised:
         validate.check(config)
     assert message in str(raised.value) and "quote it" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: !!python/name:os.system\n", "x: study.yaml, line 1: the tag '!!python/name:os.system' is not allowed"),
+        ("x: !!python/object/apply:os.system [a]\n", "the tag '!!python/object/apply:os.system' is not allowed"),
+        (
+            "x: !!python/tuple [1]\n",
+            "the tag '!!python/tuple' is not allowed; write text, a number, a list or a mapping",
+        ),
+        ("x: !mine {a: 1}\n", "x: study.yaml, line 1: the tag '!mine' is not allowed"),
+        ("x: !!set {a, b}\n", "the tag '!!set' is not allowed"),
+        ("x: !!binary aGk=\n", "the tag '!!binary' is not allowed"),
+        ("a:\n  - 2024-01-01\n", 'a.0: study.yaml, line 2: 2024-01-01 is read as a date; quote it: "2024-01-01"'),
+        ("x: =\n", 'x: study.yaml, line 1: = is read as a default; quote it: "="'),
+        ("? [a]\n: 1\n", "study.yaml, line 1: a key is a list or a mapping; write text"),
+        ("__use_yte__: true\nx: 1\n", "__use_yte__: study.yaml, line 1: templates of YTE execute code"),
+        (
+            "x: " + "9" * 5000,
+            "99999... is a number of 5000 characters",
+        ),
+        (
+            "x: " + "[" * 41 + "]" * 41,
+            "study.yaml, line 1: is more than 40 levels deep; no key of a config has so many",
+        ),
+        ("x:\n " + "[" * 900 + "]" * 900, "study.yaml, line 2: is more than 40 levels deep"),
+    ],
+)
+def test_what_is_more_than_plain_values_is_refused(text, message, tmp_path):
+    (found,) = problems(tmp_path, text)
+    assert message in found
+
+
+def test_aliases_in_any_number_and_depth_are_walked_once(tmp_path):
+    lines = ["a0: &a0 [1]", *(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(2000))]
+    assert problems(tmp_path, "\n".join(lines)) == []
+
+
+def test_a_file_is_read_only_if_nothing_is_wrong(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("a: {b: [1, 0.5]}\n")
+    assert yaml_files.read(path) == {"a": {"b": [1, 0.5]}}
+    path.write_text("a: 010\n")
+    with pytest.raises(ConfigError, match="010 is read as 8"):
+        yaml_files.read(path)
+
+
+def test_problems_have_the_line_of_their_key_or_of_the_nearest_above(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("study: s\nseeds: [0]\nmodels:\n  a.b:\n    weights: none\n")
+    second.write_text("\n\nseeds:\n- 0\n- x\n")
+    config = {"study": "s", "seeds": [0, "x"], "models": {"a.b": {"weights": "none"}}}
+    with pytest.raises(ConfigError) as raised:
+        validate.check(config, files=[first, second])
+    found = [str(problem) for problem in raised.value.problems]
+    assert "models.a.b: missing 'architecture' (first.yaml, line 5)" in found
+    assert "seeds.1: 'x' is not a whole number (second.yaml, line 5)" in found
+    assert found.count("missing 'tasks', 'methods'") == 1
+
+
+def test_lines_are_not_guessed_if_a_file_cannot_be_read_as_yaml(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.json"
+    first.write_text("seeds: [0]\n")
+    second.write_text('{"seeds": ["\\u0000"], ')
+    assert yaml_files.lines([first, second]) == {}
+    assert set(yaml_files.lines([second, first])) == {"", "seeds", "seeds.0"}
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL", "com1", "LPT9.v2", "aux.net", "scores.json", "probes.log", "a.JSON", "v1.", "Contents"]
+)
+def test_names_of_devices_and_of_our_own_files_are_reserved(name):
+    with pytest.raises(ConfigError, match="is reserved, for a device of Windows, or for files of the workflow"):
+        validate.check({"study": name})
+
+
+@pytest.mark.parametrize("name", ["console", "nullify", "com10", "json", "v1.1", "auxiliary.net", "con-1", "a.jsonl"])
+def test_similar_names_are_free(name):
+    with pytest.raises(ConfigError) as raised:
+        validate.check({"study": name})
+    assert "study: " not in str(raised.value)
+
+
+def test_names_of_tasks_and_pretrainings_share_a_folder():
+    task = {"dataset": "digits", "image": {"size": 32}}
+    config = {"tasks": {"letters": task}, "pretraining": {"Letters": {"task": task}}}
+    with pytest.raises(ConfigError, match=r"pretraining\.Letters: differs from 'letters' only in case"):
+        validate.check(
+            {"study": "s", "seeds": [0], "models": {"a": {"architecture": "resnet18"}}, "methods": {"full": {}}}
+            | config
+        )

@@ -23,14 +23,27 @@ def suggest(name: object, known: Sequence[str]) -> str:
     """Return ``did you mean 'x'?`` with the most similar known name, or a list of all names if none is similar."""
     if (candidate := similar(name, known)) is not None:
         return f"did you mean {candidate!r}?"
-    return f"known: {', '.join(known)}" if known else "there are none"
+    return f"known: {listed(known, 60)}" if known else "there are none"
 
 
 def similar(name: object, known: Sequence[str]) -> str | None:
     """Return the most similar known name, or None if none is similar."""
     lowered = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.5)
+    # The start of a very long name is enough: comparing takes the product of both lengths.
+    matches = difflib.get_close_matches(str(name)[:200].lower(), lowered, n=1, cutoff=0.5)
     return lowered[matches[0]] if matches else None
+
+
+def shortened(value: object) -> str:
+    """Return a value as Python writes it, cut to 60 characters; for null the word ``nothing``.
+
+    Characters that cannot be seen are escaped. A value that cannot be written is described by its type.
+    """
+    try:
+        text = "nothing" if value is None else repr(value)
+    except (ValueError, RecursionError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def listed(names: Iterable[object], most: int = 10, separator: str = ", ", last: str = "") -> str:

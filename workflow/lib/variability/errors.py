@@ -23,7 +23,19 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.message}" if self.key else self.message
+        key = self.key if len(self.key) <= 200 else f"{self.key[:197]}..."
+        return visible(f"{key}: {self.message}" if key else self.message)
+
+
+def visible(text: str) -> str:
+    """Return a text with codes for characters that would be invisible, or would change how a terminal shows others."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
+#: Problems that one message shows; the first ones usually explain the others.
+_MOST_SHOWN = 20
 
 
 class ConfigError(UserError):
@@ -31,6 +43,7 @@ class ConfigError(UserError):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = list(problems)
-        lines = "\n".join(f"  - {problem}" for problem in self.problems)
         count = len(self.problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems[:_MOST_SHOWN])
+        lines += f"\n  and {count - _MOST_SHOWN} more, shown when these are solved" if count > _MOST_SHOWN else ""
         super().__init__(f"the config has {count} problem{'s' if count > 1 else ''}:\n{lines}")

@@ -81,7 +81,9 @@ def _name(path: Path) -> str:
 def write_listing(folder: Path, stage: str, *plugins: str) -> Path:
     """Write a listing to a file in ``folder``, unless the file has this content; return its path."""
     names = [plugin.rpartition(".")[2] for plugin in plugins]
-    path = folder / f"{'-'.join([stage, *names]) if len(names) < 4 else f'{stage}-{digest(names)[:12]}'}.txt"
+    name = "-".join([stage, *names])
+    short = name if len(names) < 4 and len(name) <= 150 else f"{stage}-{digest(names)[:12]}"
+    path = folder / f"{short}.txt"
     text = listing(stage, *plugins)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)

@@ -11,6 +11,7 @@ from typing import Any
 from variability import registry
 from variability.config import plugin_folders
 from variability.config.sections import Model
+from variability.errors import UserError
 
 
 def extras_of(config: Any) -> Iterator[str]:
@@ -35,11 +36,13 @@ def main() -> None:
     """Print the extras of all studies named on the command line."""
     import yaml
 
+    from variability.config import plain_values, yaml_files
+
     extras: set[str] = set()
     for path in sys.argv[1:]:
         try:
-            extras.update(extras_of(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            extras.update(extras_of(plain_values.plain(yaml_files.read(Path(path)))[0]))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, UserError) as error:
             sys.exit(f"{path} cannot be read as a study: {error}")
     print("\n".join(sorted(extras)))
 

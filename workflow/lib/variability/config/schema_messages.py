@@ -35,6 +35,12 @@ def problems(value: Any, schema: Mapping[str, Any], prefix: str = "") -> Iterato
         yield from _explain(error, prefix)
 
 
+def refused_paths(config: Any, schema: Mapping[str, Any]) -> set[Path]:
+    """Return the paths of the values whose type or form the schema refuses."""
+    errors = _Validator(schema).iter_errors(config)
+    return {tuple(error.absolute_path) for error in errors if error.validator in ("type", "anyOf", "enum", "pattern")}
+
+
 def without_errors(config: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config without the entries that the schema refuses."""
     sound = copy.deepcopy(config)
@@ -102,7 +108,7 @@ def _excludes_form(error: ValidationError) -> bool:
 
 def _sentence(error: ValidationError) -> str:
     """Return what is wrong with a value, and what would be right."""
-    shown, instance = _shorten(error.instance), error.instance
+    shown, instance = advice.shortened(error.instance), error.instance
     schema, expected = _schema(error), cast(Any, error.validator_value)
     match error.validator:
         case "required":
@@ -110,7 +116,8 @@ def _sentence(error: ValidationError) -> str:
         case "enum":
             return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
-            return f"{shown} is not {_one_of(expected)}{_as_number(instance, expected)}{_as_text(instance, expected)}"
+            hints = f"{_as_number(instance, expected)}{_as_text(instance, expected)}{_as_list(instance, expected)}"
+            return f"{shown} is not {_one_of(expected)}{hints}"
         case "anyOf":
             types = [name for form in expected for name in as_list(form.get("type", []))]
             return (
@@ -119,7 +126,8 @@ def _sentence(error: ValidationError) -> str:
         case "pattern":
             return f"{shown} is not {schema.get('title', f'text of the form {expected}')}"
         case "not" if isinstance(instance, str):
-            return f"{shown} is reserved; choose another name"
+            reason = f", {expected['title']}" if "title" in expected else ""
+            return f"{shown} is reserved{reason}; choose another name"
         case "not" | "const":
             return f"{shown} is not allowed here" + (f"; it must be {expected!r}" if error.validator == "const" else "")
         case "minimum":
@@ -132,6 +140,8 @@ def _sentence(error: ValidationError) -> str:
             return f"{shown} is too large; it must be below {expected}"
         case "maxLength":
             return f"{shown} has {len(cast(str, instance))} characters; at most {expected} are allowed"
+        case "minLength":
+            return f"{shown} is too short; it needs at least {'one character' if expected == 1 else expected}"
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
             return f"{shown} {_count_sentence(error)}"
     return f"{shown}: {error.message.removeprefix(repr(instance)).strip()}"
@@ -173,6 +183,14 @@ def _as_text(value: Any, types: str | list[str]) -> str:
     return '; if it is a name, quote it, as in "18"' if is_scalar and "string" in as_list(types) else ""
 
 
+def _as_list(value: Any, types: str | list[str]) -> str:
+    """Return how to write a single entry, or no value at all, where a list or a mapping is expected."""
+    if value is None and not {"string", "array", "object"}.isdisjoint(as_list(types)):
+        return "" if "string" in as_list(types) else "; remove the key, or write what belongs below it"
+    is_entry = isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
+    return f"; write [{value}]" if is_entry and "array" in as_list(types) and len(str(value)) < 60 else ""
+
+
 def _expected_forms(schema: Mapping[str, Any], forms: Iterable[Mapping[str, Any]]) -> str:
     """Return the description of a value that may have several forms, or else a description of the forms."""
     return schema.get("description") or " or ".join(_describe(form) for form in forms)
@@ -186,8 +204,3 @@ def _describe(schema: Mapping[str, Any]) -> str:
 
 def _one_of(types: str | list[str]) -> str:
     return " or ".join(_TYPES.get(name) or name for name in as_list(types))
-
-
-def _shorten(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

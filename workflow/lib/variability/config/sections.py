@@ -4,6 +4,8 @@ Options of plug-ins are not here: a data set, a provider, a method, a modality, 
 theirs in their own files (``OPTIONS``).
 """
 
+import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -16,14 +18,35 @@ from variability.config.section import DEPENDS, EMPTY, OMITTED, Section, Seed, S
 from variability.io import http_limits
 from variability.results import pairing
 
+
+def _reserved(*names: str) -> dict[str, Any]:
+    """Return the schema of names that must not be used: devices of Windows, file names of the workflow, and some more.
+
+    In upper or lower case, which file systems may ignore; editors that read the schema lack the flag (?i).
+    """
+    words = "con", "prn", "aux", "nul", "com[0-9]", "lpt[0-9]"
+    pattern = rf"^({_any_case(words)})(\.|$)|\.({_any_case(('json', 'log'))})?$"
+    pattern += f"|^({_any_case(names)})$" if names else ""
+    return {
+        "not": {"type": "string", "pattern": pattern, "title": "for a device of Windows, or for files of the workflow"}
+    }
+
+
+def _any_case(words: Iterable[str]) -> str:
+    """Return a pattern of words; a range of digits in brackets stays as it is."""
+    return re.sub(r"[a-z]", lambda letter: f"[{letter[0].upper()}{letter[0]}]", "|".join(words))
+
+
 Name = Annotated[
     str,
     Field(
         max_length=100,
         pattern=r"^(?![\s\S]*\n)[A-Za-z0-9][A-Za-z0-9_.-]*$",
         title="a name that is safe in paths: letters, digits, '_', '-' and '.', starting with a letter or digit",
+        json_schema_extra=_reserved(),
     ),
 ]
+Folder = Annotated[str, Field(min_length=1)]
 #: Patterns of names, as in a selection.
 Names = Annotated[
     str | Annotated[list[str], Field(min_length=1)],
@@ -239,7 +262,7 @@ class Config(Section):
 
     study: Name = Field(
         description="name of the study and of the folder of its results",
-        json_schema_extra={"not": {"enum": ["downloads", "code", "contents"]}},
+        json_schema_extra=_reserved("downloads", "code", "contents"),
     )
     seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(
         OMITTED, min_length=1, description="seeds: each is one repetition of all runs"
@@ -289,11 +312,11 @@ class Config(Section):
         description="a list of the wanted claims, or a mapping that sets options of some and leaves the others on; "
         "by default all whose requirements the study meets",
     )
-    plugins: list[str] = Field(
+    plugins: list[Folder] = Field(
         [],
         description="folders of your own plug-ins, each with subfolders named after the families (metrics, datasets)",
     )
-    mirrors: list[str] = Field(
+    mirrors: list[Folder] = Field(
         [], description="folders searched for data and weights before the network; VARIABILITY_MIRROR adds to them"
     )
     downloads: Downloads = Field(EMPTY, description="limits of downloads")

@@ -118,8 +118,8 @@ def _fetched(study: Study, model: str, *more: str) -> dict[str, Any]:
 
 
 def _readable_key(fetched: dict[str, Any]) -> str:
-    """Return a name that is safe in paths, whatever the architecture is called."""
-    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", fetched["architecture"]).lstrip("-._")
+    """Return a name that is safe in paths and short enough for files, whatever the architecture is called."""
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", fetched["architecture"]).lstrip("-._")[:150]
     return f"{readable}-{digest(fetched)[:12]}".lstrip("-")
 
 

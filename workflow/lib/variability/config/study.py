@@ -164,8 +164,7 @@ class Study:
 
     def _complete_model(self, name: str) -> dict[str, Any]:
         of_user = self.config["models"][name]
-        own = {"provider": "python_file"} if own_code.reference(of_user["architecture"]) else {}
-        entry = {"name": name} | Model.defaults() | own | of_user
+        entry = {"name": name} | Model.defaults() | of_user | {"provider": provider_name(of_user)}
         if entry["provider"] in registry.names("providers"):
             provider = registry.find("providers", entry["provider"])
             entry |= {"code": code} if (code := provider(entry).code()) else {}
@@ -258,6 +257,12 @@ class Study:
         """Return the dotted names of the plug-in modules that the jobs of a cell use."""
         entry = self.method_entry(method) if method else None
         return provenance.plugins_of_cell(self.model_entry(model), self.task_entry(task), entry)
+
+
+def provider_name(entry: Mapping[str, Any]) -> str:
+    """Return the provider of a model's entry; by default the one of networks in files of the user's, if it is one."""
+    default = "python_file" if own_code.reference(entry["architecture"]) else Model.defaults()["provider"]
+    return entry.get("provider", default)
 
 
 def complete_task(entry: Mapping[str, Any]) -> dict[str, Any]:

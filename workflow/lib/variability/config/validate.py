@@ -7,8 +7,11 @@ from typing import Any
 
 from variability import advice, registry
 from variability.config import (
+    command_line,
     entry_checks,
     import_checks,
+    option_checks,
+    plain_values,
     plugin_folders,
     run_checks,
     scale_checks,
@@ -19,7 +22,7 @@ from variability.config import (
 from variability.config.outputs import Outputs
 from variability.config.schema import config_schema
 from variability.config.study import Study, complete_task
-from variability.errors import ConfigError, Problem
+from variability.errors import ConfigError, Problem, UserError
 from variability.results import pairing
 from variability.results.metrics import scalars
 from variability.results.run_selection import as_list, matches_name
@@ -28,24 +31,68 @@ from variability.results.run_selection import as_list, matches_name
 AXES = ("models", "tasks", "methods")
 
 
-def check(config: dict[str, Any], mirrors: Sequence[Path] = (), files: Sequence[Path] = ()) -> Study:
+def check(
+    config: Any, mirrors: Sequence[Path] = (), files: Sequence[Path] = (), options: Mapping[str, Any] | None = None
+) -> Study:
     """Return the study that a config describes. Quick, offline and without importing torch.
 
-    files: those that the config was read from. Raises ConfigError with all problems. Entries that the schema refuses
-    are left out of the other checks.
+    files: those that the config was read from. options: those of ``--config``, which are part of the config. Raises
+    ConfigError with all problems, and with the lines of their keys. Entries that the schema refuses are left out of the
+    other checks.
     """
+    try:
+        return _checked(config, mirrors, files, options or {})
+    except ConfigError as error:
+        problems = error.problems
+    except UserError as error:
+        problems = [_problem_of_value(config, str(error), str(error))]
+    except OSError as error:
+        name = str(error.filename or "")
+        message = f"{advice.shortened(name)} cannot be used: {error.strerror or error}"
+        problems = [_problem_of_value(config, name, message)]
+    lines = yaml_files.lines(files) | dict.fromkeys(command_line.keys(options or {}), "from --config")
+    raise ConfigError(_located(problems, lines))
+
+
+def _problem_of_value(config: Any, text: str, message: str) -> Problem:
+    """Return the problem of the value that a text contains: a file, for example, whose name the system refuses."""
+    values = [(value, key) for key, value in plain_values.texts(plain_values.plain(config)[0]) if value in text]
+    return Problem(max(values, key=lambda pair: len(pair[0]), default=("", ""))[1], message)
+
+
+def _located(problems: Iterable[Problem], lines: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield problems with the file and the line of their keys, or of the nearest key above."""
+    # jsonschema reports a mapping once for each key that it lacks.
+    for problem in dict.fromkeys(problems):
+        parts = problem.key.split(".")
+        keys = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        line = next((lines[key] for key in keys if key and key in lines), None)
+        known = line is None or ", line " in problem.message.partition(":")[0]
+        yield problem if known else Problem(problem.key, f"{problem.message} ({line})")
+
+
+def _checked(config: Any, mirrors: Sequence[Path], files: Sequence[Path], options: Mapping[str, Any]) -> Study:
     # Before anything else: names that were changed when they were read would be reported as other mistakes.
     if problems := list(yaml_files.check(files)):
+        raise ConfigError(problems)
+    # Then whatever is not a plain value, on which all other checks rely.
+    config, problems = plain_values.plain(config)
+    if problems:
         raise ConfigError(problems)
     # First, because they decide which names are known, also to the schema.
     if problems := plugin_folders.use(plugin_folders.of_config(config)):
         raise ConfigError(problems)
     schema = config_schema()
+    config = command_line.typed(config, options, schema)
     problems = list(schema_messages.problems(config, schema))
     sound = schema_messages.without_errors(config, schema) if problems else config
     study = Study(sound)
     if not problems or not any(schema_messages.problems(sound, schema)):
-        problems += _cross_check(study, mirrors, _refused(config, sound))
+        refused = _refused(config, sound)
+        sound, of_options = option_checks.without_refused_options(sound)
+        # Options that are missing are among the problems of the entries, too.
+        of_entries = _cross_check(Study(sound), mirrors, refused)
+        problems = list(dict.fromkeys([*problems, *of_options, *of_entries]))
     # The last, because trials take seconds, and need a config that is correct otherwise.
     if problems := problems or list(trials.check(study)):
         raise ConfigError(problems)
@@ -131,10 +178,12 @@ def _check_seeds(seeds: list[int]) -> Iterator[Problem]:
 
 def _check_names(config: Mapping[str, Any]) -> Iterator[Problem]:
     """Names that differ only in case, and would share a folder of results on many file systems."""
-    for axis in AXES:
-        first: dict[str, str] = {}
+    first: dict[tuple[str, str], str] = {}
+    for axis in (*AXES, "pretraining"):
+        # Tasks of pretrainings are prepared in the folder of the other tasks.
+        folder = "tasks" if axis == "pretraining" else axis
         for name in config.get(axis, {}):
-            if (other := first.setdefault(name.casefold(), name)) != name:
+            if (other := first.setdefault((folder, name.casefold()), name)) != name:
                 message = (
                     f"differs from {other!r} only in case, which file systems of macOS and Windows ignore; rename it"
                 )

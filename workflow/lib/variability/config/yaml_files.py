@@ -1,16 +1,25 @@
-"""Check for what YAML changes silently in a config: repeated keys, and names and numbers not read as written.
+"""Strict reading of configs: refuses what YAML changes silently, and whatever is more than plain values.
 
-Of two equal keys YAML and JSON keep the last. YAML reads 1.10 as 1.1, no as false, 12:30 as 750 and 010 as 8. After
-reading, the written text is lost, so that this check reads the files themselves.
+Of two equal keys YAML and JSON keep the last. YAML reads 1.10 as 1.1, no as false, 12:30 as 750 and 010 as 8. Tags
+make objects of Python, and Snakemake runs the templates of YTE. After reading, the written text is lost, so that this
+check reads the files themselves.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from variability.errors import Problem
+from variability import advice
+from variability.config.plain_values import MAX_DEPTH
+from variability.errors import ConfigError, Problem
+
+#: The parser in C, where it is installed, is ten times as fast.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Largest file in bytes; the largest of our own has 8,000.
+MAX_BYTES = 10_000_000
 
 _TYPES = {
     "int": "a number",
@@ -18,49 +27,129 @@ _TYPES = {
     "bool": "a truth value",
     "null": "a missing value",
     "timestamp": "a date",
+    "value": "a default",
 }
 _TAG = "tag:yaml.org,2002:"
+#: Types of plain values; each has its own class of nodes.
+_PLAIN = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "merge")}
 #: Whole numbers that YAML 1.1 reads as everybody does.
 _PLAIN_INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+#: Snakemake removes this key, and then executes Python code in the values.
+_TEMPLATES = "__use_yte__"
+
+Key = tuple[str, ...]
 
 
 def check(files: Iterable[Path]) -> Iterator[Problem]:
-    """Yield repeated keys, keys that are not read as text, and numbers that are read as others than written.
+    """Yield repeated keys, keys that are not read as text, values that are read as others than written, and tags.
 
     Files that are not YAML are left to their reader. JSON is YAML, except for tabs.
     """
     for path in files:
+        path = Path(path)
         try:
-            root = yaml.compose(Path(path).read_text(encoding="utf-8").expandtabs(1), Loader=yaml.SafeLoader)
-        except yaml.YAMLError:
+            text = _text(path)
+            if (line := _too_deep(text)) is not None:
+                message = (
+                    f"{path.name}, line {line}: is more than {MAX_DEPTH} levels deep; no key of a config has so many"
+                )
+                yield Problem("", message)
+                continue
+            root = yaml.compose(text, Loader=_LOADER)
+        except (yaml.YAMLError, UnicodeDecodeError, OSError):
             continue
         if root is not None:
-            yield from _problems(root, (), Path(path).name, set())
+            yield from _problems(root, path.name)
 
 
-def _problems(node: yaml.Node, key: tuple[str, ...], file: str, seen: set[int]) -> Iterator[Problem]:
-    """Yield the problems of a node that is not in ``seen``, because an alias is the node that it refers to."""
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        yield from _repeated_keys(node, key, file)
-        for name, value in node.value:
-            inner = (*key, _written(name))
-            if read_as := _TYPES.get(name.tag.removeprefix(_TAG)):
-                written = f"{file}, line {name.start_mark.line + 1}: {name.value or 'an empty key'}"
-                yield Problem(".".join(inner), f'{written} is read as {read_as}; quote it: "{name.value}"')
-            yield from _problems(value, inner, file, seen)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _problems(value, (*key, str(index)), file, seen)
-    elif isinstance(node, yaml.ScalarNode) and _is_misread(node):
-        value = yaml.safe_load(node.value)
-        message = f'is read as {value}; write {value}, or "{node.value}" for text'
-        yield Problem(".".join(key), f"{file}, line {node.start_mark.line + 1}: {node.value} {message}")
+def read(path: Path) -> Any:
+    """Return the values of a file, which may share parts. Raises ConfigError for what ``check`` reports.
+
+    Raises OSError, UnicodeDecodeError and yaml.YAMLError for a file that cannot be read.
+    """
+    if problems := list(check([path])):
+        raise ConfigError(problems)
+    # Reading again: values are made from nodes only by a loader that has read them itself.
+    return yaml.load(_text(path), Loader=_LOADER)  # noqa: S506 (a safe loader)
 
 
-def _repeated_keys(node: yaml.MappingNode, key: tuple[str, ...], file: str) -> Iterator[Problem]:
+def lines(files: Iterable[Path]) -> dict[str, str]:
+    """Return ``file, line N`` by dotted key. Of a key in several files, the last one counts, as in merging.
+
+    Lines before those of a file that is not YAML are not known: its values may have replaced any of them.
+    """
+    known: dict[str, str] = {}
+    for path in map(Path, files):
+        try:
+            root = yaml.compose(_text(path), Loader=_LOADER)
+        except (yaml.YAMLError, UnicodeDecodeError, OSError):
+            known.clear()
+            continue
+        for key, node in _walk(root, ()) if root is not None else ():
+            known[".".join(key)] = f"{path.name}, line {node.start_mark.line + 1}"
+    return known
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file. Raises OSError for one that is too large."""
+    if path.stat().st_size > MAX_BYTES:
+        raise OSError(f"{path} is larger than {MAX_BYTES:,} bytes")
+    return path.read_text(encoding="utf-8").expandtabs(1)
+
+
+def _too_deep(text: str) -> int | None:
+    """Return the line of a value that is nested too deeply; None if there is none. Nodes are made recursively."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            return event.start_mark.line + 1
+    return None
+
+
+def _walk(root: yaml.Node, key: Key) -> Iterator[tuple[Key, yaml.Node]]:
+    """Yield the nodes of a document with their keys, in their order, each node once: an alias is what it refers to."""
+    todo, seen = [(key, root)], set()
+    while todo:
+        key, node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield key, node
+        if isinstance(node, yaml.MappingNode):
+            inner = [((*key, _written(name)), value) for name, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            inner = [((*key, str(index)), value) for index, value in enumerate(node.value)]
+        else:
+            continue
+        todo.extend(reversed(inner))
+
+
+def _problems(root: yaml.Node, file: str) -> Iterator[Problem]:
+    for key, node in _walk(root, ()):
+        line = f"{file}, line {node.start_mark.line + 1}"
+        if node.tag not in _PLAIN:
+            yield Problem(".".join(key), f"{line}: {_special(node)}")
+        elif isinstance(node, yaml.MappingNode):
+            yield from _repeated_keys(node, key, file)
+            for name, _ in node.value:
+                yield from _problems_of_key(name, (*key, _written(name)), file)
+        elif isinstance(node, yaml.ScalarNode) and (message := _misread(node)):
+            yield Problem(".".join(key), f"{line}: {message}")
+
+
+def _problems_of_key(name: yaml.Node, key: Key, file: str) -> Iterator[Problem]:
+    line = f"{file}, line {name.start_mark.line + 1}"
+    if not isinstance(name, yaml.ScalarNode):
+        yield Problem(".".join(key[:-1]), f"{line}: a key is a list or a mapping; write text")
+    elif name.value == _TEMPLATES:
+        yield Problem(_TEMPLATES, f"{line}: templates of YTE execute code; write the values, and remove this key")
+    elif read_as := _TYPES.get(name.tag.removeprefix(_TAG)):
+        written = f"{line}: {name.value or 'an empty key'}"
+        yield Problem(".".join(key), f'{written} is read as {read_as}; quote it: "{name.value}"')
+
+
+def _repeated_keys(node: yaml.MappingNode, key: Key, file: str) -> Iterator[Problem]:
     lines: dict[str, list[int]] = {}
     for name, _ in node.value:
         # Several merges (<<) in one mapping all count.
@@ -78,8 +167,24 @@ def _written(name: yaml.Node) -> str:
     return name.value if isinstance(name, yaml.ScalarNode) else "?"
 
 
-def _is_misread(node: yaml.ScalarNode) -> bool:
-    """Return whether a value is a number in octal, hexadecimal or base 60, or with underscores."""
-    if node.tag == f"{_TAG}int":
-        return not _PLAIN_INTEGER.fullmatch(node.value)
-    return node.tag == f"{_TAG}float" and bool(re.search("[:_]", node.value))
+def _special(node: yaml.Node) -> str:
+    """Return what is wrong with a value of another type than plain ones."""
+    kind = node.tag.removeprefix(_TAG)
+    if isinstance(node, yaml.ScalarNode) and kind in _TYPES:
+        return f'{node.value} is read as {_TYPES[kind]}; quote it: "{node.value}"'
+    tag = f"!!{kind}" if kind != node.tag else kind
+    return f"the tag {advice.shortened(tag)} is not allowed; write text, a number, a list or a mapping without a tag"
+
+
+def _misread(node: yaml.ScalarNode) -> str | None:
+    """Return what is wrong with a number in octal, hexadecimal or base 60, with underscores, or without end."""
+    is_integer, is_float = node.tag == f"{_TAG}int", node.tag == f"{_TAG}float"
+    if is_integer and len(node.value) > 40:
+        return f"{advice.shortened(node.value)} is a number of {len(node.value)} characters; quote it for text"
+    if (is_integer and not _PLAIN_INTEGER.fullmatch(node.value)) or (is_float and re.search("[:_]", node.value)):
+        try:
+            value = yaml.safe_load(node.value)
+        except ValueError:
+            return f'{advice.shortened(node.value)} is not a number; write one, or "{node.value}" for text'
+        return f'{node.value} is read as {value}; write {value}, or "{node.value}" for text'
+    return None

@@ -4,10 +4,13 @@ One rule for all folders of users: data sets, mirrors, and the hash by which cha
 used that the hash leaves out.
 """
 
+import glob
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from variability.errors import UserError
 
 #: Folders that programs add to those of users, in addition to names that begin with a dot: macOS' archiver, and the
 #: thumbnails of network storage.
@@ -44,10 +47,28 @@ def walk(root: Path, hidden: bool = False, once: bool = False) -> Walk:
 
     A link to a folder that it is in is a loop and is not followed; device and inode decide. hidden: list hidden files
     like all others. once: enter a folder only once if several links lead to it, as a search for files by name does.
+    Raises UserError for the root of a file system, which holds millions of files and no data set.
     """
+    _refuse_root(Path(root))
     result = Walk(Path(root))
     _visit(str(root), "", (), result, hidden, set() if once else None)
     return result
+
+
+def matching(pattern: str) -> list[Path]:
+    """Return the files whose paths match a pattern, sorted; ``**`` matches folders of any depth.
+
+    Raises UserError for such a pattern that begins at the root of a file system.
+    """
+    parts = Path(pattern).parts
+    if "**" in parts:
+        _refuse_root(Path(*parts[: next(index for index, part in enumerate(parts) if glob.has_magic(part))]))
+    return sorted(path for match in glob.glob(pattern, recursive=True) if (path := Path(match)).is_file())
+
+
+def _refuse_root(folder: Path) -> None:
+    if folder.is_absolute() and folder.resolve() == Path(folder.anchor):
+        raise UserError(f"{folder} is all of a file system; name the folder that holds the files")
 
 
 def is_hidden(name: str) -> bool:

@@ -17,16 +17,18 @@ _log = logging.getLogger(__name__)
 VARIABLE = "VARIABILITY_MIRROR"
 
 
-def mirrors_from(configured: Sequence[str], environ: Mapping[str, str]) -> list[Path]:
+def mirrors_from(configured: object, environ: Mapping[str, str]) -> list[Path]:
     """Return the mirrors of a config (``mirrors:``), then those of VARIABILITY_MIRROR (separated as in PATH).
 
-    Raises UserError for one that is not a directory: with a misspelled mirror everything would be downloaded silently.
+    configured: a value of the config that was not checked; anything but folders is left to the config check. Raises
+    UserError for one that is not a directory: with a misspelled mirror everything would be downloaded silently.
     """
-    named = [("mirrors in the config", path) for path in configured]
+    entries = configured if isinstance(configured, list) else []
+    named = [("mirrors", path) for path in entries if isinstance(path, str) and path]
     named += [(VARIABLE, path) for path in environ.get(VARIABLE, "").split(os.pathsep) if path]
     for source, path in named:
-        if not Path(path).is_dir():
-            raise UserError(f"{source}: {path!r} is not a directory; correct it or remove it")
+        if not os.path.isdir(path):
+            raise UserError(f"{source}: {path[:500]!r} is not a directory; correct it or remove it")
     return [Path(path) for _, path in named]
 
 

@@ -167,8 +167,7 @@ def _named(path: str, mirrors: Sequence[Path]) -> list[ImportedFile]:
         return _of_folder(Path(path))
     if glob.has_magic(path):
         base = _fixed_part(path)
-        matches = sorted(Path(name) for name in glob.glob(path, recursive=True))
-        matches = [file for file in matches if file.is_file()]
+        matches = folder_walk.matching(path)
         if "**" in path:
             # A link to a folder that it is in leads to the same files again.
             shortest_last = sorted(matches, key=lambda file: len(file.parts), reverse=True)

@@ -10,7 +10,7 @@ from variability.advice import listed
 from variability.data.datasets._files import PARTITION_WORDS
 from variability.data.datasets._rows import TableFile
 from variability.errors import UserError
-from variability.io import table_files, tabular
+from variability.io import folder_walk, table_files, tabular
 
 #: Number of a part, and of all parts, of a table that programs store in several files: train-00000-of-00002.parquet.
 _PART = re.compile(r"[-_.]\d+-of-\d+$")
@@ -28,7 +28,7 @@ def matches(path: str) -> list[Path]:
         return sorted(file for file in files if table_files.inner_suffix(file) in tabular.SUFFIXES)
     if Path(path).exists():
         return [Path(path)]
-    return sorted(Path(match) for match in glob.glob(path, recursive=True) if Path(match).is_file())
+    return folder_walk.matching(path)
 
 
 def is_pattern(path: str) -> bool:
