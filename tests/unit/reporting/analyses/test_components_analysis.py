@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic_study as synthetic
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 from variability import registry
 from variability.reporting import primary_rows
+from variability.reporting.analyses import components
 from variability.results import metric_scales
 from variability.stats import variance_components
 
@@ -29,16 +31,60 @@ def seeded(runs, **streams):
     return runs.assign(**(fixed | {f"seed_{name}": seeds for name, seeds in streams.items()}))
 
 
-def test_the_seed_of_declared_pairs_includes_what_a_pair_shares():
-    runs = synthetic.runs(models=("a", "b", "c"))
-    shared = runs["seed"].map({0: -0.2, 1: -0.1, 2: 0.0, 3: 0.1, 4: 0.2})
-    folds = runs.assign(value=runs["value"] + shared, pairing="seed")
-    seed = "seed (init, order, augment, dropout)"
-    row, of_folds = of(table(runs), seed), of(table(folds), seed)
-    # The sample variance of the shared part is 0.025.
-    assert of_folds["variance"] - row["variance"] == pytest.approx(0.025, abs=0.01)
-    assert "includes what the runs of a pair share, such as their fold" in of_folds["note"]
-    assert "pair" not in str(row["note"]) and "pair" not in str(of(table(folds), "model")["note"])
+def of_pairs(values, tasks=("digits",), pairing="seed"):
+    """Return the table of imported runs. values: (models, seeds), the same on every task, NaN for failed runs."""
+    models = [f"m{at}" for at in range(len(values))]
+    runs = synthetic.runs(models=models, methods=("full",), seeds=range(np.shape(values)[1]), tasks=tasks)
+    runs = synthetic.as_imported(runs).sort_values(["task", "model", "seed"])
+    return table(runs.assign(value=np.tile(np.ravel(values), len(tasks)), pairing=pairing))
+
+
+def test_a_declared_pair_is_a_factor_crossed_with_the_candidates():
+    """Randomised blocks of 2 models by 3 folds: mean squares of 0.015 (1 df), 0.00285 (2) and 0.00005 (2)."""
+    result = of_pairs([[0.80, 0.84, 0.88], [0.70, 0.75, 0.77]])
+    expected = {"model": (0.015 - 0.00005) / 3, components.PAIR: (0.00285 - 0.00005) / 2, "seed": 0.00005}
+    for component, variance in expected.items():
+        row = of(result, component)
+        assert row["variance"] == pytest.approx(variance), component
+        assert row["share"] == pytest.approx(variance / sum(expected.values()))
+    assert of(result, components.PAIR)[["levels", "df"]].tolist() == [3, 2]
+    assert components.NOT_SHARED in of(result, "seed")["note"]
+    # Undeclared, what a fold shares is in the seed's variance, and a third of it in that of the model.
+    apart = of_pairs([[0.80, 0.84, 0.88], [0.70, 0.75, 0.77]], pairing="auto")
+    assert of(apart, "seed")["variance"] == pytest.approx((2 * 0.00285 + 2 * 0.00005) / 4)
+    assert components.PAIR not in set(apart["component"])
+
+
+def test_over_tasks_the_pairs_are_nested_in_the_task():
+    result = of_pairs([[0.80, 0.84, 0.88], [0.70, 0.75, 0.77]], tasks=("digits", "letters"))
+    row = of(result, components.PAIR, "all tasks")
+    assert row[["levels", "df", "variance"]].tolist() == pytest.approx([6, 4, 0.0014])
+    assert of(result, "seed", "all tasks")["variance"] == pytest.approx(0.00005)
+
+
+def test_pairs_with_failed_runs_have_the_reml_estimates_of_a_crossed_mixed_model():
+    rng = np.random.default_rng(0)
+    values = 0.6 + rng.normal(0, 0.1, (4, 1)) + rng.normal(0, 0.05, (1, 6)) + rng.normal(0, 0.02, (4, 6))
+    values[1, 2] = values[3, 5] = np.nan
+    result = of_pairs(values)
+    model, seed = np.indices(values.shape)
+    known = ~np.isnan(values)
+    data = pd.DataFrame({"value": values[known] * 10, "model": model[known], "seed": seed[known], "all": 1})
+    crossed = {"model": "0 + C(model)", "pair": "0 + C(seed)"}
+    fit = MixedLM.from_formula("value ~ 1", groups="all", vc_formula=crossed, data=data).fit(reml=True)
+    expected = dict(zip(("model", components.PAIR, "seed"), [*fit.vcomp / 100, fit.scale / 100], strict=True))
+    for component, variance in expected.items():
+        row = of(result, component)
+        assert row["estimator"] == "REML"
+        assert row["variance"] == pytest.approx(variance, rel=0.01), component
+
+
+@pytest.mark.parametrize("values", [[[0.80, 0.84, 0.88]], [[0.8], [0.7]]])
+def test_pairs_without_partners_cannot_be_separated_from_the_seed(values):
+    result = of_pairs(values)
+    row = of(result, components.PAIR)
+    assert np.isnan(row["variance"]) and "needs two candidates with two seeds" in row["note"]
+    assert components.SHARED in of(result, "seed")["note"]
 
 
 def test_a_complete_grid_is_an_analysis_of_variance():

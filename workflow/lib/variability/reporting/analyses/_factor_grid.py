@@ -90,6 +90,36 @@ def grid(runs: pd.DataFrame, across: bool) -> Grid:
     return Grid(values, names, numbers, above)
 
 
+class Pairs(NamedTuple):
+    """Runs of declared pairs: each is a cell of its own, and the pair is one more factor, crossed with the others.
+
+    cells: of the runs. term: of the pair. balanced: True if every cell of the grid has a run of every pair.
+    """
+
+    cells: variance_components.Cells
+    term: variance_components.Term
+    balanced: bool
+
+
+def pairs(runs: pd.DataFrame, grid: Grid) -> Pairs | None:
+    """Return the runs with their pairs as a factor; None if no two runs are of one pair, or all are of the same.
+
+    Pairs are within tasks: over several tasks they are nested in the task. runs: those of the grid.
+    """
+    seeds = runs["seed"].rank(method="dense").astype(int).to_numpy() - 1
+    task = [grid.names.index("task")] if "task" in grid.names else []
+    of_pair = np.unique(np.column_stack([grid.codes[:, task], seeds]), axis=0, return_inverse=True)[1].ravel()
+    if len(set(of_pair)) in (len(runs), 1):
+        return None
+    codes = np.column_stack([grid.codes, of_pair])
+    cells = variance_components.Cells(grid.results, np.ones(len(runs), dtype=int), codes, 0.0)
+    complete = grid.complete()
+    several = len(runs) // complete.shape[-1] if complete is not None and grid.names else 0
+    of_task = len(np.unique(grid.codes[:, task], axis=0)) if task else 1
+    balanced = several > 0 and len(set(of_pair)) * several == len(runs) * of_task
+    return Pairs(cells, (*task, codes.shape[1] - 1), balanced)
+
+
 class WithinCells(NamedTuple):
     """Runs of cells within which groups of streams are crossed.
 

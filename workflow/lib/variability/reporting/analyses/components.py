@@ -30,7 +30,11 @@ MLS = "modified large sample"
 ROUGH_MLS = "modified large sample, of adjusted mean squares (approximate)"
 NOT_ESTIMABLE = "not estimable: "
 CONFOUNDED = f"{NOT_ESTIMABLE}in these runs it does not vary independently of the other factors"
+#: Component of what runs with equal seeds share, if they are declared as pairs.
+PAIR = "pair (equal seeds)"
+NOT_SHARED = "what the runs of a pair do not share"
 SHARED = "includes what the runs of a pair share, such as their fold"
+NO_PARTNER = f"{NOT_ESTIMABLE}it needs two candidates with two seeds that both have"
 SINGLE = f"{NOT_ESTIMABLE}no cell has two completed runs, so the seed cannot be separated from it"
 
 
@@ -51,7 +55,9 @@ class Components(Analysis):
     shares are of the sum of variances. Intervals are those of Ting et al. (1990) from the mean squares, exact
     (chi-square) for a single one. They assume normal effects, independent of one another. Runs of different cells are
     assumed to be independent, so an effect of a seed that several methods share is attributed to the model, at most by
-    its variance over the number of seeds.
+    its variance over the number of seeds. If the study declares that runs with equal seeds are pairs (``pairing:
+    seed``), the pair is a random factor, nested in the task and crossed with the others, and the seed is what the runs
+    of a pair do not share.
 
     Where groups of streams are crossed within cells, for example every init with every order, their components are
     those of a random crossed classification nested in cells, and the seed's variance is their sum.
@@ -60,8 +66,8 @@ class Components(Analysis):
     CAPTION = (
         "How much of the variance of the primary metric after fine-tuning comes from model, task, method, their "
         "interactions and the seed, as if each had been sampled at random from many. Negative estimates are reported "
-        "raw and truncated at 0; components that cannot be separated have a note. The seed's part of declared "
-        "pairs includes what a pair shares, such as its fold."
+        "raw and truncated at 0; components that cannot be separated have a note. What declared pairs share, "
+        "such as their fold, is a source of its own."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL}
 
@@ -120,18 +126,28 @@ class Components(Analysis):
         grid = _factor_grid.grid(completed, across=task == ALL)
         cells, cell = grid.cells()
         within = _factor_grid.within_cells(completed, grid, cell, layout)
-        rows = _factor_rows(grid, cells, within, seed, self.option("level")) + _stream_rows(
-            layout, within, self.option("level")
-        )
+        declared = bool(pairing.by_seed(completed).any())
+        pairs = _factor_grid.pairs(completed, grid) if declared and within is None and cells.df_within else None
+        rows = _factor_rows(grid, cells, within, pairs, seed, self.option("level"))
+        if declared:
+            rows = _with_pairs(rows, pairs is not None, within is not None)
+        rows += _stream_rows(layout, within, self.option("level"))
         notes = [*notes, *[f"{copies} runs that repeat others are left out"] * bool(copies)]
-        if pairing.by_seed(completed).any():
-            rows = [row | {"note": "; ".join(filter(None, [row["note"], _shared(row)]))} for row in rows]
         return [facts | row | {"note": "; ".join(filter(None, [row["note"], *notes])) or None} for row in rows]
 
 
-def _shared(row):
-    """Return the note on what runs of one declared pair share: it varies with the seed, not with the factors."""
-    return SHARED if row["role"] in ("seed", "residual") else ""
+def _with_pairs(rows, separated, crossed):
+    """Return the rows with notes on what the runs of a declared pair share, and its row if it cannot be separated."""
+    note = NOT_SHARED if separated else SHARED
+    noted = [
+        row | {"note": "; ".join(filter(None, [row["note"], note]))} if row["role"] in ("seed", "residual") else row
+        for row in rows
+    ]
+    if separated:
+        return noted
+    reason = f"{NOT_ESTIMABLE}the streams of the seed are crossed" if crossed else NO_PARTNER
+    first = next(at for at, row in enumerate(noted) if row["role"] in ("seed", "residual"))
+    return [*noted[:first], _missing(PAIR, "pair", reason), *noted[first:]]
 
 
 def _facts(runs, task, scope):
@@ -152,12 +168,16 @@ def _missing(component, role, reason):
     return {"component": component, "role": role, "estimator": "none", "interval": "none", "note": reason}
 
 
-def _factor_rows(grid, cells, within, seed, level):
-    """Return the rows of the factors, their interactions and the seed."""
+def _factor_rows(grid, cells, within, pairs, seed, level):
+    """Return the rows of the factors, their interactions, the pairs and the seed."""
     single, terms = not cells.df_within, grid.terms
     top = terms[-1] if single else None
     terms = terms[:-1] if single else terms
-    model, sizes, estimator = _estimate(grid, cells, terms, within)
+    if pairs is None:
+        model, sizes, estimator = _estimate(grid, cells, terms, within)
+    else:
+        cells, terms = pairs.cells, [*terms, pairs.term]
+        model, sizes, estimator = _adjusted(cells, terms, BALANCED if pairs.balanced else None)
     # The components within cells, if there are several, add up to the seed's.
     between = len(model.terms)
     weights = [*model.weights[:between], model.weights[between:].sum(axis=0)]
@@ -166,7 +186,9 @@ def _factor_rows(grid, cells, within, seed, level):
     solved = dict(zip(model.terms, zip(weights, sizes, strict=False), strict=False))
     rows = []
     for term in terms:
-        row = _missing(grid.label(term), _role(grid, term), CONFOUNDED)
+        is_pair = pairs is not None and term == pairs.term
+        names = (PAIR, "pair") if is_pair else (grid.label(term), _role(grid, term))
+        row = _missing(*names, CONFOUNDED)
         row |= _row(model, *solved[term], **shared) if term in solved else {}
         rows.append(row | {"levels": cells.levels(term).shape[1]})
     last = {"component": seed, "role": "seed"}
@@ -192,7 +214,19 @@ def _estimate(grid, cells, terms, within):
     if complete is not None:
         model = variance_components.anova(complete, grid.above)
         return model, np.maximum(model.variances, 0), BALANCED
+    return _adjusted(cells, terms)
+
+
+def _adjusted(cells, terms, balanced=None):
+    """Return the estimates from adjusted mean squares, by REML where that is possible.
+
+    balanced: name of the estimator if the grid is balanced, where the mean squares give both.
+    """
+    from variability.stats import variance_components
+
     model = variance_components.adjusted(cells, terms)
+    if balanced:
+        return model, np.maximum(model.variances, 0), balanced
     moments = np.maximum(model.variances, 0)
     likelihood_estimates = (
         variance_components.reml(cells, model.terms, moments)

@@ -76,7 +76,7 @@ class Components(Plot):
 
 def _pairs(runs):
     """Return the sentence on what runs of one declared pair share."""
-    return " The seed's bar includes what the runs of a pair share." if pairing.by_seed(runs).any() else ""
+    return " Pair: what runs with equal seeds share, such as their fold." if pairing.by_seed(runs).any() else ""
 
 
 def _label(name):
@@ -91,7 +91,7 @@ def _methods(shown):
 def _bars(axes, rows, labels):
     positions = range(len(rows))
     limit = _limit(rows)
-    seeds = rows["role"].isin(["seed", "stream", "residual"])
+    seeds = rows["role"].isin(["seed", "stream", "residual", "pair"])
     for seed, color, hatch in ((False, figure_style.COLORS[0], None), (True, figure_style.COLORS[1], "///")):
         indices = [index for index, of_seed in enumerate(seeds) if of_seed == seed]
         sds = rows["sd"].fillna(0).iloc[indices]
