@@ -30,6 +30,7 @@ include: "workflow/rules/params.smk"
 include: "workflow/rules/code_inputs.smk"
 include: "workflow/rules/environments.smk"
 include: "workflow/rules/clusters.smk"
+include: "workflow/rules/interruptions.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/finetune.smk"
@@ -86,6 +87,7 @@ rule figures:
 onstart:
     require_shared_files()
     choose_status_command()
+    stop_jobs_on_signals()
 
 
 onsuccess:

@@ -1,6 +1,7 @@
 from variability.job_log import log_job
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]) as interruption:
+    interruption.end_with_snakemake()
     from pathlib import Path
 
     from variability.io.files import sha256
@@ -13,6 +14,8 @@ with log_job(snakemake.log[0]):
     spec, rule_input = snakemake.params.spec, snakemake.input
     manifest, predictions = Path(snakemake.output.manifest), Path(snakemake.params.predictions)
     with Workplace(spec["model"], snakemake.params.threads) as workplace:
-        saving = Saving(snakemake.resources.save_every)
+        every = snakemake.resources.save_every
+        saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)
+        interruption.stop_if_requested()
         predict_ahead(spec, InputFiles.from_rule(rule_input, "features_before"), manifest, predictions, workplace)

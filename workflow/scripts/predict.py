@@ -1,6 +1,7 @@
 from variability.job_log import log_job
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]) as interruption:
+    interruption.end_with_snakemake()
     from pathlib import Path
 
     from variability.io.files import sha256

@@ -1,6 +1,7 @@
 from variability.job_log import log_job
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]) as interruption:
+    interruption.end_with_snakemake()
     from pathlib import Path
 
     from variability.io.files import sha256
@@ -10,5 +11,6 @@ with log_job(snakemake.log[0]):
 
     rule_input, params = snakemake.input, snakemake.params
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
-    saving = Saving(snakemake.resources.save_every)
+    every = snakemake.resources.save_every
+    saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
     pretrain(params.spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), *outputs, params.threads, saving)

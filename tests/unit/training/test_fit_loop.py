@@ -164,7 +164,7 @@ def test_a_fit_that_is_stopped_again_and_again_ends_as_one_that_never_stopped(al
             result = loop.run()
             break
         except Interrupted as interrupted:
-            positions.append(str(interrupted))
+            positions.append(str(interrupted).removesuffix("; state saved"))
         finally:
             stored = loop.stored
             steps += loop.steps

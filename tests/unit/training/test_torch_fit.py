@@ -109,7 +109,7 @@ def test_a_fit_stopped_at_every_step_resumes_to_the_same_bits(tmp_path, settings
             )
             break
         except Interrupted as interrupted:
-            positions.append(str(interrupted))
+            positions.append(str(interrupted).removesuffix("; state saved"))
     ends = [f"before epoch {epoch}" for epoch in range(2, expected.epochs + 1)]
     steps = [
         f"at step {step} of 4 of epoch {epoch}" for epoch in range(1, expected.epochs + 1) for step in (1, 2, 3, 4)

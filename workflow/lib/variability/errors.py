@@ -9,9 +9,10 @@ class UserError(Exception):
 
 
 class Interrupted(BaseException):
-    """The end of a computation that was requested from outside, after its state was saved.
+    """The end of a computation because its process was asked to stop.
 
-    The message says where it stopped. As with KeyboardInterrupt, code that handles failures must not catch it.
+    The message, if there is one, says where it stopped and that its state is saved. Code that handles failures must not
+    catch it, as it must not catch KeyboardInterrupt.
     """
 
 

@@ -11,9 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from variability.errors import Interrupted, UserError
+from variability.interruption import Interruption
 from variability.io import storage
 
 LOGGER = "variability"
+#: Exit code of a job that was asked to stop, as of a shell after Ctrl+C.
+INTERRUPTED = 130
 
 
 # Objects of Python between two garbage collections. The default, 700, walks through what importing torch creates again
@@ -22,12 +25,12 @@ COLLECT_AFTER = 50_000
 
 
 @contextmanager
-def log_job(path: str | Path, end_process: bool = True) -> Iterator[None]:
+def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption]:
     """Log to ``path`` and to standard error inside the block, the whole job, and end the process after it.
 
     A UserError ends the process with its message alone, because a traceback would hide the part that the user can fix.
-    So does an error of the disk or of permissions. Any other exception is a bug; its traceback is logged. end_process:
-    whether a block that succeeds does, too.
+    So does an error of the disk or of permissions. Any other exception is a bug; its traceback is logged. Signals that
+    ask the process to stop are handled by the yielded object. end_process: whether a block that succeeds does, too.
     """
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     logger = logging.getLogger(LOGGER)
@@ -39,14 +42,13 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[None]:
         logger.addHandler(handler)
         warnings_logger.addHandler(handler)
     logging.captureWarnings(True)
+    interruption = Interruption()
     try:
-        yield
-    except KeyboardInterrupt:
-        logger.error("interrupted; finished work is kept, run the same command again to continue")
-        sys.exit(130)
-    except Interrupted as interrupted:
-        logger.error("interrupted %s; state saved; run the same command again to continue", interrupted)
-        sys.exit(130)
+        with interruption.handled():
+            yield interruption
+    except (Interrupted, KeyboardInterrupt) as interrupted:
+        logger.error("%s", interruption.message(str(interrupted)))
+        sys.exit(INTERRUPTED)
     except UserError as error:
         logger.error("error: %s", error)
         sys.exit(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry, seeding
+from variability.errors import Interrupted
 from variability.io import artefacts, files
 from variability.stages._blocks import RunBlock, cell_label
 from variability.stages._history import in_words, progress_logger, write_history
@@ -85,13 +86,22 @@ class FinetuneBlock(RunBlock):
 
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Train a run, write its files, and return its entry in the manifest."""
-        folder, fingerprint, recipe = self.folder / str(seed), self._fingerprint(seed), self.spec["recipe"]
+        if self.saving.should_stop():
+            raise Interrupted
         framework = self.framework()
+        with self.saving.postponed():
+            return self._make(seed, device, framework)
+
+    def _make(self, seed: int, device: str, framework: Framework) -> dict[str, Any]:
+        folder, fingerprint, recipe = self.folder / str(seed), self._fingerprint(seed), self.spec["recipe"]
         label = f"{self.label} / seed {seed}"
         meter = devices.Meter(device)
         log_row = progress_logger(label, recipe["epochs"])
         fit_spec = FitSpec(framework.data(seed), recipe, seed, folder / STATE, fingerprint, log_row, self.saving)
-        result = framework.fit(fit_spec)
+        try:
+            result = framework.fit(fit_spec)
+        except Interrupted as interrupted:
+            raise Interrupted(f"in {label} {interrupted}") from None
         # Only now, because the bits also depend on how often memory ran out.
         fingerprint = self._fingerprint(seed, result.reductions)
         framework.save_trained(folder / OUTPUTS["checkpoint"], fingerprint)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from variability.errors import UserError
+from variability.errors import Interrupted, UserError
 from variability.io import artefacts, files, locks
 from variability.models import methods
 from variability.stages._history import in_words, progress_logger, write_history
@@ -46,12 +46,13 @@ def pretrain(
         finished = record.get("fingerprint") == fingerprint and artefacts.stamped(history, fingerprint)
         if finished and artefacts.is_intact(weights, record["sha256"]):
             return
-        with Workplace(spec["model"], threads) as workplace:
-            facts = _train(spec, input_files, _fingerprint(parts), weights, history, workplace, saving or Saving())
-        fingerprint = _fingerprint(parts, facts["reductions"])
-        artefacts.write_stamp(history, fingerprint)
-        artefacts.write_record(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
-        _state(weights).unlink(missing_ok=True)
+        saving = saving or Saving()
+        with Workplace(spec["model"], threads) as workplace, saving.postponed():
+            facts = _train(spec, input_files, _fingerprint(parts), weights, history, workplace, saving)
+            fingerprint = _fingerprint(parts, facts["reductions"])
+            artefacts.write_stamp(history, fingerprint)
+            artefacts.write_record(manifest, {"fingerprint": fingerprint, "sha256": files.sha256(weights), **facts})
+            _state(weights).unlink(missing_ok=True)
 
 
 def _fingerprint(parts: Mapping[str, Any], reductions: list[micro_batches.Reduction] | None = None) -> str:
@@ -75,7 +76,10 @@ def _train(
     framework = workplace.framework(model, methods.PRETRAINING, input_files)
     log_row = progress_logger(label, recipe["epochs"])
     data, state = framework.data(seed), _state(weights)
-    result = framework.fit(FitSpec(data, recipe, seed, state, fingerprint, log_row, saving))
+    try:
+        result = framework.fit(FitSpec(data, recipe, seed, state, fingerprint, log_row, saving))
+    except Interrupted as interrupted:
+        raise Interrupted(f"in {label} {interrupted}") from None
     if result.status != "completed":
         raise UserError(
             f"{label} diverged: {result.fail_reason}. Lower lr or set clip_norm in the recipe of its pretraining"

@@ -256,7 +256,8 @@ class FitLoop(ABC):
             self.save_state(self.spec.state)
         if stop:
             position = f"step {len(self.losses)} of {steps} of epoch {self.epoch + 1}"
-            raise Interrupted(f"before epoch {self.epoch + 1}" if steps is None else f"at {position}")
+            where = f"before epoch {self.epoch + 1}" if steps is None else f"at {position}"
+            raise Interrupted(f"{where}; state saved" if self.spec.state else where)
         self._started = self._saved_at = saving.clock()
 
     def _pause(self) -> None:
