@@ -22,19 +22,23 @@ def stop_jobs_on_signals():
     """
     if workflow.non_local_exec or threading.current_thread() is not threading.main_thread():
         return
-    end_gracefully = signal.getsignal(signal.SIGTERM)
+    end_gracefully, received = signal.getsignal(signal.SIGTERM), []
 
     def stop(number, frame):
-        name = signal.Signals(number).name
+        name, again = signal.Signals(number).name, number == signal.SIGINT and number in received
+        received.append(number)
+        what = "end at once, without saving" if again else "save their state and end"
         # Not print, which fails while the interrupted code is printing.
-        os.write(2, f"{name}: running jobs save their state and end; run the same command again to continue\n".encode())
+        os.write(2, f"{name}: running jobs {what}; run the same command again to continue\n".encode())
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
-                process.send_signal(signal.SIGTERM)
-        if number == signal.SIGINT:
+                process.send_signal(signal.SIGINT if again else signal.SIGTERM)
+        if number != signal.SIGINT:
+            # In a thread, because it waits for a lock that the interrupted code may hold.
+            threading.Thread(target=end_gracefully, args=(number, frame), daemon=True).start()
+        elif received.count(number) != 2:
+            # The second time, Snakemake is waiting for the jobs already; a third time, it need not.
             raise KeyboardInterrupt
-        # In a thread, because it waits for a lock that the interrupted code may hold.
-        threading.Thread(target=end_gracefully, args=(number, frame), daemon=True).start()
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         number = getattr(signal, name)

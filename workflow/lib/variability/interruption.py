@@ -20,15 +20,16 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SI
 class Interruption:
     """Handlers of the signals that ask this process to stop.
 
-    A request raises Interrupted in the main thread at once. Inside ``postponed`` nothing is raised, and the code is to
-    ask ``should_stop`` and save its state; only a second SIGINT then still raises, for those who press Ctrl+C again.
+    A request raises Interrupted in the main thread at once. Inside ``postponed`` nothing is raised: the code asks
+    ``should_stop`` and saves its state. Only a second SIGINT raises there, too, for those who press Ctrl+C again. While
+    the process ends, signals are ignored, except for a further SIGINT, which ends it at once.
     """
 
     def __init__(self) -> None:
         #: Name of what requested the stop.
         self.cause: str | None = None
         self._ended: str | None = None
-        self._postponing = False
+        self._postponing = self._raised = False
         self._process = os.getpid()
 
     def should_stop(self) -> bool:
@@ -88,11 +89,15 @@ class Interruption:
         if os.getpid() != self._process:
             # A process that this one forked, which has nothing to save.
             os._exit(128 + number)
-        if self.cause is None or number == signal.SIGINT:
-            impatient = self.cause is not None
-            self.cause = self.cause or self._ended or signal.Signals(number).name
-            if impatient or not self._postponing:
-                raise Interrupted
+        if self._raised:
+            if number == signal.SIGINT:
+                os._exit(128 + number)
+            return
+        impatient = self.cause is not None and number == signal.SIGINT
+        self.cause = self.cause or self._ended or signal.Signals(number).name
+        if impatient or not self._postponing:
+            self._raised = True
+            raise Interrupted
 
     def _watch(self, processes: list[int]) -> None:
         """Wait until one of the processes has ended, then ask this process to stop."""

@@ -48,6 +48,8 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption
             yield interruption
     except (Interrupted, KeyboardInterrupt) as interrupted:
         logger.error("%s", interruption.message(str(interrupted)))
+        if end_process:
+            _leave(INTERRUPTED)
         sys.exit(INTERRUPTED)
     except UserError as error:
         logger.error("error: %s", error)
@@ -66,7 +68,7 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption
         _leave()
 
 
-def _leave() -> None:
+def _leave(code: int = 0) -> None:
     """End the process without taking apart each object of the libraries, a second of work after importing torchvision.
 
     Functions that libraries registered for the end run as always.
@@ -74,7 +76,7 @@ def _leave() -> None:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 class _LogFile(logging.FileHandler):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 #: One row of a history: epoch, train_loss, validation_loss, validation_<MEASURE>, lr, seconds, examples_per_second.
 Row = dict[str, Any]
-
-_log = logging.getLogger(__name__)
 
 
 def _ignore(row: Row) -> None:
@@ -295,10 +292,3 @@ def require_validation(recipe: Mapping[str, Any], data: FitData) -> None:
             "recipe.checkpoint: best and recipe.early_stopping need validation examples, but the task has none; "
             "give it some (split.validation) or use checkpoint: last without early stopping"
         )
-
-
-def matches_fingerprint(path: Path, metadata: Mapping[str, Any], fingerprint: str) -> bool:
-    """Return whether a stored state is of the fit with this fingerprint, and log if it is not."""
-    if metadata["fingerprint"] != fingerprint:
-        _log.info("%s belongs to a run with other settings and is ignored", path)
-    return metadata["fingerprint"] == fingerprint

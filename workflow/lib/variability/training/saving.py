@@ -1,9 +1,14 @@
-"""When a fit saves the state from which it can resume."""
+"""When a fit saves the state from which it can resume, and whether a state is its own."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
 
 
 def _never() -> bool:
@@ -25,3 +30,10 @@ class Saving:
     clock: Callable[[], float] = time.perf_counter
     should_stop: Callable[[], bool] = _never
     postponed: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def matches_fingerprint(path: Path, metadata: Mapping[str, Any], fingerprint: str) -> bool:
+    """Return whether a stored state is of the fit with this fingerprint, and log if it is not."""
+    if metadata["fingerprint"] != fingerprint:
+        _log.info("%s belongs to a run with other settings and is ignored", path)
+    return metadata["fingerprint"] == fingerprint

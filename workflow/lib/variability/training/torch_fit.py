@@ -12,9 +12,10 @@ from variability.errors import UserError
 from variability.models.networks import Network, freeze, train_mode, trained_tensors
 from variability.training import checkpoints, inference, memory, precision
 from variability.training.activations import Feed
-from variability.training.fit_loop import FitLoop, FitSpec, Step, matches_fingerprint
+from variability.training.fit_loop import FitLoop, FitSpec, Step
 from variability.training.gradients import BatchGradients
 from variability.training.optimizers import make_optimizer, set_rate
+from variability.training.saving import matches_fingerprint
 
 
 class TorchFitLoop(FitLoop):

@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from variability import seeding
 from variability.data.batching import cut_batches
-from variability.training.fit_loop import FitLoop, FitSpec, Step, matches_fingerprint
+from variability.training.fit_loop import FitLoop, FitSpec, Step
 from variability.training.frameworks import _keras_files
 from variability.training.optimizers import EPS
+from variability.training.saving import matches_fingerprint
 
 #: Of Adam and AdamW, torch's defaults.
 BETAS = (0.9, 0.999)
