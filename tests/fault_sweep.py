@@ -14,6 +14,7 @@ operations: {name: count}, messages: {text: count}}.
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import re
@@ -29,12 +30,13 @@ from fault_points import KINDS, FaultPoints
 from small_disk import SmallDisk
 from support import Checkout
 
-#: Loaded once, for all forks.
+#: Loaded once, for all forks: for every job, and for those that train or predict.
 LIBRARIES = (
-    *("torch", "torchvision.models", "pandas", "pyarrow.parquet", "pyarrow.csv", "safetensors.torch", "filelock"),
-    *("scipy.stats", "scipy.optimize", "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image"),
-    *("matplotlib.backends.backend_svg", "torch.fx", "torchvision.transforms.v2"),
+    *("pandas", "pyarrow.parquet", "pyarrow.csv", "filelock", "scipy.stats", "scipy.optimize", "PIL.Image"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
 )
+TRAINING = ("torch", "torchvision.models", "safetensors.torch", "torch.fx", "torchvision.transforms.v2")
+NEED_TORCH = {"pretrain", "features", "finetune", "predict"}
 #: The kind of fault of real full disks.
 DISK = "disk"
 #: The report is made by a second Snakemake.
@@ -159,7 +161,10 @@ class Sweep:
         jobs = [Job(facts) for facts in json.loads(facts.read_text())]
         last = max(index for index, job in enumerate(jobs) if job.rule in (rules or [job.rule]))
         self.jobs = jobs[: last + 1]
-        _load_libraries(self.checkout)
+        sys.path.insert(0, str(self.checkout / "workflow" / "lib"))
+        _load(LIBRARIES)
+        if NEED_TORCH & {job.rule for job in self.jobs}:
+            _load(TRAINING)
         self.states = [self._state(self.checkout)]
         for job in self.jobs:
             self._must(lambda job=job: _run(job, self.checkout))
@@ -217,7 +222,7 @@ class Sweep:
             self._restore(self.states[job])
             before = disk.used()
             self._must(lambda: _run(self.jobs[job], disk.folder))
-            size = disk.used() - before
+            size = max(disk.used() - before, 0)
             self._restore(self.states[job])
             disk.resize(disk.used() + int(part * size))
             code = forked(lambda: _run(self.jobs[job], disk.folder), self.output)
@@ -270,15 +275,9 @@ def _constant_measurements() -> None:
     device.Meter.peak_memory_mb = lambda self: 1.0
 
 
-def _load_libraries(checkout: Path) -> None:
-    import importlib
-
-    sys.path.insert(0, str(checkout / "workflow" / "lib"))
-    for name in LIBRARIES:
+def _load(libraries: tuple[str, ...]) -> None:
+    for name in libraries:
         importlib.import_module(name)
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def sentence(output: str) -> str | None:

@@ -38,6 +38,9 @@ def test_new_and_used_folders_pass(tmp_path):
     for folder in ("results/tiny/prepare", "results/downloads", ".snakemake/log"):
         Path(folder).mkdir(parents=True)
     Path("results/tiny/disk.log").touch()
+    Path("results/tiny/finetune/a/b/c/0").mkdir(parents=True)
+    Path("results/tiny/finetune/a/b/c/0").chmod(0o555)
+    Path("results/tiny/link").symlink_to("prepare")
     check_folders(Path("results"), "tiny")
     assert check_as_user() == ""
 
@@ -56,7 +59,9 @@ def test_a_file_or_a_link_to_nothing_in_the_way_is_named(path):
         check_folders(Path("results"), "tiny")
 
 
-@pytest.mark.parametrize("path", ["results", "results/tiny/prepare", "results/downloads/cache", ".snakemake/log", "."])
+@pytest.mark.parametrize(
+    "path", ["results", "results/tiny/predict/a/b/c", "results/downloads/cache", ".snakemake/log", "."]
+)
 def test_a_folder_without_permission_is_named_with_its_owner(path, tmp_path):
     folder = tmp_path / path
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Check of the folders that a study writes to, before its first job."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from variability.io.storage import require_space, require_writable
 
 #: Room for the listings of the plan and Snakemake's records of a small study.
 _BYTES = 10_000_000
+#: Levels of folders below that of a study that are checked: stage, model, task and method. Those of runs are not.
+_DEPTH = 4
 #: Snakemake's folders.
 _RECORDS = (".snakemake", *(f".snakemake/{name}" for name in ("incomplete", "locks", "log", "metadata", "scripts")))
 
@@ -15,7 +18,7 @@ def check_folders(results: Path, study: str) -> None:
     """Raise StorageError for the first folder that cannot be written to, or if its disk is full.
 
     results: folder of all studies, relative to the working directory, in which Snakemake stores its own files, too.
-    study: name of the study. Folders below those of the stages are left to their jobs.
+    study: name of the study.
     """
     for folder in _folders(results, study):
         require_writable(folder)
@@ -26,7 +29,20 @@ def check_folders(results: Path, study: str) -> None:
 def _folders(results: Path, study: str) -> Iterator[Path]:
     yield from map(Path, _RECORDS)
     yield results
-    yield from (results / name for name in ("code", "contents", "downloads", study))
-    for parent in (results / study, results / "downloads"):
-        # Links to nothing count, and files do not: those of the stages are folders.
-        yield from (path for path in sorted(parent.glob("*")) if path.is_dir() or path.is_symlink())
+    yield from (results / name for name in ("code", "contents"))
+    for folder in (results / "downloads", results / study):
+        yield from _of_jobs(folder, _DEPTH)
+
+
+def _of_jobs(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield a folder and, down to a depth, what is below it and either a folder or a link to nothing."""
+    yield folder
+    if depth and folder.is_dir() and os.access(folder, os.R_OK):
+        with os.scandir(folder) as entries:
+            below = sorted(entry.name for entry in entries if entry.is_dir() or _is_dangling(entry))
+        for name in below:
+            yield from _of_jobs(folder / name, depth - 1)
+
+
+def _is_dangling(entry: os.DirEntry) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)
