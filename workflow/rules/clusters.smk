@@ -1,13 +1,7 @@
 # What the workflow requires of a cluster, checked before the first job, and why SLURM ended jobs, after the last.
-import signal
-
 from snakemake.settings.types import SharedFSUsage
 
 from variability.config import slurm, slurm_failures
-
-# SLURM warns all processes of a job. The one that trains saves its state; Snakemake, which waits for it, would die.
-if workflow.remote_exec:
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def require_shared_files():

@@ -1,5 +1,7 @@
 """Sentences about jobs that SLURM ended, from lines of Snakemake's log and of squeue."""
 
+import pytest
+
 from variability.config import slurm_failures
 from variability.config.slurm_failures import State
 
@@ -64,3 +66,24 @@ def test_a_job_that_fails_just_before_its_limit_was_warned_of_it():
     assert explained("15|FAILED|1-02:00:00|4000M|1-01:56:00\n") == ""
     assert explained("15|FAILED|2:00|4000M|0:10\n") == ""
     assert explained("15|FAILED|UNLIMITED|4000M|9:10\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "memory"),
+    [
+        ("slurmstepd-vm: error: StepId=50.batch exceeded memory limit (160215040 > 104857600), being killed", True),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=50.0. Some of the step tasks have been OOM Killed.",
+            True,
+        ),
+        ("srun: error: node3: task 0: Out Of Memory", True),
+        ("slurmstepd: error: *** JOB 50 ON vm CANCELLED AT 2026-11-28T18:47:01 ***", False),
+        ("torch.OutOfMemoryError: CUDA out of memory", False),
+    ],
+)
+def test_memory_of_a_step_is_reported_in_the_log_of_the_job(tmp_path, line, memory):
+    log = tmp_path / "50.log"
+    log.write_text(f"first line\n{line}\nlast line\n")
+    job = slurm_failures.Submission("50", "pretrain", str(log))
+    text = slurm_failures.explain([job], {"50": State("FAILED", "4:00:00", "100M", "0:05")})
+    assert ("needed more memory than it requested, 100M" in text) is memory

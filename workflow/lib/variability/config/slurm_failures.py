@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 #: Lines in Snakemake's log about a run and about a job: Snakemake's number of it, SLURM's number, and its log.
 RUN = re.compile(r"SLURM run ID: (?P<run>\S+)")
@@ -10,6 +11,12 @@ SUBMITTED = re.compile(r"Job (?P<job>\S+) has been submitted with SLURM jobid (?
 
 #: Seconds before its limit in which a job that fails is taken to have ended on SLURM's warning.
 WARNED = 180
+
+#: What SLURM writes to the log of a job whose memory it limits by itself, or by cgroups.
+OUT_OF_MEMORY = re.compile(
+    r"^(?:slurmstepd\S*|srun): error: .*(?:exceeded (?:job |step )?memory limit|oom.?kill|out of memory)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 RESUMES = "Finished runs and saved states are kept: run the same command again to continue."
 MORE = "{resource} in the config (training and predicting) or in the profile (other rules)"
@@ -38,23 +45,12 @@ class Submission:
 
 @dataclass(frozen=True)
 class State:
-    """How SLURM describes a job. limit, memory: what it had requested. elapsed: time that it ran. As SLURM prints them.
-
-    A job that SLURM warned before its limit, and that ended by itself, has the name FAILED.
-    """
+    """Description of a job as SLURM prints it. limit, memory: what it requested. elapsed: the time that it ran."""
 
     name: str
     limit: str
     memory: str
     elapsed: str
-
-    @property
-    def reason(self) -> str:
-        """The state, or TIMEOUT for a job that failed in the last minutes, and the last fifth, before its limit."""
-        limit, elapsed = _seconds(self.limit), _seconds(self.elapsed)
-        if self.name != "FAILED" or limit is None or elapsed is None:
-            return self.name
-        return "TIMEOUT" if elapsed > limit - min(WARNED, limit / 5) else "FAILED"
 
 
 def run_id(log: str) -> str | None:
@@ -80,10 +76,26 @@ def explain(submissions: Iterable[Submission], states: Mapping[str, State]) -> s
     lines = []
     for submission in submissions:
         state = states.get(submission.id)
-        if state is not None and state.reason in REMEDIES:
-            reason = REMEDIES[state.reason].format(limit=state.limit, memory=state.memory)
-            lines.append(f"SLURM job {submission.id} ({submission.name}) {reason} ({state.reason}; {submission.log})")
+        if state is not None and (reason := _reason(state, Path(submission.log))) in REMEDIES:
+            remedy = REMEDIES[reason].format(limit=state.limit, memory=state.memory)
+            lines.append(f"SLURM job {submission.id} ({submission.name}) {remedy} ({reason}; {submission.log})")
     return "\n".join([*lines, RESUMES]) if lines else ""
+
+
+def _reason(state: State, log: Path) -> str:
+    """Return the state of a job, or what made it fail.
+
+    Its state is FAILED, too, if one of its steps got out of memory, or if it ended by itself when SLURM warned it: in
+    the last minutes, and the last fifth, of its time.
+    """
+    if state.name != "FAILED":
+        return state.name
+    if log.is_file() and OUT_OF_MEMORY.search(log.read_text(encoding="utf-8", errors="replace")):
+        return "OUT_OF_MEMORY"
+    limit, elapsed = _seconds(state.limit), _seconds(state.elapsed)
+    if limit is not None and elapsed is not None and elapsed > limit - min(WARNED, limit / 5):
+        return "TIMEOUT"
+    return state.name
 
 
 def _name(log: str) -> str:
