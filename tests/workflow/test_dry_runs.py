@@ -151,3 +151,12 @@ def test_the_snakefile_is_parsed_without_torch(checkout):
 
     done = subprocess.run([system.executable, "-c", program], cwd=checkout.folder, capture_output=True, text=True)
     assert "torch free" in done.stdout, done.stdout + done.stderr
+
+
+def test_gpus_are_counted_as_gpus_when_several_runs_share_one(checkout, tmp_path):
+    """With two GPUs and three runs on each, six jobs may run at the same time, each of which claims one."""
+    (tmp_path / "shared.yaml").write_text("compute: {runs_per_gpu: 3}\n")
+    target = "results/embedded/prepare/digits/task.json"
+    arguments = ["--cores", "1", "--resources", "gpu=2", "--configfile", str(tmp_path / "shared.yaml")]
+    done = checkout.snakemake(target, *arguments)
+    assert 'Provided resources: gpu=Resource("gpu", 6)' in done.stdout + done.stderr

@@ -38,6 +38,20 @@ def gpus_of(model):
     return 1 if frameworks.of(study.model_entry(model)).USES_GPU and gpus_exist() else 0
 
 
+def share_gpus():
+    """Let as many jobs run as share the GPUs of `--resources gpu`, whose jobs claim one each.
+
+    On other machines the cluster assigns GPUs, and each job gets one of its own.
+    """
+    limit = workflow.resource_settings.resources.get("gpu")
+    if limit is not None and workflow.is_main_process and not workflow.non_local_exec:
+        gpus = int(getattr(limit, "value", limit))
+        workflow.register_resource("gpu", gpus * study.compute["runs_per_gpu"])
+
+
+share_gpus()
+
+
 def gpus_exist():
     if workflow.remote_exec and slurm.in_job(os.environ):
         return slurm.got_gpu(os.environ)

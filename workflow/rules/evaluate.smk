@@ -22,6 +22,7 @@ rule predict:
         gpu=predict_gpus,
         mem_mb=training_memory,
         runtime=predict_runtime,
+        runs_per_gpu=study.compute["runs_per_gpu"],
     params:
         spec=spec_of("predict"),
         threads=study.compute["threads"],

@@ -23,6 +23,7 @@ rule features:
         gpu=gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
+        runs_per_gpu=study.compute["runs_per_gpu"],
     params:
         spec=spec_of("features"),
         threads=study.compute["features_threads"],
@@ -56,7 +57,8 @@ rule finetune:
         gpu=gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
-        # Not a param: it must not rerun anything.
+        # Not params: they must not rerun anything.
+        runs_per_gpu=study.compute["runs_per_gpu"],
         save_every=study.compute["save_every"],
     params:
         spec=spec_of("finetune"),

@@ -79,7 +79,8 @@ rule pretrain:
         gpu=gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
-        # Not a param: it must not rerun anything.
+        # Not params: they must not rerun anything.
+        runs_per_gpu=study.compute["runs_per_gpu"],
         save_every=study.compute["save_every"],
     params:
         spec=spec_of("pretrain"),

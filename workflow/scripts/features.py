@@ -9,4 +9,5 @@ with log_job(snakemake.log[0]) as interruption:
 
     params, output = snakemake.params, snakemake.output
     activations, manifest = Path(output.activations), Path(output.manifest)
-    features(params.spec, InputFiles.from_rule(snakemake.input), activations, manifest, params.threads)
+    runs_per_gpu = snakemake.resources.runs_per_gpu
+    features(params.spec, InputFiles.from_rule(snakemake.input), activations, manifest, params.threads, runs_per_gpu)

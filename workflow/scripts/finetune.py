@@ -13,7 +13,7 @@ with log_job(snakemake.log[0]) as interruption:
 
     spec, rule_input = snakemake.params.spec, snakemake.input
     manifest, predictions = Path(snakemake.output.manifest), Path(snakemake.params.predictions)
-    with Workplace(spec["model"], snakemake.params.threads) as workplace:
+    with Workplace(spec["model"], snakemake.params.threads, snakemake.resources.runs_per_gpu) as workplace:
         every = snakemake.resources.save_every
         saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)

@@ -11,5 +11,5 @@ with log_job(snakemake.log[0]) as interruption:
 
     spec, rule_input, manifest = snakemake.params.spec, snakemake.input, Path(snakemake.output[0])
     files, code = InputFiles.from_rule(rule_input), sha256(rule_input.code)
-    with Workplace(spec["model"], snakemake.params.threads) as workplace:
+    with Workplace(spec["model"], snakemake.params.threads, snakemake.resources.runs_per_gpu) as workplace:
         predict(spec, files, Path(rule_input.runs), code, manifest.parent, manifest, workplace)

@@ -11,6 +11,7 @@ with log_job(snakemake.log[0]) as interruption:
 
     rule_input, params = snakemake.input, snakemake.params
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
-    every = snakemake.resources.save_every
+    every, runs_per_gpu = snakemake.resources.save_every, snakemake.resources.runs_per_gpu
     saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
-    pretrain(params.spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), *outputs, params.threads, saving)
+    files, code = InputFiles.from_rule(rule_input), sha256(rule_input.code)
+    pretrain(params.spec, files, code, *outputs, params.threads, saving, runs_per_gpu)

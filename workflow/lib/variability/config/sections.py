@@ -231,6 +231,7 @@ class Compute(Section):
     mem_mb: int = Field(4000, ge=1, description="memory of one training job")
     runtime: int = Field(240, ge=1, description="time limit of one training job in minutes")
     verify_runs: int = Field(3, ge=0, description="number of runs that `snakemake verify` trains again")
+    runs_per_gpu: int = Field(1, ge=1, description="training jobs that share one GPU, on a machine without a scheduler")
     save_every: Duration = Field(
         "10 min",
         description="the time after which a training saves its state again: 10 min, 90 s, 1 h, or whole seconds",

@@ -21,6 +21,7 @@ def features(
     activations: Path,
     manifest: Path,
     threads: int = 1,
+    runs_per_gpu: int = 1,
 ) -> None:
     """Write the activations of a task's examples at the end of a method's frozen prefix, and their manifest.
 
@@ -33,7 +34,7 @@ def features(
     """
     started = time.perf_counter()
     with locks.held(manifest.parent / ".lock", f"another process is working on {activations}; waiting for it"):
-        content = _compute(spec, input_files, activations, threads)
+        content = _compute(spec, input_files, activations, Workplace(spec["model"], threads, runs_per_gpu))
         artefacts.write_record(manifest, content)
     if content["stored"]:
         _log.info("%s: %.1f s", activations.parent, time.perf_counter() - started)
@@ -41,9 +42,9 @@ def features(
         _log.warning("%s: %s; every run computes them batch by batch", activations.parent, content["reason"])
 
 
-def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, threads: int) -> dict[str, Any]:
+def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, workplace: Workplace) -> dict[str, Any]:
     """Write the activations unless they are too large, and return the content of the manifest."""
-    with Workplace(spec["model"], threads) as workplace:
+    with workplace:
         framework = workplace.framework(spec["model"], spec["method"], input_files)
         frozen = framework.frozen(spec["precision"], spec["augmentation"])
         # The rule declares the file as its output, so that it has to exist even if nothing is stored.

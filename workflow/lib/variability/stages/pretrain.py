@@ -28,6 +28,7 @@ def pretrain(
     history: Path,
     threads: int = 1,
     saving: Saving | None = None,
+    runs_per_gpu: int = 1,
 ) -> None:
     """Train all of a model's architecture on the pretraining task and write the whole network to ``weights``.
 
@@ -35,6 +36,7 @@ def pretrain(
     sha256, source, architecture, task, seed, epochs, and the measures on validation, such as validation_loss}; history
     is as of ``finetune``. An interrupted pretraining resumes at the step of its state. Raises UserError if the training
     diverges, because there is nothing to fine-tune then. saving: when the state is saved.
+    runs_per_gpu: number of processes that share a GPU.
     """
     parts = {key: spec[key] for key in ("model", "recipe", "seed")} | {"threads": threads, "code": code}
     parts |= input_files.content(spec["model"]) | switch.fingerprint()
@@ -47,7 +49,7 @@ def pretrain(
         if finished and artefacts.is_intact(weights, record["sha256"]):
             return
         saving = saving or Saving()
-        with Workplace(spec["model"], threads) as workplace, saving.postponed():
+        with Workplace(spec["model"], threads, runs_per_gpu) as workplace, saving.postponed():
             facts = _train(spec, input_files, _fingerprint(parts), weights, history, workplace, saving)
             fingerprint = _fingerprint(parts, facts["reductions"])
             artefacts.write_stamp(history, fingerprint)

@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from variability.errors import UserError
-from variability.io import locks
+from variability.training import gpu_slots
 
 #: Names the device to use (cpu, mps, cuda:1) instead of leasing one.
 OVERRIDE = "VARIABILITY_DEVICE"
@@ -70,20 +70,25 @@ def _physical_gpus() -> int:
 
 
 @contextmanager
-def lease() -> Iterator[str]:
+def lease(runs_per_gpu: int = 1) -> Iterator[str]:
     """Yield the device to compute on: a GPU that no other leaseholder with the same lock folder has, or ``cpu``.
 
     Waits until one of the visible GPUs is free; a lease ends with its block or its process, however that dies.
-    ``VARIABILITY_DEVICE`` selects a device, which is then not leased.
+    ``VARIABILITY_DEVICE`` selects a device, which is then not leased. runs_per_gpu: number of leaseholders that share a
+    GPU, see ``gpu_slots``.
     """
     import torch
 
     override = os.environ.get(OVERRIDE)
     if override:
         yield _usable(override)
+    elif torch.version.cuda and (slices := mig_slices(os.environ)):
+        with lease_slice(slices, runs_per_gpu):
+            torch.cuda.set_device("cuda:0")
+            yield "cuda:0"
     elif torch.cuda.is_available():
         candidates = {f"cuda:{index}": _identity(index) for index in range(torch.cuda.device_count())}
-        with lease_from(candidates, locks_folder()) as device:
+        with lease_from(candidates, locks_folder(), runs_per_gpu) as device:
             torch.cuda.set_device(device)
             yield device
     else:
@@ -92,27 +97,41 @@ def lease() -> Iterator[str]:
 
 
 @contextmanager
-def lease_from(candidates: Mapping[str, str], folder: Path) -> Iterator[str]:
-    """Yield the first of the candidates whose lock is free, and hold the lock inside the block.
+def lease_slice(slices: list[str], runs_per_gpu: int) -> Iterator[None]:
+    """Hold one of several MIG slices inside the block, the only one that CUDA shows from then on.
+
+    Must be entered before CUDA starts, which shows a process only the first of the slices that it may use.
+    """
+    with lease_from({name: name for name in slices}, locks_folder(), runs_per_gpu) as name:
+        os.environ["CUDA_VISIBLE_DEVICES"] = name
+        yield
+
+
+def mig_slices(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the MIG slices in ``CUDA_VISIBLE_DEVICES``; empty if it names something else."""
+    names = [name.strip() for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return list(dict.fromkeys(names)) if all(name.startswith("MIG-") for name in names) else []
+
+
+@contextmanager
+def lease_from(candidates: Mapping[str, str], folder: Path, runs_per_gpu: int = 1) -> Iterator[str]:
+    """Yield the first of the candidates of which a share is free, and hold it inside the block.
 
     candidates: {device: identity of its hardware}; processes that see the same hardware under different names contend
-    for the same lock. folder: of the lock files, which get its permissions.
+    for the same locks. folder: of the lock files, which get its permissions.
     """
     devices = list(candidates)
-    paths = [folder / f"{candidates[device]}.lock" for device in devices]
     waiting = f"waiting for a free GPU among {', '.join(devices)}"
-    with locks.first_free(paths, waiting, mode=folder.stat().st_mode & 0o666) as position:
+    with gpu_slots.first_free(list(candidates.values()), runs_per_gpu, folder, waiting) as position:
         _log.info("computes on %s (%s)", devices[position], candidates[devices[position]])
         yield devices[position]
 
 
 def _identity(index: int) -> str:
-    # An index is another GPU in each of SLURM's jobs, which all see theirs as 0; a UUID always is the same GPU. MIG
-    # slices of one GPU may share its UUID, but a process that got a slice sees only that one.
+    # An index is another GPU in each of SLURM's jobs, which all see theirs as 0; a UUID always is the same GPU.
     import torch
 
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
-    return first if first.startswith("MIG-") else str(torch.cuda.get_device_properties(index).uuid)
+    return str(torch.cuda.get_device_properties(index).uuid)
 
 
 def _usable(name: str) -> str:

@@ -14,12 +14,14 @@ class Workplace:
     """Framework and device of a process; the device is leased when it is first used and held until the block ends.
 
     model: a model's entry, which determines the framework and with it the available devices. threads: CPU threads of
-    one operation. A process with nothing left to compute leases no device and does not import the framework's library.
+    one operation. runs_per_gpu: number of processes that share a GPU. A process with nothing left to compute leases no
+    device and does not import the framework's library.
     """
 
-    def __init__(self, model: Mapping[str, Any], threads: int = 1):
+    def __init__(self, model: Mapping[str, Any], threads: int = 1, runs_per_gpu: int = 1):
         self.framework_class = frameworks.of(model)
         self.threads = threads
+        self.runs_per_gpu = runs_per_gpu
         self._lease = ExitStack()
 
     def __enter__(self) -> "Workplace":
@@ -38,4 +40,4 @@ class Workplace:
     def device(self) -> str:
         """Name of the device, configured to compute the same bits each time."""
         self.framework_class.configure(self.threads)
-        return self._lease.enter_context(self.framework_class.lease())
+        return self._lease.enter_context(self.framework_class.lease(self.runs_per_gpu))

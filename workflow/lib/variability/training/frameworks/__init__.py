@@ -72,8 +72,11 @@ class Framework(ABC):
 
     @staticmethod
     @abstractmethod
-    def lease() -> AbstractContextManager[str]:
-        """Yield the name of the device to compute on; a GPU is held for this process alone."""
+    def lease(runs_per_gpu: int = 1) -> AbstractContextManager[str]:
+        """Yield the name of the device to compute on.
+
+        A GPU is held for this process alone, or for as many processes of this user as ``runs_per_gpu``.
+        """
 
     @abstractmethod
     def __init__(

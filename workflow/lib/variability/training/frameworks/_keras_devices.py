@@ -16,9 +16,14 @@ from variability.training import gpu_lease
 
 
 @contextmanager
-def lease() -> Iterator[str]:
+def lease(runs_per_gpu: int = 1) -> Iterator[str]:
     """Yield the device to compute on: a leased GPU, the one that VARIABILITY_DEVICE selects, or ``cpu``."""
-    override = os.environ.get(gpu_lease.OVERRIDE, "")
+    override, slices = os.environ.get(gpu_lease.OVERRIDE, ""), gpu_lease.mig_slices(os.environ)
+    if slices and not override:
+        with gpu_lease.lease_slice(slices, runs_per_gpu):
+            gpus = tf.config.list_physical_devices("GPU")
+            yield _show_only({"gpu:0": gpus[0]}, "gpu:0") if gpus else "cpu"
+        return
     gpus = {f"gpu:{index}": gpu for index, gpu in enumerate(tf.config.list_physical_devices("GPU"))}
     if override.replace("cuda", "gpu") in gpus or override == "cpu" or not gpus:
         yield _show_only(gpus, override.replace("cuda", "gpu") or "cpu")
@@ -28,7 +33,7 @@ def lease() -> Iterator[str]:
         )
     else:
         candidates = dict(zip(gpus, _identities(len(gpus)), strict=True))
-        with gpu_lease.lease_from(candidates, gpu_lease.locks_folder()) as leased:
+        with gpu_lease.lease_from(candidates, gpu_lease.locks_folder(), runs_per_gpu) as leased:
             yield _show_only(gpus, leased)
 
 
@@ -62,10 +67,16 @@ def _identities(count: int) -> list[str]:
     listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=5).stdout if program else ""
     physical = re.findall(r"^GPU \d+: .*\(UUID: GPU-([0-9a-f-]+)\)", listed, re.MULTILINE)
     visible = gpu_lease.visible_devices(os.environ, len(physical))
-    uuids = [physical[int(entry)] if entry.isdecimal() else entry.removeprefix("GPU-") for entry in visible]
+    uuids = [physical[int(entry)] if entry.isdecimal() else _uuid(entry, physical) for entry in visible]
     if len(uuids) != count:
         raise UserError(
             f"TensorFlow sees {count} GPUs and nvidia-smi {len(uuids)}, so none can be leased; select one with "
             f"{gpu_lease.OVERRIDE}=cuda:0, or use {gpu_lease.OVERRIDE}=cpu"
         )
     return uuids
+
+
+def _uuid(name: str, physical: list[str]) -> str:
+    """Return the UUID of a GPU by its name in CUDA_VISIBLE_DEVICES, which may be shortened."""
+    start = name.removeprefix("GPU-")
+    return next((uuid for uuid in physical if uuid.startswith(start)), start)

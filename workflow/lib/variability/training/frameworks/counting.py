@@ -35,7 +35,7 @@ class Counting(Framework):
 
     @staticmethod
     @contextmanager
-    def lease() -> Iterator[str]:
+    def lease(runs_per_gpu: int = 1) -> Iterator[str]:
         yield "cpu"
 
     def __init__(

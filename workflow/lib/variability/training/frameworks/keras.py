@@ -78,10 +78,10 @@ class Keras(Framework):
         tf.config.experimental.enable_tensor_float_32_execution(False)
 
     @staticmethod
-    def lease() -> AbstractContextManager[str]:
+    def lease(runs_per_gpu: int = 1) -> AbstractContextManager[str]:
         from variability.training.frameworks import _keras_devices
 
-        return _keras_devices.lease()
+        return _keras_devices.lease(runs_per_gpu)
 
     def __init__(
         self, model: Mapping[str, Any], method: Mapping[str, Any], input_files: InputFiles, device: str
