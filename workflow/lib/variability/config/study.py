@@ -84,9 +84,9 @@ class Study:
 
         Cells without a seed are left out, and those of a model that cannot take the task's examples.
         """
-        axes = [self.config.get(axis, {}) for axis in ("models", "tasks", "methods")]
+        models, tasks, methods = (self.config.get(axis, {}) for axis in ("models", "tasks", "methods"))
         grid, seeds = Grid(self.config.get("grid", {})), self.config.get("seeds", [])
-        cells = {cell: grid.seeds(*cell, seeds) for cell in product(*axes) if self.fits(*cell[:2])}
+        cells = {cell: grid.seeds(*cell, seeds) for cell in product(models, tasks, methods) if self.fits(*cell[:2])}
         return {cell: of_cell for cell, of_cell in cells.items() if of_cell}
 
     @cached_property

@@ -174,7 +174,7 @@ def require_folder(manifest: Path, kind: Kind) -> dict[str, Any]:
     record = read_record(manifest, kind)
     paths = [Path(manifest).parent / "files" / name for name in record["files"]]
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(lambda pair: require(*pair, kind.rule), zip(paths, record["files"].values(), strict=True)):
+        for _ in pool.map(lambda path, checksum: require(path, checksum, kind.rule), paths, record["files"].values()):
             pass
     return record
 
