@@ -87,3 +87,12 @@ def test_memory_of_a_step_is_reported_in_the_log_of_the_job(tmp_path, line, memo
     job = slurm_failures.Submission("50", "pretrain", str(log))
     text = slurm_failures.explain([job], {"50": State("FAILED", "4:00:00", "100M", "0:05")})
     assert ("needed more memory than it requested, 100M" in text) is memory
+
+
+@pytest.mark.parametrize(("state", "limit"), [("FAILED", True), ("CANCELLED", False), ("PREEMPTED", False)])
+def test_a_job_that_saved_its_state_and_failed_was_at_its_limit(tmp_path, state, limit):
+    log = tmp_path / "50.log"
+    log.write_text("18:58:23 interrupted by SIGUSR1 in pretraining small on letters before epoch 1; state saved; ...\n")
+    job = slurm_failures.Submission("50", "pretrain", str(log))
+    text = slurm_failures.explain([job], {"50": State(state, "1:00", "100M", "0:26")})
+    assert ("reached its time limit, 1:00," in text) is limit

@@ -17,6 +17,8 @@ OUT_OF_MEMORY = re.compile(
     r"^(?:slurmstepd\S*|srun): error: .*(?:exceeded (?:job |step )?memory limit|oom.?kill|out of memory)",
     re.IGNORECASE | re.MULTILINE,
 )
+#: What a job writes when SLURM warns it. (If it is cancelled or preempted, this is its state.)
+WARNING = re.compile(r"interrupted by SIG(?:TERM|USR1)\b")
 
 RESUMES = "Finished runs and saved states are kept: run the same command again to continue."
 MORE = "{resource} in the config (training and predicting) or in the profile (other rules)"
@@ -85,13 +87,16 @@ def explain(submissions: Iterable[Submission], states: Mapping[str, State]) -> s
 def _reason(state: State, log: Path) -> str:
     """Return the state of a job, or what made it fail.
 
-    Its state is FAILED, too, if one of its steps got out of memory, or if it ended by itself when SLURM warned it: in
-    the last minutes, and the last fifth, of its time.
+    Its state is FAILED, too, if one of its steps got out of memory, or if it ended by itself when SLURM warned it. This
+    is in its log, or else it ended in the last minutes, and the last fifth, of its time.
     """
     if state.name != "FAILED":
         return state.name
-    if log.is_file() and OUT_OF_MEMORY.search(log.read_text(encoding="utf-8", errors="replace")):
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    if OUT_OF_MEMORY.search(text):
         return "OUT_OF_MEMORY"
+    if WARNING.search(text):
+        return "TIMEOUT"
     limit, elapsed = _seconds(state.limit), _seconds(state.elapsed)
     if limit is not None and elapsed is not None and elapsed > limit - min(WARNED, limit / 5):
         return "TIMEOUT"
