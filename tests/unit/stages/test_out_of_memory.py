@@ -16,6 +16,7 @@ from variability.results import runs_table
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
 from variability.stages.pretrain import pretrain
+from variability.stages.verify import _environment_differences
 from variability.training import stored_features
 from variability.training.input_files import InputFiles
 
@@ -94,6 +95,11 @@ def test_a_changed_list_of_reductions_is_not_the_run_that_was_trained(study):
     artefacts.write_record(path, content | {"reductions": []})
     study("runs", 8)
     assert len(record(folder)["reductions"]) == 2
+
+
+def test_verification_names_memory_as_the_reason_of_a_difference(study):
+    notes = _environment_differences(record(study("reduced", 8)), record(study("whole", 1000)))
+    assert notes == ["memory ran out at other steps, so that micro-batches had 8 examples and have 32 at the end"]
 
 
 def test_the_runs_table_has_the_micro_batch(study):

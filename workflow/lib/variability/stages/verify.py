@@ -145,6 +145,9 @@ def _environment_differences(record: Mapping[str, Any], again: Mapping[str, Any]
     old = record["versions"] | {"CPU": record["hardware"]["cpu"], "device": record["hardware"]["device_name"]}
     new = again["versions"] | {"CPU": again["hardware"]["cpu"], "device": again["hardware"]["device_name"]}
     notes = [f"{name} was {old[name]}, is {new.get(name)}" for name in old if old[name] != new.get(name)]
-    if record["fingerprint"] != again["fingerprint"]:
+    if record["reductions"] != again["reductions"]:
+        sizes = f"micro-batches had {record['micro_batch']} examples and have {again['micro_batch']}"
+        notes.append(f"memory ran out at other steps, so that {sizes} at the end")
+    elif record["fingerprint"] != again["fingerprint"]:
         notes.append(f"code or inputs changed since; {advice.rerun('finetune')}")
     return notes
