@@ -119,7 +119,7 @@ def _intervals(axes, shown, table, looks):
 
 def _improvement(axes, shown, table):
     """Draw the probability that the top candidate beats each other one."""
-    axes.set_title("chance that the top one is better", loc="left")
+    axes.set_title("top one better", loc="left")
     axes.axvline(0.5, color=figure_style.SOFT, lw=0.8, ls="--")
     top = shown.iloc[0]
     of_top = table[(table["model"] == top["model"]) & (table["method"] == top["method"])]
