@@ -39,8 +39,8 @@ TRAINING = ("torch", "torchvision.models", "safetensors.torch", "torch.fx", "tor
 NEED_TORCH = {"pretrain", "features", "finetune", "predict"}
 #: The kind of fault of real full disks.
 DISK = "disk"
-#: The report is made by a second Snakemake.
-LEFT_OUT = ("all", "report")
+#: The report is made by a second Snakemake, and the record of a study contains the time.
+LEFT_OUT = ("all", "report", "record")
 #: Names of the temporary files of ``replacing``.
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}-\d+-\w{8}(\.\w+)?$")
 #: Parts of what a job writes after which its disk is full.
@@ -72,6 +72,7 @@ class Job:
         self.input, self.output, self.params, self.log = (
             Items(*facts[key]) for key in ("input", "output", "params", "log")
         )
+        self.resources = Items([], facts["resources"])
         self.config: dict[str, Any] = {}
 
     def prepare(self) -> None:
@@ -107,6 +108,7 @@ def plan(folder: Path) -> list[dict[str, Any]]:
             {
                 "rule": job.rule.name,
                 "script": str(folder / "workflow" / "rules" / job.rule.script),
+                "resources": {name: value for name, value in job.resources.items() if isinstance(value, int | str)},
                 **{key: _items(getattr(job, key)) for key in ("input", "output", "params", "log")},
             }
             for job in jobs
