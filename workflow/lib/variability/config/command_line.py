@@ -14,6 +14,7 @@ import yaml
 from variability.config import schema_messages
 from variability.config.schema_messages import Path
 
+_RESOLVER = yaml.SafeLoader("")
 _TAG = "tag:yaml.org,2002:"
 # Numbers that YAML reads as other ones, such as 010 and 1_000, stay texts, which the schema refuses.
 _WRITTEN_AS_READ = {"int": r"[+-]?(0|[1-9][0-9]{0,30})", "float": r"[^:_]+", "bool": r".*", "null": r".*"}
@@ -33,7 +34,10 @@ def typed(config: dict[str, Any], options: Mapping[str, Any], schema: Mapping[st
         _set(converted, path, value)
     reverted = copy.deepcopy(converted)
     refused = schema_messages.refused_paths(converted, schema)
-    by_refused = {bad: [path for path in values if path[: len(bad)] == bad] for bad in refused}
+    by_refused: dict[Path, list[Path]] = {}
+    for path in values:
+        for bad in refused.intersection(path[:length] for length in range(len(path) + 1)):
+            by_refused.setdefault(bad, []).append(path)
     for path in {path for paths in by_refused.values() for path in paths}:
         _set(reverted, path, texts[path])
     still_refused = schema_messages.refused_paths(reverted, schema)
@@ -63,11 +67,18 @@ def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 def _read(text: str) -> Any:
     """Return a text as YAML reads it without quotes; the text itself if that is not one finite number, or no number."""
-    kind = yaml.SafeLoader("").resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
+    kind = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).removeprefix(_TAG)
     if kind not in _WRITTEN_AS_READ or not re.fullmatch(_WRITTEN_AS_READ[kind], text):
         return text
-    value = yaml.safe_load(text)
-    return value if not isinstance(value, float) or math.isfinite(value) else text
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind == "null":
+        return None
+    try:
+        value = int(text) if kind == "int" else float(text)
+    except ValueError:
+        return text
+    return value if math.isfinite(value) else text
 
 
 def _value(config: Any, path: Path) -> Any:
