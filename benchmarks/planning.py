@@ -11,6 +11,7 @@ of that process, and its ratio is that of its seconds to those of the smallest s
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 import os
@@ -65,7 +66,8 @@ def snakemake(folder: Path, *arguments: str) -> dict:
     seconds, text = time.perf_counter() - started, (folder / "output").read_text()
     if status:
         raise SystemExit(f"{' '.join(command)}\n{text[-3000:]}")
-    return {"seconds": seconds, "peak_mb": usage.ru_maxrss / _PER_MB, "output": text}
+    cpu = usage.ru_utime + usage.ru_stime
+    return {"seconds": seconds, "cpu": cpu, "peak_mb": usage.ru_maxrss / _PER_MB, "output": text}
 
 
 _PER_MB = 1024 if sys.platform == "linux" else 1024**2
@@ -109,6 +111,37 @@ def placeholders(folder: Path, shape: tuple[int, ...]) -> int:
 _PREPARED = ("task.json", "inputs.npy", "examples.parquet")
 
 
+def job_records(folder: Path) -> int:
+    """Write the record of each job of `runs`, as if it had made the placeholders, and return their number."""
+    from variability.io.artefacts import write_record
+
+    results, count = Path("results/planning"), 0
+    checksums = {"{}": hashlib.sha256(b"{}").hexdigest()}
+    for spec in sorted((folder / results / "jobs/specs").rglob("*.json")):
+        stage, *keys = spec.relative_to(folder / results / "jobs/specs").with_suffix("").parts
+        model, task = (*keys, "none", "letters")[:2]
+        weights, prepared = f"pretrain/{model}/weights.json", f"prepare/{task}/task.json"
+        features = f"features/{model}/{task}/backbone/features.json"
+        block = f"{'/'.join(keys[:3])}/block-{keys[-1]}.json" if stage in ("finetune", "predict") else ""
+        of_stage = {
+            "prepare": ([], [f"prepare/{keys[0] if keys else ''}/{name}" for name in _PREPARED]),
+            "pretrain": (["prepare/letters/task.json"], [weights]),
+            "features": ([weights, prepared], [features]),
+            "finetune": ([weights, prepared, features], [f"finetune/{block}"]),
+            "predict": ([weights, prepared, features, f"finetune/{block}"], [f"predict/{block}"]),
+        }
+        if stage in of_stage:
+            inputs, outputs = of_stage[stage]
+            record = {
+                "spec": hashlib.sha256(spec.read_bytes()).hexdigest(),
+                "inputs": {f"{results}/{name}": checksums["{}"] for name in inputs},
+                "outputs": [f"{results}/{name}" for name in outputs],
+            }
+            write_record(folder / results / "jobs/made" / spec.relative_to(folder / results / "jobs/specs"), record)
+            count += 1
+    return count
+
+
 def measure_planning(shape: tuple[int, ...]) -> dict[str, dict]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = checkout(Path(temporary), shape)
@@ -116,9 +149,14 @@ def measure_planning(shape: tuple[int, ...]) -> dict[str, dict]:
         measurements["plan (-n)"] = snakemake(folder, "-n", "--quiet", "rules")
         log(f"  {placeholders(folder, shape)} placeholders")
         measurements["record (--touch runs)"] = snakemake(folder, "runs", "--touch", "--cores", "1", "--quiet", "all")
-        measurements["nothing to be done (-n runs)"] = again = snakemake(folder, "runs", "-n")
-        if "Nothing to be done" not in again["output"]:
-            log(f"  something was to be done:\n{again['output'][-2000:]}")
+        measurements["nothing to be done (-n runs)"] = snakemake(folder, "runs", "-n")
+        log(f"  {job_records(folder)} records of jobs")
+        measurements["the same, with records of the jobs"] = snakemake(folder, "runs", "-n")
+        shutil.rmtree(folder / ".snakemake")
+        measurements["the same, without .snakemake"] = snakemake(folder, "runs", "-n")
+        for name, measurement in list(measurements.items())[3:]:
+            if "Nothing to be done" not in measurement["output"]:
+                log(f"  {name}: something was to be done:\n{measurement['output'][-2000:]}")
         for measurement in measurements.values():
             measurement["jobs"] = jobs_of(measurement["output"])
         return measurements
@@ -224,8 +262,8 @@ def main() -> None:
         run_one(Path(arguments.one[0]), shape_of(arguments.one[1]))
         return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before; n = 1 each\n")
-    print("| runs | measured | seconds | peak MB | jobs | seconds over the smallest's | runs over the smallest's |")
-    print("|---|---|---|---|---|---|---|")
+    print("| runs | measured | seconds | CPU s | peak MB | jobs | seconds over smallest's | runs over smallest's |")
+    print("|---|---|---|---|---|---|---|---|")
     first, fewest = {}, None
     for size in arguments.sizes:
         shape = shape_of(size)
@@ -239,7 +277,9 @@ def main() -> None:
             measurements["aggregate"] = measure_aggregation(size, shape)
         for name, one in measurements.items():
             ratio = one["seconds"] / first.setdefault(name, one["seconds"])
-            numbers = f"{one['seconds']:.1f} | {one['peak_mb']:.0f} | {one['jobs']:,} | {ratio:.1f} | {runs / fewest:g}"
+            cpu = f"{one['cpu']:.1f}" if "cpu" in one else ""
+            numbers = f"{one['seconds']:.1f} | {cpu} | {one['peak_mb']:.0f} | {one['jobs']:,}"
+            numbers += f" | {ratio:.1f} | {runs / fewest:g}"
             print(f"| {runs:,} | {name} | {numbers} |", flush=True)
 
 

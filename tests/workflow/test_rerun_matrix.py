@@ -1,7 +1,9 @@
 """Only changed stages rerun: each edit, and exactly the jobs that follow from it, by name."""
 
 import ast
+import json
 import os
+import random
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +13,7 @@ import yaml
 from support import ROOT, Checkout
 
 from variability.config.outputs import Outputs
+from variability.config.stage_table import STAGES
 from variability.config.study import Study
 
 pytestmark = pytest.mark.slow
@@ -269,6 +272,74 @@ def test_a_users_file_of_weights_replaced_and_touched(study):
     retrained[len(retrained) // 2] ^= 1
     copy.write_bytes(retrained)
     assert any(job.startswith("download_weights") for job in jobs(study))
+
+
+# Without Snakemake's records --------------------------------------------------------------------------------------
+
+
+def lose_records(study: Checkout, seed: int) -> None:
+    """Delete the folder ``.snakemake``, and give all files times in random order, as copies and clones do."""
+    shutil.rmtree(study.folder / ".snakemake")
+    files = sorted(path for path in study.folder.rglob("*") if path.is_file())
+    random.Random(seed).shuffle(files)
+    for time, path in enumerate(files, 1_700_000_000):
+        os.utime(path, (time, time))
+
+
+def test_a_study_without_snakemakes_records_reruns_what_changed_and_nothing_else(study):
+    lose_records(study, 0)
+    assert jobs(study) == set()
+    lose_records(study, 1)
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 2]")
+    assert jobs(study) == from_finetune(block=1)
+    lose_records(study, 2)
+    assert jobs(study) == from_finetune(block=1), "planned earlier, and not yet made"
+    study.edit("tiny.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1]")
+    assert jobs(study) == set()
+    study.edit("tiny.yaml", "weights: none}", "weights: none, recipe: {epochs: 3}}")
+    lose_records(study, 3)
+    assert jobs(study) == from_finetune("scratch")
+
+
+def test_a_study_without_snakemakes_records_notices_edited_code_and_fewer_seeds(study):
+    study.append(f"{LIB}/reporting/analyses/gain.py", EDIT)
+    lose_records(study, 0)
+    assert jobs(study) == {"analyse"} | AFTER_TABLES
+    study.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0]")
+    lose_records(study, 1)
+    assert jobs(study) == from_finetune()
+
+
+def test_a_study_goes_on_elsewhere_without_snakemakes_records(study, tmp_path):
+    """Copied file by file, with a seed more: the finished runs are reused, and the result is that of one machine."""
+    elsewhere = tmp_path / "elsewhere"
+    ignored = shutil.ignore_patterns(".snakemake")
+    shutil.copytree(study.folder, elsewhere, symlinks=True, copy_function=shutil.copyfile, ignore=ignored)
+    copy = Checkout(elsewhere)
+    copy.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 1, 5]")
+    copy.edit("tiny.yaml", "seeds_per_job: 2", "seeds_per_job: 3")
+    before = {path: (copy.folder / path).read_bytes() for path in run_files(copy)}
+    assert jobs(copy) == from_finetune()
+    copy.snakemake("runs", "--cores", "2", "--configfile", "tiny.yaml")
+    assert {path: (copy.folder / path).read_bytes() for path in before} == before
+    assert {path.parent.name for path in set(run_files(copy)) - set(before)} == {"5"}
+    assert not any(job.startswith(("finetune", "predict", "features", "prepare")) for job in jobs(copy))
+
+
+def test_jobs_are_compared_after_those_that_make_their_inputs(finished):
+    """Times are corrected in the order of the table of stages."""
+    order = {stage: index for index, stage in enumerate(STAGES)}
+    records = [
+        (path.relative_to(made).parts[0].removesuffix(".json"), json.loads(path.read_text()))
+        for made in finished.folder.glob("results/*/jobs/made")
+        for path in made.rglob("*.json")
+    ]
+    made_by = {output: stage for stage, record in records for output in record["outputs"]}
+    assert {"prepare", "pretrain", "finetune", "predict", "score", "analyse", "report"} <= {
+        stage for stage, _ in records
+    }
+    for stage, record in records:
+        assert all(order[made_by[path]] < order[stage] for path in record["inputs"] if path in made_by)
 
 
 def test_a_caption_edited(study):

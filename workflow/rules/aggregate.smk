@@ -7,6 +7,7 @@ rule aggregate:
         runs=all_chunks(FITTED),
         imports=ancient(imported_files()),
         probes=probes(),
+        spec="<results>/jobs/specs/aggregate.json",
         code=code_of("aggregate"),
     output:
         runs="<results>/aggregate/runs.parquet",
@@ -32,6 +33,7 @@ rule keep_checkpoints:
         manifest="<results>/aggregate/manifest.json",
         runs=ancient("<results>/aggregate/runs.parquet"),
         manifests=all_chunks(FITTED),
+        spec="<results>/jobs/specs/keep_checkpoints.json",
         code=code_of("keep_checkpoints"),
     output:
         "<results>/aggregate/checkpoints.json",
@@ -40,7 +42,7 @@ rule keep_checkpoints:
     conda:
         "../../envs/core.yaml"
     params:
-        keep=study.checkpoints,
+        spec=spec_of("keep_checkpoints"),
     script:
         "../scripts/keep_checkpoints.py"
 

@@ -1,9 +1,9 @@
-# The library code that a rule's result depends on, as one of its inputs: an edit reruns the stages that import the
-# edited file.
-from variability import provenance
+# The library code and the params that a rule's result depends on, as files among its inputs: an edit reruns the stages
+# that import the edited file, another param the jobs that have it.
+from variability import job_records, provenance
 
-# Listings of the files that a stage, its script and its plug-ins import, with checksums. Snakemake compares such small
-# files by content: a touch of the code reruns nothing.
+# Listings of the files that a stage, its script and its plug-ins import, with checksums. They are `ancient`, because
+# the checksum of a job's listing is part of its spec, which Snakemake compares by content.
 CODE = Path("results", "code")
 
 
@@ -16,7 +16,7 @@ def code_of(stage):
     """Return the input function for a rule's ``code``."""
 
     def code(wildcards):
-        return listing(stage, *STAGES[stage].plugins(plan, wildcards))
+        return ancient(listing(stage, *STAGES[stage].plugins(plan, wildcards)))
 
     return code
 
@@ -25,7 +25,7 @@ def codes_of(stage):
     """Return the input function for the ``code`` of a rule that does all jobs of a stage together."""
 
     def codes(wildcards):
-        return [listing(stage, *STAGES[stage].plugins(plan, job)) for job in STAGES[stage].jobs(plan)]
+        return ancient(listings_of(stage))
 
     return codes
 
@@ -35,16 +35,20 @@ def all_listings():
     return list(dict.fromkeys(listing(name, *STAGES[name].plugins(plan, job)) for name, job in jobs))
 
 
-def write_listings():
-    """Write the listings of all jobs.
+def listings_of(stage):
+    return [listing(stage, *STAGES[stage].plugins(plan, job)) for job in STAGES[stage].jobs(plan)]
 
-    Before any job is planned: Snakemake reads a folder once, and takes a file that is written later for missing.
-    """
+
+def job_specs():
+    """Yield the path and the content of the spec of each job, every job after those that make its inputs."""
     for name, stage in STAGES.items():
-        for job in stage.jobs(plan):
-            listing(name, *stage.plugins(plan, job))
+        folder = Path(DOWNLOADS if name.startswith("download") else RESULTS, job_records.SPECS)
+        for job in stage.jobs_of_rule(plan) if stage.spec else ():
+            code = listings_of(name) if stage.together else [listing(name, *stage.plugins(plan, job))]
+            yield folder / f"{'/'.join([name, *job.values()])}.json", job_records.spec_text(stage.spec(plan, job), code)
 
 
-# A job of a cluster reads the workflow again, needs its own listing only, and finds the file there.
+# Before any job is planned: Snakemake reads a folder once, and takes a file that is written later for missing. A job of a
+# cluster reads the workflow again, and finds its files there.
 if not workflow.remote_exec:
-    write_listings()
+    job_records.update(job_specs())

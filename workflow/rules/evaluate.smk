@@ -10,6 +10,7 @@ rule predict:
         tokens=task_tokens,
         features=predict_features,
         runs="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
+        spec="<results>/jobs/specs/predict/{model}/{task}/{method}/{block}.json",
         code=code_of("predict"),
     output:
         manifest="<results>/predict/{model}/{task}/{method}/block-{block}.json",
@@ -25,7 +26,6 @@ rule predict:
         runs_per_gpu=study.compute["runs_per_gpu"],
     params:
         spec=spec_of("predict"),
-        threads=study.compute["threads"],
     script:
         "../scripts/predict.py"
 
@@ -34,6 +34,7 @@ rule score:
     input:
         task="<results>/prepare/{task}/task.json",
         predictions=task_predictions,
+        spec="<results>/jobs/specs/score/{task}.json",
         code=code_of("score"),
     output:
         "<results>/score/{task}/scores.json",
@@ -42,6 +43,6 @@ rule score:
     conda:
         "../../envs/core.yaml"
     params:
-        metrics=score_metrics,
+        spec=spec_of("score"),
     script:
         "../scripts/score.py"

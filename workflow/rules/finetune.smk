@@ -7,6 +7,7 @@ rule features:
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
         tokens=task_tokens,
+        spec="<results>/jobs/specs/features/{model}/{task}/{features}.json",
         code=code_of("features"),
     output:
         manifest="<results>/features/{model}/{task}/{features}/features.json",
@@ -26,7 +27,6 @@ rule features:
         runs_per_gpu=study.compute["runs_per_gpu"],
     params:
         spec=spec_of("features"),
-        threads=study.compute["features_threads"],
     script:
         "../scripts/features.py"
 
@@ -43,6 +43,7 @@ rule finetune:
         tokens=task_tokens,
         features=finetune_features,
         features_before=predict_features,
+        spec="<results>/jobs/specs/finetune/{model}/{task}/{method}/{block}.json",
         code=code_of("finetune"),
     output:
         manifest="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
@@ -62,7 +63,6 @@ rule finetune:
         save_every=study.compute["save_every"],
     params:
         spec=spec_of("finetune"),
-        threads=study.compute["threads"],
         predictions=f"{RESULTS}/predict/{{model}}/{{task}}/{{method}}",
     script:
         "../scripts/finetune.py"

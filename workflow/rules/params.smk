@@ -1,4 +1,5 @@
-# Functions for the rules' params: plain values that hold what a job's result depends on.
+# Functions for the rules' params: plain values that hold what a job's result depends on. The same values are in a small
+# file among the inputs of each rule, see variability/job_records.py.
 
 
 def spec_of(stage):
@@ -8,7 +9,3 @@ def spec_of(stage):
         return STAGES[stage].spec(plan, wildcards)
 
     return spec
-
-
-def score_metrics(wildcards):
-    return study.metrics(wildcards.task)

@@ -3,6 +3,7 @@
 
 rule download:
     input:
+        spec="<downloads>/jobs/specs/download/{key}.json",
         code=code_of("download"),
     output:
         manifest="<downloads>/datasets/{key}/manifest.json",
@@ -20,6 +21,7 @@ rule download:
 rule prepare:
     input:
         manifest=prepare_source,
+        spec="<results>/jobs/specs/prepare/{task}.json",
         code=code_of("prepare"),
     output:
         task="<results>/prepare/{task}/task.json",

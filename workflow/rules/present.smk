@@ -10,6 +10,7 @@ rule analyse:
         manifest="<results>/aggregate/manifest.json",
         tables=analysis_base(),
         predictions=analysis_predictions(),
+        spec="<results>/jobs/specs/analyse.json",
         code=codes_of("analyse"),
     output:
         reported_tables(),
@@ -20,7 +21,7 @@ rule analyse:
         "../../envs/core.yaml"
     threads: 4
     params:
-        options=plan.outputs.analyses,
+        spec=spec_of("analyse"),
     script:
         "../scripts/analyse.py"
 
@@ -30,6 +31,7 @@ rule plot:
         manifest="<results>/aggregate/manifest.json",
         tables=plot_base(),
         analyses=plot_tables(),
+        spec="<results>/jobs/specs/plot.json",
         code=codes_of("plot"),
     output:
         svg=reported_figures(),
@@ -40,8 +42,7 @@ rule plot:
         "../../envs/core.yaml"
     threads: 4
     params:
-        options=plan.outputs.plots,
-        study=study.name,
+        spec=spec_of("plot"),
     script:
         "../scripts/plot.py"
 
@@ -49,6 +50,7 @@ rule plot:
 rule claim:
     input:
         tables=claim_tables(),
+        spec="<results>/jobs/specs/claim.json",
         code=code_of("claim"),
     output:
         csv="<results>/claim/claims.csv",
@@ -65,8 +67,7 @@ rule claim:
     conda:
         "../../envs/core.yaml"
     params:
-        chosen=plan.outputs.claims,
-        study=study.name,
+        spec=spec_of("claim"),
     script:
         "../scripts/claim.py"
 
@@ -78,6 +79,7 @@ rule summarise:
         tables=summary_tables(),
         claims="<results>/claim/claims.csv",
         tasks=prepared_tasks(),
+        spec="<results>/jobs/specs/summarise.json",
         code=code_of("summarise"),
     output:
         markdown="<results>/report/summary.md",
@@ -92,7 +94,7 @@ rule summarise:
     conda:
         "../../envs/core.yaml"
     params:
-        study=study.name,
+        spec=spec_of("summarise"),
     script:
         "../scripts/summarise.py"
 
@@ -105,6 +107,7 @@ rule report:
         all_tables(),
         all_figures(),
         texts=report_texts(),
+        spec="<results>/jobs/specs/report.json",
         code=code_of("report"),
     output:
         "<results>/report/report.html",
@@ -114,6 +117,6 @@ rule report:
     conda:
         "../../envs/core.yaml"
     params:
-        targets=["summary", "claims", "figures", "tables"],
+        spec=spec_of("report"),
     script:
         "../scripts/report.py"

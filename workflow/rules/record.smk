@@ -6,6 +6,7 @@ rule record:
         files=recorded_files(),
         outside=all_downloads(),
         listings=all_listings(),
+        spec="<results>/jobs/specs/record.json",
         code=code_of("record"),
     output:
         crate="<results>/ro-crate-metadata.json",
@@ -15,7 +16,7 @@ rule record:
     conda:
         "../../envs/core.yaml"
     params:
-        study=study.name,
+        spec=spec_of("record"),
     script:
         "../scripts/record.py"
 

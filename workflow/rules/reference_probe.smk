@@ -7,6 +7,7 @@ rule reference_probe:
         arrays=ancient(probe_arrays()),
         features=probe_features("features.json"),
         activations=ancient(probe_features("activations.npy")),
+        spec="<results>/jobs/specs/reference_probe.json",
         code=code_of("reference_probe"),
     output:
         "<results>/reference_probe/probes.json",

@@ -4,6 +4,7 @@
 rule download_weights:
     input:
         unpack(weights_assets),
+        spec="<downloads>/jobs/specs/download_weights/{key}.json",
         code=code_of("download_weights"),
     output:
         weights="<downloads>/weights/{key}.safetensors",
@@ -22,6 +23,7 @@ rule download_weights:
 # Files that a network is built from in addition to its weights: its config, its tokenizer.
 rule download_assets:
     input:
+        spec="<downloads>/jobs/specs/download_assets/{assets}.json",
         code=code_of("download_assets"),
     output:
         manifest="<downloads>/assets/{assets}/manifest.json",
@@ -42,6 +44,7 @@ rule tokenize:
         assets="<downloads>/assets/{assets}/manifest.json",
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
+        spec="<results>/jobs/specs/tokenize/{assets}/{task}.json",
         code=code_of("tokenize"),
     output:
         manifest="<results>/tokenize/{assets}/{task}/tokens.json",
@@ -62,6 +65,7 @@ rule pretrain:
         task=pretrain_task,
         arrays=pretrain_arrays,
         tokens=pretrain_tokens,
+        spec="<results>/jobs/specs/pretrain/{model}.json",
         code=code_of("pretrain"),
     output:
         weights="<results>/pretrain/{model}/weights.safetensors",
@@ -84,6 +88,5 @@ rule pretrain:
         save_every=study.compute["save_every"],
     params:
         spec=spec_of("pretrain"),
-        threads=study.compute["threads"],
     script:
         "../scripts/pretrain.py"

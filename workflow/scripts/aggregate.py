@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability.results.imported_files import by_import

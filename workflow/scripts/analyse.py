@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability import single_thread
@@ -8,7 +9,7 @@ with log_job(snakemake.log[0]):
     single_thread.limit()
     from variability.stages.analyse import analyse_all
 
-    rule_input, chosen = snakemake.input, snakemake.params.options
+    rule_input, chosen = snakemake.input, snakemake.params.spec["options"]
     code = {name: Path(path) for name, path in zip(chosen, rule_input.code, strict=True)}
     tables = {Path(table).stem: Path(table) for table in rule_input.tables}
     manifest, predictions = Path(rule_input.manifest), [Path(path) for path in rule_input.predictions]

@@ -1,10 +1,11 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability.stages.claim import claim
 
-    params, output = snakemake.params, snakemake.output
+    spec, output = snakemake.params.spec, snakemake.output
     tables = {Path(table).stem: Path(table) for table in snakemake.input.tables}
-    claim(params.study, params.chosen, tables, Path(output.csv), Path(output.markdown), Path(output.page))
+    claim(spec["study"], spec["chosen"], tables, Path(output.csv), Path(output.markdown), Path(output.page))

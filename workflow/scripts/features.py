@@ -1,13 +1,14 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]) as interruption:
+with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
     from pathlib import Path
 
     from variability.stages.features import features
     from variability.training.input_files import InputFiles
 
-    params, output = snakemake.params, snakemake.output
+    spec, output = snakemake.spec, snakemake.output
     activations, manifest = Path(output.activations), Path(output.manifest)
     runs_per_gpu = snakemake.resources.runs_per_gpu
-    features(params.spec, InputFiles.from_rule(snakemake.input), activations, manifest, params.threads, runs_per_gpu)
+    features(spec, InputFiles.from_rule(snakemake.input), activations, manifest, spec["threads"], runs_per_gpu)

@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]) as interruption:
+with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
     from pathlib import Path
 
@@ -11,9 +12,9 @@ with log_job(snakemake.log[0]) as interruption:
     from variability.training.saving import Saving
     from variability.training.workplace import Workplace
 
-    spec, rule_input = snakemake.params.spec, snakemake.input
+    spec, rule_input = snakemake.spec, snakemake.input
     manifest, predictions = Path(snakemake.output.manifest), Path(snakemake.params.predictions)
-    with Workplace(spec["model"], snakemake.params.threads, snakemake.resources.runs_per_gpu) as workplace:
+    with Workplace(spec["model"], spec["threads"], snakemake.resources.runs_per_gpu) as workplace:
         every = snakemake.resources.save_every
         saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)

@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability import single_thread
@@ -8,8 +9,8 @@ with log_job(snakemake.log[0]):
     single_thread.limit()
     from variability.stages.plot import plot_all
 
-    rule_input, chosen = snakemake.input, snakemake.params.options
+    rule_input, chosen = snakemake.input, snakemake.params.spec["options"]
     code = {name: Path(path) for name, path in zip(chosen, rule_input.code, strict=True)}
     tables = {Path(path).stem: Path(path) for path in (*rule_input.tables, *rule_input.analyses)}
     manifest, folder = Path(rule_input.manifest), Path(snakemake.output[0]).parent
-    plot_all(chosen, code, manifest, tables, snakemake.params.study, folder, snakemake.threads)
+    plot_all(chosen, code, manifest, tables, snakemake.params.spec["study"], folder, snakemake.threads)

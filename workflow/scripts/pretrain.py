@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]) as interruption:
+with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
     from pathlib import Path
 
@@ -9,9 +10,9 @@ with log_job(snakemake.log[0]) as interruption:
     from variability.training.input_files import InputFiles
     from variability.training.saving import Saving
 
-    rule_input, params = snakemake.input, snakemake.params
+    rule_input, spec = snakemake.input, snakemake.params.spec
     outputs = [Path(snakemake.output[name]) for name in ("weights", "manifest", "history")]
     every, runs_per_gpu = snakemake.resources.save_every, snakemake.resources.runs_per_gpu
     saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
     files, code = InputFiles.from_rule(rule_input), sha256(rule_input.code)
-    pretrain(params.spec, files, code, *outputs, params.threads, saving, runs_per_gpu)
+    pretrain(spec, files, code, *outputs, spec["threads"], saving, runs_per_gpu)

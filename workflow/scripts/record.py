@@ -1,8 +1,9 @@
 from datetime import UTC
 
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from datetime import datetime
     from pathlib import Path
 
@@ -11,4 +12,4 @@ with log_job(snakemake.log[0]):
     rule_input = snakemake.input
     paths = {name: [Path(path) for path in rule_input[name]] for name in ("files", "outside", "listings")}
     folder, now = Path(snakemake.output.crate).parent, datetime.now(UTC).isoformat(timespec="seconds")
-    record(snakemake.params.study, snakemake.config, **paths, folder=folder, now=now)
+    record(snakemake.params.spec["study"], snakemake.config, **paths, folder=folder, now=now)

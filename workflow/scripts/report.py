@@ -1,9 +1,10 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability.stages.report import report
 
     snakefile = Path(snakemake.scriptdir).resolve().parents[1] / "Snakefile"
-    report(snakemake.config, snakefile, snakemake.params.targets, Path(snakemake.output[0]))
+    report(snakemake.config, snakefile, snakemake.params.spec["targets"], Path(snakemake.output[0]))

@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability.io.files import sha256
@@ -8,4 +9,4 @@ with log_job(snakemake.log[0]):
 
     rule_input, manifest = snakemake.input, Path(snakemake.output[0])
     predictions, code = [Path(path) for path in rule_input.predictions], sha256(rule_input.code)
-    score(predictions, Path(rule_input.task), snakemake.params.metrics, code, manifest.parent, manifest)
+    score(predictions, Path(rule_input.task), snakemake.params.spec["metrics"], code, manifest.parent, manifest)

@@ -1,6 +1,7 @@
 from variability.job_log import log_job
+from variability.job_records import recorded
 
-with log_job(snakemake.log[0]):
+with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
     from variability.stages.summarise import summarise
@@ -8,4 +9,4 @@ with log_job(snakemake.log[0]):
     rule_input, output = snakemake.input, snakemake.output
     tables = [*rule_input.tables, rule_input.claims]
     paths = Path(output.markdown), Path(output.page)
-    summarise(snakemake.params.study, rule_input.runs, tables, *paths, rule_input.tasks)
+    summarise(snakemake.params.spec["study"], rule_input.runs, tables, *paths, rule_input.tasks)

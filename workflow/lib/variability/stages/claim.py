@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from variability import registry
-from variability.io.artefacts import LISTING, require_listed, write_listing
+from variability.io.artefacts import LISTING, require_listed, write_checksums
 from variability.io.files import write_text
 from variability.reporting import display_names
 from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
@@ -43,7 +43,7 @@ def claim(
     frames = {name: analysis_tables.read(require_listed(path)) for name, path in tables.items()}
     findings = claims(chosen, frames)
     analysis_tables.write(findings, csv)
-    write_listing(csv.parent / LISTING, [csv.name])
+    write_checksums(csv.parent / LISTING, [csv.name])
     text = as_markdown(display_names.for_markdown(findings), study)
     write_text(markdown, text)
     write_text(page, as_page(display_names.plain(text), f"{study}: claims"))

@@ -40,6 +40,8 @@ def plot_all(
     base tables. tables: parquet files of base tables and CSV files of analyses. study: its name, for the titles.
     """
     base = read_record(manifest, BASE_TABLES)
+    for path in tables.values():
+        require_listed(path)
     checksums = {name: base[path.name] if path.name in base else sha256(path) for name, path in tables.items()}
     outputs, inputs = {}, {}
     for name, options in chosen.items():
@@ -53,8 +55,6 @@ def plot_all(
             "tables": {table: checksums[table] for table in read},
         }
         outputs[name] = Output(digest(parts), (folder / f"{name}.svg", folder / f"{name}.png"))
-    for path in tables.values():
-        require_listed(path)
     _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
 
 

@@ -1,0 +1,138 @@
+"""Small files that tell which jobs are out of date: what a job should be made from, and what it was made from.
+
+The spec of a job holds all that its result depends on except its inputs: its params, among them the seeds, and the
+checksums of its code. It is a small file among the inputs of its rule, written only when its content changes. When the
+job ends, it records the checksums of this file and of its inputs.
+
+Snakemake keeps what it knows about earlier runs in the folder ``.snakemake``. Where that is lost, as on another
+machine, it compares only times, and a copy of a study may have any times. So before jobs are planned, specs and records
+are compared: a job whose record is right gets outputs that are not older than its inputs, and a job whose record
+differs a spec that is newer than its outputs. No content is changed by this, and nothing where all times are in order.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from variability.io.artefacts import checksum_of, read_cached, write_record
+from variability.io.files import replacing
+
+#: Folders of specs and of records, in that of a study, or in that of the downloads of all studies.
+SPECS, RECORDS = Path("jobs", "specs"), Path("jobs", "made")
+#: Inputs that are compared by content. All others are large, and listed with their checksums in one of these.
+_COMPARED = frozenset({".json", ".txt", ".csv", ".rst", ".md", ".html", ".svg", ".png"})
+#: Inputs that the spec represents already.
+_IN_SPEC = frozenset({"spec", "code", "imports"})
+
+
+def spec_text(spec: Mapping[str, Any], code: Iterable[Path]) -> str:
+    """Return the content of the spec of a job. spec: its params, plain values. code: listings of its code."""
+    content = {"spec": spec, "code": {Path(path).name: _listing_checksum(str(path)) for path in code}}
+    # Without an indent, which the json module writes in Python, six times slower.
+    return json.dumps(content, sort_keys=True) + "\n"
+
+
+@contextmanager
+def recorded(job: Any) -> Iterator[None]:
+    """Record, when the block ends without an error, what a job was made from.
+
+    job: the ``snakemake`` object of a script, with ``params.spec``, ``input.spec`` and ``input.code``.
+    """
+    in_spec = {str(path) for name, paths in job.input.items() if name in _IN_SPEC for path in _listed(paths)}
+    inputs = [path for path in map(str, job.input) if path not in in_spec and Path(path).suffix in _COMPARED]
+    made_from = {
+        "spec": _checksum(spec_text(job.params.spec, _listed(job.input.code))),
+        "inputs": {path: checksum_of(Path(path)) for path in inputs},
+        "outputs": [str(path) for path in job.output],
+    }
+    yield
+    write_record(_record_path(Path(job.input.spec)), made_from)
+
+
+def update(jobs: Iterable[tuple[Path, str]]) -> None:
+    """Write the specs of jobs that changed, and correct times by which Snakemake would plan other jobs than necessary.
+
+    jobs: path and content of each spec, every job after those that make its inputs.
+    """
+    checksums: dict[str, str | None] = {}
+    for path, text in jobs:
+        if _read(path) != text:
+            # Not durable: a spec that was lost is written again.
+            with replacing(path, durable=False) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        record = read_cached(_record_path(path))
+        outputs = [_time(output) for output in record.get("outputs", [])]
+        # Snakemake makes missing outputs, and treats jobs without a record by the times of their files.
+        if not outputs or None in outputs:
+            continue
+        for file in record["inputs"]:
+            if file not in checksums:
+                checksums[file] = _checksum_or_none(file)
+        same_inputs = all(checksums[file] == checksum for file, checksum in record["inputs"].items())
+        if same_inputs and record["spec"] == _checksum(text):
+            _make_newer(record["outputs"], [path, *record["inputs"]])
+        elif (_time(path) or 0) <= min(time for time in outputs if time is not None):
+            with suppress(OSError):
+                os.utime(path)
+
+
+def _make_newer(outputs: Iterable[str], inputs: Iterable[str | Path]) -> None:
+    """Set the times of the outputs of a job that are older than one of its inputs to that of the newest input."""
+    newest = max(time for file in inputs if (time := _time(file)) is not None)
+    for file in [*outputs, *_benchmarks(outputs)]:
+        time = _time(file)
+        if time is not None and time < newest:
+            with suppress(OSError):
+                os.utime(file, ns=(newest, newest))
+
+
+def _benchmarks(outputs: Iterable[str]) -> list[str]:
+    """Return the files to which Snakemake writes measurements of a job, whose times count as those of outputs."""
+    first = next(iter(outputs))
+    return [f"{os.path.dirname(first)}/benchmark.tsv", f"{os.path.splitext(first)[0]}.tsv"]
+
+
+def _record_path(spec: Path) -> Path:
+    """Return the path of the record of a job from that of its spec: <folder>/jobs/specs/<stage>[/<wildcards>].json."""
+    before, after = spec.as_posix().rsplit(f"{SPECS.as_posix()}/", 1)
+    return Path(before) / RECORDS / after
+
+
+def _listed(paths: Any) -> list[Any]:
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _listing_checksum(path: str) -> str:
+    return checksum_of(Path(path))
+
+
+def _checksum_or_none(path: str) -> str | None:
+    try:
+        return checksum_of(Path(path))
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def _time(path: str | Path) -> int | None:
+    """Return the time of the last change of a file in nanoseconds; None if it is missing."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
