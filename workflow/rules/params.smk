@@ -1,5 +1,5 @@
 # Functions for the rules' params: plain values that hold what a job's result depends on. The same values are in a small
-# file among the inputs of each rule, see variability/job_records.py.
+# file among the inputs of each rule, see variability/io/job_records.py.
 
 
 def spec_of(stage):

@@ -1,5 +1,5 @@
+from variability.io.job_records import recorded
 from variability.job_log import log_job
-from variability.job_records import recorded
 
 with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path

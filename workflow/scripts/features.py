@@ -1,5 +1,5 @@
+from variability.io.job_records import recorded
 from variability.job_log import log_job
-from variability.job_records import recorded
 
 with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
@@ -8,7 +8,7 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     from variability.stages.features import features
     from variability.training.input_files import InputFiles
 
-    spec, output = snakemake.spec, snakemake.output
+    spec, output = snakemake.params.spec, snakemake.output
     activations, manifest = Path(output.activations), Path(output.manifest)
     runs_per_gpu = snakemake.resources.runs_per_gpu
     features(spec, InputFiles.from_rule(snakemake.input), activations, manifest, spec["threads"], runs_per_gpu)

@@ -1,5 +1,5 @@
+from variability.io.job_records import recorded
 from variability.job_log import log_job
-from variability.job_records import recorded
 
 with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
@@ -12,7 +12,7 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     from variability.training.saving import Saving
     from variability.training.workplace import Workplace
 
-    spec, rule_input = snakemake.spec, snakemake.input
+    spec, rule_input = snakemake.params.spec, snakemake.input
     manifest, predictions = Path(snakemake.output.manifest), Path(snakemake.params.predictions)
     with Workplace(spec["model"], spec["threads"], snakemake.resources.runs_per_gpu) as workplace:
         every = snakemake.resources.save_every

@@ -1,7 +1,7 @@
 from datetime import UTC
 
+from variability.io.job_records import recorded
 from variability.job_log import log_job
-from variability.job_records import recorded
 
 with log_job(snakemake.log[0]), recorded(snakemake):
     from datetime import datetime

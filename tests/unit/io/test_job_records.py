@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from variability import job_records
+from variability.io import job_records
 from variability.io.artefacts import write_record
 
 FILES = ("code.txt", "task.json", "jobs/specs/score/digits.json", "scores.json")
