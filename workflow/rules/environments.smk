@@ -44,9 +44,10 @@ def share_gpus():
     On other machines the cluster assigns GPUs, and each job gets one of its own.
     """
     limit = workflow.resource_settings.resources.get("gpu")
-    if limit is not None and workflow.is_main_process and not workflow.non_local_exec:
-        gpus = int(getattr(limit, "value", limit))
-        workflow.register_resource("gpu", gpus * study.compute["runs_per_gpu"])
+    # Snakemake has this resource without a value, too.
+    gpus = getattr(limit, "value", limit)
+    if gpus is not None and workflow.is_main_process and not workflow.non_local_exec:
+        workflow.register_resource("gpu", int(gpus) * study.compute["runs_per_gpu"])
 
 
 share_gpus()
