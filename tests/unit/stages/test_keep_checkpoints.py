@@ -7,7 +7,7 @@ import pytest
 import tiny_study
 
 from variability.errors import UserError
-from variability.io import files
+from variability.io import artefacts, files
 from variability.results.runs_table import TRAINED_HERE
 from variability.stages.finetune import finetune
 from variability.stages.keep_checkpoints import best_runs, keep_checkpoints
@@ -46,6 +46,15 @@ def table(*values, metric="accuracy"):
 
 def there(study):
     return {path.parent.name for path in study.fitted.glob("*/checkpoint.safetensors")}
+
+
+def test_nothing_is_deleted_if_a_manifest_is_that_of_other_runs(study):
+    manifest = study.fitted / "block-0.json"
+    runs = artefacts.read_record(manifest, artefacts.FITTED)["runs"]
+    artefacts.write_record(manifest, {"runs": [*runs[:-1], runs[-1] | {"fingerprint": "of another run"}]})
+    with pytest.raises(UserError, match=r"run\.json is that of another run than .*--forcerun finetune"):
+        study.keep("none")
+    assert there(study) == {"0", "1"}
 
 
 @pytest.mark.parametrize(("keep", "left"), [("none", set()), ("best", {"1"})])

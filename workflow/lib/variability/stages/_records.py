@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from variability import advice
+from variability.errors import UserError
 from variability.io import artefacts
 
 #: A run's record in its folder.
@@ -13,6 +16,18 @@ CHECKPOINT = "checkpoint.safetensors"
 SETTINGS = "settings"
 #: Key of a record: true if the checkpoint was removed on purpose.
 DROPPED = "checkpoint_dropped"
+
+
+def read_run(manifest: Path, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a run that a manifest of ``finetune`` lists. run: its entry there.
+
+    Raises UserError if the record cannot be read, or is that of another run.
+    """
+    path = Path(manifest).parent / str(run["seed"]) / RECORD
+    record = artefacts.read_record(path, artefacts.RUN_RECORD)
+    if any(record[key] != run[key] for key in ("seed", "fingerprint", "sha256")):
+        raise UserError(f"{path} is that of another run than {manifest} lists; {advice.rerun('finetune')}")
+    return record
 
 
 def match_checksums(folder: Path, checksums: Mapping[str, str]) -> bool:

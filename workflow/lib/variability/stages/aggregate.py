@@ -11,14 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from variability import advice
 from variability.data import kinds
 from variability.errors import UserError
 from variability.io.artefacts import (
     FITTED,
     LISTING,
     PROBES,
-    RUN_RECORD,
     SCORES,
     Kind,
     read_record,
@@ -31,7 +29,7 @@ from variability.results import imported_runs, pairing, probe_table, score_table
 from variability.results.columns import RUN
 from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
-from variability.stages._records import RECORD
+from variability.stages._records import read_run
 
 #: Rows of a row group of parquet, pyarrow's default.
 GROUP_ROWS = 2**20
@@ -99,14 +97,8 @@ def _runs(manifests: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
     folders, records = [], []
     for manifest in manifests:
         for run in read_record(manifest, FITTED)["runs"]:
-            folder = Path(manifest).parent / str(run["seed"])
-            record = read_record(folder / RECORD, RUN_RECORD)
-            if any(record[key] != run[key] for key in ("seed", "fingerprint", "sha256")):
-                raise UserError(
-                    f"{folder / RECORD} is that of another run than {manifest} lists; {advice.rerun('finetune')}"
-                )
-            folders.append(folder)
-            records.append(record)
+            folders.append(Path(manifest).parent / str(run["seed"]))
+            records.append(read_run(manifest, run))
     return folders, records
 
 

@@ -1,17 +1,18 @@
 """Deletes the checkpoints that a study does not retain, after everything has been read from them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from variability.io.artefacts import FITTED, RUN_RECORD, read_record, require_listed, write_record
+from variability.io.artefacts import FITTED, read_record, require_listed, write_record
 from variability.io.files import write_json
 from variability.results.columns import CELL, RUN
 from variability.results.metrics import scalars
 from variability.results.runs_table import TRAINED_HERE
-from variability.stages._records import CHECKPOINT, DROPPED, RECORD
+from variability.stages._records import CHECKPOINT, DROPPED, RECORD, read_run
 
 _log = logging.getLogger(__name__)
 
@@ -27,15 +28,17 @@ def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], output: P
     retained = set() if keep == "none" else best_runs(table[table["source"] == TRAINED_HERE])
     cells = {tuple(cell) for *cell, _ in retained}
     freed, left = 0, []
+    # All of them first: nothing is deleted if one is damaged.
+    records = {path: [read_run(path, run) for run in read_record(path, FITTED)["runs"]] for path in manifests}
     for manifest in manifests:
         cell = manifest.parent.parts[-3:]
         if keep == "best" and cell not in cells:
             _log.warning("%s: no run has a score on validation, so all of its checkpoints are kept", "/".join(cell))
             continue
-        for run in read_record(manifest, FITTED)["runs"]:
+        for run in records[manifest]:
             folder = manifest.parent / str(run["seed"])
             if (*cell, run["seed"]) not in retained:
-                freed += _drop(folder)
+                freed += _drop(folder, run)
             elif (folder / CHECKPOINT).is_file():
                 left.append([*cell, run["seed"]])
             else:
@@ -57,12 +60,12 @@ def best_runs(runs: pd.DataFrame) -> set[tuple]:
     return set(ranked.drop_duplicates(CELL)[RUN].itertuples(index=False, name=None))
 
 
-def _drop(folder: Path) -> int:
+def _drop(folder: Path, record: Mapping[str, Any]) -> int:
     """Delete the checkpoint of a run and return its size in bytes."""
-    checkpoint, record = folder / CHECKPOINT, read_record(folder / RECORD, RUN_RECORD)
+    checkpoint = folder / CHECKPOINT
     if not record.get(DROPPED):
         # Before the deletion: a record of a missing checkpoint would cause the run to be trained again.
-        write_record(folder / RECORD, record | {DROPPED: True})
+        write_record(folder / RECORD, {**record, DROPPED: True})
     size = checkpoint.stat().st_size if checkpoint.is_file() else 0
     checkpoint.unlink(missing_ok=True)
     return size
