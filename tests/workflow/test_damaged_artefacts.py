@@ -322,8 +322,17 @@ def test_the_readers_accept_the_whole_study(files, tmp_path, monkeypatch):
 
 # Commands -----------------------------------------------------------------------------------------------------------
 
-#: Contents with times of the computer in them.
-TIMED = {"history.csv", "run.json", "manifest of runs", "runs.parquet", "manifest of base tables", "claims.csv"}
+#: Contents that hold measured times, or checksums of such files.
+TIMED = {
+    "reference probe",
+    "probes.json",
+    "history.csv",
+    "run.json",
+    "manifest of runs",
+    "runs.parquet",
+    "manifest of base tables",
+    "claims.csv",
+}
 RULES = ("prepare", "pretrain", "features", "finetune", "predict", "score", "reference_probe")
 
 
