@@ -25,7 +25,9 @@ class Problem:
 
     def __str__(self) -> str:
         key = self.key if len(self.key) <= 200 else f"{self.key[:197]}..."
-        return visible(f"{key}: {self.message}" if key else self.message)
+        # Values that messages quote may be texts of any length.
+        message = self.message if len(self.message) <= 2000 else f"{self.message[:1500]} ... {self.message[-497:]}"
+        return visible(f"{key}: {message}" if key else message)
 
 
 def visible(text: str) -> str:
