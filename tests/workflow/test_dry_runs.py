@@ -116,12 +116,12 @@ def test_a_python_that_snakemake_cannot_start_is_refused(checkout, tmp_path):
 
 
 def test_a_bad_config_stops_before_the_first_job(checkout):
-    (checkout.folder / "bad.yaml").write_text("recipe: {epoch: 3}\nseeds: [1, 1]\n")
+    (checkout.folder / "bad.yaml").write_text("study: bad\nrecipe: {epoch: 3}\nseeds: [1, 1]\n")
     done = checkout.snakemake("--cores", "1", "--configfile", "bad.yaml", check=False)
     assert done.returncode == 1
     assert "recipe.epoch: unknown key; did you mean 'epochs'?" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (checkout.folder / "results/embedded").exists()
+    assert not (checkout.folder / "results/bad").exists()
 
 
 def test_a_training_job_claims_a_gpu_only_where_there_is_one(checkout, tmp_path):

@@ -14,7 +14,7 @@ STUDY = ("--cores", "2", "--configfile", "my-study.yaml")
 ADDED = {
     "added to STAGES in workflow/lib/variability/config/stage_table.py": (
         "workflow/lib/variability/config/stage_table.py",
-        '    "report": Stage(),',
+        '    "report": Stage(',
     ),
     "added to the includes in Snakefile": ("Snakefile", 'include: "workflow/rules/present.smk"'),
 }
