@@ -12,6 +12,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
+from variability.io import spreadsheet_text
 from variability.results import analysis_tables
 
 NAMES = registry.names("analyses")
@@ -150,6 +151,16 @@ def test_the_csv_reads_back_exactly(name, answers, tmp_path):
     pd.testing.assert_frame_equal(
         analysis_tables.read(tmp_path / "table.csv"), result, check_exact=True, check_dtype=False
     )
+
+
+@pytest.mark.parametrize("study", ALL_STUDIES)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_looks_like_a_formula(name, study, answers):
+    # Names are plain here, so an apostrophe in front of a cell of the CSV could only come from the analysis itself.
+    texts = {
+        value for column in answers(name, study) for value in answers(name, study)[column] if isinstance(value, str)
+    }
+    assert {text for text in texts if spreadsheet_text.guarded(text) != text} == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -92,6 +92,15 @@ def test_equal_runs_are_described_alike_in_summary_and_claims():
     assert "beats m1 (full). (effect +0.000; no spread, so not tested; n = 4)" in as_markdown(tables["claims"], "demo")
 
 
+def test_equal_runs_below_equal_runs_do_not_tie():
+    reason = "have no spread, so that their difference is not tested."
+    text = in_summary(study([[1.0] * 3, [1.0] * 3, [1.0, 0.1, 0.9], [0.25] * 3]))
+    ties = "m0 (full), m1 (full) and m2 (full) tie for first"
+    assert f"is undecided: {ties}, and m3 (full) and a candidate with a better mean {reason}" in text
+    text = in_summary(study([[1.0] * 3, [0.25] * 3]))
+    assert f"is undecided: m1 (full) and a candidate with a better mean {reason}" in text
+
+
 def texts_of(name, tables):
     from matplotlib.text import Text
 

@@ -254,7 +254,11 @@ def test_the_grid_selects_among_imported_runs_too():
         ({"columns": {"modle": "net", "seed": "rep"}}, "columns.modle", "did you mean 'model'"),
         ({"columns": {"model": "nett", "seed": "rep"}}, "columns.model", "no column 'nett'; did you mean 'net'"),
         ({"columns": {"seed": "rep"}}, "columns", "which column holds the model"),
-        ({"columns": {"model": "net"}}, "columns", "which column holds the seed"),
+        (
+            {"columns": {"model": "net"}},
+            "columns",
+            "which column holds the seed; add `seed: <column>`, or `constants: {seed: 0}`",
+        ),
         ({"metrics": {"scor": {"metric": "accuracy"}}}, "metrics.scor", "did you mean 'score'"),
         ({"metrics": {"score": {"metric": "own"}}}, "metrics.score", "higher_is_better"),
         ({"metrics": {}}, "metrics", "name either the columns that hold metrics"),

@@ -136,6 +136,17 @@ def test_a_negative_estimate_is_reported_raw_and_its_root_as_zero():
     assert "truncated" in row["note"]
 
 
+def test_a_variance_of_the_seed_that_is_rounding_is_zero():
+    # One error of one of four runs on twelve examples: both mean squares are 1 / 48.
+    losses = np.zeros((4, 12))
+    losses[1, 5] = 1
+    between, residual = anova(losses)
+    assert (between, residual) == pytest.approx((1 / 48, 1 / 48))
+    row = split(losses)
+    assert (row["variance_seed"], row["sd_seed"]) == (0, 0)
+    assert pd.isna(row["note"]) and row["share_test_set"] == pytest.approx(1)
+
+
 def test_runs_that_differ_less_than_by_test_set_noise_do_not_rule_out_the_seed():
     # All runs have the same score: MS_seed is 0, far below MS_residual.
     losses = np.stack([np.roll(np.arange(40) % 4 == 0, at) for at in (0, 1, 2, 3)])

@@ -116,6 +116,19 @@ def test_wrong_winners_are_counted_over_all_studies_with_one_seed(scores):
     assert ranks._wrong_winner(candidates, best) == pytest.approx(1 - np.mean(right), abs=1e-9)
 
 
+def test_a_winner_of_every_study_is_never_a_wrong_one():
+    # Of means 47 / 48 and 5 / 6: a polynomial whose integral over ties is above 1 by rounding.
+    candidates, best = study_of(
+        [[1, 1, 11 / 12, 1], [5 / 6] * 4, [2 / 3, 7 / 12, 5 / 12, 2 / 3], [5 / 12, 1 / 6, 1 / 2, 5 / 12]]
+    )
+    assert str(ranks._wrong_winner(candidates, best)) == "0.0"
+
+
+@pytest.mark.parametrize(("value", "share"), [(-2e-16, "0.0"), (-0.0, "0.0"), (1 + 2e-16, "1.0"), (0.25, "0.25")])
+def test_a_share_has_no_rounding_errors(value, share):
+    assert str(ranks._share(value)) == share
+
+
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 4), min_size=4, max_size=4), min_size=1, max_size=6), st.integers(0, 2**16))
 def test_agreement_is_scipys_tau_b(rows, seed):

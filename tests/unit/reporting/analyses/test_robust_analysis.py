@@ -202,4 +202,4 @@ def test_an_interval_that_is_widened_to_its_estimate_has_a_note():
     replicates = np.array([[0.5, 0.5]] + [[0.6, value] for value in np.linspace(0.4, 0.7, 50)])
     estimate, low, high, shifted = plugin._ends(replicates, 2, spread=True)
     assert (low[0], high[0], list(shifted)) == (estimate[0], 0.6, [True, False])
-    assert robust._with_shifted("-", shifted) == [robust.SHIFTED, "-"]
+    assert robust._with_shifted(None, shifted) == [robust.SHIFTED, None]

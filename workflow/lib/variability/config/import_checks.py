@@ -126,7 +126,12 @@ def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem
     known |= {of_columns[1]} if of_columns else set()
     for role in ("model", "seed"):
         if role not in known:
-            yield Problem("columns", f"does not say which column holds the {role}; add `{role}: <column>`")
+            single = (
+                ", or `constants: {seed: 0}` if each row is the only run of its model and task"
+                if role == "seed"
+                else ""
+            )
+            yield Problem("columns", f"does not say which column holds the {role}; add `{role}: <column>`{single}")
     if of_columns and of_columns[1] in stated:
         key, role = of_columns
         message = f"every {role} has its own column, and one column holds the {key}; remove one of the two"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from variability import registry
 from variability.advice import listed
-from variability.reporting.analyses.decisions import BEATS
+from variability.reporting.analyses.decisions import BEATS, NOT_TESTED
 from variability.reporting.claims import COLUMNS, MARGIN, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
 
 #: Largest number of candidates that a sentence names.
@@ -24,8 +24,12 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     best = f"That it is the best of {first['candidates']} candidates is"
     if first["is_best"]:
         return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
-    ties, single = first_place(tables["decisions"]), not_compared(tables["decisions"])
+    constant, single = without_spread(tables["decisions"]), not_compared(tables["decisions"])
+    ties = [name for name in first_place(tables["decisions"]) if name not in constant]
     reasons = [f"{listed(ties, NAMED, last=' and ')} tie for first"] if len(ties) > 1 else []
+    if constant:
+        one = f"{listed(constant, NAMED, last=' and ')} and a candidate with a better mean have no spread"
+        reasons.append(f"{one}, so that their difference is not tested")
     if single:
         reasons.append(f"{listed(single, NAMED, last=' and ')} cannot be compared, which needs two runs on both sides")
     return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}."
@@ -46,6 +50,15 @@ def first_place(decisions: pd.DataFrame) -> list[str]:
     lost = set(_names(decisions[decisions["decision"] == BEATS], "_b"))
     single = not_compared(decisions)
     return [name for name in _candidates(decisions) if name not in lost and name not in single]
+
+
+def without_spread(decisions: pd.DataFrame) -> list[str]:
+    """Return the names of candidates that are not beaten only because no run of them and of a better one differs."""
+    not_beaten, enough = set(first_place(decisions)), decisions[["n", "n_b"]].min(axis=1) >= 2
+    untested = set(
+        _names(decisions[(decisions["decision"] == NOT_TESTED) & enough & (decisions["difference"] > 0)], "_b")
+    )
+    return [name for name in _candidates(decisions) if name in untested & not_beaten]
 
 
 def not_compared(decisions: pd.DataFrame) -> list[str]:

@@ -84,7 +84,7 @@ class Churn(Analysis):
         from variability.stats import intervals
 
         n, facts = cell.n, {**dict(zip(CELL, cell.name, strict=True)), "interval": "none", **cell.facts()}
-        too_few = "fewer than two completed runs: no pair" if n < 2 else "-"
+        too_few = "fewer than two completed runs: no pair" if n < 2 else None
         minimum = _mean_difference(cell.error) if n > 1 else np.nan
         disagreement, low, high = np.nan, np.nan, np.nan
         if n > 1:
@@ -162,7 +162,7 @@ def _between(cells):
     for one, other in combinations(cells, 2):
         model, _, method = other.name
         row = dict(zip(CELL, one.name, strict=True)) | dict(zip(REFERENCE, (model, method), strict=True))
-        row |= {"quantity": "disagreement", **one.facts(), "interval": "none", "note": "-"}
+        row |= {"quantity": "disagreement", **one.facts(), "interval": "none", "note": None}
         row |= {"n_reference": other.n, "n_failed_reference": other.failed, "estimate": np.nan}
         if not (one.n and other.n):
             row["note"] = "no completed run on one side"

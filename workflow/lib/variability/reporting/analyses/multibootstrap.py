@@ -156,7 +156,7 @@ class Multibootstrap(Analysis):
         needed = np.ceil(2 * tests / (1 - level)).astype(int).astype(str)
         hint = "no p of so many pairs can stay small when adjusted: set resamples to " + needed + " or more"
         table["note"] = [
-            "; ".join([*notes, advice] if add_hint else notes) or "-"
+            "; ".join([*notes, advice] if add_hint else notes) or None
             for notes, advice, add_hint in zip(table["note"], hint, unreachable, strict=True)
         ]
         seeds = table["seeds_paired"].astype(bool).map({True: "paired", False: "independent"}).astype(str)

@@ -178,6 +178,8 @@ def _components(between, residual, runs, examples, level):
     from scipy import special
 
     seed = between - residual / examples
+    if rounding.is_rounding(abs(seed), between):
+        seed = 0.0
     low, high = _seed_interval(between, residual, runs, examples, level)
     numbers = {
         "sd_observed": np.sqrt(between),
@@ -187,7 +189,7 @@ def _components(between, residual, runs, examples, level):
         "variance_observed": between,
         "variance_seed": seed,
         "variance_test_set": residual / examples,
-        "note": TRUNCATED if seed < 0 else "-",
+        "note": TRUNCATED if seed < 0 else None,
     }
     if between > 0:
         numbers["share_test_set"] = min(residual / examples / between, 1.0)

@@ -245,7 +245,7 @@ def _wrong_winner(candidates, best):
                 below, at_most = (np.searchsorted(values, ordered[winner], side) for side in ("left", "right"))
                 wins *= (below[:, None] + np.outer(at_most - below, nodes)) / len(values)
         right += (wins @ weights).mean()
-    return float(np.clip(np.round(1 - right, 12), 0, 1))
+    return _share(1 - right)
 
 
 def _wrong_winner_jointly(candidates, best):
@@ -256,7 +256,12 @@ def _wrong_winner_jointly(candidates, best):
         values = {i: one.scores[one.seeds == seed][0] for i, one in enumerate(candidates) if seed in one.seeds}
         named = [i for i, value in values.items() if value == max(values.values())]
         right.append(np.isin(named, best).mean())
-    return float(1 - np.mean(right))
+    return _share(1 - np.mean(right))
+
+
+def _share(value):
+    """Return a share that rounding may have moved out of [0, 1], or to a negative zero."""
+    return max(0.0, min(float(np.round(value, 12)), 1.0))
 
 
 def _note(candidate, index, study, shifted):

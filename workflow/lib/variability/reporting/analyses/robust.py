@@ -185,7 +185,7 @@ class Robust(Analysis):
         if candidate["crossed"]:
             smooth = table.index[table["quantity"].isin(SMOOTH)]
             table.loc[smooth, ["low", "high"]] = _jackknifed(candidate["pool"], sign, self.option("level"))
-            table.loc[smooth, ["interval", "note"]] = ["t, of the jackknife over seeds", "-"]
+            table.loc[smooth, ["interval", "note"]] = ["t, of the jackknife over seeds", None]
         return table
 
     def _pair_row(self, one, other, replicates):
@@ -220,7 +220,7 @@ class Robust(Analysis):
 def _of_scale(runs, scale):
     from variability.reporting.analyses import _metric_scale
 
-    others = _metric_scale.others(runs, scale) or "-"
+    others = _metric_scale.others(runs, scale) or None
     return {"other_tasks": others, "metric": scale.metric, "scale": scale.description}
 
 
@@ -342,9 +342,9 @@ def _note(candidate):
         return "one run on each task: nothing says how far another would lie"
     if candidate["least"] < FEW:
         return f"as few as {candidate['least']} runs on a task: the interval is likely too narrow"
-    return "-"
+    return None
 
 
 def _with_shifted(note, shifted):
     """Return the note of every row, with the remark on those whose interval was widened."""
-    return [SHIFTED if note == "-" and one else f"{note}; {SHIFTED}" if one else note for one in shifted]
+    return [f"{note}; {SHIFTED}" if one and note else SHIFTED if one else note for one in shifted]

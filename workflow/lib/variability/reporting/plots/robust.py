@@ -93,7 +93,7 @@ def _note(table, ranked, shown):
 
 def _scaling(table):
     others = table["other_tasks"].iloc[0]
-    left_out = "" if others == "-" else f" Not here, because they are on another scale: {others}."
+    left_out = f" Not here, because they are on another scale: {others}." if isinstance(others, str) else ""
     return f"Scores: {table['scale'].iloc[0]}.{left_out}"
 
 
