@@ -29,6 +29,20 @@ def test_a_linear_probe_that_leaves_something_unused_is_named_with_interval_and_
     assert "0.950, 0.0998 [" in row
 
 
+def test_a_gap_whose_interval_includes_0_is_undecided():
+    # The mean is 0.043 below the probe, and the SD of 5 runs is 0.072: the interval is ± 0.09.
+    findings = one_line(summary(0.97, models=("cnn",), methods=("linear_probe",), sd=0.1).partition("## Findings")[2])
+    assert (
+        "That a linear model of the frozen features is better on digits is undecided for cnn (linear_probe)" in findings
+    )
+    assert " unused: a logistic regression" not in findings and "its recipe loses" not in findings
+
+
+def test_a_single_run_decides_nothing_about_its_recipe():
+    findings = one_line(summary(0.99, models=("cnn",), seeds=(0,)).partition("## Findings")[2])
+    assert "is undecided for" in findings and "n = 1)" in findings and "leaves" not in findings
+
+
 def test_good_recipes_are_only_in_the_table():
     text = summary(0.80, models=("cnn",), sd=0.001)
     assert "unused:" not in text and "logistic regression" not in text

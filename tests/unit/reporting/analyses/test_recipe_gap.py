@@ -28,6 +28,7 @@ def test_the_unused_part_is_the_probe_minus_the_runs_with_an_interval_over_seeds
     assert row["unused"] == pytest.approx(differences.mean())
     assert (row["low"], row["high"]) == pytest.approx((differences.mean() - half, differences.mean() + half))
     assert row["n"] == 5 and row["probe"] == 0.95 and row["n_probes"] == 1 and row["exceeds_margin"]
+    assert row["decided"] == (row["low"] > 0) and row["decided"]
 
 
 def test_a_loss_that_the_probe_lowers_is_unused_too():

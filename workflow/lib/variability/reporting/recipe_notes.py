@@ -23,8 +23,15 @@ def in_table(gap: pd.Series) -> str:
 
 
 def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
-    """Return one sentence for each cell whose recipe leaves more than the margin unused, and one for missing probes."""
-    texts = [_named(task, gap) for _, gap in gaps[gaps["exceeds_margin"].astype(bool)].iterrows()]
+    """Return one sentence for each cell that is shown to leave more than the margin unused, and one for all others.
+
+    Cells whose interval includes 0, or that have a single run, are only listed; so are those without a probe.
+    """
+    exceeding, decided = gaps["exceeds_margin"].astype(bool), gaps["decided"].astype(bool)
+    texts = [_named(task, gap) for _, gap in gaps[exceeding & decided].iterrows()]
+    undecided = gaps[exceeding & ~decided]
+    if len(undecided):
+        texts.append(_undecided(task, undecided))
     missing = gaps[gaps["probe"].isna()]
     if len(missing):
         cells = ", ".join(f"{gap['model']} ({gap['method']})" for _, gap in missing.iterrows())
@@ -47,6 +54,14 @@ def _named(task: str, gap: pd.Series) -> str:
         f"features, which reaches {text_format.number(gap['probe'])} ({runs}): its recipe loses what the pretrained "
         "network offers."
     )
+
+
+def _undecided(task: str, gaps: pd.DataFrame) -> str:
+    cells = ", ".join(
+        f"{gap['model']} ({gap['method']}) (by {_unused(gap)} of {gap['metric']}, n = {int(gap['n'])})"
+        for _, gap in gaps.iterrows()
+    )
+    return f"That a linear model of the frozen features is better on {task} is undecided for {cells}."
 
 
 def _unused(gap: pd.Series) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PAIR = ["model", "task", "split", "metric"]
 COLUMNS = [
     *(*CELL_VALUE, "method_kind", "primary", "higher_is_better", "mean", "n", "n_failed", "probe", "n_probes"),
-    *("probe_estimator", "strength", "unused", "low", "high", "sd", "exceeds_margin", "margin"),
+    *("probe_estimator", "strength", "unused", "low", "high", "sd", "exceeds_margin", "decided", "margin"),
     *("estimator", "interval", "level", "ddof", "note"),
 ]
 
@@ -27,6 +27,7 @@ class RecipeGap(Analysis):
     Kennard 1970) for numbers. No recipe of a linear probe should do worse than this by more than noise; fine-tuning
     more of the network seldom should. If it does, the cell shows its recipe rather than its model or its seeds. The
     margin is a share of the probe's absolute value. The interval covers the seeds; both sides share the test examples.
+    ``decided``: the interval is above 0, so that the gap is not one of these few seeds.
     """
 
     NEEDS = ("runs", "reference_probe")
@@ -80,6 +81,7 @@ class RecipeGap(Analysis):
             ddof=1,
         )
         table["exceeds_margin"] = table["unused"] > table["margin"]
+        table["decided"] = table["low"] > 0
         return _cells.with_scope(table.reindex(columns=COLUMNS), runs)
 
 

@@ -21,7 +21,7 @@ class RecipeGap(Plot):
     CAPTION = (
         "Every run's primary metric on the test split (dots), and its network's reference probe: a regularised linear "
         "model of the frozen features, its strength chosen on validation (black line). Right: how much better the "
-        "probe is, its t interval over the n runs, and red where that exceeds the margin."
+        "probe is, its t interval over the n runs, and red where that exceeds the margin and the interval is above 0."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -43,7 +43,7 @@ class RecipeGap(Plot):
         note = (
             "Dots: runs, one per seed. Line: the reference probe, a linear model of the features before the head. "
             f"Right: how much better it is than the mean, with the {level} t interval over the n completed runs; "
-            "in colour: more than the margin, a sign that the recipe and not the model is shown."
+            "in colour: more than the margin, with an interval above 0, a sign that the recipe and not the model is shown."
             + _panels.left_out(tasks, every_task, "tasks", "the first")
             + _panels.left_out(models, every_model, "models", "the first")
         )
@@ -79,7 +79,7 @@ def _cell(axes, values, gap, middle, half, look):
     axes.plot([gap["probe"]] * 2, [middle - half, middle + half], color=figure_style.INK, lw=1.6, zorder=3)
     text = text_format.with_interval(*gap[["unused", "low", "high"]], "+") if gap["n"] else "no run"
     counted = _labels.counted(gap["n"], gap["n_failed"])
-    color = figure_style.FAILED if gap["exceeds_margin"] else figure_style.SOFT
+    color = figure_style.FAILED if gap["exceeds_margin"] and gap["decided"] else figure_style.SOFT
     axes.text(
         1.02,
         middle,
