@@ -183,6 +183,17 @@ def test_the_stage_stores_activations_and_describes_them_in_its_manifest(task_js
     assert run_stage(tmp_path, task_json, weights) == content, "the stage is repeatable"
 
 
+def test_a_job_that_reads_activations_keeps_them_while_another_makes_them_again(task_json, weights, tmp_path):
+    """A file that is truncated while it is read through memory ends the process that reads it."""
+    run_stage(tmp_path, task_json, weights)
+    with open(tmp_path / "activations.npy", "rb") as reader:
+        before = reader.read()
+        run_stage(tmp_path, task_json, weights)
+        run_stage(tmp_path, task_json, weights, limit_gb=1e-4)
+        reader.seek(0)
+        assert reader.read() == before
+
+
 def test_views_are_stored_where_the_augmentation_asks_for_them(task_json, weights, tmp_path):
     content = run_stage(tmp_path, task_json, weights, augmentation=AUGMENTED)
     assert content["bytes"] == (200 + 3 * 100) * 216 * 4

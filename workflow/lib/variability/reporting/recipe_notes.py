@@ -23,15 +23,18 @@ def in_table(gap: pd.Series) -> str:
 
 
 def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
-    """Return one sentence for each cell that is shown to leave more than the margin unused, and one for all others.
+    """Return one sentence for each cell that is shown to leave more than the margin unused, and for the others lists.
 
-    Cells whose interval includes 0, or that have a single run, are only listed; so are those without a probe.
+    Listed are cells beyond the margin whose interval includes 0, those with a single run, and those without a probe.
     """
     exceeding, decided = gaps["exceeds_margin"].astype(bool), gaps["decided"].astype(bool)
     texts = [_named(task, gap) for _, gap in gaps[exceeding & decided].iterrows()]
-    undecided = gaps[exceeding & ~decided]
+    better = f"a linear model of the frozen features is better on {task}"
+    undecided, single = (gaps[exceeding & ~decided & chosen] for chosen in (gaps["n"] > 1, gaps["n"] == 1))
     if len(undecided):
-        texts.append(_undecided(task, undecided))
+        texts.append(f"That {better} is undecided for {_listed(undecided)}.")
+    if len(single):
+        texts.append(f"{better[0].upper()}{better[1:]} than the single runs of {_listed(single)}.")
     missing = gaps[gaps["probe"].isna()]
     if len(missing):
         cells = ", ".join(f"{gap['model']} ({gap['method']})" for _, gap in missing.iterrows())
@@ -56,12 +59,11 @@ def _named(task: str, gap: pd.Series) -> str:
     )
 
 
-def _undecided(task: str, gaps: pd.DataFrame) -> str:
-    cells = ", ".join(
+def _listed(gaps: pd.DataFrame) -> str:
+    return ", ".join(
         f"{gap['model']} ({gap['method']}) (by {_unused(gap)} of {gap['metric']}, n = {int(gap['n'])})"
         for _, gap in gaps.iterrows()
     )
-    return f"That a linear model of the frozen features is better on {task} is undecided for {cells}."
 
 
 def _unused(gap: pd.Series) -> str:

@@ -35,6 +35,11 @@ def features(
     started = time.perf_counter()
     with locks.held(manifest.parent / ".lock", f"another process is working on {activations}; waiting for it"):
         content = _compute(spec, input_files, activations, Workplace(spec["model"], threads, runs_per_gpu))
+        if not content["stored"]:
+            # The rule declares the file as its output, so that it has to exist. Replaced, because a job of another
+            # Snakemake with the same results may be reading the old one through memory.
+            with files.replacing(activations) as temporary:
+                np.save(temporary, np.zeros(0, np.float32), allow_pickle=False)
         artefacts.write_record(manifest, content)
     if content["stored"]:
         _log.info("%s: %.1f s", activations.parent, time.perf_counter() - started)
@@ -47,8 +52,6 @@ def _compute(spec: Mapping[str, Any], input_files: InputFiles, target: Path, wor
     with workplace:
         framework = workplace.framework(spec["model"], spec["method"], input_files)
         frozen = framework.frozen(spec["precision"], spec["augmentation"])
-        # The rule declares the file as its output, so that it has to exist even if nothing is stored.
-        np.save(target, np.zeros(0, np.float32), allow_pickle=False)
         if frozen is None:
             return {"stored": False, "reason": "the network cannot be cut where its frozen part ends"}
         may_train = framework.task.may_train

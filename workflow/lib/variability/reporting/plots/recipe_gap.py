@@ -43,7 +43,8 @@ class RecipeGap(Plot):
         note = (
             "Dots: runs, one per seed. Line: the reference probe, a linear model of the features before the head. "
             f"Right: how much better it is than the mean, with the {level} t interval over the n completed runs; "
-            "in colour: more than the margin, with an interval above 0, a sign that the recipe and not the model is shown."
+            "in colour: more than the margin, and the interval is above 0, a sign that the recipe and not the model is "
+            "shown."
             + _panels.left_out(tasks, every_task, "tasks", "the first")
             + _panels.left_out(models, every_model, "models", "the first")
         )
