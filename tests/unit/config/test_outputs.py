@@ -76,6 +76,16 @@ def test_a_plot_whose_requirements_the_study_does_not_meet_is_not_made():
     assert "best_seed_optimism" in one_candidate.claims, "its analysis has results for a single candidate too"
 
 
+def test_figures_about_seeds_are_not_made_of_single_runs():
+    names, single = {"best_of_n", "seeds_needed"}, {"columns": {"model": "m"}, "constants": {"seed": 0}}
+    assert names <= set(imported().plots)
+    assert not names & set(imported(**single).plots)
+    assert names <= set(imported(columns={"model": "m"}, seeds={"s1": 1, "s2": 2}).plots)
+    assert names <= set(imported(columns={"model": "m"}, from_path=r"run(?P<seed>\d+)").plots)
+    second = IMPORT | single | {"constants": {"seed": 1}}
+    assert names <= set(Outputs(Study({"study": "s", "imports": {"x": IMPORT | single, "y": second}})).plots)
+
+
 def test_a_plot_whose_requirements_an_import_may_meet_is_made():
     assert not {"gain_slopes", "cost", "across_tasks", "nondeterminism"} & set(imported().plots)
     assert "cost" in imported(format="wandb").plots

@@ -48,7 +48,7 @@ def met_by(study: Study) -> frozenset[str]:
         "probabilities": any(kinds.find(study.task_entry(task)["kind"]).PROBABILITIES for task in study.tasks),
         "seconds": trains or any(_has_seconds(entry) for entry in imports),
         "repeated_runs": _has_repeated_runs(study),
-        "seeds": bool(imports) or any(len(seeds) > 1 for seeds in study.seeds.values()),
+        "seeds": _may_have_seeds(imports) or any(len(seeds) > 1 for seeds in study.seeds.values()),
         "tasks": len(tasks) > 1 or any("task" in _roles(entry) for entry in imports),
         "candidates": bool(imports) or most_candidates >= 2,
         "three": bool(imports) or most_candidates >= 3,
@@ -66,6 +66,13 @@ def _stated_tasks(entry: Mapping[str, Any]) -> set[str]:
     default = entry.get("constants", {}).get("task", DEFAULTS["task"])
     of_metrics = {(facts or {}).get("task", default) for facts in entry.get("metrics", {}).values()}
     return set(entry.get("tasks", {}).values()) or of_metrics or {default}
+
+
+def _may_have_seeds(imports: list[Mapping[str, Any]]) -> bool:
+    """Return whether imported runs may have several seeds: not if one constant is the seed of all of them."""
+    constants = {json.dumps(entry.get("constants", {}).get("seed")) for entry in imports}
+    in_files = any("seed" in _roles(entry) or "seeds" in entry for entry in imports)
+    return in_files or len(constants) > 1
 
 
 def _has_seconds(entry: Mapping[str, Any]) -> bool:

@@ -54,6 +54,8 @@ class SeedsNeeded(Plot):
         )
         if not tasks:
             return _panels.placeholder(figure, "There are no runs to plan with.")
+        if table["sd"].isna().all():
+            return _panels.placeholder(figure, "No candidate has two completed runs, and so an SD to plan with.")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
