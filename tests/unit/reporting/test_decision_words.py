@@ -154,3 +154,12 @@ def test_a_margin_in_the_config_is_that_of_the_summary():
     for margin, verdict in ((0.05, "not supported"), (0.0, UNDECIDED)):
         tables["claims"] = claims({"beats": {"margin": margin}}, tables)
         assert f"is {verdict} (effect" in in_summary(tables)
+
+
+def test_a_ranking_with_a_single_run_names_that_run_and_not_equal_ones():
+    nan = float("nan")
+    tables = study([[0.8, 0.8, 0.8], [0.8, 0.8, 0.8], [0.7, nan, nan], [0.6, 0.61, 0.62]])
+    tables["runs"] = tables["runs"].dropna(subset="value")
+    table = tables["claims"]
+    row = table[table["sentence"].str.contains("the ranking of all 4 candidates")].iloc[0]
+    assert row["verdict"] == UNDECIDED and "single run" in row["note"] and "no spread" not in row["note"]

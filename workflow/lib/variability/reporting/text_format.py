@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from variability.stats.rounding import is_rounding
 
-#: Numbers with more decimals, and numbers from _LARGE on, are shown with an exponent.
+#: Numbers below _SMALL with more decimals, and numbers from _LARGE on, are shown with an exponent.
 _MOST_DECIMALS = 7
+_SMALL = 1e-3
 _LARGE = 1e9
 
 _PAGE = """<!doctype html>
@@ -48,7 +49,7 @@ def number(value: float, sign: str = "", digits: int | None = None) -> str:
 
     sign: "+" always shows the sign. digits: decimals, see ``decimals``; without them three decimals, four significant
     digits from 100 on, and two below 0.01. A number other than 0 is never shown as 0: one that would be has one
-    significant digit, and numbers that would be very long have an exponent.
+    significant digit, and numbers that an exponent makes shorter have one.
     """
     if not math.isfinite(value):
         return f"{value:{sign}}"
@@ -58,7 +59,7 @@ def number(value: float, sign: str = "", digits: int | None = None) -> str:
         digits = 3 - _exponent(value) if abs(value) >= 100 else max(3, 1 - _exponent(value))
     if abs(value) < 0.5 * 10.0**-digits:
         return f"{value:{sign}.0e}" if digits else f"{value:{sign}.1g}"
-    if digits > _MOST_DECIMALS or abs(value) >= _LARGE:
+    if (digits > _MOST_DECIMALS and abs(value) < _SMALL) or abs(value) >= _LARGE:
         return f"{value:{sign}.{max(0, _exponent(value) + digits)}e}"
     grouping = "," if abs(value) >= 10_000 else ""
     return f"{value:{sign}{grouping}.{max(0, digits)}f}"

@@ -60,13 +60,19 @@ class StableRanking(Claim):
             "verdict": SUPPORTED if low >= 1 and known else REFUSED if high < self.TAU else UNDECIDED,
             **{"effect": row["kendall_tau"], "low": low, "high": high, "unit": "of Kendall's tau-b"},
             **{"p": p, "p_adjusted": p, "family": f"task {task}: all pairs of candidates have to differ"},
-            "note": pairs.loc[pairs["p_adjusted"].isna(), "note"].iloc[0] if p != p else None,
+            "note": _reason(pairs) if p != p else None,
         }
 
 
 def _largest_p(pairs):
     """Return the largest p-value that decides; NaN if one is missing, because then not all differences are shown."""
     return pairs["p_adjusted"].max(skipna=False)
+
+
+def _reason(pairs):
+    """Return why a pair is not tested, first of all that a candidate has a single run, which no spread can replace."""
+    untested = pairs[pairs["p_adjusted"].isna()]
+    return untested.loc[untested[["n", "n_b"]].min(axis=1).idxmin(), "note"]
 
 
 def _leader(task, pairs, margin):
