@@ -57,7 +57,8 @@ def test_a_record_that_cannot_be_read_is_one_sentence_with_the_command(tmp_path,
     message = str(error.value)
     assert message.startswith(f"{path} cannot be read (") and reason in message and "\n" not in message
     assert message.endswith(
-        f"; run again with `snakemake --forcerun {kind.rule}`, which makes only what is missing or damaged"
+        f"; run again with `snakemake --forcerun {kind.rule}` and the study's `--configfile`, "
+        "which makes only what is missing or damaged"
     )
     assert artefacts.read_intact(path, kind) == {}
 

@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 #: For files of a data set that are missing or damaged.
-RERUN_DOWNLOAD = "run again with `snakemake --forcerun download`"
+RERUN_DOWNLOAD = "run again with `snakemake --forcerun download` and the study's `--configfile`"
 #: For files of a prepared task that are missing or damaged.
-RERUN_PREPARE = "run again with `snakemake --forcerun prepare`"
+RERUN_PREPARE = "run again with `snakemake --forcerun prepare` and the study's `--configfile`"
 
 
 def rerun(rule: str, remove: object = None) -> str:
@@ -16,7 +16,8 @@ def rerun(rule: str, remove: object = None) -> str:
     Snakemake does not know the files of single runs, and runs nothing when only one of them is missing.
     """
     first = f"remove {remove} and " if remove else ""
-    return f"{first}run again with `snakemake --forcerun {rule}`, which makes only what is missing or damaged"
+    command = f"`snakemake --forcerun {rule}` and the study's `--configfile`"
+    return f"{first}run again with {command}, which makes only what is missing or damaged"
 
 
 def suggest(name: object, known: Sequence[str]) -> str:
