@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from variability.config import probe_plan
@@ -68,7 +68,7 @@ def _stated_tasks(entry: Mapping[str, Any]) -> set[str]:
     return set(entry.get("tasks", {}).values()) or of_metrics or {default}
 
 
-def _may_have_seeds(imports: list[Mapping[str, Any]]) -> bool:
+def _may_have_seeds(imports: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether imported runs may have several seeds: not if one constant is the seed of all of them."""
     constants = {json.dumps(entry.get("constants", {}).get("seed")) for entry in imports}
     in_files = any("seed" in _roles(entry) or "seeds" in entry for entry in imports)
