@@ -1,15 +1,20 @@
 """Pixels depend on the format's bit depth, never on the brightest pixel of a file, and metadata never lose an image."""
 
+import os
 import random
 import struct
+import subprocess
+import sys
 import tracemalloc
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import variability
 from variability.errors import UserError
 from variability.io import image_files
 from variability.io.image_files import RANGE_OPTION, fit, range_problems, read_file, to_array
@@ -180,6 +185,18 @@ def test_no_exif_block_makes_an_image_unreadable(tmp_path):
         ]  # fmt: skip
         path = photo(tmp_path, entries, generator.choice("<>"), generator.randbytes(40), generator.randrange(6, 120))
         assert read_file(path).shape in ((16, 24), (24, 16))
+
+
+def test_damaged_metadata_cause_no_warning_of_the_library(tmp_path):
+    path = photo(tmp_path, [(0x0112, 3, 2**31, b"\0\0\0\6")], cut=20)
+    imports = "import sys; from pathlib import Path; from variability.io.image_files import read_file"
+    code = f"{imports}; print(read_file(Path(sys.argv[1])).shape)"
+    # In a process of its own, because pytest replaces the filters of warnings.
+    environ = os.environ | {"PYTHONPATH": str(Path(variability.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code, path], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout and not done.stderr
+    without = "import sys; from PIL import Image; Image.open(sys.argv[1]).getexif()"
+    assert "UserWarning" in subprocess.run([sys.executable, "-c", without, path], capture_output=True, text=True).stderr
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tif"])

@@ -1,6 +1,7 @@
 """Reading of image files as arrays, and scaling to one size and colour."""
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from PIL import Image
 
 from variability.errors import Problem, UserError
 from variability.io import limits
+
+# Damaged metadata are ignored: Pillow's warnings name neither the picture nor what to do.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 #: Modes of Pillow that are read as grey.
 _GREY = ("1", "L", "LA")
