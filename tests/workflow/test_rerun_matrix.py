@@ -241,6 +241,11 @@ def test_the_kernels_switched_off(study, monkeypatch):
     assert jobs(study) == set()
 
 
+def test_another_time_between_saved_states_reruns_nothing(study):
+    study.edit("tiny.yaml", "compute: {", "compute: {save_every: 1 h, ")
+    assert jobs(study) == set()
+
+
 def test_another_limit_of_stored_activations_trains_nothing(study):
     before = run_files(study)
     study.edit("tiny.yaml", "compute: {", "compute: {features_gb: 5, ")
