@@ -93,12 +93,13 @@ def test_equal_runs_are_described_alike_in_summary_and_claims():
 
 
 def test_equal_runs_below_equal_runs_do_not_tie():
-    reason = "have no spread, so that their difference is not tested."
+    reason = "not compared with a candidate that has a better mean, because neither has a spread."
     text = in_summary(study([[1.0] * 3, [1.0] * 3, [1.0, 0.1, 0.9], [0.25] * 3]))
     ties = "m0 (full), m1 (full) and m2 (full) tie for first"
-    assert f"is undecided: {ties}, and m3 (full) and a candidate with a better mean {reason}" in text
-    text = in_summary(study([[1.0] * 3, [0.25] * 3]))
-    assert f"is undecided: m1 (full) and a candidate with a better mean {reason}" in text
+    assert f"is undecided: {ties}, and m3 (full) is {reason}" in text
+    tables = study([[1.0] * 3, [0.5] * 3, [0.25] * 3])
+    assert f"is undecided: m1 (full) and m2 (full) are {reason}" in in_summary(tables)
+    assert tables["decisions"][["p", "low", "high"]].isna().all(axis=None)
 
 
 def texts_of(name, tables):

@@ -28,8 +28,10 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     ties = [name for name in first_place(tables["decisions"]) if name not in constant]
     reasons = [f"{listed(ties, NAMED, last=' and ')} tie for first"] if len(ties) > 1 else []
     if constant:
-        one = f"{listed(constant, NAMED, last=' and ')} and a candidate with a better mean have no spread"
-        reasons.append(f"{one}, so that their difference is not tested")
+        reasons.append(
+            f"{listed(constant, NAMED, last=' and ')} {'is' if len(constant) == 1 else 'are'} not compared with a "
+            "candidate that has a better mean, because neither has a spread"
+        )
     if single:
         reasons.append(f"{listed(single, NAMED, last=' and ')} cannot be compared, which needs two runs on both sides")
     return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}."

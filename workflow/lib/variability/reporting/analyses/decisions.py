@@ -110,10 +110,12 @@ class Decisions(Analysis):
         paired, tested = pairing != _pairing.UNPAIRED, ~np.isnan(pairs.p) | result.beats
         decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
         compared = _compared(pairs, len(names))
+        # A few equal runs do not show that there is no noise, so they have no interval of width 0.
+        low, high = (np.where(pairs.constant, np.nan, end) for end in (result.low, result.high))
         return table.assign(
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
             **{"decision": decision, "difference": pairs.difference},
-            **{"low": result.low, "high": result.high, "t": pairs.t, "df": pairs.df, "p": pairs.p},
+            **{"low": low, "high": high, "t": pairs.t, "df": pairs.df, "p": pairs.p},
             **{"p_all_pairs": result.p_all, "p_best": result.p_best, "p_adjusted": result.p_adjusted},
             **{"n": pairs.n, "n_b": pairs.n_b, "tests": int(np.count_nonzero(~np.isnan(pairs.p)))},
             sd_difference=np.where(paired, pairs.se * np.sqrt(pairs.n), np.nan),
