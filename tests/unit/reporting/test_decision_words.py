@@ -157,10 +157,10 @@ def test_a_margin_in_the_config_is_that_of_the_summary():
         assert f"is {verdict} (effect" in in_summary(tables)
 
 
-def test_a_ranking_with_a_single_run_names_that_run_and_not_equal_ones():
+@pytest.mark.parametrize("single", [0.7, 0.9])
+def test_a_ranking_with_single_runs_names_one_of_them_and_not_equal_runs(single):
     nan = float("nan")
-    tables = study([[0.8, 0.8, 0.8], [0.8, 0.8, 0.8], [0.7, nan, nan], [0.6, 0.61, 0.62]])
-    tables["runs"] = tables["runs"].dropna(subset="value")
-    table = tables["claims"]
-    row = table[table["sentence"].str.contains("the ranking of all 4 candidates")].iloc[0]
-    assert row["verdict"] == UNDECIDED and "single run" in row["note"] and "no spread" not in row["note"]
+    tables = study([[single, nan, nan], [single, nan, nan], [0.8] * 3, [0.8] * 3, [0.6, 0.61, 0.62]])
+    row = tables["claims"].set_index("sentence").loc["On digits, the ranking of all 5 candidates is stable."]
+    assert row["verdict"] == UNDECIDED
+    assert re.fullmatch(r"m[01] \(full\) has a single run, which allows no comparison", row["note"])

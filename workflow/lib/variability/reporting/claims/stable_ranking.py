@@ -70,9 +70,10 @@ def _largest_p(pairs):
 
 
 def _reason(pairs):
-    """Return why a pair is not tested, first of all that a candidate has a single run, which no spread can replace."""
+    """Return why a pair is not tested, first of all that one of its candidates has a single run."""
     untested = pairs[pairs["p_adjusted"].isna()]
-    return untested.loc[untested[["n", "n_b"]].min(axis=1).idxmin(), "note"]
+    fewest, most = untested[["n", "n_b"]].min(axis=1), untested[["n", "n_b"]].max(axis=1)
+    return untested.loc[most[fewest == fewest.min()].idxmax(), "note"]
 
 
 def _leader(task, pairs, margin):
