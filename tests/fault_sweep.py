@@ -59,6 +59,10 @@ class Items(list):
     def __getitem__(self, key):
         return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
 
+    def items(self) -> Any:
+        """Return the names and their values."""
+        return self.__dict__.items()
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a name."""
         return self.__dict__.get(key, default)

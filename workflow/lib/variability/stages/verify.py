@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 from variability import advice, provenance
 from variability.errors import UserError
 from variability.io import artefacts
-from variability.io.files import read_json
+from variability.io.files import digest, read_json
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
 from variability.stages._study_files import Recorded, recorded, run_records
 from variability.stages.finetune import finetune
@@ -78,9 +77,11 @@ def _compare(file: Recorded) -> str | None:
 
 
 def _sample(paths: Sequence[Path], count: int, seed: int) -> list[dict[str, Any]]:
-    """Return the records of a sample of runs, which are in random order, a run of each cell first."""
-    rng = np.random.default_rng(seed)
-    order = [paths[index] for index in rng.permutation(len(paths))]
+    """Return the records of a sample of runs, a run of each cell before a second of any.
+
+    Their order is that of a hash: any sample would do, as long as it is always the same.
+    """
+    order = sorted(paths, key=lambda path: digest([seed, *path.parts[-5:]]))
     rounds: dict[Path, int] = {}
     keyed = []
     for path in order:
