@@ -32,7 +32,7 @@ package, source, function, target = sys.argv[1:]
 sys.path.insert(0, package)
 facts = runpy.run_path(source)[function]()
 with open(target, "w", encoding="utf-8") as handle:
-    json.dump(facts, handle)
+    json.dump(facts, handle, sort_keys=True)
 """
 _TIMEOUT_SECONDS = 600
 
