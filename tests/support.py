@@ -98,6 +98,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     from variability import registry
     from variability.config.outputs import Outputs
     from variability.config.study import Study
+    from variability.io.artefacts import LISTING, write_checksums
     from variability.stages.analyse import analyse
     from variability.stages.claim import claim
     from variability.stages.plot import plot
@@ -113,6 +114,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
         predictions = _blocks(study, results / "predict") if "predictions" in needed else []
         tables = {table: base[table] for table in needed if table != "predictions"}
         analyse(name, tables, options, analysed[name], predictions)
+    write_checksums(target / "analyse" / LISTING, [path.name for path in analysed.values()])
     for name, options in outputs.plots.items():
         figures = [target / f"plot/{name}.{suffix}" for suffix in ("svg", "png")]
         plot(name, base | analysed, options, study.name, *figures)

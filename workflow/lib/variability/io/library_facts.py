@@ -7,6 +7,7 @@ own, and the facts are stored as JSON in the user's cache folder.
 import importlib.metadata
 import importlib.util
 import inspect
+import json
 import logging
 import os
 import subprocess
@@ -32,7 +33,7 @@ package, source, function, target = sys.argv[1:]
 sys.path.insert(0, package)
 facts = runpy.run_path(source)[function]()
 with open(target, "w", encoding="utf-8") as handle:
-    json.dump(facts, handle, sort_keys=True)
+    json.dump(facts, handle)
 """
 _TIMEOUT_SECONDS = 600
 
@@ -55,7 +56,8 @@ def library_facts(library: str, collect: Callable[[], Any]) -> Any:
         with locks.held(path.with_suffix(".lock"), f"waiting for another process that imports {library}"):
             if (facts := _read(path)) is None:
                 facts = _collected(library, collect)
-                files.write_json(path, facts)
+                # In the library's order, as the first answer has it.
+                files.write_text(path, json.dumps(facts))
             return facts
     except OSError as error:
         _log.warning("%s cannot be written (%s), so %s is imported at every start", path, error, library)

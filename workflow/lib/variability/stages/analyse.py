@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from variability.results.predictions import Predictions
 
 #: Imported once for all processes.
-_IMPORTS = ("pandas", "pyarrow.parquet", "scipy.stats")
+_IMPORTS = ("pandas", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.pandas_compat", "scipy.stats")
 
 
 def analyse_all(

@@ -18,10 +18,12 @@ from variability.stages._stored_outputs import Output
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Imported once for all processes.
+#: Imported once for all processes; reading a table and writing a PNG import the last of them.
 _IMPORTS = (
-    *("pandas", "pyarrow.parquet", "scipy.stats", "matplotlib.figure", "matplotlib.legend"),
+    *("pandas", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.pandas_compat", "scipy.stats"),
+    *("matplotlib.figure", "matplotlib.legend", "matplotlib.style"),
     *("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+    *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm")),
 )
 
 
