@@ -1,4 +1,4 @@
-"""What happens to each artefact that is damaged: the table in docs/reliability.md, cell by cell.
+"""Each artefact, damaged in each way: the table in docs/reliability.md, cell by cell.
 
 Every artefact of a finished study is damaged in every way, and read by what reads it in the workflow, in this process.
 Then Snakemake makes each of them again by the command that the errors name, and the study is what it was.

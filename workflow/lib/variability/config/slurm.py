@@ -44,7 +44,7 @@ def got_gpu(environ: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class JobRecords:
-    """How long SLURM remembers finished jobs. accounting: in a database. seconds: in its own memory (MinJobAge)."""
+    """Time for which SLURM remembers finished jobs. accounting: in a database. seconds: in its own memory (MinJobAge)."""
 
     accounting: bool
     seconds: int

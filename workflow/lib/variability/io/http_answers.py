@@ -1,4 +1,4 @@
-"""What the headers and the first bytes of a server's answer say of a file. Servers send headers of any form."""
+"""Facts about a file from the headers and the first bytes of a server's answer. Servers send headers of any form."""
 
 import re
 from collections.abc import Mapping

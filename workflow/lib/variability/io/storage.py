@@ -43,7 +43,7 @@ class StorageError(UserError, OSError):
 
     @property
     def concerns_all_files(self) -> bool:
-        """Whether other files of the same disk cannot be written either."""
+        """True if other files of the same disk cannot be written either."""
         return self.errno in (*_FULL, errno.EROFS)
 
 

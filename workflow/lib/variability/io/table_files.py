@@ -113,7 +113,7 @@ def first_bytes(path: Path, count: int = 4096) -> bytes:
 
 
 class _Bounded(io.RawIOBase):
-    """What a compressed file expands to; raises ValueError where that exceeds the limit."""
+    """Content of a compressed file; raises ValueError where it expands beyond the limit."""
 
     def __init__(self, expanded: Any, compressed: int, allowed: Limits):
         self._expanded, self._compressed, self._limits = expanded, compressed, allowed
