@@ -44,7 +44,7 @@ def got_gpu(environ: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class JobRecords:
-    """Time for which SLURM remembers finished jobs. accounting: in a database. seconds: in its own memory (MinJobAge)."""
+    """Memory of SLURM for finished jobs. accounting: in a database. seconds: in its own memory (MinJobAge)."""
 
     accounting: bool
     seconds: int
