@@ -41,6 +41,8 @@ def verify(study: Path, runs: int, seed: int) -> None:
     files = [*recorded(study, problems), *_in_crate(study, problems)]
     with ThreadPoolExecutor() as pool:
         problems += [problem for problem in pool.map(_compare, files) if problem]
+    # The crate and a record may list the same file.
+    problems = list(dict.fromkeys(problems))
     _log.info("compared with their checksums: %d files, %d differ", len(files), len(problems))
     for record in [] if problems else _sample(run_records(study), runs, seed):
         label = " / ".join(record[key] for key in ("model", "task", "method")) + f" / seed {record['seed']}"
@@ -48,10 +50,11 @@ def verify(study: Path, runs: int, seed: int) -> None:
         for note in notes:
             _log.info("%s: %s", label, note)
         _log.info("%s: trained again, %s", label, "; ".join(differences) or "equal bit for bit")
-        problems += [f"{label}: {'; '.join([*differences, *notes])}" for _ in differences[:1]]
+        if differences:
+            problems.append(f"{label}: {'; '.join([*differences, *notes])}")
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise UserError(f"{study} is not what was computed, in {len(problems)} places:\n{listed}")
+        raise UserError(f"{study} is not what was computed ({len(problems)} differ):\n{listed}")
 
 
 def _in_crate(study: Path, problems: list[str]) -> Iterator[Recorded]:
