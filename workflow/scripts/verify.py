@@ -5,4 +5,4 @@ with log_job(snakemake.log[0]):
 
     from variability.stages.verify import verify
 
-    verify(Path(snakemake.input.crate).parent, snakemake.params.runs, seed=0)
+    verify(Path(snakemake.params.folder), snakemake.params.runs, seed=0)

@@ -149,3 +149,8 @@ def test_the_sample_has_a_run_of_each_cell_before_a_second_of_any(tmp_path):
     assert {run["method"] for run in stage._sample(paths, 3, seed=1)} == {"full", "probe", "lora"}
     assert len(stage._sample(paths, 5, seed=1)) == 5
     assert stage._sample(paths, 5, seed=1) == stage._sample(paths, 5, seed=1)
+
+
+def test_the_rule_has_no_inputs_for_which_a_changed_file_would_be_recorded_first():
+    rules = (Path(stage.__file__).parents[3] / "rules" / "record.smk").read_text(encoding="utf-8")
+    assert re.search(r"^rule verify:\n    log:\n", rules, re.MULTILINE)
