@@ -43,9 +43,9 @@ def test_the_report_counts_examples_in_several_splits_and_contents_of_two_labels
     }
     assert duplicates.in_words(found) == [
         "6 examples have the same content as another (a = f, d = g, b = c).",
-        "1 of the test examples also occur in training.",
-        "1 of the test examples also occur in validation.",
-        "Several labels are given to the same content: 1 times.",
+        "1 of the test examples also occurs in training.",
+        "1 of the test examples also occurs in validation.",
+        "Several labels are given to the same content: 1 time.",
     ]
 
 

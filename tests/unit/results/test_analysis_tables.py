@@ -105,7 +105,7 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path):
     ("text", "message"),
     [
         ("model,n\nresnet,3\n", "row 1: 'resnet' is not a number"),
-        ('model,n\n"a",1\n"b"\n', "row 2: 1 fields instead of 2"),
+        ('model,n\n"a",1\n"b"\n', "row 2: 1 field instead of 2"),
         ('model,n\n"a,1\n', "line 2: a quote is not closed"),
     ],
 )

@@ -130,7 +130,7 @@ def test_rows_that_are_the_same_run_are_refused_and_the_columns_they_differ_in_a
 
 def test_runs_are_counted_and_not_the_rows_of_a_long_table():
     text = LONG + "a,x,1,accuracy,0.7\na,x,1,nll,1.3\n"
-    with pytest.raises(UserError, match=r"lines 3, 6: 1 of 2 runs are listed more than once, for example"):
+    with pytest.raises(UserError, match=r"lines 3, 6: 1 of 2 runs is listed more than once, for example"):
         read(text, LONG_SPEC)
     text = "m,s,accuracy,nll\na,0,0.1,1\na,,0.2,1\n"
     with pytest.raises(UserError, match=r"line 3: no seed; fill it in"):
@@ -166,7 +166,7 @@ def test_notes_below_the_runs_are_refused_with_the_condition_that_leaves_them_ou
 
 def test_a_value_that_is_not_a_number_is_refused_with_its_row():
     spec = {"columns": {"model": "m", "seed": "s"}, "metrics": {"accuracy": None}}
-    with pytest.raises(UserError, match="line 3: 1 of 2 numbers in the column of this value have a percent sign"):
+    with pytest.raises(UserError, match="line 3: 1 of 2 numbers in the column of this value has a percent sign"):
         read("m,s,accuracy\na,0,0.1\na,1,91 %\n", spec)
 
 

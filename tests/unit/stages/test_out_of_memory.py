@@ -112,7 +112,7 @@ def test_the_runs_table_has_the_micro_batch(study):
 
 
 def test_a_run_that_does_not_fit_at_all_fails_with_one_sentence(study):
-    with pytest.raises(UserError, match=r"1 of 1 seeds failed: out of memory on cpu .*even one example"):
+    with pytest.raises(UserError, match=r"1 of 1 seed failed: out of memory on cpu .*even one example"):
         study("runs", 0)
 
 

@@ -153,7 +153,7 @@ def test_one_text_with_two_labels_is_named(tmp_path, caplog):
     assert written["duplicates"]["listed"] == [["texts.csv:2", "texts.csv:42"]]
     assert (
         "texts.csv:2 = texts.csv:42" in caplog.text
-        and "Several labels are given to the same content: 1 times" in caplog.text
+        and "Several labels are given to the same content: 1 time" in caplog.text
     )
 
 

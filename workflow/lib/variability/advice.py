@@ -1,7 +1,7 @@
-"""Parts of error messages: the command that repairs a file, the name that was probably meant, lists of names."""
+"""Parts of messages: the command that repairs a file, the name that was probably meant, lists of names, counts."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 #: For files of a data set that are missing or damaged.
 RERUN_DOWNLOAD = "run again with `snakemake --forcerun download` and the study's `--configfile`"
@@ -56,3 +56,22 @@ def listed(names: Iterable[object], most: int = 10, separator: str = ", ", last:
     if (rest := len(texts) - most) > 0:
         return f"{separator.join(texts[:most])} and {rest} more"
     return separator.join(texts[:-1]) + (last or separator) + texts[-1] if len(texts) > 1 else "".join(texts)
+
+
+def one_per_line(reasons: Collection[str], most: int = 20) -> str:
+    """Return the first reasons as a list, one per line, and the number of those that are left out."""
+    shown = "\n".join(f"  - {reason}" for reason in list(reasons)[:most])
+    return shown + (f"\n  and {len(reasons) - most} more" if len(reasons) > most else "")
+
+
+def plural(count: float, noun: str, nouns: str = "") -> str:
+    """Return a count with its noun: ``1 run``, ``2 runs``, ``0 runs``.
+
+    nouns: the plural, if it is not the noun and an s. Both may go on: ``plural(n, "run is", "runs are")``.
+    """
+    return f"{count:.15g} {agree(count, noun, nouns or f'{noun}s')}"
+
+
+def agree(count: float, one: str, many: str) -> str:
+    """Return the word that agrees with a count: the first for 1, the second for 0 and all others."""
+    return one if count == 1 else many

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from variability.advice import plural
+
 
 class UserError(Exception):
     """An error that the user can fix. The message says what is wrong, where, and what to do."""
@@ -49,4 +51,4 @@ class ConfigError(UserError):
         count = len(self.problems)
         lines = "\n".join(f"  - {problem}" for problem in self.problems[:_MOST_SHOWN])
         lines += f"\n  and {count - _MOST_SHOWN} more, shown when these are solved" if count > _MOST_SHOWN else ""
-        super().__init__(f"the config has {count} problem{'s' if count > 1 else ''}:\n{lines}")
+        super().__init__(f"the config has {plural(count, 'problem')}:\n{lines}")

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from variability.advice import agree, listed
 from variability.errors import UserError
 
 
@@ -38,8 +39,8 @@ def missing(plugin: type[WithExtras]) -> str | None:
     modules = [name for name in plugin.NEEDS if find_spec(name) is None]
     if not modules:
         return None
-    verb = "is" if len(modules) == 1 else "are"
-    return f"{' and '.join(modules)} {verb} not installed here; `make .venv/.{plugin.EXTRA}` installs it"
+    names = listed(modules, last=" and ")
+    return f"{names} {agree(len(modules), 'is', 'are')} not installed here; `make .venv/.{plugin.EXTRA}` installs it"
 
 
 def smallest_environment(names: Iterable[str], folder: Path) -> str:

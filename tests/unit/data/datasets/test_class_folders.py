@@ -109,7 +109,7 @@ def test_empty_classes_classes_unseen_in_training_and_colliding_names_are_refuse
     assert len(problems) == 3
     assert problems[0].startswith("photos/train/bird holds no images")
     assert "'Dog' and 'dog' of photos differ only in case" in problems[1]
-    assert "1 of the classes of test have no folder for training: 'Dog'" in problems[2]
+    assert "1 of the classes of test has no folder for training: 'Dog'" in problems[2]
 
 
 def test_a_test_partition_may_lack_classes():

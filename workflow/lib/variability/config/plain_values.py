@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from variability.advice import shortened
+from variability.advice import plural, shortened
 from variability.errors import Problem
 
 #: Levels of mappings and lists inside each other; our own studies have eight.
@@ -128,7 +128,7 @@ def _faults(value: Any, key: Key) -> Iterator[str]:
 
 def _faults_of_text(text: str, any_character: object = False) -> Iterator[str]:
     if len(text) > MAX_TEXT:
-        yield f"{shortened(text)} has {len(text)} characters; at most {MAX_TEXT} are allowed"
+        yield f"{shortened(text)} has {plural(len(text), 'character')}; at most {MAX_TEXT} are allowed"
     if not any_character and (match := _UNREADABLE.search(text)):
         code = f"U+{ord(match[0]):04X}"
         yield f"{shortened(text)} has the invisible character {code} at position {match.start() + 1}; remove it"

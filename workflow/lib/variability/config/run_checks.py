@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from variability import registry
+from variability.advice import plural
 from variability.config.recipe import resolve
 from variability.config.study import Study
 from variability.data.augmentation_spec import augments
@@ -155,7 +156,7 @@ def _check_identical_runs(study: Study, models: list[str]) -> Iterator[Problem]:
         exclude = ", ".join(f"{{model: {model}, {key}: {values}}}" for key, values in more.items() if values)
         yield Problem(
             f"models.{model}",
-            f"depends on neither method nor seed, so its {len(of_task)} runs of a task would be identical; "
+            f"depends on neither method nor seed, so its {plural(len(of_task), 'run')} of a task would be identical; "
             f"add to grid.exclude: {exclude}".replace("'", ""),
         )
 

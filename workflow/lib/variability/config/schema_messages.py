@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from variability import advice
+from variability.advice import plural
 from variability.errors import Problem
 from variability.results.run_selection import as_list
 
@@ -139,7 +140,7 @@ def _sentence(error: ValidationError) -> str:
         case "exclusiveMaximum":
             return f"{shown} is too large; it must be below {expected}"
         case "maxLength":
-            return f"{shown} has {len(cast(str, instance))} characters; at most {expected} are allowed"
+            return f"{shown} has {plural(len(cast(str, instance)), 'character')}; at most {expected} are allowed"
         case "minLength":
             return f"{shown} is too short; it needs at least {'one character' if expected == 1 else expected}"
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
@@ -158,7 +159,7 @@ def _count_sentence(error: ValidationError) -> str:
 
 
 def _entries(count: int) -> str:
-    return "one entry" if count == 1 else f"{count} entries"
+    return "one entry" if count == 1 else plural(count, "entry", "entries")
 
 
 def _as_number(value: Any, types: str | list[str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import advice, registry
+from variability.advice import agree
 from variability.config import (
     command_line,
     entry_checks,
@@ -297,5 +298,5 @@ def _check_selection(
     known_seeds = set(seeds)
     unknown = [seed for seed in as_list(selection.get("seed", [])) if seed not in known_seeds]
     if unknown and "seeds" not in suspects:
-        are = f"{advice.listed(unknown)} {'is' if len(unknown) == 1 else 'are'}"
+        are = f"{advice.listed(unknown)} {agree(len(unknown), 'is', 'are')}"
         yield Problem(f"{key}.seed", f"{are} not among the seeds [{advice.listed(seeds)}]")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from variability.advice import agree, plural
 from variability.data.splits import POOL
 from variability.errors import UserError
 
@@ -107,9 +108,10 @@ def require_separate(policy: str, counted: Mapping[str, Any], sizes: Mapping[str
         if sum(parts.values()) > (0 if policy == "refuse" else MOST * sizes.get(split, 0)):
             others = " or ".join(name for name, count in parts.items() if count)
             raise UserError(
-                f"{task}{': ' * bool(task)}{sum(parts.values())} of the {sizes[split]} {split} examples also occur in "
-                f"{others} ({_listing(counted)}); correct the partitions, or set split.duplicates: drop to leave these "
-                f"out of {others}, or allow to use the data unchanged"
+                f"{task}{': ' * bool(task)}{(shared := sum(parts.values()))} of the "
+                f"{plural(sizes[split], f'{split} example')} also {agree(shared, 'occurs', 'occur')} in {others} "
+                f"({_listing(counted)}); correct the partitions, or set split.duplicates: drop to leave these out of "
+                f"{others}, or allow to use the data unchanged"
             )
 
 
@@ -117,13 +119,20 @@ def in_words(counted: Mapping[str, Any]) -> list[str]:
     """Return what ``report`` counted as sentences; none if it counted nothing."""
     if not counted:
         return []
-    sentences = [f"{counted['examples']} examples have the same content as another ({_listing(counted)})."]
+    sentences = [
+        f"{plural(counted['examples'], 'example has', 'examples have')} the same content as another "
+        f"({_listing(counted)})."
+    ]
     for count, split, others in _OVERLAPS:
         if counted[count]:
             other = "validation" if others == ("validation",) else "training"
-            sentences.append(f"{counted[count]} of the {split} examples also occur in {other}.")
+            sentences.append(
+                f"{counted[count]} of the {split} examples also {agree(counted[count], 'occurs', 'occur')} in {other}."
+            )
     if counted["contents_with_two_labels"]:
-        sentences.append(f"Several labels are given to the same content: {counted['contents_with_two_labels']} times.")
+        sentences.append(
+            f"Several labels are given to the same content: {plural(counted['contents_with_two_labels'], 'time')}."
+        )
     return sentences
 
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from variability import seeding
+from variability.advice import agree, plural
 from variability.errors import Problem, UserError
 
 #: Order of sampling: the test first, so that the other splits do not influence it.
@@ -253,10 +254,16 @@ def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], lis
         else:
             counts[name] = int(requested * size[name] + 1e-9) if isinstance(requested, float) else requested
             if isinstance(requested, float) and not counts[name]:
-                problems.append(Problem(name, f"{requested:g} of {size[name]} examples is less than one; request more"))
+                problems.append(
+                    Problem(name, f"{requested:g} of {plural(size[name], 'example')} is less than one; request more")
+                )
         if counts[name] > left:
             problems.append(
-                Problem(name, f"requests {counts[name]} examples and {left} are left to sample from; request fewer")
+                Problem(
+                    name,
+                    f"requests {plural(counts[name], 'example')} and {left} {agree(left, 'is', 'are')} left to sample "
+                    "from; request fewer",
+                )
             )
     if counts["train"] < 1:
         problems.append(Problem("train", "leaves nothing to train on; request at least one example per class"))
@@ -274,6 +281,7 @@ def _require_all_classes(names: np.ndarray, labels: np.ndarray, class_names: Seq
     if len(missing):
         shown = ", ".join(repr(class_names[label]) for label in missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise UserError(
-            f"split.train: {trained.sum()} examples leave {len(missing)} of {len(class_names)} classes without any "
-            f"({shown}); request more, or remove the classes that have too few examples for all splits"
+            f"split.train: {plural(trained.sum(), 'example leaves', 'examples leave')} {len(missing)} of "
+            f"{plural(len(class_names), 'class', 'classes')} without any ({shown}); request more, or remove the "
+            "classes that have too few examples for all splits"
         )

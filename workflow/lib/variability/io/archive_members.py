@@ -3,6 +3,7 @@
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io import storage
 from variability.io.limits import Limits
@@ -90,13 +91,13 @@ class Expansion:
         self._size += size
         if self._count > self._limits.files:
             raise UserError(
-                f"{self._archive} was not unpacked: it has more than {self._limits.files} members; if you trust it, "
-                "set the option `limits: {files: ...}` to their number, or pack several into one file"
+                f"{self._archive} was not unpacked: it has more than {plural(self._limits.files, 'member')}; if you "
+                "trust it, set the option `limits: {files: ...}` to their number, or pack several into one file"
             )
         if self._free_files is not None and self._count > self._free_files:
             raise UserError(
-                f"{self._archive} was not unpacked: it has more than {self._free_files} members, and the disk of "
-                f"{self._folder} has no room for more files; remove some, or use another disk"
+                f"{self._archive} was not unpacked: it has more than {plural(self._free_files, 'member')}, and the "
+                f"disk of {self._folder} has no room for more files; remove some, or use another disk"
             )
         if problem := self._limits.expansion_problem(self._size, self._compressed):
             raise UserError(f"{self._archive} was not unpacked: {problem}")

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from variability.advice import agree, plural
 from variability.io import table_files
 from variability.io.limits import Limits
 
@@ -147,7 +148,8 @@ def _split(line: str, separator: str) -> list[str]:
 
 def _ragged(broken: Sequence[Row], count: int, names: Sequence[str], of_file: Dialect) -> str:
     line, row = broken[0]
-    message = f"line {line} has {len(row)} value{'s' * (len(row) != 1)}, but there are {len(names)} columns"
+    columns = f"there {agree(len(names), 'is', 'are')} {plural(len(names), 'column')}"
+    message = f"line {line} has {plural(len(row), 'value')}, but {columns}"
     if count > 1:
         more = ", ..." if count > len(broken) else ""
         message += f" ({count} such rows, in the lines {', '.join(str(line) for line, _ in broken)}{more})"

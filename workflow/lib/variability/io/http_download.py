@@ -12,6 +12,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io import http_answers, http_limits
 from variability.io.checksums import Checksum
@@ -130,7 +131,7 @@ class HttpDownload:
                 except urllib3.exceptions.MaxRetryError:
                     tries = len(retry.history) + 1
                     raise UserError(
-                        f"could not fetch {url}: {error} (tried {tries} times). {_MIRROR_HINT} ({name})"
+                        f"could not fetch {url}: {error} (tried {plural(tries, 'time')}). {_MIRROR_HINT} ({name})"
                     ) from error
                 wait = min(_seconds_to_wait(retry, error.response), pace.remaining())
                 _log.info("%s: %s; trying again in %.3g s", url, error, wait)
@@ -213,7 +214,7 @@ class HttpDownload:
                         chunk = body.read1(_CHUNK, decode_content=False)
                     except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
                         pace.check()
-                        raise _TransientError(f"{root_cause(error)} after {size} bytes") from error
+                        raise _TransientError(f"{root_cause(error)} after {plural(size, 'byte')}") from error
                     if not chunk:
                         break
                     received = len(chunk)
@@ -228,7 +229,7 @@ class HttpDownload:
         if total is not None and size != total:
             if size > total:
                 handle.truncate(0)
-            raise _TransientError(f"the connection ended after {size} of {total} bytes")
+            raise _TransientError(f"the connection ended after {size} of {plural(total, 'byte')}")
 
 
 def _check_content(url: str, partial: PartialFile, expected: Checksum | None, name: str) -> None:

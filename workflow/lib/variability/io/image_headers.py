@@ -13,7 +13,7 @@ import numpy as np
 import PIL
 import platformdirs
 
-from variability.advice import listed
+from variability.advice import listed, plural
 from variability.io import image_files, limits
 from variability.io.artefacts import read_cached, write_record
 from variability.io.content_hash import file_state
@@ -73,8 +73,8 @@ def unreadable_message(root: Path, reasons: Mapping[str, str], count: int) -> st
     """Return the message that files of a folder cannot be read. count: number of all images."""
     shown = listed(f"{root / name} ({reason})" for name, reason in reasons.items())
     return (
-        f"{len(reasons)} of {count} images cannot be read: {shown}; replace or remove them, or set `unreadable: skip` "
-        "to leave them out and count them"
+        f"{len(reasons)} of {plural(count, 'image')} cannot be read: {shown}; replace or remove them, or set "
+        "`unreadable: skip` to leave them out and count them"
     )
 
 

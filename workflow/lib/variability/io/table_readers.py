@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io import delimited, json_records, limits, table_files, workbooks
 from variability.io.limits import Limits
@@ -112,8 +113,8 @@ def _require_short_values(read: Table, longest: int) -> None:
         if (largest := pc.max(lengths).as_py()) > longest:
             row = pc.index(lengths, largest).as_py()
             raise UserError(
-                f"{read.path}, {read.at(row)}: the value of {name!r} has {largest} characters, and the limit is "
-                f"{longest}; correct it, or {limits.raised('cell', largest)}"
+                f"{read.path}, {read.at(row)}: the value of {name!r} has {plural(largest, 'character')}, and the limit "
+                f"is {longest}; correct it, or {limits.raised('cell', largest)}"
             )
 
 
@@ -175,7 +176,9 @@ def _sheet_names(path: Path, options: Mapping[str, Any]) -> tuple[list[str], lis
     if isinstance(stated, str):
         return [str(number) for number in range(1, max(len(row) for _, row in rows) + 1)], rows
     if len(stated) != (width := max(len(row) for _, row in rows)):
-        raise ValueError(f"it has {width} columns, and `header` has {len(stated)} names; give one for each")
+        raise ValueError(
+            f"it has {plural(width, 'column')}, and `header` has {plural(len(stated), 'name')}; give one for each"
+        )
     return list(stated), rows
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from variability.advice import similar, suggest
+from variability.advice import plural, similar, suggest
 from variability.errors import Problem, UserError
 from variability.io import limits, numbers, table_files
 from variability.io.parquet_files import parquet
@@ -136,14 +136,16 @@ def check_columns(path: Path, columns: Mapping[str, str], options: Mapping[str, 
         return
     # Without any of these names, and none like them, the first row may be an example.
     unlike = "header" not in options and not any(similar(name, names) for name in columns.values())
-    no_header = f"; if its first row is not the names of its columns, list them in header ({len(names)} names)"
+    no_header = (
+        f"; if its first row is not the names of its columns, list them in header ({plural(len(names), 'name')})"
+    )
     for option, name in columns.items():
         if name not in names:
             yield Problem(
                 option, f"the table has no column {name!r}; {suggest(name, names)}{no_header if unlike else ''}"
             )
         elif (count := names.count(name)) > 1:
-            yield Problem(option, f"the table has {count} columns named {name!r}; rename all but one")
+            yield Problem(option, f"the table has {plural(count, 'column')} named {name!r}; rename all but one")
 
 
 def check_options(options: Mapping[str, Any], path: Path) -> Iterator[Problem]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from variability.advice import plural
+
 
 class TooSlow(Exception):
     """A connection that was slower than the least speed."""
@@ -45,10 +47,11 @@ class Pace:
         """Raise OutOfTime if the time is up, TooSlow if the last window was too slow."""
         now = self._clock()
         if now - self._started >= self.total:
-            raise OutOfTime(f"it took more than {self.total / 3600:.3g} hours")
+            raise OutOfTime(f"it took more than {self.total / 3600:.3g} h")
         if (elapsed := now - self._begun) >= self.window and self._bytes < self.least_speed * elapsed:
             raise TooSlow(
-                f"{self._bytes} bytes came in {elapsed:.3g} s, fewer than {self.least_speed:g} per second on average"
+                f"{plural(self._bytes, 'byte')} came in {elapsed:.3g} s, fewer than {self.least_speed:g} per second on "
+                "average"
             )
 
     def remaining(self) -> float:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from variability import registry, seeding
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io import files
 from variability.models import methods, networks
@@ -72,7 +73,7 @@ def _try_method(request: Mapping[str, Any], device: str) -> Answer:
         networks.train_mode(network, trainable, method.active(network))
         with last.watching(network.module):
             outputs = network.module(torch.zeros(request["batch"], 3, side, side, device=device))
-        _require_shape(outputs, (request["batch"], request["outputs"]), f"{side} pixels in training")
+        _require_shape(outputs, (request["batch"], request["outputs"]), f"{plural(side, 'pixel')} in training")
         outputs.sum().backward()
     except UserError as error:
         return {"key": "method", "message": str(error).removeprefix("methods: ")}
@@ -115,8 +116,8 @@ def _evaluate(network: Network, request: Mapping[str, Any], side: int, device: s
         try:
             first, second = (_outputs_behind_head(module, network.head, images, values, by) for by in (1.0, -2.0))
         except Exception as error:
-            raise Failure(f"cannot compute images of {side} pixels ({_reason(error)})") from error
-        _require_shape(first, (batch, request["outputs"]), f"{side} pixels")
+            raise Failure(f"cannot compute images of {plural(side, 'pixel')} ({_reason(error)})") from error
+        _require_shape(first, (batch, request["outputs"]), plural(side, "pixel"))
         if not values:
             raise Failure(f"does not call its head {network.head!r}; the head is the layer that computes the outputs")
         # A power of two scales without rounding, and a negative one shows a ReLU.
@@ -131,11 +132,13 @@ def _require_shape(outputs: Any, shape: tuple[int, int], images: str) -> None:
     """Raise Failure unless the outputs are one tensor of this shape. images: a description of the images."""
     if not isinstance(outputs, torch.Tensor):
         kind = type(outputs).__name__
-        raise Failure(f"returns a {kind} for images of {images} instead of one tensor, {shape[1]} numbers per image")
+        raise Failure(
+            f"returns a {kind} for images of {images} instead of one tensor, {plural(shape[1], 'number')} per image"
+        )
     if tuple(outputs.shape) != shape:
         raise Failure(
-            f"returns a tensor of shape {tuple(outputs.shape)} for {shape[0]} images of {images} instead of {shape}, "
-            f"{shape[1]} numbers per image"
+            f"returns a tensor of shape {tuple(outputs.shape)} for {plural(shape[0], 'image')} of {images} instead of "
+            f"{shape}, {plural(shape[1], 'number')} per image"
         )
 
 
@@ -174,7 +177,7 @@ def _described(request: Mapping[str, Any], error: Exception) -> dict[str, str]:
     for side in _SIDES:
         larger = {**request, "size": side, "model": {**model, "preprocess": {**preprocess, "size": side}}}
         if side > preprocess.get("size", request["size"]) and _passes(larger):
-            return {"key": "size", "message": f"{message}; it can compute images of {side} pixels"}
+            return {"key": "size", "message": f"{message}; it can compute images of {plural(side, 'pixel')}"}
     advice = "; correct its options, or choose another architecture" if isinstance(error, Failure) else ""
     return {"key": "", "message": f"{message}{advice}"}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io import zip_files
 
@@ -124,7 +125,9 @@ def _problem(tensor: Any) -> str | None:
     # A view repeats its values without storing them again, and takes their full size where it is copied.
     stored = tensor.untyped_storage().nbytes() // max(tensor.element_size(), 1)
     if tensor.numel() > stored:
-        return f"has {tensor.numel()} values, of which the file holds {stored}; save it as a tensor of its own"
+        return (
+            f"has {plural(tensor.numel(), 'value')}, of which the file holds {stored}; save it as a tensor of its own"
+        )
     if not tensor.is_floating_point():
         return None
     try:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from variability.advice import plural
 from variability.reporting.display_names import markdown
-from variability.reporting.text_format import plural
 
 
 def notes(tasks: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from variability import registry
-from variability.advice import listed
+from variability.advice import agree, listed
 from variability.reporting.analyses.decisions import BEATS, NOT_TESTED
 from variability.reporting.claims import COLUMNS, MARGIN, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
 
@@ -29,7 +29,7 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     reasons = [f"{listed(ties, NAMED, last=' and ')} tie for first"] if len(ties) > 1 else []
     if constant:
         reasons.append(
-            f"{listed(constant, NAMED, last=' and ')} {'is' if len(constant) == 1 else 'are'} not compared with a "
+            f"{listed(constant, NAMED, last=' and ')} {agree(len(constant), 'is', 'are')} not compared with a "
             "candidate that has a better mean, because neither has a spread"
         )
     if single:

@@ -5,8 +5,8 @@ from itertools import product
 
 import pandas as pd
 
-from variability.advice import listed
-from variability.reporting import primary_rows, text_format
+from variability.advice import agree, listed, plural
+from variability.reporting import primary_rows
 from variability.results import run_flags, run_status
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import TRAINED_HERE, first_runs
@@ -29,34 +29,36 @@ def in_words(runs: pd.DataFrame, failures: pd.DataFrame | None = None) -> str:
         counts.append(f"{len(diverged)} diverged")
     if len(failed) or not trained_here(all_runs):
         counts.append(f"{len(failed)} failed{_reasons(failed)}")
-    sentences = [f"{text_format.plural(len(all_runs), 'run')}: {', '.join(counts)}."]
+    sentences = [f"{plural(len(all_runs), 'run')}: {', '.join(counts)}."]
     if len(incomplete):
-        words = " and ".join(word for word, of in (("failed", failed), ("diverged", diverged)) if len(of)).capitalize()
-        sentences.append(f"{words} runs are counted but are in no mean ({_by_cell(incomplete)}).")
+        words = " and ".join(word for word, of in (("failed", failed), ("diverged", diverged)) if len(of))
+        which = agree(len(incomplete), f"The {words} run is", f"{words.capitalize()} runs are")
+        sentences.append(
+            f"{which} counted but {agree(len(incomplete), 'is', 'are')} in no mean ({_by_cell(incomplete)})."
+        )
     sentences += _flagged(first, failures)
     primary = primary_rows.select(first)
     undefined = primary[run_status.undefined(primary)]
     if count := len(undefined):
-        has, are = ("has", "is") if count == 1 else ("have", "are")
         sentences.append(
-            f"{text_format.plural(count, 'completed run')} {has} no value of the primary metric, which is undefined on "
-            f"these test examples, and {are} in no mean ({_by_cell(undefined)})."
+            f"{plural(count, 'completed run has', 'completed runs have')} no value of the primary metric, which is "
+            f"undefined on these test examples, and {agree(count, 'is', 'are')} in no mean ({_by_cell(undefined)})."
         )
     seeds = all_runs.groupby(CELL, sort=False).size()
     if seeds.min() < seeds.max():
         sentences.append(f"The cells have {seeds.min()} to {seeds.max()} runs.")
     if missing := _missing_cells(all_runs):
-        verb = "is" if len(missing) == 1 else "are"
         patterns = _patterns(missing, _axes(all_runs[all_runs["source"] != TRAINED_HERE]))
         names = listed(patterns, NAMED, SEPARATOR)
         sentences.append(
-            f"{text_format.plural(len(missing), 'combination')} of model, task and method {verb} missing ({names})."
+            f"{plural(len(missing), 'combination')} of model, task and method {agree(len(missing), 'is', 'are')} "
+            f"missing ({names})."
         )
     repeated = runs[runs["repeats"].notna()].drop_duplicates(RUN)
     if len(repeated):
-        was = "was" if len(repeated) == 1 else "were"
+        was = agree(len(repeated), "was", "were")
         sentences.append(
-            f"{text_format.plural(len(repeated), 'further run')} {was} made to check whether the same seed gives the "
+            f"{plural(len(repeated), 'further run')} {was} made to check whether the same seed gives the "
             f"same result ({_by_cell(repeated)}) and {was} left out of all other results."
         )
     return " ".join(sentences)
@@ -75,7 +77,7 @@ def _flagged(first: pd.DataFrame, failures: pd.DataFrame | None) -> list[str]:
         if len(cells):
             counts = cells[[*CELL, column]].itertuples(index=False)
             names = listed([f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in counts], NAMED, SEPARATOR)
-            parts.append(f"{numbers.sum():.0f} {'is' if numbers.sum() == 1 else 'are'} {words} ({names})")
+            parts.append(f"{numbers.sum():.0f} {agree(numbers.sum(), 'is', 'are')} {words} ({names})")
     return [f"Of the completed runs, {' and '.join(parts)}; the means include them."] if parts else []
 
 

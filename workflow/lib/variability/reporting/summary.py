@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from variability.advice import listed
+from variability.advice import agree, listed, plural
 from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, text_format
 from variability.reporting.claims import ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
@@ -219,7 +219,7 @@ def _guessing(runs: pd.DataFrame) -> str:
     if not_better.empty:
         return ""
     candidates = ", ".join(f"{model} ({method})" for model, method in not_better.index)
-    level, verb = text_format.number(not_better["majority"].iloc[0]), "is" if len(not_better) == 1 else "are"
+    level, verb = text_format.number(not_better["majority"].iloc[0]), agree(len(not_better), "is", "are")
     return f"Always predicting the most frequent class has an accuracy of {level}; {candidates} {verb} no better."
 
 
@@ -228,7 +228,7 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
     if sds.empty:
         return ""
     typical, counts = sds.median(), ranked.loc[sds.index, "n"]
-    of = f"median of {text_format.plural(len(sds), 'cell')}, {text_format.count(counts)} runs each"
+    of = f"median of {plural(len(sds), 'cell')}, {text_format.count(counts)} runs each"
     digits = text_format.decimals(typical)
     sentence = f"The typical SD between seeds is {text_format.number(typical, digits=digits)} ({of})"
     if typical == 0:

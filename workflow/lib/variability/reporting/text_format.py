@@ -116,11 +116,6 @@ def count(values: Iterable[float]) -> str:
     return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
-def plural(count: int, word: str) -> str:
-    """Format a count with its noun: ``1 run`` or ``2 runs``."""
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
 def aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:
     """Return a table in Markdown whose columns are aligned."""
     lines = [list(header), *[[str(value) for value in row] for row in rows]]

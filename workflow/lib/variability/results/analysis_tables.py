@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from variability import advice
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io.files import replacing
 from variability.io.spreadsheet_text import guarded, restored
@@ -52,7 +53,9 @@ def read(path: Path) -> pd.DataFrame:
     columns: list[list[Any]] = [[] for _ in names]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
-            raise UserError(f"{path}, row {number}: {len(row)} fields instead of {len(names)}; {_repair(path)}")
+            raise UserError(
+                f"{path}, row {number}: {plural(len(row), 'field')} instead of {len(names)}; {_repair(path)}"
+            )
         for values, (text, quoted) in zip(columns, row, strict=True):
             try:
                 values.append(restored(text) if quoted else _value(text))

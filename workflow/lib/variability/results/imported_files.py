@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from variability.advice import listed
+from variability.advice import listed, plural
 from variability.errors import UserError
 from variability.io import folder_walk, table_files, tabular
 from variability.io import mirrors as mirror_files
@@ -55,7 +55,7 @@ class Source:
         for file in files[:_LISTED]:
             in_file = rows[self.files[rows] == file]
             parts.append(f"{file}, {positions(str(self.units[in_file[0]]), self.numbers[in_file])}")
-        more = f"; ... ({len(files)} files)" if len(files) > _LISTED else ""
+        more = f"; ... ({plural(len(files), 'file')})" if len(files) > _LISTED else ""
         return "; ".join(parts) + more
 
 
@@ -154,8 +154,7 @@ def _columns_of_path(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> 
         raise UserError("`from_path` has no named group, such as (?P<seed>[0-9]+); add one")
     matches = {file.name: pattern.search(file.name) for file in files}
     if others := [name for name, match in matches.items() if match is None]:
-        listed = ", ".join(others[:_LISTED]) + (f", ... ({len(others)} files)" if len(others) > _LISTED else "")
-        raise UserError(f"`from_path` does not match {listed}; change it, or the pattern in `path`")
+        raise UserError(f"`from_path` does not match {listed(others, _LISTED)}; change it, or the pattern in `path`")
     return {name: match.groupdict() for name, match in matches.items() if match is not None}
 
 

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.results import metric_scales
 from variability.results.columns import CELL
@@ -125,8 +126,8 @@ def refuse_better_than_perfect(table: pd.DataFrame, facts: Mapping[str, Mapping[
     fix = "in percent, set `scale: 0.01`" if percent else "in another unit or has the opposite sign, set its `scale`"
     raise UserError(
         f"{source.at(same.index)}: {first['value']:g} in column {first['column']!r} is better than a perfect "
-        f"{first['metric']}, which is {best:g} ({len(same)} of {of_metric.count()} values are); if it is {fix} under "
-        f"{first['entry']!r} in the import's `metrics`"
+        f"{first['metric']}, which is {best:g} ({len(same)} of {plural(of_metric.count(), 'value')} "
+        f"{agree(len(same), 'is', 'are')}); if it is {fix} under {first['entry']!r} in the import's `metrics`"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.results import run_status
 from variability.results.columns import RUN, RUN_VALUE
@@ -64,11 +65,12 @@ def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) ->
     rows = frame.loc[repeated.index[(repeated[RUN_VALUE] == first[RUN_VALUE]).all(axis=1)].unique()]
     differing = [str(column) for column in frame if len(set(rows[column].astype(str))) > 1]
     run = ", ".join(f"{key} {first[key]}" for key in RUN_VALUE)
+    twice, all_runs = len(repeated[RUN].drop_duplicates()), len(table[RUN].drop_duplicates())
     raise UserError(
-        f"{source.at(rows.index)}: {len(repeated[RUN].drop_duplicates())} of {len(table[RUN].drop_duplicates())} runs "
-        f"are listed more than once, for example {run}; these rows differ in {', '.join(differing) or 'nothing'}. "
-        "Assign the column that distinguishes them to seed, task, method or split, choose rows by `where`, or set "
-        "`keep: last` or `keep: best` if they are steps or reruns of one run"
+        f"{source.at(rows.index)}: {twice} of {plural(all_runs, 'run')} {agree(twice, 'is', 'are')} listed more than "
+        f"once, for example {run}; these rows differ in {', '.join(differing) or 'nothing'}. Assign the column that "
+        "distinguishes them to seed, task, method or split, choose rows by `where`, or set `keep: last` or `keep: "
+        "best` if they are steps or reruns of one run"
     )
 
 

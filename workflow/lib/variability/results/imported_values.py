@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import numbers
 from variability.results import run_status
@@ -70,8 +71,9 @@ def parse(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Serie
     missing = present.str.strip().isin(numbers.MISSING)
     if percent.any() and not (percent | missing).all():
         raise UserError(
-            f"{source.at(texts.index[percent])}: {int(percent.sum())} of {int((~missing).sum())} numbers in the column "
-            f"of this {role} have a percent sign ({texts[percent].iloc[0]!r}), others have none; write all alike"
+            f"{source.at(texts.index[percent])}: {int(percent.sum())} of {plural(int((~missing).sum()), 'number')} in "
+            f"the column of this {role} {agree(percent.sum(), 'has', 'have')} a percent sign "
+            f"({texts[percent].iloc[0]!r}), others have none; write all alike"
         )
     values, wrong = numbers.parse(_array(_without_percent(texts)), decimal)
     if wrong.any():

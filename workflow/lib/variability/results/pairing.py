@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from variability.advice import agree, listed
 from variability.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ def problem(runs: Iterable[tuple[str, str, str, int]]) -> str:
         every = set().union(*candidates.values())
         for (model, method), seeds in candidates.items():
             if missing := sorted(every - seeds):
-                one, many = len(missing) == 1, len(missing) > 5
-                listed = ", ".join(map(str, missing[:5])) + f" and {len(missing) - 5} more" * many
                 return (
-                    f"on task {task}, {model} ({method}) has no run of seed{'' if one else 's'} {listed}, which other "
-                    "candidates have, so not all runs have partners; add the missing runs, leave these seeds out with "
-                    "grid.exclude, or remove `pairing: seed`"
+                    f"on task {task}, {model} ({method}) has no run of {agree(len(missing), 'seed', 'seeds')} "
+                    f"{listed(missing, 5)}, which other candidates have, so not all runs have partners; add the "
+                    "missing runs, leave these seeds out with grid.exclude, or remove `pairing: seed`"
                 )
     return ""

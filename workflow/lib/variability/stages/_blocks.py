@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import artefacts, locks, storage
 from variability.training import memory
@@ -100,15 +101,16 @@ def cell_label(spec: Mapping[str, Any]) -> str:
 
 def _seeds_in_words(seeds: Sequence[int]) -> str:
     """Return ``seed 3`` or ``seeds 1, 2, 3``."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return f"{agree(len(seeds), 'seed', 'seeds')} {', '.join(map(str, seeds))}"
 
 
 def _failure_message(failures: Mapping[int, str], total: int) -> str:
     seeds_by_reason: dict[str, list[int]] = {}
     for seed, reason in failures.items():
         seeds_by_reason.setdefault(reason, []).append(seed)
-    others = "; the others are finished and will not be computed again" if len(failures) < total else ""
-    summary = f"{len(failures)} of {total} seeds failed{others}"
+    finished = agree(total - len(failures), "other is", "others are")
+    others = f"; the {finished} finished and will not be computed again" if len(failures) < total else ""
+    summary = f"{len(failures)} of {plural(total, 'seed')} failed{others}"
     if len(seeds_by_reason) == 1:
         return f"{summary}: {next(iter(seeds_by_reason))}"
     lines = [f"  {_seeds_in_words(seeds)}: {reason}" for reason, seeds in seeds_by_reason.items()]

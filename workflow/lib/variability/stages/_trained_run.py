@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import advice
+from variability.advice import plural
 from variability.data import modalities
 from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
@@ -124,8 +125,8 @@ class TrainedRun:
         except UnreadableExamples as error:
             shown = "\n".join(f"  - {reason}" for reason in error.reasons.values())
             raise UserError(
-                f"{len(error.reasons)} of {len(rows)} examples cannot be read; leave them out, or correct their paths, "
-                f"which are relative to {Path.cwd()}:\n{shown}"
+                f"{len(error.reasons)} of {plural(len(rows), 'example')} cannot be read; leave them out, or correct "
+                f"their paths, which are relative to {Path.cwd()}:\n{shown}"
             ) from error
         columns = {"example_id": rows, "label": labels, "split": ["test"] * len(rows), "partition": [""] * len(rows)}
         sources = [_source(example, index) for index, example in enumerate(examples)]

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from variability import registry
+from variability.advice import plural
 from variability.data import duplicates, kinds, modalities, splits
 from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
@@ -88,7 +89,7 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
     summary = [f"{counts[split]} {split}" for split in ("train", "validation", "test")]
     unused = int(np.count_nonzero((prepared.stored_names == "") & (prepared.partition != splits.LEFT_OUT)))
     summary += [f"{unused} in none of these"] if unused else []
-    summary += [f"{len(examples.class_names)} classes"] if examples.class_names else []
+    summary += [plural(len(examples.class_names), "class", "classes")] if examples.class_names else []
     _log.info("%s: %s, %.1f s", task["name"], ", ".join(summary), time.perf_counter() - started)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from variability import registry
+from variability.advice import plural
 from variability.data.prepared_task import PreparedTask, open_task
 from variability.io.artefacts import TASK, read_record, stamped, write_record
 from variability.io.files import digest, sha256
@@ -93,7 +94,7 @@ def _fitted(task: PreparedTask, source: PooledFeatures, seed: int | None, plugin
         "n_features": features.shape[1],
     }
     if len(labels) < len(splits["train"]):
-        facts["note"] = f"fitted on {len(labels)} of {len(splits['train'])} training examples"
+        facts["note"] = f"fitted on {len(labels)} of {plural(len(splits['train']), 'training example')}"
     if not len(splits["validation"]):
         facts["note"] = "; ".join([*filter(None, [facts.get("note")]), f"strength chosen in {FOLDS} folds of training"])
     rows = []

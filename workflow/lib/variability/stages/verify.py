@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from variability import advice, provenance
+from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import artefacts
 from variability.io.files import digest, read_json
@@ -126,13 +127,20 @@ def _tensor_differences(stored: Path, again: Path) -> list[str]:
     unequal = [name for name in old if name not in new or old[name].tobytes() != new[name].tobytes()]
     if set(old) != set(new):
         return ["other tensors were trained"]
-    return [f"{len(unequal)} of {len(old)} trained tensors differ"] if unequal else []
+    return (
+        [f"{len(unequal)} of {plural(len(old), 'trained tensor')} {agree(len(unequal), 'differs', 'differ')}"]
+        if unequal
+        else []
+    )
 
 
 def _prediction_differences(stored: Path, again: Path) -> list[str]:
     old, new = (_after(pq.read_table(path)) for path in (stored, again))
     if len(old) != len(new):
-        return [f"{len(old)} predictions are stored, {len(new)} were made again"]
+        return [
+            f"{plural(len(old), 'prediction is', 'predictions are')} stored, {len(new)} "
+            f"{agree(len(new), 'was', 'were')} made again"
+        ]
     unequal = [name for name in old.column_names if not old[name].equals(new[name])]
     if not unequal:
         return []
@@ -150,7 +158,7 @@ def _environment_differences(record: Mapping[str, Any], again: Mapping[str, Any]
     new = again["versions"] | {"CPU": again["hardware"]["cpu"], "device": again["hardware"]["device_name"]}
     notes = [f"{name} was {old[name]}, is {new.get(name)}" for name in old if old[name] != new.get(name)]
     if record["reductions"] != again["reductions"]:
-        sizes = f"micro-batches had {record['micro_batch']} examples and have {again['micro_batch']}"
+        sizes = f"micro-batches had {plural(record['micro_batch'], 'example')} and have {again['micro_batch']}"
         notes.append(f"memory ran out at other steps, so that {sizes} at the end")
     elif record["fingerprint"] != again["fingerprint"]:
         notes.append(f"code or inputs changed since; {advice.rerun('finetune')}")

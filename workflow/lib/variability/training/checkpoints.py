@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 
 from variability import advice
+from variability.advice import plural
 from variability.errors import UserError
 from variability.io import files
 from variability.models.networks import Network, tensors_digest, trained_tensors
@@ -49,8 +50,9 @@ def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], froz
     differing = [name for name in names if _shape_and_type(expected, name) != _shape_and_type(tensors, name)]
     if differing:
         raise UserError(
-            f"{path} does not fit the network: {len(differing)} tensors are missing, unexpected or of another shape or "
-            f"type, the first is {differing[0]!r}. Its model, method or number of classes has changed{rerun}"
+            f"{path} does not fit the network: {plural(len(differing), 'tensor is', 'tensors are')} missing, "
+            f"unexpected or of another shape or type, the first is {differing[0]!r}. Its model, method or number of "
+            f"classes has changed{rerun}"
         )
     if metadata.get("frozen_sha256") != frozen_sha256:
         raise UserError(f"{path} was trained on top of another backbone than the network has now{rerun}")

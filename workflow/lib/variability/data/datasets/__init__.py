@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from variability.advice import one_per_line, plural
 from variability.errors import Problem, UserError
 from variability.extras import WithExtras
 from variability.io.mirrors import find_file
@@ -72,12 +73,10 @@ class UnreadableExamples(UserError):
 
     def __init__(self, task: str, reasons: Mapping[int, str], count: int):
         self.reasons = dict(reasons)
-        # So many are read at a glance; all are in the count.
-        shown = "\n".join(f"  - {reason}" for reason in list(self.reasons.values())[:20])
-        more = f"\n  and {len(self.reasons) - 20} more" if len(self.reasons) > 20 else ""
         super().__init__(
-            f"{task}: {len(self.reasons)} of {count} examples cannot be read; replace or remove them, or set the data "
-            f"set's option `unreadable: skip` to leave them out and count them:\n{shown}{more}"
+            f"{task}: {len(self.reasons)} of {plural(count, 'example')} cannot be read; replace or remove them, or set "
+            "the data set's option `unreadable: skip` to leave them out and count "
+            f"them:\n{one_per_line(reasons.values())}"
         )
 
 

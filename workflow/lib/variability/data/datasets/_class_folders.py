@@ -8,6 +8,7 @@ from pathlib import Path
 from posixpath import splitext
 
 from variability import advice
+from variability.advice import agree
 from variability.data.class_names import colliding
 from variability.data.datasets._files import PARTITION_WORDS
 from variability.io.archives import is_archive
@@ -193,8 +194,8 @@ class _Arrangement:
         for split in ("validation", "test"):
             if unseen := sorted(of_split.get(split, set()) - of_split.get("train", set())):
                 self._problems.append(
-                    f"{self._root}: {len(unseen)} of the classes of {split} have no folder for training: "
-                    f"{advice.listed(map(repr, unseen))}; rename or remove them"
+                    f"{self._root}: {len(unseen)} of the classes of {split} {agree(len(unseen), 'has', 'have')} no "
+                    f"folder for training: {advice.listed(map(repr, unseen))}; rename or remove them"
                 )
 
     def _archives(self) -> str:

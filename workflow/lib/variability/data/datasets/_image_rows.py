@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from variability.advice import listed
+from variability.advice import agree, listed
 from variability.data.datasets._rows import Rows
 from variability.data.splits import LEFT_OUT
 from variability.errors import UserError
@@ -52,16 +52,10 @@ def require_whole_groups(
         first = used[groups[used] == several[0]]
         in_several = used[np.isin(groups[used], several)]
         raise UserError(
-            f"{rows.at(in_several)}: {len(several)} of {len(numbers_of)} {noun} are in several partitions "
-            f"({names[first[0]]!r} in {' and '.join(sorted(set(pools[first])))}), so that the test contains examples "
-            f"half seen in training; fix {column!r}, or set no partition to split by whole groups"
+            f"{rows.at(in_several)}: {len(several)} of {len(numbers_of)} {noun} {agree(len(several), 'is', 'are')} in "
+            f"several partitions ({names[first[0]]!r} in {' and '.join(sorted(set(pools[first])))}), so that the test "
+            f"contains examples half seen in training; fix {column!r}, or set no partition to split by whole groups"
         )
-
-
-def one_per_line(reasons: Mapping[int, str]) -> str:
-    """Return the first reasons as a list, and the number of the others."""
-    shown = "\n".join(f"  - {reason}" for reason in list(reasons.values())[:20])
-    return shown + (f"\n  and {len(reasons) - 20} more" if len(reasons) > 20 else "")
 
 
 def broken(table: Table, roles: Mapping[str, str], files: Sequence[Path], decimal: str | None) -> dict[int, str]:

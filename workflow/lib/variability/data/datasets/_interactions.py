@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from variability.advice import agree, plural
 from variability.data.datasets import Examples
 from variability.errors import Problem, UserError
 
@@ -148,7 +149,10 @@ def _remarks(read: Log, log: Log, options: dict[str, Any]) -> tuple[str, ...]:
         for name in ("min_interactions", "held_out", "repeats", "threshold")
         if name in options
     ]
-    return (f"{len(log.users)} of {len(read.users)} interactions are used, of {used} ({', '.join(reasons)}).",)
+    return (
+        f"{len(log.users)} of {plural(len(read.users), 'interaction')} {agree(len(log.users), 'is', 'are')} used, of "
+        f"{used} ({', '.join(reasons)}).",
+    )
 
 
 def _target_positions(counts: np.ndarray, held_out: int, rates: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -180,6 +184,6 @@ def _filtered(log: Log, options: dict[str, Any], source: str) -> Log:
             return log
         log = log.select(enough)
     raise UserError(
-        f"{source}: no user has {fewest} interactions with items that have {options['min_interactions']}; "
+        f"{source}: no user has {plural(fewest, 'interaction')} with items that have {options['min_interactions']}; "
         "lower min_interactions or held_out"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from variability.advice import plural
 from variability.data.datasets import Examples, _labels
 from variability.data.datasets._rows import Mistakes, Rows, TableFile
 from variability.errors import Problem, UserError
@@ -126,7 +127,7 @@ def _with_text(
         raise UserError(
             f"{at}: no text in {' or '.join(map(repr, texts))}; fill it in, remove the row, or set options.empty: skip"
         )
-    return np.flatnonzero(~blank), (f"{count} examples have no text ({at}).",)
+    return np.flatnonzero(~blank), (f"{plural(count, 'example has', 'examples have')} no text ({at}).",)
 
 
 def _is_blank(text: str | None) -> bool:

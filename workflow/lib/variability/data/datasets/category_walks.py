@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.data.datasets import Dataset, Examples, _interactions
 from variability.errors import Problem
 
@@ -71,9 +72,11 @@ class CategoryWalks(Dataset):
         if shortest > longest:
             yield Problem("length", f"the shortest, {shortest}, is longer than the longest, {longest}")
         if longest > self.option("items"):
-            yield Problem("length", f"a user takes each of {self.option('items')} items at most once, not {longest}")
+            yield Problem(
+                "length", f"a user takes each of {plural(self.option('items'), 'item')} at most once, not {longest}"
+            )
         if shortest < 2 * self.option("held_out") + 2:
-            yield Problem("held_out", f"leaves fewer than two of {shortest} items to train on; lower it")
+            yield Problem("held_out", f"leaves fewer than two of {plural(shortest, 'item')} to train on; lower it")
 
     def load(self, folder: Path | None) -> Examples:
         options = {"target": self.option("target"), "held_out": self.option("held_out"), "min_interactions": 1}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.advice import listed
+from variability.advice import listed, plural
 from variability.data.datasets import Dataset, Examples
 from variability.data.datasets import _class_folders as class_folders
 from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION, bring, downloaded
@@ -151,7 +151,8 @@ class ImageFolder(Dataset):
         yield from (Problem(key, message) for message in arranged.problems)
         if undecodable := [name for name in [*below.files, *below.folders] if not _is_text(name)]:
             shown = listed(repr(name) for name in undecodable)
-            yield Problem(key, f"{below.root}: {len(undecodable)} names are not UTF-8 ({shown}); rename the files")
+            names = plural(len(undecodable), "name is", "names are")
+            yield Problem(key, f"{below.root}: {names} not UTF-8 ({shown}); rename the files")
 
     def _archive_problems(self, archive: Path) -> Iterator[Problem]:
         """Yield what the names in a local zip show. The names in a tar are only known after reading all of it."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from variability.advice import one_per_line, plural
 from variability.data import duplicates
 from variability.data.datasets import Dataset, Examples, _labels, _table_paths
 from variability.data.datasets import _image_rows as image_rows
@@ -162,8 +163,8 @@ class ImageTable(Dataset):
         if broken and not self._skips_unreadable():
             with mistakes.collected():
                 raise UserError(
-                    f"{path}: {len(broken)} of {len(rows)} rows cannot be used; correct them, or set `unreadable: "
-                    f"skip` to leave them out and count them:\n{image_rows.one_per_line(broken)}"
+                    f"{path}: {len(broken)} of {plural(len(rows), 'row')} cannot be used; correct them, or set "
+                    f"`unreadable: skip` to leave them out and count them:\n{one_per_line(broken.values())}"
                 )
         usable = ~np.isin(np.arange(len(rows)), list(broken))
         # Too few rows for two classes are a consequence of those that cannot be used.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from variability.advice import RERUN_DOWNLOAD, suggest
+from variability.advice import RERUN_DOWNLOAD, plural, suggest
 from variability.data.datasets import Dataset, Examples, _interactions, _table_paths
 from variability.data.datasets._files import bring, downloaded, source_problems
 from variability.data.datasets._rows import Mistakes, Rows, TableFile
@@ -129,7 +129,7 @@ class InteractionsTable(Dataset):
             yield Problem(
                 "header",
                 f"{path} has no names of columns, its first row is {', '.join(names)}; name them, such as header: "
-                f"[user, item, rating, time] ({len(names)} names)",
+                f"[user, item, rating, time] ({plural(len(names), 'name')})",
             )
             return
         for name in missing:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.advice import RERUN_DOWNLOAD
+from variability.advice import RERUN_DOWNLOAD, plural
 from variability.data.datasets import Dataset, Examples, _interactions
 from variability.data.datasets._files import downloaded
 from variability.errors import Problem, UserError
@@ -77,7 +77,7 @@ def _read(content: bytes, separator: bytes, name: str) -> _interactions.Log:
     header = 0 if content[:1].isalpha() else None
     table = pd.read_csv(io.BytesIO(content.replace(separator, b"\t")), sep="\t", header=header)
     if table.shape[1] != 4:
-        raise ValueError(f"it has {table.shape[1]} columns, not 4")
+        raise ValueError(f"it has {plural(table.shape[1], 'column')}, not 4")
     users, items, ratings, times = (table[name].to_numpy() for name in table)
     # Fails if a value is not a number: then pandas reads neighbouring numbers as text, and one user as two.
     columns = users.astype(np.int64), items.astype(np.int64), times, ratings.astype(np.float64)

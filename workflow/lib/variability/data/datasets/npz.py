@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.advice import RERUN_DOWNLOAD, listed
+from variability.advice import RERUN_DOWNLOAD, agree, listed, plural
 from variability.data.datasets import Dataset, Examples
 from variability.data.datasets._files import bring, downloaded, source_problems
 from variability.errors import Problem, UserError
@@ -82,14 +82,14 @@ class Npz(Dataset):
         names = self.options.get("class_names")
         if not names and labels.max() >= len(labels):
             raise UserError(
-                f"{path} has the label {labels.max()}, but only {len(labels)} images; labels are numbers of classes "
-                "from 0 without gaps, and each class has images; correct the labels"
+                f"{path} has the label {labels.max()}, but only {plural(len(labels), 'image')}; labels are numbers of "
+                "classes from 0 without gaps, and each class has images; correct the labels"
             )
         names = names or [str(label) for label in range(labels.max() + 1)]
         if labels.min() < 0 or labels.max() >= len(names):
             raise UserError(
-                f"{path} has labels from {labels.min()} to {labels.max()}, but there are {len(names)} classes, "
-                "numbered from 0; correct class_names or the labels"
+                f"{path} has labels from {labels.min()} to {labels.max()}, but there {agree(len(names), 'is', 'are')} "
+                f"{plural(len(names), 'class', 'classes')}, numbered from 0; correct class_names or the labels"
             )
         return names
 
@@ -115,8 +115,8 @@ def _part(path: Path, name: str, arrays: dict[str, np.ndarray]) -> tuple[np.ndar
     if labels is None or labels.dtype.kind not in "iu" or labels.shape not in ((len(images),), (len(images), 1)):
         actual = "missing" if labels is None else f"{labels.dtype} {labels.shape}"
         raise UserError(
-            f"{path}: {name}_labels is {actual}; it must have one whole number for each of the {len(images)} images "
-            "(several labels per image are not supported)"
+            f"{path}: {name}_labels is {actual}; it must have one whole number for each of "
+            f"{plural(len(images), 'image')} (several labels per image are not supported)"
         )
     if not labels.size or not images.size:
         raise UserError(f"{path}: {name}_images is {images.shape} and has no pixels; remove {name}_*, or fill it")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.data.kinds import Kind
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Classification(Kind):
         column = table["probabilities"].combine_chunks()
         flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
         if len(flat) != table.num_rows * classes:
-            raise ValueError(f"probabilities are not those of {classes} classes")
+            raise ValueError(f"probabilities are not those of {plural(classes, 'class', 'classes')}")
         probabilities = flat.reshape(table.num_rows, classes)
         sums = probabilities.sum(axis=1, keepdims=True)
         if not np.allclose(sums, 1, atol=1e-2):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.data.kinds import Kind
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Regression(Kind):
     def label_problem(labels: np.ndarray, class_names: Sequence[str]) -> str | None:
         if labels.min() < labels.max():
             return None
-        return f"all {len(labels)} training examples have the target {labels[0]:g}, so that there is nothing to predict"
+        examples = plural(len(labels), "training example has", "training examples all have")
+        return f"{examples} the target {labels[0]:g}, so that there is nothing to predict"
 
     def outputs(self, class_names: Sequence[str], facts: dict[str, Any] | None = None) -> int:
         return 1

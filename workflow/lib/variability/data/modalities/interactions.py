@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import agree, plural
 from variability.data.modalities import Modality
 from variability.errors import UserError
 from variability.io.files import replacing
@@ -64,8 +65,9 @@ class Interactions(Modality):
             repeated += examples.items[end - 1] in examples.items[begin : end - 1]
         if repeated:
             raise UserError(
-                f"{label}: {repeated} of {len(held_out)} held-out items are in their user's history, whose items are "
-                "excluded from the ranking; set interactions.exclude_seen: false, or the data set's repeats: first"
+                f"{label}: {repeated} of {plural(len(held_out), 'held-out item')} {agree(repeated, 'is', 'are')} in "
+                "their user's history, whose items are excluded from the ranking; set interactions.exclude_seen: "
+                "false, or the data set's repeats: first"
             )
 
     def example_batch(self, provider: Any, facts: dict[str, Any]) -> torch.Tensor:

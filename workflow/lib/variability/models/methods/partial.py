@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.models.methods import BACKBONE, Method
 
@@ -27,6 +28,6 @@ class Partial(Method):
         if count >= total:
             raise UserError(
                 f"methods: partial with blocks: {count} leaves nothing frozen in {network.name}, "
-                f"which has {total} blocks; use at most {total - 1}, or the method full"
+                f"which has {plural(total, 'block')}; use at most {total - 1}, or the method full"
             )
         return network.last_blocks(count)

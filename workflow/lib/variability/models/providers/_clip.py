@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from variability import seeding
+from variability.advice import plural
 from variability.errors import UserError
 from variability.models import networks
 from variability.models.providers import _transformers
@@ -116,8 +117,8 @@ def _load(module: nn.Module, tensors: dict[str, torch.Tensor], prefix: str, path
     if wrong:
         tower = "image tower" if is_image_tower else "text tower, which head: prompts needs"
         raise UserError(
-            f"{path} does not fit the {tower}: {len(wrong)} tensors are missing or of another shape, the first is "
-            f"{wrong[0]}; correct the model's architecture or weights"
+            f"{path} does not fit the {tower}: {plural(len(wrong), 'tensor is', 'tensors are')} missing or of another "
+            f"shape, the first is {wrong[0]}; correct the model's architecture or weights"
         )
     module.load_state_dict({key: stored[key] for key in needed}, strict=False)
 
@@ -130,7 +131,9 @@ def _set_prompts(module: Classifier, model: nn.Module, tokenizer: Any, prompts: 
     has one (SigLIP).
     """
     if len(prompts) != module.head.out_features:
-        raise UserError(f"head: prompts has {len(prompts)} class names for {module.head.out_features} outputs")
+        raise UserError(
+            f"head: prompts has {plural(len(prompts), 'class name')} for {plural(module.head.out_features, 'output')}"
+        )
     # SigLIP was trained on texts padded to their full length, without a mask.
     full = model.config.model_type.startswith("siglip")
     longest = model.config.text_config.max_position_embeddings

@@ -17,6 +17,7 @@ from torch import nn
 from transformers.models.auto import modeling_auto
 
 from variability import seeding
+from variability.advice import plural
 from variability.data.padding import PADDING
 from variability.errors import UserError
 from variability.io.files import read_json
@@ -183,8 +184,8 @@ def whole(folder: Path, source: Path, name: str, optional: tuple[str, ...] = ())
     if missing or info["mismatched_keys"]:
         wrong = sorted(missing) + sorted(map(str, info["mismatched_keys"]))
         raise UserError(
-            f"{source} does not fit {name}: {len(wrong)} tensors are missing or of another shape, the first is "
-            f"{wrong[0]}; correct the model's architecture or weights"
+            f"{source} does not fit {name}: {plural(len(wrong), 'tensor is', 'tensors are')} missing or of another "
+            f"shape, the first is {wrong[0]}; correct the model's architecture or weights"
         )
     if info["unexpected_keys"]:
         _log.info("%s: not used: %s", name, ", ".join(sorted(info["unexpected_keys"])))
@@ -296,7 +297,9 @@ def _load(network: networks.Network, path: Path, reinit: int) -> None:
     better start.
     """
     if reinit > len(network.blocks):
-        raise UserError(f"models: options.reinit: {reinit} is more than the network's {len(network.blocks)} layers")
+        raise UserError(
+            f"models: options.reinit: {reinit} is more than the network's {plural(len(network.blocks), 'layer')}"
+        )
     random = (*network.blocks[len(network.blocks) - reinit :], *([f"{MODEL}.pooler"] if reinit else []))
     stored, _ = read_tensors(path)
     needed = {
@@ -307,7 +310,10 @@ def _load(network: networks.Network, path: Path, reinit: int) -> None:
     wrong = [key for key, tensor in needed.items() if key not in stored or stored[key].shape != tensor.shape]
     if wrong:
         advice = "; use another options.pooling" if "pooler" in wrong[0] else "; correct architecture or options"
-        raise UserError(f"{path} lacks {wrong[0]} ({len(wrong)} tensors are missing or of another shape){advice}")
+        raise UserError(
+            f"{path} lacks {wrong[0]} ({plural(len(wrong), 'tensor is', 'tensors are')} missing or of another "
+            f"shape){advice}"
+        )
     network.module.load_state_dict({key: stored[key] for key in needed}, strict=False)
 
 

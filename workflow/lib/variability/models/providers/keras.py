@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from variability.advice import suggest
+from variability.advice import plural, suggest
 from variability.errors import Problem, UserError
 from variability.io import zip_files
 from variability.models.providers import _keras_h5
@@ -217,8 +217,9 @@ class Keras(NamedImageProvider):
         wrong = [name for name in weights if name not in stored or stored[name].shape != tuple(weights[name].shape)]
         if wrong:
             raise UserError(
-                f"{path} does not fit Keras's {self.model['architecture']}: {len(wrong)} tensors are missing or of "
-                f"another shape, the first is {wrong[0]!r}; correct the model's architecture or options"
+                f"{path} does not fit Keras's {self.model['architecture']}: "
+                f"{plural(len(wrong), 'tensor is', 'tensors are')} missing or of another shape, the first is "
+                f"{wrong[0]!r}; correct the model's architecture or options"
             )
         for name, weight in weights.items():
             weight.assign(stored[name])

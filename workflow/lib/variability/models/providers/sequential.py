@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from variability.advice import suggest
+from variability.advice import plural, suggest
 from variability.errors import Problem, UserError
 from variability.models.providers import NetworkProvider
 from variability.models.weight_files import read_tensors
@@ -64,7 +64,7 @@ class Sequential(NetworkProvider):
             yield Problem("architecture", f"there is no sequential recommender {name!r}; {suggest(name, known)}")
         if self._options["hidden_size"] % self._options["heads"]:
             size, heads = self._options["hidden_size"], self._options["heads"]
-            yield Problem("options.hidden_size", f"{size} cannot be divided among {heads} heads")
+            yield Problem("options.hidden_size", f"{size} cannot be divided among {plural(heads, 'head')}")
         if "mask_probability" in options and name == "sasrec":
             yield Problem("options.mask_probability", "is for bert4rec: sasrec hides nothing; remove it")
         kind = weights_kind(self.model["weights"])
@@ -136,8 +136,9 @@ class Sequential(NetworkProvider):
         )
         if differing:
             raise UserError(
-                f"{path} does not fit {self.model['architecture']} with these options: {len(differing)} tensors are "
-                f"missing, unexpected or of another shape, the first is {differing[0]!r}. Its architecture, "
-                "hidden_size, layers and interactions.max_length must be the same (and its items, if they are shared)"
+                f"{path} does not fit {self.model['architecture']} with these options: "
+                f"{plural(len(differing), 'tensor is', 'tensors are')} missing, unexpected or of another shape, the "
+                f"first is {differing[0]!r}. Its architecture, hidden_size, layers and interactions.max_length must be "
+                "the same (and its items, if they are shared)"
             )
         module.load_state_dict({name: tensors[name] for name in needed}, strict=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from variability.advice import listed
 from variability.results import metric_scales
 
 if TYPE_CHECKING:
@@ -65,8 +66,7 @@ def others(runs: pd.DataFrame, scale: Scale) -> str:
     """Name the tasks that are not on a scale, with their metrics; empty if there are none."""
     rest = runs[~runs["task"].isin(scale.tasks)].drop_duplicates("task")
     names = [f"{row.task} ({row.metric})" for row in rest.itertuples()]
-    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
-    return ", ".join([*names[:NAMED], *more])
+    return listed(names, NAMED)
 
 
 def _description(runs: pd.DataFrame, metric: str, tasks: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import listed
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CANDIDATE
 
@@ -176,8 +177,7 @@ def _near(average, cd, names):
 def _left_out(means, tasks, candidates):
     names = [f"{model} ({method})" for model, method in means.columns.delete(candidates)]
     names += [f"task {task}" for task in means.index.delete(tasks)]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"left out for holes: {', '.join(names[:4])}{more}" if names else ""
+    return f"left out for holes: {listed(names, 4)}" if names else ""
 
 
 def _joined(*notes):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results import pairing, varied_streams
 from variability.results.columns import CELL, RUN
@@ -132,7 +133,11 @@ class Components(Analysis):
         if declared:
             rows = _with_pairs(rows, pairs is not None, within is not None)
         rows += _stream_rows(layout, within, self.option("level"))
-        notes = [*notes, *[f"{copies} runs that repeat others are left out"] * bool(copies)]
+        notes = [
+            *notes,
+            *[f"{plural(copies, 'run that repeats another is', 'runs that repeat others are')} left out"]
+            * bool(copies),
+        ]
         return [facts | row | {"note": "; ".join(filter(None, [row["note"], *notes])) or None} for row in rows]
 
 

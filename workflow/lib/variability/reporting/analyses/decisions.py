@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Decisions(Analysis):
             **{"p_all_pairs": result.p_all, "p_best": result.p_best, "p_adjusted": result.p_adjusted},
             **{"n": pairs.n, "n_b": pairs.n_b, "tests": int(np.count_nonzero(~np.isnan(pairs.p)))},
             sd_difference=np.where(paired, pairs.se * np.sqrt(pairs.n), np.nan),
-            family=f"task {task}: {np.count_nonzero(~np.isnan(pairs.p))} pairs of candidates",
+            family=f"task {task}: {plural(np.count_nonzero(~np.isnan(pairs.p)), 'pair')} of candidates",
             **{"leader": cells.names["model"].iloc[leader], "leader_method": cells.names["method"].iloc[leader]},
             unit_length=metric_scales.length(runs.iloc[:1]).iloc[0],
             is_best=result.best,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import VALUE
@@ -149,7 +150,11 @@ def _note(group, n, all_equal, level):
         # Clopper and Pearson's one-sided upper limit of a share with no occurrence.
         limit = 1 - (1 - level) ** (1 / n)
         notes.append(f"no pair differed, which at this level leaves up to {100 * limit:.0f} % of pairs that do")
-    notes += [f"in {group['lone'].sum()} pairs one run completed and the other did not"] if group["lone"].any() else []
+    notes += (
+        [f"in {plural(group['lone'].sum(), 'pair')} one run completed and the other did not"]
+        if group["lone"].any()
+        else []
+    )
     notes += [
         f"the {fact} differs between some repeated runs" for column, fact in MINOR_FACTS.items() if group[column].any()
     ]

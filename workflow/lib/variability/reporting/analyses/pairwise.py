@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.reporting.claims import ONE_RUN
 from variability.results import metric_scales
@@ -123,7 +124,7 @@ class Pairwise(Analysis):
             task=task,
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
             unit_length=metric_scales.length(runs.iloc[:1]).iloc[0],
-            family=f"task {task}: {table['p'].count()} pairs of candidates",
+            family=f"task {task}: {plural(table['p'].count(), 'pair')} of candidates",
             gamma=gamma,
             noether_n=sample_size.for_probability_of_better(gamma, 1 - level, 1 - level),
             level=level,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.reporting.claims import ONE_RUN
 from variability.results.columns import CANDIDATE, CELL, CELL_VALUE, RUN
@@ -275,5 +276,5 @@ def _note(candidate, index, study, shifted):
     if shifted:
         notes.append(SHIFTED)
     if count > LISTED:
-        notes.append(f"the best {LISTED} of {count} candidates are listed")
+        notes.append(f"the best {LISTED} of {plural(count, 'candidate')} are listed")
     return "; ".join(notes) or None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CANDIDATE, STREAM_SEEDS
 
@@ -341,7 +342,7 @@ def _note(candidate):
     if candidate["most"] < 2:
         return "one run on each task: nothing says how far another would lie"
     if candidate["least"] < FEW:
-        return f"as few as {candidate['least']} runs on a task: the interval is likely too narrow"
+        return f"as few as {plural(candidate['least'], 'run')} on a task: the interval is likely too narrow"
     return None
 
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from variability.advice import plural
 from variability.reporting import text_format
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def evidence(row: pd.Series) -> str:
         facts.append(f"adjusted p {text_format.p_value(row['p_adjusted'])}")
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
-        facts.append(f"about {int(row['n_more']):,} more seeds per side would decide")
+        facts.append(f"about {plural(int(row['n_more']), 'more seed')} per side would decide")
     return "; ".join(facts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import text_format
+from variability.advice import plural
 from variability.reporting.claims import ONE_RUN
 from variability.results import run_status
 from variability.results.columns import CELL
@@ -41,7 +41,7 @@ def incomplete(runs: pd.DataFrame) -> str:
     """
     counts = {"diverged": run_status.diverged(runs).sum(), "failed": run_status.failed(runs).sum()}
     details = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    text = f"{run_status.incomplete(runs).sum()} of {text_format.plural(len(runs), 'run')} did not complete"
+    text = f"{run_status.incomplete(runs).sum()} of {plural(len(runs), 'run')} did not complete"
     return f"{text} ({details})" if details else text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results.columns import CANDIDATE
@@ -90,7 +91,7 @@ def _note(table, ranked):
     text = "n: completed runs over all tasks, one per seed; each task counts once, with the ranks of its means."
     if ranked.empty:
         lost = int(table["n_failed"].sum())
-        return text + (f" {text_format.plural(lost, 'run')} did not complete." if lost else "")
+        return text + (f" {plural(lost, 'run')} did not complete." if lost else "")
     first = ranked.iloc[0]
     text += (
         " Small dots: tasks. Diamond: average rank. Bars on the right join candidates whose average ranks differ by "

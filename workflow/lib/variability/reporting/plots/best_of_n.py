@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CANDIDATE
@@ -42,7 +43,7 @@ class BestOfN(Plot):
         others = len(curves[CANDIDATE].drop_duplicates()) - len(looks)
         if others:
             legend.append(
-                figure_style.handle(f"{others} others", figure_style.Look(figure_style.SOFT, "", "-"), lw=0.6)
+                figure_style.handle(plural(others, "other"), figure_style.Look(figure_style.SOFT, "", "-"), lw=0.6)
             )
         figure = figure_style.figure(
             width=8.2,

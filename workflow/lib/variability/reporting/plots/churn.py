@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.data import kinds
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
@@ -105,7 +106,7 @@ def _note(table, tasks, cells):
     text += "Blank: no two completed runs."
     left_out = len(_labels.names(table, "task")) - len(tasks)
     if left_out:
-        text += f" {left_out} more tasks are in the table."
+        text += f" {plural(left_out, 'more task is', 'more tasks are')} in the table."
     if any(len(_all(table, task)) > len(cells[task]) for task in tasks):
         text += f" Only the first {CELLS} cells of a task are shown."
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results import pairing, varied_streams
@@ -44,7 +45,9 @@ class Components(Plot):
         needed = [sum(0.1 + 0.13 * (label.count("\n") + 1) for label in labels[task]) for task in tasks]
         needed += [2.2] * (crossed is not None)
         heights = [max(0.6, *needed[start : start + columns]) for start in range(0, panels, columns)]
-        more = f" {len(order) - len(tasks)} more tasks are in the table." * (len(order) > len(tasks))
+        more = f" {plural(len(order) - len(tasks), 'more task is', 'more tasks are')} in the table." * (
+            len(order) > len(tasks)
+        )
         figure = figure_style.figure(
             width=max(6.5, 0.4 + 5.0 * columns),
             height=1.5 + sum(heights) + 0.85 * len(heights),

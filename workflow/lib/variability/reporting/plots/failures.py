@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_flags
@@ -60,7 +61,7 @@ class Failures(Plot):
                 f"{self.study}: {metric} on the {primary_rows.SPLIT} split after fine-tuning, and marked runs",
             ),
             note=f"Right: rate of marked runs, its {_level(table)} Wilson interval, and how many of n runs are marked; "
-            f"of {len(runs)} runs, not completed: {int(runs['incomplete'].sum())}, at chance: "
+            f"of {plural(len(runs), 'run')}, not completed: {int(runs['incomplete'].sum())}, at chance: "
             f"{int(runs['chance'].sum())}, outlying: {int(runs['outlier'].sum())}. Tick: values beyond it are outlying."
             + _panels.left_out(worst, models, "models", ranking)
             + _panels.left_out(first, tasks, "tasks", ranking),

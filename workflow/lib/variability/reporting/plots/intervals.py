@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_status
@@ -93,7 +94,9 @@ def _of_one_run(intervals):
         return f"No interval of one run's test examples: {reasons}."
     methods = " or ".join(dict.fromkeys(cells.loc[has_interval, "interval"]))
     missing = (
-        f" (missing for {(~has_interval).sum()} of {len(cells)} cells: {reasons})" if not has_interval.all() else ""
+        f" (missing for {(~has_interval).sum()} of {plural(len(cells), 'cell')}: {reasons})"
+        if not has_interval.all()
+        else ""
     )
     text = f"Dashed, below: interval of the run with the median value (hollow), {methods}, of its test examples alone"
     return f"{text}{missing}."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.claims import ONE_RUN
 from variability.reporting.plots import Plot, _labels, _panels
@@ -67,7 +68,7 @@ class Multibootstrap(Plot):
         for axes, task in zip(grid.flat, tasks, strict=True):
             _panel(axes, panels[task], labels[task])
             pairs = (table["task"] == task).sum()
-            cut = f" (first {len(panels[task])} of {pairs} pairs)" if pairs > len(panels[task]) else ""
+            cut = f" (first {len(panels[task])} of {plural(pairs, 'pair')})" if pairs > len(panels[task]) else ""
             axes.set_title(figure_style.wrap(task, 60) + cut, loc="left")
         return figure
 
@@ -133,5 +134,5 @@ def _note(table, panels):
     if len(table) and table[["n", "n_reference"]].max(axis=None) < 2:
         text += f" {ONE_RUN[0].upper()}{ONE_RUN[1:]}."
     hidden = table["task"].nunique() - len(panels)
-    text += f" {hidden} more tasks are in the table." if hidden else ""
+    text += f" {plural(hidden, 'more task is', 'more tasks are')} in the table." if hidden else ""
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.noise_split import NOT_A_MEAN
 from variability.reporting.plots import Plot, _labels, _panels
@@ -66,7 +67,7 @@ class NoiseSplit(Plot):
         for axes, task in zip(grid.flat, tasks, strict=True):
             _panel(axes, panels[task], labels[task])
             cut = (split["task"] == task).sum() - len(panels[task])
-            more = f" ({len(panels[task])} cells of largest variance; {cut} more in the table)" if cut else ""
+            more = f" ({plural(len(panels[task]), 'cell')} of largest variance; {cut} more in the table)" if cut else ""
             axes.set_title(figure_style.wrap(task, 50) + more, loc="left")
         return figure
 
@@ -144,4 +145,4 @@ def _note(split, panels):
         "seed's SD (percentage points for accuracy) with its interval, and the test set's share of the variance."
     )
     hidden = split["task"].nunique() - len(panels)
-    return text + (f" {hidden} more tasks are in the table." if hidden else "")
+    return text + (f" {plural(hidden, 'more task is', 'more tasks are')} in the table." if hidden else "")

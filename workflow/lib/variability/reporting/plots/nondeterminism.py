@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import repeated_runs
@@ -42,7 +43,9 @@ class Nondeterminism(Plot):
             return _instructions(title)
         shown = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS).sort_index()
         tasks = _labels.names(shown, "task")
-        more = f" {len(table) - len(shown)} more rows are in the table." * (len(table) > len(shown))
+        more = f" {plural(len(table) - len(shown), 'more row is', 'more rows are')} in the table." * (
+            len(table) > len(shown)
+        )
         counts = [int((shown["task"] == task).sum()) for task in tasks]
         labels = {index: _label(row) for index, row in shown.iterrows()}
         band = 0.2 + 0.14 * max(label.count("\n") + 1 for label in labels.values())

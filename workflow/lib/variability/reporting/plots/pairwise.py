@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.plots import Plot, _labels
@@ -55,7 +56,9 @@ class Pairwise(Plot):
             else ""
         )
         cut += (
-            f" Only the first {MOST_TASKS} of {len(all_tasks)} tasks are shown." if len(all_tasks) > MOST_TASKS else ""
+            f" Only the first {MOST_TASKS} of {plural(len(all_tasks), 'task')} are shown."
+            if len(all_tasks) > MOST_TASKS
+            else ""
         )
         figure = figure_style.figure(
             width=max(6.5, columns * (2.6 + WIDTH * side) + 0.9),

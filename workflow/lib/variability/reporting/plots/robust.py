@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 
@@ -45,8 +46,8 @@ class Robust(Plot):
             height=height,
             title=self.option(
                 "title",
-                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over {tasks} "
-                f"task{'s' if tasks > 1 else ''}, by candidate",
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over "
+                f"{plural(tasks, 'task')}, by candidate",
             ),
             note=_note(table, ranked, shown),
             legend=[figure_style.handle(name, look, markersize=4) for name, look in looks.items()],
@@ -86,9 +87,9 @@ def _note(table, ranked, shown):
     )
     text += ". n: completed runs on all tasks together (others in brackets)"
     if len(shown) < len(ranked):
-        text += f"; the {len(shown)} highest interquartile means of {len(ranked)} candidates"
+        text += f"; the {len(shown)} highest interquartile means of {plural(len(ranked), 'candidate')}"
     candidates = table["n_candidates"].iloc[0]
-    return f"{text}; {candidates} candidates in all. {_scaling(table)}"
+    return f"{text}; {plural(candidates, 'candidate')} in all. {_scaling(table)}"
 
 
 def _scaling(table):
