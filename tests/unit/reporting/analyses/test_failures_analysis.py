@@ -1,5 +1,7 @@
 """Tests of failed runs: reasons, counts and Wilson's interval of their rate."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -68,11 +70,13 @@ def test_a_run_at_chance_is_left_out_even_if_it_is_not_an_outlier():
     assert row["mean_without"] == pytest.approx(values[1:].mean())
 
 
-def test_an_outliers_limit_is_five_scaled_mads_below_the_median():
+def test_an_outliers_limit_is_so_many_scaled_mads_below_the_median():
     values = np.array([0.70, 0.74, 0.78, 0.80, 0.83, 0.86, 0.90])
     row = only(table(study(values)))
     mad = stats.median_abs_deviation(values, scale="normal")
-    assert row["outlier_limit"] == pytest.approx(np.median(values) - 5 * mad, rel=1e-5)
+    assert row["outlier_limit"] == pytest.approx(np.median(values) - 8.62 * mad, rel=1e-4)
+    assert (row["mads"], row["false_alarms"]) == (8.62, 0.01)
+    assert np.isnan(only(table(study(values), mads=5))["false_alarms"])
     assert only(table(study(values), mads=1))["n_outlier"] == (values < np.median(values) - mad).sum() == 1
 
 
@@ -218,6 +222,9 @@ def test_no_run_counts_twice_and_none_is_lost(values, lost):
 def test_the_figure_marks_the_runs_that_the_table_counts():
     runs = study([0.90, 0.91, 0.89, 0.90, np.nan, 0.14, 0.60, 0.91], failed=[4])
     result = table(runs)
-    marked = run_flags.flagged(primary_rows.select(runs), runs, *result[["mads", "points"]].iloc[0]).set_index("seed")
+    plot = registry.find("plots", "failures")
+    limits = importlib.import_module(plot.__module__)._limits
+    marked = run_flags.flagged(primary_rows.select(runs), runs, *limits(result)).set_index("seed")
+    assert limits(table(runs, mads=2.5, points=0.1)) == (2.5, 0.1)
     assert [list(marked.index[marked[flag]]) for flag in run_flags.FLAGS] == [[4], [5], [6]]
     assert result[["n_failed", "n_chance", "n_outlier"]].sum().tolist() == [1, 1, 1]

@@ -6,10 +6,10 @@ A run is *at chance* if it is no better than a constant prediction:
 - or its primary metric is not better than the metric's declared ``reference``, or its R² is not above 0;
 - or it *collapsed*: several runs of its cell have exactly its value, and the better ones are clearly better.
 
-A run is *outlying* if its value is worse than the median of its cell's runs that are not at chance, by more than MADS
-scaled MADs (robust z-scores, Iglewicz & Hoaglin 1993), by more than POINTS of the metric's length (of the median where
-no range is declared) and by more than STEPS steps of the metric's resolution. Without the latter two, runs that nearly
-agree would make outliers of harmless ones.
+A run is *outlying* if its value is worse than the median of its cell's runs that are not at chance, by more scaled MADs
+than ``stats.outlier_thresholds`` allows for their number (in 1 % of cells of normal values any run is), by more than
+POINTS of the metric's length (of the median where no range is declared) and by more than STEPS steps of the metric's
+resolution. Without the latter two, runs that nearly agree would make outliers of harmless ones.
 """
 
 from __future__ import annotations
@@ -20,27 +20,29 @@ import numpy as np
 
 from variability.results import metric_scales, run_status
 from variability.results.columns import CELL_VALUE, RUN
+from variability.stats import outlier_thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Flags of a run, the first of which is reported where several apply.
 FLAGS = ["incomplete", "chance", "outlier"]
-MADS, POINTS, STEPS = 5.0, 0.03, 5
-#: Factor by which the MAD of normal values estimates their SD (Rousseeuw & Croux 1993).
-MAD_TO_SD = 1.4826
+POINTS, STEPS = 0.03, 5
 #: Largest size of a test set that is recognised by the values of a metric, all multiples of its inverse.
 RECOGNISED = 100
 
 
-def flagged(primary: pd.DataFrame, runs: pd.DataFrame, mads: float = MADS, points: float = POINTS) -> pd.DataFrame:
+def flagged(
+    primary: pd.DataFrame, runs: pd.DataFrame, mads: float | None = None, points: float = POINTS
+) -> pd.DataFrame:
     """Return the rows of ``primary`` with the columns of FLAGS, and the limits that they follow from.
 
     primary: one row per run, its primary metric on a split after fine-tuning. runs: the runs table, which may also have
-    the accuracy of these runs. chance_limit: largest accuracy that guessing explains, NaN if unknown. collapsed_at: the
-    value of the cell's collapsed runs, NaN without any. chance_known: whether a run at chance could be recognised.
-    outlier_limit: value beyond which a run is outlying, NaN if unknown. mad: MAD of the cell's runs that are not at
-    chance. judged: whether a flag is possible at all.
+    the accuracy of these runs. mads: distance of an outlier from the median in scaled MADs; None for the distance that
+    depends on the number of runs. chance_limit: largest accuracy that guessing explains, NaN if unknown. collapsed_at:
+    the value of the cell's collapsed runs, NaN without any. chance_known: whether a run at chance could be recognised.
+    outlier_limit: value beyond which a run is outlying, NaN if unknown. mad, mads: of the cell's runs that are not at
+    chance, their MAD, and the distance of an outlier in scaled MADs. judged: whether a flag is possible at all.
     """
     rows = primary.merge(_guessing(runs, primary), on=RUN, how="left", validate="many_to_one").set_index(primary.index)
     sign = rows["higher_is_better"].map({True: 1.0, False: -1.0}).astype(float)
@@ -57,7 +59,7 @@ def flagged(primary: pd.DataFrame, runs: pd.DataFrame, mads: float = MADS, point
         | (reference.notna() & score.notna())
         | rows["r2"].notna()
     )
-    rows["outlier_limit"], rows["mad"] = _outlier_limits(rows, sign, mads, points)
+    rows[["outlier_limit", "mad", "mads"]] = _outlier_limits(rows, sign, mads, points)
     rows["outlier"] = completed & ~rows["chance"] & (score < sign * rows["outlier_limit"])
     # A run whose metric is undefined may be at chance nevertheless, if it has an accuracy.
     rows["judged"] = rows["value"].notna() | rows["incomplete"] | (rows["chance_known"] & rows["accuracy"].notna())
@@ -140,8 +142,10 @@ def _collapse_levels(rows: pd.DataFrame, points: float) -> pd.Series:
     return levels
 
 
-def _outlier_limits(rows: pd.DataFrame, sign: pd.Series, mads: float, points: float) -> tuple[pd.Series, pd.Series]:
-    """Return each row's outlier_limit and the MAD of its cell, of runs that are not at chance."""
+def _outlier_limits(rows: pd.DataFrame, sign: pd.Series, mads: float | None, points: float) -> pd.DataFrame:
+    """Return each row's outlier_limit, and the MAD and the threshold of its cell, of runs that are not at chance."""
+    import pandas as pd
+
     working = rows["value"].mask(rows["chance"])
     groups = [rows[key] for key in CELL_VALUE]
     median = working.groupby(groups, sort=False).transform("median")
@@ -149,7 +153,9 @@ def _outlier_limits(rows: pd.DataFrame, sign: pd.Series, mads: float, points: fl
     floor = metric_scales.distance(points, metric_scales.length(rows), median)
     resolution = (STEPS * rows["_resolution"]).where(rows["_resolution"] > 0)
     floor = floor.fillna(resolution).combine(resolution.fillna(0), max)
-    margin = mads * MAD_TO_SD * mad
+    n = working.groupby(groups, sort=False).transform("count")
+    thresholds = pd.Series(outlier_thresholds.of(n) if mads is None else mads, index=rows.index, dtype=float)
+    margin = thresholds * outlier_thresholds.MAD_TO_SD * mad
     # With a median and a MAD of 0 and no declared range there is no scale.
     margin = margin.where(margin > floor.fillna(0), floor)
-    return median - sign * margin, mad
+    return pd.DataFrame({"outlier_limit": median - sign * margin, "mad": mad, "mads": thresholds})

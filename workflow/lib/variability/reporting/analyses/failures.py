@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results import run_flags, run_status
 from variability.results.columns import CELL, CELL_VALUE
+from variability.stats.outlier_thresholds import FALSE_ALARMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 COLUMNS = [
     *(*CELL_VALUE, "primary", "rate", "low", "high", "n_runs", "n_flagged", "n_failed", "n_diverged"),
     *("n_chance", "n_outlier", "n", "n_undefined", "mean", "sd", "n_without", "mean_without", "sd_without"),
-    *("chance_limit", "collapsed_at", "outlier_limit", "mads", "points", "note"),
+    *("chance_limit", "collapsed_at", "outlier_limit", "mads", "false_alarms", "points", "note"),
 ]
 
 
@@ -26,6 +27,9 @@ class Failures(Analysis):
     cell that are not. Both are defined in ``results.run_flags``. A flagged run has one of these reasons. The rate is a
     share of n_runs, the runs that can be judged, with Wilson's (1927) interval for independent runs: a run whose metric
     is undefined can be judged if its accuracy shows whether it stayed at chance.
+
+    false_alarms: largest share of cells with normal values in which any run is called an outlier; unknown if the
+    distance ``mads`` is an option of the study.
 
     mean and sd are over all n completed runs, mean_without and sd_without over those that are neither at chance nor
     outliers. The latter describe the runs that worked; they do not estimate the result of the next run.
@@ -40,10 +44,11 @@ class Failures(Analysis):
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
         "mads": {
-            "type": "number",
+            "type": ["number", "null"],
             "minimum": 0,
-            "default": run_flags.MADS,
-            "description": "smallest distance of an outlier from the median, in scaled MADs (each about an SD)",
+            "default": None,
+            "description": "smallest distance of an outlier from the median, in scaled MADs (each about an SD); by "
+            f"default that with which {100 * FALSE_ALARMS:g} % of cells with normal values have an outlier",
         },
         "points": {
             "type": "number",
@@ -60,8 +65,8 @@ class Failures(Analysis):
         from variability.stats import intervals
 
         primary, level = primary_rows.select(tables["runs"]), self.option("level")
-        limits = {name: self.option(name) for name in ("mads", "points")}
-        runs = run_flags.flagged(primary, tables["runs"], **limits)
+        mads, points = self.option("mads"), self.option("points")
+        runs = run_flags.flagged(primary, tables["runs"], mads, points)
         cells = _cells.moments(primary)
         cells = cells.merge(_counts(runs), on=CELL, validate="one_to_one")
         cells = cells.merge(_without(runs), on=CELL_VALUE, validate="one_to_one")
@@ -71,7 +76,8 @@ class Failures(Analysis):
         cells["n_outlier"] = cells["n_outlier"].mask(cells["outlier_limit"].isna() & ~(cells["n_chance"] == cells["n"]))
         cells["note"] = _note(cells)
         cells["estimator"] = "share of runs that did not work for any reason; mean and SD with and without the flagged"
-        table = cells.assign(**limits)[[*COLUMNS, "estimator"]].assign(interval="Wilson, of the rate", level=level)
+        cells = cells.assign(points=points, false_alarms=FALSE_ALARMS if mads is None else float("nan"))
+        table = cells[[*COLUMNS, "estimator"]].assign(interval="Wilson, of the rate", level=level)
         return _cells.with_scope(table.assign(ddof=1), tables["runs"])
 
 
@@ -88,6 +94,7 @@ def _counts(runs):
         collapsed_at=("collapsed_at", "median"),
         outlier_limit=("outlier_limit", "median"),
         mad=("mad", "median"),
+        mads=("mads", "median"),
         higher_is_better=("higher_is_better", "first"),
     )
     table["chance_known"] = cells["chance_known"].any()

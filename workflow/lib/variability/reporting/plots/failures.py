@@ -83,7 +83,10 @@ class Failures(Plot):
 
 def _limits(table):
     """Return the options ``mads`` and ``points`` that the table was made with."""
-    return table[["mads", "points"]].iloc[0] if len(table) else (run_flags.MADS, run_flags.POINTS)
+    if table.empty:
+        return None, run_flags.POINTS
+    first = table.iloc[0]
+    return (first["mads"] if first["false_alarms"] != first["false_alarms"] else None), first["points"]
 
 
 def _level(table):
