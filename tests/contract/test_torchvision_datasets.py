@@ -1,5 +1,6 @@
 """Assumptions about torchvision's data sets, and the replacement of their downloads and their pickle."""
 
+import gzip
 import importlib
 import inspect
 import io
@@ -8,15 +9,12 @@ import sys
 
 import numpy as np
 import pytest
+from archive_files import make_tar
 from PIL import Image
 
+from variability.data.datasets._torchvision_downloads import fetching_through
 from variability.data.datasets._torchvision_facts import classes
-from variability.data.datasets.torchvision import (
-    REFUSED,
-    Torchvision,
-    _load_plain,
-    fetching_through,
-)
+from variability.data.datasets.torchvision import REFUSED, Torchvision, _load_plain
 from variability.errors import UserError
 
 ACCEPTED = [name for name in classes() if name not in REFUSED]
@@ -54,10 +52,13 @@ def test_facts_about_torchvisions_classes_are_those_of_the_imported_library():
 def test_the_functions_replaced_in_torchvision_exist_and_are_restored():
     utils = importlib.import_module("torchvision.datasets.utils")
     modules = [module for name, module in sys.modules.items() if name.startswith("torchvision.datasets")]
-    original = {name: getattr(utils, name) for name in ("download_url", "download_file_from_google_drive")}
+    names = ("download_url", "download_file_from_google_drive", "extract_archive", "_decompress")
+    original = {name: getattr(utils, name) for name in names}
     assert list(inspect.signature(original["download_url"]).parameters)[:4] == ["url", "root", "filename", "md5"]
     drive = list(inspect.signature(original["download_file_from_google_drive"]).parameters)
     assert drive[:4] == ["file_id", "root", "filename", "md5"]
+    for name in ("extract_archive", "_decompress"):
+        assert list(inspect.signature(original[name]).parameters) == ["from_path", "to_path", "remove_finished"]
     with fetching_through(Recorder()):
         for name, function in original.items():
             assert not [module.__name__ for module in modules if getattr(module, name, None) is function]
@@ -153,3 +154,66 @@ def test_only_arrays_are_unpickled():
 
     with pytest.raises(pickle.UnpicklingError, match=r"builtin.*\.print"):
         _load_plain(io.BytesIO(pickle.dumps(Evil(), protocol=2)))
+
+
+# Archives -----------------------------------------------------------------------------------------------------------
+
+
+class Copier:
+    """A fetcher that writes a file, whatever was requested."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def fetch(self, url, target, checksum=None, filename=None):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.make(target)
+
+
+def aircraft(target, **others):
+    """Write an archive like that of FGVCAircraft, with two images of two classes in each partition."""
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), (9, 9, 9)).save(picture, "JPEG")
+    lists = {"variants.txt": b"A\nB\n"} | {
+        f"images_variant_{split}.txt": f"{split}0 A\n{split}1 B\n".encode() for split in ("train", "val", "test")
+    }
+    images = {f"images/{split}{at}.jpg": picture.getvalue() for split in ("train", "val", "test") for at in (0, 1)}
+    folder = "fgvc-aircraft-2013b/data"
+    make_tar(target, {f"{folder}/{name}": content for name, content in (lists | images | others).items()}, "w:gz")
+
+
+def test_archives_of_torchvision_are_unpacked_next_to_what_is_there(tmp_path):
+    (tmp_path / "fgvc-aircraft-2013b/data").mkdir(parents=True)
+    (tmp_path / "fgvc-aircraft-2013b/data/note.txt").write_text("kept")
+    plugin = Torchvision({"class": "FGVCAircraft"})
+    with fetching_through(Copier(aircraft)):
+        from torchvision.datasets.utils import download_and_extract_archive
+
+        download_and_extract_archive("https://example.org/a.tar.gz", str(tmp_path))
+    assert plugin.load(tmp_path).class_names == ["A", "B"]
+    assert (tmp_path / "fgvc-aircraft-2013b/data/note.txt").read_text() == "kept"
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("FGVCAircraft", lambda path: aircraft(path, zeros=bytes(130 * 10**6)), "expands to 1.* times its size"),
+        ("FGVCAircraft", lambda path: aircraft(path, **{"../../../out": b"x"}), "leads outside the folder"),
+        ("FGVCAircraft", lambda path: path.write_bytes(b"<html>"), "is not a zip or tar archive"),
+        ("MNIST", lambda path: path.write_bytes(gzip.compress(bytes(130 * 10**6), 1)), "expands to 1.* times its size"),
+        ("MNIST", lambda path: path.write_bytes(gzip.compress(b"x" * 999)[:-9]), "damaged or cut off"),
+    ],
+    ids=["ratio", "outside", "page", "compressed", "cut"],
+)
+def test_archives_of_torchvision_have_our_limits(name, make, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        Torchvision({"class": name}).download(tmp_path / "data", Copier(make))
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert all(path.stat().st_size < 10**6 for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_limits_of_torchvisions_archives_can_be_raised(tmp_path):
+    options = {"class": "FGVCAircraft", "limits": {"ratio": 2000}}
+    Torchvision(options).download(tmp_path, Copier(lambda path: aircraft(path, zeros=bytes(101 * 10**6))))
+    assert (tmp_path / "fgvc-aircraft-2013b/data/zeros").stat().st_size == 101 * 10**6

@@ -7,22 +7,21 @@ import operator
 import os
 import pathlib
 import pickle
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
-from urllib.error import URLError
 
 import numpy as np
 
 from variability import advice
 from variability.advice import RERUN_DOWNLOAD
 from variability.data.datasets import Dataset, Examples
+from variability.data.datasets._torchvision_downloads import fetching_through, modules, replaced
 from variability.data.datasets._torchvision_facts import classes
 from variability.errors import Problem, UserError
-from variability.io import image_files
+from variability.io import image_files, limits
 
 _VAL = {"train": {"split": "train"}, "validation": {"split": "val"}, "test": {"split": "test"}}
 _VAL_AS_TEST = {"train": {"split": "train"}, "test": {"split": "val"}}
@@ -79,6 +78,7 @@ class Torchvision(Dataset):
             "additionalProperties": {"type": "object"},
             "description": "constructor arguments per partition, in place of the default ones",
         },
+        **limits.OPTION,
     }
     REQUIRED = ("class",)
 
@@ -117,7 +117,7 @@ class Torchvision(Dataset):
         return True
 
     def download(self, folder: Path, fetcher: Any) -> None:
-        with fetching_through(fetcher) as failures:
+        with fetching_through(fetcher, limits.Limits.of(self.options)) as failures:
             for _, arguments in self._partitions():
                 try:
                     self._construct(folder, arguments, download=True)
@@ -211,47 +211,16 @@ def _class_names(part: Any, count: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def fetching_through(fetcher: Any) -> Iterator[list[UserError]]:
-    """Make torchvision.datasets download with the Fetcher inside the block; yield the list of its failures."""
-    importlib.import_module("torchvision.datasets")
-    failures: list[UserError] = []
-
-    def fetch(url: str, root: Any, filename: Any, md5: str | None) -> None:
-        try:
-            fetcher.fetch(url, Path(root).expanduser() / filename, f"md5:{md5}" if md5 else None, str(filename))
-        except UserError as error:
-            failures.append(error)
-            # Some data sets then try another address, if they get an exception of this class.
-            raise URLError(str(error)) from error
-
-    def download_url(
-        url: str, root: Any, filename: Any = None, md5: str | None = None, max_redirect_hops: int = 3
-    ) -> None:
-        drive = re.search(r"(?:drive|docs)\.google\.com/(?:file/d/|.*[?&]id=)([\w-]+)", url)
-        fetch(_drive(drive[1]) if drive else url, root, filename or url.rpartition("/")[2], md5)
-
-    def download_file_from_google_drive(file_id: str, root: Any, filename: Any = None, md5: str | None = None) -> None:
-        fetch(_drive(file_id), root, filename or file_id, md5)
-
-    with contextlib.ExitStack() as stack:
-        for replacement in (download_url, download_file_from_google_drive):
-            for module in _modules():
-                if hasattr(module, replacement.__name__):
-                    _replaced(stack, module, replacement.__name__, replacement)
-        yield failures
-
-
-@contextlib.contextmanager
 def _safely() -> Iterator[None]:
     """Make torchvision.datasets unpickle only plain arrays and list folders in a fixed order inside the block."""
     listed, globbed = os.listdir, pathlib.Path.rglob
     with contextlib.ExitStack() as stack:
-        for module in _modules():
+        for module in modules():
             if getattr(module, "pickle", None) is pickle:
-                _replaced(stack, module, "pickle", SimpleNamespace(load=_load_plain))
+                replaced(stack, module, "pickle", SimpleNamespace(load=_load_plain))
         # Several data sets number their examples in the order in which the file system lists them.
-        _replaced(stack, os, "listdir", lambda *arguments: sorted(listed(*arguments)))
-        _replaced(stack, pathlib.Path, "rglob", lambda self, pattern: iter(sorted(globbed(self, pattern))))
+        replaced(stack, os, "listdir", lambda *arguments: sorted(listed(*arguments)))
+        replaced(stack, pathlib.Path, "rglob", lambda self, pattern: iter(sorted(globbed(self, pattern))))
         yield
 
 
@@ -265,7 +234,7 @@ def _undecoded() -> Iterator[None]:
         return image
 
     with contextlib.ExitStack() as stack:
-        _replaced(stack, Image.Image, "convert", convert)
+        replaced(stack, Image.Image, "convert", convert)
         yield
 
 
@@ -284,16 +253,3 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def _load_plain(file: Any, encoding: str = "ASCII") -> Any:
     return _PlainUnpickler(file, encoding=encoding).load()
-
-
-def _drive(file_id: str) -> str:
-    return f"https://drive.usercontent.google.com/download?id={file_id}&export=download&confirm=t"
-
-
-def _modules() -> list[Any]:
-    return [module for name, module in list(sys.modules.items()) if name.split(".")[:2] == ["torchvision", "datasets"]]
-
-
-def _replaced(stack: contextlib.ExitStack, owner: Any, name: str, value: Any) -> None:
-    stack.callback(setattr, owner, name, getattr(owner, name))
-    setattr(owner, name, value)
