@@ -49,6 +49,10 @@ def job_specs():
             yield folder / f"{'/'.join([name, *job.values()])}.json", job_records.spec_text(stage.spec(plan, job), code)
 
 
+def current_specs(wildcards):
+    return [str(path) for path, _ in job_specs()]
+
+
 # Before any job is planned: Snakemake reads a folder once, and takes a file that is written later for missing. A job of a
 # cluster reads the workflow again, and finds its files there.
 if not workflow.remote_exec:

@@ -36,5 +36,9 @@ rule verify:
     params:
         folder=RESULTS,
         runs=study.compute["verify_runs"],
+        specs=current_specs,
+        base_tables=plan.outputs.base_tables,
+        imports=imported_files(),
+        in_braces=plan.imported_in_braces(),
     script:
         "../scripts/verify.py"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from variability.io import job_records
+from variability.errors import UserError
+from variability.io import artefacts, job_records
 from variability.io.artefacts import write_record
 
 FILES = ("code.txt", "task.json", "jobs/specs/score/digits.json", "scores.json")
@@ -165,3 +166,27 @@ def test_the_outputs_of_one_job_are_the_inputs_of_the_next(tmp_path, monkeypatch
     job_records.update(jobs)
     times = [os.stat(path).st_mtime_ns for path in files]
     assert times == sorted(times)
+
+
+def test_a_record_names_what_the_job_read_and_whether_its_spec_is_the_one_of_the_time(job):
+    made = job_records.made(Path(FILES[2]))
+    assert made == ("score", job.spec, {"task.json": artefacts.checksum_of(Path("task.json"))}, True)
+    job.spec = {"metrics": ["f1"]}
+    job.planned()
+    assert job_records.made(Path(FILES[2])) == made._replace(spec=job.spec, current=False)
+    assert job_records.made(Path("jobs/specs/score/letters.json")) is None
+
+
+def test_a_damaged_record_of_a_job_is_an_error_with_the_command(job):
+    Path("jobs/made/score/digits.json").write_text("{")
+    with pytest.raises(UserError, match=r"digits\.json cannot be read .*--forcerun score"):
+        job_records.made(Path(FILES[2]))
+
+
+def test_an_input_that_fits_its_own_checksum_but_is_another_one_is_named_with_its_readers(job, tmp_path):
+    made, other = job_records.made(Path(FILES[2])), job_records.Made("analyse", {}, {"task.json": "another"}, True)
+    assert list(job_records.replaced_inputs([made], Path())) == []
+    write_record(Path("task.json"), {"classes": 3})
+    (problem,) = job_records.replaced_inputs([made, other], Path())
+    assert problem.startswith("task.json is not the file that analyse and score read: ")
+    assert list(job_records.replaced_inputs([made], tmp_path / "another study")) == []

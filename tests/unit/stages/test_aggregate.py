@@ -198,7 +198,7 @@ def test_the_manifest_has_the_checksums_of_the_base_tables_and_of_no_other_file(
     (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")
     runs_of(study)
     manifest = artefacts.read_record(study[2] / "manifest.json", artefacts.BASE_TABLES)
-    tables = ("runs.parquet", "per_class.parquet", "history.parquet", "reference_probe.parquet")
+    tables = ("runs.parquet", "runs.csv", "per_class.parquet", "history.parquet", "reference_probe.parquet")
     assert manifest == {name: files.sha256(study[2] / name) for name in tables}
 
 

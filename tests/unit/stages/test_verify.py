@@ -127,13 +127,26 @@ def test_a_run_that_comes_out_otherwise_is_named_with_what_differs(study, monkey
         verify(study, runs=2, seed=0)
 
 
-def test_other_versions_are_named_with_a_difference(study, monkeypatch):
+def test_another_environment_is_a_note_if_the_bits_are_the_same(study, caplog):
+    caplog.set_level("INFO")
     path = study / "finetune" / CELL / "0/run.json"
     run = artefacts.read_record(path, artefacts.RUN_RECORD)
-    run["versions"]["torch"], run["fingerprint"] = "1.0", "another"
-    assert stage._environment_differences(run, artefacts.read_record(path, artefacts.RUN_RECORD)) == [
-        f"torch was 1.0, is {artefacts.read_record(path, artefacts.RUN_RECORD)['versions']['torch']}",
-        f"code or inputs changed since; {advice.rerun('finetune')}",
+    torch, instructions = run["versions"]["torch"], run["hardware"]["instructions"]
+    run["versions"]["torch"], run["hardware"]["instructions"] = "1.0", "SSE"
+    artefacts.write_record(path, run)
+    verify(study, runs=2, seed=0)
+    for note in (f"torch was 1.0, is {torch}", f"instructions was SSE, is {instructions}"):
+        assert f"small / digits / everything / seed 0: {note}" in caplog.text
+    assert caplog.text.count("trained again, equal bit for bit") == 2
+
+
+def test_records_of_earlier_versions_have_no_instructions(study):
+    run = artefacts.read_record(study / "finetune" / CELL / "0/run.json", artefacts.RUN_RECORD)
+    earlier = copy.deepcopy(run)
+    del earlier["hardware"]["instructions"]
+    assert stage._environment_differences(earlier, run) == []
+    assert stage._environment_differences(earlier, run | {"fingerprint": "another"}) == [
+        f"code or inputs changed since; {advice.rerun('finetune')}"
     ]
 
 

@@ -139,6 +139,12 @@ def stamp_path(path: Path) -> Path:
     return Path(path).with_name(f"{Path(path).name}.json")
 
 
+def stamps(folder: Path) -> list[Path]:
+    """Return the stamps in a folder, except those in hidden folders, sorted."""
+    paths = (path for path in Path(folder).rglob("*.*.json") if path.with_suffix("").is_file())
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
 def require(path: Path, checksum: str, rule: str) -> Path:
     """Return a path, after comparing the file with its checksum.
 

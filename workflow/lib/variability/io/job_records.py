@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from variability.io.artefacts import checksum_of, read_cached, write_record
+from variability import advice
+from variability.io.artefacts import Kind, checksum_of, is_intact, read_cached, read_record, write_record
 from variability.io.files import replacing
 
 #: Folders of specs and of records, in that of a study, or in that of the downloads of all studies.
@@ -28,6 +29,20 @@ SPECS, RECORDS = Path("jobs", "specs"), Path("jobs", "made")
 _COMPARED = frozenset({".json", ".txt", ".csv", ".rst", ".md", ".html", ".svg", ".png"})
 #: Inputs that the spec represents already.
 _IN_SPEC = frozenset({"spec", "code", "imports"})
+_SHAPE = {"spec": str, "inputs": {str: str}, "outputs": [str]}
+
+
+class Made(NamedTuple):
+    """A job that has run.
+
+    rule: its rule. spec: its params as they are now. inputs: checksums of those of its inputs that are compared by
+    content, as the job read them. current: whether its params and its code are still those of the time.
+    """
+
+    rule: str
+    spec: dict[str, Any]
+    inputs: dict[str, str]
+    current: bool
 
 
 def spec_text(spec: Mapping[str, Any], code: Iterable[Path]) -> str:
@@ -79,6 +94,34 @@ def update(jobs: Iterable[tuple[Path, str]]) -> None:
         elif (_time(path) or 0) <= min(time for time in outputs if time is not None):
             with suppress(OSError):
                 os.utime(path)
+
+
+def made(spec: Path) -> Made | None:
+    """Return what is recorded of the job with this spec; None if there is no record, as of a job that has not run.
+
+    Raises UserError for a damaged record.
+    """
+    path, text = _record_path(spec), _read(spec)
+    if text is None or not path.exists():
+        return None
+    rule = path.as_posix().rsplit(f"{RECORDS.as_posix()}/", 1)[1].removesuffix(".json").partition("/")[0]
+    record = read_record(path, Kind(rule, _SHAPE))
+    return Made(rule, json.loads(text)["spec"], record["inputs"], record["spec"] == _checksum(text))
+
+
+def replaced_inputs(jobs: Iterable[Made], folder: Path) -> Iterator[str]:
+    """Yield a sentence for each file below a folder that is not the one that jobs read."""
+    readers: dict[str, set[str]] = {}
+    for job in jobs:
+        for file, checksum in job.inputs.items():
+            if Path(file).is_relative_to(folder) and not is_intact(Path(file), checksum):
+                readers.setdefault(file, set()).add(job.rule)
+    for file, rules in readers.items():
+        names = advice.listed(sorted(rules), last=" and ")
+        yield (
+            f"{file} is not the file that {names} read: the study is not finished, or the file was replaced together "
+            f"with its checksums; restore it, or delete the folder {Path(file).parent}, and run the study"
+        )
 
 
 def _make_newer(outputs: Iterable[str], inputs: Iterable[str | Path]) -> None:

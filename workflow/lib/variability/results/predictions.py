@@ -97,17 +97,20 @@ class Predictions:
 
     @classmethod
     def from_manifests(cls, manifests: Sequence[Path]) -> Predictions:
-        """Return the predictions that manifests of ``predict`` list, in folders named <model>/<task>/<method>."""
+        """Return the predictions that manifests of ``predict`` list, in folders named <model>/<task>/<method>.
+
+        The order of the manifests does not matter: a config in another order reruns nothing.
+        """
         files: dict[Cell, list[Path]] = {}
         for manifest in map(Path, manifests):
             runs = [manifest.parent / f"{run['seed']}.parquet" for run in read_record(manifest, PREDICTED)["runs"]]
             model, task, method = manifest.parent.parts[-3:]
             files.setdefault((model, task, method), []).extend(runs)
-        return cls({cell: partial(_read_runs, paths) for cell, paths in files.items()})
+        return cls({cell: partial(_read_runs, sorted(files[cell], key=_seed)) for cell in sorted(files)})
 
     @property
     def cells(self) -> list[Cell]:
-        """All cells (model, task, method), in the order of the study."""
+        """All cells (model, task, method)."""
         return list(self._readers)
 
     def cells_of(self, task: str) -> list[Cell]:
@@ -115,7 +118,7 @@ class Predictions:
         return [cell for cell in self._readers if cell[1] == task]
 
     def only(self, cells: Collection[Cell]) -> Predictions:
-        """Return the predictions of some cells alone, in the order of the study."""
+        """Return the predictions of some cells alone."""
         return Predictions({cell: reader for cell, reader in self._readers.items() if cell in cells})
 
     @property
@@ -182,6 +185,10 @@ def _clusters(groups: np.ndarray | None) -> np.ndarray | None:
         return None
     names, numbers = np.unique(groups, return_inverse=True)
     return numbers if len(names) < len(numbers) else None
+
+
+def _seed(path: Path) -> int:
+    return int(path.stem)
 
 
 def _read_runs(paths: Sequence[Path], phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:

@@ -22,7 +22,10 @@ _RECORDS: dict[str, Kind] = {
     "reference_probe/probes.json": artefacts.PROBES,
     "aggregate/manifest.json": artefacts.BASE_TABLES,
     "analyse/manifest.json": Kind("analyse", {str: str}),
+    "claim/manifest.json": Kind("claim", {str: str}),
 }
+#: Downloads by the folder of their manifests.
+_DOWNLOADS = {"datasets": artefacts.DATASET, "assets": artefacts.ASSETS, "weights": artefacts.WEIGHTS}
 
 
 class Recorded(NamedTuple):
@@ -43,6 +46,21 @@ def recorded(study: Path, problems: list[str]) -> Iterator[Recorded]:
             if (record := _read(path, kind, problems)) is not None:
                 for file, checksum in _LISTED[kind.rule](path, record, problems):
                     yield Recorded(file, checksum, kind.rule)
+    for path in artefacts.stamps(study):
+        rule = path.relative_to(study).parts[0]
+        if (stamp := _read(path, artefacts.STAMP._replace(rule=rule), problems)) is not None:
+            yield Recorded(path.with_suffix(""), stamp["sha256"], rule)
+
+
+def downloaded(manifest: Path, problems: list[str]) -> Iterator[Recorded]:
+    """Yield the files of a download, as ``recorded`` does."""
+    kind = next(kind for folder, kind in _DOWNLOADS.items() if folder in manifest.parts[-3:])
+    record = _read(manifest, kind, problems)
+    if record is not None and kind is artefacts.WEIGHTS:
+        yield Recorded(manifest.with_suffix(".safetensors"), record["sha256"], kind.rule)
+    elif record is not None:
+        for name, checksum in record["files"].items():
+            yield Recorded(manifest.parent / "files" / name, checksum, kind.rule)
 
 
 def run_records(study: Path) -> list[Path]:
@@ -113,4 +131,5 @@ _LISTED = {
     "reference_probe": _tables,
     "aggregate": _listed,
     "analyse": _listed,
+    "claim": _listed,
 }

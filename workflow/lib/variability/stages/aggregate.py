@@ -89,7 +89,7 @@ def aggregate(
     _write_parquet(curves, folder / "history.parquet")
     _write_probes(probes, folder / "reference_probe.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
-    write_checksums(folder / LISTING, TABLES)
+    write_checksums(folder / LISTING, (*TABLES, "runs.csv"))
 
 
 def _runs(manifests: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:

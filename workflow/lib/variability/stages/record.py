@@ -19,6 +19,8 @@ CODE = "record/code.json"
 ENVIRONMENTS = "record/environments.json"
 #: Checksum of the crate, which cannot hold its own.
 CHECKSUM = "record/crate.json"
+#: Start of the identifiers of downloads.
+DOWNLOAD = "#download-"
 _WHAT = {
     CONFIG: "The config",
     CODE: "Checksums of the code of each stage",
@@ -102,7 +104,7 @@ def _add_source(crate: Any, manifest: Path) -> Any:
     checksum = content.get("sha256") or sha256(manifest)
     name = manifest.parent.name if manifest.stem == "manifest" else manifest.stem
     properties = {"@type": "CreativeWork", "name": name, "sha256": checksum, "description": manifest.as_posix()}
-    return crate.add(ContextEntity(crate, f"#download-{name}", properties=properties))
+    return crate.add(ContextEntity(crate, f"{DOWNLOAD}{name}", properties=properties))
 
 
 def _add_software(crate: Any, environments: Sequence[Mapping[str, Any]]) -> list[Any]:

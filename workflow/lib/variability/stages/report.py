@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from variability.errors import UserError
-from variability.io.files import replacing, write_json
+from variability.io import artefacts
+from variability.io.files import digest, replacing, sha256, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -28,4 +29,5 @@ def report(config: dict[str, Any], snakefile: Path, targets: Sequence[str], html
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             raise UserError(f"Snakemake could not write its report:\n{result.stderr.strip()}")
+    artefacts.write_stamp(html, digest([sha256(settings), *targets]))
     _log.info("report: %s", html)

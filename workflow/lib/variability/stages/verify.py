@@ -14,48 +14,75 @@ import pyarrow.parquet as pq
 from variability import advice, provenance
 from variability.advice import agree, plural
 from variability.errors import UserError
-from variability.io import artefacts
+from variability.io import artefacts, job_records
 from variability.io.files import digest, read_json
+from variability.stages._recomputed import Jobs, differences
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
-from variability.stages._study_files import Recorded, recorded, run_records
+from variability.stages._study_files import Recorded, downloaded, recorded, run_records
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict
-from variability.stages.record import CHECKSUM, CRATE
+from variability.stages.record import CHECKSUM, CRATE, DOWNLOAD
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
 
 _log = logging.getLogger(__name__)
 
+NO_JOBS = Jobs()
 #: Columns of predictions that are compared, those that a task has.
 _COMPARED = ("example_id", "y_true", "y_pred", "probabilities")
 
 
-def verify(study: Path, runs: int, seed: int) -> None:
-    """Compare the files of a study with their checksums, and train a sample of its runs again.
+def verify(study: Path, runs: int, seed: int, jobs: Jobs = NO_JOBS) -> None:
+    """Compare the files of a study with their checksums, and compute tables and a sample of runs again.
 
     study: its folder. runs: size of the sample, at most one run of each (model, task, method) before there is a second
-    of any. seed: of the sample. Trained tensors, and predictions after training, must be equal bit for bit.
+    of any. seed: of the sample. jobs: of the study; tables and pages of those that have run are computed again. Trained
+    tensors, predictions after training, and values of tables must be equal bit for bit.
 
     Raises UserError that lists all differences, and those of the environment, which may explain them.
     """
+    problems = _damaged(study, jobs)
+    if problems:
+        raise _problem(study, problems)
+    problems = list(differences(study, jobs))
+    _log.info("computed again from predictions: tables and pages, %d differ", len(problems))
+    for record in _sample(run_records(study), runs, seed):
+        label = " / ".join(record[key] for key in ("model", "task", "method")) + f" / seed {record['seed']}"
+        unequal, notes = _train_again(study, record)
+        for note in notes:
+            _log.info("%s: %s", label, note)
+        _log.info("%s: trained again, %s", label, "; ".join(unequal) or "equal bit for bit")
+        if unequal:
+            explained = notes or ["versions, CPU and code are those of the time"]
+            problems.append(f"{label}: {'; '.join([*unequal, *explained])}")
+    if problems:
+        raise _problem(study, problems)
+
+
+def _problem(study: Path, problems: Sequence[str]) -> UserError:
+    listed = "\n".join(f"  - {problem}" for problem in problems)
+    return UserError(f"{study} is not what was computed ({len(problems)} differ):\n{listed}")
+
+
+def _damaged(study: Path, jobs: Jobs) -> list[str]:
+    """Return a sentence for each file that is not what its checksum, or the record of a job that read it, says."""
     problems: list[str] = []
     files = [*recorded(study, problems), *_in_crate(study, problems)]
     with ThreadPoolExecutor() as pool:
         problems += [problem for problem in pool.map(_compare, files) if problem]
+    made = []
+    for spec in jobs.specs:
+        try:
+            made.append(job_records.made(spec))
+        except UserError as error:
+            problems.append(str(error))
+    # After a change of the config, jobs may have other inputs. A damaged file is not the one that jobs read, either.
+    current = [job for job in made if job is not None and job.current]
+    problems = problems or list(job_records.replaced_inputs(current, study))
     # The crate and a record may list the same file.
     problems = list(dict.fromkeys(problems))
     _log.info("compared with their checksums: %d files, %d differ", len(files), len(problems))
-    for record in [] if problems else _sample(run_records(study), runs, seed):
-        label = " / ".join(record[key] for key in ("model", "task", "method")) + f" / seed {record['seed']}"
-        differences, notes = _train_again(study, record)
-        for note in notes:
-            _log.info("%s: %s", label, note)
-        _log.info("%s: trained again, %s", label, "; ".join(differences) or "equal bit for bit")
-        if differences:
-            problems.append(f"{label}: {'; '.join([*differences, *notes])}")
-    if problems:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise UserError(f"{study} is not what was computed ({len(problems)} differ):\n{listed}")
+    return problems
 
 
 def _in_crate(study: Path, problems: list[str]) -> Iterator[Recorded]:
@@ -70,6 +97,8 @@ def _in_crate(study: Path, problems: list[str]) -> Iterator[Recorded]:
             path = study / entity["@id"]
             rule = path.relative_to(study).parts[0]
             yield Recorded(path, entity["sha256"], "summarise" if rule == "report" else rule)
+        elif entity.get("@id", "").startswith(DOWNLOAD):
+            yield from downloaded(study.absolute().parents[1] / entity["description"], problems)
 
 
 def _compare(file: Recorded) -> str | None:
@@ -154,8 +183,7 @@ def _after(table: pa.Table) -> pa.Table:
 
 
 def _environment_differences(record: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    old = record["versions"] | {"CPU": record["hardware"]["cpu"], "device": record["hardware"]["device_name"]}
-    new = again["versions"] | {"CPU": again["hardware"]["cpu"], "device": again["hardware"]["device_name"]}
+    old, new = (run["versions"] | _named_hardware(run["hardware"]) for run in (record, again))
     notes = [f"{name} was {old[name]}, is {new.get(name)}" for name in old if old[name] != new.get(name)]
     if record["reductions"] != again["reductions"]:
         sizes = f"micro-batches had {plural(record['micro_batch'], 'example')} and have {again['micro_batch']}"
@@ -163,3 +191,9 @@ def _environment_differences(record: Mapping[str, Any], again: Mapping[str, Any]
     elif record["fingerprint"] != again["fingerprint"]:
         notes.append(f"code or inputs changed since; {advice.rerun('finetune')}")
     return notes
+
+
+def _named_hardware(hardware: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hardware on which the bits of a run depend. Records of earlier versions have no instructions."""
+    names = {"CPU": "cpu", "device": "device_name", "instructions": "instructions"}
+    return {name: hardware[key] for name, key in names.items() if key in hardware}

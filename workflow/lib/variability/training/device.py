@@ -59,6 +59,8 @@ def hardware(device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
+        # Of the CPU, as PyTorch uses them: others round otherwise.
+        "instructions": torch.backends.cpu.get_cpu_capability(),
     }
 
 
