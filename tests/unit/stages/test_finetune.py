@@ -174,23 +174,26 @@ def test_a_run_that_samples_its_own_examples_is_trained_again_if_it_would_sample
     assert len(fingerprints) == 2
 
 
-def test_a_run_of_other_code_is_trained_again(study):
+def test_a_run_of_other_code_is_trained_again(study, caplog):
     folder = study(seeds=[0])
     before = times(folder)
     study(seeds=[0])
     assert times(folder) == before
     study(seeds=[0], code="edited")
     assert times(folder) != before
+    assert "computed again:" not in caplog.text
 
 
 @pytest.mark.parametrize("file", ["checkpoint.safetensors", "history.csv", "run.json"])
-def test_a_run_with_a_damaged_file_is_trained_again(study, file):
+def test_a_run_with_a_damaged_file_is_trained_again_and_the_log_says_why(study, file, caplog):
     folder = study(seeds=[0])
     before = contents(folder, 0)
     damaged = folder / "0" / file
     damaged.write_bytes(damaged.read_bytes()[:-3])
     study(seeds=[0])
     assert contents(folder, 0) == before
+    (reason,) = [record.getMessage() for record in caplog.records if "computed again" in record.getMessage()]
+    assert f"seed 0 is computed again: {damaged} " in reason
 
 
 def test_a_diverged_run_is_recorded_as_such_and_not_trained_again(study):

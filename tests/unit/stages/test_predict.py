@@ -109,11 +109,14 @@ def test_finished_predictions_are_reused_and_changed_ones_predicted_again(study)
     assert all(times(folder)[name] != before[name] for name in before)
 
 
-def test_a_damaged_file_is_predicted_again(study):
+@pytest.mark.parametrize(("file", "happened"), [("0.parquet", "damaged or replaced"), ("0.parquet.json", "damaged")])
+def test_a_damaged_file_is_predicted_again_and_the_log_says_why(study, caplog, file, happened):
     folder = study()
     whole = pd.read_parquet(folder / "0.parquet")
-    (folder / "0.parquet").write_bytes((folder / "0.parquet").read_bytes()[:-20])
+    (folder / file).write_bytes((folder / file).read_bytes()[:-20])
     study()
+    (reason,) = [record.getMessage() for record in caplog.records if "computed again" in record.getMessage()]
+    assert "predictions: seed 0 is computed again: " in reason and f"{folder / file} " in reason and happened in reason
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "0.parquet"), whole)
 
 

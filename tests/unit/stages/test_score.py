@@ -81,16 +81,18 @@ def test_the_confusion_matrix_counts_every_example(files):
     assert cells["predicted"].notna().all()
 
 
-def test_scoring_twice_makes_the_same_file_and_scores_once(files):
+def test_scoring_twice_makes_the_same_file_and_scores_once(files, caplog):
     scored(files)
     table = files[1] / "score/a/full.parquet"
     first = table.read_bytes()
     os.utime(table, (0, 0))
     scored(files)
     assert table.stat().st_mtime == 0
+    assert not caplog.records
     table.unlink()
     scored(files)
     assert table.read_bytes() == first
+    assert caplog.messages == [f"{table} was removed; it is made again"]
 
 
 def test_other_metrics_other_code_and_other_predictions_are_scored_again(files):

@@ -134,6 +134,25 @@ def stamped(path: Path, fingerprint: str) -> str | None:
     return stamp["sha256"] if unchanged else None
 
 
+def damage_of_stamped(path: Path, fingerprint: str) -> str | None:
+    """Return why a file that ``stamped`` refuses has to be made again, if it was damaged; otherwise None.
+
+    A file that was never made, or was made from something else, is not damaged.
+    """
+    stamp = stamp_path(path)
+    record = read_intact(stamp, STAMP)
+    if not record:
+        return f"{stamp} is damaged" if stamp.is_file() else None
+    return damage(path, record["sha256"]) if record["fingerprint"] == fingerprint else None
+
+
+def damage(path: Path, checksum: str) -> str | None:
+    """Return what happened to a finished file since it was written; None if it is intact."""
+    if is_intact(path, checksum):
+        return None
+    return f"{path} was damaged or replaced" if Path(path).is_file() else f"{path} was removed"
+
+
 def stamp_path(path: Path) -> Path:
     """Return the file next to a file that ``write_stamp`` writes."""
     return Path(path).with_name(f"{Path(path).name}.json")

@@ -44,6 +44,10 @@ class RunBlock(ABC):
         """Return the manifest's entry of a seed that is finished, otherwise None. Must work without torch."""
 
     @abstractmethod
+    def damage(self, seed: int) -> str | None:
+        """Return why the finished result of a seed cannot be used; None if there is none, or it has other inputs."""
+
+    @abstractmethod
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Compute the result of a seed on a device and return its entry in the manifest."""
 
@@ -64,6 +68,9 @@ class RunBlock(ABC):
         missing = [seed for seed in self.seeds if seed not in entries]
         if entries:
             _log.info("%s: stored, not computed again: %s", self.label, _seeds_in_words(list(entries)))
+        for seed in missing:
+            if reason := self.damage(seed):
+                _log.warning("%s: seed %d is computed again: %s", self.label, seed, reason)
         failures: dict[int, str] = {}
         if missing:
             device = self.workplace.device

@@ -80,9 +80,17 @@ class FinetuneBlock(RunBlock):
         record = artefacts.read_intact(folder / RECORD, artefacts.RUN_RECORD)
         if record.get("fingerprint") != self._fingerprint(seed, record.get("reductions")):
             return None
-        required = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(DROPPED))]
-        checksums = {OUTPUTS[name]: record["sha256"][name] for name in required}
-        return _manifest_entry(record) if match_checksums(folder, checksums) else None
+        return _manifest_entry(record) if match_checksums(folder, _required(record)) else None
+
+    def damage(self, seed: int) -> str | None:
+        folder = self.folder / str(seed)
+        record = artefacts.read_intact(folder / RECORD, artefacts.RUN_RECORD)
+        if not record:
+            return f"{folder / RECORD} is damaged" if (folder / RECORD).is_file() else None
+        if record["fingerprint"] != self._fingerprint(seed, record.get("reductions")):
+            return None
+        problems = (artefacts.damage(folder / name, checksum) for name, checksum in _required(record).items())
+        return "; ".join(filter(None, problems)) or None
 
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Train a run, write its files, and return its entry in the manifest."""
@@ -131,6 +139,12 @@ class FinetuneBlock(RunBlock):
         """Return the fingerprint of a run. reductions: of its micro-batches, none before it has trained."""
         reduced = {"reductions": reductions} if reductions else {}
         return files.digest(self._fingerprint_parts | {"seed": seed} | reduced)
+
+
+def _required(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files of a finished run, with their checksums."""
+    names = [name for name in OUTPUTS if not (name == "checkpoint" and record.get(DROPPED))]
+    return {OUTPUTS[name]: record["sha256"][name] for name in names}
 
 
 def _manifest_entry(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -92,6 +92,9 @@ class PredictBlock(RunBlock):
         checksum = artefacts.stamped(self._table_path(seed), self._fingerprint(seed))
         return self._manifest_entry(seed, checksum) if checksum else None
 
+    def damage(self, seed: int) -> str | None:
+        return artefacts.damage_of_stamped(self._table_path(seed), self._fingerprint(seed))
+
     def make(self, seed: int, device: str) -> dict[str, Any]:
         """Predict with a run's checkpoint, write the table, and return its entry in the manifest."""
         checkpoint = self._checkpoint(seed)

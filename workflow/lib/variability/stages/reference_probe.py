@@ -11,7 +11,7 @@ import numpy as np
 from variability import registry
 from variability.advice import plural
 from variability.data.prepared_task import PreparedTask, open_task
-from variability.io.artefacts import TASK, read_record, stamped, write_record
+from variability.io.artefacts import TASK, damage_of_stamped, read_record, stamped, write_record
 from variability.io.files import digest, sha256
 from variability.results import probe_table
 from variability.stages.score import compute_values
@@ -52,6 +52,8 @@ def reference_probe(
         content = {key: read_record(task_json, TASK)[key] for key in ("sha256", "split", "target", "class_names")}
         inputs = {"pair": pair, "metrics": metrics, "task": content, "features": source and source.sha256, "code": code}
         if not stamped(path, digest(inputs)):
+            if damage := damage_of_stamped(path, digest(inputs)):
+                _log.warning("%s; it is made again", damage)
             keys = {"model": pair["model"], "task": pair["task"]}
             rows = [keys | row for row in _rows(pair, source, task_json, metrics)]
             probe_table.write(rows, path, digest(inputs))

@@ -1,5 +1,6 @@
 """Metric values from a task's predictions. Needs no accelerator: a new metric never retrains anything."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,11 +10,13 @@ from variability import advice, registry
 from variability.data import kinds
 from variability.data.kinds import Kind
 from variability.errors import UserError
-from variability.io.artefacts import LABELS, PREDICTED, read_record, require, stamped, write_record
+from variability.io.artefacts import LABELS, PREDICTED, damage_of_stamped, read_record, require, stamped, write_record
 from variability.io.files import digest, sha256
 from variability.results import predictions, score_table
 from variability.results.columns import RUN
 from variability.results.metrics import Metric
+
+_log = logging.getLogger(__name__)
 
 
 def score(
@@ -45,6 +48,8 @@ def score(
         inputs = {"predictions": checksums, "classes": task["class_names"], "metrics": metrics, "code": code}
         fingerprint = digest(inputs)
         if not stamped(folder / name, fingerprint):
+            if damage := damage_of_stamped(folder / name, fingerprint):
+                _log.warning("%s; it is made again", damage)
             plugins = [registry.find("metrics", metric)() for metric in metrics]
             files = [require(cell / f"{run['seed']}.parquet", run["sha256"]["predictions"], "predict") for run in runs]
             rows = [row for path in files for row in _rows_of_run(path, task["class_names"], kind, plugins)]
