@@ -6,10 +6,11 @@ from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
+from damage import DAMAGES
 
 from variability.errors import UserError
 from variability.io import artefacts, job_records
-from variability.io.artefacts import write_record
+from variability.io.artefacts import read_cached, write_record
 
 FILES = ("code.txt", "task.json", "jobs/specs/score/digits.json", "scores.json")
 
@@ -190,3 +191,31 @@ def test_an_input_that_fits_its_own_checksum_but_is_another_one_is_named_with_it
     (problem,) = job_records.replaced_inputs([made, other], Path())
     assert problem.startswith("task.json is not the file that analyse and score read: ")
     assert list(job_records.replaced_inputs([made], tmp_path / "another study")) == []
+
+
+SPEC, RECORD = Path(FILES[2]), Path("jobs/made/score/digits.json")
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "replace"])
+def test_a_damaged_spec_is_written_again_and_its_job_does_not_run(job, damage):
+    whole, time = SPEC.read_text(), os.stat("scores.json").st_mtime
+    another = job_records.spec_text({"metrics": ["f1"]}, [Path("code.txt")])
+    damage(SPEC) if callable(damage) else SPEC.write_text(another)
+    assert not job.is_due()
+    assert SPEC.read_text() == whole
+    assert os.stat("scores.json").st_mtime >= time
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_without_its_record_a_job_is_judged_by_the_times_of_its_files(job, damage):
+    damage(RECORD)
+    set_times("code.txt", "task.json", FILES[2], "scores.json")
+    assert not job.is_due()
+    set_times("code.txt", "task.json", "scores.json", FILES[2])
+    assert job.is_due()
+
+
+def test_the_record_of_another_job_makes_this_one_run(job):
+    write_record(RECORD, read_cached(RECORD) | {"spec": "0" * 64})
+    set_times("code.txt", "task.json", FILES[2], "scores.json")
+    assert job.is_due()
