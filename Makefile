@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-fast test-faults test-slurm lint schema lock clean
+.PHONY: help study test test-fast test-faults test-slurm test-storage lint schema lock clean
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-fast             linters, the type checker and the quick tests"
 	@echo "make test-faults           a study that dies at every file operation, on full and read-only disks (minutes)"
 	@echo "make test-slurm            the tiny study on the SLURM cluster of this machine (minutes)"
+	@echo "make test-storage          the tiny study through an S3 server on this machine, jobs in folders of their own (minutes)"
 	@echo "make schema                generate workflow/schemas/config.schema.yaml from the models of the config"
 	@echo "make lock                  compile the pins in envs/ again"
 	@echo "make clean                 remove the environment; results stay"
@@ -32,14 +33,16 @@ study: .venv/.core
 # because pytest-xdist would start with the files that have many tests, and slow files have few. Compiled tests are kept.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# Optional parts of studies, and what developing the project needs. slurm is tested apart, because that needs a cluster.
+# Optional parts of studies, and what developing the project needs. Plug-ins of Snakemake are tested apart, because it
+# imports all of them at every start, and slurm needs a cluster.
+PLUGINS := slurm storage storage-test
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
 
-test: lint $(patsubst %,.venv/.%,$(filter-out slurm,$(EXTRAS)))
-	$(PYTEST) -m "not faults and not slurm"
+test: lint $(patsubst %,.venv/.%,$(filter-out $(PLUGINS),$(EXTRAS)))
+	$(PYTEST) -m "not faults and not slurm and not storage"
 
 test-fast: lint
-	$(PYTEST) -m "not slow and not faults and not slurm"
+	$(PYTEST) -m "not slow and not faults and not slurm and not storage"
 
 test-faults: .venv/.dev
 	$(PYTEST) -m faults
@@ -47,6 +50,9 @@ test-faults: .venv/.dev
 # Its tests wait for the same cluster, whose nodes must see the folder of their files: make test-slurm SHARED=/scratch/me
 test-slurm: .venv/.dev .venv/.slurm
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m slurm $(if $(SHARED),--basetemp $(SHARED)/slurm-tests)
+
+test-storage: .venv/.dev .venv/.storage-test
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m storage
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -83,7 +89,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 # Each lock is compiled with the pins of those before it, so that all of them fit into one environment.
 lock: $(UV)
 	$(LOCK) envs/uv.in -o envs/uv.lock
-	$(LOCK) envs/core.in -o envs/core.lock
+	$(LOCK) envs/core.in -c envs/limits.txt -o envs/core.lock
 	@pins="-c envs/core.lock"; for extra in $(EXTRAS); do \
 	echo $$extra; $(LOCK) $$pins envs/$$extra.in -o envs/$$extra.lock || exit 1; pins="$$pins -c envs/$$extra.lock"; done
 

@@ -24,6 +24,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/storage.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/params.smk"
@@ -85,7 +86,7 @@ rule figures:
 
 
 onstart:
-    require_shared_files()
+    check_storage()
     choose_status_command()
     stop_jobs_on_signals()
 

@@ -6,9 +6,14 @@ import pytest
 import yaml
 from support import ROOT, Checkout
 
-PROFILES = ("slurm", "cluster-generic", "kubernetes")
+PROFILES = ("slurm", "cluster-generic", "kubernetes", "kubernetes-storage")
 #: Prefix of the options of a profile's executor.
-PLUGIN = {"slurm": "slurm-", "cluster-generic": "cluster-generic-", "kubernetes": "cluster-generic-"}
+PLUGIN = {
+    "slurm": "slurm-",
+    "cluster-generic": "cluster-generic-",
+    "kubernetes": "cluster-generic-",
+    "kubernetes-storage": "kubernetes-",
+}
 
 
 def read(name: str) -> dict:
@@ -42,17 +47,21 @@ def test_a_dry_run(name, tmp_path):
     options = {
         key: value for key, value in read(name).items() if key != "executor" and not key.startswith(PLUGIN[name])
     }
+    if "default-storage-provider" in options:
+        # Through a plug-in of the tests, because that of the profile is optional and needs a server.
+        options |= {"default-storage-provider": "folder", "default-storage-prefix": str(tmp_path / "storage")}
     folder = checkout.folder / "profiles" / "tested"
     folder.mkdir()
     (folder / "profile.v9+.yaml").write_text(yaml.safe_dump(options))
-    done = checkout.snakemake("--dry-run", "--configfile", "tiny.yaml", "--workflow-profile", "profiles/tested")
+    arguments = ("--dry-run", "--configfile", "tiny.yaml", "--workflow-profile", "profiles/tested")
+    done = checkout.snakemake(*arguments, PYTHONPATH=str(ROOT / "tests/storage_plugin"))
     text = done.stdout + done.stderr
     assert re.search(r"^finetune +3$", text, re.M) and re.search(r"^total +20$", text, re.M)
 
 
 @pytest.mark.slow
-def test_jobs_without_a_shared_file_system_are_refused(tmp_path):
+def test_jobs_without_a_shared_file_system_and_without_a_storage_are_refused(tmp_path):
     checkout = Checkout.of_project(tmp_path / "project")
     done = checkout.snakemake("--dry-run", "--configfile", "tiny.yaml", "--shared-fs-usage", "none", check=False)
     assert done.returncode != 0
-    assert "need a file system that they share" in done.stdout + done.stderr
+    assert "need a storage for their files: add --default-storage-provider" in done.stdout + done.stderr

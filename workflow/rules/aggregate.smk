@@ -5,8 +5,9 @@ rule aggregate:
     input:
         scores=all_scores(),
         runs=all_chunks(FITTED),
-        imports=ancient(imported_files()),
+        imports=ancient(local(imported_files())),
         probes=probes(),
+        bundles=bundles_of(*all_scores(), *all_chunks(FITTED), *probes()),
         spec="<results>/jobs/specs/aggregate.json",
         code=code_of("aggregate"),
     output:

@@ -1,25 +1,5 @@
-# What the workflow requires of a cluster, checked before the first job, and why SLURM ended jobs, after the last.
-from snakemake.settings.types import SharedFSUsage
-
+# How the workflow reads the states of jobs of a cluster, and why SLURM ended jobs, printed after the last.
 from variability.config import slurm, slurm_failures
-
-
-def require_shared_files():
-    """Refuse to run where jobs do not share a file system: storage plug-ins would leave the folders of runs behind.
-
-    At parse for what the user has chosen; before the first job for what follows from the executor.
-    """
-    settings = workflow.storage_settings
-    if settings.default_storage_provider or SharedFSUsage.INPUT_OUTPUT not in settings.shared_fs_usage:
-        raise WorkflowError(
-            "the jobs of this workflow need a file system that they share, because runs are folders that Snakemake's "
-            "storage plug-ins do not carry; run it without --default-storage-provider and --shared-fs-usage, and on "
-            "Kubernetes with profiles/kubernetes (docs/clusters.md)"
-        )
-
-
-if not workflow.remote_exec:
-    require_shared_files()
 
 
 def choose_status_command():

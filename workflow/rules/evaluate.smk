@@ -5,6 +5,7 @@
 rule predict:
     input:
         unpack(weights_of),
+        bundles=predict_bundles,
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
         tokens=task_tokens,
@@ -14,6 +15,7 @@ rule predict:
         code=code_of("predict"),
     output:
         manifest="<results>/predict/{model}/{task}/{method}/block-{block}.json",
+        bundle=bundles_of("<results>/predict/{model}/{task}/{method}/block-{block}.json"),
     log:
         "<results>/predict/{model}/{task}/{method}/block-{block}.log",
     conda:
@@ -34,10 +36,12 @@ rule score:
     input:
         task="<results>/prepare/{task}/task.json",
         predictions=task_predictions,
+        bundles=score_bundles,
         spec="<results>/jobs/specs/score/{task}.json",
         code=code_of("score"),
     output:
         "<results>/score/{task}/scores.json",
+        bundle=bundles_of("<results>/score/{task}/scores.json"),
     log:
         "<results>/score/{task}/scores.log",
     conda:

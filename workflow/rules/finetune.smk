@@ -4,6 +4,7 @@
 rule features:
     input:
         unpack(weights_of),
+        bundles=model_bundles,
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
         tokens=task_tokens,
@@ -38,6 +39,7 @@ rule features:
 rule finetune:
     input:
         unpack(weights_of),
+        bundles=model_bundles,
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
         tokens=task_tokens,
@@ -47,6 +49,8 @@ rule finetune:
         code=code_of("finetune"),
     output:
         manifest="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
+        bundle=bundles_of("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        tensors=tensors_of("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
     log:
         "<results>/finetune/{model}/{task}/{method}/block-{block}.log",
     benchmark:
@@ -63,6 +67,5 @@ rule finetune:
         save_every=study.compute["save_every"],
     params:
         spec=spec_of("finetune"),
-        predictions=f"{RESULTS}/predict/{{model}}/{{task}}/{{method}}",
     script:
         "../scripts/finetune.py"

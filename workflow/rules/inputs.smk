@@ -11,12 +11,35 @@ def prepare_source(wildcards):
     return f"<downloads>/datasets/{key}/manifest.json" if key in remote_datasets() else []
 
 
+def prepare_bundles(wildcards):
+    manifests = prepare_source(wildcards)
+    if manifests:
+        return bundles_of(manifests)
+    entry = study.task_entry(wildcards.task)
+    own = registry.find("datasets", entry["dataset"])(entry["options"]).sources(mirrors)
+    return stay_here() if own else []
+
+
 def weights_of(wildcards):
     return assets_of(wildcards) | pretrained_weights(wildcards)
 
 
 def assets_of(wildcards):
     return assets_manifest(specs.assets_key(study, wildcards.model))
+
+
+def weights_bundles(wildcards):
+    return bundles_of(*weights_assets(wildcards).values())
+
+
+def model_bundles(wildcards):
+    return bundles_of(*assets_of(wildcards).values())
+
+
+def predict_bundles(wildcards):
+    keys = {name: wildcards[name] for name in ("model", "task", "method", "block")}
+    runs = FITTED.format(**keys)
+    return [*model_bundles(wildcards), *bundles_of(runs), *tensors_of(runs)]
 
 
 def weights_assets(wildcards):
@@ -118,6 +141,10 @@ def prepared_tasks():
 def task_predictions(wildcards):
     cells = [cell for cell in study.seed_chunks if cell[1] == wildcards.task]
     return [path for cell in cells for path in chunks_of(cell, PREDICTED)]
+
+
+def score_bundles(wildcards):
+    return bundles_of(*task_predictions(wildcards))
 
 
 def report_texts():

@@ -7,6 +7,7 @@ rule download:
         code=code_of("download"),
     output:
         manifest="<downloads>/datasets/{key}/manifest.json",
+        bundle=bundles_of("<downloads>/datasets/{key}/manifest.json"),
     log:
         "<downloads>/datasets/{key}.log",
     localrule: True
@@ -21,6 +22,7 @@ rule download:
 rule prepare:
     input:
         manifest=prepare_source,
+        bundles=prepare_bundles,
         spec="<results>/jobs/specs/prepare/{task}.json",
         code=code_of("prepare"),
     output:

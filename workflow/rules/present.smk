@@ -10,6 +10,7 @@ rule analyse:
         manifest="<results>/aggregate/manifest.json",
         tables=analysis_base(),
         predictions=analysis_predictions(),
+        bundles=bundles_of(*analysis_predictions()),
         spec="<results>/jobs/specs/analyse.json",
         code=codes_of("analyse"),
     output:
@@ -106,7 +107,7 @@ rule report:
         rules.claim.output,
         all_tables(),
         all_figures(),
-        texts=report_texts(),
+        texts=local(report_texts()),
         spec="<results>/jobs/specs/report.json",
         code=code_of("report"),
     output:
@@ -118,5 +119,6 @@ rule report:
         "../../envs/core.yaml"
     params:
         spec=spec_of("report"),
+        storage=storage_options(),
     script:
         "../scripts/report.py"

@@ -6,10 +6,12 @@ rule record:
         files=recorded_files(),
         outside=all_downloads(),
         listings=all_listings(),
+        bundles=bundles_of(*all_chunks(FITTED)),
         spec="<results>/jobs/specs/record.json",
         code=code_of("record"),
     output:
         crate="<results>/ro-crate-metadata.json",
+        parts=in_storage(*(f"<results>/record/{name}.json" for name in ("config", "code", "environments", "crate"))),
     log:
         "<results>/record/record.log",
     localrule: True

@@ -11,6 +11,7 @@ rule reference_probe:
         code=code_of("reference_probe"),
     output:
         "<results>/reference_probe/probes.json",
+        bundle=bundles_of("<results>/reference_probe/probes.json"),
     log:
         "<results>/reference_probe/probes.log",
     conda:

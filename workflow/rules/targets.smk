@@ -96,7 +96,7 @@ def caption(family, name):
 
 def print_summary():
     """Print the summary of a report that this run of Snakemake has written."""
-    folder = Path(RESULTS, "report")
+    folder = fetched("report.html", "summary.md") if STORED else Path(RESULTS, "report")
     if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
         summary = (folder / "summary.md").read_text(encoding="utf-8")
         print(f"\n{summary}\nReport: {folder / 'report.html'}", file=sys.stderr)

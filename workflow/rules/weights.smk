@@ -4,6 +4,7 @@
 rule download_weights:
     input:
         unpack(weights_assets),
+        bundles=weights_bundles,
         spec="<downloads>/jobs/specs/download_weights/{key}.json",
         code=code_of("download_weights"),
     output:
@@ -27,6 +28,7 @@ rule download_assets:
         code=code_of("download_assets"),
     output:
         manifest="<downloads>/assets/{assets}/manifest.json",
+        bundle=bundles_of("<downloads>/assets/{assets}/manifest.json"),
     log:
         "<downloads>/assets/{assets}.log",
     localrule: True
@@ -42,6 +44,7 @@ rule download_assets:
 rule tokenize:
     input:
         assets="<downloads>/assets/{assets}/manifest.json",
+        bundles=bundles_of("<downloads>/assets/{assets}/manifest.json"),
         task="<results>/prepare/{task}/task.json",
         arrays=task_arrays,
         spec="<results>/jobs/specs/tokenize/{assets}/{task}.json",
@@ -62,6 +65,7 @@ rule tokenize:
 rule pretrain:
     input:
         unpack(assets_of),
+        bundles=model_bundles,
         task=pretrain_task,
         arrays=pretrain_arrays,
         tokens=pretrain_tokens,

@@ -13,7 +13,8 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     from variability.training.workplace import Workplace
 
     spec, rule_input = snakemake.params.spec, snakemake.input
-    manifest, predictions = Path(snakemake.output.manifest), Path(snakemake.params.predictions)
+    manifest = Path(snakemake.output.manifest)
+    predictions = manifest.parents[4].joinpath("predict", *manifest.parent.parts[-3:])
     with Workplace(spec["model"], spec["threads"], snakemake.resources.runs_per_gpu) as workplace:
         every = snakemake.resources.save_every
         saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)

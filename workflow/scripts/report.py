@@ -7,4 +7,5 @@ with log_job(snakemake.log[0]), recorded(snakemake):
     from variability.stages.report import report
 
     snakefile = Path(snakemake.scriptdir).resolve().parents[1] / "Snakefile"
-    report(snakemake.config, snakefile, snakemake.params.spec["targets"], Path(snakemake.output[0]))
+    spec, storage = snakemake.params.spec, snakemake.params.storage
+    report(snakemake.config, snakefile, spec["targets"], Path(snakemake.output[0]), storage)

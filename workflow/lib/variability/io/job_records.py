@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from variability import advice
+from variability.io import bundles
 from variability.io.artefacts import Kind, checksum_of, is_intact, read_cached, read_record, write_record
 from variability.io.files import replacing
 
@@ -56,8 +57,12 @@ def spec_text(spec: Mapping[str, Any], code: Iterable[Path]) -> str:
 def recorded(job: Any) -> Iterator[None]:
     """Record, when the block ends without an error, what a job was made from.
 
-    job: the ``snakemake`` object of a script, with ``params.spec``, ``input.spec`` and ``input.code``.
+    job: the ``snakemake`` object of a script, with ``params.spec``, ``input.spec`` and ``input.code``. Where files are
+    kept in a storage, ``input.bundles`` are unpacked before the block, ``output.bundle`` and ``output.tensors`` are
+    packed after it.
     """
+    for bundle in _listed(job.input.get("bundles", [])):
+        bundles.unpack(Path(bundle))
     in_spec = {str(path) for name, paths in job.input.items() if name in _IN_SPEC for path in _listed(paths)}
     inputs = [path for path in map(str, job.input) if path not in in_spec and Path(path).suffix in _COMPARED]
     made_from = {
@@ -66,7 +71,19 @@ def recorded(job: Any) -> Iterator[None]:
         "outputs": [str(path) for path in job.output],
     }
     yield
+    if job.output.get("bundle"):
+        _pack(job.output)
     write_record(_record_path(Path(job.input.spec)), made_from)
+
+
+def _pack(output: Any) -> None:
+    """Pack the files that the record among a job's outputs lists, trained tensors apart where they have a bundle."""
+    files = bundles.members(next(Path(path) for path in output if Path(path).suffix == ".json"))
+    for bundle in _listed(output.get("tensors", [])):
+        bundles.pack(Path(bundle), [path for path in files if path.suffix == bundles.TENSORS])
+        files = [path for path in files if path.suffix != bundles.TENSORS]
+    for bundle in _listed(output.bundle):
+        bundles.pack(Path(bundle), files)
 
 
 def update(jobs: Iterable[tuple[Path, str]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from variability import registry, seeding
 from variability.errors import Interrupted
-from variability.io import artefacts, files
+from variability.io import artefacts, bundles, files
 from variability.stages._blocks import RunBlock, cell_label
 from variability.stages._history import in_words, progress_logger, write_history
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS, match_checksums
@@ -156,7 +156,7 @@ def _settings_to_load(spec: Mapping[str, Any], input_files: InputFiles, threads:
 
     Paths are relative to the directory that Snakemake ran in, or absolute.
     """
-    paths = {name: str(path) for name, path in vars(input_files).items() if path is not None}
+    paths = {name: bundles.in_checkout(path) for name, path in vars(input_files).items() if path is not None}
     names = ("task", "weights", "weights_manifest", "assets")
     return {
         **{key: spec[key] for key in ("model", "method", "task")},

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from variability.io import artefacts
+from variability.io import artefacts, bundles
 from variability.io.files import replacing, sha256, write_json
 from variability.stages._study_files import run_records
 
@@ -103,7 +103,8 @@ def _add_source(crate: Any, manifest: Path) -> Any:
     content = json.loads(manifest.read_text(encoding="utf-8"))
     checksum = content.get("sha256") or sha256(manifest)
     name = manifest.parent.name if manifest.stem == "manifest" else manifest.stem
-    properties = {"@type": "CreativeWork", "name": name, "sha256": checksum, "description": manifest.as_posix()}
+    path = bundles.in_checkout(manifest.as_posix())
+    properties = {"@type": "CreativeWork", "name": name, "sha256": checksum, "description": path}
     return crate.add(ContextEntity(crate, f"{DOWNLOAD}{name}", properties=properties))
 
 
