@@ -45,6 +45,7 @@ include: "workflow/rules/record.smk"
 rule all:
     default_target: True
     input:
+        "<results>/report/index.html",
         "<results>/report/report.html",
         "<results>/report/summary.md",
         "<results>/ro-crate-metadata.json",

@@ -25,7 +25,7 @@ CELLS = [("pretrained", "linear_probe"), ("pretrained", "full"), ("scratch", "fu
 CONFIG = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
 OUTPUTS = Outputs(Study(CONFIG))
 #: Jobs that follow from an edit of any table, and those that follow from other runs.
-AFTER_TABLES = {"plot", "claim", "summarise", "record", "report"}
+AFTER_TABLES = {"plot", "claim", "summarise", "page", "record", "report"}
 END = {"aggregate", "analyse"} | AFTER_TABLES
 
 
@@ -195,7 +195,17 @@ def test_an_analysis_edited(study):
 
 def test_a_claim_edited(study):
     study.append(f"{LIB}/reporting/claims/beats.py", EDIT)
-    assert jobs(study) == {"claim", "summarise", "record", "report"}
+    assert jobs(study) == {"claim", "summarise", "page", "record", "report"}
+
+
+def test_a_section_of_the_report_page_edited(study):
+    study.append(f"{LIB}/reporting/questions/seeds.py", EDIT)
+    assert jobs(study) == {"page", "record"}
+
+
+def test_the_style_of_the_report_page_edited(study):
+    study.append(f"{LIB}/reporting/page/parts/page.css", "/* wider */")
+    assert jobs(study) == {"page", "record"}
 
 
 def test_the_level_of_one_analysis_edited(study):

@@ -151,6 +151,20 @@ def report_texts():
     return [os.path.relpath(path) for path in sorted((ROOT / "workflow" / "report").glob("*.rst"))]
 
 
+def page_parts():
+    folder = ROOT / "workflow" / "lib" / "variability" / "reporting" / "page" / "parts"
+    return [os.path.relpath(path) for path in sorted(folder.iterdir())]
+
+
+def page_base():
+    """Return the runs table, learning curves and confusion counts, as far as the study has them."""
+    return base_tables(name for name in ("runs", "history", "per_class") if name in plan.outputs.base_tables)
+
+
+def prepared_arrays():
+    return [ancient(path) for task in study.tasks for path in arrays(task)]
+
+
 def summary_tables():
     summarised = [name for name in plan.outputs.analyses if registry.find("analyses", name).SUMMARISED]
     return [f"<results>/analyse/{name}.csv" for name in summarised]

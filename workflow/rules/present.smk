@@ -1,4 +1,4 @@
-# Tables, figures and the report.
+# Tables, figures, the report page, and Snakemake's report.
 
 
 # One job makes all tables, and one all figures: starting Python takes longer than most of them. Those that would not
@@ -98,6 +98,30 @@ rule summarise:
         spec=spec_of("summarise"),
     script:
         "../scripts/summarise.py"
+
+
+rule page:
+    input:
+        manifest="<results>/aggregate/manifest.json",
+        base=page_base(),
+        tables=[table(name) for name in plan.outputs.analyses],
+        claims="<results>/claim/claims.csv",
+        predictions=all_chunks(PREDICTED),
+        tasks=prepared_tasks(),
+        arrays=prepared_arrays(),
+        parts=page_parts(),
+        spec="<results>/jobs/specs/page.json",
+        code=code_of("page"),
+    output:
+        "<results>/report/index.html",
+    log:
+        "<results>/report/page.log",
+    conda:
+        "../../envs/core.yaml"
+    params:
+        spec=spec_of("page"),
+    script:
+        "../scripts/page.py"
 
 
 # Reads Snakemake's records of the run, so it runs on the same machine as Snakemake.

@@ -57,7 +57,7 @@ def recorded_files():
     stages += [f"<results>/pretrain/{job['model']}/weights.json" for job in STAGES["pretrain"].jobs(plan)]
     stages += [f"<results>/tokenize/{key}/{task}/tokens.json" for key, task in specs.tokens(study)]
     pages = [f"<results>/claim/claims.{suffix}" for suffix in ("csv", "html", "md")]
-    pages += ["<results>/report/summary.md", "<results>/report/summary.html"]
+    pages += [f"<results>/report/{page}" for page in ("index.html", "summary.md", "summary.html")]
     return [*stages, *all_tables(), *all_figures(), *pages]
 
 
@@ -99,4 +99,4 @@ def print_summary():
     folder = fetched("report.html", "summary.md") if STORED else Path(RESULTS, "report")
     if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
         summary = (folder / "summary.md").read_text(encoding="utf-8")
-        print(f"\n{summary}\nReport: {folder / 'report.html'}", file=sys.stderr)
+        print(f"\n{summary}\nReport: {folder / 'index.html'}", file=sys.stderr)

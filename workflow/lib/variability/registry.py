@@ -33,6 +33,7 @@ FAMILIES = {
     "metrics": ("variability.results.metrics", "Metric"),
     "analyses": ("variability.reporting.analyses", "Analysis"),
     "plots": ("variability.reporting.plots", "Plot"),
+    "questions": ("variability.reporting.questions", "Question"),
     "claims": ("variability.reporting.claims", "Claim"),
 }
 #: Environment variable with the user's plug-in folders, which jobs inherit from the Snakemake that starts them.

@@ -6,6 +6,7 @@ neither more nor less than its stage uses, and reads the same whatever the order
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from variability import registry
@@ -180,3 +181,18 @@ def _method_facts(study: Study, name: str) -> dict[str, Any]:
     entry, fitted = study.method_entry(name), study.fitted_method(name)
     options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
     return {"kind": entry["kind"], "options": options, "repeats": fitted if fitted != name else None}
+
+
+def page(study: Study, analyses: Iterable[str]) -> dict[str, Any]:
+    """Return the spec of ``page``: captions of the analyses, and the recipes of all cells, each different one once."""
+    recipes: list[dict[str, Any]] = []
+    cells: dict[str, int] = {}
+    positions: dict[str, int] = {}
+    for model, task, method in study.seeds:
+        entry = sorted_keys(study.recipe(model, task, method))
+        position = positions.setdefault(digest(entry), len(recipes))
+        if position == len(recipes):
+            recipes.append(entry)
+        cells[f"{model}|{task}|{method}"] = position
+    captions = {name: registry.find("analyses", name).CAPTION for name in analyses}
+    return {"captions": captions, "recipes": {"cells": cells, "entries": recipes}, "study": study.name}

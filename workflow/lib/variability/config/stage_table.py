@@ -352,6 +352,10 @@ STAGES: dict[str, Stage] = {
             "tasks": plan.study.tasks,
         }
     ),
+    "page": Stage(
+        plugins=lambda plan, job: _modules("questions", registry.names("questions")),
+        spec=lambda plan, job: specs.page(plan.study, plan.outputs.analyses),
+    ),
     "report": Stage(
         spec=lambda plan, job: {
             "figures": list(plan.outputs.plots),

@@ -1,5 +1,6 @@
 """Prepared tasks: stored examples, labels, and the split of each example."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,6 +129,10 @@ class PreparedTask:
             options = (self.split, strata_names, self.contents, seed, self.groups)
             names = splits.resample(strata, partition, names, *options)
         return np.flatnonzero(names == split)
+
+    def previews(self, rows: Sequence[int]) -> list[dict[str, str]]:
+        """Return what people look at for the examples of some rows, see ``Modality.previews``."""
+        return self.modality.previews(self, rows)
 
     @property
     def outputs(self) -> int:

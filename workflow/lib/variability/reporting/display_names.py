@@ -47,6 +47,11 @@ def for_markdown(table: pd.DataFrame) -> pd.DataFrame:
     return _mapped(table, markdown)
 
 
+def in_one_line(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts have no line breaks and control characters."""
+    return _mapped(table, one_line)
+
+
 def shortened(names: Iterable[str]) -> dict[str, str]:
     """Return the shown form of the names that are too long: beginning and end, numbered where two would be equal."""
     names = sorted(set(names))

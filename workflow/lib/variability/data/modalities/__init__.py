@@ -64,6 +64,8 @@ class Modality(ABC):
     #: Dotted name of a module with a function ``inputs`` of the signature of ``Modality.inputs``, which needs torch.
     #: It is named here and not imported, so that an edit of it does not run ``prepare`` again.
     INPUTS_MODULE: ClassVar[str]
+    #: Dotted name of a module with a function ``previews`` like ``Modality.previews``, for the same reason.
+    PREVIEWS_MODULE: ClassVar[str]
     #: Whether networks take the examples in an encoded form, made once by the stage ``tokenize``.
     TOKENIZED: ClassVar[bool] = False
     #: Whether a recipe's ``augmentation`` changes the inputs.
@@ -104,6 +106,10 @@ class Modality(ABC):
         tokens: manifest of ``tokenize`` if TOKENIZED, otherwise None. augmentation: that of the recipe.
         """
         return importlib.import_module(self.INPUTS_MODULE).inputs(task, provider, tokens, device, augmentation)
+
+    def previews(self, task: StoredExamples, rows: Sequence[int]) -> list[dict[str, str]]:
+        """Return what people look at for some examples, {"image": data URI} or {"text": ...}, by PREVIEWS_MODULE."""
+        return importlib.import_module(self.PREVIEWS_MODULE).previews(task, rows)
 
     @abstractmethod
     def example_batch(self, provider: Any, facts: dict[str, Any]) -> Any:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Bytes that occur in no UTF-8 text.
-_END = b"\xff"
-_SEPARATOR = b"\xfe"
+#: Bytes that occur in no UTF-8 text: the end of an example, and what separates the texts of a pair.
+END = b"\xff"
+SEPARATOR = b"\xfe"
 
 
 class Text(Modality):
@@ -45,24 +45,25 @@ class Text(Modality):
     }
     TOKENIZED: ClassVar[bool] = True
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._tokens"
+    PREVIEWS_MODULE: ClassVar[str] = "variability.data.modalities._text_previews"
 
     def write(self, path: Path, examples: Examples, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
         stored = bytearray()
         for row in rows:
             example = examples.read(int(row))
             texts = (example,) if isinstance(example, str) else example
-            stored += _SEPARATOR.join(_utf8(text, row, label) for text in texts) + _END
+            stored += SEPARATOR.join(_utf8(text, row, label) for text in texts) + END
         with replacing(path) as temporary, open(temporary, "wb") as handle:
             np.save(handle, np.frombuffer(stored, np.uint8), allow_pickle=False)
-        return {"max_length": self.options["max_length"], "pairs": _SEPARATOR[0] in stored}
+        return {"max_length": self.options["max_length"], "pairs": SEPARATOR[0] in stored}
 
     def digests(self, stored: np.ndarray, count: int) -> Sequence[bytes] | None:
-        return [blake2b(example, digest_size=16).digest() for example in stored.tobytes().split(_END)[:-1]]
+        return [blake2b(example, digest_size=16).digest() for example in stored.tobytes().split(END)[:-1]]
 
     def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         pairs = [
-            tuple(part.decode() for part in example.split(_SEPARATOR))
-            for example in task.inputs.tobytes().split(_END)[:-1]
+            tuple(part.decode() for part in example.split(SEPARATOR))
+            for example in task.inputs.tobytes().split(END)[:-1]
         ]
         requested = task.facts["max_length"]
         ids, longest = provider.encode(pairs if task.facts["pairs"] else [text for (text,) in pairs], requested)

@@ -1,0 +1,218 @@
+"""Tests of the report page in a browser: what it draws, filters, shows and exports is what the tables have."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from variability import registry
+from variability.results.columns import RUN
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+#: Sections of the made-up study, which has no times and no calibration.
+SECTIONS = ("winners", "gains", "seeds", "origin_of_spread", "more_seeds", "failures", "flips")
+
+
+def runs_of(visit):
+    """Return the rows of the charts of all runs, as drawn: (task, candidate, seed, value)."""
+    return visit.page.evaluate("""() => [...document.querySelectorAll('[data-charts=seeds] .chart')].flatMap((chart) =>
+        chart.querySelector('.plot').view.data('rows').map((row) => [row.task, row.candidate, row.seed, row.value]))""")
+
+
+def values(study, metric="accuracy", phase="after", split="test"):
+    runs = study.tables["runs"]
+    rows = runs[(runs["metric"] == metric) & (runs["phase"] == phase) & (runs["split"] == split)].dropna(subset="value")
+    return {(row["task"], f"{row['model']} ({row['method']})", row["seed"]): row["value"] for _, row in rows.iterrows()}
+
+
+def test_nothing_fails_and_nothing_is_fetched(visited, page_file):
+    assert visited.problems == []
+    assert {url for url in visited.requests if not url.startswith(("data:", "blob:"))} == {page_file.as_uri()}
+
+
+def test_names_of_users_do_not_run(visited):
+    assert visited.page.evaluate("window.ran") is None
+    assert visited.page.get_by_text("<script>window.ran = true</script>").count() > 0
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_is_drawn(visited, section):
+    assert section in registry.names("questions")
+    box = visited.page.locator(f"#{section}")
+    assert box.locator(".notice").count() == 0
+    assert box.locator("svg, canvas").count() == box.locator(".chart").count() > 0
+
+
+def test_every_completed_run_is_a_dot(visited, study):
+    drawn = {(task, candidate, seed): value for task, candidate, seed, value in runs_of(visited)}
+    expected = values(study)
+    assert drawn.keys() == expected.keys()
+    assert all(abs(drawn[key] - expected[key]) < 1e-5 for key in expected)
+
+
+def test_filters_leave_the_right_runs(visits, study):
+    visit = visits()
+    visit.page.locator("#filters details summary").first.click()
+    visit.page.get_by_role("checkbox", name="cnn-scratch").uncheck()
+    visit.page.locator("select[name=task]").select_option("letters")
+    visit.page.locator("select[name=metric]").select_option("nll")
+    visit.page.locator("select[name=phase]").select_option("before")
+    visit.draw_all()
+    drawn = {(task, candidate, seed): value for task, candidate, seed, value in runs_of(visit)}
+    expected = {
+        key: value
+        for key, value in values(study, "nll", "before").items()
+        if key[0] == "letters" and not key[1].startswith("cnn-scratch")
+    }
+    assert drawn.keys() == expected.keys()
+    assert all(abs(drawn[key] - expected[key]) < 1e-5 for key in expected)
+    assert visit.problems == []
+
+
+def dot_of(visit, number):
+    """Return the position of a run's dot on the screen."""
+    return visit.page.evaluate(
+        """(number) => {
+        for (const plot of document.querySelectorAll('[data-charts=seeds] .plot')) {
+            const marks = [...plot.querySelectorAll('.mark-symbol path')];
+            const item = marks.find((mark) => mark.__data__?.datum?.run === number);
+            if (!item) continue;
+            item.scrollIntoView({ block: 'center', behavior: 'instant' });
+            const box = item.getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2];
+        }
+    }""",
+        number,
+    )
+
+
+def test_pointing_at_a_dot_shows_its_run_and_dims_the_others(visits, study):
+    visit = visits()
+    visit.draw_all()
+    number = 3
+    key = list(study.tables["runs"].drop_duplicates(RUN)[RUN].itertuples(index=False, name=None))[number]
+    visit.page.mouse.move(*dot_of(visit, number))
+    text = visit.page.locator(".tip").inner_text()
+    candidate = f"{key[0]} ({key[2]})"
+    assert candidate in text
+    assert re.search(rf"seed\s+{key[3]}\b", text)
+    shown = float(re.search(r"value\s+([\d.]+)", text)[1])
+    assert shown == pytest.approx(values(study)[key[1], candidate, key[3]], rel=1e-3)
+    hot = visit.page.evaluate(
+        "[...document.querySelectorAll('[data-charts=winners] .plot')].map((plot) => plot.view.signal('hot'))"
+    )
+    assert set(hot) == {candidate}
+
+
+def test_clicking_a_dot_opens_the_run(visits, study):
+    visit = visits()
+    visit.draw_all()
+    number = 7
+    key = list(study.tables["runs"].drop_duplicates(RUN)[RUN].itertuples(index=False, name=None))[number]
+    visit.page.mouse.click(*dot_of(visit, number))
+    panel = visit.page.locator("#run")
+    panel.wait_for(state="visible")
+    text = panel.inner_text()
+    assert f"{key[0]} ({key[2]}), seed {key[3]}" in text
+    panel.locator("summary", has_text="Recipe").click()
+    assert re.search(r"lr\s+0.001", panel.inner_text())
+    assert panel.locator("svg").count() == 1, "the learning curve"
+    wrong = int(re.search(r"Its (\d+) errors among 60", panel.locator("summary", has_text="errors").inner_text())[1])
+    assert panel.locator("li").count() == min(wrong, 50)
+    visit.page.keyboard.press("Escape")
+    assert panel.is_hidden()
+
+
+def test_the_examples_that_flip_are_shown_with_their_votes(visited, study):
+    of_task = study.examples["digits"]
+    cards = visited.page.locator("#examples .examples").first.locator(".example")
+    assert cards.count() == len(of_task["shown"]) > 0
+    first = of_task["shown"][0]
+    text = cards.first.inner_text()
+    assert first["text"] in text
+    votes = {}
+    for cell in first["votes"]:
+        for label, count in cell:
+            votes[label] = votes.get(label, 0) + count
+    for label, count in votes.items():
+        assert f"{of_task['classes'][label]} \N{MULTIPLICATION SIGN}{count}" in text
+
+
+def test_tables_are_sorted_searched_and_exported(visits, study):
+    visit = visits()
+    page = visit.page
+    page.locator("#table-name").select_option("spread")
+    assert page.locator("#table-caption").inner_text() == "Caption of spread."
+    page.locator("#table input[type=search]").fill("letters")
+    page.locator("#table th", has_text=re.compile(r"^mean$")).first.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
+    spread = study.tables["spread"]
+    expected = spread[spread["task"] == "letters"]
+    assert len(rows) == len(expected)
+    means = [float(row["mean"]) for row in rows if row["mean"]]
+    assert means == sorted(means)
+    assert means == pytest.approx(sorted(expected["mean"].dropna()), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"), [("Markdown", r"^\| model \| task"), ("LaTeX", r"\\toprule[\s\S]*\\bottomrule")]
+)
+def test_tables_can_be_pasted_into_a_text(visits, name, pattern):
+    visit = visits()
+    visit.page.locator("#table-name").select_option("spread")
+    with visit.page.expect_download() as download:
+        visit.page.get_by_role("button", name=f"Download {name}").click()
+    assert re.search(pattern, download.value.path().read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_nothing_is_wider_than_the_window(visits, width):
+    visit = visits(width)
+    visit.draw_all()
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_violation_of_accessibility(visits, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    visit = visits(color_scheme=scheme)
+    visit.draw_all()
+    violations = Axe().run(visit.page).response["violations"]
+    serious = [
+        (each["id"], each["nodes"][0]["html"][:200]) for each in violations if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_colours_can_be_changed(visits):
+    visit = visits()
+    before = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    visit.page.get_by_role("button", name="Dark or light colours").click()
+    visit.draw_all()
+    assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    assert visit.problems == []
+
+
+def test_sections_have_permanent_links(visits, page_file):
+    visit = visits()
+    visit.page.goto(f"{page_file.as_uri()}#gains")
+    visit.page.wait_for_timeout(800)
+    top = visit.page.evaluate("document.getElementById('gains').getBoundingClientRect().top")
+    assert 0 <= top < 500
+
+
+def test_printed_pages_cut_no_figure(visits):
+    visit = visits()
+    visit.draw_all()
+    visit.page.emulate_media(media="print")
+    visit.page.set_viewport_size({"width": 700, "height": 1000})
+    cut = visit.page.evaluate("""() => [...document.querySelectorAll('.chart')].filter((chart) =>
+        getComputedStyle(chart).breakInside !== 'avoid' || chart.getBoundingClientRect().height > 900 ||
+        [...chart.querySelectorAll('svg')].some((svg) => svg.getBoundingClientRect().right > innerWidth)).length""")
+    assert cut == 0
+    assert visit.page.locator("#filters").is_hidden()
+    assert visit.page.pdf(format="A4").startswith(b"%PDF")

@@ -1,0 +1,72 @@
+"""Tests of the page as a file: it is complete, needs no network, and shows names as they are."""
+
+import base64
+import gzip
+import json
+import re
+
+import pytest
+import synthetic_study as synthetic
+
+from variability.reporting.page import document, web_libraries
+from variability.reporting.page.document import Contents
+
+ANALYSES = ["spread", "intervals", "decisions", "failures", "components"]
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(autouse=True)
+def small_libraries(monkeypatch):
+    monkeypatch.setattr(web_libraries, "vega", lambda: "window.vegaEmbed = null")
+    monkeypatch.setattr(web_libraries, "data_tables", lambda: ("export default null", ""))
+
+
+def rendered(study="demo", models=("a", "b"), **options):
+    tables = synthetic.tables(ANALYSES, models=models, **options)
+    return document.render(Contents(study, tables, captions={"spread": "Spread of runs."}))
+
+
+def payload(html):
+    packed = re.search(r'id="data-payload">([^<]*)<', html)
+    return json.loads(gzip.decompress(base64.b64decode(packed[1])))
+
+
+def test_names_of_users_are_shown_and_not_run():
+    html = rendered(study=HOSTILE, models=(HOSTILE, "b"))
+    assert HOSTILE not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert HOSTILE in payload(html)["runs"]["names"]["model"]
+
+
+def test_the_page_refers_to_no_other_host():
+    html = rendered()
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[a-z]+:', html)
+    assert "default-src 'none'" in html
+
+
+def test_the_first_screen_names_who_is_first():
+    html = rendered()
+    first = html.partition('id="filters"')[0]
+    assert "One winner" in first
+    assert "a (full)" in first
+
+
+def test_a_study_of_single_runs_has_a_page():
+    html = rendered(models=("a", "b"), seeds=(0,), methods=("full",))
+    assert "1 run of each combination" in html
+
+
+def test_long_tables_are_cut_and_say_so(monkeypatch):
+    monkeypatch.setattr(document, "MOST_ROWS", 3)
+    tables = {table["name"]: table for table in payload(rendered())["tables"]}
+    assert tables["spread"]["rows"] == 3
+    assert tables["spread"]["total"] > 3
+
+
+def test_equal_studies_have_equal_pages():
+    assert rendered() == rendered()
+
+
+def test_every_caption_is_shown():
+    tables = {table["name"]: table for table in payload(rendered())["tables"]}
+    assert tables["spread"]["caption"] == "Spread of runs."

@@ -1,0 +1,121 @@
+"""First screen of the page: the study in a sentence, the answer to its question, who is first, what may be quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from variability.reporting import decision_words, primary_rows, run_counts, text_format
+from variability.reporting.claims import SUPPORTED, evidence
+from variability.results.columns import CELL, RUN
+from variability.results.runs_table import first_runs
+
+#: Most sentences of claims on the first screen, of each verdict.
+CLAIMS = 5
+#: Most candidates that a task's first place names.
+FIRST = 6
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a stacked bar. share: of the whole, 0 to 1."""
+
+    name: str
+    share: float
+    text: str
+    role: str
+
+
+@dataclass(frozen=True)
+class FirstPlace:
+    """Candidates that nobody beats on a task, and the reason in words."""
+
+    task: str
+    metric: str
+    names: Sequence[str]
+    others: int
+    sure: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """What the first screen shows. supported and not_supported: (verdict, sentence, evidence)."""
+
+    study: str
+    about: str
+    runs: str
+    shares: Mapping[str, Sequence[Part]]
+    first: Sequence[FirstPlace]
+    sentence: str = ""
+    supported: Sequence[tuple[str, str, str]] = field(default_factory=list)
+    not_supported: Sequence[tuple[str, str, str]] = field(default_factory=list)
+
+
+def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
+    """Return the first screen of a study. tables: ``runs`` with repeated runs, ``claims`` and the analyses' tables."""
+    runs = first_runs(tables["runs"])
+    claims = tables.get("claims")
+    supported: list[tuple[str, str, str]] = []
+    others: list[tuple[str, str, str]] = []
+    if claims is not None and len(claims):
+        supported = _foremost(claims[claims["verdict"] == SUPPORTED])
+        others = _foremost(claims[claims["verdict"] != SUPPORTED])
+    return FirstScreen(
+        study=study,
+        about=_about(runs),
+        runs=run_counts.in_words(tables["runs"], tables.get("failures")),
+        shares=_shares(tables.get("components")),
+        first=_first_places(runs, tables),
+        supported=supported,
+        not_supported=others,
+    )
+
+
+def _about(runs: pd.DataFrame) -> str:
+    counts = [text_format.plural(runs[key].nunique(), key) for key in CELL]
+    seeds = runs.drop_duplicates(RUN).groupby(CELL, sort=False).size()
+    each = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    return f"{', '.join(counts[:-1])} and {counts[-1]}, {each} {'run' if each == '1' else 'runs'} of each combination"
+
+
+def _shares(components: pd.DataFrame | None) -> dict[str, list[Part]]:
+    """Return the parts of each task's variance that the table of components has shares for."""
+    if components is None or components.empty:
+        return {}
+    rows = components[(components["role"] != "stream") & components["share"].notna()]
+    shares: dict[str, list[Part]] = {}
+    for task, of_task in rows.groupby("task", sort=False):
+        shares[str(task)] = [
+            Part(str(row["component"]), float(row["share"]), f"{100 * row['share']:.0f} %", str(row["role"]))
+            for _, row in of_task.iterrows()
+        ]
+    return shares
+
+
+def _first_places(runs: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> list[FirstPlace]:
+    if "decisions" not in tables or tables["decisions"].empty:
+        return []
+    decisions = primary_rows.select(tables["decisions"])
+    labels = primary_rows.select(runs).drop_duplicates("task").set_index("task")["label"]
+    places = []
+    for task, of_task in decisions.groupby("task", sort=False):
+        names = decision_words.first_place(of_task)
+        about_task = {"decisions": of_task}
+        if "claims" in tables:
+            about_task["claims"] = tables["claims"][tables["claims"]["task"] == task]
+        text = decision_words.of_the_best(about_task)
+        sure = bool(of_task["is_best"].iloc[0])
+        places.append(
+            FirstPlace(str(task), str(labels.get(task, "")), names[:FIRST], max(0, len(names) - FIRST), sure, text)
+        )
+    return places
+
+
+def _foremost(claims: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Return the first claims of as many kinds as possible, see ``summary``."""
+    turn = claims.groupby("kind", sort=False).cumcount()
+    chosen = claims.loc[turn.sort_values(kind="stable").index].head(CLAIMS)
+    return [(str(row["verdict"]), str(row["sentence"]), evidence(row)) for _, row in chosen.iterrows()]

@@ -1,0 +1,84 @@
+"""Layers of the page's charts in Vega-Lite, over the data sets ``rows`` and ``means``.
+
+A chart lists the candidates of one task from top to bottom. Its marks are dimmed while the reader points at another
+candidate, by the parameter ``hot`` that all charts of the page share.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Spec = dict[str, Any]
+
+#: Height of a candidate's row in pixels.
+STEP = 22
+#: Marks of other candidates than the one that the reader points at are dimmed.
+DIMMED = {"condition": {"test": "hot === null || datum.candidate === hot", "value": 1}, "value": 0.15}
+CANDIDATES: Spec = {
+    "field": "candidate",
+    "type": "nominal",
+    "sort": None,
+    "title": None,
+    "axis": {"labelLimit": 260, "ticks": False, "domain": False, "grid": True},
+}
+
+
+def layers(*marks: Spec, height: int | Mapping[str, int] | None = None, **properties: Any) -> Spec:
+    """Return a chart of some layers, as wide as its place on the page."""
+    return {
+        "width": "container",
+        "height": height or {"step": STEP},
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "params": [{"name": "hot", "value": None}],
+        "layer": list(marks),
+        **properties,
+    }
+
+
+def value(field: str, title: str | None = None, *, zero: bool = False, scale: Spec | None = None) -> Spec:
+    """Return the encoding of a number along an axis. title: by default the chart's unit, which the page inserts."""
+    encoding: Spec = {"field": field, "type": "quantitative", "scale": {"zero": zero, "nice": True, **(scale or {})}}
+    return {**encoding, "title": "{unit}" if title is None else title}
+
+
+def tooltip(**fields: str) -> list[Spec]:
+    """Return the lines of a tooltip: column -> title; numbers have four significant digits."""
+    return [{"field": name, "title": title} for name, title in fields.items()]
+
+
+def dots(field: str, *, tips: Sequence[Spec] = (), title: str | None = None, **encoding: Any) -> Spec:
+    """Return one dot per row."""
+    return {
+        "data": {"name": "rows"},
+        "mark": {"type": "point", "filled": True, "size": 70},
+        "encoding": {
+            "y": CANDIDATES,
+            "x": value(field, title),
+            "opacity": DIMMED,
+            "tooltip": list(tips),
+            **encoding,
+        },
+    }
+
+
+def intervals(low: str, high: str, *, data: str = "rows", width: float = 2.5, **encoding: Any) -> Spec:
+    """Return a line from one column to another per row."""
+    return {
+        "data": {"name": data},
+        "mark": {"type": "rule", "strokeWidth": width},
+        "encoding": {
+            "y": CANDIDATES,
+            "x": {"field": low, "type": "quantitative"},
+            "x2": {"field": high},
+            "opacity": DIMMED,
+            **encoding,
+        },
+    }
+
+
+def reference(at: float) -> Spec:
+    """Return a dashed line across all candidates."""
+    return {
+        "data": {"values": [{"at": at}]},
+        "mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6},
+        "encoding": {"x": {"field": "at", "type": "quantitative"}},
+    }

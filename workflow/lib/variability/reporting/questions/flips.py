@@ -1,0 +1,64 @@
+"""Test examples on which runs of the same candidate disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from variability.reporting.questions import Chart, Question, _names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Flips(Question):
+    """Disagreement of runs on single examples; the page shows the examples below."""
+
+    TITLE = "Which examples flip?"
+    ORDER = 70
+    ANALYSES: ClassVar[tuple[str, ...]] = ("churn",)
+    READING = (
+        "The bars show how often two runs of a candidate, which differ in their seed only, predict something else for "
+        "the same test example. Two runs can have the same score and still disagree. Below are the examples on which "
+        "the runs disagree most, with the votes of the seeds."
+    )
+    DOCS = "statistics.md"
+
+    def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        from variability.reporting import text_format
+
+        rows = _within(tables["churn"])
+        if rows.empty:
+            return []
+        most, least = rows.loc[rows["estimate"].idxmax()], rows.loc[rows["estimate"].idxmin()]
+        low, high = (_amount(row, text_format) for row in (least, most))
+        what = "of the test examples" if most["kind"] == "classification" else "on average"
+        return [
+            f"Two runs that differ in their seed only disagree by {low} ({_names.cell(least)}) to {high} "
+            f"({_names.cell(most)}) {what}."
+        ]
+
+    def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
+        from variability.reporting.page import vega
+
+        rows = _within(tables["churn"])
+        columns = ["task", "model", "method", "estimate", "low", "high", "n", "n_examples", "interval"]
+        tips = vega.tooltip(
+            candidate="candidate", estimate="disagreement", low="from", high="to", n="runs", n_examples="examples"
+        )
+        color = {"value": "{accent}"}
+        marks = [
+            vega.intervals("low", "high", color=color),
+            vega.dots("estimate", tips=tips, title="disagreement of two runs", color=color),
+        ]
+        return [Chart(rows[columns], vega.layers(*marks), "Disagreement of two runs of a candidate")]
+
+
+def _within(churn: pd.DataFrame) -> pd.DataFrame:
+    return churn[(churn["quantity"] == "disagreement") & churn["model_reference"].isna()].dropna(subset="estimate")
+
+
+def _amount(row, text_format) -> str:
+    if row["kind"] == "classification":
+        return f"{100 * row['estimate']:.1f} %"
+    return text_format.number(row["estimate"])

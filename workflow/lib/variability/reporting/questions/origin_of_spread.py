@@ -1,0 +1,96 @@
+"""Shares of the seed and of the test examples in the spread between runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from variability.reporting.questions import Chart, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEED, TEST = "the seed", "the choice of test examples"
+
+
+class OriginOfSpread(Question):
+    """Variance between runs, split into that of the seed and that of the test examples."""
+
+    TITLE = "Is the spread due to the seed or to the test set?"
+    ORDER = 40
+    ANALYSES: ClassVar[tuple[str, ...]] = ("noise_split",)
+    READING = (
+        "One bar per candidate: the variance between its runs, split into the part that other test examples would "
+        "change and the part that remains, which is due to the seed. A larger test set shrinks the first part only."
+    )
+    DOCS = "statistics.md"
+
+    def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        from variability.reporting import text_format
+
+        rows = tables["noise_split"].dropna(subset="share_test_set")
+        if rows.empty:
+            return []
+        more = int((rows["share_test_set"] < 0.5).sum())
+        shown = int((rows["p_adjusted"] <= 0.05).sum())
+        return [
+            f"In {more} of {text_format.plural(len(rows), 'cell')} the seed causes more of the spread than the choice "
+            "of the test examples.",
+            f"That the seed has an effect at all, beyond the noise of the test examples, is shown in {shown} of them "
+            "(F test, adjusted p at most 0.05).",
+        ]
+
+    def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
+        import pandas as pd
+
+        from variability.reporting.page import vega
+
+        rows = tables["noise_split"].dropna(subset="share_test_set")
+        cells = rows[["task", "model", "method", "n", "sd_observed", "sd_seed", "n_examples"]]
+        halves = [
+            cells.assign(part=SEED, share=1 - rows["share_test_set"], order=0),
+            cells.assign(part=TEST, share=rows["share_test_set"], order=1),
+        ]
+        tips = vega.tooltip(
+            candidate="candidate", part="part", share="share of the variance", sd_observed="SD between runs",
+            sd_seed="SD due to the seed", n="runs", n_examples="test examples",
+        )  # fmt: skip
+        bar = {
+            "data": {"name": "rows"},
+            "mark": {"type": "bar", "height": 14},
+            "encoding": {
+                "y": vega.CANDIDATES,
+                "x": {
+                    "field": "share",
+                    "type": "quantitative",
+                    "stack": True,
+                    "title": "share of the variance between runs",
+                    "axis": {"format": ".0%"},
+                    "scale": {"domain": [0, 1]},
+                },
+                "order": {"field": "order"},
+                "color": {
+                    "field": "part",
+                    "scale": {"domain": [SEED, TEST], "range": ["{accent}", "{faint}"]},
+                    "legend": {"title": None, "orient": "top", "labelLimit": 400},
+                },
+                "opacity": vega.DIMMED,
+                "tooltip": tips,
+            },
+        }
+        label = {
+            "data": {"name": "rows"},
+            "transform": [{"filter": f"datum.part === '{SEED}'"}],
+            "mark": {"type": "text", "align": "left", "dx": 6},
+            "encoding": {
+                "y": vega.CANDIDATES,
+                "x": {"value": "width"},
+                "text": {"field": "sd_seed", "format": ".2~g"},
+                "opacity": vega.DIMMED,
+            },
+        }
+        return [
+            Chart(
+                pd.concat(halves), vega.layers(bar, label), "Origin of the variance between runs; right: SD of the seed"
+            )
+        ]

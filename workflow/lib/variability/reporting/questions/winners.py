@@ -1,0 +1,75 @@
+"""Which candidates are first on each task, and which cannot be separated from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from variability.reporting.questions import Chart, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST, BEATEN, SINGLE = "first, or shares first place", "beaten", "not compared: a single run"
+#: Colour of each.
+LOOKS = {FIRST: "{accent}", BEATEN: "{soft}", SINGLE: "{faint}"}
+
+
+class Winners(Question):
+    """Means of all candidates with intervals, marked by the decisions of the study."""
+
+    TITLE = "Who wins, and how sure is that?"
+    ORDER = 10
+    ANALYSES: ClassVar[tuple[str, ...]] = ("decisions", "intervals")
+    READING = (
+        "One dot per candidate: the mean over its completed runs; the line is its interval. Filled blue dots are "
+        "first, or share first place: no other candidate beats them once all comparisons of the task are taken "
+        "together. Overlapping lines do not decide this, the table decisions does."
+    )
+    DOCS = "statistics.md"
+
+    def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        from variability.reporting import decision_words, text_format
+
+        decided, shared = [], []
+        for task, of_task in tables["decisions"].groupby("task", sort=False):
+            first = decision_words.first_place(of_task)
+            (decided if bool(of_task["is_best"].iloc[0]) else shared).append((task, len(first)))
+        tasks = len(decided) + len(shared)
+        sentences = [f"On {len(decided)} of {text_format.plural(tasks, 'task')} one candidate beats all others."]
+        if shared:
+            largest = max(size for _, size in shared)
+            sentences.append(
+                f"On the other{'s' if len(shared) > 1 else ''} up to {text_format.plural(largest, 'candidate')} cannot "
+                "be separated from the best."
+            )
+        return sentences
+
+    def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
+        from variability.reporting import decision_words, primary_rows
+        from variability.reporting.page import vega
+
+        means = primary_rows.select(tables["intervals"])
+        means = means[means["target"] == "mean"].copy()
+        places = {}
+        for task, of_task in tables["decisions"].groupby("task", sort=False):
+            places |= dict.fromkeys(((task, name) for name in decision_words.first_place(of_task)), FIRST)
+            places |= dict.fromkeys(((task, name) for name in decision_words.not_compared(of_task)), SINGLE)
+        names = zip(means["task"], means["model"], means["method"], strict=True)
+        means["place"] = [places.get((task, f"{model} ({method})"), BEATEN) for task, model, method in names]
+        means = means.dropna(subset="estimate")
+        columns = ["task", "model", "method", "estimate", "low", "high", "n", "n_failed", "place", "interval", "level"]
+        color = {
+            "field": "place",
+            "scale": {
+                "domain": [name for name in LOOKS if name in set(means["place"])],
+                "range": [LOOKS[name] for name in LOOKS if name in set(means["place"])],
+            },
+            "legend": {"title": None, "orient": "top", "labelLimit": 400},
+        }
+        tips = vega.tooltip(
+            candidate="candidate", estimate="mean", low="from", high="to", n="runs", n_failed="without a result",
+            place="place",
+        )  # fmt: skip
+        marks = [vega.intervals("low", "high", color=color), vega.dots("estimate", tips=tips, color=color)]
+        return [Chart(means[columns], vega.layers(*marks), "Mean of every candidate with its interval")]
