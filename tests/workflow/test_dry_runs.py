@@ -29,7 +29,9 @@ def end(name: str) -> dict[str, int]:
     """Count the jobs of a study from ``aggregate`` on."""
     outputs = Outputs(Study(yaml.safe_load((ROOT / name).read_text())))
     assert len(outputs.analyses) >= 10 and len(outputs.plots) >= 10
-    return {name: 1 for name in ("aggregate", "analyse", "plot", "claim", "summarise", "page", "record", "report", "all")}
+    return {
+        name: 1 for name in ("aggregate", "analyse", "plot", "claim", "summarise", "page", "record", "report", "all")
+    }
 
 
 def runs(blocks: int, tasks: int, features: int) -> dict[str, int]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from variability.reporting import decision_words, primary_rows, run_counts, text_format
+from variability.advice import plural
+from variability.reporting import decision_words, primary_rows, run_counts
 from variability.reporting.claims import SUPPORTED, evidence
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import first_runs
@@ -75,7 +76,7 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
 
 
 def _about(runs: pd.DataFrame) -> str:
-    counts = [text_format.plural(runs[key].nunique(), key) for key in CELL]
+    counts = [plural(runs[key].nunique(), key) for key in CELL]
     seeds = runs.drop_duplicates(RUN).groupby(CELL, sort=False).size()
     each = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     return f"{', '.join(counts[:-1])} and {counts[-1]}, {each} {'run' if each == '1' else 'runs'} of each combination"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from variability.advice import plural
 from variability.reporting.questions import Chart, Question
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ class Gains(Question):
     DOCS = "statistics.md"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-        from variability.reporting import text_format
 
         sentences = []
         for comparison, (change, reference) in COMPARISONS.items():
@@ -40,7 +40,7 @@ class Gains(Question):
                 continue
             above, below = int((rows["low"] > 0).sum()), int((rows["high"] < 0).sum())
             known = int(rows["low"].notna().sum())
-            sentence = f"{change} is above {reference} in {above} of {text_format.plural(known, 'comparison')}"
+            sentence = f"{change} is above {reference} in {above} of {plural(known, 'comparison')}"
             sentences.append(sentence + (f" and below it in {below}" if below else "") + " (interval without zero).")
         return sentences
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from variability.advice import plural
 from variability.reporting.questions import Chart, Question
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class MoreSeeds(Question):
         for goal, of_goal in rows.groupby("goal_in_words", sort=False):
             reached = int((of_goal["n_needed"] <= of_goal["n"]).sum())
             needed = text_format.count(of_goal["n_needed"]).removeprefix("n = ")
-            of = text_format.plural(len(of_goal), "cell")
+            of = plural(len(of_goal), "cell")
             sentences.append(f"To {goal}: {needed} runs; reached by {reached} of {of}.")
         return sentences
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from variability.advice import plural
 from variability.reporting.questions import Chart, Question
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ class OriginOfSpread(Question):
     DOCS = "statistics.md"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-        from variability.reporting import text_format
 
         rows = tables["noise_split"].dropna(subset="share_test_set")
         if rows.empty:
@@ -34,7 +34,7 @@ class OriginOfSpread(Question):
         more = int((rows["share_test_set"] < 0.5).sum())
         shown = int((rows["p_adjusted"] <= 0.05).sum())
         return [
-            f"In {more} of {text_format.plural(len(rows), 'cell')} the seed causes more of the spread than the choice "
+            f"In {more} of {plural(len(rows), 'cell')} the seed causes more of the spread than the choice "
             "of the test examples.",
             f"That the seed has an effect at all, beyond the noise of the test examples, is shown in {shown} of them "
             "(F test, adjusted p at most 0.05).",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from variability.advice import plural
 from variability.reporting.questions import Chart, Question, _names
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Seeds(Question):
             typical = text_format.number(spread["sd"].median(), digits=digits)
             sentences.append(
                 f"Two runs that differ in nothing but the seed typically differ by about {typical} (SD of "
-                f"{widest['metric']}, median of {text_format.plural(len(spread), 'cell')})."
+                f"{widest['metric']}, median of {plural(len(spread), 'cell')})."
             )
         low, high = (text_format.number(widest[end], digits=digits) for end in ("min", "max"))
         sentences.append(

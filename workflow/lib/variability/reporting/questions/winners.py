@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from variability.advice import plural
 from variability.reporting.questions import Chart, Question
 
 if TYPE_CHECKING:
@@ -29,18 +30,18 @@ class Winners(Question):
     DOCS = "statistics.md"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-        from variability.reporting import decision_words, text_format
+        from variability.reporting import decision_words
 
         decided, shared = [], []
         for task, of_task in tables["decisions"].groupby("task", sort=False):
             first = decision_words.first_place(of_task)
             (decided if bool(of_task["is_best"].iloc[0]) else shared).append((task, len(first)))
         tasks = len(decided) + len(shared)
-        sentences = [f"On {len(decided)} of {text_format.plural(tasks, 'task')} one candidate beats all others."]
+        sentences = [f"On {len(decided)} of {plural(tasks, 'task')} one candidate beats all others."]
         if shared:
             largest = max(size for _, size in shared)
             sentences.append(
-                f"On the other{'s' if len(shared) > 1 else ''} up to {text_format.plural(largest, 'candidate')} cannot "
+                f"On the other{'s' if len(shared) > 1 else ''} up to {plural(largest, 'candidate')} cannot "
                 "be separated from the best."
             )
         return sentences
