@@ -27,7 +27,7 @@ def extended(tmp_path_factory):
     """A copy of the project with all files of the page, and the results of its study."""
     checkout = Checkout.of_project(tmp_path_factory.mktemp("extended") / "project")
     blocks = BLOCK.findall(PAGE.read_text())
-    assert len(blocks) == 17
+    assert len(blocks) == 18
     for title, text in blocks:
         if title in ADDED:
             path, line = ADDED[title]
@@ -47,6 +47,7 @@ def results(extended, path):
 
 def test_the_study_of_the_page_runs_to_its_report(extended):
     assert results(extended, "report/report.html").is_file()
+    assert "How far apart are the best and the worst seed?" in results(extended, "report/index.html").read_text()
     assert results(extended, "plot/seed_range.svg").is_file()
 
 

@@ -65,7 +65,8 @@ class Modality(ABC):
     #: It is named here and not imported, so that an edit of it does not run ``prepare`` again.
     INPUTS_MODULE: ClassVar[str]
     #: Dotted name of a module with a function ``previews`` like ``Modality.previews``, for the same reason.
-    PREVIEWS_MODULE: ClassVar[str]
+    #: None if people cannot look at the examples.
+    PREVIEWS_MODULE: ClassVar[str | None] = None
     #: Whether networks take the examples in an encoded form, made once by the stage ``tokenize``.
     TOKENIZED: ClassVar[bool] = False
     #: Whether a recipe's ``augmentation`` changes the inputs.
@@ -109,6 +110,8 @@ class Modality(ABC):
 
     def previews(self, task: StoredExamples, rows: Sequence[int]) -> list[dict[str, str]]:
         """Return what people look at for some examples, {"image": data URI} or {"text": ...}, by PREVIEWS_MODULE."""
+        if self.PREVIEWS_MODULE is None:
+            return [{} for _ in rows]
         return importlib.import_module(self.PREVIEWS_MODULE).previews(task, rows)
 
     @abstractmethod

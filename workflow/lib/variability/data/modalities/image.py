@@ -38,7 +38,7 @@ class Image(Modality):
     }
     REQUIRED: ClassVar[tuple[str, ...]] = ("size",)
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._images"
-    PREVIEWS_MODULE: ClassVar[str] = "variability.data.modalities._image_previews"
+    PREVIEWS_MODULE: ClassVar[str | None] = "variability.data.modalities._image_previews"
     AUGMENTED: ClassVar[bool] = True
 
     def write(self, path: Path, examples: Examples, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:

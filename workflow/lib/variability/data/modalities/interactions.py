@@ -40,7 +40,7 @@ class Interactions(Modality):
         },
     }
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._sequences"
-    PREVIEWS_MODULE: ClassVar[str] = "variability.data.modalities._sequence_previews"
+    PREVIEWS_MODULE: ClassVar[str | None] = "variability.data.modalities._sequence_previews"
 
     def write(self, path: Path, examples: Any, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
         bounds, ranks = examples.bounds[rows], examples.facts["target"] == "next_item"

@@ -45,7 +45,7 @@ class Text(Modality):
     }
     TOKENIZED: ClassVar[bool] = True
     INPUTS_MODULE: ClassVar[str] = "variability.data.modalities._tokens"
-    PREVIEWS_MODULE: ClassVar[str] = "variability.data.modalities._text_previews"
+    PREVIEWS_MODULE: ClassVar[str | None] = "variability.data.modalities._text_previews"
 
     def write(self, path: Path, examples: Examples, rows: np.ndarray, label: str, threads: int) -> dict[str, Any]:
         stored = bytearray()
