@@ -17,7 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "lib")
 
 from variability.reporting.analyses import noise_split
 from variability.results.predictions import Cube
-from variability.stats import comparisons, intervals, resampling, robust_aggregates, variance_components
+from variability.stats import (
+    comparisons,
+    finite_population,
+    intervals,
+    resampling,
+    robust_aggregates,
+    variance_components,
+)
 
 LEVEL = 0.95
 COUNTS = (3, 5, 10, 20, 30)
@@ -167,6 +174,43 @@ def of_components(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
             held[name][n] = _holds((low, high), true)
     for name, rates in held.items():
         yield f"variance component, {name}", "5 models x 4 tasks, variances 4, 1, 0.25, 1", rates
+
+
+def of_shares(rng: np.random.Generator, simulations: int) -> Iterator[Row]:
+    """Yield the coverage of shares and SDs of a grid with fixed effects: levels x 2 methods x n seeds.
+
+    The noise has variance 1. The effects of a factor are equally spaced, with the mean square that the condition names.
+    """
+    names = ["model", "method", "model x method", "seed"]
+    truths = {"no effect": (0.0, 0.0, 0.0), "small effects": (0.1, 0.1, 0.0), "large effects": (9.0, 1.0, 0.25)}
+    simulations = max(simulations // 4, 1)
+    for levels in (2, 3, 6):
+        codes = np.indices((levels, 2)).reshape(2, -1).T
+        model = finite_population.Decomposition(codes, variance_components.terms(2))
+        for condition, truth in truths.items():
+            held = {name: ({}, {}) for name in names}
+            contributions = np.array([*truth, 1.0])
+            for n in COUNTS[:3]:
+                ends = [_share_intervals(rng, model, codes, truth, n) for _ in range(simulations)]
+                for source, name in enumerate(names):
+                    sizes, shares = np.transpose([each[source] for each in ends], (1, 2, 0))
+                    held[name][0][n] = _holds(sizes, contributions[source])
+                    held[name][1][n] = _holds(shares, contributions[source] / contributions.sum())
+            for name, (sizes, shares) in held.items():
+                yield f"SD of this grid, {name}", f"{levels} models x 2 methods, {condition}", sizes
+                yield f"share of this grid, {name}", f"{levels} models x 2 methods, {condition}", shares
+
+
+def _share_intervals(rng, model: finite_population.Decomposition, codes: np.ndarray, truth, n: int):
+    """Simulate a grid; return the intervals of contribution and share of each source."""
+    lines = [np.linspace(-1, 1, size)[column] for size, column in zip(codes.max(axis=0) + 1, codes.T, strict=True)]
+    shapes = [*lines, lines[0] * lines[1]]
+    means = sum(np.sqrt(size / np.square(shape).mean()) * shape for size, shape in zip(truth, shapes, strict=True))
+    values = means[:, None] + rng.standard_normal((len(codes), n))
+    counts = np.full(len(codes), n)
+    noise = finite_population.noise_of_cells(values.var(axis=1, ddof=1), counts, rng, RESAMPLES)
+    found = finite_population.contributions(model, values.mean(axis=1), noise, rng)
+    return [found.intervals([source], LEVEL) for source in range(4)]
 
 
 # Across tasks -----------------------------------------------------------------------------------------------------
@@ -319,13 +363,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     started = time.perf_counter()
-    parts = (of_one_cell, of_two_cells, of_proportions, of_noise_split, of_components, of_tasks)
+    parts = (of_one_cell, of_two_cells, of_proportions, of_noise_split, of_components, of_shares, of_tasks)
     # A stream for each part, so that a change of one does not change the others.
     streams = {part: resampling.generator(arguments.seed, part.__name__) for part in (*parts, alarms)}
     covered = (row for part in parts for row in part(streams[part], arguments.simulations))
     simulations = f"{arguments.simulations:,} simulations"
     print(f"Coverage in % of intervals at a nominal 95 %, {simulations} (a quarter of them for the")
-    print("split of noise and the components, an eighth for the IQM); n is the number of seeds.\n")
+    print("split of noise, the components and the shares, an eighth for the IQM); n is the number of seeds.\n")
     print(_table(covered, "interval"))
     print(f"\nFalse alarms in % of verdicts at a nominal 5 %, {simulations}.\n")
     print(_table(alarms(streams[alarms], arguments.simulations), "verdict"))

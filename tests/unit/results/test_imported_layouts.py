@@ -100,6 +100,23 @@ def test_one_column_per_task_with_its_own_metric_or_one_for_all(tmp_path):
     assert values(runs(tmp_path, one))["a", "RTE", 0] == 0.7
 
 
+def test_levels_of_further_factors_are_added_to_the_names_of_methods(tmp_path):
+    text = "m,s,shots,prompt,acc\n" + "".join(
+        f"a,{seed},{shots},{prompt},0.{shots}\n" for seed in (0, 1) for shots, prompt in ((1, "in short"), (5, ""))
+    )
+    write(tmp_path, {"runs.csv": text})
+    spec = {"columns": COLUMNS, "metrics": ACC, "factors": {"shots": "shots", "prompt": "prompt"}}
+    table = runs(tmp_path, spec)
+    assert set(table["method"]) == {"fine-tuned shots=1 prompt=in_short", "fine-tuned shots=5 prompt=none"}
+    wrong = spec | {"factors": {"shots": "shot", "model": "m"}}
+    files = imported_files.find(str(tmp_path / "runs.csv"))
+    problems = {
+        each.key: each.message for each in import_checks.check_columns(wrong, imported_files.header(files, wrong))
+    }
+    assert "did you mean" in problems["factors.shots"]
+    assert "holds something else" in problems["factors.model"]
+
+
 def test_one_column_per_model(tmp_path):
     write(tmp_path, {"runs.csv": "s,resnet,vit\n0,0.5,0.6\n1,0.7,0.8\n"})
     spec = {"columns": {"seed": "s"}, "models": {"resnet": "ResNet", "vit": "ViT"}, "constants": {"metric": "accuracy"}}

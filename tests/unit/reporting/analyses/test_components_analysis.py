@@ -8,15 +8,16 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from variability import registry
 from variability.reporting import primary_rows
-from variability.reporting.analyses import components
+from variability.reporting.analyses import _component_rows, components
 from variability.results import metric_scales
 from variability.stats import variance_components
 
 STREAMS = [f"seed_{stream}" for stream in ("init", "order", "augment", "dropout", "split")]
 
 
-def table(runs, **options):
-    return registry.find("analyses", "components")(options).table({"runs": runs})
+def table(runs, population=components.MANY, **options):
+    result = registry.find("analyses", "components")(options).table({"runs": runs})
+    return result[result["population"] == population].reset_index(drop=True)
 
 
 def of(result, component, task="digits"):
@@ -42,22 +43,21 @@ def of_pairs(values, tasks=("digits",), pairing="seed"):
 def test_a_declared_pair_is_a_factor_crossed_with_the_candidates():
     """Randomised blocks of 2 models by 3 folds: mean squares of 0.015 (1 df), 0.00285 (2) and 0.00005 (2)."""
     result = of_pairs([[0.80, 0.84, 0.88], [0.70, 0.75, 0.77]])
-    expected = {"model": (0.015 - 0.00005) / 3, components.PAIR: (0.00285 - 0.00005) / 2, "seed": 0.00005}
+    expected = {"model": (0.015 - 0.00005) / 3, _component_rows.PAIR: (0.00285 - 0.00005) / 2, "seed": 0.00005}
     for component, variance in expected.items():
         row = of(result, component)
         assert row["variance"] == pytest.approx(variance), component
-        assert row["share"] == pytest.approx(variance / sum(expected.values()))
-    assert of(result, components.PAIR)[["levels", "df"]].tolist() == [3, 2]
-    assert components.NOT_SHARED in of(result, "seed")["note"]
+    assert of(result, _component_rows.PAIR)[["levels", "df"]].tolist() == [3, 2]
+    assert _component_rows.NOT_SHARED in of(result, "seed")["note"]
     # Undeclared, what a fold shares is in the seed's variance, and a third of it in that of the model.
     apart = of_pairs([[0.80, 0.84, 0.88], [0.70, 0.75, 0.77]], pairing="auto")
     assert of(apart, "seed")["variance"] == pytest.approx((2 * 0.00285 + 2 * 0.00005) / 4)
-    assert components.PAIR not in set(apart["component"])
+    assert _component_rows.PAIR not in set(apart["component"])
 
 
 def test_over_tasks_the_pairs_are_nested_in_the_task():
     result = of_pairs([[0.80, 0.84, 0.88], [0.70, 0.75, 0.77]], tasks=("digits", "letters"))
-    row = of(result, components.PAIR, "all tasks")
+    row = of(result, _component_rows.PAIR, "all tasks")
     assert row[["levels", "df", "variance"]].tolist() == pytest.approx([6, 4, 0.0014])
     assert of(result, "seed", "all tasks")["variance"] == pytest.approx(0.00005)
 
@@ -72,7 +72,7 @@ def test_pairs_with_failed_runs_have_the_reml_estimates_of_a_crossed_mixed_model
     data = pd.DataFrame({"value": values[known] * 10, "model": model[known], "seed": seed[known], "all": 1})
     crossed = {"model": "0 + C(model)", "pair": "0 + C(seed)"}
     fit = MixedLM.from_formula("value ~ 1", groups="all", vc_formula=crossed, data=data).fit(reml=True)
-    expected = dict(zip(("model", components.PAIR, "seed"), [*fit.vcomp / 100, fit.scale / 100], strict=True))
+    expected = dict(zip(("model", _component_rows.PAIR, "seed"), [*fit.vcomp / 100, fit.scale / 100], strict=True))
     for component, variance in expected.items():
         row = of(result, component)
         assert row["estimator"] == "REML"
@@ -82,9 +82,9 @@ def test_pairs_with_failed_runs_have_the_reml_estimates_of_a_crossed_mixed_model
 @pytest.mark.parametrize("values", [[[0.80, 0.84, 0.88]], [[0.8], [0.7]]])
 def test_pairs_without_partners_cannot_be_separated_from_the_seed(values):
     result = of_pairs(values)
-    row = of(result, components.PAIR)
+    row = of(result, _component_rows.PAIR)
     assert np.isnan(row["variance"]) and "needs two candidates with two seeds" in row["note"]
-    assert components.SHARED in of(result, "seed")["note"]
+    assert _component_rows.SHARED in of(result, "seed")["note"]
 
 
 def test_a_complete_grid_is_an_analysis_of_variance():
@@ -108,7 +108,7 @@ def test_the_true_components_of_a_study_are_recovered():
     # Methods at 0.9 and 0.85, models at 0, -0.02 and -0.04: SDs with ddof 1.
     assert of(result, "method", "all tasks")["sd"] == pytest.approx(0.05 / np.sqrt(2), rel=0.1)
     assert of(result, "model", "all tasks")["sd"] == pytest.approx(0.02, rel=0.2)
-    assert of(result, "task", "all tasks")["share"] < 0.02
+    assert of(result, "task", "all tasks")["sd"] < 0.02
 
 
 def test_errors_in_the_units_of_their_tasks_are_not_pooled():
@@ -142,11 +142,6 @@ def test_a_negative_estimate_is_reported_raw_and_truncated():
     assert (negative["low"] == 0).all()
 
 
-def test_shares_sum_to_one():
-    result = table(synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters")))
-    assert result.groupby("task")["share"].sum().tolist() == pytest.approx([1, 1, 1])
-
-
 def test_a_failed_run_requires_reml():
     result = table(synthetic.runs(models=("a", "b", "c"), failed={("a", "digits", "full", 1)}))
     row = of(result, "model")
@@ -156,7 +151,7 @@ def test_a_failed_run_requires_reml():
 
 
 def test_a_grid_that_is_too_large_for_reml_has_moments(monkeypatch):
-    module = __import__("variability.reporting.analyses.components", fromlist=["LARGEST"])
+    module = __import__("variability.reporting.analyses._superpopulation", fromlist=["LARGEST"])
     monkeypatch.setattr(module, "LARGEST", 3)
     row = of(table(synthetic.runs(failed={("a", "digits", "full", 1)})), "model")
     assert "adjusted" in row["estimator"]
@@ -311,7 +306,7 @@ def test_a_framework_that_trained_the_same_families_is_a_factor():
     assert [of(result, name)["levels"] for name in ("model", "framework", "method")] == [2, 2, 2]
     assert of(result, "framework")["sd"] == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
     assert of(result, "model")["sd"] == pytest.approx(0.02 / np.sqrt(2), rel=0.05)
-    assert of(result, "model x framework")["share"] < 0.01
+    assert of(result, "model x framework")["sd"] < 0.01
     # Frameworks without a common family cannot be separated from the models.
     separate = table(runs.assign(family=runs["model"]))
     assert of(separate, "model")["levels"] == 4
@@ -352,7 +347,7 @@ def test_the_interval_of_the_mean_squares_is_widened_to_an_estimate_of_reml(seed
     runs = primary_rows.select(synthetic.runs(("a", "b"), ("t1", "t2"), ("full", "linear_probe"), seeds=range(3)))
     runs = runs.assign(value=rng.normal(0.6, 0.1, len(runs)).round(1))[rng.random(len(runs)) < 0.8]
     result = registry.find("analyses", "components")({}).table({"runs": runs})
-    known = result.dropna(subset=["low"])
+    known = result.dropna(subset=["sd"])
     assert known["note"].astype(str).str.contains("widened to the estimate").any()
     assert ((known["low"] <= known["variance"]) & (known["variance"] <= known["high"])).all()
     assert ((known["sd_low"] <= known["sd"]) & (known["sd"] <= known["sd_high"])).all()

@@ -14,6 +14,7 @@ from variability.data.datasets import Examples
 from variability.errors import Problem, UserError
 from variability.io.mirrors import find_file, missing_file
 from variability.models.weights_source import pretraining_of, weights_kind
+from variability.results.columns import CELL
 from variability.results.metrics import scalar_names, scalars
 
 
@@ -154,7 +155,12 @@ def check_plugins(outputs: Outputs, family: str, complete: bool = True) -> Itera
             yield Problem(key, registry.unknown(family, name))
             continue
         if options:
-            yield from check_options(key, options, registry.find(family, name).OPTIONS)
+            refused = list(check_options(key, options, registry.find(family, name).OPTIONS))
+            yield from refused
+            if family == "analyses" and not refused:
+                names = {of: list(outputs.study.config.get(f"{of}s") or {}) for of in CELL}
+                for option, message in registry.find(family, name).problems(options, names):
+                    yield Problem(f"{key}.{option}", message)
         if options is not False and complete and (unmet := outputs.unmet(family, name)):
             yield Problem(key, f"requires {' and '.join(unmet)}, which the study does not have; remove it")
 

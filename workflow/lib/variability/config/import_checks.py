@@ -118,6 +118,13 @@ def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem
         for column in spec.get(key, {}):
             if column not in names:
                 yield Problem(f"{key}.{column}", f"the file has no such column; {advice.suggest(column, names)}")
+    for factor, column in spec.get("factors", {}).items():
+        if column not in names:
+            yield Problem(f"factors.{factor}", f"the file has no column {column!r}; {advice.suggest(column, names)}")
+        elif column in roles.values():
+            yield Problem(
+                f"factors.{factor}", f"the column {column!r} holds something else already; remove one of the two"
+            )
     metrics = {column: entry or {} for column, entry in spec.get("metrics", {}).items()}
     stated, by_column = {*roles, *spec.get("constants", {})}, {} if long else metrics
     known = (

@@ -101,6 +101,16 @@ class Import(Section):
         OMITTED,
         description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test",
     )
+    factors: Annotated[
+        dict[str, str],
+        WithJsonSchema(
+            {"type": "object", "additionalProperties": {"type": "string"}, "propertyNames": {"pattern": "^[^ =]+$"}}
+        ),
+    ] = Field(
+        OMITTED,
+        description="further factors, such as {shots: num_fewshot}, and the columns that hold their levels, which are "
+        "added to the names of methods (full shots=5)",
+    )
     constants: dict[str, str | float] = Field(OMITTED, description="values that no column holds, the same for all rows")
     statuses: dict[str, Literal["completed", "failed", "diverged"]] = Field(
         OMITTED, min_length=1, description="meaning of words in the column of the status that are not known"

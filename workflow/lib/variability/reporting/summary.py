@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from variability.advice import agree, listed, plural
-from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, text_format
+from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, share_words, text_format
 from variability.reporting.claims import ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
@@ -34,14 +34,14 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
     """Return the summary as Markdown that is also readable in a terminal.
 
     tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
-    ``recipe_gap``, ``decisions`` and ``claims`` that exist; without ``spread`` the summary only reports the number of
-    runs, and without ``decisions`` it compares nothing. Everything refers to each task's primary metric on the test
-    split after fine-tuning. data_notes: paragraphs on the tasks' data.
+    ``recipe_gap``, ``decisions``, ``components`` and ``claims`` that exist; without ``spread`` the summary only reports
+    shares and the number of runs, and without ``decisions`` it compares nothing. Everything refers to each task's
+    primary metric on the test split after fine-tuning. data_notes: paragraphs on the tasks' data.
     """
-    sections = [
-        f"# {study}",
-        textwrap.fill(run_counts.in_words(tables["runs"], tables.get("failures")), WIDTH, **_WRAPPING),
-    ]
+    opening = [run_counts.in_words(tables["runs"], tables.get("failures"))]
+    if "components" in tables:
+        opening.insert(0, share_words.in_words(tables["components"]))
+    sections = [f"# {study}", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in opening if text)]
     tables = {**tables, "runs": first_runs(tables["runs"])}
     names = ("runs", "spread", "intervals", "gain", "recipe_gap", "decisions")
     names = [name for name in names if name in tables]

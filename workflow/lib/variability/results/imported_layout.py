@@ -109,8 +109,25 @@ def values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str
     """Return one row per value, as text, with the index of its row in the source.
 
     Its columns are those of the roles, and ``entry``, the key of its metric in the config, and ``column``, the column
-    of the file that holds the value.
+    of the file that holds the value. Levels of further factors are added to the name of the method: ``full shots=5``.
     """
+    table = _values(frame, spec, roles)
+    for factor, column in spec.get("factors", {}).items():
+        levels = (
+            frame[column]
+            .reindex(table.index)
+            .fillna("none")
+            .astype(str)
+            .str.strip()
+            .str.replace(r"\s+", "_", regex=True)
+        )
+        table["method"] = table["method"].where(
+            table["method"].isna(), table["method"].astype(str) + f" {factor}=" + levels
+        )
+    return table
+
+
+def _values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str]) -> pd.DataFrame:
     import pandas as pd
 
     constants = {

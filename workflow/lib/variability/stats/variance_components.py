@@ -187,7 +187,7 @@ class Cells:
         return self._weighted[term]
 
 
-class _Reduction:
+class Reduction:
     """Part of the cells' means that a constant and some terms explain."""
 
     def __init__(self, cells: Cells, fitted: Sequence[Term]):
@@ -206,15 +206,21 @@ class _Reduction:
             squares, vectors = linalg.eigh(remainder.T @ remainder)
             positive = squares > 1e-9 * squares.max(initial=cells.counts.max())
             rest = remainder @ (vectors[:, positive] / np.sqrt(squares[positive]))
-        self._bases = one, rest
+        #: Orthonormal columns, of which the first ones are sparse.
+        self.bases = one, rest
         self.rank = columns + rest.shape[1]
         values = np.sqrt(cells.counts) * cells.means
-        self.square = sum(np.square(basis.T @ values).sum() for basis in self._bases)
+        self.square = sum(np.square(basis.T @ values).sum() for basis in self.bases)
+
+    def projection(self) -> np.ndarray:
+        """Return the projection onto the columns (cells, cells)."""
+        one, rest = self.bases
+        return (one @ one.T).toarray() + rest @ rest.T
 
     def expected(self, term: Term) -> float:
         """Return the coefficient of a term's variance in the expected sum of squares."""
         columns = self.cells.weighted(term)
-        one, rest = self._bases
+        one, rest = self.bases
         return np.square((one.T @ columns).data).sum() + np.square(columns.T @ rest).sum()
 
     def noise(self, noise: np.ndarray) -> np.ndarray:
@@ -222,7 +228,7 @@ class _Reduction:
 
         noise: (cells, components).
         """
-        one, rest = self._bases
+        one, rest = self.bases
         return one.power(2).sum(axis=1) @ noise + np.square(rest).sum(axis=1) @ noise
 
 
@@ -242,7 +248,7 @@ def adjusted(
     """
     within = within or _residual(cells, model)
     noise = np.ones((len(cells.counts), 1)) if noise is None else noise
-    reductions = {fitted: _Reduction(cells, fitted) for fitted in {fit for term in model for fit in _fits(term, model)}}
+    reductions = {fitted: Reduction(cells, fitted) for fitted in {fit for term in model for fit in _fits(term, model)}}
     both = {term: [reductions[fitted] for fitted in _fits(term, model)] for term in model}
     df = {term: full.rank - less.rank for term, (full, less) in both.items()}
     estimable = [term for term in model if df[term]]
@@ -263,7 +269,7 @@ def adjusted(
 def _residual(cells: Cells, model: Sequence[Term]) -> Anova:
     df, square = cells.df_within, cells.within
     if not df:
-        reduction = _Reduction(cells, model)
+        reduction = Reduction(cells, model)
         df = len(cells.counts) - reduction.rank
         square = max(np.sum(cells.counts * np.square(cells.means)) - reduction.square, 0)
     return Anova([], np.array([df]), np.array([square / df if df else np.nan]), np.ones((1, 1)))

@@ -27,6 +27,7 @@ functions of ``variability.stats``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -90,6 +91,14 @@ class Analysis(ABC):
         from variability.stats import resampling
 
         return resampling.generator(self.option("seed"), registry.name_of(type(self)), *names)
+
+    @classmethod
+    def problems(cls, options: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+        """Yield (key, problem) of options that fit their schemas.
+
+        names: {model, task or method: those that the study trains}.
+        """
+        return iter(())
 
     @abstractmethod
     def table(self, tables: dict[str, Any]) -> pd.DataFrame:

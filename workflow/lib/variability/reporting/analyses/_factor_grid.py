@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from variability.reporting.analyses import _factors
 from variability.results import varied_streams
 from variability.results.columns import STREAM_SEEDS
 from variability.stats import variance_components
@@ -44,12 +45,19 @@ class Grid(NamedTuple):
         shape = self.codes.max(axis=0, initial=0) + 1
         flat = np.ravel_multi_index(tuple(self.codes.T), shape) if len(shape) else np.zeros(len(self.codes), dtype=int)
         _, first, cell, counts = np.unique(flat, return_index=True, return_inverse=True, return_counts=True)
-        # Measured from one of the cell's values: equal values then have no spread, free of the rounding error of their
-        # mean.
-        start = self.results[first]
-        means = start + np.bincount(cell, self.results - start[cell]) / counts
+        means, _ = self.moments(cell)
         within = np.square(self.results - means[cell]).sum()
         return variance_components.Cells(means, counts, self.codes[first], within), cell
+
+    def moments(self, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and variance (ddof 1, NaN for a single run) of each cell. cell: number of each run's cell."""
+        # Measured from one of the cell's values: equal values then have no spread, free of the rounding error of their
+        # mean.
+        _, first, counts = np.unique(cell, return_index=True, return_counts=True)
+        start = self.results[first]
+        means = start + np.bincount(cell, self.results - start[cell]) / counts
+        squares = np.bincount(cell, np.square(self.results - means[cell]))
+        return means, np.divide(squares, counts - 1, out=np.full(len(counts), np.nan), where=counts > 1)
 
     def complete(self) -> np.ndarray | None:
         """Return the values with an axis for every factor and one for the runs of a cell; None if the grid has gaps."""
@@ -64,30 +72,21 @@ class Grid(NamedTuple):
 
 
 def grid(runs: pd.DataFrame, across: bool) -> Grid:
-    """Build the grid of completed runs of one task, or across tasks.
-
-    Models are nested in their backbone if some differ in nothing but the seed of their pretraining. If some models of
-    one family were trained with several frameworks, the framework is a factor, and the family is the model.
-    """
-    pretrained = runs.groupby("backbone")["seed_pretrain"].nunique()
-    crossed = "family" in runs and runs.drop_duplicates(["family", "framework"])["family"].duplicated().any()
-    nested = (pretrained > 1).any()
-    columns = {"model": "family" if crossed else "backbone" if nested else "model"}
-    columns |= {"framework": "framework"} if crossed else {}
-    columns |= {"pretraining seed": "model"} if nested else {}
-    columns |= {"task": "task"} if across else {}
-    columns |= {"method": "method"}
-    columns = {name: column for name, column in columns.items() if len(set(runs[column])) > 1}
+    """Build the grid of completed runs of one task, or across tasks. runs: as ``_factors.classified`` returns them."""
+    columns, inside = _factors.columns(runs, across)
     names = list(columns)
-    above = {}
-    codes = {name: runs[column].rank(method="dense").astype(int) - 1 for name, column in columns.items()}
-    if {"model", "pretraining seed"} <= set(names):
-        outer = [names.index(name) for name in ("model", "framework") if name in names]
-        above = {names.index("pretraining seed"): outer}
-        codes["pretraining seed"] = runs.groupby("backbone")["model"].rank(method="dense").astype(int) - 1
+    codes = {name: _numbers(runs[column]) for name, column in columns.items()}
+    for name, outers in inside.items():
+        groups = runs.groupby([columns[outer] for outer in outers])[columns[name]]
+        codes[name] = groups.rank(method="dense").astype(int) - 1
     values = runs["value"].to_numpy(dtype=float)
     numbers = np.column_stack([codes[name] for name in names]) if names else np.zeros((len(runs), 0), dtype=int)
+    above = {names.index(name): [names.index(outer) for outer in outers] for name, outers in inside.items()}
     return Grid(values, names, numbers, above)
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    return column.rank(method="dense").astype(int) - 1
 
 
 class Pairs(NamedTuple):

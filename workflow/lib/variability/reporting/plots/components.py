@@ -1,4 +1,4 @@
-"""Variance components: SD by model, task, method and seed."""
+"""Shares of this grid and variance components: SD by model, task, method and seed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting.analyses.components import ALL, GRID, MANY, METRIC
 from variability.reporting.plots import Plot, _labels
 from variability.results import pairing, varied_streams
 from variability.results.columns import CELL
@@ -13,15 +14,18 @@ from variability.results.columns import CELL
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 COLUMNS = 2
-#: Largest number of panels; that of all tasks comes first.
+#: Largest number of panels; those of all tasks come first.
 PANELS = 12
-ALL = "all tasks"
+#: Colours and hatches of the two bars of a source.
+_GRID, _MANY = figure_style.COLORS[0], figure_style.COLORS[4]
+_SEED = figure_style.COLORS[1]
 
 
 class Components(Plot):
-    """One panel per task and one for all tasks, one bar per component; a whisker is the interval of its SD.
+    """One panel per task and one per scale for all tasks, with two bars per source; whiskers are intervals of the SD.
 
     If two groups of streams are crossed within cells, an additional panel shows the values of one cell.
     """
@@ -29,52 +33,85 @@ class Components(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("components",)
     CAPTION = (
-        "Standard deviation of the primary metric on the test split after fine-tuning that each factor, interaction "
-        "and the seed would cause alone, with its interval and its share of the variance. Negative estimates are shown "
-        "as 0. The bars of streams are parts of the bar of the seed."
+        "Where differences between results come from. Upper bar: SD of the effects of the levels of this grid, and its "
+        "share of the variance of the results, with intervals. Lower, hatched bar: SD to expect among many like these, "
+        "of which these would be a random sample; its interval is wide where there are few."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["components"]
-        shown = table[table["sd"].notna() | (table["role"] != "stream")]
-        order = [*([ALL] if ALL in set(table["task"]) else []), *_labels.names(runs, "task")]
-        tasks, crossed = order[:PANELS], _crossed(runs)
-        panels = len(tasks) + (crossed is not None)
-        columns = min(COLUMNS, panels)
-        labels = {task: [_label(name) for name in shown.loc[shown["task"] == task, "component"]] for task in tasks}
-        needed = [sum(0.1 + 0.13 * (label.count("\n") + 1) for label in labels[task]) for task in tasks]
+        shown = table[(table["role"] != "sum") & (table["sd"].notna() | (table["role"] != "stream"))]
+        every = _panels(shown)
+        panels, crossed = every[:PANELS], _crossed(runs)
+        count = len(panels) + (crossed is not None)
+        columns = min(COLUMNS, count)
+        needed = [
+            sum(0.1 + 0.13 * max(2, _label(name).count("\n") + 1) for name in rows.index) for _, _, rows in panels
+        ]
         needed += [2.2] * (crossed is not None)
-        heights = [max(0.6, *needed[start : start + columns]) for start in range(0, panels, columns)]
-        more = f" {plural(len(order) - len(tasks), 'more task is', 'more tasks are')} in the table." * (
-            len(order) > len(tasks)
+        heights = [max(0.6, *needed[start : start + columns]) for start in range(0, count, columns)]
+        more = f" {plural(len(every) - len(panels), 'more panel is', 'more panels are')} in the table." * (
+            len(every) > len(panels)
         )
+        level = text_format.percent(table["level"].max())
         figure = figure_style.figure(
-            width=max(6.5, 0.4 + 5.0 * columns),
-            height=1.5 + sum(heights) + 0.85 * len(heights),
+            width=max(6.5, 0.4 + 5.2 * columns),
+            height=1.7 + sum(heights) + 0.85 * len(heights),
             title=self.option(
                 "title",
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
-                "SD by source",
+                "where differences come from",
             ),
-            note=f"Bars: SD that a source alone would cause; whiskers: {text_format.percent(table['level'].max())} "
-            f"intervals ({_methods(shown)}), an arrow where they leave the panel. Right: share of the variance. n: "
-            f"completed runs, others in brackets.{_pairs(runs)}{more}",
+            note=f"Whiskers and brackets: {level} intervals; this grid: {_methods(shown, GRID)}; many like these: "
+            f"{_methods(shown, MANY)}; an arrow where they leave the panel. Right: share of the variance of the "
+            f"results of this grid. n: completed runs, others in brackets.{_pairs(runs)}{more}",
+            legend=_legend(),
         )
         grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
-        for axes in grid.flat[len(tasks) :]:
+        for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
-        for axes, task in zip(grid.flat, tasks, strict=False):
-            of_task = shown[shown["task"] == task]
-            label = runs.loc[runs["task"] == task, "label"] if task != ALL else runs["label"]
-            _bars(axes, of_task, labels[task])
-            first = of_task.iloc[0]
-            axes.set_title(
-                figure_style.wrap(f"{task}: n = {_labels.counted(first['n'], first['n_failed'])}", 44), loc="left"
-            )
-            axes.set_xlabel(figure_style.wrap(f"SD of {label.iloc[0]}", 60))
+        for axes, (title, unit, rows) in zip(grid.flat, panels, strict=False):
+            _bars(axes, rows)
+            axes.set_title(figure_style.wrap(title, 52), loc="left")
+            axes.set_xlabel(figure_style.wrap(f"SD of {unit}", 60))
         if crossed is not None:
-            _heat(figure, grid.flat[len(tasks)], *crossed, _labels.metric_of(runs))
+            _heat(figure, grid.flat[len(panels)], *crossed, _labels.metric_of(runs))
         return figure
+
+
+def _panels(shown: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return title, unit and rows of each panel, all tasks first, and of these the scale that the summary reports.
+
+    The rows are indexed by component, with the columns of the two populations.
+    """
+    order = {key: rows for key, rows in shown.groupby(["task", "scale"], sort=False)}
+
+    def position(key):
+        return (key[0] != ALL, not order[key]["headline"].any())
+
+    panels = []
+    for task, scale in sorted(order, key=position):
+        rows = order[task, scale]
+        if task == ALL and rows["sd"].isna().all():
+            continue
+        first = rows.iloc[0]
+        scaled = "" if scale == METRIC else f", {scale}"
+        title = f"{task}{scaled}: n = {_labels.counted(first['n'], first['n_failed'])}"
+        grid, many = (rows[rows["population"] == name].set_index("component") for name in (GRID, MANY))
+        listed = list(dict.fromkeys([*grid.index, *many.index]))
+        both = grid.add_suffix("_grid").reindex(listed).join(many.add_suffix("_many"))
+        panels.append((title, first["metric"], both))
+    return panels
+
+
+def _legend() -> list[Line2D]:
+    from matplotlib.patches import Patch
+
+    names = {"this grid": (_GRID, None), "this grid, seed": (_SEED, None), "many like these": ("white", "////")}
+    return [
+        Patch(facecolor=color, hatch=hatch, edgecolor=figure_style.SOFT, linewidth=0.5, label=name)
+        for name, (color, hatch) in names.items()
+    ]
 
 
 def _pairs(runs):
@@ -83,43 +120,27 @@ def _pairs(runs):
 
 
 def _label(name):
-    return figure_style.wrap(name, 24)
+    return figure_style.wrap(name, 26)
 
 
-def _methods(shown):
-    methods = sorted(set(shown["interval"]) - {"none"})
+def _methods(shown, population):
+    methods = sorted(set(shown.loc[shown["population"] == population, "interval"]) - {"none"})
     return "; ".join(methods) or "none"
 
 
-def _bars(axes, rows, labels):
-    positions = range(len(rows))
+def _bars(axes, rows):
     limit = _limit(rows)
-    seeds = rows["role"].isin(["seed", "stream", "residual", "pair"])
-    for seed, color, hatch in ((False, figure_style.COLORS[0], None), (True, figure_style.COLORS[1], "///")):
-        indices = [index for index, of_seed in enumerate(seeds) if of_seed == seed]
-        sds = rows["sd"].fillna(0).iloc[indices]
-        axes.barh(indices, sds, height=0.55, color=color, hatch=hatch, edgecolor="white", linewidth=0)
-    for position, row in zip(positions, rows.itertuples(), strict=True):
+    roles = rows["role_grid"].fillna(rows["role_many"])
+    for position, (_, row), role in zip(range(len(rows)), rows.iterrows(), roles, strict=True):
+        color = _SEED if role in ("seed", "stream", "residual", "pair") else _GRID
         style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-        if row.sd != row.sd:
+        _bar(axes, position - 0.2, row, "_grid", limit, color=color, height=0.36)
+        _bar(axes, position + 0.2, row, "_many", limit, color="white", height=0.24, hatch="////", edgecolor=color)
+        if row["sd_grid"] != row["sd_grid"] and row["sd_many"] != row["sd_many"]:
             axes.text(0.01, position, "not estimable", color=figure_style.SOFT, **style)
-            continue
-        axes.plot(
-            [row.sd_low, min(row.sd_high, limit)],
-            [position, position],
-            color=figure_style.INK,
-            lw=1.1,
-            marker="|",
-            markersize=4,
-        )
-        if row.sd_high > limit:
-            axes.plot(limit, position, marker=5, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
-        if row.share == row.share:
-            part = " of seed" if row.share_of == "seed" else ""
-            share = "< 1" if 0 < row.share < 0.01 else f"{100 * row.share:.0f}"
-            axes.text(1.03, position, f"{share} %{part}", color=figure_style.SOFT, **style)
+        axes.text(1.03, position, _share(row), color=figure_style.INK, **style)
     axes.set_xlim(0, limit)
-    axes.set_yticks(positions, labels)
+    axes.set_yticks(range(len(rows)), [_label(name) for name in rows.index])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
@@ -127,12 +148,38 @@ def _bars(axes, rows, labels):
     axes.set_axisbelow(True)
 
 
+def _bar(axes, position, row, side, limit, **style):
+    """Draw the SD of a population with its interval, if it has one."""
+    sd, low, high = (row[f"{name}{side}"] for name in ("sd", "sd_low", "sd_high"))
+    if sd != sd:
+        return
+    axes.barh([position], [sd], linewidth=0.5, **style)
+    if high != high:
+        return
+    axes.plot([low, min(high, limit)], [position] * 2, color=figure_style.INK, lw=1.0, marker="|", markersize=3.5)
+    if high > limit:
+        axes.plot(limit, position, marker=5, color=figure_style.INK, markersize=4.5, clip_on=False, zorder=3)
+
+
+def _share(row):
+    """Return the text of a share: ``12 % [9, 15]``."""
+    side = "_grid" if row["share_grid"] == row["share_grid"] else "_many"
+    share = row[f"share{side}"]
+    if share != share:
+        return ""
+    text = ("< 1" if 0 < share < 0.01 else f"{100 * share:.0f}") + " %"
+    text += " of seed" if row[f"share_of{side}"] == "seed" else ""
+    low, high = row[f"share_low{side}"], row[f"share_high{side}"]
+    return text if low != low or round(100 * high) == 0 else f"{text} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
 def _limit(rows):
     """Return twice the largest SD, or less if no interval extends that far: some extend to thirty times it."""
-    largest = rows["sd"].max()
+    largest = rows[["sd_grid", "sd_many"]].max().max()
+    widest = rows[["sd_high_grid", "sd_high_many"]].max().max()
     if not largest > 0:
-        return 1.05 * rows["sd_high"].max() if rows["sd_high"].max() > 0 else 1.0
-    return min(2 * largest, max(1.1 * largest, 1.05 * rows["sd_high"].max()))
+        return 1.05 * widest if widest > 0 else 1.0
+    return min(2 * largest, max(1.1 * largest, 1.05 * widest))
 
 
 def _crossed(runs):

@@ -1,0 +1,75 @@
+"""Tests of the sentence that a summary begins with."""
+
+import pytest
+import synthetic_study as synthetic
+
+from variability import registry
+from variability.reporting import share_words
+from variability.reporting.analyses import components
+from variability.reporting.summary import summarise
+
+_END = " (in parentheses: 95 % intervals)."
+
+
+def words(runs, **options):
+    return share_words.in_words(registry.find("analyses", "components")(options).table({"runs": runs}))
+
+
+def test_the_summary_begins_with_the_shares():
+    runs = synthetic.runs(models=("a", "b", "c"))
+    tables = synthetic.analysed({"runs": runs}, ["spread", "components"])
+    opening = " ".join(summarise(tables, "demo").split("\n\n")[1].split())
+    assert opening == share_words.in_words(tables["components"])
+    assert opening.startswith("Of the differences between the 30 results on digits, ")
+    for part in ("are due to the model, ", "to the method, ", "to their combination and ", f"to the seed{_END}"):
+        assert part in opening
+
+
+def test_the_percentages_are_those_of_the_table_and_add_up():
+    runs = synthetic.runs(models=("a", "b", "c"))
+    table = registry.find("analyses", "components")({}).table({"runs": runs})
+    shares = table.loc[table["headline"] & (table["role"] != "sum"), "share"].tolist()
+    whole = share_words.rounded(shares)
+    assert sum(whole) == 100
+    assert all(abs(100 * share - each) < 1 for share, each in zip(shares, whole, strict=True))
+    assert share_words.rounded([0.335, 0.335, 0.33]) == [34, 33, 33]
+
+
+def test_over_tasks_the_combinations_are_one_part():
+    sentence = words(synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters")))
+    assert "between the 60 results on 2 tasks" in sentence
+    assert sentence.count("combinations of these") == 1 and " x " not in sentence
+
+
+def test_ranks_are_named_and_have_no_task():
+    runs = synthetic.runs(tasks=("digits", "letters"))
+    sentence = words(runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters")))
+    assert sentence.startswith("Of the differences in rank within a task between the 40 results on 2 tasks")
+    assert "the task," not in sentence and "combinations with the task" in sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"models": ("a",), "methods": ("full",)}, "All of the differences between the 5 results on digits are due to"),
+        ({"seeds": (0,)}, "combinations of these or the seed, which cannot be separated (one run each: no intervals)."),
+        ({"models": ("a", "a-scratch")}, "are due to the pretraining"),
+    ],
+)
+def test_special_grids(options, expected):
+    assert expected in words(synthetic.runs(**options))
+
+
+def test_equal_results_and_a_single_one():
+    assert words(synthetic.runs().assign(value=0.5)) == "The 20 results on digits are all equal."
+    assert words(synthetic.runs(models=("a",), methods=("full",), seeds=(0,))) == ""
+
+
+def test_factors_that_cannot_be_separated_are_named():
+    runs = synthetic.runs()
+    sentence = words(runs[(runs["model"] == "a") == (runs["method"] == "full")])
+    assert sentence.endswith("it is not possible to separate the method from these.")
+
+
+def test_what_the_words_read_is_in_the_table():
+    assert {"share", "share_low", "share_high", "headline", "n_tasks", "scale"} <= set(components.COLUMNS)
