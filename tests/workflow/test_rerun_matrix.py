@@ -251,6 +251,12 @@ def test_the_kernels_switched_off(study, monkeypatch):
     assert jobs(study) == set()
 
 
+def test_the_code_of_predictions_edited(study):
+    """It is an input of training, too, which predicts ahead."""
+    study.append(f"{LIB}/stages/predict.py", EDIT)
+    assert jobs(study) == of("predict") | SCORE | END
+
+
 def test_another_time_between_saved_states_reruns_nothing(study):
     study.edit("tiny.yaml", "compute: {", "compute: {save_every: 1 h, ")
     assert jobs(study) == set()

@@ -60,3 +60,4 @@ if STORED and workflow.is_main_process:
     upload([*listings, *((path.as_posix(), text) for path, text in job_specs())])
 elif not workflow.remote_exec:
     job_records.update(job_specs())
+    provenance.store_parsed()

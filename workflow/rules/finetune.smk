@@ -47,6 +47,7 @@ rule finetune:
         features_before=predict_features,
         spec="<results>/jobs/specs/finetune/{model}/{task}/{method}/{block}.json",
         code=code_of("finetune"),
+        predict_code=code_of("predict"),
     output:
         manifest="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
         bundle=bundles_of("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),

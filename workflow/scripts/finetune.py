@@ -5,6 +5,9 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
     from pathlib import Path
 
+    from variability.io import without_pandas
+
+    without_pandas.import_pyarrow()
     from variability.io.files import sha256
     from variability.stages.finetune import finetune
     from variability.stages.predict import predict_ahead
@@ -20,4 +23,5 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
         saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)
         interruption.stop_if_requested()
-        predict_ahead(spec, InputFiles.from_rule(rule_input, "features_before"), manifest, predictions, workplace)
+        files, code = InputFiles.from_rule(rule_input, "features_before"), sha256(rule_input.predict_code)
+        predict_ahead(spec, files, manifest, code, predictions, workplace)

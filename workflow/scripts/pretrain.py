@@ -5,6 +5,9 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     interruption.end_with_snakemake()
     from pathlib import Path
 
+    from variability.io import without_pandas
+
+    without_pandas.import_pyarrow()
     from variability.io.files import sha256
     from variability.stages.pretrain import pretrain
     from variability.training.input_files import InputFiles

@@ -4,6 +4,9 @@ from variability.job_log import log_job
 with log_job(snakemake.log[0]), recorded(snakemake):
     from pathlib import Path
 
+    from variability.io import without_pandas
+
+    without_pandas.import_pyarrow()
     from variability.io.files import sha256
     from variability.stages.score import score
 

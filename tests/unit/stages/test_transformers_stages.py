@@ -70,7 +70,7 @@ def fit(model, input_files, folder, kind, seeds, blocks=None, **settings):
         spec["method"]["blocks"] = blocks
     with Workplace(model) as workplace:
         finetune(spec, input_files, "code", folder / "block.json", workplace)
-        predict_ahead(spec, input_files, folder / "block.json", folder / "predictions", workplace)
+        predict_ahead(spec, input_files, folder / "block.json", "code", folder / "predictions", workplace)
     return {seed: pq.read_table(folder / "predictions" / f"{seed}.parquet") for seed in seeds}
 
 

@@ -12,13 +12,15 @@ that can change a result changes a listing.
 import ast
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from variability import registry
+from variability.io import parsed_modules
 from variability.io.files import digest, sha256, write_text
+from variability.io.parsed_modules import Facts
 
 PACKAGE = Path(__file__).parent
 WORKFLOW = PACKAGE.parents[1]
@@ -98,9 +100,24 @@ def code_digest(stage: str, *plugins: str) -> str:
 @cache
 def read(path: Path) -> Source:
     """Parse a module, once per process. Raises SyntaxError, and ValueError for a relative import."""
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+    source, parsed = path.read_bytes(), parsed_modules.of_parser(Path(__file__))
+    facts = parsed.find(source)
+    if facts is None:
+        facts = _facts(source, path)
+        parsed.add(source, facts)
+    return Source(facts.meaning, _files(facts.imported), facts.reads_text)
+
+
+def store_parsed() -> None:
+    """Store what was read from modules, for the next process."""
+    parsed_modules.of_parser(Path(__file__)).save()
+
+
+def _facts(source: bytes, path: Path) -> Facts:
+    tree = ast.parse(source, filename=str(path))
     text = _canonical(tree)
-    return Source(hashlib.sha256(text.encode()).hexdigest(), _imports(tree, path), bool(_READS_TEXT.search(text)))
+    meaning = hashlib.sha256(text.encode()).hexdigest()
+    return Facts(meaning, _imported(tree, path), bool(_READS_TEXT.search(text)))
 
 
 def meaning(tree: ast.Module, content: bytes) -> str:
@@ -130,8 +147,9 @@ def _does_nothing(item: object) -> bool:
     return isinstance(item, ast.Pass) or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
 
 
-def _imports(tree: ast.Module, path: Path) -> tuple[Path, ...]:
-    files: list[Path] = []
+def _imported(tree: ast.Module, path: Path) -> tuple[str, ...]:
+    """Return the dotted names in a module's imports that may be modules of this package."""
+    names: list[str] = []
     for node in _nodes(tree):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
@@ -141,8 +159,15 @@ def _imports(tree: ast.Module, path: Path) -> tuple[Path, ...]:
             dotted = [node.module or ""] + [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        files.extend(file for name in dotted if (file := _file_or_none(name)))
-        files.extend(init for name in dotted for init in _parents(name))
+        names.extend(name for name in dotted if name.partition(".")[0] == "variability")
+    return tuple(dict.fromkeys(names))
+
+
+def _files(names: Iterable[str]) -> tuple[Path, ...]:
+    """Return the files that importing some modules executes, apart from what these import."""
+    files: list[Path] = []
+    for name in names:
+        files.extend(file for file in (_file_or_none(name), *_parents(name)) if file)
     return tuple(dict.fromkeys(files))
 
 

@@ -20,9 +20,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 #: Streams that a run's seed sets.
@@ -47,18 +46,22 @@ class Position:
         if self.stream not in (*STREAMS, _VIEWS):
             raise ValueError(f"unknown stream {self.stream!r}; the streams are {', '.join(STREAMS)}")
 
-    def sequence(self) -> np.random.SeedSequence:
+    def sequence(self) -> "np.random.SeedSequence":
         """Return the seed sequence, from which all that this class offers is derived."""
+        import numpy as np
+
         stream = int.from_bytes(hashlib.sha256(self.stream.encode()).digest()[:4], "big")
         return np.random.SeedSequence(entropy=self.seed, spawn_key=(stream, *self.key))
 
-    def generator(self) -> np.random.Generator:
+    def generator(self) -> "np.random.Generator":
         """Return a NumPy generator."""
+        import numpy as np
+
         return np.random.default_rng(self.sequence())
 
     def integer(self) -> int:
         """Return a 63-bit integer for libraries that take an integer seed."""
-        return int(self.sequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
+        return int(self.sequence().generate_state(1, "uint64")[0]) >> 1
 
     def torch_generator(self) -> "torch.Generator":
         """Return a ``torch.Generator`` on the CPU, which reads the low 32 bits of ``integer``."""

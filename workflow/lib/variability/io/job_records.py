@@ -28,8 +28,8 @@ from variability.io.files import replacing
 SPECS, RECORDS = Path("jobs", "specs"), Path("jobs", "made")
 #: Inputs that are compared by content. All others are large, and listed with their checksums in one of these.
 _COMPARED = frozenset({".json", ".txt", ".csv", ".rst", ".md", ".html", ".svg", ".png"})
-#: Inputs that the spec represents already.
-_IN_SPEC = frozenset({"spec", "code", "imports"})
+#: Inputs that the spec represents already, and the code of ``predict``, on which no result of ``finetune`` depends.
+_IN_SPEC = frozenset({"spec", "code", "imports", "predict_code"})
 _SHAPE = {"spec": str, "inputs": {str: str}, "outputs": [str]}
 
 

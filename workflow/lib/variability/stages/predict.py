@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import advice, provenance
+from variability import advice
 from variability.errors import UserError
 from variability.io import artefacts, files
 from variability.stages._blocks import RunBlock, cell_label
@@ -51,14 +51,13 @@ def predict(
 
 
 def predict_ahead(
-    spec: Mapping[str, Any], input_files: InputFiles, finetuned: Path, folder: Path, workplace: Workplace
+    spec: Mapping[str, Any], input_files: InputFiles, finetuned: Path, code: str, folder: Path, workplace: Workplace
 ) -> None:
     """Predict what ``finetune`` has just trained, in the same process, because importing the frameworks takes longer.
 
     ``predict`` reuses the files if they are what it would write. An error here is only logged: ``predict`` will meet it
-    again and report it.
+    again and report it. Parameters as of ``predict``.
     """
-    code = provenance.code_digest("predict", *provenance.plugins_of_cell(spec["model"], spec["task"], spec["method"]))
     try:
         predict(spec, input_files, finetuned, code, folder, None, workplace)
     except Exception as error:
@@ -124,12 +123,7 @@ class PredictBlock(RunBlock):
         return prediction_files.fingerprint(self._fingerprint_parts, self.runs[seed])
 
     def _manifest_entry(self, seed: int, checksum: str) -> dict[str, Any]:
-        return {
-            "seed": seed,
-            "fingerprint": self._fingerprint(seed),
-            "status": self.runs[seed]["status"],
-            "sha256": {"predictions": checksum},
-        }
+        return prediction_files.manifest_entry(self.runs[seed], self._fingerprint(seed), checksum)
 
 
 def _predictions(framework: Framework, keys: Mapping[str, Any], checkpoint: Path | None) -> pa.Table:
