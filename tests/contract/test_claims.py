@@ -267,6 +267,8 @@ def test_a_leader_is_the_best_if_it_beats_every_other_candidate():
         pairs = read["decisions"]
         of_leader = pairs[pairs["model"] == "a"]
         assert leads["p_adjusted"] == of_leader["p_adjusted"].max()
+        rival = of_leader.loc[of_leader["p_adjusted"].idxmax(), "model_b"]
+        assert leads["against"] == f"{rival} (full)"
         assert stable["p_adjusted"] == pairs["p_adjusted"].max()
         expected = UNDECIDED if read is noisy else SUPPORTED
         assert (leads["verdict"], stable["verdict"], one_seed["verdict"] == SUPPORTED) == (
@@ -284,6 +286,10 @@ def test_a_leader_is_not_the_best_if_its_advantage_over_another_is_too_small_to_
     (beats,) = findings("beats", read)["verdict"]
     leads = registry.find("claims", "stable_ranking")({}).findings(read)[0]
     assert (beats, leads["verdict"]) == (REFUSED, REFUSED)
+    sentences = [in_words(row) for _, row in findings("stable_ranking", read).iterrows()]
+    assert any(
+        "is the best of 2 candidates. (effect +0.0001" in text and "against b (full);" in text for text in sentences
+    )
     # An advantage of any size matters, and this one is not shown.
     leads = registry.find("claims", "stable_ranking")({"margin": 0}).findings(read)[0]
     assert leads["verdict"] == UNDECIDED

@@ -105,6 +105,13 @@ def test_no_text_is_cut_off_and_no_two_overlap(name, study, drawn):
         assert across <= 2 or down <= 2, (one, other)
 
 
+def test_nothing_is_written_over_the_curves_of_calibration(drawn):
+    figure, _ = drawn("calibration", "typical")
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert len(panels) > 1 and all("ECE " in axes.get_title(loc="left") for axes in panels)
+    assert [text.get_text() for axes in panels for text in axes.texts] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_tables_give_equal_bytes(name, studies, tmp_path):

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import zipfile
 
 import numpy as np
@@ -126,6 +127,34 @@ def test_a_separator_that_is_not_clear_is_asked_for(tmp_path):
         "t": ["a", "b:c"],
     }
     assert cells(write(tmp_path / "c.csv", "sep=|\na|b\n1|2\n")) == {"a": ["1"], "b": ["2"]}
+
+
+def test_blanks_after_separators_belong_to_no_value(tmp_path):
+    assert cells(write(tmp_path / "a.csv", 'a, b, c\nx,  1, "p, q"\n y z ,2,3\n')) == {
+        "a": ["x", "y z "],
+        "b": ["1", "2"],
+        "c": ["p, q", "3"],
+    }
+    # If only some names begin with a blank, it is part of them.
+    assert cells(write(tmp_path / "b.csv", "a, b,c\nx, y,z\n")) == {"a": ["x"], " b": [" y"], "c": ["z"]}
+    assert cells(write(tmp_path / "c.csv", "a b,c d\n 1, 2\n")) == {"a b": [" 1"], "c d": [" 2"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("text label\na 1\n", r"'text label', is a single name: .* set `separator`, such as `separator: ' '`"),
+        (
+            "made-by-x\n\ntext,label\na,1\n",
+            r"'made-by-x', is a single name: remove what is above the names .*`separator`$",
+        ),
+        ("", "has no rows"),
+        ("text,lable\na,1\n", "did you mean 'lable'"),
+    ],
+)
+def test_a_missing_column_is_explained_by_what_the_first_line_shows(tmp_path, text, hint):
+    (problem,) = tabular.check_columns(write(tmp_path / "a.csv", text), {"label_column": "label"}, {"header": None})
+    assert re.search(hint, problem.message)
 
 
 def test_a_table_without_names_of_columns(tmp_path):

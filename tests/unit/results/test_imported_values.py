@@ -83,7 +83,10 @@ def test_a_mean_with_a_spread_is_not_a_run(cell, tmp_path):
     ("rows", "message"),
     [
         ("a,0,0.5\na,mean,0.5\na,std,0.1\n", r"lines 3, 4: these rows are not runs .* the seed is 'mean', 'std'"),
-        ("a,0,0.5\na,Avg.,0.5\n", r"line 3: this row is not runs? .* `where_not: {s: \[Avg\.\]}`"),
+        (
+            "a,0,0.5\na,Avg.,0.5\n",
+            r"line 3: this row is not a run but a statistic of runs.* `where_not: {s: \[Avg\.\]}`",
+        ),
         ("a,0,0.5\nmin,0,0.5\nmax,0,0.5\n", r"lines 3, 4: .* the model is 'min', 'max'"),
     ],
 )
@@ -94,6 +97,41 @@ def test_rows_of_statistics_are_refused_by_name(rows, message, tmp_path):
 
 def test_a_model_may_be_called_mean(tmp_path):
     assert set(runs(tmp_path, "m,s,acc\nmean,0,0.5\na,0,0.6\n", PLAIN)["model"]) == {"a", "mean"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "at"),
+    [
+        # 0.7333... and 0.8, rounded, with the seeds of the others.
+        ("a,0,0.80\na,1,0.90\nb,0,0.70\nb,1,0.80\nc,0,0.70\nc,1,0.70\nMean,0,0.73\nMean,1,0.8\n", "lines 8, 9"),
+        # Over all seeds; the SD with n - 1.
+        ("a,0,0.80\na,1,0.90\nb,0,0.70\nb,1,0.80\nAvg.,0,0.8\n", "line 6"),
+        ("a,0,0.80\na,1,0.90\nb,0,0.70\nb,1,0.80\nstd,0,0.0816\n", "line 6"),
+        ("a,0,0.80\na,1,0.90\nb,0,0.70\nb,1,0.80\nmax,0,0.9\n", "line 6"),
+    ],
+)
+def test_a_model_with_the_name_and_the_values_of_a_statistic_is_refused(rows, at, tmp_path):
+    with pytest.raises(
+        UserError, match=rf"runs\.csv, {at}: the model '.*' is named like a statistic.*`where_not: {{m: "
+    ):
+        runs(tmp_path, "m,s,acc\n" + rows, PLAIN)
+
+
+def test_a_statistic_of_percentages_is_noticed_and_another_value_is_a_models(tmp_path):
+    spec = PLAIN | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
+    text = "m,s,acc\na,0,81.3\nb,0,82.4\nc,0,79.9\nmean,0,"
+    with pytest.raises(UserError, match="line 5: the model 'mean' is named like a statistic"):
+        runs(tmp_path, text + "81.2\n", spec)
+    assert "mean" in set(runs(tmp_path, text + "81.1\n", spec)["model"])
+    # One row that is not the mean of the others is enough, and so is a single other model.
+    assert "mean" in set(
+        runs(tmp_path, "m,s,acc\na,0,.8\nb,0,.6\na,1,.8\nb,1,.6\nmean,0,.7\nmean,1,.6\n", PLAIN)["model"]
+    )
+
+
+def test_numbers_with_separators_of_thousands_are_refused_with_advice_that_helps(tmp_path):
+    with pytest.raises(UserError, match=r"'1\.234,5' is not a number; write numbers without separators of thousands"):
+        runs(tmp_path, "m;s;acc\na;0;1.234,5\n", PLAIN)
 
 
 def test_percent_signs(tmp_path):

@@ -98,7 +98,9 @@ def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem
             yield Problem(f"columns.{role}", f"unknown; {advice.suggest(role, ROLES)}")
     for role, column in roles.items():
         if column not in names:
-            yield Problem(f"columns.{role}", f"the file has no column {column!r}; {advice.suggest(column, names)}")
+            yield Problem(
+                f"columns.{role}", f"the file has no column {column!r}; {tabular.suggest_column(column, names)}"
+            )
     for role, column in roles.items():
         if column in RUN and column != role and column in names:
             yield Problem(f"columns.{role}", f"by its name, the column {column!r} holds the {column}, not the {role}")

@@ -25,11 +25,15 @@ Row = tuple[int, list[str]]
 
 
 class Dialect(NamedTuple):
-    """Notation of a file. quoted: whether double quotes enclose values; skipped: lines before the table."""
+    """Notation of a file. quoted: whether double quotes enclose values; skipped: lines before the table.
+
+    padded: whether blanks follow the separators, and belong to no value.
+    """
 
     separator: str
     quoted: bool
     skipped: int = 0
+    padded: bool = False
 
 
 def dialect(path: Path, options: Mapping[str, Any]) -> Dialect:
@@ -46,7 +50,7 @@ def dialect(path: Path, options: Mapping[str, Any]) -> Dialect:
         separator, skipped = separator or first[-1], 1
     separator = separator or _separator(lines, suffix)
     quoted = options.get("quotes", separator != "\t" or suffix == ".csv")
-    return Dialect(separator, quoted, skipped)
+    return Dialect(separator, quoted, skipped, _is_padded(lines[skipped:], separator))
 
 
 def rows(path: Path, options: Mapping[str, Any]) -> Iterator[Row]:
@@ -105,7 +109,8 @@ def _parsed(file: IO[str], of_file: Dialect) -> Iterator[Row]:
         return
     csv.field_size_limit(_MAX_LENGTH)
     quoting = csv.QUOTE_MINIMAL if of_file.quoted else csv.QUOTE_NONE
-    reader = csv.reader(file, delimiter=of_file.separator, quoting=quoting, strict=True)
+    padded = of_file.padded
+    reader = csv.reader(file, delimiter=of_file.separator, quoting=quoting, strict=True, skipinitialspace=padded)
     try:
         for row in reader:
             yield line, row
@@ -133,6 +138,13 @@ def _separator(lines: Sequence[str], suffix: str) -> str:
         return expected or ","
     names = " or ".join(SEPARATORS[separator] for separator in possible)
     raise ValueError(f"its values may be separated by {names}; set `separator`")
+
+
+def _is_padded(lines: Sequence[str], separator: str) -> bool:
+    """Return whether a blank follows each separator of the names of the columns, of which there are several."""
+    header = next((line for line in lines if line.strip()), "").rstrip("\r\n")
+    names = header.split(separator)[1:] if separator.strip() else []
+    return bool(names) and all(name.startswith(" ") and name.strip() for name in names)
 
 
 def _is_regular(lines: Sequence[str], separator: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from variability.advice import plural, similar, suggest
+from variability.advice import plural, shortened, similar, suggest
 from variability.errors import Problem, UserError
 from variability.io import limits, numbers, table_files
 from variability.io.parquet_files import parquet
@@ -141,11 +141,21 @@ def check_columns(path: Path, columns: Mapping[str, str], options: Mapping[str, 
     )
     for option, name in columns.items():
         if name not in names:
-            yield Problem(
-                option, f"the table has no column {name!r}; {suggest(name, names)}{no_header if unlike else ''}"
-            )
+            hint = f"{suggest_column(name, names)}{no_header if unlike else ''}"
+            yield Problem(option, f"the table has no column {name!r}; {hint}")
         elif (count := names.count(name)) > 1:
             yield Problem(option, f"the table has {plural(count, 'column')} named {name!r}; rename all but one")
+
+
+def suggest_column(name: str, names: Sequence[str]) -> str:
+    """Return advice for a column that a table lacks. names: of its columns."""
+    if len(names) != 1:
+        return suggest(name, names) if names else "the file is empty"
+    separator = ", such as `separator: ' '`" if " " in names[0].strip() else ""
+    return (
+        f"the first line, {shortened(names[0])}, is a single name: remove what is above the names of the columns, or "
+        f"set `separator`{separator}"
+    )
 
 
 def check_options(options: Mapping[str, Any], path: Path) -> Iterator[Problem]:

@@ -42,10 +42,12 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
         if is_statistic.any() and (role in ("seed", "task") or words[is_statistic].nunique() >= _FEWEST):
             names = list(dict.fromkeys(table.loc[is_statistic, role]))
             rows = table.index[is_statistic]
+            count = len(set(rows))
+            condition, it = f"{roles.get(role, role)}: [{', '.join(names)}]", agree(count, "it", "them")
+            what = agree(count, "this row is not a run but a statistic", "these rows are not runs but statistics")
             raise UserError(
-                f"{source.at(rows)}: {'these rows are' if len(set(rows)) > 1 else 'this row is'} not runs but "
-                f"statistics of runs: the {role} is {', '.join(map(repr, names))}; remove them, or leave them out by "
-                f"`where_not: {{{roles.get(role, role)}: [{', '.join(names)}]}}`"
+                f"{source.at(rows)}: {what} of runs: the {role} is {', '.join(map(repr, names))}; remove {it}, or "
+                f"leave {it} out by `where_not: {{{condition}}}`"
             )
 
 

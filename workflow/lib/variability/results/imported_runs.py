@@ -18,6 +18,7 @@ from variability.results import (
     imported_layout,
     imported_problems,
     imported_repeats,
+    imported_statistics,
     imported_values,
     metric_scales,
     pairing,
@@ -93,6 +94,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     if "keep" in spec:
         table = imported_repeats.kept(table, frame, spec, facts, source)
     imported_repeats.refuse_repeated(table, frame, source)
+    imported_statistics.refuse_computed(table, roles, source)
     table["value"] = table["value"].where(table["status"] == run_status.COMPLETED)
     imported_problems.refuse_better_than_perfect(table, facts, source)
     imported_problems.refuse_outside_range(table, facts, source)

@@ -78,10 +78,17 @@ def parse(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Serie
     values, wrong = numbers.parse(_array(_without_percent(texts)), decimal)
     if wrong.any():
         rows = texts.index[wrong]
-        hint = '; if commas begin its decimals, set `decimal: ","`' if "," in str(texts[wrong].iloc[0]) else ""
+        hint = _hint(str(texts[wrong].iloc[0]))
         count = f" ({len(rows)} such rows)" if len(rows) > 1 else ""
         raise UserError(f"{source.at(rows)}: the {role} {texts[wrong].iloc[0]!r} is not a number{count}{hint}")
     return pd.Series(values, index=texts.index)
+
+
+def _hint(text: str) -> str:
+    """Return how to correct a text that was meant as a number, if it shows that."""
+    if "." in text and "," in text:
+        return "; write numbers without separators of thousands"
+    return '; if commas begin its decimals, set `decimal: ","`' if "," in text else ""
 
 
 def states_nan(texts: pd.Series) -> pd.Series:

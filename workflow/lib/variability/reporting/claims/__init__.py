@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 SUPPORTED, UNDECIDED, REFUSED = "supported", "undecided", "not supported"
 VERDICTS = (SUPPORTED, UNDECIDED, REFUSED)
-#: Columns of the table of claims. effect, low and high are in the unit named by ``unit``; n_more is the number of
-#: further seeds per side that would decide the claim, where it can be computed; note is the reason why nothing was
-#: tested.
+#: Columns of the table of claims. effect, low and high are in the unit named by ``unit``; against names the other side
+#: of the effect where the sentence does not; n_more is the number of further seeds per side that would decide the
+#: claim, where it can be computed; note is the reason why nothing was tested.
 COLUMNS = [
-    *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "p", "p_adjusted", "family"),
+    *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "against", "p", "p_adjusted", "family"),
     *("n", "n_more", "estimator", "interval", "level", "scope", "strength", "note"),
 ]
 #: Start of the unit of an SD.
@@ -110,6 +110,8 @@ def evidence(row: pd.Series) -> str:
     effect = text_format.number(row["effect"], "" if unit else "+", digits)
     # "13 SD of mse" would be read as 13 SDs.
     facts = [f"{effect} {unit}" if unit and not unit.startswith(SD_OF) else f"{unit or 'effect'} {effect}"]
+    if _known(row["against"]):
+        facts[0] += f" against {row['against']}"
     if _known(row["note"]) and not _known(row["p_adjusted"]):
         facts.append(row["note"])
     elif _known(row["low"]):

@@ -89,6 +89,7 @@ def _leader(task, pairs, margin):
         "verdict": _pairs.verdict_of_best(pairs, margin),
         "effect": rival["difference"],
         **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
+        "against": _pairs.name(rival, "_b"),
         "family": f"task {task}: the leader has to beat every other candidate",
         "n": f"{of_leader[['n', 'n_b']].min(axis=None):g}",
         "note": rival["note"] if rival["p_adjusted"] != rival["p_adjusted"] else None,

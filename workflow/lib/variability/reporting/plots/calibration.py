@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 PANELS = 12
 #: Background of texts that a curve may cross.
-BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 
 
 class Calibration(Plot):
@@ -42,7 +41,7 @@ class Calibration(Plot):
         rows = -(-len(shown) // columns)
         figure = figure_style.figure(
             width=max(6.5, 0.6 + 2.9 * columns),
-            height=1.7 + 3.3 * max(rows, 1),
+            height=1.7 + 3.45 * max(rows, 1),
             title=self.option(
                 "title", f"{self.study}: calibration on the {primary_rows.SPLIT} split after fine-tuning"
             ),
@@ -75,16 +74,15 @@ class Calibration(Plot):
 
 
 def _head(axes, cell, score):
+    """Write a cell's names, ECE and n above its panel, where no curve is."""
     model, task, method = cell
-    axes.set_title(
-        "\n".join([figure_style.wrap(model, 34), figure_style.wrap(f"{task}: {method}", 34)]), loc="left", fontsize=8
-    )
-    text = f"n = {_labels.counted(score['n'], score['n_failed'])}"
+    n = f"n = {_labels.counted(score['n'], score['n_failed'])}"
     if score["n"]:
-        text = f"ECE {text_format.with_spread(score['estimate'], score['sd'], score['n'])}\n{text}"
+        text = f"ECE {text_format.with_spread(score['estimate'], score['sd'], score['n'])}, {n}"
     else:
-        text = f"{text}\n{score['note']}"
-    axes.text(0.04, 0.96, text, transform=axes.transAxes, va="top", fontsize=6.5, bbox=BEHIND, zorder=5)
+        text = f"{n}, {score['note']}"
+    lines = [figure_style.wrap(line, 34) for line in (model, f"{task}: {method}", text)]
+    axes.set_title("\n".join(lines), loc="left", fontsize=8)
 
 
 def _curve(axes, curve):
