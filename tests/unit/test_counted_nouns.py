@@ -28,7 +28,7 @@ SEVERAL = {
     *{"weight_files.py: len(name) characters", "torchvision.py: count parameters", "entry_checks.py: count times"},
     *{"delimited.py: count such rows", "imported_values.py: len(rows) such rows", "text_format.py: n runs"},
     *{"decision_words.py: len(verdicts) cells", "summary.py: len(models) models"},
-    "robust.py: len(shown) highest interquartile means",
+    *{"robust.py: len(shown) highest interquartile means", "share_words.py: int(first['n']) results"},
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from variability import registry
+from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import job_records
 from variability.io.job_records import Made
@@ -119,7 +120,7 @@ def _difference(stored: Path, again: Path) -> str | None:
     if list(old) != list(new):
         return f"{stored} has other columns than were computed again: {', '.join(sorted(set(old) ^ set(new)))}"
     if len(old) != len(new):
-        return f"{stored} has {len(old)} rows, and {len(new)} were computed again"
+        return f"{stored} has {plural(len(old), 'row')}, and {len(new)} {agree(len(new), 'was', 'were')} computed again"
     unequal = {name: (old[name] != new[name]) & ~(old[name].isna() & new[name].isna()) for name in old}
     count = sum(int(column.sum()) for column in unequal.values())
     if not count:
