@@ -87,7 +87,7 @@ class Form:
         self._weights = [weight for weight, _ in pairs]
         self._bases = [fit.bases for _, fit in pairs]
         self.rank = sum(weight * fit.rank for weight, fit in pairs)
-        cells = self._bases[0][0].shape[0] if pairs else 0
+        cells = len(self._bases[0][1]) if pairs else 0
         self._matrix = (
             sum((weight * fit.projection() for weight, fit in pairs), np.zeros(())) if cells <= _SMALL else None
         )
@@ -254,7 +254,7 @@ class Contributions(NamedTuple):
             rest = self.samples[tuple(range(terms))] + np.delete(self.noise, components, axis=1).sum(axis=1)
         estimate = self.sizes[list(sources)].sum()
         shares = _ratio(size, size + rest)
-        return _around(estimate, size, level), _around(_ratio(estimate, self.sizes.sum()), shares, level)
+        return _around(estimate, size, level), _around(float(_ratio(estimate, self.sizes.sum())), shares, level)
 
 
 def size(form: Form, means: np.ndarray, noise: Noise) -> float:
@@ -287,7 +287,8 @@ def contributions(
         return Contributions(squares / len(means), squares / len(means), {}, None)
     samples = {}
     raw = np.empty(terms)
-    total = sum(size * covariance for size, covariance in zip(noise.sizes, noise.covariances, strict=True))
+    scaled = [size * covariance for size, covariance in zip(noise.sizes, noise.covariances, strict=True)]
+    total = sparse.csr_array(sum(scaled[1:], scaled[0]))
     for group in dict.fromkeys([*((at,) for at in range(terms)), tuple(range(terms)), *map(tuple, groups)]):
         form = model.form(group)
         parts = np.array([form.expected(covariance) for covariance in noise.covariances])
