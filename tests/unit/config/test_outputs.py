@@ -2,6 +2,7 @@ import copy
 
 from small_config import CONFIG, changed
 
+from variability.config import entry_checks
 from variability.config.outputs import Outputs
 from variability.config.study import Study
 
@@ -97,3 +98,13 @@ def test_a_plot_whose_requirements_an_import_may_meet_is_made():
     assert "across_tasks" in imported(from_path=r"(?P<task>.+)-(?P<seed>\d+)").plots
     assert "gain_slopes" in imported(from_path=r"(?P<phase>before|after)-(?P<seed>\d+)").plots
     assert "gain_slopes" in imported(metrics={"accuracy": None, "old": {"metric": "accuracy", "phase": "before"}}).plots
+
+
+def test_a_named_factor_has_to_match_every_name_that_the_study_trains():
+    pattern = "(?P<base>.+)-(?P<level>[0-9]+)shot"
+    chosen = outputs(analyses={"components": {"factors": {"shots": {"of": "method", "pattern": pattern}}}})
+    problems = list(entry_checks.check_plugins(chosen, "analyses"))
+    assert [problem.key for problem in problems] == ["analyses.components.factors.shots.pattern"]
+    assert "does not match the method" in problems[0].message
+    chosen = outputs(analyses={"components": {"factors": {"seed": {"of": "method", "pattern": pattern}}}})
+    assert [problem.key for problem in entry_checks.check_plugins(chosen, "analyses")]
