@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-fast test-faults test-slurm test-storage lint schema lock clean
+.PHONY: help study test test-fast all-tests quick-tests test-faults test-slurm test-storage lint types style schema lock clean
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
@@ -38,10 +38,19 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses 
 PLUGINS := slurm storage storage-test
 EXTRAS := $(filter-out core uv,$(patsubst envs/%.in,%,$(wildcard envs/*.in)))
 
-test: lint $(patsubst %,.venv/.%,$(filter-out $(PLUGINS),$(EXTRAS)))
+# The type checker takes 20 s of one core: it runs at the same time as the other linters and the tests.
+ALONGSIDE := --no-print-directory --jobs 3 types style
+
+test: $(patsubst %,.venv/.%,$(filter-out $(PLUGINS),$(EXTRAS)))
+	@$(MAKE) $(ALONGSIDE) all-tests
+
+test-fast: .venv/.dev
+	@$(MAKE) $(ALONGSIDE) quick-tests
+
+all-tests:
 	$(PYTEST) -m "not faults and not slurm and not storage"
 
-test-fast: lint
+quick-tests:
 	$(PYTEST) -m "not slow and not faults and not slurm and not storage"
 
 test-faults: .venv/.dev
@@ -55,9 +64,14 @@ test-storage: .venv/.dev .venv/.storage-test
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -m storage
 
 lint: .venv/.dev
+	@$(MAKE) --no-print-directory --jobs 2 types style
+
+types:
+	$(BIN)/basedpyright --level error
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright --level error
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
