@@ -4,7 +4,7 @@ import pytest
 from variability.reporting import claims
 
 CLAIM = {"effect": 13.0, "low": 4.0, "high": 46.0, "level": 0.95, "interval": "t", "p_adjusted": 0.113, "n": 5}
-CLAIM |= {"verdict": claims.UNDECIDED, "n_more": float("nan"), "note": None}
+CLAIM |= {"verdict": claims.UNDECIDED, "n_more": float("nan"), "against": None, "note": None}
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ CLAIM |= {"verdict": claims.UNDECIDED, "n_more": float("nan"), "note": None}
 )
 def test_the_unit_follows_the_number_but_an_sd_precedes_it(unit, start):
     assert claims.evidence(pd.Series(CLAIM | {"unit": unit})) == f"{start}; adjusted p 0.113; n = 5"
+
+
+def test_the_other_side_of_an_effect_is_named_where_the_sentence_does_not():
+    row = pd.Series(CLAIM | {"unit": None, "against": "b (full)"})
+    assert claims.evidence(row) == "effect +13 against b (full); 95 % t [4, 46]; adjusted p 0.113; n = 5"

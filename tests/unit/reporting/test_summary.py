@@ -259,7 +259,7 @@ def test_the_runs_alone_are_enough_for_a_summary():
 def claims_of(*rows):
     """Return a table of claims. rows: (number, (kind, verdict)) in order of strength."""
     facts = {"task": "digits", "effect": 0.1, "low": 0.05, "high": 0.15, "unit": None, "p_adjusted": 0.01, "n": 5}
-    facts |= {"interval": "Welch t", "level": 0.95, "n_more": float("nan"), "note": None}
+    facts |= {"interval": "Welch t", "level": 0.95, "n_more": float("nan"), "against": None, "note": None}
     named = [{"kind": kind, "verdict": verdict, "sentence": f"On digits, {kind} {at}."} for at, (kind, verdict) in rows]
     return pd.DataFrame([row | facts for row in named])
 
