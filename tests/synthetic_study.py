@@ -63,6 +63,7 @@ def record(model, task, method, seed, failed=False):
         "recipe": {},
         "recipe_hash": f"recipe of {method}",
         "micro_batch": 32,
+        "gpus_per_run": 1,
         "streams": {name: seed * 10 + at for at, name in enumerate(("init", "order", "augment", "dropout"))}
         | {"split": 0},
         **{"n_train": 100, "n_validation": 50},

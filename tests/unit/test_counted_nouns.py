@@ -29,6 +29,7 @@ SEVERAL = {
     *{"delimited.py: count such rows", "imported_values.py: len(rows) such rows", "text_format.py: n runs"},
     *{"decision_words.py: len(verdicts) cells", "summary.py: len(models) models"},
     *{"robust.py: len(shown) highest interquartile means", "share_words.py: int(first['n']) results"},
+    *{"followers.py: len(self._devices) processes", "gpu_lease.py: count needs"},
 }
 
 

@@ -141,6 +141,35 @@ def test_a_training_job_claims_a_gpu_only_where_there_is_one(checkout, tmp_path)
     assert claimed(f"{tmp_path}:/usr/bin:/bin") == {"1"}
 
 
+def test_a_run_on_several_gpus_claims_them_with_cores_and_memory_for_each_process(checkout, tmp_path):
+    study = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text())
+    study |= {"models": {"vgg": {"architecture": "vgg11"}}, "grid": {}, "pretraining": {}, "seeds": [0]}
+    study["tasks"]["digits"]["image"] = {"size": 32}
+    study |= {"recipe": {"gpus_per_run": 2}, "compute": {"mem_mb": 5000, "threads": 2}}
+    config = tmp_path / "two.yaml"
+    config.write_text(yaml.safe_dump(study))
+
+    def planned(gpus: int, limit: int, check: bool = True) -> str:
+        lines = "".join(f"echo 'GPU {index}: NVIDIA H200 (UUID: GPU-{index})'\n" for index in range(gpus))
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{lines}")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+        arguments = "--dry-run", "--cores", "8", "--resources", f"gpu={limit}", "--configfile", str(config)
+        done = checkout.snakemake(*arguments, check=check, PATH=f"{tmp_path}:/usr/bin:/bin")
+        return done.stdout + done.stderr
+
+    claims = {}
+    for method, job in re.findall(
+        r"^rule finetune:\n(?:    .*\n)*?.*method=(\w+),(.*\n(?:    .*\n)+)", planned(2, 2), re.M
+    ):
+        memory, threads = re.search(r"mem_mb=(\d+)", job)[1], re.search(r"threads: (\d+)", job)[1]
+        claims[method] = re.search(r"gpu=(\d+)", job)[1], memory, threads
+    # A head on stored activations trains in one process.
+    assert claims == {"full": ("2", "10000", "4"), "linear_probe": ("1", "5000", "2")}
+    assert "gpus_per_run: 2 needs 2 GPUs, and this machine has 1; lower it" in planned(1, 2, check=False)
+    limited = planned(2, 1, check=False)
+    assert "gpus_per_run: 2 needs 2 GPUs; raise the limit of --resources gpu=1" in limited
+
+
 def test_the_snakefile_is_parsed_without_torch(checkout):
     """Each job on a cluster parses it again, and importing torch takes longer than all the rest."""
     program = (

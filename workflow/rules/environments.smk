@@ -21,7 +21,7 @@ def smallest_environment(*names):
 
 
 def gpus(wildcards):
-    """Return how many GPUs a training job claims: one, if there are any and the model's framework computes on them.
+    """Return how many GPUs a job claims: one, if there are any and the model's framework computes on them.
 
     A local machine without a GPU trains on the CPU: claiming a GPU there would let `--resources gpu=2` hold all but
     two cores idle, and a cluster without GPUs would refuse the job.
@@ -29,9 +29,44 @@ def gpus(wildcards):
     return gpus_of(wildcards.model)
 
 
+def training_gpus(wildcards):
+    """Return how many GPUs a training job claims: one for each of the processes that train a run together."""
+    count = gpus_of(wildcards.model) * processes(wildcards)
+    require_gpus(count)
+    return count
+
+
+def training_threads(wildcards):
+    return study.compute["threads"] * processes(wildcards)
+
+
+def processes(wildcards):
+    """Return how many processes train a run: of ``finetune``, or of ``pretrain`` for a job without a task."""
+    names = [wildcards.get(name) for name in ("model", "task", "method")]
+    recipe = study.recipe(*names) if names[1] else specs.pretrain(study, wildcards.model)["recipe"]
+    return recipe["gpus_per_run"]
+
+
+def require_gpus(count):
+    """Raise WorkflowError if no local job will ever get so many GPUs; otherwise it would wait, or claim fewer."""
+    if count < 2 or workflow.remote_exec or workflow.non_local_exec:
+        return
+    limit = workflow.resource_settings.resources.get("gpu")
+    limit = getattr(limit, "value", limit)
+    if gpu_count() < count:
+        raise WorkflowError(f"gpus_per_run: {count} needs {count} GPUs, and this machine has {gpu_count()}; lower it")
+    if limit is not None and int(limit) < count:
+        raise WorkflowError(f"gpus_per_run: {count} needs {count} GPUs; raise the limit of --resources gpu={limit}")
+
+
 def gpus_of_any(wildcards):
     """Return how many GPUs a job claims that trains runs of any model."""
-    return max(map(gpus_of, study.models), default=0)
+    return max((gpus_of(cell[0]) * study.recipe(*cell)["gpus_per_run"] for cell in study.seeds), default=0)
+
+
+def threads_of_any(wildcards):
+    most = max((study.recipe(*cell)["gpus_per_run"] for cell in study.seeds), default=1)
+    return study.compute["threads"] * most
 
 
 def gpus_of(model):
@@ -81,8 +116,12 @@ def predictions_exist(wildcards, input):
 # A job that starts again gets more: it ended because it had too little, or else this does no harm.
 
 
-def training_memory(wildcards, attempt):
+def memory(wildcards, attempt):
     return study.compute["mem_mb"] * attempt
+
+
+def training_memory(wildcards, attempt):
+    return memory(wildcards, attempt) * processes(wildcards)
 
 
 def training_runtime(wildcards, attempt):

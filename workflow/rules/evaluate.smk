@@ -23,7 +23,7 @@ rule predict:
     threads: study.compute["threads"]
     resources:
         gpu=predict_gpus,
-        mem_mb=training_memory,
+        mem_mb=memory,
         runtime=predict_runtime,
         runs_per_gpu=study.compute["runs_per_gpu"],
     params:

@@ -23,7 +23,7 @@ rule features:
     threads: study.compute["features_threads"]
     resources:
         gpu=gpus,
-        mem_mb=training_memory,
+        mem_mb=memory,
         runtime=training_runtime,
         runs_per_gpu=study.compute["runs_per_gpu"],
     params:
@@ -58,9 +58,9 @@ rule finetune:
         "<results>/finetune/{model}/{task}/{method}/block-{block}.tsv"
     conda:
         environment_of("finetune")
-    threads: study.compute["threads"]
+    threads: training_threads
     resources:
-        gpu=gpus,
+        gpu=training_gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
         # Not params: they must not rerun anything.

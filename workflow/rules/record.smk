@@ -30,7 +30,7 @@ rule verify:
         "<results>/record/verify.log",
     conda:
         environment_of("verify")
-    threads: study.compute["threads"]
+    threads: threads_of_any
     resources:
         gpu=gpus_of_any,
         mem_mb=study.compute["mem_mb"],

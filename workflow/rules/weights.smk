@@ -82,9 +82,9 @@ rule pretrain:
     priority: 1  # others wait for it
     conda:
         environment_of("pretrain")
-    threads: study.compute["threads"]
+    threads: training_threads
     resources:
-        gpu=gpus,
+        gpu=training_gpus,
         mem_mb=training_memory,
         runtime=training_runtime,
         # Not params: they must not rerun anything.

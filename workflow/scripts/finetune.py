@@ -18,7 +18,8 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     spec, rule_input = snakemake.params.spec, snakemake.input
     manifest = Path(snakemake.output.manifest)
     predictions = manifest.parents[4].joinpath("predict", *manifest.parent.parts[-3:])
-    with Workplace(spec["model"], spec["threads"], snakemake.resources.runs_per_gpu) as workplace:
+    runs_per_gpu, gpus_per_run = snakemake.resources.runs_per_gpu, spec["recipe"]["gpus_per_run"]
+    with Workplace(spec["model"], spec["threads"], runs_per_gpu, gpus_per_run) as workplace:
         every = snakemake.resources.save_every
         saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)

@@ -56,6 +56,18 @@ def test_the_size_of_a_batch_matters_only_if_it_is_one(asked):
     assert [[request["batch"] for request in batch] for batch in asked] == [[2, 2], [1]]
 
 
+def test_networks_that_several_processes_train_are_tried_for_it(asked, monkeypatch):
+    sections = {"pretraining": {}, "models": {"a": {"architecture": "resnet18"}}}
+    list(trials.check(study(methods={"full": {"recipe": {"gpus_per_run": 2}}}, **sections)))
+    list(trials.check(study(methods={"full": None}, **sections)))
+    assert [[request.get("shared") for request in batch] for batch in asked] == [[None, True], [None]]
+    problem = {"key": "gpus", "message": "x"}
+    monkeypatch.setattr(trials, "_ask", lambda program, requests: [problem for _ in requests])
+    monkeypatch.setattr(trials, "_version", lambda name: "2.0")
+    (found,) = trials.check(study(methods={"full": None}, **sections))
+    assert str(found) == "recipe.gpus_per_run: x (models: a)"
+
+
 def test_an_edit_of_the_code_is_tried_again(asked, monkeypatch):
     list(trials.check(study()))
     monkeypatch.setattr(trials, "_version", lambda name: "2.0")

@@ -49,6 +49,18 @@ def test_batches_of_one_image_do_not_matter_to_frozen_batchnorm():
     assert answer(TORCHVISION | {"architecture": "vgg11"}, 32, {"kind": "full"}, 1) is None
 
 
+def test_batchnorm_that_trains_is_refused_only_if_processes_share_batches():
+    def shared(method, **model):
+        method = {"kind": method}
+        request = {"model": TORCHVISION | model, "size": 32, "outputs": 2, "method": method, "batch": 2, "shared": True}
+        return trial.answer(request)
+
+    problem = shared("full")
+    assert problem["key"] == "gpus" and problem["message"].startswith("bn1 of resnet18 is a BatchNorm that trains")
+    assert shared("bitfit") is None and shared("full", architecture="vgg11") is None
+    assert answer(TORCHVISION, method={"kind": "full"}) is None
+
+
 def test_methods_that_do_not_fit_a_network_are_named_with_what_fits():
     message = answer(TORCHVISION, method={"kind": "partial", "blocks": 9})["message"]
     assert message.startswith("partial with blocks: 9 leaves nothing frozen") and "use at most 8" in message

@@ -45,6 +45,7 @@ def test_the_whole_network_is_written_with_a_manifest_and_a_history(task_json, t
         "task": "digits",
         "seed": 0,
         "micro_batch": 32,
+        "gpus_per_run": 1,
         "reductions": [],
         "epochs": 3,
         "validation_loss": history.validation_loss.iloc[-1],

@@ -324,3 +324,46 @@ def test_a_lock_file_with_content_is_not_changed_by_a_lease(tmp_path):
     with gpu_lease.lease_from(CANDIDATES, tmp_path):
         pass
     assert (tmp_path / "precious").read_text() == "content"
+
+
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch):
+    """A machine with two GPUs, as torch would describe it."""
+    monkeypatch.delenv(gpu_lease.OVERRIDE, raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.version, "cuda", "13")
+    monkeypatch.setattr(gpu_lease, "_identity", lambda index: f"GPU-{index}")
+    monkeypatch.setattr(gpu_lease, "locks_folder", lambda: tmp_path)
+
+
+def test_a_run_on_several_gpus_leases_as_many(two_gpus):
+    with gpu_lease.lease_several(2) as devices:
+        assert devices == ["cuda:0", "cuda:1"]
+
+
+@pytest.mark.parametrize(
+    ("count", "environ", "reason"),
+    [
+        (3, {}, "needs 3 whole GPUs, and this process may use 2; lower it"),
+        (2, {gpu_lease.OVERRIDE: "cuda:1"}, "VARIABILITY_DEVICE=cuda:1 selects one device; use cpu"),
+        (2, {"CUDA_VISIBLE_DEVICES": "MIG-1,MIG-2"}, "names MIG slices"),
+    ],
+)
+def test_devices_that_cannot_train_a_run_together_are_refused(count, environ, reason, two_gpus, monkeypatch):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=reason), gpu_lease.lease_several(count):
+        pass
+
+
+def test_without_gpus_all_processes_of_a_run_compute_on_the_cpu(two_gpus, monkeypatch):
+    monkeypatch.setenv(gpu_lease.OVERRIDE, "cpu")
+    with gpu_lease.lease_several(3) as devices:
+        assert devices == ["cpu"] * 3
+    monkeypatch.delenv(gpu_lease.OVERRIDE)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with gpu_lease.lease_several(2) as devices:
+        assert devices == ["cpu"] * 2

@@ -3,6 +3,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -144,3 +146,80 @@ def test_each_process_gets_another_slice_and_sees_only_that_one(tmp_path, monkey
             assert stack.enter_context(gpu_lease.lease()) == "cuda:0"
             seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
     assert seen == ["MIG-6", "MIG-7"]
+
+
+@pytest.fixture
+def several(tmp_path, monkeypatch):
+    """Takes several whole GPUs until the test ends, and returns their indices; raises Busy if there are too few."""
+
+    def busy(_):
+        raise Busy
+
+    monkeypatch.setattr(gpu_slots.time, "sleep", busy)
+    with ExitStack() as stack:
+
+        def acquire(count, identities=("GPU-a", "GPU-b", "GPU-c")):
+            return stack.enter_context(gpu_slots.several_free(identities, count, tmp_path, "waiting"))
+
+        acquire.stack = stack
+        yield acquire
+
+
+def test_a_run_on_several_gpus_has_them_alone(several, take):
+    assert several(2) == [0, 1]
+    for runs_per_gpu in (1, 2):
+        with pytest.raises(Busy):
+            take(runs_per_gpu)
+    with pytest.raises(Busy):
+        several(2)
+    # One that gave up holds none.
+    assert several(1) == [2]
+    several.stack.close()
+    assert several(3) == [0, 1, 2]
+
+
+def test_a_gpu_that_runs_share_is_none_of_several(several, take):
+    assert take(2) == "cuda:0"
+    assert several(2) == [1, 2]
+
+
+def test_runs_that_need_each_others_gpus_do_not_wait_for_ever(tmp_path, monkeypatch):
+    """Eight runs on two of three GPUs each, and eight on one, at the same time."""
+    monkeypatch.setattr(gpu_slots.locks, "POLL_SECONDS", 0.002)
+    names, holders, most = ["GPU-a", "GPU-b", "GPU-c"], dict.fromkeys(range(3), 0), []
+
+    def run(count):
+        with gpu_slots.several_free(names, count, tmp_path, "waiting") as indices:
+            for index in indices:
+                holders[index] += 1
+            most.append(max(holders.values()))
+            time.sleep(0.003)
+            for index in indices:
+                holders[index] -= 1
+
+    threads = [threading.Thread(target=run, args=(count,), daemon=True) for count in (2, 1) * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == [1] * 16
+
+
+def test_several_gpus_of_a_killed_process_are_free_again(tmp_path, several):
+    script = """
+import sys
+from pathlib import Path
+from variability.training.gpu_slots import several_free
+with several_free(["GPU-a", "GPU-b", "GPU-c"], 3, Path(sys.argv[1]), "waiting"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    environ = os.environ | {"PYTHONPATH": str(LIBRARY)}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(Busy):
+        several(1)
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert several(3) == [0, 1, 2]

@@ -30,8 +30,8 @@ class FeaturePlan:
         """
         frozen, settings = self._study.method(method).frozen(), self._study.recipe(model, task, method)
         augmented = self._augments(task, settings["augmentation"])
-        new_in_every_epoch = augmented and not settings["augmentation"]["views"]
-        if frozen is None or not self._study.stores_features(model) or new_in_every_epoch:
+        new_in_each_epoch = self._study.augments_each_epoch(task, settings["augmentation"])
+        if frozen is None or not self._study.stores_features(model) or new_in_each_epoch:
             return None
         parts = [frozen] + ([settings["precision"]] if settings["precision"] != "fp32" else [])
         return "-".join(parts + ([digest(settings["augmentation"])[:8]] if augmented else []))

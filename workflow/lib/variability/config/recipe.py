@@ -56,6 +56,13 @@ class Recipe(Section):
         description="examples whose gradients are computed at a time and added up to those of a batch; null for whole "
         "batches, which are halved where memory runs out",
     )
+    gpus_per_run: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes that train a run together, each on a GPU of its own, or all on the CPU of a machine "
+        "without GPUs; each computes a part of every batch",
+    )
     augmentation: Augmentation = Field(_NO_AUGMENTATION, description="random changes to training images")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of classification")
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient, or null for no limit")

@@ -5,6 +5,7 @@ from typing import Any
 
 from variability import registry
 from variability.advice import plural
+from variability.config import shared_runs
 from variability.config.recipe import resolve
 from variability.config.study import Study
 from variability.data.augmentation_spec import augments
@@ -24,6 +25,7 @@ def check(study: Study) -> Iterator[Problem]:
     yield from _check_views(study)
     yield from _check_validation_examples(study)
     yield from _check_micro_batches(study)
+    yield from shared_runs.check(study, models)
     yield from _check_recipes_without_effect(study)
     yield from _check_identical_runs(study, models)
 

@@ -13,6 +13,7 @@ from variability import provenance, registry
 from variability.config import durations, plugin_choice, recipe
 from variability.config.sections import Compute, Config, Model, Split, Task
 from variability.data import modalities
+from variability.data.augmentation_spec import augments
 from variability.data.datasets import Dataset
 from variability.models import methods, own_code
 from variability.models.weights_source import pretraining_of, weights_kind
@@ -243,7 +244,7 @@ class Study:
         config, method = self.config, self.fitted_method(method)
         overrides = [entry for entry in config.get("overrides", []) if matches(entry, model, task, method)]
         kind = self.method_entry(method)["kind"]
-        return recipe.resolve(
+        resolved = recipe.resolve(
             # The config check reports an unknown kind.
             registry.find("methods", kind).RECIPE if kind in registry.names("methods") else {},
             config.get("recipe"),
@@ -252,6 +253,27 @@ class Study:
             config["tasks"][task].get("recipe"),
             *(entry["recipe"] for entry in overrides),
         )
+        one_process = resolved["gpus_per_run"] == 1 or self._trains_in_one_process(model, task, method, resolved)
+        return resolved | ({"gpus_per_run": 1} if one_process else {})
+
+    def _trains_in_one_process(self, model: str, task: str, method: str, settings: Mapping[str, Any]) -> bool:
+        """Return whether several processes would gain nothing: where no recipe matters, and for the steps of a head.
+
+        The steps of a head on stored activations take less time than the exchange of its gradients.
+        """
+        entry, kind = self.model_entry(model), self.method_entry(method)["kind"]
+        if entry["provider"] not in registry.names("providers") or kind not in registry.names("methods"):
+            return False
+        if not frameworks.of(entry).SEEDED:
+            return True
+        of_kind, provider = registry.find("methods", kind), registry.find("providers", entry["provider"])
+        head_alone = of_kind.HEAD_ALONE and provider.HAS_PREFIX
+        return head_alone and not self.augments_each_epoch(task, settings["augmentation"])
+
+    def augments_each_epoch(self, task: str, augmentation: Mapping[str, Any]) -> bool:
+        """Return whether training examples of a task are augmented again in every epoch."""
+        augmented = registry.find("modalities", self.task_entry(task)["modality"]).AUGMENTED
+        return augmented and augments(augmentation) and not augmentation["views"]
 
     def plugin_modules(self, model: str, task: str, method: str | None = None) -> tuple[str, ...]:
         """Return the dotted names of the plug-in modules that the jobs of a cell use."""

@@ -56,6 +56,8 @@ def _key(kind: str, where: Mapping[str, str]) -> str:
         return where["method"]
     if kind == "batch":
         return f"{where['recipe']}.{where['batch']}"
+    if kind == "gpus":
+        return f"{where['recipe']}.gpus_per_run"
     key = f"models.{where['model']}"
     return f"{key}.preprocess.size" if kind == "size" else f"{key}.{kind}" if kind else key
 
@@ -106,7 +108,7 @@ def _requests_of_fit(
         return
     yield network | {"method": None, "batch": 2}, where
     if trains:
-        yield network | {"method": options}, where
+        yield network | {"method": options} | ({"shared": True} if recipe["gpus_per_run"] > 1 else {}), where
 
 
 def _is_one(count: Any) -> bool:

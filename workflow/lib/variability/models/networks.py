@@ -14,6 +14,7 @@ from torch import nn
 from variability import seeding
 from variability.errors import UserError
 
+_BATCH_NORM = nn.modules.batchnorm._BatchNorm
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -190,8 +191,14 @@ def train_mode(network: Network, trainable: Iterable[str], active: Iterable[str]
     for name in trainable if active is None else active:
         network.module.get_submodule(name).train()
     for name, child in network.module.named_modules():
-        if isinstance(child, nn.modules.batchnorm._BatchNorm) and not _belongs(name, trainable):
+        if isinstance(child, _BATCH_NORM) and not _belongs(name, trainable):
             child.eval()
+
+
+def batch_normalisation(module: nn.Module) -> str | None:
+    """Return the name of a BatchNorm in training mode, which normalises a batch by itself; None if there is none."""
+    named = module.named_modules()
+    return next((name for name, part in named if part.training and isinstance(part, _BATCH_NORM)), None)
 
 
 def trained_tensors(network: Network, trainable: Iterable[str]) -> dict[str, torch.Tensor]:

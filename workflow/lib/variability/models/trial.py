@@ -22,8 +22,8 @@ from variability.io import files
 from variability.models import methods, networks
 from variability.models.networks import Network
 
-#: Problem of a trial: the key that it concerns, relative to the model ("", "options.<name>", "size"), "method" or
-#: "batch"; and a message.
+#: Problem of a trial: the key that it concerns, relative to the model ("", "options.<name>", "size"), "method", "batch"
+#: or "gpus"; and a message.
 Answer = dict[str, str] | None
 
 #: Sides of images that are tried if an image is too small for a network, in pixels.
@@ -45,7 +45,8 @@ def answer(request: Mapping[str, Any]) -> Answer:
 
     request: {model: entry of the config, size: side of the task's images, outputs: units of the head, method: entry of
     the config or None, batch: images in the smallest training batch}. Without a method the network is built and
-    evaluated, otherwise the method is applied to it and trained for one step.
+    evaluated, otherwise the method is applied to it and trained for one step. shared: whether several processes train a
+    run together; left out if not.
     """
     if request["method"]:
         return _try_method(request, "meta") and _try_method(request, "cpu")
@@ -71,6 +72,9 @@ def _try_method(request: Mapping[str, Any], device: str) -> Answer:
         trainable = method.trainable(network)
         networks.freeze(network, trainable)
         networks.train_mode(network, trainable, method.active(network))
+        if request.get("shared") and (layer := networks.batch_normalisation(network.module)):
+            message = methods.shared_batch_message(request["model"]["architecture"], layer)
+            return {"key": "gpus", "message": message}
         with last.watching(network.module):
             outputs = network.module(torch.zeros(request["batch"], 3, side, side, device=device))
         _require_shape(outputs, (request["batch"], request["outputs"]), f"{plural(side, 'pixel')} in training")

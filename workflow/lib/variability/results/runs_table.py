@@ -23,7 +23,7 @@ SETUP = (
     *("model_options", "preprocess", "method_kind", "method_options", "repeats"),
 )
 _OUTCOME = ("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_memory_mb", "energy_j", "bytes")
-_SIZES = ("recipe_hash", "micro_batch", "n_train", "n_validation")
+_SIZES = ("recipe_hash", "micro_batch", "gpus_per_run", "n_train", "n_validation")
 #: Columns from the record of a run: how training went, and on what.
 RECORD = (*_OUTCOME, "device", "versions", *_SIZES, *STREAM_SEEDS)
 #: Columns of a value and its metric.

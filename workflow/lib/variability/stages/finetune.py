@@ -103,7 +103,7 @@ class FinetuneBlock(RunBlock):
     def _make(self, seed: int, device: str, framework: Framework) -> dict[str, Any]:
         folder, fingerprint, recipe = self.folder / str(seed), self._fingerprint(seed), self.spec["recipe"]
         label = f"{self.label} / seed {seed}"
-        meter = devices.Meter(device)
+        meter = devices.Meter(*self.workplace.devices)
         log_row = progress_logger(label, recipe["epochs"])
         fit_spec = FitSpec(framework.data(seed), recipe, seed, folder / STATE, fingerprint, log_row, self.saving)
         try:
@@ -120,6 +120,7 @@ class FinetuneBlock(RunBlock):
             **_outcome(result, meter),
             "micro_batch": micro_batches.used(recipe, result.reductions),
             "reductions": result.reductions,
+            "gpus_per_run": recipe["gpus_per_run"],
             "hardware": framework.hardware(),
             **switch.fingerprint(),
             SETTINGS: _settings_to_load(self.spec, self.input_files, self.workplace.threads),

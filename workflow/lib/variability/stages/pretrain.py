@@ -49,7 +49,8 @@ def pretrain(
         if finished and artefacts.is_intact(weights, record["sha256"]):
             return
         saving = saving or Saving()
-        with Workplace(spec["model"], threads, runs_per_gpu) as workplace, saving.postponed():
+        gpus_per_run = spec["recipe"]["gpus_per_run"]
+        with Workplace(spec["model"], threads, runs_per_gpu, gpus_per_run) as workplace, saving.postponed():
             facts = _train(spec, input_files, _fingerprint(parts), weights, history, workplace, saving)
             fingerprint = _fingerprint(parts, facts["reductions"])
             artefacts.write_stamp(history, fingerprint)
@@ -98,6 +99,7 @@ def _train(
         **switch.fingerprint(),
         "micro_batch": micro_batches.used(recipe, result.reductions),
         "reductions": result.reductions,
+        "gpus_per_run": recipe["gpus_per_run"],
         "epochs": result.epochs,
         **{key: value for key, value in best.items() if key.startswith("validation_")},
     }

@@ -133,7 +133,8 @@ def _train_again(study: Path, record: Mapping[str, Any]) -> tuple[list[str], lis
     input_files = InputFiles(**{name: base / path for name, path in settings["trained_from"].items()})
     entries = {key: settings[key] for key in ("model", "task", "method")}
     plugins = provenance.plugins_of_cell(*entries.values())
-    with tempfile.TemporaryDirectory() as temporary, Workplace(settings["model"], settings["threads"]) as workplace:
+    workplace = Workplace(settings["model"], settings["threads"], gpus_per_run=record["gpus_per_run"])
+    with tempfile.TemporaryDirectory() as temporary, workplace:
         folder = Path(temporary)
         spec = {**entries, "recipe": record["recipe"], "seeds": [seed]}
         manifest = folder / "finetune" / "block-0.json"

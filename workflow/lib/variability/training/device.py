@@ -71,11 +71,15 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 class Meter:
-    """Resources used since its creation: peak memory in MB and, if the device counts it, energy in joules."""
+    """Resources used since its creation: peak memory in MB and, if the devices count it, energy in joules.
 
-    def __init__(self, device: str):
-        self.device = device
-        self.energy = _energy_counter(device)
+    devices: those of all processes of a run, that of this process first.
+    """
+
+    def __init__(self, *devices: str):
+        device = devices[0]
+        self.device, self.devices = device, devices
+        self.energy = self._energies()
         if device.startswith("cuda"):
             import torch
 
@@ -93,9 +97,14 @@ class Meter:
         return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
     def energy_j(self) -> float | None:
-        """Return the energy of the whole GPU; None without an NVIDIA GPU that counts it."""
-        now = _energy_counter(self.device)
+        """Return the energy of all whole GPUs; None without NVIDIA GPUs that count it."""
+        now = self._energies()
         return None if now is None or self.energy is None else now - self.energy
+
+    def _energies(self) -> float | None:
+        counts = [_energy_counter(device) for device in self.devices]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
 
 def _energy_counter(device: str) -> float | None:

@@ -243,9 +243,8 @@ class FitLoop(ABC):
 
         steps: number of steps of the epoch that is being trained, None between two epochs.
         """
-        saving = self.spec.saving
-        stop = saving.should_stop()
-        if not stop and saving.clock() - self._saved_at < saving.every:
+        stop, due = self.requests()
+        if not due:
             return
         if steps is not None:
             self._pause()
@@ -255,7 +254,13 @@ class FitLoop(ABC):
             position = f"step {len(self.losses)} of {steps} of epoch {self.epoch + 1}"
             where = f"before epoch {self.epoch + 1}" if steps is None else f"at {position}"
             raise Interrupted(f"{where}; state saved" if self.spec.state else where)
-        self._started = self._saved_at = saving.clock()
+        self._started = self._saved_at = self.spec.saving.clock()
+
+    def requests(self) -> tuple[bool, bool]:
+        """Return whether the fit must stop now, and whether it must save its state, as it does before it stops."""
+        saving = self.spec.saving
+        stop = saving.should_stop()
+        return stop, stop or saving.clock() - self._saved_at >= saving.every
 
     def _pause(self) -> None:
         """Add what happened since ``_started`` to the losses and seconds of the epoch."""

@@ -97,6 +97,43 @@ def lease(runs_per_gpu: int = 1) -> Iterator[str]:
 
 
 @contextmanager
+def lease_several(count: int) -> Iterator[list[str]]:
+    """Yield as many devices as a run has processes: whole GPUs that no other leaseholder has, or ``cpu`` for each.
+
+    Otherwise as ``lease``. Raises UserError if this process may not use so many GPUs.
+    """
+    import torch
+
+    override = os.environ.get(OVERRIDE)
+    if override == "cpu" or (not override and not torch.cuda.is_available()):
+        yield ["cpu"] * count
+        return
+    needed = f"gpus_per_run: {count} needs {count} whole GPUs"
+    if override:
+        raise UserError(f"{needed}, and {OVERRIDE}={override} selects one device; use cpu, or leave it out")
+    if torch.version.cuda and mig_slices(os.environ):
+        raise UserError(f"{needed}, and CUDA_VISIBLE_DEVICES names MIG slices, which do not train together")
+    candidates = {f"cuda:{index}": _identity(index) for index in range(torch.cuda.device_count())}
+    if len(candidates) < count:
+        raise UserError(f"{needed}, and this process may use {len(candidates)}; lower it, or let the job have more")
+    names, identities = list(candidates), list(candidates.values())
+    waiting = f"waiting for {count} free GPUs among {', '.join(names)}"
+    with gpu_slots.several_free(identities, count, locks_folder(), waiting) as positions:
+        devices = [names[position] for position in positions]
+        _log.info("computes on %s", ", ".join(f"{device} ({candidates[device]})" for device in devices))
+        select(devices[0])
+        yield devices
+
+
+def select(device: str) -> None:
+    """Let CUDA use a device wherever code names none; nothing for other devices."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.set_device(device)
+
+
+@contextmanager
 def lease_slice(slices: list[str], runs_per_gpu: int) -> Iterator[None]:
     """Hold one of several MIG slices inside the block, the only one that CUDA shows from then on.
 

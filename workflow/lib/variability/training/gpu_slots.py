@@ -37,6 +37,37 @@ def first_free(identities: Sequence[str], runs_per_gpu: int, folder: Path, waiti
         lock.release()
 
 
+@contextmanager
+def several_free(identities: Sequence[str], count: int, folder: Path, waiting: str) -> Iterator[list[int]]:
+    """Hold several whole GPUs inside the block, and yield their indices; wait until that many are free.
+
+    Parameters are as of ``first_free``. One process at a time, under a lock of its own, collects GPUs and waits for
+    others while it holds some: two that need each other's would wait for ever, and one that returned those it has while
+    there are too few might never get them from processes that need only one.
+    """
+    mode = folder.stat().st_mode & 0o666
+    collecting = filelock.FileLock(folder / "collecting.lock", mode=mode)
+    held: dict[int, filelock.BaseFileLock] = {}
+    warned = False
+    try:
+        while len(held) < count:
+            if collecting.is_locked or locks.acquire(collecting):
+                for index, identity in enumerate(identities):
+                    lock = None if index in held or len(held) == count else _share(identity, 1, folder, mode, 0)
+                    held |= {index: lock} if lock else {}
+            if len(held) < count:
+                if not warned:
+                    _log.warning("%s", waiting)
+                warned = True
+                time.sleep(locks.POLL_SECONDS)
+        collecting.release()
+        yield sorted(held)
+    finally:
+        collecting.release()
+        for lock in held.values():
+            lock.release()
+
+
 def _any_free(
     identities: Sequence[str], runs_per_gpu: int, folder: Path, mode: int
 ) -> tuple[int, filelock.BaseFileLock] | None:

@@ -11,7 +11,7 @@ import torch
 
 from variability.errors import UserError
 from variability.models import methods
-from variability.models.networks import Network
+from variability.models.networks import Network, batch_normalisation
 from variability.training import memory, precision
 from variability.training.activations import Feed
 from variability.training.cpu_kernels.linear_head import LinearStep
@@ -78,10 +78,10 @@ class BatchGradients:
         self._clear()
         inputs = self.feed.inputs.training(rows, self.seed, epoch, batch)
         parts = self.micro_batches.cut(len(rows))
-        if len(parts) == 1:
+        if parts == [(0, len(rows))]:
             return self._add(inputs, self._targets(rows, inputs))
         targets = [self._targets(rows[start:stop], inputs[start:stop]) for start, stop in parts]
-        total, losses = sum(map(len, targets)), []
+        total, losses = self._count_targets(rows, inputs, targets), []
         for (start, stop), of_part in zip(parts, targets, strict=True):
             # The mean of no targets is not a number.
             if len(of_part) == 0:
@@ -90,7 +90,11 @@ class BatchGradients:
                 self.step_state.restore_generators()
             sampling = WholeBatchSampling(start, stop, len(rows))
             losses.append(self._add(inputs[start:stop], of_part, len(of_part) / total, sampling))
-        return torch.stack(losses).sum()
+        return torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
+
+    def _count_targets(self, rows: np.ndarray, inputs: torch.Tensor, of_parts: list[torch.Tensor]) -> int:
+        """Return the number of targets of a batch, of whose parts ``of_parts`` are the targets."""
+        return sum(map(len, of_parts))
 
     def _targets(self, rows: np.ndarray, inputs: torch.Tensor) -> torch.Tensor:
         targets = self.feed.inputs.targets(inputs)
@@ -135,7 +139,4 @@ class BatchGradients:
             parameter.grad = None
 
     def _normalises_batches(self) -> bool:
-        return any(
-            part.training and isinstance(part, torch.nn.modules.batchnorm._BatchNorm)
-            for part in self.network.module.modules()
-        )
+        return batch_normalisation(self.network.module) is not None

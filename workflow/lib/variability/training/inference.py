@@ -30,16 +30,35 @@ def outputs(
     module: a whole network, or the part of it that ``inputs`` are for, on their device. summary: reduces a batch's
     outputs, on the device, to the part that evaluation needs, one entry per row; it also takes the batch's rows.
     """
+    return in_order(outputs_of_parts(module, inputs, rows, inputs.parts(rows, BATCH), summary))
+
+
+@torch.inference_mode()
+def outputs_of_parts(
+    module: nn.Module,
+    inputs: Inputs,
+    rows: np.ndarray,
+    parts: list[np.ndarray],
+    summary: Callable[[torch.Tensor, np.ndarray], torch.Tensor] = _unchanged,
+) -> list[tuple[np.ndarray, torch.Tensor]]:
+    """Return the outputs of some parts of ``Inputs.parts``: (their positions in ``rows``, their outputs), ....
+
+    The other parameters and the outputs are as of ``outputs``. Parts for which memory runs out are returned in halves.
+    """
 
     def summaries_of(part: np.ndarray) -> torch.Tensor:
         return summary(_batch_outputs(module, inputs, rows[part]), rows[part]).float().cpu()
 
     with QuickLayers(module, inputs.device, "fp32", training=False):
-        computed = list(memory.in_fitting_parts(inputs.parts(rows, BATCH), summaries_of, inputs.device))
-    parts, batches = [part for part, _ in computed], [batch for _, batch in computed]
-    joined = torch.cat(batches)
+        return list(memory.in_fitting_parts(parts, summaries_of, inputs.device))
+
+
+@torch.inference_mode()
+def in_order(computed: list[tuple[np.ndarray, torch.Tensor]]) -> torch.Tensor:
+    """Return the outputs of parts, whose positions together are 0 .. n - 1, in the order of these: (n, ...)."""
+    joined = torch.cat([batch for _, batch in computed])
     ordered = torch.empty_like(joined)
-    ordered[torch.from_numpy(np.concatenate(parts))] = joined
+    ordered[torch.from_numpy(np.concatenate([positions for positions, _ in computed]))] = joined
     return ordered
 
 

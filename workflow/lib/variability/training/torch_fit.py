@@ -45,10 +45,14 @@ class TorchFitLoop(FitLoop):
         self.optimizer = make_optimizer(parameters, self.recipe)
         # In the optimizer's order, in which the norm of the gradients is summed.
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.gradients = BatchGradients(
-            network, feed, self.data, self.parameters, self.recipe, self.seed, self.micro_batches
-        )
+        self.gradients = self.make_gradients()
         self.scaler = self.gradients.scaler
+
+    def make_gradients(self) -> BatchGradients:
+        """Return what computes the gradients of batches."""
+        return BatchGradients(
+            self.network, self.feed, self.data, self.parameters, self.recipe, self.seed, self.micro_batches
+        )
 
     def batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
         return self.feed.batches(order, self.recipe["batch_size"], self.seed, epoch)
@@ -107,7 +111,7 @@ class TorchFitLoop(FitLoop):
         optimizer, plain = checkpoints.pack_optimizer(self.optimizer)
         parts = {"current": self.tensors, "optimizer": optimizer}
         if self.losses:
-            parts["generators"] = seeding.torch_states(self.device)
+            parts["generators"] = self.generator_states()
         if self.losses or self.retained_epoch != self.epoch:
             parts["retained"] = self.retained
         tensors = {f"{part}/{name}": tensor for part, group in parts.items() for name, tensor in group.items()}
@@ -118,6 +122,10 @@ class TorchFitLoop(FitLoop):
             "scaler": self.scaler.state_dict(),
         }
         checkpoints.save_state(path, tensors, metadata)
+
+    def generator_states(self) -> dict[str, torch.Tensor]:
+        """Return the states of the generators of dropout."""
+        return seeding.torch_states(self.device)
 
     def load_state(self, path: Path) -> bool:
         state = checkpoints.load_state(path)
@@ -134,7 +142,8 @@ class TorchFitLoop(FitLoop):
         _copy(parts["current"], self.tensors)
         checkpoints.unpack_optimizer(self.optimizer, parts["optimizer"], metadata["optimizer"])
         self.scaler.load_state_dict(metadata["scaler"])
-        self.generators = parts["generators"]
+        # Copies: torch reads a state from the start of its tensor's storage, which may hold other tensors before it.
+        self.generators = {name: state.clone() for name, state in parts["generators"].items()}
         self.restore_progress(metadata["progress"])
         self.retain_weights(metadata["progress"]["retained_epoch"])
         if parts["retained"]:

@@ -51,6 +51,9 @@ class Method(WithExtras, ABC):
     #: needs torch modules.
     BY_BLOCKS: ClassVar[bool] = False
 
+    #: Whether nothing but the head trains, from the activations before it: steps that are too short to be shared.
+    HEAD_ALONE: ClassVar[bool] = False
+
     #: Seeds that one job fits if the config sets no number: so many that starting the frameworks is a small part of the
     #: job, so few that jobs can run in parallel.
     SEEDS_PER_JOB: ClassVar[int]
@@ -96,6 +99,17 @@ def from_entry(entry: dict[str, Any]) -> Method:
     """Return the method of a config's entry, with its options."""
     options = {key: value for key, value in entry.items() if key not in ("name", "kind")}
     return registry.find("methods", entry["kind"])(options)
+
+
+def shared_batch_message(network: str, layer: str) -> str:
+    """Return the message for a BatchNorm that trains while several processes compute parts of a batch.
+
+    layer: its name; "" if it is not known.
+    """
+    return (
+        f"{layer or 'a layer'} of {network} is a BatchNorm that trains, and each of the processes would normalise its "
+        "part of a batch by itself; use 1 for it, or a method or network that trains no BatchNorm"
+    )
 
 
 def one_value_message(network: str, layer: str) -> str:

@@ -14,6 +14,7 @@ class LinearProbe(Method):
     """Only the head trains. The backbone does not change, BatchNorm statistics included."""
 
     BY_BLOCKS: ClassVar[bool] = True
+    HEAD_ALONE: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 50
     # A new head needs many steps, which are quick: the frozen part is computed once.
     RECIPE: ClassVar[dict[str, Any]] = {"lr": 0.003, "epochs": 50}

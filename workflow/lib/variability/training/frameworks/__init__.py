@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -18,6 +18,7 @@ from variability.training.input_files import InputFiles
 if TYPE_CHECKING:
     from variability.data.prepared_task import PreparedTask
     from variability.models.methods import Method
+    from variability.training.ranks import Ranks
 
 
 class FrozenPart(Protocol):
@@ -54,8 +55,13 @@ class Framework(ABC):
     #: Packages whose versions are part of a run's record.
     PACKAGES: ClassVar[tuple[str, ...]]
 
+    #: Whether several processes can train a run together, see ``shared``.
+    SHARES_RUNS: ClassVar[bool] = False
+
     #: The task that the networks are for.
     task: PreparedTask
+    #: Returns, for a fit, a context with access to the processes that make it together; None for one process.
+    shared: Callable[[FitSpec], AbstractContextManager[Ranks]] | None = None
 
     @classmethod
     def problems(cls, method: Method, recipe: Mapping[str, Any]) -> Iterator[Problem]:
@@ -77,6 +83,11 @@ class Framework(ABC):
 
         A GPU is held for this process alone, or for as many processes of this user as ``runs_per_gpu``.
         """
+
+    @staticmethod
+    def lease_several(count: int) -> AbstractContextManager[list[str]]:
+        """Yield the devices of the processes of a run, if the framework SHARES_RUNS, each held for this run alone."""
+        raise NotImplementedError("the framework trains a run in one process")
 
     @abstractmethod
     def __init__(

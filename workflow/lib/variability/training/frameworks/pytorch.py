@@ -24,10 +24,12 @@ class Pytorch(Framework):
 
     USES_TORCH_INPUTS: ClassVar[bool] = True
     STORES_FEATURES: ClassVar[bool] = True
+    SHARES_RUNS: ClassVar[bool] = True
     PACKAGES: ClassVar[tuple[str, ...]] = ("torch",)
 
     configure = staticmethod(devices.configure)
     lease = staticmethod(gpu_lease.lease)
+    lease_several = staticmethod(gpu_lease.lease_several)
 
     def __init__(
         self, model: Mapping[str, Any], method: Mapping[str, Any], input_files: InputFiles, device: str
@@ -48,7 +50,12 @@ class Pytorch(Framework):
         network = self._seeded.reset(spec.seed)
         rows = np.sort(np.concatenate([spec.data.train, spec.data.validation]))
         feed = self._feed(rows, spec.recipe["augmentation"], spec.recipe["precision"])
-        return TorchFitLoop(spec, network, self._seeded.trainable, feed, self._seeded.active).run()
+        if self.shared is None:
+            return TorchFitLoop(spec, network, self._seeded.trainable, feed, self._seeded.active).run()
+        from variability.training.shared_fit import SharedFitLoop
+
+        with self.shared(spec) as ranks:
+            return SharedFitLoop(ranks, spec, network, self._seeded.trainable, feed, self._seeded.active).run()
 
     def save_trained(self, path: Path, fingerprint: str) -> None:
         from variability.training import checkpoints
