@@ -99,6 +99,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     from variability.config.outputs import Outputs
     from variability.config.study import Study
     from variability.io.artefacts import LISTING, write_checksums
+    from variability.results import imported_predictions
     from variability.stages.analyse import analyse
     from variability.stages.claim import claim
     from variability.stages.plot import plot
@@ -113,6 +114,8 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
         needed = [table for table in (*analysis.NEEDS, *analysis.USES) if table in base]
         predictions = _blocks(study, results / "predict") if "predictions" in needed else []
         tables = {table: base[table] for table in needed if table != "predictions"}
+        if "predictions" in needed:
+            tables["imported_predictions"] = target / "aggregate" / imported_predictions.FILE
         analyse(name, tables, options, analysed[name], predictions)
     write_checksums(target / "analyse" / LISTING, [path.name for path in analysed.values()])
     for name, options in outputs.plots.items():

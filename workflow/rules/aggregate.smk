@@ -16,6 +16,7 @@ rule aggregate:
         per_class="<results>/aggregate/per_class.parquet",
         history="<results>/aggregate/history.parquet",
         reference_probe="<results>/aggregate/reference_probe.parquet",
+        imported_predictions="<results>/aggregate/imported_predictions.parquet",
         manifest="<results>/aggregate/manifest.json",
     log:
         "<results>/aggregate/aggregate.log",

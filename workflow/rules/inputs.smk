@@ -176,7 +176,9 @@ def claim_tables():
 
 
 def analysis_base():
-    return base_tables(name for name in tables_read("analyses") if name != "predictions")
+    read = tables_read("analyses")
+    # The predictions of runs that are trained here are files of their own.
+    return base_tables("imported_predictions" if name == "predictions" else name for name in read)
 
 
 def analysis_predictions():

@@ -21,10 +21,10 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("pattern", ["", "/**/*.csv"])
 def test_tables_behind_links_are_found_once(pattern, folder):
-    assert [file.name for file in imported_files.find(f"{folder}{pattern}")] == ["a.csv", "linked/b.csv"]
+    assert [file.name for file in imported_files.find({"path": f"{folder}{pattern}"})] == ["a.csv", "linked/b.csv"]
 
 
 def test_a_link_without_a_target_in_a_folder_is_named(folder):
     (folder / "c.csv").symlink_to(folder / "missing.csv")
     with pytest.raises(UserError, match=r"tables that cannot be opened: c\.csv"):
-        imported_files.find(str(folder))
+        imported_files.find({"path": str(folder)})

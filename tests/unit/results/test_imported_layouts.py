@@ -8,7 +8,7 @@ import pytest
 from variability.config import import_checks
 from variability.errors import UserError
 from variability.results import imported_files
-from variability.results.imported_runs import imported_tables, read_all
+from variability.results.imported_runs import read_all, read_imports
 
 COLUMNS = {"model": "m", "seed": "s"}
 ACC = {"acc": {"metric": "accuracy"}}
@@ -23,9 +23,9 @@ def write(folder, files):
 
 def runs(folder, spec, path="runs.csv", tasks=None):
     """Return the runs table of files, after the check of the description has found no problem."""
-    files = imported_files.find(str(folder / path))
+    files = imported_files.find({"path": str(folder / path)})
     assert not list(import_checks.check_columns(spec, imported_files.header(files, spec)))
-    (table,) = imported_tables({"own": imported_files.read(files, spec)}, {"own": spec}, tasks or {}, {})
+    (table,), _ = read_imports({"own": imported_files.read(files, spec)}, {"own": spec}, tasks or {}, {})
     return table
 
 
@@ -64,9 +64,9 @@ def test_the_name_is_relative_to_the_fixed_part_of_a_pattern(tmp_path):
 def test_a_folder_of_several_kinds_of_tables_is_refused(tmp_path):
     write(tmp_path, {"runs/a.csv": "m,s,acc\na,0,1\n", "runs/a.json": "{}"})
     with pytest.raises(UserError, match=r"several kinds \(\.csv, \.json\); choose by a pattern"):
-        imported_files.find(str(tmp_path / "runs"))
+        imported_files.find({"path": str(tmp_path / "runs")})
     with pytest.raises(UserError, match="no file matches"):
-        imported_files.find(str(tmp_path / "runs/*.tsv"))
+        imported_files.find({"path": str(tmp_path / "runs/*.tsv")})
 
 
 def test_folders_behind_links_are_searched_once(tmp_path):

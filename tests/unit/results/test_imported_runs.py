@@ -15,7 +15,7 @@ from variability.errors import UserError
 from variability.io import tabular
 from variability.results import imported_files
 from variability.results.columns import RUN
-from variability.results.imported_runs import imported_tables
+from variability.results.imported_runs import read_imports
 from variability.results.runs_table import TRAINED_HERE, combine
 from variability.stages.aggregate import aggregate
 
@@ -59,11 +59,11 @@ WIDE_SPEC = {
 def source_of(text, spec, name="file.csv"):
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).write_text(text)
-        return imported_files.read(imported_files.find(str(Path(folder) / name)), spec)
+        return imported_files.read(imported_files.find({"path": str(Path(folder) / name)}), spec)
 
 
 def read(text, spec, tasks=None, grid=None, name="file.csv"):
-    (table,) = imported_tables({name: source_of(text, spec, name)}, {name: spec}, tasks or {}, grid or {})
+    (table,), _ = read_imports({name: source_of(text, spec, name)}, {name: spec}, tasks or {}, grid or {})
     return table
 
 
@@ -290,8 +290,8 @@ def test_only_the_header_of_a_file_is_read(tmp_path):
 
 def test_names_are_text_and_other_columns_numbers_with_gaps(tmp_path):
     (tmp_path / "runs.csv").write_text("net,data,rep,measure,score\n1.10,None,0,accuracy,0.5\n1.1,None,0,accuracy,NA\n")
-    source = imported_files.read(imported_files.find(str(tmp_path / "runs.csv")), LONG_SPEC)
-    (runs,) = imported_tables({"own": source}, {"own": LONG_SPEC}, {}, {})
+    source = imported_files.read(imported_files.find({"path": str(tmp_path / "runs.csv")}), LONG_SPEC)
+    (runs,), _ = read_imports({"own": source}, {"own": LONG_SPEC}, {}, {})
     assert runs["model"].tolist() == ["1.1", "1.10"] and set(runs["task"]) == {"None"}
     assert runs["seed"].tolist() == [0, 0] and runs["value"].isna().tolist() == [True, False]
 
@@ -342,10 +342,10 @@ PUBLISHED = {
 
 def test_the_published_means_of_real_runs(mirror):
     """Gorishniy et al., NeurIPS 2021: tuned MLPs, mean of 15 seeds on each of 11 data sets."""
-    source = imported_files.read(imported_files.find(str(next(mirror.rglob("per_seed_test_scores.csv")))), {})
+    source = imported_files.read(imported_files.find({"path": str(next(mirror.rglob("per_seed_test_scores.csv")))}), {})
     spec = {"columns": {"model": "algorithm", "task": "dataset", "method": "config", "seed": "run"}}
     spec["metrics"] = {"test_score": {"higher_is_better": True}}
-    (runs,) = imported_tables({"rtdl": source}, {"rtdl": spec}, {}, {})
+    (runs,), _ = read_imports({"rtdl": source}, {"rtdl": spec}, {}, {})
     means = runs.query("model == 'mlp' and method == 'tuned'").groupby("task")["value"].agg(["mean", "count"])
     assert means["mean"].round(3).to_dict() == PUBLISHED
     assert (means["count"] == 15).all()

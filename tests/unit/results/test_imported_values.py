@@ -8,7 +8,7 @@ import pytest
 
 from variability.errors import UserError
 from variability.results import imported_files
-from variability.results.imported_runs import imported_tables
+from variability.results.imported_runs import read_imports
 
 SPEC = {"columns": {"model": "m", "seed": "s", "status": "state"}, "metrics": {"acc": {"metric": "accuracy"}}}
 PLAIN = {"columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
@@ -16,8 +16,8 @@ PLAIN = {"columns": {"model": "m", "seed": "s"}, "metrics": {"acc": {"metric": "
 
 def runs(folder, text, spec, name="runs.csv"):
     (folder / name).write_text(text)
-    source = imported_files.read(imported_files.find(str(folder / name)), spec)
-    (table,) = imported_tables({"own": source}, {"own": spec}, {}, {})
+    source = imported_files.read(imported_files.find({"path": str(folder / name)}), spec)
+    (table,), _ = read_imports({"own": source}, {"own": spec}, {}, {})
     return table
 
 
@@ -148,8 +148,8 @@ def test_a_csv_of_german_excel(tmp_path):
     spec = {**SPEC, "encoding": "cp1252", "metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
     spec["columns"] = spec["columns"] | {"seconds": "time"}
     (tmp_path / "runs.csv").write_bytes(text.encode("cp1252"))
-    source = imported_files.read(imported_files.find(str(tmp_path / "runs.csv")), spec)
-    (table,) = imported_tables({"own": source}, {"own": spec}, {}, {})
+    source = imported_files.read(imported_files.find({"path": str(tmp_path / "runs.csv")}), spec)
+    (table,), _ = read_imports({"own": source}, {"own": spec}, {}, {})
     assert table["value"].tolist() == pytest.approx([0.813, 0.825]) and table["seconds"].tolist() == [311, 62]
     assert set(table["model"]) == {"übung"}
 
@@ -164,8 +164,8 @@ def test_rows_of_a_sheet_have_the_numbers_of_the_sheet(tmp_path):
 
 
 def imported_files_table(path):
-    source = imported_files.read(imported_files.find(str(path)), PLAIN)
-    return imported_tables({"own": source}, {"own": PLAIN}, {}, {})
+    source = imported_files.read(imported_files.find({"path": str(path)}), PLAIN)
+    return read_imports({"own": source}, {"own": PLAIN}, {}, {})[0]
 
 
 def test_seeds_that_are_whole_numbers_in_other_notations(tmp_path):

@@ -75,7 +75,7 @@ def test_no_name_in_the_csv_runs_as_a_formula_and_imports_read_the_names(study):
         cells = {cell for row in csv.reader(file) for cell in row}
     assert {'\'=HYPERLINK("http://x")', "'-net"} <= cells
     assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t")]
-    read = imported_files.read(imported_files.find(str(study[2] / "runs.csv")), {}).frame
+    read = imported_files.read(imported_files.find({"path": str(study[2] / "runs.csv")}), {}).frame
     assert set(read["family"]) == {'=HYPERLINK("http://x")', "b"} and "-net" in set(read["architecture"])
     stored = pd.read_parquet(study[2] / "runs.parquet")
     assert read["model"].tolist() == stored["model"].tolist()
@@ -198,8 +198,9 @@ def test_the_manifest_has_the_checksums_of_the_base_tables_and_of_no_other_file(
     (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")
     runs_of(study)
     manifest = artefacts.read_record(study[2] / "manifest.json", artefacts.BASE_TABLES)
-    tables = ("runs.parquet", "runs.csv", "per_class.parquet", "history.parquet", "reference_probe.parquet")
-    assert manifest == {name: files.sha256(study[2] / name) for name in tables}
+    tables = ("runs", "per_class", "history", "reference_probe", "imported_predictions")
+    names = ["runs.csv", *(f"{table}.parquet" for table in tables)]
+    assert manifest == {name: files.sha256(study[2] / name) for name in names}
 
 
 def test_rows_contain_the_preprocessing(study):

@@ -30,6 +30,7 @@ FAMILIES = {
     "providers": ("variability.models.providers", "Provider"),
     "methods": ("variability.models.methods", "Method"),
     "frameworks": ("variability.training.frameworks", "Framework"),
+    "readers": ("variability.results.readers", "Reader"),
     "metrics": ("variability.results.metrics", "Metric"),
     "analyses": ("variability.reporting.analyses", "Analysis"),
     "plots": ("variability.reporting.plots", "Plot"),

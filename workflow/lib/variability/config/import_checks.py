@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from variability import advice
+from variability.config import example_checks
 from variability.errors import Problem, UserError
 from variability.io import json_records, table_files, tabular
-from variability.results import imported_files, imported_layout, imported_runs, metric_scales
+from variability.results import (
+    imported_files,
+    imported_layout,
+    imported_runs,
+    imported_selection,
+    metric_scales,
+    readers,
+)
 from variability.results.columns import CELL, RUN, RUN_VALUE
 from variability.results.imported_layout import DEFAULTS, ROLES, STACKED, TEXT_ROLES, is_long, role_columns
 
@@ -48,8 +56,11 @@ def check(
     rows: dict[str, pd.DataFrame] = {}
     labelled: dict[str, bool] = {}
     for name, spec in entries.items():
+        if unknown := list(example_checks.check_kind(spec)):
+            problems[name] = unknown
+            continue
         try:
-            files = imported_files.find(spec["path"], mirrors)
+            files = imported_files.find(spec, mirrors)
             problems[name] = [*check_files(spec, files), *check_columns(spec, imported_files.header(files, spec))]
             if problems[name]:
                 problems[name] += _nested_records(spec, files[0])
@@ -57,14 +68,14 @@ def check(
                 # The code of the job, so that the job finds no further problems. It loads pandas, which only studies
                 # with imports need.
                 source = imported_files.read(files, spec)
-                rows[name] = imported_runs.rows_of_file(source, spec, name)
+                rows[name], _ = imported_runs.read_import(source, spec, name)
                 labelled[name] = imported_runs.has_seed_labels(source, spec)
         except UserError as error:
             problems[name] = [*problems.get(name, []), Problem("path", str(error))]
     if not rows or rows.keys() != entries.keys():
         return problems, {}
     try:
-        selected = imported_runs.select_for_study(rows, entries, tasks, grid)
+        selected = imported_selection.select_for_study(rows, entries, tasks, grid)
     except UserError as error:
         name, _, message = str(error).partition(": ")
         problems[name].append(Problem("primary", message))
@@ -76,6 +87,7 @@ def check(
 
 def check_files(spec: Mapping[str, Any], files: Sequence[imported_files.ImportedFile]) -> Iterator[Problem]:
     """Yield the problems of the options that say how files are read."""
+    files = imported_files.with_rows(files, spec)
     if "sha256" in spec and len(files) > 1:
         yield Problem("sha256", f"is that of one file, and there are {len(files)}; remove it")
     # An option without a meaning has none for every file of a kind.
@@ -93,9 +105,15 @@ def _nested_records(spec: Mapping[str, Any], file: imported_files.ImportedFile) 
 def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     """Yield the problems of the description of files. names: of their columns."""
     roles = role_columns(spec, names)
-    for role in spec.get("columns", {}):
-        if role not in ROLES:
-            yield Problem(f"columns.{role}", f"unknown; {advice.suggest(role, ROLES)}")
+    yield from _check_conditions(spec, names, roles)
+    if imported_layout.examples(spec) is not None:
+        yield from example_checks.check(spec, names)
+    else:
+        yield from _check_layout(spec, names, roles)
+
+
+def _check_conditions(spec: Mapping[str, Any], names: list[str], roles: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the columns that are named and missing, or named for another role, and names that YAML changes."""
     for role, column in roles.items():
         if column not in names:
             yield Problem(
@@ -107,15 +125,6 @@ def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem
     for role, value in spec.get("constants", {}).items():
         if role in TEXT_ROLES and not isinstance(value, str):
             yield Problem(f"constants.{role}", f'{value} is read as a number; quote it, as in "{value}"')
-    long, of_columns = is_long(spec, roles), imported_layout.stacked(spec)
-    if several := [key for key in STACKED if spec.get(key)][1:]:
-        yield Problem(
-            several[0], f"a table has one column per {STACKED[several[0]]}, or {of_columns}; name one of them"
-        )
-    for key in (of_columns[0],) if of_columns else () if long else ("metrics",):
-        for column in spec.get(key, {}):
-            if column not in names:
-                yield Problem(f"{key}.{column}", f"the file has no such column; {advice.suggest(column, names)}")
     for key in ("where", "where_not"):
         for column in spec.get(key, {}):
             if column not in names:
@@ -127,8 +136,27 @@ def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem
             yield Problem(
                 f"factors.{factor}", f"the column {column!r} holds something else already; remove one of the two"
             )
+
+
+def _check_layout(spec: Mapping[str, Any], names: list[str], roles: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the problems of the roles and keys of an import of runs."""
+    for role in spec.get("columns", {}):
+        if role not in ROLES:
+            yield Problem(f"columns.{role}", f"unknown; {advice.suggest(role, ROLES)}")
+    for key in ("classes", "probabilities"):
+        if key in spec:
+            yield Problem(key, "has no meaning for rows that are runs; set `examples: classification` if they are not")
+    long, of_columns = is_long(spec, roles), imported_layout.stacked(spec)
+    if several := [key for key in STACKED if spec.get(key)][1:]:
+        yield Problem(
+            several[0], f"a table has one column per {STACKED[several[0]]}, or {of_columns}; name one of them"
+        )
+    for key in (of_columns[0],) if of_columns else () if long else ("metrics",):
+        for column in spec.get(key, {}):
+            if column not in names:
+                yield Problem(f"{key}.{column}", f"the file has no such column; {advice.suggest(column, names)}")
     metrics = {column: entry or {} for column, entry in spec.get("metrics", {}).items()}
-    stated, by_column = {*roles, *spec.get("constants", {})}, {} if long else metrics
+    stated, by_column = {*roles, *readers.of(spec).CONSTANTS, *spec.get("constants", {})}, {} if long else metrics
     known = (
         stated | set(DEFAULTS) | {key for key in CELL if by_column and all(key in by_column[name] for name in metrics)}
     )

@@ -6,7 +6,7 @@ from pydantic import Field, WithJsonSchema
 
 from variability.config.section import OMITTED, Section, Seed, Sha256
 from variability.io import tabular
-from variability.results import imported_layout
+from variability.results import imported_layout, readers
 
 _IMPORT_DEFAULTS: dict[str, Any] = dict(imported_layout.DEFAULTS)
 _TABLES = tabular.OPTIONS
@@ -72,8 +72,20 @@ class Import(Section):
         "searched for a file by its name too"
     )
     sha256: Sha256 = Field(OMITTED, description="checksum of the file")
-    format: Annotated[str, WithJsonSchema({"enum": list(imported_layout.FORMATS)})] = Field(
-        "table", description="tracker that exported it"
+    format: str = Field(
+        readers.DEFAULT,
+        description="program that wrote it: a plug-in in workflow/lib/variability/results/readers",
+    )
+    examples: str = Field(
+        OMITTED,
+        description="if the rows are examples and not runs, what is known of each: classification, regression, ranking "
+        "(y_true and y_pred) or scores",
+    )
+    classes: Annotated[list[str], Field(min_length=2)] = Field(
+        OMITTED, description="names of the classes of examples, in the order of their probabilities"
+    )
+    probabilities: dict[str, str] = Field(
+        OMITTED, min_length=2, description="columns that hold the probability of one class each: {column: class}"
     )
     from_path: str = Field(
         OMITTED,
@@ -99,7 +111,8 @@ class Import(Section):
     limits: Annotated[dict[str, Any], WithJsonSchema(_TABLES["limits"])] = Field(OMITTED)
     columns: dict[str, str] = Field(
         OMITTED,
-        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test",
+        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test; "
+        "of examples also example_id, group, y_true, y_pred, probabilities, logits, score, correct or attempts",
     )
     factors: Annotated[
         dict[str, str],

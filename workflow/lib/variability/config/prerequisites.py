@@ -8,14 +8,13 @@ from typing import Any
 from variability.config import probe_plan
 from variability.config.study import Study
 from variability.data import kinds
-from variability.results import imported_layout
-from variability.results.imported_layout import DEFAULTS
+from variability.results import imported_layout, readers
 
 BASE_TABLES = ("runs", "predictions", "per_class", "history", "reference_probe")
 #: Properties that a plug-in may name in ``REQUIRES``, with the description that error messages use.
 DESCRIPTIONS = {
     "before": "values from before fine-tuning",
-    "probabilities": "a task of classification",
+    "probabilities": "a task of classification, with probabilities",
     "seconds": "the duration of runs in seconds",
     "repeated_runs": "repeated runs (see `repeats`)",
     "seeds": "more than one seed of anything",
@@ -23,14 +22,12 @@ DESCRIPTIONS = {
     "candidates": "two models or methods on the same task",
     "three": "three models or methods on the same task",
 }
-#: Trackers whose exports contain the duration of a run.
-TIMED_FORMATS = ("wandb", "mlflow")
 
 
 def base_tables(study: Study) -> tuple[str, ...]:
-    """Return the base tables that the study has: of imported runs only the results are known."""
+    """Return the base tables that the study has: of imported runs only the results, or the predictions, are known."""
     if not study.config.get("models"):
-        return BASE_TABLES[:1]
+        return BASE_TABLES[: 2 if any(map(imported_layout.examples, study.imports.values())) else 1]
     return BASE_TABLES if probe_plan.has_probe(study) else BASE_TABLES[:-1]
 
 
@@ -45,7 +42,8 @@ def met_by(study: Study) -> frozenset[str]:
     most_candidates = max(Counter(task for _, task, _ in cells).values(), default=0)
     properties = {
         "before": trains or any(_has_values_before(entry) for entry in imports),
-        "probabilities": any(kinds.find(study.task_entry(task)["kind"]).PROBABILITIES for task in study.tasks),
+        "probabilities": any(kinds.find(study.task_entry(task)["kind"]).PROBABILITIES for task in study.tasks)
+        or any(map(_has_probabilities, imports)),
         "seconds": trains or any(_has_seconds(entry) for entry in imports),
         "repeated_runs": _has_repeated_runs(study),
         "seeds": _may_have_seeds(imports) or any(len(seeds) > 1 for seeds in study.seeds.values()),
@@ -58,26 +56,31 @@ def met_by(study: Study) -> frozenset[str]:
 
 def _roles(entry: Mapping[str, Any]) -> set[str]:
     """Return the roles that a column of an import's files, or their names, may hold."""
-    return {*entry.get("columns", {}), *imported_layout.path_groups(entry)}
+    return {*entry.get("columns", {}), *imported_layout.path_groups(entry), *readers.of(entry).COLUMNS}
 
 
 def _stated_tasks(entry: Mapping[str, Any]) -> set[str]:
     """Return the tasks that an import's config names, or implies."""
-    default = entry.get("constants", {}).get("task", DEFAULTS["task"])
+    default = imported_layout.constants(entry)["task"]
     of_metrics = {(facts or {}).get("task", default) for facts in entry.get("metrics", {}).values()}
     return set(entry.get("tasks", {}).values()) or of_metrics or {default}
 
 
 def _may_have_seeds(imports: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether imported runs may have several seeds: not if one constant is the seed of all of them."""
-    constants = {json.dumps(entry.get("constants", {}).get("seed")) for entry in imports}
+    constants = {json.dumps(imported_layout.constants(entry).get("seed")) for entry in imports}
     in_files = any("seed" in _roles(entry) or "seeds" in entry for entry in imports)
     return in_files or len(constants) > 1
 
 
+def _has_probabilities(entry: Mapping[str, Any]) -> bool:
+    columns = {"probabilities", "logits"} & _roles(entry)
+    return imported_layout.examples(entry) == "classification" and bool(columns or entry.get("probabilities"))
+
+
 def _has_seconds(entry: Mapping[str, Any]) -> bool:
     stated = "seconds" in _roles(entry) or "seconds" in entry.get("constants", {})
-    return stated or entry.get("format") in TIMED_FORMATS
+    return stated or readers.of(entry).TIMED
 
 
 def _has_values_before(entry: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from variability.io.files import digest
 from variability.io.mirrors import find_file
 from variability.models import methods
 from variability.models.weights_source import weights_kind
-from variability.results import imported_files
+from variability.results import imported_files, imported_layout, readers
 from variability.results.imported_files import ImportedFile
 from variability.training.cpu_kernels import switch
 
@@ -55,7 +55,7 @@ class Plan:
     @cached_property
     def imported_files(self) -> dict[str, list[ImportedFile]]:
         """Files of each entry of ``imports``."""
-        return {name: imported_files.find(entry["path"], self.mirrors) for name, entry in self.study.imports.items()}
+        return {name: imported_files.find(entry, self.mirrors) for name, entry in self.study.imports.items()}
 
     def imported_inputs(self) -> list[str]:
         """Return the imported files that can be inputs of a rule."""
@@ -187,7 +187,14 @@ def _of_probes(plan: Plan, job: Job) -> list[str]:
 
 def _of_tables(plan: Plan, job: Job) -> list[str]:
     metrics = dict.fromkeys(name for task in plan.study.tasks for name in plan.study.metrics(task))
-    return [*_modules("metrics", metrics), *_modules("kinds", registry.names("kinds"))]
+    formats = dict.fromkeys(entry.get("format", readers.DEFAULT) for entry in plan.study.imports.values())
+    # Metrics of imported examples are computed by this stage.
+    of_examples = registry.names("metrics") if any(map(imported_layout.examples, plan.study.imports.values())) else ()
+    return [
+        *_modules("metrics", dict.fromkeys([*metrics, *of_examples])),
+        *_modules("kinds", registry.names("kinds")),
+        *_modules("readers", formats),
+    ]
 
 
 def _dataset_extras(entry: Entry) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,12 +79,18 @@ def header(path: Path, options: Mapping[str, Any] | None = None) -> list[str]:
     return _sheet_names(path, options)[0]
 
 
-def table(path: Path, options: Mapping[str, Any] | None = None, columns: Sequence[str] | None = None) -> Table:
+def table(
+    path: Path,
+    options: Mapping[str, Any] | None = None,
+    columns: Sequence[str] | None = None,
+    lists: Sequence[str] = (),
+) -> Table:
     """Read a file as text.
 
-    columns: to read, or None for all that have a name. Values are unchanged: neither ``NA`` nor ``007`` nor ``1.10`` is
-    interpreted, and a value is null only where the file has none. Raises UserError if the file cannot be read, has no
-    rows, or lacks a column or has it twice.
+    columns: to read, or None for all that have a name. lists: columns of a parquet file that hold lists of numbers,
+    which become text as in JSON; other nested columns are left out. Values are unchanged: neither ``NA`` nor ``007``
+    nor ``1.10`` is interpreted, and a value is null only where the file has none. Raises UserError if the file cannot
+    be read, has no rows, or lacks a column or has it twice.
     """
     options, path = options or {}, Path(path)
     try:
@@ -90,7 +98,7 @@ def table(path: Path, options: Mapping[str, Any] | None = None, columns: Sequenc
             table_files.TEXT: _of_text,
             table_files.JSON: _of_json,
             table_files.EXCEL: _of_excel,
-            table_files.PARQUET: _of_parquet,
+            table_files.PARQUET: partial(_of_parquet, lists=lists),
         }[table_files.table_format(path)]
         result = read(path, options, columns)
     except (OSError, ValueError) as error:
@@ -182,19 +190,31 @@ def _sheet_names(path: Path, options: Mapping[str, Any]) -> tuple[list[str], lis
     return list(stated), rows
 
 
-def _of_parquet(path: Path, options: Mapping[str, Any], names: Sequence[str] | None) -> Table:
+def _of_parquet(
+    path: Path, options: Mapping[str, Any], names: Sequence[str] | None, lists: Sequence[str] = ()
+) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pq.read_schema(path)
-    simple = [name for name in schema.names if not _is_nested(schema.field(schema.names.index(name)).type)]
+    nested = [name for name in schema.names if _is_nested(schema.field(schema.names.index(name)).type)]
+    simple = [name for name in schema.names if name not in nested or name in lists]
     stored = parquet(path, wanted_columns(path, schema.names if names else simple, names), Limits.of(options))
-    if nested := [field.name for field in stored.schema if _is_nested(field.type)]:
-        raise UserError(f"{path}: the column {nested[0]!r} holds lists or bytes, not single values; name another")
-    content = pa.table(
-        [column.cast(pa.large_string()) for column in stored.columns], schema=_schema(stored.column_names)
-    )
+    texts = [_text(path, field, column, lists) for field, column in zip(stored.schema, stored.columns, strict=True)]
+    content = pa.table(texts, schema=_schema(stored.column_names))
     return Table(path, content, np.arange(1, len(content) + 1), "row")
+
+
+def _text(path: Path, field: pa.Field, column: pa.ChunkedArray, lists: Sequence[str]) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(field.type) or pa.types.is_large_list(field.type)
+    if (is_list or pa.types.is_fixed_size_list(field.type)) and field.name in lists:
+        written = [None if value is None else json.dumps(value) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(written, pa.large_string())])
+    if _is_nested(field.type):
+        raise UserError(f"{path}: the column {field.name!r} holds lists or bytes, not single values; name another")
+    return column.cast(pa.large_string())
 
 
 def _is_nested(dtype: pa.DataType) -> bool:

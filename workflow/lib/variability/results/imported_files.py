@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,9 @@ from variability.io import folder_walk, table_files, tabular
 from variability.io import mirrors as mirror_files
 from variability.io.checksums import Checksum
 from variability.io.spreadsheet_text import restored
-from variability.io.table_readers import positions
+from variability.io.table_readers import Table, positions
+from variability.results import readers
+from variability.results.readers import Reader, WrittenReader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,8 @@ class Source:
     """Rows of all files of an import.
 
     frame: the columns as text, None where a file has no value, with rows numbered from 0. files, units, numbers: of
-    each row, the name of its file and its position there. separators: of the values of its text files.
+    each row, the name of its file and its position there. separators: of the values of its text files. facts: of
+    metrics, as far as the files tell, see ``readers.Reader.facts``.
     """
 
     frame: pd.DataFrame
@@ -46,6 +49,7 @@ class Source:
     units: np.ndarray
     numbers: np.ndarray
     separators: frozenset[str] = frozenset()
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def at(self, rows: Sequence[int] | np.ndarray) -> str:
         """Return the position of rows: "runs.csv, lines 3, 5"."""
@@ -59,17 +63,29 @@ class Source:
         return "; ".join(parts) + more
 
 
-def find(path: str | Sequence[str], mirrors: Sequence[Path] = ()) -> list[ImportedFile]:
+def find(spec: Mapping[str, Any], mirrors: Sequence[Path] = ()) -> list[ImportedFile]:
     """Return the files that ``path`` of an import names: files, patterns such as ``runs/*.json``, and folders.
 
-    A file that does not exist is looked for in the mirrors by its name. Raises UserError for what names no file.
+    A file that does not exist is looked for in the mirrors by its name. The files that the rows of others depend on are
+    among them, see ``readers.Reader.companions``. Raises UserError for what names no file.
     """
+    reader, path = readers.of(spec), spec["path"]
     files: dict[str, ImportedFile] = {}
     for entry in [path] if isinstance(path, str) else path:
-        for file in _named(entry, mirrors):
+        for file in _named(entry, mirrors, reader):
             # A file that several names lead to, through links or patterns, holds its runs once.
             files.setdefault(os.path.realpath(file.path), file)
+    for file in list(files.values()):
+        for other in reader.companions(file.path):
+            name = os.path.normpath(Path(file.name).parent / os.path.relpath(other, file.path.parent))
+            files.setdefault(os.path.realpath(other), ImportedFile(other, Path(name).as_posix()))
     return list(files.values())
+
+
+def with_rows(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> list[ImportedFile]:
+    """Return the files that have rows, without those that these depend on."""
+    reader = readers.of(spec)
+    return [file for file in files if not reader.is_companion(file.path)] or list(files)
 
 
 def read(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> Source:
@@ -81,6 +97,7 @@ def read(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> Source:
     """
     import pandas as pd
 
+    reader, files = readers.of(spec), with_rows(files, spec)
     if "sha256" in spec:
         expected, path = Checksum.parse(f"sha256:{spec['sha256']}"), files[0].path
         if not expected.matches(path):
@@ -88,14 +105,15 @@ def read(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> Source:
     parts, names, units, numbers, separators = [], [], [], [], set()
     of_path = _columns_of_path(files, spec)
     for file in files:
-        table = tabular.table(file.path, spec)
+        table = _table(reader, file.path)
         texts = {name: table.text(name) for name in table.names}
         if table.separator:
             # The workflow itself writes such texts, in runs.csv.
             texts = {name: [value and restored(value) for value in values] for name, values in texts.items()}
         columns = {name: pd.Series(values, dtype=object) for name, values in texts.items()}
         for name, value in of_path[file.name].items():
-            if name in columns:
+            # A column that the reader made states what the program called a run.
+            if name in columns and not isinstance(reader, WrittenReader):
                 raise UserError(f"{file.path} has a column {name!r}, and `from_path` too; rename its group")
             columns[name] = pd.Series(value, range(len(table.numbers)), dtype=object)
         parts.append(pd.DataFrame(columns))
@@ -105,9 +123,16 @@ def read(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> Source:
         separators.add(table.separator)
     frame = pd.concat(parts, ignore_index=True).astype(object)
     frame = frame.where(frame.notna(), None)
-    return Source(
-        frame, np.array(names, object), np.array(units, object), np.concatenate(numbers), frozenset(separators)
-    )
+    facts = reader.facts([file.path for file in files])
+    rows = np.array(names, object), np.array(units, object), np.concatenate(numbers)
+    return Source(frame, *rows, frozenset(separators), facts)
+
+
+def _table(reader: Reader, path: Path) -> Table:
+    try:
+        return reader.table(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
 
 
 def named(paths: Sequence[Path | str], names: Sequence[str] | None = None) -> list[ImportedFile]:
@@ -133,9 +158,10 @@ def by_import(
 def header(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> list[str]:
     """Return the names of the columns of all files, and of those that ``from_path`` adds. Raises UserError."""
     names: dict[str, None] = {}
+    reader, files = readers.of(spec), with_rows(files, spec)
     for file in files:
         try:
-            names |= dict.fromkeys(tabular.header(file.path, spec))
+            names |= dict.fromkeys(reader.header(file.path))
         except (OSError, ValueError) as error:
             raise UserError(f"{file.path} cannot be read: {error}") from error
     of_path = _columns_of_path(files, spec)
@@ -158,12 +184,12 @@ def _columns_of_path(files: Sequence[ImportedFile], spec: Mapping[str, Any]) -> 
     return {name: match.groupdict() for name, match in matches.items() if match is not None}
 
 
-def _named(path: str, mirrors: Sequence[Path]) -> list[ImportedFile]:
+def _named(path: str, mirrors: Sequence[Path], reader: Reader) -> list[ImportedFile]:
     # First, because the name of a file may contain the characters of a pattern.
     if Path(path).is_file():
         return [ImportedFile(Path(path), Path(path).name)]
     if Path(path).is_dir():
-        return _of_folder(Path(path))
+        return _of_folder(Path(path), reader)
     if glob.has_magic(path):
         base = _fixed_part(path)
         matches = folder_walk.matching(path)
@@ -180,7 +206,12 @@ def _named(path: str, mirrors: Sequence[Path]) -> list[ImportedFile]:
     raise UserError(mirror_files.missing_file(path, mirrors))
 
 
-def _of_folder(folder: Path) -> list[ImportedFile]:
+def _of_folder(folder: Path, reader: Reader) -> list[ImportedFile]:
+    if (of_program := reader.in_folder(folder)) is not None:
+        if not of_program:
+            wanted = " or ".join(reader.PATTERNS)
+            raise UserError(f"the folder {str(folder)!r} has no file called {wanted}; name another folder, or format")
+        return [ImportedFile(path, path.relative_to(folder).as_posix()) for path in of_program]
     below = folder_walk.walk(folder)
     if lost := [name for name in sorted(below.dangling + below.unreadable) if tabular.is_table(Path(name))]:
         raise UserError(f"the folder {str(folder)!r} has tables that cannot be opened: {listed(lost)}; remove them")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from variability.advice import suggest
 from variability.errors import UserError
+from variability.results import readers
 from variability.results.columns import CELL, RUN, VALUE
 from variability.results.imported_files import Source
 
@@ -16,19 +17,14 @@ if TYPE_CHECKING:
 NUMBERS = ("seconds", "n_test", "majority", "energy_j")
 #: Roles that a column can have, in addition to holding a metric.
 ROLES = (*RUN, "split", "phase", "metric", "value", "status", *NUMBERS)
+#: Roles of columns in a table of examples: what identifies an example, and what is known of its prediction.
+EXAMPLE_ROLES = (
+    *(*RUN, "split", "phase", "metric", "example_id", "group"),
+    *("y_true", "y_pred", "probabilities", "logits", "score", "correct", "attempts"),
+)
 #: Roles whose values are text, however much they look like numbers.
 TEXT_ROLES = (*CELL, "split", "phase", "metric", "status")
 DEFAULTS = {"task": "task", "method": "fine-tuned", "split": "test", "phase": "after"}
-#: Columns by role that exports of trackers have; the first that a file has is used.
-FORMATS: dict[str, dict[str, tuple[str, ...]]] = {
-    "table": {},
-    "wandb": {"status": ("State", "state"), "seconds": ("Runtime", "_runtime")},
-    "mlflow": {"status": ("status", "Status"), "seconds": ("Duration",)},
-}
-#: Columns by which trackers tell runs of one name apart: their start.
-STARTS = {"table": (), "wandb": ("Created", "_timestamp"), "mlflow": ("start_time", "Start Time")}
-#: Columns between which an MLflow run took place.
-TIMES = ("start_time", "end_time")
 #: Keys of an import for tables with one column per seed, task or model: {column: seed, task or model}.
 STACKED = {"seeds": "seed", "tasks": "task", "models": "model"}
 #: Words for splits and phases.
@@ -43,12 +39,17 @@ SYNONYMS = {
 
 def role_columns(spec: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     """Return {role: column}: those that the config names, that ``from_path`` finds, and that the format implies."""
-    implied = FORMATS[spec.get("format", "table")]
+    implied = readers.of(spec).COLUMNS
     roles = {role: next((name for name in columns if name in names), None) for role, columns in implied.items()}
     constants = spec.get("constants", {})
     of_format = {role: name for role, name in roles.items() if name is not None and role not in constants}
-    of_path = {name: name for name in path_groups(spec) if name in ROLES}
+    of_path = {name: name for name in path_groups(spec) if name in (*ROLES, *EXAMPLE_ROLES)}
     return of_format | of_path | dict(spec.get("columns", {}))
+
+
+def examples(spec: Mapping[str, Any]) -> str | None:
+    """Return the kind of the examples that the rows of an import are; None if the rows are runs."""
+    return spec.get("examples", readers.of(spec).EXAMPLES)
 
 
 def path_groups(spec: Mapping[str, Any]) -> list[str]:
@@ -111,7 +112,11 @@ def values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str
     Its columns are those of the roles, and ``entry``, the key of its metric in the config, and ``column``, the column
     of the file that holds the value. Levels of further factors are added to the name of the method: ``full shots=5``.
     """
-    table = _values(frame, spec, roles)
+    return with_factors(_values(frame, spec, roles), frame, spec)
+
+
+def with_factors(table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the table with the levels of further factors as part of the names of methods. frame: of the files."""
     for factor, column in spec.get("factors", {}).items():
         levels = (
             frame[column]
@@ -128,13 +133,7 @@ def values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str
 
 
 def _values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str]) -> pd.DataFrame:
-    import pandas as pd
-
-    constants = {
-        role: value for role, value in (DEFAULTS | dict(spec.get("constants", {}))).items() if role not in roles
-    }
-    table = pd.DataFrame({role: frame[column] for role, column in roles.items()}, index=frame.index).astype(object)
-    table = table.assign(**{role: str(value) for role, value in constants.items()})
+    table = by_role(frame, spec, roles)
     if key := stacked(spec):
         columns = {column: {key[1]: str(value)} for column, value in spec[key[0]].items()}
         return _stack(table, frame, columns).assign(entry=lambda stack: stack["metric"])
@@ -147,6 +146,20 @@ def _values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, st
         for column, entry in entries.items()
     }
     return _stack(table, frame, columns)
+
+
+def constants(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of roles that no column holds: those of the config, of the format, and the usual ones."""
+    return DEFAULTS | dict(readers.of(spec).CONSTANTS) | dict(spec.get("constants", {}))
+
+
+def by_role(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str]) -> pd.DataFrame:
+    """Return the columns of the roles, as text, and those of constants."""
+    import pandas as pd
+
+    stated = {role: value for role, value in constants(spec).items() if role not in roles}
+    table = pd.DataFrame({role: frame[column] for role, column in roles.items()}, index=frame.index).astype(object)
+    return table.assign(**{role: str(value) for role, value in stated.items()})
 
 
 def _stack(table: pd.DataFrame, frame: pd.DataFrame, columns: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from variability.advice import agree, plural
 from variability.errors import UserError
-from variability.results import run_status
+from variability.results import readers, run_status
 from variability.results.columns import RUN, RUN_VALUE
 from variability.results.imported_files import Source
-from variability.results.imported_layout import STARTS, listed_metrics
+from variability.results.imported_layout import listed_metrics
 from variability.results.imported_values import order
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) ->
 def _last(table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], source: Source) -> pd.DataFrame:
     import pandas as pd
 
-    starts = STARTS[spec.get("format", "table")]
-    column = spec.get("keep_by") or next((name for name in starts if name in frame), None)
+    column = spec.get("keep_by") or next((name for name in readers.of(spec).STARTS if name in frame), None)
     when = order(frame[column], column, source) if column else pd.Series(0.0, frame.index)
     if column is None:
         _refuse_unordered(table, frame, source)

@@ -8,43 +8,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from variability.errors import UserError
 from variability.results import (
+    example_scores,
+    imported_examples,
     imported_files,
     imported_layout,
     imported_problems,
     imported_repeats,
+    imported_selection,
     imported_statistics,
     imported_values,
     metric_scales,
     pairing,
+    readers,
     run_status,
     runs_table,
 )
-from variability.results.columns import CELL, RUN, VALUE
+from variability.results.columns import CELL, RUN, RUN_VALUE, VALUE
 from variability.results.imported_files import Source
-from variability.results.imported_layout import NUMBERS, TIMES, is_long, role_columns
+from variability.results.imported_layout import NUMBERS, is_long, role_columns
 from variability.results.metrics import _known, scalar_facts
-from variability.results.run_selection import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: A metric of a task, as far as it is decided whether a task has it.
-_MEASURED = ["task", "metric", "split"]
+
+class Imported(NamedTuple):
+    """Runs and examples of all imports.
+
+    tables: runs tables. labelled: names of the imports whose seeds are labels. examples: of the runs that the grid
+    selects, see ``imported_predictions``; None if no import has examples.
+    """
+
+    tables: list[pd.DataFrame]
+    labelled: list[str]
+    examples: pd.DataFrame | None = None
 
 
-def metric_facts(spec: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the facts of every metric: from the import's spec, otherwise from the plug-ins or the well-known ones."""
+def metric_facts(
+    spec: Mapping[str, Any], of_files: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the facts of every metric: from the import's spec, otherwise from the plug-ins or the well-known ones.
+
+    of_files: facts that the files tell. A metric ``name,filter`` has the facts of ``name``.
+    """
     facts = _known.FACTS | scalar_facts()
+    for name, told in (of_files or {}).items():
+        unknown = {"perfect": None, **dict.fromkeys(metric_scales.KEYS)}
+        facts[name] = facts.get(name) or facts.get(name.partition(",")[0], unknown) | told
     for column, entry in (spec.get("metrics") or {}).items():
         entry = entry or {}
         name = entry.get("metric", column)
-        defaults = facts.get(name, {"label": name, "higher_is_better": None, "perfect": None})
+        defaults = facts.get(name) or facts.get(column, {"label": name, "higher_is_better": None, "perfect": None})
         if entry.get("perfect", defaults["perfect"]) != defaults["perfect"]:
             # Percentages, for example: what is known of the range holds in another unit.
             defaults = defaults | {"unit": None, "range": None, "reference": None}
@@ -104,99 +122,26 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     return table.drop(columns=["column", "entry", "states_nan"])
 
 
-def select_for_study(
-    rows: Mapping[str, pd.DataFrame],
-    specs: Mapping[str, Mapping[str, Any]],
-    tasks: Mapping[str, Mapping[str, Any]],
-    grid: Mapping[str, Any],
-) -> dict[str, pd.DataFrame]:
-    """Return the runs tables of those rows whose runs the study's grid selects, by import.
-
-    rows: of each import, see ``rows_of_file``, in the order of the config. tasks, grid: those of the spec of
-    ``aggregate``. A metric without any value on a task, in any of the files, is not a metric of that task, except for
-    its primary metric: runs that failed count in every task that they were meant for. Columns that the files do not
-    determine are missing. Raises UserError if no run of a task has its primary metric.
-    """
-    import pandas as pd
-
-    chosen = {name: _selected(table, grid) for name, table in rows.items()}
-    if not chosen:
-        return {}
-    every = pd.concat([table[[*_MEASURED, "value"]] for table in chosen.values()], ignore_index=True)
-    measured = set(every[every["value"].notna()][_MEASURED].itertuples(index=False, name=None))
-    if not measured and not tasks and len(every):
-        name = next(iter(chosen))
-        raise UserError(f"{name}: no run has a value; check the columns of its values and of its status")
-    primary = _primary_metrics(chosen, specs, tasks, measured)
-    valued = {(task, split) for task, _, split in measured}
-    tables = {}
-    for name, table in chosen.items():
-        is_primary = table["metric"] == table["task"].map(primary)
-        is_measured = np.array([key in measured for key in table[_MEASURED].itertuples(index=False, name=None)], bool)
-        has_any = np.array([key in valued for key in table[["task", "split"]].itertuples(index=False, name=None)], bool)
-        # A task on which every run failed has nothing but the rows of its primary metric.
-        table = table.assign(primary=is_primary)[is_measured | (is_primary & ~has_any)]
-        table = table.assign(source=name, family=table["model"], backbone=table["model"])
-        tables[name] = runs_table.sort_rows(table.reindex(columns=runs_table.COLUMNS), ["metric"])
-    _require_primary(tables, primary)
-    return tables
+def read_import(source: Source, spec: Mapping[str, Any], name: str) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the rows of an import, see ``rows_of_file``, and its examples, from which they were computed, if any."""
+    if imported_layout.examples(spec) is None:
+        return rows_of_file(source, spec, name), None
+    facts = metric_facts(spec, source.facts)
+    examples = imported_examples.rows(source, spec, facts, name)
+    table = example_scores.run_rows(examples, facts)
+    _refuse_impossible(table, examples, facts, source)
+    return table, examples
 
 
-def _selected(table: pd.DataFrame, grid: Mapping[str, Any]) -> pd.DataFrame:
-    runs = table[RUN].drop_duplicates()
-    selects = Grid(grid).selects
-    selected = runs[[selects(*run) for run in runs.itertuples(index=False)]]
-    return table.merge(selected, on=RUN, how="inner")
-
-
-def _primary_metrics(
-    rows: Mapping[str, pd.DataFrame],
-    specs: Mapping[str, Mapping[str, Any]],
-    tasks: Mapping[str, Mapping[str, Any]],
-    measured: set[tuple[str, str, str]],
-) -> dict[str, str]:
-    """Return the primary metric of every task: one for all files.
-
-    It is that of the study; otherwise the one that an import states (``primary``); otherwise the first metric that the
-    first import lists, or, if it lists none, has, and that has values on this task.
-    """
-    primary: dict[str, str] = {}
-    stated: dict[str, tuple[str, str]] = {}
-    with_values = {(task, metric) for task, metric, _ in measured}
-    for name, table in rows.items():
-        of_import = specs[name].get("primary", {})
-        for task in table["task"].unique():
-            metric = of_import if isinstance(of_import, str) else of_import.get(task)
-            if task in tasks or metric is None:
-                continue
-            if stated.setdefault(task, (metric, name))[0] != metric:
-                other = f"{stated[task][0]!r} in {stated[task][1]}"
-                raise UserError(f"{name}: the primary metric of task {task} is {metric!r} here and {other}; choose one")
-    for name, table in rows.items():
-        listed = imported_layout.metric_names(specs[name])
-        for task, of_task in table.groupby("task", sort=False):
-            order = [*listed, *of_task["metric"].drop_duplicates()]
-            order = [metric for metric in order if metric in set(of_task["metric"])]
-            order = [metric for metric in order if (task, metric) in with_values] or order
-            of_study = tasks[task]["metric"] if task in tasks else None
-            primary.setdefault(str(task), of_study or stated.get(str(task), (order[0], ""))[0])
-    return primary
-
-
-def _require_primary(tables: Mapping[str, pd.DataFrame], primary: Mapping[str, str]) -> None:
-    """Raise UserError for a file none of whose runs of a task has a row of its primary metric, in any file."""
-    import pandas as pd
-
-    having = pd.concat([table[table["primary"]] for table in tables.values()])
-    known = set(having[RUN].itertuples(index=False, name=None))
-    for name, table in tables.items():
-        for task, of_task in table.groupby("task", sort=False):
-            if not any(run in known for run in of_task[RUN].itertuples(index=False, name=None)):
-                metrics = ", ".join(of_task["metric"].drop_duplicates())
-                raise UserError(
-                    f"{name}: no run of task {task} has a value of its primary metric {primary[str(task)]!r}, only of "
-                    f"{metrics}; set `primary`"
-                )
+def _refuse_impossible(
+    table: pd.DataFrame, examples: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source
+) -> None:
+    """Raise UserError for means of scores that are beyond what is known of their metric, at the first row of a run."""
+    of_run = examples.assign(row=examples.index)[["row", *RUN_VALUE]].drop_duplicates(RUN_VALUE)
+    scores = table.merge(of_run, on=RUN_VALUE).set_index("row").assign(column="score")
+    scores["entry"] = scores["metric"]
+    imported_problems.refuse_better_than_perfect(scores, facts, source)
+    imported_problems.refuse_outside_range(scores, facts, source)
 
 
 def _number_columns(table: pd.DataFrame, roles: Mapping[str, str]) -> Sequence[str]:
@@ -217,8 +162,9 @@ def _with_numbers(
         values = imported_values.parse(part["value"], "value", source, decimal)
         parts.append(part.assign(value=values.to_numpy() * scales.get(entry, 1)))
     table = pd.concat(parts).sort_values("position").drop(columns="position")
-    if spec.get("format") == "mlflow" and set(TIMES) <= set(frame) and "seconds" not in spec.get("columns", {}):
-        start, end = (frame[name] for name in TIMES)
+    times = readers.of(spec).TIMES
+    if times and set(times) <= set(frame) and "seconds" not in spec.get("columns", {}):
+        start, end = (frame[name] for name in times)
         seconds = imported_values.elapsed(start, end, source)[table.index].to_numpy()
     elif "seconds" in table:
         seconds = imported_values.seconds(table["seconds"], source, decimal)
@@ -232,23 +178,43 @@ def _with_numbers(
     return table.assign(seconds=seconds, **numbers)
 
 
-def imported_tables(
+def read_imports(
     sources: Mapping[str, Source],
     specs: Mapping[str, Mapping[str, Any]],
     tasks: Mapping[str, Mapping[str, Any]],
     grid: Mapping[str, Any],
-) -> list[pd.DataFrame]:
-    """Return the runs tables of all imports. Arguments: see ``rows_of_file`` and ``select_for_study``."""
-    rows = {name: rows_of_file(source, specs[name], name) for name, source in sources.items()}
-    tables = select_for_study(rows, specs, tasks, grid).values()
-    return [table.assign(pairing=pairing.AUTO) for table in tables]
-
-
-def read_all(files: Mapping[str, Sequence[Path]], spec: Mapping[str, Any]) -> tuple[list[pd.DataFrame], list[str]]:
-    """Return the runs tables of all imports, and the names of those whose seeds are labels.
-
-    files: of each import. spec: of ``aggregate``.
+) -> tuple[list[pd.DataFrame], pd.DataFrame | None]:
+    """Return the runs tables of all imports, and their examples. Arguments: see ``read_import`` and
+    ``imported_selection.select_for_study``.
     """
+    read = {name: read_import(source, specs[name], name) for name, source in sources.items()}
+    tables = imported_selection.select_for_study({name: rows for name, (rows, _) in read.items()}, specs, tasks, grid)
+    selected = {name: _of_runs(examples, tables[name]) for name, (_, examples) in read.items() if examples is not None}
+    return [table.assign(pairing=pairing.AUTO) for table in tables.values()], _joined(selected)
+
+
+def _of_runs(examples: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the examples of the runs of a runs table, and of scores only those of the primary metrics."""
+    primary = table[table["primary"]].drop_duplicates("task").set_index("task")["metric"]
+    wanted = examples["metric"].isna() | (examples["metric"] == examples["task"].map(primary))
+    return examples[wanted].merge(table[RUN].drop_duplicates(), on=RUN, how="inner")
+
+
+def _joined(examples: Mapping[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """Return the examples of all imports. Raises UserError if a task has scores in one and predictions in another."""
+    import pandas as pd
+
+    kind_of: dict[str, tuple[str, str]] = {}
+    for name, table in examples.items():
+        for task, kind in table[["task", "kind"]].drop_duplicates().itertuples(index=False):
+            if kind_of.setdefault(task, (kind, name))[0] != kind:
+                other = f"{kind_of[task][0]} in {kind_of[task][1]}"
+                raise UserError(f"{name}: the examples of task {task} are {kind} here and {other}; import them alike")
+    return pd.concat(examples.values(), ignore_index=True) if examples else None
+
+
+def read_all(files: Mapping[str, Sequence[Path]], spec: Mapping[str, Any]) -> Imported:
+    """Return the runs and examples of all imports. files: of each import. spec: of ``aggregate``."""
     # In the order of the config, which decides the primary metric.
     specs = {name: spec["imports"][name] for name in files}
     specs = dict(sorted(specs.items(), key=lambda item: item[1].get("position", 0)))
@@ -257,9 +223,10 @@ def read_all(files: Mapping[str, Sequence[Path]], spec: Mapping[str, Any]) -> tu
         for name, entry in specs.items()
     }
     if not sources:
-        return [], []
+        return Imported([], [])
     labelled = [name for name, source in sources.items() if has_seed_labels(source, specs[name])]
-    return imported_tables(sources, specs, spec["tasks"], spec["grid"]), labelled
+    tables, examples = read_imports(sources, specs, spec["tasks"], spec["grid"])
+    return Imported(tables, labelled, examples)
 
 
 def has_seed_labels(source: Source, spec: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Stored predictions of runs, example by example, read file by file and cell by cell."""
+"""Predictions of runs, or scores of their predictions, example by example, read file by file and cell by cell."""
 
 from __future__ import annotations
 
@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Cell = tuple[str, str, str]
+#: Kind of imported examples of which only scores are known: no plug-in of the family ``kinds``, as nothing is trained.
+SCORES = "scores"
+
+
+class Scored(NamedTuple):
+    """Metric whose mean over the examples the scores have, and whether more of it is better."""
+
+    metric: str
+    higher_is_better: bool
 
 
 class RunPredictions(NamedTuple):
     """Predictions of one run on one split.
 
     example_ids, y_true and y_pred: (examples,). probabilities: (examples, classes), or None. groups: (examples,) the
-    group of each example, since examples of one group are not independent; None if all are. kind: of the task.
+    group of each example, since examples of one group are not independent; None if all are. kind: of the task. If
+    ``scored`` is not None, y_pred is the score of each example, kind is SCORES, and y_true is 0. n_classes: number of
+    classes of the task, if it is known without the probabilities.
     """
 
     seed: int
@@ -36,11 +47,20 @@ class RunPredictions(NamedTuple):
     probabilities: np.ndarray | None
     groups: np.ndarray | None = None
     kind: str = "classification"
+    scored: Scored | None = None
+    n_classes: int | None = None
 
     @property
     def clusters(self) -> np.ndarray | None:
         """See ``Cube.clusters``."""
         return _clusters(self.groups)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the task; 0 if it has none."""
+        if self.n_classes is not None:
+            return self.n_classes
+        return 0 if self.probabilities is None else self.probabilities.shape[1]
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class Cube:
     """Completed runs of a cell, crossed with the examples that all of them predicted.
 
     seeds: (runs,); example_ids, y_true: (examples,); y_pred: (runs, examples). y_true and y_pred are class indices or
-    floats, depending on the kind of the task. groups: (examples,) or None, see ``RunPredictions``.
+    floats, depending on the kind of the task. groups: (examples,) or None; scored: see ``RunPredictions``.
     """
 
     cell: Cell
@@ -58,15 +78,18 @@ class Cube:
     y_pred: np.ndarray
     groups: np.ndarray | None = None
     kind: str = "classification"
+    scored: Scored | None = None
 
     @property
     def discrete(self) -> bool:
-        """True if two predictions either agree or disagree, as classes do."""
-        return kinds.find(self.kind).DISCRETE
+        """See ``is_discrete``."""
+        return is_discrete(self.kind)
 
     @cached_property
     def losses(self) -> np.ndarray:
-        """Loss of each prediction (runs, examples), see ``kinds.Kind.losses``."""
+        """Loss of each prediction (runs, examples): see ``kinds.Kind.losses``, and 1 minus a score or the score."""
+        if self.scored is not None:
+            return 1 - self.y_pred if self.scored.higher_is_better else self.y_pred
         return kinds.find(self.kind).losses(self.y_true, self.y_pred)
 
     @cached_property
@@ -77,11 +100,13 @@ class Cube:
     @property
     def metric(self) -> str:
         """Metric that the mean of the losses gives."""
-        return kinds.find(self.kind).LOSS_METRIC
+        return self.scored.metric if self.scored is not None else kinds.find(self.kind).LOSS_METRIC
 
     @property
     def higher_is_better(self) -> bool:
         """True if that metric is 1 minus the mean of the losses; otherwise it is the mean."""
+        if self.scored is not None:
+            return self.scored.higher_is_better
         return bool(scalars()[self.metric].HIGHER_IS_BETTER)
 
 
@@ -107,6 +132,13 @@ class Predictions:
             model, task, method = manifest.parent.parts[-3:]
             files.setdefault((model, task, method), []).extend(runs)
         return cls({cell: partial(_read_runs, sorted(files[cell], key=_seed)) for cell in sorted(files)})
+
+    def with_others(self, readers: Mapping[Cell, Callable[[str, str, bool], Iterator[RunPredictions]]]) -> Predictions:
+        """Return these predictions and those of other runs, perhaps of the same cells. readers: as of the class."""
+        both = {
+            cell: partial(_chained, self._readers[cell], readers[cell]) for cell in readers if cell in self._readers
+        }
+        return Predictions(self._readers | dict(readers) | both)
 
     @property
     def cells(self) -> list[Cell]:
@@ -150,7 +182,22 @@ class Predictions:
                 raise ValueError(f"the runs of {'/'.join(cell)} have different {split} examples")
         seeds = np.array([run.seed for run in runs])
         y_pred = np.stack([run.y_pred for run in runs])
-        return Cube(cell, seeds, first.example_ids, first.y_true, y_pred, first.groups, first.kind)
+        return Cube(cell, seeds, first.example_ids, first.y_true, y_pred, first.groups, first.kind, first.scored)
+
+    def scored(self, task: str) -> Scored | None:
+        """Return the metric of a task of whose examples only scores are known; None for other tasks."""
+        first = next((run for cell in self.cells_of(task) for run in self.runs(cell, probabilities=False)), None)
+        return None if first is None else first.scored
+
+
+def is_discrete(kind: str) -> bool:
+    """Return whether two predictions of tasks of a kind either agree or disagree, as classes do."""
+    return kind != SCORES and bool(kinds.find(kind).DISCRETE)
+
+
+def unit(kind: str) -> str:
+    """Return the unit of the difference between two predictions of tasks of a kind."""
+    return "in units of the score" if kind == SCORES else kinds.find(kind).PREDICTION_UNIT
 
 
 def verify(manifests: Sequence[Path]) -> None:
@@ -198,7 +245,7 @@ def _read_runs(paths: Sequence[Path], phase: str, split: str, probabilities: boo
         table = select_rows(read_table(path, columns + grouped + ["probabilities"] * probabilities), phase, split)
         if table.num_rows:
             ids, y_true, y_pred = (table[name].to_numpy() for name in ("example_id", "y_true", "y_pred"))
-            matrix = _matrix(table["probabilities"]) if probabilities else None
+            matrix = matrix_of(table["probabilities"]) if probabilities else None
             groups = table["group"].to_numpy() if grouped else None
             kind = table["kind"][0].as_py()
             yield RunPredictions(table["seed"][0].as_py(), ids, y_true, y_pred, matrix, groups, kind)
@@ -221,7 +268,18 @@ def _with_advice(path: Path, reader: Callable[[Path], Any]) -> Any:
         raise UserError(f"{path} cannot be read ({error}); {advice.rerun('predict', path)}") from error
 
 
-def _matrix(column: pa.ChunkedArray) -> np.ndarray | None:
+def _chained(
+    first: Callable[[str, str, bool], Iterator[RunPredictions]],
+    second: Callable[[str, str, bool], Iterator[RunPredictions]],
+    phase: str,
+    split: str,
+    probabilities: bool,
+) -> Iterator[RunPredictions]:
+    yield from first(phase, split, probabilities)
+    yield from second(phase, split, probabilities)
+
+
+def matrix_of(column: pa.ChunkedArray) -> np.ndarray | None:
     """Return a column of lists as (examples, classes); None if there are no probabilities, as in regression."""
     if column.null_count:
         return None

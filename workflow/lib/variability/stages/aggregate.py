@@ -25,7 +25,7 @@ from variability.io.artefacts import (
 )
 from variability.io.files import replacing
 from variability.io.spreadsheet_text import guarded
-from variability.results import imported_runs, pairing, probe_table, score_table
+from variability.results import imported_predictions, imported_runs, pairing, probe_table, score_table
 from variability.results.columns import RUN
 from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
@@ -33,7 +33,10 @@ from variability.stages._records import read_run
 
 #: Rows of a row group of parquet, pyarrow's default.
 GROUP_ROWS = 2**20
-TABLES = ("runs.parquet", "per_class.parquet", "history.parquet", "reference_probe.parquet")
+TABLES = (
+    *("runs.parquet", "per_class.parquet", "history.parquet", "reference_probe.parquet"),
+    imported_predictions.FILE,
+)
 
 
 def aggregate(
@@ -44,7 +47,7 @@ def aggregate(
     imported: Mapping[str, Sequence[Path]] | None = None,
     probes: Sequence[Path] = (),
 ) -> None:
-    """Write ``runs``, ``per_class``, ``history`` and ``reference_probe.parquet``, ``runs.csv`` and ``manifest.json``.
+    """Write the tables, ``runs.csv`` and ``manifest.json``.
 
     scores: manifests of ``score``, whose tables are below their folders. manifests: of all seed chunks of ``finetune``;
     next to each, a folder for each seed contains the run's ``run.json`` and ``history.csv``. spec: ``models`` {name:
@@ -68,7 +71,10 @@ def aggregate(
     trained = runs_table(scored, records, spec["models"], spec["tasks"], spec["methods"])
     del scored
     statuses = trained.groupby(RUN, sort=False)["status"].first()
-    others, labelled = imported_runs.read_all(imported or {}, spec)
+    others, labelled, examples = imported_runs.read_all(imported or {}, spec)
+    with replacing(folder / imported_predictions.FILE) as temporary:
+        imported_predictions.write(examples, temporary)
+    del examples
     declared = spec.get("pairing", pairing.AUTO)
     sources = len(others) + bool(len(trained))
     if declared == pairing.BY_SEED and (message := pairing.problem_of_labels(labelled, sources)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from variability import registry
 from variability.io.artefacts import BASE_TABLES, LISTING, PREDICTED, read_record, require_listed, write_checksums
 from variability.io.files import digest, sha256
-from variability.results import analysis_tables
+from variability.results import analysis_tables, imported_predictions
 from variability.results.predictions import verify
 from variability.stages import _stored_outputs
 from variability.stages._stored_outputs import Output
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from variability.results.predictions import Predictions
 
 #: Imported once for all processes.
+_IMPORTED = Path(imported_predictions.FILE).stem
 _IMPORTS = ("pandas", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.pandas_compat", "scipy.stats")
 
 
@@ -47,6 +48,7 @@ def analyse_all(
     for name, options in chosen.items():
         plugin = registry.find("analyses", name)
         needed = {*plugin.NEEDS, *plugin.USES}
+        needed |= {_IMPORTED} if "predictions" in needed else set()
         read = {table: path for table, path in tables.items() if table in needed}
         inputs[name] = (read, options, predictions if "predictions" in needed else ())
         parts = {
@@ -87,9 +89,13 @@ def analyse(
     from variability.results.predictions import Predictions
 
     analysis = registry.find("analyses", name)(dict(options))
-    frames: dict[str, pd.DataFrame | Predictions] = {table: pd.read_parquet(path) for table, path in tables.items()}
-    if predictions:
-        frames["predictions"] = Predictions.from_manifests(predictions)
+    frames: dict[str, pd.DataFrame | Predictions] = {
+        table: pd.read_parquet(path) for table, path in tables.items() if table != _IMPORTED
+    }
+    if predictions or _IMPORTED in tables:
+        of_study = Predictions.from_manifests(predictions)
+        others = imported_predictions.readers(tables[_IMPORTED]) if _IMPORTED in tables else {}
+        frames["predictions"] = of_study.with_others(others)
     table = analysis.table(frames if analysis.REPEATS else _without_repeats(frames))
     analysis_tables.write(table, csv)
 

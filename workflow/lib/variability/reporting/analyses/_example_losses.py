@@ -11,20 +11,28 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from variability.results.predictions import Cell, Cube
+    from variability.results.predictions import Cell, Cube, Predictions, Scored
 
 
-def metrics(runs: pd.DataFrame) -> dict[str, str]:
-    """Return, for every task, the metric that the mean of its losses gives, from the kind of its metrics."""
+def metrics(runs: pd.DataFrame, predictions: Predictions) -> dict[str, Scored]:
+    """Return, for every task, the metric that the mean of its losses gives, and whether more of it is better.
+
+    It follows from the kind of the task's metrics, and of a task whose examples have scores it is that of the scores.
+    """
     from variability.data import kinds
     from variability.results.metrics import scalars
+    from variability.results.predictions import Scored
+    from variability.results.runs_table import TRAINED_HERE
 
     plugins = scalars()
     metric_of = {}
     for task, metric in runs[["task", "metric"]].drop_duplicates().itertuples(index=False):
         if metric in plugins:
             metric_of[task] = kinds.find(plugins[metric].KIND).LOSS_METRIC
-    return {task: metric_of.get(task, "accuracy") for task in runs["task"].unique()}
+    metric_of = {task: metric_of.get(task, "accuracy") for task in runs["task"].unique()}
+    of_kinds = {task: Scored(name, bool(plugins[name].HIGHER_IS_BETTER)) for task, name in metric_of.items()}
+    imported = runs.loc[runs["source"] != TRAINED_HERE, "task"].unique()
+    return of_kinds | {task: scored for task in imported if (scored := predictions.scored(task)) is not None}
 
 
 def primary_metrics(runs: pd.DataFrame) -> dict[str, str]:
@@ -45,6 +53,8 @@ def contributions(metric: str, cube: Cube, classes: int) -> np.ndarray | None:
 
     if metric == cube.metric:
         return 1 - cube.losses if cube.higher_is_better else cube.losses
+    if cube.scored is not None:
+        return None
     if metric in confusion_scores.METRICS and classes:
         return np.stack([confusion_scores.contributions(metric, cube.y_true, run, classes) for run in cube.y_pred])
     if metric == "mae":

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
+from variability.results.predictions import SCORES, is_discrete
 from variability.stats import rounding
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Churn(Analysis):
     and, for a share, at 1. It needs three runs. Between two cells, every run of one is compared with every run of the
     other, without an interval. The flip_rate of an example is its share of disagreeing pairs; their mean is the
     disagreement. consistency decreases as runs are added. minimum is the disagreement that unequal accuracies alone
-    would cause. In regression, absolute differences replace disagreement. The test examples are treated as fixed.
+    would cause. In regression, and of scores, absolute differences replace disagreement. The test examples are treated
+    as fixed.
     """
 
     NEEDS = ("runs", "predictions")
@@ -95,7 +96,7 @@ class Churn(Analysis):
             pseudo = n * disagreement - (n - 1) * left_out
             spread = 0.0 if rounding.is_rounding(np.ptp(cell.distances), cell.distances.max()) else pseudo.std(ddof=1)
             ends = intervals.t_interval(disagreement, spread, n, self.option("level"))
-            largest = 1 if kinds.find(cell.kind).DISCRETE else np.inf
+            largest = 1 if is_discrete(cell.kind) else np.inf
             low, high = (float(np.clip(end, 0, largest)) for end in ends)
         ends = {"low": low, "high": high, "interval": JACKKNIFE if n > 2 else "none"}
         note = "two runs: leaving out one leaves no pair, so there is no interval" if n == 2 else too_few
@@ -115,7 +116,8 @@ class _Cell:
     """Summary of a cell's predictions: sums instead of runs x examples, where there are classes.
 
     n: runs. distances (n,): sum over the other runs of the mean difference from them. flips (examples,): mean
-    difference over pairs of runs. error (n,): 1 - accuracy, or MAE. examples: bytes that identify the test examples.
+    difference over pairs of runs. error (n,): 1 - accuracy, MAE, or the mean score. examples: bytes that identify the
+    test examples.
     """
 
     def __init__(self, name, cube, failed):
@@ -132,7 +134,7 @@ class _Cell:
             self.error = (predicted != truth).mean(axis=1)
             self.votes, self.distances, self.flips = _classes(predicted)
         else:
-            self.error = np.abs(predicted - truth).mean(axis=1)
+            self.error = (predicted if cube.scored else np.abs(predicted - truth)).mean(axis=1)
             self.sorted, self.distances, self.flips = _numbers(predicted)
 
     def facts(self) -> dict[str, Any]:
@@ -152,7 +154,12 @@ def _framed(rows, level):
         (kind, "between" if isinstance(reference, str) else quantity)
         for kind, quantity, reference in zip(table["kind"], table["quantity"], table["model_reference"], strict=True)
     ]
-    return table.assign(estimator=[ESTIMATORS[kinds.find(kind).DISCRETE][quantity] for kind, quantity in labels])
+    return table.assign(estimator=[_estimator(kind, quantity) for kind, quantity in labels])
+
+
+def _estimator(kind, quantity):
+    text = ESTIMATORS[is_discrete(kind)][quantity]
+    return text.replace("predictions", "scores").replace("MAE", "the mean score") if kind == SCORES else text
 
 
 def _between(cells):
@@ -168,7 +175,7 @@ def _between(cells):
             row["note"] = "no completed run on one side"
         elif one.examples != other.examples:
             row["note"] = "the two cells did not see the same test examples"
-        elif kinds.find(one.kind).DISCRETE:
+        elif is_discrete(one.kind):
             row["estimate"] = 1 - agreements[one.name, other.name] / (one.n * other.n * one.n_examples)
         else:
             row["estimate"] = _mean_distance(one, other)
@@ -230,7 +237,7 @@ def _agreements(cells):
     """
     from scipy import sparse
 
-    cells = [cell for cell in cells if cell.n and kinds.find(cell.kind).DISCRETE]
+    cells = [cell for cell in cells if cell.n and is_discrete(cell.kind)]
     if not cells:
         return {}
     lengths = [len(cell.votes[0]) for cell in cells]

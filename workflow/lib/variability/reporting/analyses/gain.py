@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL, CELL_VALUE, RUN, STREAM_SEEDS
+from variability.results.predictions import is_discrete
 from variability.stats import rounding
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _change(cell, predictions):
         for phase in ("before", "after")
     )
     row = dict(zip(CELL, cell, strict=True))
-    seeds = [seed for seed in after if seed in before and kinds.find(after[seed].kind).DISCRETE]
+    seeds = [seed for seed in after if seed in before and is_discrete(after[seed].kind)]
     if not seeds:
         return row
     correct_before, correct_after = (

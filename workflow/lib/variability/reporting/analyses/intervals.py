@@ -108,7 +108,7 @@ class Intervals(Analysis):
         names = {metric: name for metric, name in names.items() if name in confusion_scores.METRICS}
         if not (runs and names):
             return {}
-        classes = next(iter(predictions.runs(cell))).probabilities.shape[1]
+        classes = next(iter(predictions.runs(cell))).classes
         settings = classes, self.option("resamples"), self.option("level")
         # The same resamples of examples for all metrics of a cell that refer to the same run.
         results = {}

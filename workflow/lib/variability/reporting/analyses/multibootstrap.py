@@ -9,7 +9,6 @@ import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import RUN, STREAM_SEEDS
-from variability.results.metrics import scalars
 from variability.stats import resampling
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ class Multibootstrap(Analysis):
         from variability.reporting.analyses import _cells, _example_losses, _pairing
 
         runs, predictions = tables["runs"], tables["predictions"]
-        failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs)
+        failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs, predictions)
         shared = {task for task, of_task in runs.groupby("task") if _pairing.shared_by_all(of_task)}
         names, backbones = _names_of_runs(runs, shared), _backbones(runs)
         parts = []
@@ -136,7 +135,8 @@ class Multibootstrap(Analysis):
                 pooled = comparison == "cells" and task in shared
                 sides = [_side(*key, group, resampled, failures, pooled) for key, group in groups.items()]
                 part = pd.DataFrame(self._comparisons(task, comparison, sides, metrics[task]))
-                parts.append(part.assign(task=task, comparison=comparison, metric=metrics[task], **counts))
+                facts = metrics[task]._asdict() | counts
+                parts.append(part.assign(task=task, comparison=comparison, **facts))
         table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=COLUMNS)], ignore_index=True)
         return _cells.with_scope(self._completed(table)[COLUMNS], runs, by=["task"])
 
@@ -162,7 +162,6 @@ class Multibootstrap(Analysis):
         seeds = table["seeds_paired"].astype(bool).map({True: "paired", False: "independent"}).astype(str)
         return table.assign(
             split="test",
-            higher_is_better=[scalars()[metric].HIGHER_IS_BETTER for metric in table["metric"]],
             estimator="difference of means; examples paired, seeds " + seeds,
             interval="multi-bootstrap, percentile",
             level=level,
@@ -199,7 +198,7 @@ class Multibootstrap(Analysis):
 
     def _comparisons(self, task, comparison, sides, metric):
         """Return one row per pair of sides, each side with every earlier one as the reference."""
-        sign = -1 if scalars()[metric].HIGHER_IS_BETTER else 1
+        sign = -1 if metric.higher_is_better else 1
         of_sides = [self._replicates(task, side) for side in sides]
         rows = []
         for index, side in enumerate(sides):
@@ -217,7 +216,7 @@ class Multibootstrap(Analysis):
                 np.subtract(*both, out=row)
             replicates *= sign
             means = np.array([[one.mean for one in pair.sides] for pair in pairs]).reshape(-1, 2)
-            numbers = self._numbers(sign * (means[:, 0] - means[:, 1]), replicates, 1e-12 * means.sum(axis=1))
+            numbers = self._numbers(sign * (means[:, 0] - means[:, 1]), replicates, 1e-12 * np.abs(means).sum(axis=1))
             for pair, values, of_pair in zip(pairs, numbers, replicates, strict=True):
                 rows.append(_row(pair, values, no_spread=np.ptp(of_pair) == 0))
         return rows

@@ -79,15 +79,16 @@ class NoiseSplit(Analysis):
         from variability.reporting.analyses import _cells, _example_losses
 
         runs, predictions, level = tables["runs"], tables["predictions"], self.option("level")
-        failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs)
+        failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs, predictions)
         primary = _example_losses.primary_metrics(runs)
         known = [cell for cell in predictions.cells if cell in failures]
         rows = []
         for cell in [*known, *sorted(set(failures) - set(known))]:
             cube = predictions.cube(cell) if cell in known else None
             of_cell = {"split": "test", "n_failed": failures[cell]} | dict(zip(CELL, cell, strict=True))
-            first = primary.get(cell[1], metrics[cell[1]])
-            for metric in dict.fromkeys([first, metrics[cell[1]]]):
+            of_losses = metrics[cell[1]].metric
+            first = primary.get(cell[1], of_losses)
+            for metric in dict.fromkeys([first, of_losses]):
                 numbers = _split(metric, cube, _classes(metric, predictions, cell, cube), level)
                 if cell not in known:
                     numbers["note"] = "no predictions: imported runs"
@@ -109,7 +110,7 @@ def _classes(metric, predictions, cell, cube):
     """Return the number of classes of a cell's task, for metrics of classes; 0 where it is not needed."""
     if cube is None or metric not in confusion_scores.METRICS:
         return 0
-    return next(iter(predictions.runs(cell))).probabilities.shape[1]
+    return next(iter(predictions.runs(cell))).classes
 
 
 def _split(metric, cube, classes, level):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.advice import plural
-from variability.data import kinds
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import VALUE
+from variability.results.predictions import is_discrete
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +140,7 @@ def _compared(run, digests, other_digests, other_classes):
     if digests[0] != other_digests[0]:
         return False, np.nan, np.nan
     # In regression nearly every number differs by a rounding error, so the share is not informative.
-    share = np.mean(run.y_pred != other_classes) if kinds.find(run.kind).DISCRETE else np.nan
+    share = np.mean(run.y_pred != other_classes) if is_discrete(run.kind) else np.nan
     return digests[1] == other_digests[1], share, len(run.y_true)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.data import kinds
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
+from variability.results import predictions
 from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
@@ -55,18 +55,17 @@ class Churn(Plot):
 
     def _task(self, part, task, table, cells, labels):
         left, right = part.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
-        kind = kinds.find(table["kind"].iloc[0])
+        kind = table["kind"].iloc[0]
+        discrete, unit = predictions.is_discrete(kind), predictions.unit(kind)
         matrix, strips = _matrix(table, cells), _strips(table, cells)
-        _shaded(
-            part, left, matrix, [row - 0.5 for row in range(len(cells) + 1)], f"disagreement\n({kind.PREDICTION_UNIT})"
-        )
+        _shaded(part, left, matrix, [row - 0.5 for row in range(len(cells) + 1)], f"disagreement\n({unit})")
         if len(cells) <= NUMBERED:
             _numbers(left, matrix)
         left.set_xticks(range(len(cells)), [str(number + 1) for number in range(len(cells))], fontsize=6.5)
         left.set_yticks(range(len(cells)), labels)
         left.set_title(figure_style.wrap(task, 44), loc="left")
-        pairs = "share of pairs" if kind.DISCRETE else kind.PREDICTION_UNIT
-        rate = f"{'flip rate' if kind.DISCRETE else 'difference of pairs'}\n({pairs})"
+        pairs = "share of pairs" if discrete else unit
+        rate = f"{'flip rate' if discrete else 'difference of pairs'}\n({pairs})"
         shares = sorted(table["quantile"].dropna().unique())
         _shaded(part, right, strips, [0, *shares], rate)
         right.set_xlabel("share of examples, most stable first")

@@ -32,6 +32,9 @@ class Metric(ABC):
     RANGE: ClassVar[tuple[float | None, float | None]] = (None, None)
     #: Value that a constant prediction reaches; None if it depends on the data.
     REFERENCE: ClassVar[float | None] = None
+    #: Whether a metric of classification reads the probabilities, and not only how many classes they are of. Imported
+    #: predictions may lack them; the other metrics then get 1 for the predicted class and 0 for all others.
+    NEEDS_PROBABILITIES: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -3,13 +3,16 @@
 from typing import Any
 
 
-def _facts(label: str, low: float | None, high: float, reference: float | None) -> dict[str, Any]:
-    facts = {"label": label, "higher_is_better": True, "perfect": high, "unit": None}
+def _facts(
+    label: str, low: float | None, high: float, reference: float | None, unit: str | None = None
+) -> dict[str, Any]:
+    facts = {"label": label, "higher_is_better": True, "perfect": high, "unit": unit}
     return facts | {"range": (low, high), "reference": reference}
 
 
 _CORRELATION = (-1.0, 1.0, 0.0)
 _SHARE = (0.0, 1.0, None)
+_OF_EXAMPLES = (*_SHARE, "fraction of examples")
 #: {name: what ``metrics.scalar_facts`` returns of a computed metric}.
 FACTS = {
     **{name: _facts("Matthews correlation", *_CORRELATION) for name in ("mcc", "matthews_correlation")},
@@ -22,5 +25,8 @@ FACTS = {
     **{name: _facts("recall", *_SHARE) for name in ("recall",)},
     **{name: _facts("AUROC", 0.0, 1.0, 0.5) for name in ("roc_auc", "auc_roc")},
     **{name: _facts("average precision", *_SHARE) for name in ("average_precision",)},
+    **{name: _facts(f"accuracy ({name})", *_OF_EXAMPLES) for name in ("acc", "acc_norm")},
+    **{name: _facts("exact match", *_OF_EXAMPLES) for name in ("exact_match",)},
+    **{name: _facts("share of correct attempts", *_SHARE) for name in ("pass_rate",)},
     **{name: _facts("intersection over union", *_SHARE) for name in ("iou", "miou")},
 }

@@ -16,6 +16,7 @@ class Accuracy(Metric):
     PERFECT = 1.0
     UNIT = "fraction of examples"
     RANGE = (0.0, 1.0)
+    NEEDS_PROBABILITIES = False
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return {"accuracy": float((y_true == y_pred).mean())}

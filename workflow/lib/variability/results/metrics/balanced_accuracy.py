@@ -17,6 +17,7 @@ class BalancedAccuracy(Metric):
     PERFECT = 1.0
     UNIT = "fraction of examples"
     RANGE = (0.0, 1.0)
+    NEEDS_PROBABILITIES = False
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         counts = confusion_scores.class_counts(y_true, y_pred, probabilities.shape[1])

@@ -14,6 +14,7 @@ class Confusion(Metric):
     LABELS: ClassVar[dict[str, str]] = {}
     HIGHER_IS_BETTER = None
     PERFECT = None
+    NEEDS_PROBABILITIES = False
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return {}

@@ -19,6 +19,7 @@ class Recall(Metric):
     PERFECT = 1.0
     UNIT = "fraction of examples"
     RANGE = (0.0, 1.0)
+    NEEDS_PROBABILITIES = False
 
     def compute(self, y_true: np.ndarray, y_pred: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
         return _averages.averages("recall", y_true, y_pred, probabilities.shape[1])

@@ -1,0 +1,133 @@
+"""Files of other programs are read as those programs write them; what is missing is named."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imported_files_support import HF, imported
+
+from variability import registry
+from variability.errors import UserError
+from variability.results import imported_files, readers
+
+
+@pytest.mark.parametrize("name", registry.names("readers"))
+def test_a_reader_names_roles_that_exist_and_explains_a_file_of_another_program(name, tmp_path):
+    from variability.results.imported_layout import EXAMPLE_ROLES, ROLES
+
+    reader = readers.of({"format": name})
+    assert {*reader.COLUMNS, *reader.CONSTANTS} <= {*ROLES, *EXAMPLE_ROLES}
+    (tmp_path / "other.json").write_text('{"a": [1]}')
+    if isinstance(reader, readers.WrittenReader):
+        with pytest.raises((UserError, ValueError)) as refused:
+            reader.table(tmp_path / "other.json")
+        assert f"`format: {name}` reads" in str(refused.value)
+
+
+def sample_log(folder, samples, results=None):
+    """Write a sample log, with the results next to it unless they are None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    time = "2026-01-02T03-04-05.678901"
+    (folder / f"samples_gsm_{time}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in samples))
+    if results is not None:
+        (folder / f"results_{time}.json").write_text(json.dumps(results))
+    return {"path": str(folder), "format": "lm_eval"}
+
+
+def sample(number, value, **fields):
+    return {"doc_id": number, "doc": {"level": "hard"}, "metrics": ["exact_match"], "exact_match": value} | fields
+
+
+def test_filters_directions_and_seeds_are_those_of_the_harness(tmp_path):
+    samples = [sample(row, 1.0 - row, filter=name) for row in range(2) for name in ("strict", "lax")]
+    samples += [{"doc_id": row, "doc": {}, "metrics": ["odd", "ppl"], "odd": row, "ppl": -1.0} for row in range(2)]
+    results = {
+        "results": {"gsm": {"exact_match,strict": 0.5, "exact_match,lax": 0.5, "odd,none": 0.5, "ppl,none": 2.7}},
+        "higher_is_better": {"gsm": {"exact_match": True, "odd": False, "ppl": False}},
+        "configs": {"gsm": {}},
+        "config": {"random_seed": 5, "numpy_seed": 5, "torch_seed": 5, "fewshot_seed": 5},
+        "model_name": "org/model-1.10",
+    }
+    runs, _ = imported(sample_log(tmp_path / "log", samples, results) | {"primary": "exact_match,lax"})
+    direction = runs.set_index("metric")["higher_is_better"].to_dict()
+    assert direction == {"exact_match,strict": True, "exact_match,lax": True, "odd": False}
+    assert set(runs["seed"]) == {5} and set(runs["model"]) == {"org/model-1.10"}
+    assert (runs["perfect"].notna() == runs["metric"].str.startswith("exact_match")).all()
+
+
+def test_a_log_without_results_is_named_after_its_folder_and_needs_the_direction_of_unknown_metrics(tmp_path):
+    spec = sample_log(tmp_path / "org__m", [sample(0, 1.0), sample(1, 0.0)])
+    runs, _ = imported(spec)
+    assert runs[["model", "task", "seed", "value"]].to_numpy().tolist() == [["org__m", "gsm", 0, 0.5]]
+    unknown = sample_log(tmp_path / "other", [{"doc_id": 0, "doc": {}, "metrics": ["odd"], "odd": 2.0}])
+    with pytest.raises(UserError, match=r"'odd' is not a known metric.*`odd: \{higher_is_better: true\}`"):
+        imported(unknown)
+    runs, examples = imported(unknown | {"metrics": {"odd": {"higher_is_better": False}}})
+    assert runs["value"].tolist() == [2.0] and not examples["higher_is_better"].any()
+
+
+def test_a_sample_without_an_id_is_refused_with_its_line(tmp_path):
+    spec = sample_log(tmp_path / "m", [sample(0, 1.0), {"doc": {}, "metrics": []}])
+    with pytest.raises(UserError, match=r"line 2: no doc_id; `format: lm_eval` reads lines with doc_id"):
+        imported(spec)
+
+
+def test_the_files_that_rows_depend_on_are_files_of_the_import(tmp_path):
+    spec = sample_log(tmp_path / "m", [sample(0, 1.0)], {"results": {}})
+    assert [file.name.partition("_")[0] for file in imported_files.find(spec)] == ["samples", "results"]
+    pattern = spec | {"path": str(tmp_path / "*/samples_*.jsonl")}
+    assert [Path(file.name).parts[0] for file in imported_files.find(pattern)] == ["m", "m"]
+
+
+def test_a_folder_of_a_trainer_with_a_state_alone_counts_its_last_evaluation_or_failed(tmp_path):
+    history = [{"step": 5, "eval_accuracy": 0.5}, {"step": 10, "eval_accuracy": 0.75}]
+    for seed, step in enumerate((10, 5)):
+        folder = tmp_path / f"a-seed{seed}"
+        (folder / "checkpoint-5").mkdir(parents=True)
+        state = {"global_step": step, "max_steps": 10, "log_history": history[: step // 5]}
+        for path in (folder, folder / "checkpoint-5"):
+            (path / "trainer_state.json").write_text(json.dumps(state))
+    spec = HF | {"path": str(tmp_path), "format": "hf_trainer", "metrics": {"eval_accuracy": {"metric": "accuracy"}}}
+    runs, _ = imported(spec)
+    assert runs["status"].tolist() == ["completed", "failed"] and runs["value"].tolist()[0] == 0.75
+
+
+def test_arrays_may_be_two_files_and_one_output_is_regression(tmp_path):
+    folder = tmp_path / "a-seed0"
+    folder.mkdir()
+    np.save(folder / "predictions.npy", np.array([[1.0], [2.0], [9.0]], np.float32))
+    np.save(folder / "label_ids.npy", np.array([1.0, 4.0, -100.0], np.float32))
+    runs, _ = imported(HF | {"path": str(tmp_path), "format": "hf_predictions", "examples": "regression"})
+    assert runs[runs["metric"] == "mse"]["value"].tolist() == [2.0], "labels of -100 are ignored, as in the loss"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"predictions": np.zeros((3, 2))}, "has no array 'label_ids'; `format: hf_predictions` reads"),
+        ({"predictions": np.zeros((3, 2)), "label_ids": np.zeros((3, 4))}, r"label_ids \(3, 4\) are not those of one"),
+        ({"predictions": np.zeros((3, 2)), "label_ids": np.zeros(3, int), "group": np.zeros(2)}, "different numbers"),
+    ],
+)
+def test_arrays_of_another_shape_are_refused(arrays, message, tmp_path):
+    (tmp_path / "a-seed0").mkdir()
+    np.savez(tmp_path / "a-seed0/predictions.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        imported(HF | {"path": str(tmp_path), "format": "hf_predictions"})
+
+
+ARENA = [
+    {"benchmark_id": "mbpp", "model": model, "example_id": f"mbpp/{number}", "pass1": k / 4, "count": 4, "correct": k}
+    for model, counts in {"a": (0, 2, 4), "b": (1, 4, 4)}.items()
+    for number, k in enumerate(counts)
+]
+
+
+@pytest.mark.parametrize("left_out", [(), ("count", "correct")])
+def test_results_of_eval_arena_are_shares_of_attempts_with_one_run_per_model(left_out, tmp_path):
+    lines = [{key: value for key, value in row.items() if key not in left_out} for row in ARENA]
+    (tmp_path / "arena.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    runs, examples = imported({"path": str(tmp_path), "format": "eval_arena"})
+    assert runs.set_index("model")["value"].to_dict() == {"a": 0.5, "b": 0.75} and set(runs["task"]) == {"mbpp"}
+    assert examples["metric"].eq("pass_rate").all() and runs["n_test"].eq(3).all()
