@@ -66,6 +66,7 @@ def test_metrics_are_computed_from_predicted_classes(tmp_path):
     cube = predictions.cube(("a", "task", "fine-tuned"))
     assert len(set(cube.example_ids)) == 4 and sorted(cube.y_true) == [0, 0, 1, 2], "classes in natural order"
     assert (1 - cube.losses).mean(axis=1).tolist() == [0.75, 0.5] and cube.seeds.tolist() == [0, 1]
+    assert predictions.cube(("a", "task", "fine-tuned"), "before") is None, "no run has predictions of this phase"
 
 
 def probabilities(form):
@@ -152,7 +153,7 @@ def test_whole_numbers_stay_the_ids_of_examples_and_names_get_the_same_number_in
     [
         (
             SCORES + "b,0,x,p,1\n",
-            "lines 5, 8: 1 examples of a run are listed more than once, for example 'x'",
+            "lines 5, 8: 1 example is listed more than once, for example 'x'",
         ),
         (SCORES + "b,1,x,p,1\n", "seed 1 lacks 2 of 3 ('y', 'z')"),
         (SCORES.replace("b,0,x,p", "b,0,x,q"), "example 'x' of task task has another group in these rows"),

@@ -109,7 +109,7 @@ def test_levels_of_further_factors_are_added_to_the_names_of_methods(tmp_path):
     table = runs(tmp_path, spec)
     assert set(table["method"]) == {"fine-tuned shots=1 prompt=in_short", "fine-tuned shots=5 prompt=none"}
     wrong = spec | {"factors": {"shots": "shot", "model": "m"}}
-    files = imported_files.find(str(tmp_path / "runs.csv"))
+    files = imported_files.find(wrong | {"path": str(tmp_path / "runs.csv")})
     problems = {
         each.key: each.message for each in import_checks.check_columns(wrong, imported_files.header(files, wrong))
     }
@@ -259,7 +259,7 @@ def test_imports_share_the_primary_metric_of_a_task(tmp_path):
         "z": {"columns": COLUMNS, "metrics": ACC, "position": 0},
     }
     spec = {"imports": imports, "tasks": {}, "grid": {}}
-    tables, _ = read_all({"a": [tmp_path / "a.csv"], "z": [tmp_path / "z.csv"]}, spec)
+    tables, _, _ = read_all({"a": [tmp_path / "a.csv"], "z": [tmp_path / "z.csv"]}, spec)
     assert [table.query("primary")["metric"].tolist() for table in tables] == [["accuracy"], ["accuracy"]]
     imports["z"]["position"] = 2
     with pytest.raises(UserError, match="z: no run of task task has a value of its primary metric 'auc', only"):

@@ -10,6 +10,7 @@ from scipy import stats
 
 from variability import registry
 from variability.results.predictions import Predictions, RunPredictions
+from variability.stats import clustered
 
 CELLS = [("a", "digits", "full"), ("b", "digits", "full")]
 
@@ -173,3 +174,20 @@ def test_a_cell_without_a_completed_run_is_counted():
     assert (row["n"], row["n_failed"]) == (0, 5) and np.isnan(row["estimate"])
     between = result[result["model_reference"].notna()]
     assert len(between) == 6 and between["estimate"].isna().sum() == 3
+
+
+def test_the_standard_error_over_examples_is_that_of_their_groups():
+    groups = np.array([0, 0, 1, 1, 2])
+    cell = ("a", "digits", "full")
+    base = synthetic.base_tables(models=("a",), methods=("full",), seeds=(0, 1, 2, 3))
+    # Of the 6 pairs of 4 runs, 4 disagree on an example that two of them predict differently, 3 where one does.
+    predicted = np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 1]])
+
+    def source(phase, split, probabilities):
+        for seed, row in enumerate(predicted):
+            yield RunPredictions(seed, np.arange(5), np.zeros(5, int), row, None, groups)
+
+    row = table(base | {"predictions": Predictions({cell: source})})
+    row = row[row["quantity"] == "disagreement"].iloc[0]
+    flips = np.array([4 / 6, 4 / 6, 0, 0, 3 / 6])
+    assert row["n_groups"] == 3 and row["se_examples"] == pytest.approx(clustered.mean(flips, groups).se)

@@ -159,6 +159,20 @@ def test_runs_that_share_their_examples_are_not_pooled_into_one_test(runs):
     assert (row["repaired"], row["broken"], row["mcnemar_p_median"]) == (6, 2, 1)
 
 
+def test_mcnemars_test_counts_whole_groups_of_examples(runs):
+    from variability.results.predictions import Predictions, RunPredictions
+
+    def predictions(phase, split, probabilities):
+        correct = np.full(8, int(phase == "after"))
+        yield RunPredictions(0, np.arange(8), np.ones(8, dtype=int), correct, None, np.repeat([0, 1], 4))
+
+    tables = {"runs": runs, "predictions": Predictions({("cnn", "digits", "full"): predictions})}
+    row = one(
+        registry.find("analyses", "gain")({}).table(tables), model="cnn", method="full", comparison="before", **TEST
+    )
+    assert (row["repaired"], row["mcnemar_p_median"]) == (8, 0.5), "both groups gain in one of two of their signs"
+
+
 def test_examples_are_counted_for_the_untrained_head_on_the_test_split_alone():
     result, _ = changed(models=MODELS)
     counted = result["n_examples"].notna()

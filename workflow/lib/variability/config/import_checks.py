@@ -186,11 +186,13 @@ def _check_layout(spec: Mapping[str, Any], names: list[str], roles: Mapping[str,
             yield Problem(
                 f"metrics.{column}.{key}", f"the column {roles[key]!r} holds the {key}; remove one of the two"
             )
-    yield from _check_metrics(spec, metrics, long)
+    yield from _check_metrics(spec, metrics, names, long)
     yield from _check_keep(spec, metrics, names, long)
 
 
-def _check_metrics(spec: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], long: bool) -> Iterator[Problem]:
+def _check_metrics(
+    spec: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], names: list[str], long: bool
+) -> Iterator[Problem]:
     facts = imported_runs.metric_facts(spec)
     for column, entry in metrics.items():
         name = entry.get("metric", column)
@@ -199,7 +201,10 @@ def _check_metrics(spec: Mapping[str, Any], metrics: Mapping[str, Mapping[str, A
             yield Problem(f"metrics.{column}", message)
         for key, message in metric_scales.problems(entry):
             yield Problem(f"metrics.{column}.{key}", message)
-        for key in ("split", "phase", *CELL) if long else ():
+        if "stderr" in entry and not long and entry["stderr"] not in names:
+            message = f"the file has no column {entry['stderr']!r}; {advice.suggest(entry['stderr'], names)}"
+            yield Problem(f"metrics.{column}.stderr", message)
+        for key in ("split", "phase", "stderr", *CELL) if long else ():
             if key in entry:
                 message = f"applies to a column that holds one metric; add `{key}` to columns or constants"
                 yield Problem(f"metrics.{column}.{key}", message)

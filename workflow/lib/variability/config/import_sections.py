@@ -49,6 +49,7 @@ class ImportedMetric(MetricScale):
     method: str = Field(OMITTED, description="method that the column is about")
     split: Literal["validation", "test"] = Field(_IMPORT_DEFAULTS["split"], description="split that was measured")
     phase: Literal["before", "after"] = Field(_IMPORT_DEFAULTS["phase"], description="before or after fine-tuning")
+    stderr: str = Field(OMITTED, description="column that holds the standard errors over test examples")
     label: str = Field(OMITTED, description="label of axes")
     higher_is_better: bool = Field(OMITTED, description="whether higher values are better")
     perfect: float = Field(OMITTED, description="value of a perfect prediction")
@@ -111,8 +112,8 @@ class Import(Section):
     limits: Annotated[dict[str, Any], WithJsonSchema(_TABLES["limits"])] = Field(OMITTED)
     columns: dict[str, str] = Field(
         OMITTED,
-        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds or n_test; "
-        "of examples also example_id, group, y_true, y_pred, probabilities, logits, score, correct or attempts",
+        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds, n_test or "
+        "stderr; of examples also example_id, group, y_true, y_pred, probabilities, logits, score, correct or attempts",
     )
     factors: Annotated[
         dict[str, str],

@@ -20,6 +20,7 @@ DESCRIPTIONS = {
     "seeds": "more than one seed of anything",
     "tasks": "more than one task",
     "candidates": "two models or methods on the same task",
+    "test_noise": "imported examples, standard errors or numbers of test examples, or a single run of a model",
     "three": "three models or methods on the same task",
 }
 
@@ -49,6 +50,7 @@ def met_by(study: Study) -> frozenset[str]:
         "seeds": _may_have_seeds(imports) or any(len(seeds) > 1 for seeds in study.seeds.values()),
         "tasks": len(tasks) > 1 or any("task" in _roles(entry) for entry in imports),
         "candidates": bool(imports) or most_candidates >= 2,
+        "test_noise": any(map(_has_test_noise, imports)) or any(len(seeds) == 1 for seeds in study.seeds.values()),
         "three": bool(imports) or most_candidates >= 3,
     }
     return frozenset([*base_tables(study), *(name for name, met in properties.items() if met)])
@@ -76,6 +78,13 @@ def _may_have_seeds(imports: Sequence[Mapping[str, Any]]) -> bool:
 def _has_probabilities(entry: Mapping[str, Any]) -> bool:
     columns = {"probabilities", "logits"} & _roles(entry)
     return imported_layout.examples(entry) == "classification" and bool(columns or entry.get("probabilities"))
+
+
+def _has_test_noise(entry: Mapping[str, Any]) -> bool:
+    """Return whether more is known of an import than the value of each run: its test examples, or their number."""
+    of_metrics = any("stderr" in (facts or {}) for facts in entry.get("metrics", {}).values())
+    stated = {*_roles(entry), *entry.get("constants", {})}
+    return imported_layout.examples(entry) is not None or of_metrics or bool({"stderr", "n_test"} & stated)
 
 
 def _has_seconds(entry: Mapping[str, Any]) -> bool:

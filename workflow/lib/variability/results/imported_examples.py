@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.results import (
     imported_labels,
@@ -134,8 +135,9 @@ def _refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) -
     same = repeated.index[(repeated[keys].astype(str) == first[keys].astype(str)).all(axis=1)].unique()
     differing = [str(column) for column in frame if len(set(frame.loc[same, column].astype(str))) > 1]
     run = ", ".join(f"{key} {first[key]}" for key in RUN)
+    repeated_examples = plural(repeated["source"].nunique(), "example is", "examples are")
     raise UserError(
-        f"{source.at(same)}: {repeated['source'].nunique()} examples of a run are listed more than once, for example "
+        f"{source.at(same)}: {repeated_examples} listed more than once, for example "
         f"{first['source']!r} of {run}; these rows differ in {', '.join(differing) or 'nothing'}. Assign the column "
         "that distinguishes them to seed, task, method or split, or choose rows by `where`"
     )

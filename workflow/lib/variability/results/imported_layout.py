@@ -14,7 +14,7 @@ from variability.results.imported_files import Source
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMBERS = ("seconds", "n_test", "majority", "energy_j")
+NUMBERS = ("seconds", "n_test", "majority", "energy_j", "stderr")
 #: Roles that a column can have, in addition to holding a metric.
 ROLES = (*RUN, "split", "phase", "metric", "value", "status", *NUMBERS)
 #: Roles of columns in a table of examples: what identifies an example, and what is known of its prediction.
@@ -145,7 +145,8 @@ def _values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, st
         column: {"metric": column, "entry": column} | {key: str(entry[key]) for key in keys if key in entry}
         for column, entry in entries.items()
     }
-    return _stack(table, frame, columns)
+    errors = {column: entry["stderr"] for column, entry in entries.items() if "stderr" in entry}
+    return _stack(table, frame, columns, errors)
 
 
 def constants(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,14 +163,23 @@ def by_role(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, st
     return table.assign(**{role: str(value) for role, value in stated.items()})
 
 
-def _stack(table: pd.DataFrame, frame: pd.DataFrame, columns: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+def _stack(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    columns: Mapping[str, Mapping[str, str]],
+    errors: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Return the table once per column of the file, whose values become ``value``.
 
-    columns: {column: values of other columns in its rows}.
+    columns: {column: values of other columns in its rows}. errors: {column: column of its standard errors}.
     """
     import pandas as pd
 
-    return pd.concat([table.assign(**facts, column=name, value=frame[name]) for name, facts in columns.items()])
+    parts = []
+    for name, facts in columns.items():
+        stderr = {"stderr": frame[errors[name]]} if name in (errors or {}) else {}
+        parts.append(table.assign(**facts, **stderr, column=name, value=frame[name]))
+    return pd.concat(parts)
 
 
 def _equals(text: str | None, value: object) -> bool:

@@ -77,9 +77,9 @@ def _read_runs(path: Path, group: int, phase: str, split: str, probabilities: bo
     with pq.ParquetFile(path) as file:
         table = select_rows(file.read_row_group(group, columns=columns), phase, split)
     # The rows of a run are next to each other.
-    _, starts = np.unique(table["seed"].to_numpy(), return_index=True)
-    for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
-        yield _run(table.slice(start, end - start), probabilities)
+    _, starts, counts = np.unique(table["seed"].to_numpy(), return_index=True, return_counts=True)
+    for start, count in zip(starts, counts, strict=True):
+        yield _run(table.slice(start, count), probabilities)
 
 
 def _run(table: pa.Table, probabilities: bool) -> RunPredictions:

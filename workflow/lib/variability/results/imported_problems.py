@@ -133,6 +133,13 @@ def refuse_better_than_perfect(table: pd.DataFrame, facts: Mapping[str, Mapping[
     )
 
 
+def refuse_negative_errors(table: pd.DataFrame, source: Source) -> None:
+    """Raise UserError for standard errors below 0, or infinite ones."""
+    if (wrong := (table["stderr"] < 0) | (table["stderr"] == float("inf"))).any():
+        value = table.loc[wrong, "stderr"].iloc[0]
+        raise UserError(f"{source.at(table.index[wrong])}: the standard error {value:g} is not a width; correct it")
+
+
 def refuse_outside_range(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:
     """Raise UserError for finite values outside the range that is declared of their metric."""
     declared = metric_scales.with_declared(table[["task", "metric", "value"]].reset_index(drop=True), facts)

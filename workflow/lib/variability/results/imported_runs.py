@@ -93,7 +93,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     imported_problems.refuse_similar_names(table, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
-    decimal = imported_values.decimal_mark(source, _number_columns(table, roles), spec)
+    decimal = imported_values.decimal_mark(source, _number_columns(table, roles, spec), spec)
     table = _with_numbers(table, frame, spec, source, decimal)
     entries = {entry: facts or {} for entry, facts in (spec.get("metrics") or {}).items()}
     if is_long(spec, roles):
@@ -144,8 +144,9 @@ def _refuse_impossible(
     imported_problems.refuse_outside_range(scores, facts, source)
 
 
-def _number_columns(table: pd.DataFrame, roles: Mapping[str, str]) -> Sequence[str]:
-    return [*table["column"].unique(), *(column for role, column in roles.items() if role in NUMBERS)]
+def _number_columns(table: pd.DataFrame, roles: Mapping[str, str], spec: Mapping[str, Any]) -> Sequence[str]:
+    errors = [facts["stderr"] for facts in (spec.get("metrics") or {}).values() if facts and "stderr" in facts]
+    return [*table["column"].unique(), *(column for role, column in roles.items() if role in NUMBERS), *errors]
 
 
 def _with_numbers(
@@ -175,6 +176,8 @@ def _with_numbers(
         role: imported_values.parse(table[role], role, source, decimal) if role in table else float("nan")
         for role in others
     }
+    numbers["stderr"] = numbers["stderr"] * table["entry"].map(lambda entry: abs(scales.get(entry, 1)))
+    imported_problems.refuse_negative_errors(table.assign(**numbers), source)
     return table.assign(seconds=seconds, **numbers)
 
 

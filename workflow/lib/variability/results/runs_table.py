@@ -28,13 +28,13 @@ _SIZES = ("recipe_hash", "micro_batch", "gpus_per_run", "n_train", "n_validation
 RECORD = (*_OUTCOME, "device", "versions", *_SIZES, *STREAM_SEEDS)
 #: Columns of a value and its metric.
 VALUE_FACTS = (
-    *(*VALUE, "value", "n_test", "majority", "primary", "higher_is_better", "perfect", "label"),
+    *(*VALUE, "value", "n_test", "stderr", "majority", "primary", "higher_is_better", "perfect", "label"),
     *metric_scales.COLUMNS,
 )
 #: Columns of the runs table.
 COLUMNS = [*RUN, *SETUP, *VALUE_FACTS, *RECORD, "pairing"]
 # In imported runs whole columns are missing, and a column of None alone has no type of its own.
-_TYPES = {"energy_j": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
+_TYPES = {"energy_j": float, "stderr": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
 _TYPES |= {column: object if column == "unit" else float for column in metric_scales.COLUMNS}
 
 
@@ -64,7 +64,8 @@ def runs_table(
     table["primary"] = table["metric"] == table["task"].map({name: task["metric"] for name, task in tasks.items()})
     # A diverged run has no predictions, but the same examples as the others.
     table["majority"] = table.groupby(["task", "split"])["majority"].transform("max")
-    table["pairing"] = pairing.AUTO
+    # Predictions are here: nobody has to state the error of their mean.
+    table = table.assign(pairing=pairing.AUTO, stderr=float("nan"))
     return sort_rows(table[COLUMNS], ["metric"])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
 from variability.results.predictions import SCORES, is_discrete
-from variability.stats import rounding
+from variability.stats import clustered, rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 REFERENCE = [f"{key}_reference" for key in ("model", "method")]
 COLUMNS = [
     *(*CELL, "quantity", "quantile", *REFERENCE, "kind", "estimate", "low", "high", "n", "n_reference"),
-    *("n_failed", "n_failed_reference", "n_examples", "estimator", "interval", "level", "ddof", "note"),
+    *(
+        "n_failed",
+        "n_failed_reference",
+        "n_examples",
+        "n_groups",
+        "se_examples",
+        "estimator",
+        "interval",
+        "level",
+        "ddof",
+        "note",
+    ),
 ]
 #: Quantiles of the flip rates of a cell's examples, one per twentieth of the examples.
 QUANTILES = np.arange(1, 21) / 20
@@ -52,8 +63,9 @@ class Churn(Analysis):
     and, for a share, at 1. It needs three runs. Between two cells, every run of one is compared with every run of the
     other, without an interval. The flip_rate of an example is its share of disagreeing pairs; their mean is the
     disagreement. consistency decreases as runs are added. minimum is the disagreement that unequal accuracies alone
-    would cause. In regression, and of scores, absolute differences replace disagreement. The test examples are treated
-    as fixed.
+    would cause. In regression, and of scores, absolute differences replace disagreement. The intervals
+    treat the test examples as fixed; se_examples is the standard error of a cell's disagreement over other test
+    examples, or, where they are grouped, over other groups (``stats.clustered``).
     """
 
     NEEDS = ("runs", "predictions")
@@ -102,7 +114,9 @@ class Churn(Analysis):
         note = "two runs: leaving out one leaves no pair, so there is no interval" if n == 2 else too_few
         if n > 2 and spread == 0:
             note = "every run is equally far from the others: the interval is a point"
-        yield facts | {"quantity": "disagreement", "estimate": disagreement, **ends, "note": note, "ddof": 1.0}
+        over_examples = {"n_groups": cell.n_groups, "se_examples": cell.se_examples}
+        row = {"quantity": "disagreement", "estimate": disagreement, "note": note, "ddof": 1.0}
+        yield facts | row | ends | over_examples
         yield facts | {"quantity": "minimum", "estimate": minimum, "note": too_few}
         consistency = float((cell.flips == 0).mean()) if n > 1 else np.nan
         yield facts | {"quantity": "consistency", "estimate": consistency, "note": too_few}
@@ -123,6 +137,7 @@ class _Cell:
     def __init__(self, name, cube, failed):
         self.name, self.failed = name, failed
         self.n, self.examples, self.n_examples, self.kind = 0, None, 0, None
+        self.n_groups, self.se_examples = 0, np.nan
         if cube is None:
             return
         order = np.argsort(cube.example_ids, kind="stable")
@@ -130,12 +145,15 @@ class _Cell:
         predicted, truth = cube.y_pred[:, order], cube.y_true[order]
         self.n, self.n_examples = predicted.shape
         self.kind = cube.kind
+        clusters = None if cube.clusters is None else cube.clusters[order]
         if cube.discrete:
             self.error = (predicted != truth).mean(axis=1)
             self.votes, self.distances, self.flips = _classes(predicted)
         else:
             self.error = (predicted if cube.scored else np.abs(predicted - truth)).mean(axis=1)
             self.sorted, self.distances, self.flips = _numbers(predicted)
+        of_flips = clustered.mean(self.flips, clusters)
+        self.n_groups, self.se_examples = of_flips.units, of_flips.se if self.n > 1 else np.nan
 
     def facts(self) -> dict[str, Any]:
         return {"kind": self.kind, "n": self.n, "n_failed": self.failed, "n_examples": self.n_examples}

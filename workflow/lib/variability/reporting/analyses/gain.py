@@ -36,8 +36,8 @@ class Gain(Analysis):
     If there are predictions of classes, rows of ``before`` on the test split also report changes of the n_examples
     examples, whatever the row's metric: repaired (wrong before, right after) and broken (the reverse), summed over the
     completed runs and as a mean per run. mcnemar_p_median is the median over runs of each run's exact McNemar test
-    (1947). Runs are never pooled into one such test: they share their examples, so that counting an example once per
-    run would be pseudo-replication.
+    (1947), whose units are whole groups where examples are grouped (``clustered.mcnemar_p``). Runs are never pooled
+    into one such test: they share their examples, so that counting an example once per run would be pseudo-replication.
     """
 
     SUMMARISED = True
@@ -87,7 +87,7 @@ def _change(cell, predictions):
     import numpy as np
 
     from variability.reporting import primary_rows
-    from variability.stats import comparisons
+    from variability.stats import clustered, comparisons
 
     before, after = (
         {run.seed: run for run in predictions.runs(cell, phase, primary_rows.SPLIT, probabilities=False)}
@@ -104,10 +104,14 @@ def _change(cell, predictions):
         np.array([int((~first & second).sum()) for first, second in zip(*pair, strict=True)])
         for pair in ((correct_before, correct_after), (correct_after, correct_before))
     )
+    p, clusters = comparisons.mcnemar_p(repaired, broken), after[seeds[0]].clusters
+    if clusters is not None:
+        pairs = zip(correct_before, correct_after, strict=True)
+        p = np.array([clustered.mcnemar_p(~first & second, first & ~second, clusters) for first, second in pairs])
     return row | {
         **{"repaired": repaired.sum(), "broken": broken.sum()},
         **{"repaired_per_run": repaired.mean(), "broken_per_run": broken.mean()},
-        "mcnemar_p_median": np.median(comparisons.mcnemar_p(repaired, broken)),
+        "mcnemar_p_median": np.median(p),
         "n_examples": len(correct_after[0]),
     }
 
