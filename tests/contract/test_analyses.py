@@ -141,7 +141,8 @@ def test_the_level_is_configurable(name, typical):
 def test_resampling_is_seeded_by_the_option(name, typical):
     first, again, other = (table(name, typical, seed=seed, resamples=200) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
-    assert not first.equals(other)
+    # All sign flips of a few tasks are enumerated.
+    assert first.equals(other) == (name == "overall")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -52,9 +52,10 @@ def test_every_finding_is_a_whole_sentence_with_a_verdict(name, study, studies):
     assert list(result) == COLUMNS
     assert result["verdict"].isin(VERDICTS).all()
     for _, row in result.iterrows():
-        assert row["sentence"].startswith("On ") and row["sentence"].endswith(".")
+        over_all = row["task"] != row["task"] or row["task"] is None
+        assert row["sentence"].startswith("Over all " if over_all else "On ") and row["sentence"].endswith(".")
         assert "nan" not in in_words(row) and "inf" not in in_words(row)
-        assert row["task"] in row["sentence"]
+        assert over_all or row["task"] in row["sentence"]
         assert np.isfinite(row["effect"]) and row["n"]
         assert pd.isna(row["low"]) or row["low"] <= row["effect"] <= row["high"]
         assert pd.isna(row["n_more"]) or (row["verdict"] == UNDECIDED and row["n_more"] >= 1)

@@ -23,7 +23,7 @@ def test_plots_and_claims_that_are_not_listed_are_those_of_the_listed_analyses()
     chosen = outputs(analyses=["spread", "ranks", "decisions"])
     assert set(chosen.analyses) == {"spread", "ranks", "decisions"}
     assert {"model_task_heatmap", "ranks"} <= set(chosen.plots) and "intervals" not in chosen.plots
-    assert set(chosen.claims) == {"stable_ranking"}
+    assert set(chosen.claims) == {"shared_ranks", "stable_ranking"}
 
 
 def test_a_mapping_sets_options_and_leaves_the_others_on():

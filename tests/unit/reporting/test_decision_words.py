@@ -7,7 +7,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import decision_words
+from variability.reporting import decision_words, rank_words
 from variability.reporting.claims import ONE_RUN, SUPPORTED, UNDECIDED
 from variability.reporting.plots import pairwise
 from variability.reporting.summary import summarise
@@ -76,6 +76,25 @@ def test_summary_claims_and_figure_agree(seed, pairing):
     first = decision_words.first_place(decisions)
     assert first == decisions["ties_for_first"].iloc[0].split("; ")
     assert (len(first) == 1) == best
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_shared_ranks_agree_in_table_claims_and_summary(seed):
+    tables = study(random_values(seed))
+    decisions = tables["decisions"]
+    candidates = rank_words.ranked(decisions)
+    first = [one.name for one in rank_words.sharing_first(candidates)]
+    assert first == decision_words.first_place(decisions)
+    tables["claims"] = claims({"shared_ranks": {"candidates": 4}}, tables)
+    shared = [re.search(r"On digits, (.+) share first place", text) for text in tables["claims"]["sentence"]]
+    named = [re.split(", | and ", match[1]) for match in shared if match]
+    assert named == ([first] if len(first) > 1 else [])
+    text = summarise(tables, "demo")
+    for one in candidates:
+        row = re.search(rf"^\| {one.model} .*\|$", text, re.MULTILINE)[0]
+        assert [cell.strip() for cell in row.split("|")][-3:-1] == [one.limits, one.letters]
+        ends = f"ranks {one.low:g} of" if one.low == one.high else f"ranks between {one.low:g} and {one.high:g} of"
+        assert one.low != one.low or any(f"{one.name} {ends}" in text for text in tables["claims"]["sentence"])
 
 
 def test_a_long_list_of_ties_is_cut():

@@ -141,6 +141,12 @@ class Import(Section):
     seeds: dict[str, Seed] = Field(OMITTED, min_length=1, description="columns that hold the values of one seed each")
     tasks: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one task each")
     models: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one model each")
+    groups: dict[str, str | Annotated[list[str], Field(min_length=1)]] = Field(
+        OMITTED,
+        min_length=1,
+        description="{group: task, or a list of tasks}; * and ? match as in a shell. Tasks of one group, such as "
+        "splits of one data set, count once where all tasks are compared",
+    )
     primary: str | dict[str, str] = Field(
         OMITTED,
         description="the primary metric of all tasks, or {task: metric}; the first that a task has by default",

@@ -1,4 +1,4 @@
-"""Problems of the declared scales of metrics, found before the first job."""
+"""Problems of the declared scales of metrics and groups of tasks, found before the first job."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from variability import advice
 from variability.config.import_checks import Contents
 from variability.errors import Problem
-from variability.results import imported_runs, metric_scales
+from variability.results import imported_runs, metric_scales, task_groups
 from variability.results.metrics import scalars
 
 
@@ -30,6 +30,13 @@ def check(config: Mapping[str, Any], imports: Mapping[str, Contents] | None) -> 
             for task in sorted(metric_scales.named_tasks(declaration or {}) - _tasks(contents)):
                 message = f"names a task {task!r} that no run has; {advice.suggest(task, sorted(_tasks(contents)))}"
                 yield Problem(f"imports.{name}.metrics.{column}", message)
+
+
+def check_groups(config: Mapping[str, Any], imports: Mapping[str, Contents] | None) -> Iterator[Problem]:
+    """Yield the problems of the groups of tasks. imports: as in ``check``."""
+    trained = set(config.get("tasks", {}))
+    tasks = None if imports is None else trained.union(*(_tasks(contents) for contents in imports.values()))
+    yield from (Problem(key, message) for key, message in task_groups.problems(config, tasks))
 
 
 def _tasks(contents: Contents) -> set[str]:

@@ -153,6 +153,11 @@ class Task(Section):
         description="primary metric; accuracy by default, rmse in regression, ndcg_at_10 in ranking",
     )
     split: Split = Field(EMPTY, description="examples that train, validate and test")
+    group: str = Field(
+        OMITTED,
+        min_length=1,
+        description="tasks of one group, such as splits of one data set, count once where all tasks are compared",
+    )
     recipe: Recipe = Field(OMITTED, description="recipe of this task's runs; other keys are those of the study")
 
 

@@ -14,6 +14,7 @@ from variability.config import recipe
 from variability.config.sections import Pretraining
 from variability.config.study import Study
 from variability.io.files import digest
+from variability.results import task_groups
 
 
 def sorted_keys(value: Any) -> Any:
@@ -156,12 +157,14 @@ def aggregate(study: Study) -> dict[str, Any]:
             "methods": {name: _method_facts(study, name) for name in study.config.get("methods", {})},
             "imports": {
                 # The order, which sorting the keys loses, decides which metric is the primary one.
-                name: entry | {"position": position, "metrics_order": list(entry.get("metrics", {}))}
+                name: {key: value for key, value in entry.items() if key != "groups"}
+                | {"position": position, "metrics_order": list(entry.get("metrics", {}))}
                 for position, (name, entry) in enumerate(study.config.get("imports", {}).items())
             },
             "pairing": study.pairing,
             "grid": study.config.get("grid", {}) if study.imports else {},
             "scales": study.config.get("scales", {}),
+            "task_groups": task_groups.of_config(study.config),
         }
     )
 

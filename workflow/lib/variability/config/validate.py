@@ -219,6 +219,7 @@ def _check_imports_and_grid(
     # If a file was not read, the runs that the grid may select are not known.
     every = contents.keys() == entries.keys() and "imports" not in suspects
     yield from scale_checks.check(config, contents if every else None)
+    yield from scale_checks.check_groups(config, contents if every else None)
     if every:
         yield from _check_grid(study, contents, suspects)
 

@@ -7,7 +7,16 @@ import numpy as np
 import pandas as pd
 
 from variability.advice import agree, listed, plural
-from variability.reporting import decision_words, primary_rows, recipe_notes, run_counts, share_words, text_format
+from variability.reporting import (
+    decision_words,
+    overall_words,
+    primary_rows,
+    rank_words,
+    recipe_notes,
+    run_counts,
+    share_words,
+    text_format,
+)
 from variability.reporting.claims import ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
@@ -17,7 +26,9 @@ from variability.stats.rounding import is_rounding
 #: Last paragraphs of the findings, with and without repeated runs.
 NOISE = (
     "The intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for their "
-    "number; verdicts are, as all candidates of a task are decided together (table decisions)."
+    "number; verdicts are: all candidates of a task are decided together, so that any false statement about a task has "
+    "a probability of at most 1 - level (table decisions; its column p_study adjusts for all tasks together). The "
+    "ranks in the tables are simultaneous limits; candidates with a common letter do not beat each other."
 )
 NO_REPEATS = (
     "Every candidate has a single run on a task, so the study does not show how much runs differ by chance: it has "
@@ -34,13 +45,15 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
     """Return the summary as Markdown that is also readable in a terminal.
 
     tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
-    ``recipe_gap``, ``decisions``, ``components`` and ``claims`` that exist; without ``spread`` the summary only reports
-    shares and the number of runs, and without ``decisions`` it compares nothing. Everything refers to each task's
-    primary metric on the test split after fine-tuning. data_notes: paragraphs on the tasks' data.
+    ``recipe_gap``, ``decisions``, ``components``, ``overall`` and ``claims`` that exist; without ``spread`` the summary
+    only reports shares, the number of runs and what holds over all tasks, and without ``decisions`` it compares nothing
+    on a task. Everything refers to each task's primary metric on the test split after fine-tuning. data_notes:
+    paragraphs on the tasks' data.
     """
     opening = [run_counts.in_words(tables["runs"], tables.get("failures"))]
     if "components" in tables:
         opening.insert(0, share_words.in_words(tables["components"]))
+    opening.insert(len(opening) - 1, overall_words.paragraph(tables))
     sections = [f"# {study}", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in opening if text)]
     tables = {**tables, "runs": first_runs(tables["runs"])}
     names = ("runs", "spread", "intervals", "gain", "recipe_gap", "decisions")
@@ -126,6 +139,11 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
     if gaps is not None and gaps["probe"].notna().any():
         header.append(recipe_notes.header(gaps))
         columns.append(_lookup(gaps, spread, recipe_notes.in_table))
+    if len(tables.get("decisions", ())):
+        ranks = {(one.model, one.method): one for one in rank_words.ranked(tables["decisions"])}
+        shown = [ranks.get(cell) for cell in zip(spread["model"], spread["method"], strict=True)]
+        header += ["rank", "letters"]
+        columns += [[one.limits if one else "" for one in shown], [one.letters if one else "" for one in shown]]
     return text_format.aligned(header, list(zip(*columns, strict=True)))
 
 

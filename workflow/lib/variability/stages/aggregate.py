@@ -25,7 +25,14 @@ from variability.io.artefacts import (
 )
 from variability.io.files import replacing
 from variability.io.spreadsheet_text import guarded
-from variability.results import imported_predictions, imported_runs, pairing, probe_table, score_table
+from variability.results import (
+    imported_predictions,
+    imported_runs,
+    pairing,
+    probe_table,
+    score_table,
+    task_groups,
+)
 from variability.results.columns import RUN
 from variability.results.metric_scales import with_declared
 from variability.results.runs_table import combine, runs_table, sort_rows
@@ -54,8 +61,8 @@ def aggregate(
     {provider, framework, architecture, family, weights, options, backbone, seed_pretrain}}, ``tasks`` {name: {kind,
     metric}}, ``methods`` {name: {kind, options, repeats}}, ``imports`` {name: how to read that file, see
     ``imported_runs.rows_of_file``, its ``position`` in the config and the ``names`` of its files}, ``grid`` the
-    selection of imported runs, ``scales`` {metric: declaration, see ``metric_scales``}, ``pairing`` see
-    ``results.pairing``. imported: {name: files}. probes: manifests of ``reference_probe``, none or one.
+    selection of imported runs, ``scales`` {metric: declaration, see ``metric_scales``}, ``pairing`` and
+    ``task_groups`` see ``results``. imported: {name: files}. probes: manifests of ``reference_probe``, none or one.
 
     The bytes written do not depend on the order of the files. Raises UserError if scores and records contradict each
     other, a run's files are missing or cannot be read, or an import is inconsistent.
@@ -80,6 +87,7 @@ def aggregate(
     if declared == pairing.BY_SEED and (message := pairing.problem_of_labels(labelled, sources)):
         raise UserError(f"pairing: {message}")
     runs = pairing.declared(with_declared(combine(trained, others), spec["scales"]), declared)
+    runs = task_groups.declared(runs, spec.get("task_groups", {}))
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as temporary:
         _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema), _guarded)

@@ -71,15 +71,10 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     null = sample_null(values, paired, pairs, rng, resamples)
     p_all, critical = _all_pairs(pairs, null.scores, alpha)
     p_best, critical_best = _with_the_best(pairs, null.leads, alpha)
-    of_leader = pairs.a == 0
-    p_adjusted, score = p_all.copy(), np.full(p_all.shape, critical)
-    if of_leader.any() and (p_best[of_leader] <= alpha).all():
-        p_adjusted[of_leader] = np.fmin(p_all, p_best)[of_leader]
-        score[of_leader] = np.fmin(critical, critical_best)[of_leader]
     # Where values are missing, the pairs can point the other way than the means; then nothing is decided.
     ahead = (pairs.difference > 0) & (means[order][pairs.a] - means[order][pairs.b] > unit)
-    p_adjusted = np.where(~ahead & (p_adjusted <= alpha), np.nan, p_adjusted)
-    p_adjusted = _with_implied(pairs, p_adjusted, ahead, alpha)
+    p_adjusted, with_best = settle(pairs.a, pairs.b, p_all, p_best, ahead, alpha)
+    score = np.where(with_best, np.fmin(critical, critical_best), critical)
     beats = p_adjusted <= alpha
     half = t_of_score(score, pairs.df) * pairs.se
     low, high = pairs.difference - half, pairs.difference + half
@@ -94,6 +89,22 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     return Decisions(
         pairs, p_all, p_best, p_adjusted, beats, low, high, order, ~beaten, bool(best), null.leads.shape[1]
     )
+
+
+def settle(
+    a: np.ndarray, b: np.ndarray, p_all: np.ndarray, p_best: np.ndarray, ahead: np.ndarray, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the p-value that decides each pair, and the pairs that are decided as comparisons with the best.
+
+    The rule of ``decide`` for candidates in order, the leader is 0 and a < b: a beats b if the p-value is at most
+    alpha. p_all, p_best: adjusted p-values of the two families; ahead: True where the pair points in the direction of
+    the order. All arrays are (pairs,).
+    """
+    of_leader = a == 0
+    with_best = of_leader & bool(of_leader.any() and (p_best[of_leader] <= alpha).all())
+    p = np.where(with_best, np.fmin(p_all, p_best), p_all)
+    p = np.where(~ahead & (p <= alpha), np.nan, p)
+    return _with_implied(a, b, p, ahead, alpha), with_best
 
 
 # The two families --------------------------------------------------------------------------------------------------
@@ -143,12 +154,12 @@ def _upper(sample, alpha):
     return float(np.partition(sample, len(sample) - rank)[len(sample) - rank]) if rank else float("inf")
 
 
-def _with_implied(pairs, p, ahead, alpha):
+def _with_implied(a, b, p, ahead, alpha):
     """Return the p-values with those of pairs that other pairs decide: a beats c and c beats b."""
-    count = pairs.b.max(initial=0) + 1
+    count = b.max(initial=0) + 1
     paths = np.full((count, count), np.inf)
-    paths[pairs.a, pairs.b] = np.where(ahead & (p <= alpha), p, np.inf)
+    paths[a, b] = np.where(ahead & (p <= alpha), p, np.inf)
     for middle in range(count):
         np.minimum(paths, np.maximum(paths[:, [middle]], paths[[middle]]), out=paths)
-    implied = paths[pairs.a, pairs.b]
+    implied = paths[a, b]
     return np.where(np.isfinite(implied) & ~(p <= alpha), implied, p)

@@ -56,8 +56,8 @@ class AcrossTasks(Analysis):
     CAPTION = (
         "Candidates ranked by their mean on every task (1 is best), and the average rank over tasks. The Friedman test "
         "(Iman and Davenport's F) tests whether they differ at all; two candidates whose average ranks differ by less "
-        "than Nemenyi's critical difference are not significantly different. A check: what is better on a task is "
-        "decided in the table decisions."
+        "than Nemenyi's critical difference are not significantly different. A check: what is better is decided in the "
+        "tables overall and decisions."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED}
 

@@ -32,7 +32,8 @@ COLUMNS = [
         "n",
         "n_b",
     ),
-    *("n_failed", "n_failed_b", "t", "df", "p", "p_all_pairs", "p_best", "p_adjusted", "tests", "family"),
+    *("n_failed", "n_failed_b", "t", "df", "p", "p_all_pairs", "p_best", "p_adjusted", "p_study", "tests", "family"),
+    *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
     *("leader", "leader_method", "is_best", "ties_for_first", "not_compared", "candidates"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
 ]
@@ -52,6 +53,14 @@ class Decisions(Analysis):
     the smallest of these that applies. So a best candidate beats each other one, and there is a best one if and only if
     a single candidate is not beaten by any; ties_for_first lists those that nobody beats. Candidates that
     cannot be compared with any other for lack of runs do not tie: not_compared lists them.
+
+    rank_low, rank_high: limits of each candidate's rank, from 1 + the number of candidates that beat it to the number
+    of candidates - those that it beats: simultaneous confidence sets (Mogstad, Romano, Shaikh & Wilhelm 2024).
+    Candidates with the same rank_low share that rank; none of them beats another. letters: compact letter display,
+    two candidates have a common letter if and only if neither beats the other (Piepho 2004).
+
+    The error rate is controlled task by task: any false statement about a task has a probability of at most 1 - level.
+    p_study is for statements about several tasks: p, adjusted by Holm's method (1979) over all pairs of all tasks.
 
     low and high belong to the critical value at which the steps stop: the interval excludes 0 exactly where the first
     candidate beats the second. Without any spread, and with fewer than two runs, nothing is tested.
@@ -74,20 +83,23 @@ class Decisions(Analysis):
 
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
+        from variability.stats import comparisons
 
         runs = primary_rows.select(tables["runs"])
         tasks = runs[runs["value"].notna()].groupby("task", sort=False)["task"].first()
         parts = [part for task in tasks if len(part := self._of_task(task, runs[runs["task"] == task]))]
         if not parts:
             return pd.DataFrame(columns=COLUMNS)
-        return _cells.with_scope(_cells.stacked(parts), runs, by=["task"])[COLUMNS]
+        table = _cells.stacked(parts)
+        table["p_study"] = comparisons.holm(table["p"])
+        return _cells.with_scope(table, runs, by=["task"])[COLUMNS]
 
     def _of_task(self, task, runs):
         import pandas as pd
 
         from variability.reporting.analyses import _pairing
         from variability.results import metric_scales
-        from variability.stats import simultaneous
+        from variability.stats import shared_ranks, simultaneous
 
         cells = _pairing.cells_of(runs).with_values()
         kinds = _pairing.kinds(cells)
@@ -101,6 +113,8 @@ class Decisions(Analysis):
         )
         pairs, names = result.pairs, (cells.names["model"] + " (" + cells.names["method"] + ")").to_numpy()
         pairing, leader = kinds[pairs.a, pairs.b], result.order[0]
+        compared = _compared(pairs, len(names))
+        ranks = shared_ranks.of_decisions(pairs.a, pairs.b, result.beats, result.order, compared)
         table = pd.DataFrame({"task": task, "pairing": pairing}, index=range(len(pairs.a)))
         for side, index, moments in zip(("", "_b"), (pairs.a, pairs.b), _moments(cells, pairs, pairing), strict=True):
             table[f"model{side}"], table[f"method{side}"] = (
@@ -108,9 +122,10 @@ class Decisions(Analysis):
             )
             table[f"n_failed{side}"] = cells.n_failed[index]
             table[f"mean{side}"], table[f"sd{side}"] = moments
+            for key, of_candidates in ranks._asdict().items():
+                table[f"{key}{side}"] = of_candidates[index]
         paired, tested = pairing != _pairing.UNPAIRED, ~np.isnan(pairs.p) | result.beats
         decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
-        compared = _compared(pairs, len(names))
         # A few equal runs do not show that there is no noise, so they have no interval of width 0.
         low, high = (np.where(pairs.constant, np.nan, end) for end in (result.low, result.high))
         return table.assign(

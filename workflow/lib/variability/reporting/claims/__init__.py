@@ -43,6 +43,8 @@ COLUMNS = [
 ]
 #: Start of the unit of an SD.
 SD_OF = "SD of "
+#: Units of effects that are counts.
+COUNTED = ("sharing first place", "of the ranks possible")
 #: JSON schema of the option ``margin``: the smallest effect worth acting on.
 MARGIN = {
     "type": "number",
@@ -107,11 +109,14 @@ def evidence(row: pd.Series) -> str:
     digits = None
     if _known(row["low"]):
         digits = text_format.decimals(text_format.half_width(row["low"], row["high"]), row["low"], row["high"])
+    digits = 0 if unit in COUNTED else digits
     effect = text_format.number(row["effect"], "" if unit else "+", digits)
     # "13 SD of mse" would be read as 13 SDs.
     facts = [f"{effect} {unit}" if unit and not unit.startswith(SD_OF) else f"{unit or 'effect'} {effect}"]
-    if _known(row["against"]):
+    if _known(row.get("against")):
         facts[0] += f" against {row['against']}"
+    if unit in COUNTED:
+        facts.append(f"{text_format.percent(row['level'])} {row['interval']}")
     if _known(row["note"]) and not _known(row["p_adjusted"]):
         facts.append(row["note"])
     elif _known(row["low"]):
@@ -119,6 +124,8 @@ def evidence(row: pd.Series) -> str:
         facts.append(f"{text_format.percent(row['level'])} {row['interval']} {ends}")
     if _known(row["p_adjusted"]):
         facts.append(f"adjusted p {text_format.p_value(row['p_adjusted'])}")
+        if _known(row["note"]):
+            facts.append(row["note"])
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
         facts.append(f"about {plural(int(row['n_more']), 'more seed')} per side would decide")

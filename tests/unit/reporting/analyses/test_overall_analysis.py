@@ -1,0 +1,116 @@
+"""Tests of the decisions over all tasks: units, groups, intervals, and the words that summary and claims use."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_study as synthetic
+from scipy import stats
+
+from variability import registry
+from variability.reporting import overall_words
+from variability.stages.claim import claims
+
+
+def study(means, seeds=3, sd=0.002, metric_range=None, groups=None):
+    """Return imported runs. means: (models, tasks)."""
+    models = [f"m{index}" for index in range(len(means))]
+    tasks = [f"t{index:02d}" for index in range(len(means[0]))]
+    runs = synthetic.as_imported(synthetic.runs(models=models, tasks=tasks, methods=("full",), seeds=range(seeds)))
+    runs = runs.query("metric == 'accuracy' and phase == 'after'")
+    noise = sd * np.random.default_rng(0).standard_normal((len(models), len(tasks), seeds))
+    at = runs["model"].str[1:].astype(int), runs["task"].str[1:].astype(int), runs["seed"].astype(int)
+    values = np.asarray(means)[at[0], at[1]] + noise[at[0], at[1], at[2]]
+    low, high = metric_range or (np.nan, np.nan)
+    runs = runs.assign(value=values, range_low=low, range_high=high, unit=None, perfect=np.nan)
+    return runs if groups is None else runs.assign(task_group=runs["task"].map(lambda task: groups.get(task, task)))
+
+
+def table(runs, **options):
+    return registry.find("analyses", "overall")(options).table({"runs": runs})
+
+
+def random_means(models=3, tasks=8, step=0.05):
+    return 0.5 + np.random.default_rng(1).normal(0, 0.05, (models, tasks)) - step * np.arange(models)[:, None]
+
+
+def test_the_mean_difference_has_the_t_interval_over_tasks():
+    runs = study(random_means(2), sd=0.01, metric_range=(0, 1))
+    (row,) = table(runs).to_dict("records")
+    means = runs.query("split == 'test'").pivot_table(index="model", columns="task", values="value")
+    differences = (means.loc[row["model"]] - means.loc[row["model_b"]]).to_numpy()
+    test = stats.ttest_1samp(differences, 0)
+    interval = test.confidence_interval()
+    assert row["difference"] == pytest.approx(differences.mean())
+    # What seeds have in common on several tasks may only add to it.
+    assert row["low"] <= interval.low + 1e-12 and row["high"] >= interval.high - 1e-12
+    assert row["p"] == pytest.approx(stats.wilcoxon(differences).pvalue)
+    assert (row["wins"], row["losses"]) == ((differences > 0).sum(), (differences < 0).sum())
+
+
+def test_effects_of_a_seed_on_all_tasks_widen_the_interval():
+    runs = study(random_means(2), seeds=5, metric_range=(0, 1))
+    width = np.ptp(table(runs)[["low", "high"]].to_numpy())
+    shift = 0.2 * np.sin(7.0 * runs["seed"].to_numpy(dtype=float)) * (runs["model"] == "m0")
+    assert np.ptp(table(runs.assign(value=runs["value"] + shift))[["low", "high"]].to_numpy()) > 1.5 * width
+
+
+def test_tasks_of_a_group_count_once():
+    means = np.vstack([random_means(1, 6)[0], random_means(1, 6)[0] - 0.1])
+    copies = np.hstack([means, means[:, [0] * 5]])
+    groups = {f"t{index:02d}": "copies" for index in (0, 6, 7, 8, 9, 10)}
+    alone, grouped, counted = (
+        table(study(values, sd=0, metric_range=(0, 1), groups=of))
+        for values, of in ((means, None), (copies, groups), (copies, None))
+    )
+    assert grouped["n_tasks"].item() == 6 and counted["n_tasks"].item() == 11
+    assert grouped["difference"].item() == pytest.approx(alone["difference"].item())
+    assert grouped["p"].item() == alone["p"].item() > counted["p"].item()
+
+
+def test_without_a_declared_range_differences_are_relative_and_independent_of_other_candidates():
+    means = random_means(3, 7)
+    means[:, 3] *= 1000
+    pair, three = (table(study(values, sd=0)) for values in (means[:2], means))
+    expected = np.mean(2 * (means[0] - means[1]) / (means[0] + means[1]))
+    row = three[(three["model"] == "m0") & (three["model_b"] == "m1")].iloc[0]
+    assert pair["difference"].item() == pytest.approx(expected) == row["difference"]
+    assert row["p"] == pair["p"].item()
+
+
+def test_lower_is_better_turns_the_differences():
+    runs = study(random_means(), metric_range=(0, 1))
+    turned = table(runs.assign(value=1 - runs["value"], higher_is_better=False))
+    original = table(runs)
+    assert turned["model"].tolist() == original["model"].tolist()
+    assert turned["difference"].to_numpy() == pytest.approx(original["difference"].to_numpy())
+
+
+def test_summary_and_claims_agree_with_the_table():
+    for step, tasks in ((0.2, 7), (0.0, 7), (0.2, 4)):
+        overall = table(study(random_means(4, tasks, step), metric_range=(0, 1)))
+        stated = claims({"overall": {}}, {"overall": overall}).set_index("sentence")["verdict"]
+        text = overall_words.paragraph({"overall": overall})
+        best, leader = bool(overall["is_best"].iloc[0]), overall["leader"].iloc[0]
+        start = f"Over all {tasks} tasks, {leader} (full)"
+        assert (stated[f"{start} is the best of 4 candidates."] == "supported") == best == (tasks == 7 and step > 0)
+        assert ("is supported: it beats each of the others" in text) == best
+        assert ("share first place" in text) == (not best and tasks == 7)
+        assert ("the smallest possible p-value of the signed-rank test is 0.12" in text) == (tasks == 4)
+        beats = overall[(overall["model"] == leader) & (overall["decision"] == "beats")]
+        assert {name for name, verdict in stated.items() if "beats" in name and verdict == "supported"} == {
+            f"{start} beats {name} (full)." for name in beats["model_b"]
+        }
+
+
+def test_one_task_has_no_table():
+    assert table(study(random_means(3, 1))).empty
+    assert overall_words.paragraph({"overall": pd.DataFrame()}) == ""
+
+
+def test_candidates_without_a_common_task_are_not_tested():
+    runs = study(random_means(3, 8), metric_range=(0, 1))
+    first = runs["task"] < "t04"
+    apart = runs[(first & (runs["model"] != "m2")) | (~first & (runs["model"] != "m1"))]
+    rows = table(apart).set_index(["model", "model_b"])
+    pair = rows.loc[("m1", "m2")] if ("m1", "m2") in rows.index else rows.loc[("m2", "m1")]
+    assert pair["decision"] == "not tested" and pair["note"] == "no task has both"

@@ -1,0 +1,142 @@
+"""Decisions about the candidates over all tasks together: which beats which, shared ranks, and which is the best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.reporting.analyses.decisions import BEATS, NOT_TESTED, UNDECIDED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Value of the column ``over``.
+ALL_TASKS = "all tasks"
+NO_TASK = "no task has both"
+TOO_FEW = "too few tasks to show any difference: the smallest possible p-value of the signed-rank test is"
+COLUMNS = [
+    *("over", "model", "method", "model_b", "method_b", "decision", "unit", "difference", "low", "high", "se"),
+    *("wins", "ties", "losses", "n_tasks", "n", "n_b", "n_failed", "n_failed_b"),
+    *("p", "p_floor", "p_all_pairs", "check_p_holm", "p_best", "p_adjusted", "tests", "family"),
+    *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
+    *("leader", "leader_method", "is_best", "ties_for_first", "candidates", "tasks", "groups"),
+    *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
+]
+
+
+class Overall(Analysis):
+    """The rule of ``decisions`` for all tasks together: one row per two candidates, the first of them ahead.
+
+    The unit is the task; tasks of one ``group`` count once, with the mean of their differences. difference: mean over
+    tasks of the difference of the two means over completed runs (primary metric, test split, after fine-tuning; more is
+    better), in ``unit``. low, high: t interval of it over tasks and seeds, not adjusted: the spread between tasks
+    contains the noise of their own runs; what a seed has in common on several tasks is added, estimated from the seeds
+    that completed everywhere. wins, ties, losses: tasks on which the first candidate's mean is better, equal, worse.
+
+    p: Wilcoxon's signed-rank test (1945) of the differences, exact up to 50 tasks, zeros as Pratt (1959). p_all_pairs:
+    adjusted over all pairs by step-down, where the signs of a task's differences are flipped together (Romano & Wolf
+    2005); check_p_holm: by Holm's method, which needs more tasks. p_best: of the leader, adjusted for the comparisons
+    with the best (Hsu 1984). A beats B by the rule of ``decisions``, if mean and signed ranks have one direction.
+    p_floor: smallest p that this number of tasks can give.
+
+    rank_low, rank_high: limits of each candidate's rank over tasks, 1 + the number of candidates that beat it and the
+    number of candidates - those that it beats (Mogstad et al. 2024). letters: candidates with a common letter do not
+    beat each other (Piepho 2004).
+    """
+
+    REQUIRES = ("tasks", "candidates")
+    SUMMARISED = True
+    CAPTION = (
+        "Every two candidates over all tasks: mean difference with interval, wins and losses, and whether one beats "
+        "the other by the signed-rank test of the tasks' differences, adjusted for all pairs. Ranks are shared as far "
+        "as nobody beats anybody."
+    )
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "level": LEVEL,
+        "resamples": RESAMPLES | {"minimum": 1000, "default": 10_000},
+        "seed": SEED,
+    }
+
+    def table(self, tables: dict[str, Any]) -> pd.DataFrame:
+        import pandas as pd
+
+        from variability.reporting import primary_rows
+        from variability.reporting.analyses import _all_tasks, _cells
+        from variability.stats import over_tasks, shared_ranks
+
+        runs = primary_rows.select(tables["runs"])
+        if runs.loc[runs["value"].notna(), "task"].nunique() < 2:
+            return pd.DataFrame(columns=COLUMNS)
+        every = _all_tasks.collect(runs)
+        alpha = 1 - self.option("level")
+        rng = self.generator(ALL_TASKS)
+        result = over_tasks.decide(every.differences, alpha, rng, self.option("resamples"))
+        if not len(result.a):
+            return pd.DataFrame(columns=COLUMNS)
+        names = (every.names["model"] + " (" + every.names["method"] + ")").to_numpy()
+        half = self._half_widths(every, result)
+        tests = int(np.count_nonzero(~np.isnan(result.p)))
+        leader, groups = result.order[0], every.differences.shape[2]
+        table = pd.DataFrame({"over": ALL_TASKS}, index=range(len(result.a)))
+        compared = np.isin(np.arange(len(names)), [result.a[result.n > 0], result.b[result.n > 0]])
+        ranks = shared_ranks.of_decisions(result.a, result.b, result.beats, result.order, compared)
+        counts = _runs_of(runs, every.names)
+        for side, index in (("", result.a), ("_b", result.b)):
+            for key in ("model", "method"):
+                table[f"{key}{side}"] = every.names[key].to_numpy()[index]
+            table[f"n{side}"], table[f"n_failed{side}"] = (counts[key].to_numpy()[index] for key in ("n", "n_failed"))
+            for key, of_candidates in ranks._asdict().items():
+                table[f"{key}{side}"] = np.asarray(of_candidates)[index]
+        tested = ~np.isnan(result.p) | result.beats
+        keys = ("difference", "se", "wins", "ties", "losses", "p", "p_floor", "p_best", "p_adjusted")
+        return table.assign(
+            decision=np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED),
+            **{key: getattr(result, key) for key in keys},
+            **{"p_all_pairs": result.p_all, "check_p_holm": result.p_holm, "n_tasks": result.n},
+            **{"low": result.difference - half, "high": result.difference + half},
+            **{"tests": tests, "family": f"{ALL_TASKS}: {tests} pairs of candidates", "unit": every.unit},
+            **{"leader": every.names["model"].iloc[leader], "leader_method": every.names["method"].iloc[leader]},
+            **{"is_best": result.best, "candidates": len(names), "tasks": len(every.tasks), "groups": groups},
+            ties_for_first="; ".join(names[index] for index in result.order if result.first[index]),
+            estimator="mean over tasks of the difference of means; signed-rank test",
+            interval="t over tasks and seeds",
+            **{"level": self.option("level"), "ddof": 1, "resamples": result.flips, "scope": _cells.scope(runs)},
+            note=_notes(result, alpha),
+        )[COLUMNS]
+
+    def _half_widths(self, every, result):
+        """Return half the widths of the intervals of the mean differences, NaN with a single task.
+
+        The squares of the half-widths of the two parts, over tasks and over shared seeds, are added (as for a sum of
+        independent estimates: Zou & Donner, Stat. Med. 27 (2008) 1693).
+        """
+        from scipy import special
+
+        tail = 0.5 + self.option("level") / 2
+        half = np.square(special.stdtrit(np.maximum(result.n - 1, 1), tail) * result.se)
+        shared = np.maximum(every.seed_variance[result.a, result.b], 0)
+        if every.seeds:
+            half = half + shared * special.stdtrit(every.seeds - 1, tail) ** 2
+        return np.sqrt(half)
+
+
+def _runs_of(runs, names):
+    """Return the numbers of completed and failed runs of each candidate, in the order of the names."""
+    import pandas as pd
+
+    from variability.reporting.analyses import _cells
+    from variability.results.columns import CANDIDATE
+
+    marked = runs.assign(failed=_cells.failed(runs))
+    counts = marked.groupby(CANDIDATE).agg(n=("value", "count"), n_failed=("failed", "sum"))
+    return counts.reindex(pd.MultiIndex.from_frame(names[CANDIDATE]))
+
+
+def _notes(result, alpha):
+    """Return why a pair is not tested, or cannot be decided however large its differences are."""
+    return [
+        NO_TASK if n == 0 else f"{TOO_FEW} {floor:.2g}" if floor > alpha and not beats else ""
+        for n, floor, beats in zip(result.n, result.p_floor, result.beats, strict=True)
+    ]

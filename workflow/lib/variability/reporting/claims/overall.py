@@ -1,0 +1,72 @@
+"""Claims over all tasks: the leader beats the others, is the best, and which candidates share first place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from variability.advice import plural
+from variability.reporting.claims import SUPPORTED, UNDECIDED, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Overall(Claim):
+    """Over all tasks, as ``overall`` decides.
+
+    The candidate that is ahead is the best; it beats each other model with its best method; candidates that share first
+    place, and limits of ranks, as in ``shared_ranks``.
+    """
+
+    ANALYSES = ("overall",)
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "candidates": {
+            "type": "integer",
+            "minimum": 0,
+            "default": 3,
+            "description": "number of candidates, from the one that is ahead on, whose ranks are stated",
+        }
+    }
+
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+        from variability.reporting.claims import shared_ranks
+
+        pairs = tables["overall"]
+        if pairs.empty:
+            return []
+        leader = pairs[(pairs["model"] == pairs["leader"]) & (pairs["method"] == pairs["leader_method"])]
+        rival = leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
+        first, where = pairs.iloc[0], over(pairs)
+        best = f"{where}, {_name(first, '')} is the best of {first['candidates']:g} candidates."
+        verdict = SUPPORTED if first["is_best"] else UNDECIDED
+        findings = [_finding(rival, best) | {"verdict": verdict, "against": _name(rival, "_b")}]
+        others = leader[leader["model_b"] != first["leader"]]
+        for _, rows in others.groupby("model_b", sort=False):
+            row = rows.sort_values("difference", kind="stable").iloc[0]
+            findings.append(_finding(row, f"{where}, {_name(row, '')} beats {_name(row, '_b')}."))
+        return findings + shared_ranks.of_pairs(where, None, pairs, self.option("candidates"))
+
+
+def over(pairs: pd.DataFrame) -> str:
+    """Return the start of a sentence about all tasks. pairs: the table ``overall``."""
+    first = pairs.iloc[0]
+    groups = f" in {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
+    return f"Over all {plural(first['tasks'], 'task')}{groups}"
+
+
+def _name(row, side):
+    return f"{row[f'model{side}']} ({row[f'method{side}']})"
+
+
+def _finding(row, sentence):
+    from variability.reporting.analyses.decisions import BEATS
+
+    counts = f"{row['wins']:g} better, {row['ties']:g} equal, {row['losses']:g} worse"
+    return {
+        "sentence": sentence,
+        "verdict": SUPPORTED if row["decision"] == BEATS else UNDECIDED,
+        **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
+        **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
+        "n": f"{plural(row['n_tasks'], 'task')}: {counts}",
+        "note": row["note"] or None,
+    }

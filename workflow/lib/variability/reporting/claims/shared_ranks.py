@@ -1,0 +1,78 @@
+"""Claims about shared ranks: which candidates of a task share first place, and between which ranks each is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from variability.reporting.claims import COUNTED, NO_SPREAD, SUPPORTED, UNDECIDED, Claim
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Most candidates that a sentence names.
+NAMED = 8
+
+
+class SharedRanks(Claim):
+    """Per task, from the rank limits of ``decisions``.
+
+    Those that share first place: supported if some candidates are beaten, so that the others contain the best one with
+    a probability of at least ``level``; undecided if nobody beats anybody. Not stated if a single one is not beaten,
+    which is the claim of ``stable_ranking``.
+
+    The limits of the ranks of the first candidates: supported if they exclude any rank.
+    """
+
+    ANALYSES = ("decisions",)
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "candidates": {
+            "type": "integer",
+            "minimum": 0,
+            "default": 1,
+            "description": "number of candidates of a task, from the best mean on, whose ranks are stated",
+        }
+    }
+
+    def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+        return [
+            finding
+            for task, pairs in tables["decisions"].groupby("task", sort=False)
+            for finding in of_pairs(f"On {task}", task, pairs, self.option("candidates"))
+        ]
+
+
+def of_pairs(where: str, task: str | None, pairs: pd.DataFrame, most: int) -> list[dict[str, Any]]:
+    """Return the findings about one task, or about all of them. where: start of the sentences."""
+    from variability.advice import listed, plural
+    from variability.reporting import rank_words
+
+    candidates = [one for one in rank_words.ranked(pairs) if one.low == one.low]
+    if len(candidates) < 2:
+        return []
+    first = pairs.iloc[0]
+    counts = pairs[["n", "n_b"]]
+    facts = {key: first[key] for key in ("estimator", "level", "scope")} | {
+        "task": task,
+        "interval": "simultaneous limits of ranks",
+        "family": first["family"],
+        "n": f"{counts.min(axis=None):g}",
+    }
+    if not rank_words.decided(pairs):
+        facts["note"] = NO_SPREAD
+    findings, total = [], len(candidates)
+    shared = rank_words.sharing_first(candidates)
+    if len(shared) > 1:
+        names = listed([one.name for one in shared], NAMED, last=" and ")
+        verdict = SUPPORTED if len(shared) < total else UNDECIDED
+        sentence = f"{where}, {names} share first place among {plural(total, 'candidate')}."
+        findings.append(facts | {"sentence": sentence, "verdict": verdict, "effect": len(shared), "unit": COUNTED[0]})
+    for one in candidates[:most]:
+        between = f"ranks {one.low:g}" if one.low == one.high else f"ranks between {one.low:g} and {one.high:g}"
+        narrower = one.high - one.low + 1 < total
+        findings.append(
+            facts
+            | {"sentence": f"{where}, {one.name} {between} of {plural(total, 'candidate')}."}
+            | {"verdict": SUPPORTED if narrower else UNDECIDED}
+            | {"effect": one.high - one.low + 1, "unit": COUNTED[1]}
+        )
+    return findings

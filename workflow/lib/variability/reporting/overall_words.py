@@ -1,0 +1,80 @@
+"""The paragraph of the summary about all tasks together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from variability.advice import listed, plural
+from variability.reporting import rank_words, text_format
+from variability.reporting.analyses.decisions import BEATS
+from variability.reporting.analyses.overall import TOO_FEW
+from variability.reporting.claims import SUPPORTED, UNDECIDED, overall
+from variability.results.columns import CANDIDATE
+
+#: Largest number of candidates that a sentence names.
+NAMED = 8
+
+
+def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return the findings over all tasks; empty if there is a single one. tables: ``overall`` and ``decisions``."""
+    pairs = tables.get("overall")
+    if pairs is None or pairs.empty:
+        return ""
+    candidates = [one for one in rank_words.ranked(pairs) if one.low == one.low]
+    if len(candidates) < 2:
+        return ""
+    leader, first = candidates[0], pairs.iloc[0]
+    of_leader = pairs[(pairs["model"] == leader.model) & (pairs["method"] == leader.method)]
+    sentences = [f"{overall.over(pairs)}, {leader.name} is ahead. {_best(candidates, of_leader)}"]
+    others = of_leader[(of_leader["model_b"] != leader.model) & of_leader["difference"].notna()]
+    rival = (others if len(others) else of_leader).sort_values("difference", kind="stable").iloc[0]
+    which = "the best candidate of another model" if len(others) else "the next one"
+    sentences.append(f"Against {which}, {rival['model_b']} ({rival['method_b']}), {_against(rival, tables)}.")
+    if first["groups"] < first["tasks"]:
+        sentences.append("Tasks of one group count once.")
+    return " ".join(sentences)
+
+
+def _best(candidates: list[rank_words.Ranked], of_leader: pd.DataFrame) -> str:
+    """Return whether the leader is the best, and how many candidates it beats."""
+    what = f"That it is the best of {plural(len(candidates), 'candidate')} is"
+    shared = rank_words.sharing_first(candidates)
+    if len(shared) == 1:
+        return f"{what} {SUPPORTED}: it beats {'the other' if len(candidates) == 2 else 'each of the others'}."
+    notes = of_leader["note"].astype(str)
+    if (few := notes.str.startswith(TOO_FEW)).any():
+        return f"{what} {UNDECIDED}: {notes[few].iloc[0]}."
+    names = listed([one.name for one in shared], NAMED, last=" and ")
+    beaten = int((of_leader["decision"] == BEATS).sum())
+    among = f", and it beats {beaten} of the {plural(len(candidates) - 1, 'other')}" if beaten else ""
+    return f"{what} {UNDECIDED}: {names} share first place{among}."
+
+
+def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return the evidence about a pair: tasks, mean difference with interval, p-value."""
+    better, worse = _decided(row, tables.get("decisions"))
+    counts = (
+        f"its mean is better on {row['wins']:g}{better}, equal on {row['ties']:g} and worse on "
+        f"{row['losses']:g}{worse} of {plural(row['n_tasks'], 'task')}"
+    )
+    difference = text_format.with_interval(row["difference"], row["low"], row["high"], "+")
+    level = f", {text_format.percent(row['level'])} {row['interval']}" if row["low"] == row["low"] else ""
+    text = f"{counts}; the mean difference is {difference} ({row['unit']}{level})"
+    p = f"signed-rank test over tasks, adjusted p {text_format.p_value(row['p_adjusted'])}"
+    return f"{text}; {p}" if row["p_adjusted"] == row["p_adjusted"] else text
+
+
+def _decided(row: pd.Series, decisions: pd.DataFrame | None) -> tuple[str, str]:
+    """Return on how many single tasks the first beats the other, and is beaten by it."""
+    if decisions is None or decisions.empty:
+        return "", ""
+    beats = decisions[decisions["decision"] == BEATS]
+    one, other = tuple(row[CANDIDATE]), tuple(row[[f"{key}_b" for key in CANDIDATE]])
+    pairs = list(zip(*(beats[key] for key in ("model", "method", "model_b", "method_b")), strict=True))
+    counts = [pairs.count((*one, *other)), pairs.count((*other, *one))]
+    return tuple(
+        f" (single tasks decided: {count})" if number else ""
+        for count, number in zip(counts, (row["wins"], row["losses"]), strict=True)
+    )

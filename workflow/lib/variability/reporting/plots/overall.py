@@ -1,0 +1,86 @@
+"""Candidates over all tasks: shared ranks with brackets, and mean differences from the one that is ahead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from variability.advice import plural
+from variability.reporting import figure_style, primary_rows, rank_words, text_format
+from variability.reporting.plots import Plot, _labels, _panels, _rank_limits
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+MOST = 40
+
+
+class Overall(Plot):
+    """Rows are candidates, the one that is ahead on top, at most MOST.
+
+    Left: limits of the ranks over all tasks, with brackets around ties. Right: mean difference from the candidate that
+    is ahead, with its interval. Both are those of the table ``overall``.
+    """
+
+    ANALYSES = ("overall",)
+    CAPTION = (
+        "Candidates over all tasks. Left: ranks that the decisions leave to each (bars, simultaneous limits), with "
+        "brackets around candidates of which none beats another. Right: mean difference over tasks from the candidate "
+        "that is ahead, with its interval."
+    )
+
+    def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
+        pairs = tables["overall"]
+        candidates = rank_words.ranked(pairs) if len(pairs) else []
+        shown = candidates[:MOST]
+        labels = [figure_style.wrap(one.name, 34) for one in shown]
+        runs = primary_rows.select(tables["runs"])
+        figure = figure_style.figure(
+            width=9.0,
+            height=2.2 + _rank_limits.row_height(labels) * max(len(shown), 3),
+            title=self.option(
+                "title",
+                f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, all tasks together",
+            ),
+            note=_note(pairs)
+            + _rank_limits.runs_in_words(runs)
+            + (f" Only the first {MOST} are shown." if len(candidates) > MOST else ""),
+        )
+        if not shown:
+            return _panels.placeholder(figure, "Not drawn: needs two candidates on two tasks.")
+        ranks, differences = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+        _rank_limits.draw(ranks, shown, labels)
+        _differences(differences, pairs, shown)
+        return figure
+
+
+def _differences(axes, pairs, shown):
+    leader = shown[0]
+    rows = {name: row for row, name in enumerate((one.model, one.method) for one in shown)}
+    of_leader = pairs[(pairs["model"] == leader.model) & (pairs["method"] == leader.method)]
+    points = of_leader[[(row.model_b, row.method_b) in rows for row in of_leader.itertuples()]]
+    low, high = _labels.limits(-points["difference"], -points[["low", "high"]].stack())
+    axes.set_xlim(min(low, 0), max(high, 0.06 * (high - low)))
+    axes.axvline(0, color=figure_style.SOFT, lw=0.8)
+    for row in points.itertuples():
+        y = rows[row.model_b, row.method_b]
+        if row.low == row.low:
+            _panels.bar(axes, -row.high, -row.low, y, color=figure_style.COLORS[0], lw=1.5)
+        axes.plot(-row.difference, y, "o", color=figure_style.INK, markersize=3.5, zorder=3)
+    axes.set_xlabel("mean difference from the first (+ is better)")
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
+    axes.set_axisbelow(True)
+
+
+def _note(pairs):
+    if pairs.empty:
+        return _rank_limits.NOTE
+    first = pairs.iloc[0]
+    groups = f", {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
+    return (
+        f"{_rank_limits.NOTE} Signed-rank test of the differences on {plural(first['tasks'], 'task')}{groups}, "
+        f"adjusted for all pairs at {text_format.percent(first['level'])}. Right: {first['unit']}; lines: "
+        f"{first['interval']}, {text_format.percent(first['level'])}, not adjusted; arrows: they go on."
+    )
