@@ -67,9 +67,14 @@ def test_runs_are_fetched_from_the_storage_and_have_the_bits_of_a_local_study(st
     # As in a checkout: they are valid where the study is copied to.
     assert record["settings"]["files"] == {"task": "results/tiny/prepare/digits/task.json"}
     assert not (runs.parent / "0/checkpoint.safetensors").exists()
-    # What is in the storage is up to date on any machine, and nothing else is made again.
-    planned = stored.planned()
-    assert (planned["finetune"], planned["predict"], planned["prepare"]) == ("2", "2", "1")
+    # A copy of the storage is a study like any other, whatever the times of its files.
+    copy = Checkout.of_project(stored.checkout.folder.with_name("copy"))
+    shutil.copytree(stored.storage / "results", copy.folder / "results", copy_function=shutil.copyfile)
+    due = copy.jobs("--configfile", "tiny.yaml")
+    cell = "model=scratch, task=digits, method=full, block=0"
+    assert not due & {"prepare task=digits", f"finetune {cell}", f"predict {cell}"}
+    assert {"prepare task=letters", "score task=digits"} <= due
+    # What is in the storage is up to date on any machine; what an edit concerns is made again.
     stored.checkout.edit("tiny.yaml", "seeds: [0, 1]", "seeds: [0, 2]")
     planned = stored.planned()
     assert (planned["finetune"], planned["predict"], planned["prepare"]) == ("3", "3", "1")

@@ -18,6 +18,7 @@ rule aggregate:
         reference_probe="<results>/aggregate/reference_probe.parquet",
         imported_predictions="<results>/aggregate/imported_predictions.parquet",
         manifest="<results>/aggregate/manifest.json",
+        made=made_of("<results>/jobs/specs/aggregate.json"),
     log:
         "<results>/aggregate/aggregate.log",
     conda:
@@ -39,6 +40,7 @@ rule keep_checkpoints:
         code=code_of("keep_checkpoints"),
     output:
         "<results>/aggregate/checkpoints.json",
+        made=made_of("<results>/jobs/specs/keep_checkpoints.json"),
     log:
         "<results>/aggregate/checkpoints.log",
     conda:

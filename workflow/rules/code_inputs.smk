@@ -1,7 +1,6 @@
 # The library code and the params that a rule's result depends on, as files among its inputs: an edit reruns the stages
 # that import the edited file, another param the jobs that have it.
 from variability import provenance
-from variability.io import job_records
 
 # Listings of the files that a stage, its script and its plug-ins import, with checksums. They are `ancient`, because
 # the checksum of a job's listing is part of its spec, which Snakemake compares by content.

@@ -16,6 +16,7 @@ rule predict:
     output:
         manifest="<results>/predict/{model}/{task}/{method}/block-{block}.json",
         bundle=bundles_of("<results>/predict/{model}/{task}/{method}/block-{block}.json"),
+        made=made_of("<results>/jobs/specs/predict/{model}/{task}/{method}/{block}.json"),
     log:
         "<results>/predict/{model}/{task}/{method}/block-{block}.log",
     conda:
@@ -42,6 +43,7 @@ rule score:
     output:
         "<results>/score/{task}/scores.json",
         bundle=bundles_of("<results>/score/{task}/scores.json"),
+        made=made_of("<results>/jobs/specs/score/{task}.json"),
     log:
         "<results>/score/{task}/scores.log",
     conda:

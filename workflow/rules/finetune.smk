@@ -13,6 +13,7 @@ rule features:
     output:
         manifest="<results>/features/{model}/{task}/{features}/features.json",
         activations="<results>/features/{model}/{task}/{features}/activations.npy",
+        made=made_of("<results>/jobs/specs/features/{model}/{task}/{features}.json"),
     log:
         "<results>/features/{model}/{task}/{features}/features.log",
     benchmark:
@@ -52,6 +53,7 @@ rule finetune:
         manifest="<results>/finetune/{model}/{task}/{method}/block-{block}.json",
         bundle=bundles_of("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
         tensors=tensors_of("<results>/finetune/{model}/{task}/{method}/block-{block}.json"),
+        made=made_of("<results>/jobs/specs/finetune/{model}/{task}/{method}/{block}.json"),
     log:
         "<results>/finetune/{model}/{task}/{method}/block-{block}.log",
     benchmark:

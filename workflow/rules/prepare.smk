@@ -8,6 +8,7 @@ rule download:
     output:
         manifest="<downloads>/datasets/{key}/manifest.json",
         bundle=bundles_of("<downloads>/datasets/{key}/manifest.json"),
+        made=made_of("<downloads>/jobs/specs/download/{key}.json"),
     log:
         "<downloads>/datasets/{key}.log",
     localrule: True
@@ -29,6 +30,7 @@ rule prepare:
         task="<results>/prepare/{task}/task.json",
         inputs="<results>/prepare/{task}/inputs.npy",
         examples="<results>/prepare/{task}/examples.parquet",
+        made=made_of("<results>/jobs/specs/prepare/{task}.json"),
     log:
         "<results>/prepare/{task}/prepare.log",
     conda:

@@ -16,6 +16,7 @@ rule analyse:
     output:
         reported_tables(),
         manifest="<results>/analyse/manifest.json",
+        made=made_of("<results>/jobs/specs/analyse.json"),
     log:
         "<results>/analyse/analyse.log",
     conda:
@@ -37,6 +38,7 @@ rule plot:
     output:
         svg=reported_figures(),
         png=figures("png"),
+        made=made_of("<results>/jobs/specs/plot.json"),
     log:
         "<results>/plot/plot.log",
     conda:
@@ -63,6 +65,7 @@ rule claim:
             category="Summary",
             labels={"page": "claims"},
         ),
+        made=made_of("<results>/jobs/specs/claim.json"),
     log:
         "<results>/claim/claim.log",
     conda:
@@ -90,6 +93,7 @@ rule summarise:
             category="Summary",
             labels={"page": "summary"},
         ),
+        made=made_of("<results>/jobs/specs/summarise.json"),
     log:
         "<results>/report/summary.log",
     conda:
@@ -136,6 +140,7 @@ rule report:
         code=code_of("report"),
     output:
         "<results>/report/report.html",
+        made=made_of("<results>/jobs/specs/report.json"),
     log:
         "<results>/report/report.log",
     localrule: True

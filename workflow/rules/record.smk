@@ -12,6 +12,7 @@ rule record:
     output:
         crate="<results>/ro-crate-metadata.json",
         parts=in_storage(*(f"<results>/record/{name}.json" for name in ("config", "code", "environments", "crate"))),
+        made=made_of("<results>/jobs/specs/record.json"),
     log:
         "<results>/record/record.log",
     localrule: True

@@ -12,6 +12,7 @@ rule reference_probe:
     output:
         "<results>/reference_probe/probes.json",
         bundle=bundles_of("<results>/reference_probe/probes.json"),
+        made=made_of("<results>/jobs/specs/reference_probe.json"),
     log:
         "<results>/reference_probe/probes.log",
     conda:

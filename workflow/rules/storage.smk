@@ -4,7 +4,7 @@ import json
 
 from snakemake.settings.types import SharedFSUsage
 
-from variability.io import bundles
+from variability.io import bundles, job_records
 from variability.io.files import digest
 
 STORED = workflow.storage_settings.default_storage_provider is not None
@@ -59,6 +59,11 @@ def tensors_of(record):
 def local_root():
     """Return the folder of this machine in which the storage's ``results/`` is."""
     return stored_object("results").local_path().parent
+
+
+def made_of(spec):
+    """Return the record of what a job was made from, see ``in_storage``. spec: path of that of the job."""
+    return in_storage(spec.replace(job_records.SPECS.as_posix(), job_records.RECORDS.as_posix()))
 
 
 def stay_here():

@@ -10,6 +10,7 @@ rule download_weights:
     output:
         weights="<downloads>/weights/{key}.safetensors",
         manifest="<downloads>/weights/{key}.json",
+        made=made_of("<downloads>/jobs/specs/download_weights/{key}.json"),
     log:
         "<downloads>/weights/{key}.log",
     localrule: True
@@ -29,6 +30,7 @@ rule download_assets:
     output:
         manifest="<downloads>/assets/{assets}/manifest.json",
         bundle=bundles_of("<downloads>/assets/{assets}/manifest.json"),
+        made=made_of("<downloads>/jobs/specs/download_assets/{assets}.json"),
     log:
         "<downloads>/assets/{assets}.log",
     localrule: True
@@ -52,6 +54,7 @@ rule tokenize:
     output:
         manifest="<results>/tokenize/{assets}/{task}/tokens.json",
         tokens="<results>/tokenize/{assets}/{task}/tokens.npy",
+        made=made_of("<results>/jobs/specs/tokenize/{assets}/{task}.json"),
     log:
         "<results>/tokenize/{assets}/{task}/tokenize.log",
     conda:
@@ -75,6 +78,7 @@ rule pretrain:
         weights="<results>/pretrain/{model}/weights.safetensors",
         manifest="<results>/pretrain/{model}/weights.json",
         history="<results>/pretrain/{model}/history.csv",
+        made=made_of("<results>/jobs/specs/pretrain/{model}.json"),
     log:
         "<results>/pretrain/{model}/pretrain.log",
     benchmark:

@@ -30,6 +30,8 @@ SPECS, RECORDS = Path("jobs", "specs"), Path("jobs", "made")
 _COMPARED = frozenset({".json", ".txt", ".csv", ".rst", ".md", ".html", ".svg", ".png"})
 #: Inputs that the spec represents already, and the code of ``predict``, on which no result of ``finetune`` depends.
 _IN_SPEC = frozenset({"spec", "code", "imports", "predict_code"})
+#: Outputs that only carry files to other machines, or are this record.
+_FOR_STORAGE = ("bundle", "tensors", "made")
 _SHAPE = {"spec": str, "inputs": {str: str}, "outputs": [str]}
 
 
@@ -65,10 +67,11 @@ def recorded(job: Any) -> Iterator[None]:
         bundles.unpack(Path(bundle))
     in_spec = {str(path) for name, paths in job.input.items() if name in _IN_SPEC for path in _listed(paths)}
     inputs = [path for path in map(str, job.input) if path not in in_spec and Path(path).suffix in _COMPARED]
+    for_storage = {path for name in _FOR_STORAGE for path in _listed(job.output.get(name, []))}
     made_from = {
         "spec": _checksum(spec_text(job.params.spec, _listed(job.input.code))),
-        "inputs": {path: checksum_of(Path(path)) for path in inputs},
-        "outputs": [str(path) for path in job.output],
+        "inputs": {bundles.in_checkout(path): checksum_of(Path(path)) for path in inputs},
+        "outputs": [bundles.in_checkout(path) for path in job.output if path not in for_storage],
     }
     yield
     if job.output.get("bundle"):
