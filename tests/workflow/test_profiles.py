@@ -32,7 +32,7 @@ def test_every_rule_that_a_profile_names_exists(name):
     assert set(groups) <= rules and set(profile["set-resources"]) <= rules
     # What follows the last run is one job: nothing of it is submitted alone, except the report, which runs on the host.
     assert {rule for rule, group in groups.items() if group == "present"} == {
-        "reference_probe", "score", "aggregate", "keep_checkpoints", "analyse", "plot", "claim", "summarise",
+        "reference_probe", "score", "aggregate", "keep_checkpoints", "analyse", "plot", "claim", "summarise", "page",
     }  # fmt: skip
     # Its steps share one core and memory.
     assert {rule for rule, entry in profile["set-resources"].items() if entry.get("in_turn") == 1} == {

@@ -55,8 +55,8 @@ def current_specs(wildcards):
 # Before any job is planned: Snakemake reads a folder once, and takes a file that is written later for missing. A job of a
 # cluster reads the workflow again, and finds its files there.
 if STORED and workflow.is_main_process:
-    listings = [(path, Path(path).read_text(encoding="utf-8")) for path in all_listings()]
-    upload([*listings, *((path.as_posix(), text) for path, text in job_specs())])
+    sources = [(path, Path(path).read_text(encoding="utf-8")) for path in [*all_listings(), *page_parts()]]
+    upload([*sources, *((path.as_posix(), text) for path, text in job_specs())])
 elif not workflow.remote_exec:
     job_records.update(job_specs())
     provenance.store_parsed()

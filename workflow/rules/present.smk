@@ -111,6 +111,7 @@ rule page:
         tables=[table(name) for name in plan.outputs.analyses],
         claims="<results>/claim/claims.csv",
         predictions=all_chunks(PREDICTED),
+        bundles=bundles_of(*all_chunks(PREDICTED)),
         tasks=prepared_tasks(),
         arrays=prepared_arrays(),
         parts=page_parts(),
@@ -118,6 +119,7 @@ rule page:
         code=code_of("page"),
     output:
         "<results>/report/index.html",
+        made=made_of("<results>/jobs/specs/page.json"),
     log:
         "<results>/report/page.log",
     conda:
