@@ -1,8 +1,9 @@
 """Run every job of a small study with a fault at each of its file operations, continue it, and compare all files.
 
-    python tests/fault_sweep.py FOLDER [--kinds kill ENOSPC EIO disk] [--every N] [--offset N] [--rules NAME ...]
+    python tests/fault_sweep.py FOLDER [--study NAME] [--kinds kill ENOSPC EIO disk] [--every N] [--offset N]
+        [--rules NAME ...]
 
-FOLDER must not exist. Jobs are those that Snakemake plans for tests/workflow/tiny.yaml; each runs in a fork of this
+FOLDER must not exist. Jobs are those that Snakemake plans for a study of swept_studies.py; each runs in a fork of this
 process, where its libraries are loaded already. After a fault the job runs again as Snakemake would start it: without
 its declared outputs. Its files must then be those of a run without faults, bit for bit. The kind ``disk`` needs
 permission to mount: it runs each job on disks that become full after a part of what the job writes, which also reaches
@@ -28,7 +29,8 @@ from typing import Any
 
 from fault_points import KINDS, FaultPoints
 from small_disk import SmallDisk
-from support import Checkout
+from swept_jobs import Job, plan, run
+from swept_studies import STUDIES
 
 #: Loaded once, for all forks: for every job, and for those that train or predict.
 LIBRARIES = (
@@ -37,98 +39,15 @@ LIBRARIES = (
 )
 TRAINING = ("torch", "torchvision.models", "safetensors.torch", "torch.fx", "torchvision.transforms.v2")
 NEED_TORCH = {"pretrain", "features", "finetune", "predict"}
+TEXTS = ("torch", "transformers", "tokenizers", "safetensors.torch", "requests")
+NEED_TEXTS = {"download_assets", "download_weights", "tokenize"}
+CRATES = ("rocrate.rocrate",)
 #: The kind of fault of real full disks.
 DISK = "disk"
-#: The report is made by a second Snakemake, and the record of a study contains the time.
-LEFT_OUT = ("all", "report", "record")
 #: Names of the temporary files of ``replacing``.
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}-\d+-\w{8}(\.\w+)?$")
 #: Parts of what a job writes after which its disk is full.
 PARTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95)
-#: All analyses and plots are made by the same functions.
-OUTPUTS = "\nanalyses: [intervals, decisions, gain]\nplots: [seed_spread]\ncheckpoints: best\n"
-
-
-class Items(list):
-    """Inputs, outputs or params of a job, by position and by name, as scripts of Snakemake read them."""
-
-    def __init__(self, values: list, names: dict[str, Any]):
-        super().__init__(values)
-        self.__dict__.update(names)
-
-    def __getitem__(self, key):
-        return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
-
-    def items(self) -> Any:
-        """Return the names and their values."""
-        return self.__dict__.items()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of a name."""
-        return self.__dict__.get(key, default)
-
-
-class Job:
-    """A job of the plan: the object ``snakemake`` of its script."""
-
-    def __init__(self, facts: dict[str, Any]):
-        self.rule, self.script, self.threads = facts["rule"], facts["script"], 1
-        self.input, self.output, self.params, self.log = (
-            Items(*facts[key]) for key in ("input", "output", "params", "log")
-        )
-        self.resources = Items([], facts["resources"])
-        self.config: dict[str, Any] = {}
-
-    def prepare(self) -> None:
-        """Do what Snakemake does before it starts a job."""
-        for path in self.output:
-            Path(path).unlink(missing_ok=True)
-        for path in (*self.output, *self.log):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-
-    def run(self) -> None:
-        """Run the script."""
-        source = Path(self.script).read_text(encoding="utf-8")
-        exec(compile(source, self.script, "exec"), {"snakemake": self, "__name__": "__script__"})
-
-
-def plan(folder: Path) -> list[dict[str, Any]]:
-    """Return the jobs of the study of a checkout, in an order in which they can run."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
-
-    quiet = OutputSettings(quiet={Quietness.ALL})
-    with SnakemakeApi(quiet) as api:
-        workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
-            config_settings=ConfigSettings(configfiles=[folder / "tiny.yaml"]),
-            snakefile=folder / "Snakefile",
-            workdir=folder,
-        )
-        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
-        layers = workflow._workflow.dag.toposorted()
-        jobs = [job for layer in layers for job in sorted(layer, key=str) if job.rule.name not in LEFT_OUT]
-        return [
-            {
-                "rule": job.rule.name,
-                "script": str(folder / "workflow" / "rules" / job.rule.script),
-                "resources": {name: value for name, value in job.resources.items() if isinstance(value, int | str)},
-                **{key: _items(getattr(job, key)) for key in ("input", "output", "params", "log")},
-            }
-            for job in jobs
-        ]
-
-
-def _items(listed: Any) -> tuple[list, dict]:
-    plain = [value if isinstance(value, dict | int | type(None)) else _plain(value) for value in listed]
-    names = {name: _plain(getattr(listed, name)) for name, _ in listed._allitems() if name}
-    return plain, names
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return str(value)
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def forked(function: Callable[[], Any], output: Path) -> int:
@@ -157,23 +76,24 @@ def forked(function: Callable[[], Any], output: Path) -> int:
 class Sweep:
     """A study, run once without faults, and the state of its files before and after each job."""
 
-    def __init__(self, folder: Path, rules: list[str]):
-        self.folder, self.checkout = folder, folder / "checkout"
+    def __init__(self, folder: Path, config: Path, rules: list[str]):
+        self.folder, self.checkout = folder, config.parent
         self.blobs, self.output = folder / "blobs", folder / "output.txt"
-        Checkout.of_project(self.checkout).append("tiny.yaml", OUTPUTS)
         self.blobs.mkdir()
         facts = folder / "plan.json"
-        self._must(lambda: facts.write_text(json.dumps(plan(self.checkout))))
+        self._must(lambda: facts.write_text(json.dumps(plan(config))))
         jobs = [Job(facts) for facts in json.loads(facts.read_text())]
         last = max(index for index, job in enumerate(jobs) if job.rule in (rules or [job.rule]))
         self.jobs = jobs[: last + 1]
         sys.path.insert(0, str(self.checkout / "workflow" / "lib"))
         _load(LIBRARIES)
-        if NEED_TORCH & {job.rule for job in self.jobs}:
-            _load(TRAINING)
+        names = {job.rule for job in self.jobs}
+        for libraries, need in ((TRAINING, NEED_TORCH), (TEXTS, NEED_TEXTS), (CRATES, {"record"})):
+            if need & names:
+                _load(libraries)
         self.states = [self._state(self.checkout)]
         for job in self.jobs:
-            self._must(lambda job=job: _run(job, self.checkout))
+            self._must(lambda job=job: run(job, self.checkout))
             self.states.append(self._state(self.checkout))
 
     def _must(self, function: Callable[[], Any]) -> None:
@@ -187,7 +107,7 @@ class Sweep:
         state = {}
         for path in sorted((folder / "results").rglob("*")):
             name = path.relative_to(folder)
-            if path.is_file() and path.suffix != ".log" and not _is_temporary(path):
+            if path.is_file() and path.suffix != ".log" and not _is_temporary(name):
                 state[str(name)] = sha256(path)
                 if not (self.blobs / state[str(name)]).exists():
                     shutil.copy2(path, self.blobs / state[str(name)])
@@ -198,7 +118,9 @@ class Sweep:
         folder = self.folder / "attempt"
         folder.mkdir(exist_ok=True)
         for path in folder.iterdir():
-            shutil.rmtree(path)
+            path.unlink() if path.is_symlink() else shutil.rmtree(path)
+        # Inputs of the report.
+        (folder / "workflow").symlink_to(self.checkout / "workflow")
         for name, checksum in state.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self.blobs / checksum, folder / name)
@@ -210,7 +132,7 @@ class Sweep:
 
         def count() -> None:
             points = FaultPoints(folder)
-            _run(self.jobs[job], folder, points)
+            run(self.jobs[job], folder, points)
             listed.write_text(json.dumps(points.operations))
 
         self._must(count)
@@ -219,7 +141,7 @@ class Sweep:
     def attempt(self, job: int, kind: str, at: int) -> tuple[str, str, list[str]]:
         """Run a job with a fault, then again without; return how the first run ended, its output, and what is wrong."""
         folder = self._restore(self.states[job])
-        code = forked(lambda: _run(self.jobs[job], folder, FaultPoints(folder, kind, at)), self.output)
+        code = forked(lambda: run(self.jobs[job], folder, FaultPoints(folder, kind, at)), self.output)
         return self._compare(job, folder, code, self.output.read_text(errors="replace"))
 
     def fill(self, job: int, part: float) -> tuple[str, str, list[str]]:
@@ -227,11 +149,11 @@ class Sweep:
         with SmallDisk(self.folder / "attempt") as disk:
             self._restore(self.states[job])
             before = disk.used()
-            self._must(lambda: _run(self.jobs[job], disk.folder))
+            self._must(lambda: run(self.jobs[job], disk.folder))
             size = max(disk.used() - before, 0)
             self._restore(self.states[job])
             disk.resize(disk.used() + int(part * size))
-            code = forked(lambda: _run(self.jobs[job], disk.folder), self.output)
+            code = forked(lambda: run(self.jobs[job], disk.folder), self.output)
             output = self.output.read_text(errors="replace")
             disk.resize(None)
             return self._compare(job, disk.folder, code, output)
@@ -241,9 +163,13 @@ class Sweep:
         declared = {os.path.normpath(path) for path in self.jobs[job].output}
         before, after, now = self.states[job], self.states[job + 1], self._state(folder)
         for name, checksum in now.items():
-            if name not in declared and checksum not in (before.get(name), after.get(name)):
+            if (
+                name not in declared
+                and not _may_be_incomplete(name)
+                and checksum not in (before.get(name), after.get(name))
+            ):
                 wrong.append(f"{name} is incomplete")
-        if code := forked(lambda: _run(self.jobs[job], folder), self.output):
+        if code := forked(lambda: run(self.jobs[job], folder), self.output):
             wrong.append(f"the second run ended with {code}: {self.output.read_text()[-2000:]}")
         final = self._state(folder)
         names = sorted(after.keys() | final.keys())
@@ -252,33 +178,14 @@ class Sweep:
         return ending, output, wrong
 
 
-def _is_temporary(path: Path) -> bool:
-    return path.name.startswith(".")
+def _is_temporary(name: Path) -> bool:
+    """Return whether a file, or a folder that it is in, is hidden; name: its path in a checkout."""
+    return any(part.startswith(".") for part in name.parts)
 
 
-def _run(job: Job, folder: Path, points: FaultPoints | None = None) -> None:
-    """Run a job in a folder, with clocks and meters that give the same values each time."""
-    from variability import job_log
-
-    os.chdir(folder)
-    _constant_measurements()
-    # Not the end of this process.
-    job_log._leave = lambda: None
-    job.prepare()
-    if points:
-        points.install()
-    job.run()
-
-
-def _constant_measurements() -> None:
-    import itertools
-    import time
-
-    from variability.training import device
-
-    ticks = itertools.count()
-    time.perf_counter = lambda: float(next(ticks))
-    device.Meter.peak_memory_mb = lambda self: 1.0
+def _may_be_incomplete(name: str) -> bool:
+    """Return whether a file is part of a download, with its record, from which it is resumed."""
+    return name.endswith((".part", ".part.json"))
 
 
 def _load(libraries: tuple[str, ...]) -> None:
@@ -294,16 +201,24 @@ def sentence(output: str) -> str | None:
     return re.sub(r"[\d.]+ [kMGT]?B\b", "N B", re.sub(r"\S*/\S*", "PATH", message))
 
 
-def sweep(folder: Path, kinds: list[str], every: int, offset: int, rules: list[str]) -> dict[str, dict[str, Any]]:
-    """Try every n-th operation of the jobs of some rules, all if there are none, with each kind of fault."""
-    study = Sweep(folder, rules)
-    chosen = [index for index, job in enumerate(study.jobs) if job.rule in (rules or [job.rule])]
-    points = [(index, at, name) for index in chosen for at, name in enumerate(study.points(index), 1)][offset::every]
-    disks = [(index, part, f"disk full after {part:.0%}") for index in chosen for part in PARTS][offset::every]
-    return {
-        kind: _tried(study, kind, disks if kind == DISK else points, study.fill if kind == DISK else None)
-        for kind in kinds
-    }
+def sweep(
+    folder: Path, name: str, kinds: list[str], every: int, offset: int, rules: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Try every n-th operation of the jobs of some rules, all if there are none, with each kind of fault.
+
+    name: of the study.
+    """
+    with STUDIES[name](folder / "checkout") as config:
+        study = Sweep(folder, config, rules)
+        chosen = [index for index, job in enumerate(study.jobs) if job.rule in (rules or [job.rule])]
+        points = [(index, at, name) for index in chosen for at, name in enumerate(study.points(index), 1)]
+        disks = [(index, part, f"disk full after {part:.0%}") for index in chosen for part in PARTS]
+        return {
+            kind: _tried(study, kind, disks[offset::every], study.fill)
+            if kind == DISK
+            else _tried(study, kind, points[offset::every], None)
+            for kind in kinds
+        }
 
 
 def _tried(study: Sweep, kind: str, points: list[tuple[int, Any, str]], attempt: Callable | None) -> dict[str, Any]:
@@ -334,11 +249,13 @@ def _tried(study: Sweep, kind: str, points: list[tuple[int, Any, str]], attempt:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--study", choices=list(STUDIES), default="tiny")
     parser.add_argument("--kinds", nargs="+", choices=[*KINDS, DISK], default=list(KINDS))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--rules", nargs="*", default=[])
     options = parser.parse_args()
     options.folder.mkdir()
-    results = sweep(options.folder.resolve(), options.kinds, options.every, options.offset, options.rules)
+    every, offset = options.every, options.offset
+    results = sweep(options.folder.resolve(), options.study, options.kinds, every, offset, options.rules)
     print(json.dumps(results, indent=1))

@@ -146,6 +146,16 @@ def test_a_cached_file_is_neither_downloaded_nor_stored_twice(server, tmp_path, 
     assert any(each.samefile(got) for each in (tmp_path / "cache").iterdir())
 
 
+def test_the_record_of_a_partial_file_that_a_killed_job_left_is_removed(server, tmp_path):
+    cache = tmp_path / "cache"
+    fetcher(cache=cache).fetch(server.url, tmp_path / "got.bin", sha256())
+    partial = download_cache.DownloadCache(cache).partial_path(server.url, server.url.rpartition("/")[2])
+    record = partial.with_name(f"{partial.name}.json")
+    record.write_text("{}")
+    fetcher(cache=cache).fetch(server.url, tmp_path / "again.bin", sha256())
+    assert not record.exists()
+
+
 def test_a_data_set_whose_outputs_were_deleted_is_restored_without_network(server, tmp_path):
     options = {"url": server.url, "sha256": sha256().removeprefix("sha256:")}
     for _ in range(2):

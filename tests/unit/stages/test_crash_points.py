@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import fault_sweep
@@ -13,7 +14,7 @@ from small_disk import SmallDisk
 
 def swept(folder: Path, *arguments: str) -> dict:
     """Return the result of ``fault_sweep`` in a process of its own, because it forks."""
-    environ = os.environ | {"OMP_NUM_THREADS": "1"}
+    environ = os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     environ.pop("VARIABILITY_MIRROR", None)
     command = [sys.executable, fault_sweep.__file__, str(folder / "sweep"), *arguments]
     done = subprocess.run(command, env=environ, capture_output=True, text=True)
@@ -36,6 +37,16 @@ def test_every_crash_point_is_survived(tmp_path, kind):
     result = swept(tmp_path, "--kinds", kind)[kind]
     assert result["tried"] > 500 and not result["lost"], json.dumps(result["lost"], indent=1)
     assert {"open", "write", "fsync", "rename", "unlink", "mkdir"} <= result["operations"].keys()
+    print(kind, {key: result[key] for key in ("tried", "survived", "operations")})
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(find_spec("transformers") is None, reason="`make .venv/.transformers` installs it")
+@pytest.mark.parametrize(("kind", "every"), [("kill", 2), ("ENOSPC", 5), ("EIO", 5)])
+def test_crash_points_of_downloads_and_tokens_are_survived(tmp_path, kind, every):
+    rules = ("download", "download_assets", "download_weights", "tokenize")
+    result = swept(tmp_path, "--study", "fetched", "--kinds", kind, "--every", str(every), "--rules", *rules)[kind]
+    assert result["tried"] > 40 and not result["lost"], json.dumps(result["lost"], indent=1)
     print(kind, {key: result[key] for key in ("tried", "survived", "operations")})
 
 

@@ -1,8 +1,10 @@
 """The stage writes one checked safetensors file and a manifest, or nothing and an error message."""
 
 import hashlib
+import os
 import pickle
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from torchvision import models
 
 from variability import registry
 from variability.errors import UserError
-from variability.io import files
+from variability.io import files, temporary_names
 from variability.models import networks
 from variability.models.weight_files import read_tensors
 from variability.models.weights_source import weights_kind
@@ -80,6 +82,17 @@ def test_a_release_is_fetched_with_the_checksum_in_its_name(tmp_path, shipped):
     assert checksum == "sha256:" + url.removesuffix(".pth").rpartition("-")[2]
     assert manifest["release"] == "IMAGENET1K_V1"
     assert same(safetensors.torch.load_file(target), torch.load(shipped, weights_only=True))
+
+
+def test_what_a_killed_job_left_is_removed(tmp_path, shipped):
+    target, _ = bring(tmp_path, shipped)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = target.parent / temporary_names.prefix(target).replace(f"-{os.getpid()}-", f"-{ended.pid}-half")
+    left.mkdir()
+    (left / "release.bin").write_text("half of it")
+    bring(tmp_path, shipped)
+    assert sorted(path.name for path in target.parent.iterdir()) == ["weights.json", "weights.safetensors"]
 
 
 def test_the_same_weights_give_the_same_bytes(tmp_path, shipped):

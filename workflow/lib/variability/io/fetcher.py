@@ -98,6 +98,8 @@ class Fetcher:
         with locks.held(self._cache.lock_path(url), f"{name} is being downloaded by another process; waiting for it"):
             if self._cache.restore(url, expected, target):
                 _log.info("%s was downloaded before and is taken from the cache", url)
+                # The process that stored it may have been killed right after.
+                partial.forget()
                 return
             with partial.removed_if_empty():
                 self._http.complete(url, partial, expected, name)

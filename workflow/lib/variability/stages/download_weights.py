@@ -7,7 +7,7 @@ from typing import Any
 
 from variability import registry
 from variability.errors import UserError
-from variability.io import artefacts, files
+from variability.io import artefacts, files, temporary_names
 from variability.io.mirrors import get_file
 from variability.models.weight_files import write_tensors
 from variability.models.weights_source import weights_kind
@@ -30,7 +30,8 @@ def download_weights(
     """
     provider = registry.find("providers", model["provider"])(model, assets)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".weights-", dir=target.parent) as folder:
+    temporary_names.remove_abandoned(target)
+    with tempfile.TemporaryDirectory(prefix=temporary_names.prefix(target), dir=target.parent) as folder:
         if weights_kind(model["weights"]) == "file":
             source, facts = _local(model, mirrors), {"source": model["weights"]}
         else:
