@@ -15,8 +15,7 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     from variability.training.saving import Saving
     from variability.training.workplace import Workplace
 
-    spec, rule_input = snakemake.params.spec, snakemake.input
-    manifest = Path(snakemake.output.manifest)
+    spec, rule_input, manifest = snakemake.params.spec, snakemake.input, Path(snakemake.output.manifest)
     predictions = manifest.parents[4].joinpath("predict", *manifest.parent.parts[-3:])
     runs_per_gpu, gpus_per_run = snakemake.resources.runs_per_gpu, spec["recipe"]["gpus_per_run"]
     with Workplace(spec["model"], spec["threads"], runs_per_gpu, gpus_per_run) as workplace:

@@ -6,17 +6,9 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     from pathlib import Path
 
     from variability.io.files import sha256
+    from variability.stages.predict import list_or_predict
     from variability.training.input_files import InputFiles
-    from variability.training.prediction_files import list_if_current
 
-    spec, rule_input, manifest = snakemake.params.spec, snakemake.input, Path(snakemake.output[0])
+    spec, rule_input, runs_per_gpu = snakemake.params.spec, snakemake.input, snakemake.resources.runs_per_gpu
     files, finetuned, code = InputFiles.from_rule(rule_input), Path(rule_input.runs), sha256(rule_input.code)
-    if not list_if_current(spec, files, finetuned, code, manifest):
-        from variability.io import without_pandas
-
-        without_pandas.import_pyarrow()
-        from variability.stages.predict import predict
-        from variability.training.workplace import Workplace
-
-        with Workplace(spec["model"], spec["threads"], snakemake.resources.runs_per_gpu) as workplace:
-            predict(spec, files, finetuned, code, manifest.parent, manifest, workplace)
+    list_or_predict(spec, files, finetuned, code, Path(snakemake.output[0]), runs_per_gpu)

@@ -43,7 +43,7 @@ def test_what_needs_pandas_later_imports_it():
     assert printed(HIDES, frames) == "['x', 'y', 'z'] 1"
 
 
-@pytest.mark.parametrize("stage", ["finetune", "predict", "features", "pretrain", "reference_probe", "score"])
+@pytest.mark.parametrize("stage", ["finetune", "features", "pretrain", "reference_probe", "score"])
 def test_training_and_scoring_import_pyarrow_in_this_way(stage):
     lines = (SCRIPTS / f"{stage}.py").read_text().splitlines()
     imports = [line.strip() for line in lines if "import" in line]

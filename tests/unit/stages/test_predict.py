@@ -1,4 +1,8 @@
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +18,7 @@ from variability.stages.aggregate import aggregate
 from variability.stages.analyse import analyse
 from variability.stages.finetune import finetune
 from variability.stages.plot import plot
-from variability.stages.predict import predict
+from variability.stages.predict import list_or_predict, predict
 from variability.stages.score import score
 from variability.training import prediction_files
 from variability.training.input_files import InputFiles
@@ -221,3 +225,33 @@ def test_it_is_known_without_a_framework_which_predictions_are_current(study):
     manifest = study.folder / "predict-finetune" / "block-0.json"
     manifest.write_text(manifest.read_text()[:30])
     assert not current()
+
+
+def test_a_job_that_finds_all_predictions_lists_them_as_predicting_does(study):
+    folder = study()
+    manifest = folder / "block-0.json"
+    spec = copy.deepcopy(tiny_study.STUDY) | {"task": {"name": "digits", "kind": "classification"}, "threads": 1}
+    job = (
+        spec,
+        InputFiles(study.folder / "classification" / "task.json"),
+        study.folder / "predict-finetune/block-0.json",
+    )
+    written, before = manifest.read_text(), times(folder)
+    manifest.unlink()
+    list_or_predict(*job, "code", manifest, runs_per_gpu=1)
+    assert manifest.read_text() == written and times(folder) == before
+    (folder / "0.parquet").unlink()
+    list_or_predict(*job, "code", manifest, runs_per_gpu=1)
+    assert manifest.read_text() == written
+    assert [name for name, time in times(folder).items() if time != before[name]] == ["0.parquet"]
+
+
+def test_looking_for_predictions_imports_no_large_library():
+    code = (
+        "import sys; from variability import registry; import variability.stages.predict; "
+        "registry.find('providers', 'torchvision'); "
+        "print(*({'numpy', 'pyarrow', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(prediction_files.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
