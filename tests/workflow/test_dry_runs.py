@@ -51,6 +51,7 @@ STUDIES = {
     "frameworks": (runs(6 + 6 + 2, 2, 2) | {"prepare": 3, "pretrain": 2}, "keras", False),
     "imported": ({}, None, True),
     "hf-trainer": ({}, None, False),
+    "lm-eval": ({}, None, False),
     "mirror": (runs(4 * 3 * 2, 3, 2 * 3 * 2) | {"download": 3, "prepare": 3, "download_weights": 2}, None, True),
     # No activations are stored, because the head is at both ends of the network. Seven chunks of each task, five of
     # them of `full`; popularity and item-kNN rank items and predict no ratings.

@@ -84,12 +84,18 @@ def _panel(axes, pairs, labels):
     reach = max(np.abs(ends[np.isfinite(ends)]).max(initial=0), 1e-3)
     low, high = (np.append(ends[np.isfinite(ends)], 0).min(), np.append(ends[np.isfinite(ends)], 0).max())
     axes.set_xlim(low - 0.08 * reach, high + 0.08 * reach)
-    axes.set_xlabel(UNITS[pairs["metric"].iloc[0]])
+    axes.set_xlabel(_unit(pairs.iloc[0]))
     axes.set_yticks(range(len(pairs)), labels)
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
     axes.set_axisbelow(True)
+
+
+def _unit(pair):
+    """Return the label of the axis; the metric of imported scores may have any name."""
+    better = "" if pair["higher_is_better"] else " (below 0 is better)"
+    return UNITS.get(pair["metric"], f"difference of mean {pair['metric']}{better}")
 
 
 def _numbers_text(axes, middle, row):
