@@ -1,9 +1,11 @@
 """Files of other programs are read as those programs write them; what is missing is named."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from imported_files_support import HF, imported
 
@@ -131,3 +133,125 @@ def test_results_of_eval_arena_are_shares_of_attempts_with_one_run_per_model(lef
     runs, examples = imported({"path": str(tmp_path), "format": "eval_arena"})
     assert runs.set_index("model")["value"].to_dict() == {"a": 0.5, "b": 0.75} and set(runs["task"]) == {"mbpp"}
     assert examples["metric"].eq("pass_rate").all() and runs["n_test"].eq(3).all()
+
+
+def inspect_log(values, model="org/m", **fields):
+    """Return a log of inspect: {scorer: value} of samples in two epochs."""
+    samples = [
+        {
+            "id": f"q{number}",
+            "epoch": epoch,
+            "metadata": {"topic": number % 2},
+            "scores": {scorer: {"value": value, "answer": "x"} for scorer, value in scores.items()},
+        }
+        for epoch in (1, 2)
+        for number, scores in enumerate(values)
+    ]
+    return {
+        "version": 2,
+        "status": "success",
+        "eval": {"task": "org/sums", "model": model},
+        "samples": samples,
+    } | fields
+
+
+GRADED = [{"includes": "C", "two": {"a": 0.5, "b": True}}, {"includes": "P", "two": {"a": 0.25, "b": False}}]
+DIRECTIONS = {name: {"higher_is_better": True} for name in ("two/a", "two/b")}
+
+
+def write_eval(path, log, method):
+    """Write a log as an archive. method: of compression; zstd, which recent versions use, is unknown to zipfile."""
+    header = {key: value for key, value in log.items() if key != "samples"}
+    members = {"header.json": header} | {
+        f"samples/{each['id']}_epoch_{each['epoch']}.json": each for each in log["samples"]
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if method == "deflate" else zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, json.dumps(content))
+    if method == "zstd":
+        path.write_bytes(with_zstd(path.read_bytes()))
+
+
+def with_zstd(stored):
+    """Return an archive whose members, stored so far, are compressed by zstd: each in its place, with its headers."""
+    import io
+    import struct
+
+    with zipfile.ZipFile(io.BytesIO(stored)) as archive:
+        members = [(member, archive.read(member)) for member in archive.infolist()]
+    body, central = b"", b""
+    for member, content in members:
+        packed, name = pa.compress(content, codec="zstd", asbytes=True), member.filename.encode()
+        common = struct.pack("<HHHHHIIIHH", 20, 0, 93, 0, 33, member.CRC, len(packed), len(content), len(name), 0)
+        central += b"PK\1\2" + struct.pack("<H", 20) + common + struct.pack("<HHHII", 0, 0, 0, 0, len(body)) + name
+        body += b"PK\3\4" + common + name + packed
+    end = struct.pack("<HHHHIIH", 0, 0, len(members), len(members), len(central), len(body), 0)
+    return body + central + b"PK\5\6" + end
+
+
+@pytest.mark.parametrize("form", ["json", "deflate", "zstd"])
+def test_logs_of_inspect_have_a_metric_per_scorer_and_a_seed_per_epoch(form, tmp_path):
+    log = inspect_log(GRADED)
+    if form == "json":
+        (tmp_path / "log.json").write_text(json.dumps(log))
+    else:
+        write_eval(tmp_path / "log.eval", log, form)
+    spec = {"path": str(tmp_path), "format": "inspect", "columns": {"group": "metadata.topic"}, "metrics": DIRECTIONS}
+    runs, examples = imported(spec | {"primary": "includes"})
+    first = runs[runs["seed"] == 1].set_index("metric")["value"].to_dict()
+    assert first == {"includes": 0.75, "two/a": 0.375, "two/b": 0.5} and set(runs["seed"]) == {1, 2}
+    assert set(runs["task"]) == {"sums"} and set(runs["model"]) == {"org/m"} and examples["group"].nunique() == 2
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        ({"results": []}, "is not a log of an evaluation; `format: inspect` reads"),
+        (inspect_log([]), "has no samples with scores; .*--no-log-samples"),
+        (inspect_log([{"includes": [1, 2]}]), "sample 1, includes: the value .* is not one number"),
+        (inspect_log([{"includes": "maybe"}]), "the score 'maybe' is not a number"),
+        (inspect_log([{"includes": None}]), "no score; write that of an example without an answer"),
+    ],
+)
+def test_logs_of_inspect_without_usable_scores_are_refused(log, message, tmp_path):
+    (tmp_path / "log.json").write_text(json.dumps(log))
+    with pytest.raises(UserError, match=message):
+        imported({"path": str(tmp_path), "format": "inspect"})
+
+
+def test_a_damaged_archive_of_inspect_is_refused(tmp_path):
+    write_eval(tmp_path / "log.eval", inspect_log(GRADED), "deflate")
+    content = bytearray((tmp_path / "log.eval").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "log.eval").write_bytes(content)
+    with pytest.raises(UserError, match="it is damaged"):
+        imported({"path": str(tmp_path), "format": "inspect"})
+
+
+def test_metrics_of_lightning_have_their_hyperparameters(tmp_path):
+    for version in range(2):
+        folder = tmp_path / f"version_{version}"
+        folder.mkdir()
+        rows = f"0,9,,1.0,\n1,19,,0.5,0.6\n1,20,0.{7 + version},,\n"
+        (folder / "metrics.csv").write_text("epoch,step,test_acc,train_loss,val_acc\n" + rows)
+        hyperparameters = f"arch: vit\nseed: {version}\nloss: !!python/object:torch.nn.Loss {{}}\n"
+        (folder / "hparams.yaml").write_text(hyperparameters)
+    metrics = {"test_acc": {"metric": "accuracy"}, "val_acc": {"metric": "accuracy", "split": "validation"}}
+    columns = {"model": "hparams.arch", "seed": "hparams.seed"}
+    spec = {"path": str(tmp_path), "format": "lightning", "columns": columns, "metrics": metrics}
+    runs, _ = imported(spec | {"keep": "last"})
+    test = runs[runs["split"] == "test"]
+    assert test[["model", "seed", "value"]].to_numpy().tolist() == [["vit", 0, 0.7], ["vit", 1, 0.8]]
+
+
+def test_jobs_of_hydra_have_their_overrides(tmp_path):
+    for job, model in enumerate(("vit", "1.10")):
+        folder = tmp_path / f"2026-01-02/03-04-05/{job}"
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / ".hydra/overrides.yaml").write_text(f"- +model={model}\n- seed={job}\n- optim.lr=0.1\n- ~callbacks\n")
+        (folder / "out").mkdir()
+        (folder / "out/metrics.json").write_text(json.dumps({"accuracy": 0.5 + job / 10}))
+    spec = {"path": str(tmp_path), "format": "hydra", "columns": {"model": "model", "seed": "seed"}}
+    runs, _ = imported(spec | {"metrics": {"accuracy": None}})
+    assert runs[["model", "seed", "value"]].to_numpy().tolist() == [["1.10", 1, 0.6], ["vit", 0, 0.5]]
+    assert len(imported_files.find(spec)) == 4, "an edited override is a change of the import"
