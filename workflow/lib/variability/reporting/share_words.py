@@ -30,7 +30,7 @@ def in_words(table: pd.DataFrame) -> str:
         f"on {plural(int(first['n_tasks']), 'task')}" if first["task"] == components.ALL else (f"on {first['task']}")
     )
     results = f"{int(first['n']):,} results {where}"
-    parts = _parts(rows)
+    parts = sources(rows)
     shares = np.array([row["share"] for _, row in parts])
     if np.isnan(shares).any():
         return f"The {results} are all equal."
@@ -48,8 +48,11 @@ def in_words(table: pd.DataFrame) -> str:
     return f"Of {differences}, {', '.join(texts[:-1])} and {texts[-1]}{end}{more}."
 
 
-def _parts(rows: pd.DataFrame) -> list[tuple[str, pd.Series]]:
-    """Return (words, row) of the sources of the sentence: factors, their combinations, pairs and the seed."""
+def sources(rows: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """Return (words, row) of the sources that together are 100 %: factors, their combinations, pairs and the seed.
+
+    rows: those of one task and scale of this grid.
+    """
     known = rows[rows["variance"].notna()]
     parts = []
     together = known[known["role"] == "sum"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from variability.advice import plural
-from variability.reporting import decision_words, primary_rows, run_counts
+from variability.reporting import decision_words, primary_rows, run_counts, share_words
+from variability.reporting.analyses import components
 from variability.reporting.claims import SUPPORTED, evidence
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import first_runs
@@ -68,6 +69,7 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
         study=study,
         about=_about(runs),
         runs=run_counts.in_words(tables["runs"], tables.get("failures")),
+        sentence=share_words.in_words(tables["components"]) if "components" in tables else "",
         shares=_shares(tables.get("components")),
         first=_first_places(runs, tables),
         supported=supported,
@@ -82,18 +84,23 @@ def _about(runs: pd.DataFrame) -> str:
     return f"{', '.join(counts[:-1])} and {counts[-1]}, {each} {'run' if each == '1' else 'runs'} of each combination"
 
 
-def _shares(components: pd.DataFrame | None) -> dict[str, list[Part]]:
-    """Return the parts of each task's variance that the table of components has shares for."""
-    if components is None or components.empty:
+def _shares(table: pd.DataFrame | None) -> dict[str, list[Part]]:
+    """Return the shares of this grid: over all tasks as in the sentence, then of each task."""
+    if table is None or table.empty:
         return {}
-    rows = components[(components["role"] != "stream") & components["share"].notna()]
+    grid = table[(table["population"] == components.GRID)]
+    headline = grid["headline"].astype(bool)
+    of_tasks = (grid["task"] != components.ALL) & (grid["scale"] == components.METRIC)
+    rows = pd.concat([grid[headline], grid[of_tasks & ~headline]])
     shares: dict[str, list[Part]] = {}
     for task, of_task in rows.groupby("task", sort=False):
+        sources = [(words, row) for words, row in share_words.sources(of_task) if row["share"] == row["share"]]
+        whole = share_words.rounded([row["share"] for _, row in sources])
         shares[str(task)] = [
-            Part(str(row["component"]), float(row["share"]), f"{100 * row['share']:.0f} %", str(row["role"]))
-            for _, row in of_task.iterrows()
+            Part(words.removeprefix("the "), float(row["share"]), f"{percent} %", str(row["role"]))
+            for (words, row), percent in zip(sources, whole, strict=True)
         ]
-    return shares
+    return {task: parts for task, parts in shares.items() if parts}
 
 
 def _first_places(runs: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> list[FirstPlace]:
