@@ -33,5 +33,25 @@ def test_a_study_that_cannot_be_read_is_named_without_a_traceback(tmp_path, monk
         required_extras.main()
 
 
+REPEATED = ["a0: &a0 {key: 1}", *(f"a{at}: &a{at} {{x: *a{at - 1}, y: *a{at - 1}}}" for at in range(1, 60))]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (REPEATED, "has more than 200,000 values; aliases of YAML"),
+        (["a: &a {b: *a}"], "a.b: contains itself, by an alias of YAML"),
+        (["{a: " * 50 + "1" + "}" * 50], "levels"),
+    ],
+    ids=["aliases", "cycle", "depth"],
+)
+def test_a_study_that_snakemake_would_not_finish_merging_is_refused_before(lines, message, tmp_path, monkeypatch):
+    path = tmp_path / "study.yaml"
+    path.write_text("\n".join(lines))
+    monkeypatch.setattr("sys.argv", ["required_extras", str(path)])
+    with pytest.raises(SystemExit, match=message):
+        required_extras.main()
+
+
 def test_the_embedded_study_needs_only_the_core_environment():
     assert not list(required_extras.extras_of(yaml.safe_load((ROOT / "config.yaml").read_text())))

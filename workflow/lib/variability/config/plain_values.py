@@ -8,6 +8,7 @@ import datetime
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from variability.advice import plural, shortened
@@ -55,6 +56,17 @@ def plain(config: Any) -> tuple[dict[str, Any], list[Problem]]:
         return {}, conversion.problems
 
 
+def unending(config: Any) -> list[Problem]:
+    """Return the problems of a config that contains itself, or repeats values by aliases or levels beyond all measure.
+
+    Snakemake, which merges a file of ``--configfile`` before the config is checked, would not come to an end.
+    """
+    conversion = _Conversion()
+    with suppress(_TooMany):
+        conversion.value(config, ())
+    return conversion.unending
+
+
 def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield the texts in a plain value with their dotted keys."""
     inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
@@ -71,6 +83,7 @@ class _Conversion:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.unending: list[Problem] = []
         self._values = 0
         self._inside: list[int] = []
 
@@ -78,7 +91,7 @@ class _Conversion:
         self._values += 1
         if self._values > MAX_VALUES:
             message = f"has more than {MAX_VALUES:,} values; aliases of YAML repeat all that they refer to"
-            self._problem(key[:1], message)
+            self._unending(key[:1], message)
             raise _TooMany
         if isinstance(value, (Mapping, list)):
             return self._container(value, key)
@@ -88,10 +101,10 @@ class _Conversion:
 
     def _container(self, value: Mapping | list, key: Key) -> Any:
         if id(value) in self._inside:
-            self._problem(key, "contains itself, by an alias of YAML; write out what is meant")
+            self._unending(key, "contains itself, by an alias of YAML; write out what is meant")
             return None
         if len(key) >= MAX_DEPTH:
-            self._problem(key, f"is more than {MAX_DEPTH} levels deep; no key of a config has so many")
+            self._unending(key, f"is more than {MAX_DEPTH} levels deep; no key of a config has so many")
             return None
         self._inside.append(id(value))
         if isinstance(value, list):
@@ -103,6 +116,10 @@ class _Conversion:
                     self._problem(key, message)
         self._inside.pop()
         return copy
+
+    def _unending(self, key: Key, message: str) -> None:
+        self._problem(key, message)
+        self.unending.append(self.problems[-1])
 
     def _problem(self, key: Key, message: str) -> None:
         self.problems.append(Problem(".".join(key), message))

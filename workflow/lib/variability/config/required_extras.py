@@ -41,7 +41,10 @@ def main() -> None:
     extras: set[str] = set()
     for path in sys.argv[1:]:
         try:
-            extras.update(extras_of(plain_values.plain(yaml_files.read(Path(path)))[0]))
+            config = yaml_files.read(Path(path))
+            if problems := plain_values.unending(config):
+                raise UserError("; ".join(map(str, problems)))
+            extras.update(extras_of(plain_values.plain(config)[0]))
         except (OSError, UnicodeDecodeError, yaml.YAMLError, UserError) as error:
             sys.exit(f"{path} cannot be read as a study: {error}")
     print("\n".join(sorted(extras)))
