@@ -95,8 +95,9 @@ def caption(family, name):
 
 
 def print_summary():
-    """Print the summary of a report that this run of Snakemake has written."""
+    """Print the answer and the path of a report that this run of Snakemake has written."""
     folder = fetched("report.html", "summary.md") if STORED else Path(RESULTS, "report")
     if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
-        summary = (folder / "summary.md").read_text(encoding="utf-8")
-        print(f"\n{summary}\nReport: {folder / 'index.html'}", file=sys.stderr)
+        # Tables and findings begin with the first heading of a section.
+        answer = (folder / "summary.md").read_text(encoding="utf-8").partition("\n## ")[0]
+        print(f"\n{answer}\nReport: {folder / 'index.html'}", file=sys.stderr)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from variability.advice import plural
-from variability.reporting import decision_words, primary_rows, run_counts, share_words
+from variability.reporting import decision_words, overall_words, primary_rows, run_counts, share_words
 from variability.reporting.analyses import components
 from variability.reporting.claims import SUPPORTED, evidence
 from variability.results.columns import CELL, RUN
@@ -18,16 +18,18 @@ from variability.results.runs_table import first_runs
 CLAIMS = 5
 #: Most candidates that a task's first place names.
 FIRST = 6
+#: Number of colours of sources.
+COLORS = 6
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a stacked bar. share: of the whole, 0 to 1."""
+    """One part of a stacked bar. share: of the whole, 0 to 1. color: number of its colour, or ``seed``."""
 
     name: str
     share: float
     text: str
-    role: str
+    color: int | str
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class FirstScreen:
     shares: Mapping[str, Sequence[Part]]
     first: Sequence[FirstPlace]
     sentence: str = ""
+    overall: str = ""
     supported: Sequence[tuple[str, str, str]] = field(default_factory=list)
     not_supported: Sequence[tuple[str, str, str]] = field(default_factory=list)
 
@@ -70,6 +73,7 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
         about=_about(runs),
         runs=run_counts.in_words(tables["runs"], tables.get("failures")),
         sentence=share_words.in_words(tables["components"]) if "components" in tables else "",
+        overall=overall_words.paragraph(tables),
         shares=_shares(tables.get("components")),
         first=_first_places(runs, tables),
         supported=supported,
@@ -93,14 +97,20 @@ def _shares(table: pd.DataFrame | None) -> dict[str, list[Part]]:
     of_tasks = (grid["task"] != components.ALL) & (grid["scale"] == components.METRIC)
     rows = pd.concat([grid[headline], grid[of_tasks & ~headline]])
     shares: dict[str, list[Part]] = {}
+    # A source has the same colour in all bars.
+    colors: dict[str, int] = {}
     for task, of_task in rows.groupby("task", sort=False):
         sources = [(words, row) for words, row in share_words.sources(of_task) if row["share"] == row["share"]]
         whole = share_words.rounded([row["share"] for _, row in sources])
         shares[str(task)] = [
-            Part(words.removeprefix("the "), float(row["share"]), f"{percent} %", str(row["role"]))
+            Part(words.removeprefix("the "), float(row["share"]), f"{percent} %", _color(words, row, colors))
             for (words, row), percent in zip(sources, whole, strict=True)
         ]
     return {task: parts for task, parts in shares.items() if parts}
+
+
+def _color(words: str, row: pd.Series, colors: dict[str, int]) -> int | str:
+    return "seed" if row["role"] == "seed" else colors.setdefault(words, len(colors) % COLORS)
 
 
 def _first_places(runs: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> list[FirstPlace]:

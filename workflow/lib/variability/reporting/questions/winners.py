@@ -32,19 +32,17 @@ class Winners(Question):
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import decision_words
 
-        decided, shared = [], []
-        for task, of_task in tables["decisions"].groupby("task", sort=False):
-            first = decision_words.first_place(of_task)
-            (decided if bool(of_task["is_best"].iloc[0]) else shared).append((task, len(first)))
-        tasks = len(decided) + len(shared)
-        sentences = [f"On {len(decided)} of {plural(tasks, 'task')} one candidate beats all others."]
-        if shared:
-            largest = max(size for _, size in shared)
-            sentences.append(
-                f"On the other{'s' if len(shared) > 1 else ''} up to {plural(largest, 'candidate')} cannot "
-                "be separated from the best."
-            )
-        return sentences
+        sizes = [
+            0 if bool(of_task["is_best"].iloc[0]) else len(decision_words.first_place(of_task))
+            for _, of_task in tables["decisions"].groupby("task", sort=False)
+        ]
+        decided, shared = sizes.count(0), sorted(size for size in sizes if size > 1)
+        sentence = f"On {decided} of {plural(len(sizes), 'task')} one candidate beats all others."
+        if not shared:
+            return [sentence]
+        least, most = shared[0], shared[-1]
+        counts = f"{least} candidates" if least == most else f"{least} to {most} candidates"
+        return [sentence, f"On {len(shared)}, {counts} share first place: none of them beats another."]
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         from variability.reporting import decision_words, primary_rows
