@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from variability.advice import suggest
@@ -167,7 +168,7 @@ def _stack(
     table: pd.DataFrame,
     frame: pd.DataFrame,
     columns: Mapping[str, Mapping[str, str]],
-    errors: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return the table once per column of the file, whose values become ``value``.
 
@@ -177,7 +178,7 @@ def _stack(
 
     parts = []
     for name, facts in columns.items():
-        stderr = {"stderr": frame[errors[name]]} if name in (errors or {}) else {}
+        stderr = {"stderr": frame[errors[name]]} if name in errors else {}
         parts.append(table.assign(**facts, **stderr, column=name, value=frame[name]))
     return pd.concat(parts)
 

@@ -58,7 +58,7 @@ def metric_facts(
     facts = _known.FACTS | scalar_facts()
     for name, told in (of_files or {}).items():
         unknown = {"perfect": None, **dict.fromkeys(metric_scales.KEYS)}
-        facts[name] = facts.get(name) or facts.get(name.partition(",")[0], unknown) | told
+        facts[name] = facts.get(name) or facts.get(name.partition(",")[0], unknown) | dict(told)
     for column, entry in (spec.get("metrics") or {}).items():
         entry = entry or {}
         name = entry.get("metric", column)

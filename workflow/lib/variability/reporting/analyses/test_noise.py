@@ -106,8 +106,8 @@ class TestNoise(Analysis):
         table["family"] = ("all pairs of " + table["task"].astype(str)).where(table["quantity"] == "difference", None)
         table["p_adjusted"] = _example_losses.holm(table["p"], table["family"].fillna("scores"))
         tested = table["p_adjusted"].notna()
-        verdict = np.where(table["p_adjusted"] <= 1 - self.option("level"), BEYOND, WITHIN)
-        table["verdict"] = np.where(table["quantity"] == "score", None, np.where(tested, verdict, NOT_TESTED))
+        table["verdict"] = np.where(table["p_adjusted"] <= 1 - self.option("level"), BEYOND, WITHIN)
+        table["verdict"] = table["verdict"].where(tested, NOT_TESTED).where(table["quantity"] == "difference", None)
         table = table.assign(level=self.option("level"))[COLUMNS]
         return _reference_scopes.with_scopes(table, runs, CELL)
 
@@ -119,7 +119,8 @@ def _side(cell, rows, predictions, level):
 
     values = rows["value"].dropna()
     n, failed = len(values), int(run_status.incomplete(rows).sum())
-    unknown = Side(cell, n, failed, float(values.mean()) if n else np.nan, *[np.nan] * 3, None, np.nan, np.nan)
+    nan = float("nan")
+    unknown = Side(cell, n, failed, float(values.mean()) if n else nan, nan, nan, nan, None, nan, nan)
     if predictions is not None and cell in predictions.cells and n:
         side = _of_examples(unknown, rows["metric"].iloc[0], predictions, level)
         if side is not None:

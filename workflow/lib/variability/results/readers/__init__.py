@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from variability import registry
 from variability.io import folder_walk, tabular
 from variability.io.table_readers import Table
@@ -87,12 +89,13 @@ def of(spec: Mapping[str, Any]) -> Reader:
     return registry.find("readers", spec.get("format", DEFAULT))(spec)
 
 
-def table_of(path: Path, rows: Sequence[Mapping[str, str | None]], numbers: Sequence[int], unit: str) -> Table:
+def table_of(
+    path: Path, rows: Sequence[Mapping[str, str | None]], numbers: Sequence[int] | np.ndarray, unit: str
+) -> Table:
     """Return rows as a table; a column that a row does not have is empty there.
 
     numbers: position of each row in the file, in ``unit``.
     """
-    import numpy as np
     import pyarrow as pa
 
     names = list(dict.fromkeys(name for row in rows for name in row))
