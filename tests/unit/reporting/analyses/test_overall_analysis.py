@@ -107,10 +107,16 @@ def test_one_task_has_no_table():
     assert overall_words.paragraph({"overall": pd.DataFrame()}) == ""
 
 
-def test_candidates_without_a_common_task_are_not_tested():
-    runs = study(random_means(3, 8), metric_range=(0, 1))
-    first = runs["task"] < "t04"
-    apart = runs[(first & (runs["model"] != "m2")) | (~first & (runs["model"] != "m1"))]
-    rows = table(apart).set_index(["model", "model_b"])
-    pair = rows.loc[("m1", "m2")] if ("m1", "m2") in rows.index else rows.loc[("m2", "m1")]
-    assert pair["decision"] == "not tested" and pair["note"] == "no task has both"
+def test_candidates_with_holes_are_left_out_and_named():
+    runs = study(random_means(4, 8), metric_range=(0, 1))
+    some = runs[(runs["model"] != "m0") | (runs["task"] < "t03")]
+    overall = table(some)
+    assert (overall["n_tasks"] == 8).all() and overall["candidates"].unique().tolist() == [3]
+    assert (overall["left_out"] == "left out for holes: m0 (full)").all()
+    assert "Left out for holes: m0 (full)." in overall_words.paragraph({"overall": overall})
+
+
+def test_two_candidates_are_compared_on_their_common_tasks():
+    runs = study(random_means(2, 8), metric_range=(0, 1))
+    overall = table(runs[(runs["model"] != "m0") | (runs["task"] < "t03")])
+    assert overall["n_tasks"].tolist() == [3]

@@ -32,6 +32,8 @@ def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
     rival = (others if len(others) else of_leader).sort_values("difference", kind="stable").iloc[0]
     which = "the best candidate of another model" if len(others) else "the next one"
     sentences.append(f"Against {which}, {rival['model_b']} ({rival['method_b']}), {_against(rival, tables)}.")
+    if isinstance(first["left_out"], str) and first["left_out"]:
+        sentences.append(f"{first['left_out'][0].upper()}{first['left_out'][1:]}.")
     if first["groups"] < first["tasks"]:
         sentences.append("Tasks of one group count once.")
     return " ".join(sentences)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from variability.reporting.analyses import _metric_scale, _pairing
+from variability.reporting.analyses import _metric_scale, _pairing, across_tasks
 from variability.results import metric_scales, task_groups
 from variability.results.columns import CANDIDATE
 from variability.stats.rounding import ROUNDING
@@ -25,8 +25,9 @@ class AllTasks(NamedTuple):
     names: model and method, in the order of their names. tasks: {task: group}. differences: (candidates, candidates,
     groups), see ``over_tasks.decide``. seed_variance: (candidates, candidates), variance of the mean difference that
     comes from effects of a seed that several tasks share; it may be below 0. seeds: number of seeds it is based on, 0
-    if it cannot be estimated. unit: description of the unit. length: of the metric in this unit; NaN if none is
-    declared.
+    if it cannot be estimated. unit: description of the unit. length: of the metric in this unit. left_out: note on
+    candidates and tasks that are left out, since every candidate must have a value on every task; by the order of
+    removal of ``across_tasks``.
     """
 
     names: pd.DataFrame
@@ -36,6 +37,7 @@ class AllTasks(NamedTuple):
     seeds: int
     unit: str
     length: float
+    left_out: str
 
 
 def collect(runs: pd.DataFrame) -> AllTasks:
@@ -45,7 +47,7 @@ def collect(runs: pd.DataFrame) -> AllTasks:
     metric, or of the mean of the two candidates' absolute means where no length is declared. So it does not depend on
     the other candidates.
     """
-    runs = runs[runs["value"].notna()]
+    runs, left_out = _complete(runs[runs["value"].notna()])
     runs, lengths, unit, length = _in_one_unit(runs)
     sign = np.where(runs["higher_is_better"].isin([False, 0]), -1.0, 1.0)
     runs = runs.assign(value=sign * runs["value"].to_numpy(dtype=float))
@@ -66,7 +68,18 @@ def collect(runs: pd.DataFrame) -> AllTasks:
     sums = np.where(known, stacked, 0.0) @ member.T
     differences = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     variance, shared = _shared_by_tasks(values, lengths, tasks, member, _pairing.shared_by_all(runs))
-    return AllTasks(names, tasks, differences, variance, shared, unit, length)
+    return AllTasks(names, tasks, differences, variance, shared, unit, length, left_out)
+
+
+def _complete(runs):
+    """Return the runs of candidates and tasks without holes, and a note on the others."""
+    import pandas as pd
+
+    means = runs.pivot_table(index="task", columns=CANDIDATE, values="value")
+    tasks, candidates = across_tasks.complete(means.notna().to_numpy(), candidates_left=2)
+    complete = means.iloc[tasks, candidates]
+    chosen = runs["task"].isin(complete.index) & pd.MultiIndex.from_frame(runs[CANDIDATE]).isin(complete.columns)
+    return runs[chosen], across_tasks.left_out(means, tasks, candidates)
 
 
 def _in_one_unit(runs):

@@ -89,12 +89,12 @@ class AcrossTasks(Analysis):
             n_candidates=len(candidates),
             level=self.option("level"),
         )
-        left_out = _left_out(means, tasks, candidates)
+        lost = left_out(means, tasks, candidates)
         if len(candidates) < FEWEST_CANDIDATES or len(tasks) < FEWEST_TASKS:
             note = _joined(
                 f"not estimable: needs {FEWEST_CANDIDATES} candidates and {FEWEST_TASKS} tasks, of which each has a "
                 f"value; there are {len(candidates)} and {len(tasks)}",
-                left_out,
+                lost,
             )
             table = table.assign(note=note)
         else:
@@ -102,7 +102,7 @@ class AcrossTasks(Analysis):
             table = table.join(self._ranked(ranked_means, higher)).assign(
                 note=lambda rows: rows["note"].where(rows["average_rank"].notna(), "left out: no value on some task")
             )
-            table["note"] = [_joined(note, left_out) for note in table["note"]]
+            table["note"] = [_joined(note, lost) for note in table["note"]]
         table = table.assign(
             estimator="average over tasks of the rank of the mean over completed runs",
             interval="none; Nemenyi critical difference",
@@ -152,16 +152,18 @@ class AcrossTasks(Analysis):
         )
 
 
-def complete(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def complete(present: np.ndarray, candidates_left: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of tasks and candidates that leave no missing value in present (tasks, candidates).
 
-    The order of removal is described in ``AcrossTasks``.
+    The order of removal is described in ``AcrossTasks``. candidates_left: number of candidates from which on only tasks
+    are removed.
     """
     tasks, candidates = (np.arange(size) for size in present.shape)
     while (missing := ~present[np.ix_(tasks, candidates)]).any():
         task_share, candidate_share = missing.mean(axis=1), missing.mean(axis=0)
         enough = len(candidates) > FEWEST_CANDIDATES
-        if candidate_share.max() > task_share.max() or (candidate_share.max() == task_share.max() and enough):
+        larger = candidate_share.max() > task_share.max() or (candidate_share.max() == task_share.max() and enough)
+        if larger and len(candidates) > candidates_left:
             candidates = np.delete(candidates, candidate_share.argmax())
         else:
             tasks = np.delete(tasks, task_share.argmax())
@@ -174,7 +176,11 @@ def _near(average, cd, names):
     return ["; ".join(name for name, holds in zip(names, row, strict=True) if holds) or "none" for row in near]
 
 
-def _left_out(means, tasks, candidates):
+def left_out(means: pd.DataFrame, tasks: np.ndarray, candidates: np.ndarray) -> str:
+    """Return a note on what is not among the positions of ``complete``; empty if nothing.
+
+    means: (tasks, candidates), with their names.
+    """
     names = [f"{model} ({method})" for model, method in means.columns.delete(candidates)]
     names += [f"task {task}" for task in means.index.delete(tasks)]
     return f"left out for holes: {listed(names, 4)}" if names else ""

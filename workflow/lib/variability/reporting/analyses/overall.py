@@ -21,7 +21,7 @@ COLUMNS = [
     *("wins", "ties", "losses", "n_tasks", "n", "n_b", "n_failed", "n_failed_b"),
     *("p", "p_floor", "p_all_pairs", "check_p_holm", "p_best", "p_adjusted", "tests", "family"),
     *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
-    *("leader", "leader_method", "is_best", "ties_for_first", "candidates", "tasks", "groups"),
+    *("leader", "leader_method", "is_best", "ties_for_first", "candidates", "tasks", "groups", "left_out"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
 ]
 
@@ -70,6 +70,8 @@ class Overall(Analysis):
         if runs.loc[runs["value"].notna(), "task"].nunique() < 2:
             return pd.DataFrame(columns=COLUMNS)
         every = _all_tasks.collect(runs)
+        if len(every.tasks) < 2:
+            return pd.DataFrame(columns=COLUMNS)
         alpha = 1 - self.option("level")
         rng = self.generator(ALL_TASKS)
         result = over_tasks.decide(every.differences, alpha, rng, self.option("resamples"))
@@ -99,6 +101,7 @@ class Overall(Analysis):
             **{"tests": tests, "family": f"{ALL_TASKS}: {tests} pairs of candidates", "unit": every.unit},
             **{"leader": every.names["model"].iloc[leader], "leader_method": every.names["method"].iloc[leader]},
             **{"is_best": result.best, "candidates": len(names), "tasks": len(every.tasks), "groups": groups},
+            left_out=every.left_out,
             ties_for_first="; ".join(names[index] for index in result.order if result.first[index]),
             estimator="mean over tasks of the difference of means; signed-rank test",
             interval="t over tasks and seeds",
