@@ -199,7 +199,8 @@ def _p_of_ranks(values, ranks):
     if not len(of_signs):
         return 1.0
     if len(of_signs) > EXACT:
-        return float(stats.wilcoxon(values[~np.isnan(values)], zero_method="pratt", method="asymptotic")[1])
+        known = values[~np.isnan(values)]
+        return float(np.asarray(stats.wilcoxon(known, zero_method="pratt", method="asymptotic"))[1])
     smaller = min(of_signs[of_signs > 0].sum(), -of_signs[of_signs < 0].sum())
     return min(1.0, 2 * _lower_tails(tuple(np.sort(np.abs(of_signs)).tolist()))[smaller])
 
