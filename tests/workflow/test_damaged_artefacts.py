@@ -125,7 +125,7 @@ def claim_again(target: Path) -> None:
 def summarise_again(target: Path) -> None:
     names = [name for name in Plan(STUDY, [], target).outputs.analyses if registry.find("analyses", name).SUMMARISED]
     tables = [*(RESULTS / f"analyse/{name}.csv" for name in names), RESULTS / "claim/claims.csv"]
-    outputs = target / "summary.md", target / "summary.html"
+    outputs = target / "summary.md", target / "answer.txt", target / "summary.html"
     summarise.summarise("tiny", RESULTS / "aggregate/runs.parquet", tables, *outputs, [DIGITS / "task.json"])
 
 

@@ -87,6 +87,7 @@ rule summarise:
         code=code_of("summarise"),
     output:
         markdown="<results>/report/summary.md",
+        answer="<results>/report/answer.txt",
         page=report(
             "<results>/report/summary.html",
             caption="../report/summary.rst",

@@ -57,7 +57,7 @@ def recorded_files():
     stages += [f"<results>/pretrain/{job['model']}/weights.json" for job in STAGES["pretrain"].jobs(plan)]
     stages += [f"<results>/tokenize/{key}/{task}/tokens.json" for key, task in specs.tokens(study)]
     pages = [f"<results>/claim/claims.{suffix}" for suffix in ("csv", "html", "md")]
-    pages += [f"<results>/report/{page}" for page in ("index.html", "summary.md", "summary.html")]
+    pages += [f"<results>/report/{page}" for page in ("index.html", "answer.txt", "summary.md", "summary.html")]
     return [*stages, *all_tables(), *all_figures(), *pages]
 
 
@@ -96,8 +96,7 @@ def caption(family, name):
 
 def print_summary():
     """Print the answer and the path of a report that this run of Snakemake has written."""
-    folder = fetched("report.html", "summary.md") if STORED else Path(RESULTS, "report")
+    folder = fetched("report.html", "answer.txt") if STORED else Path(RESULTS, "report")
     if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
-        # Tables and findings begin with the first heading of a section.
-        answer = (folder / "summary.md").read_text(encoding="utf-8").partition("\n## ")[0]
+        answer = (folder / "answer.txt").read_text(encoding="utf-8")
         print(f"\n{answer}\nReport: {folder / 'index.html'}", file=sys.stderr)

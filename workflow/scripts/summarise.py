@@ -8,5 +8,5 @@ with log_job(snakemake.log[0]), recorded(snakemake):
 
     rule_input, output = snakemake.input, snakemake.output
     tables = [*rule_input.tables, rule_input.claims]
-    paths = Path(output.markdown), Path(output.page)
+    paths = Path(output.markdown), Path(output.answer), Path(output.page)
     summarise(snakemake.params.spec["study"], rule_input.runs, tables, *paths, rule_input.tasks)

@@ -61,7 +61,12 @@ def made(outputs, base, folder, predictions=()):
     out = folder / "claim"
     claim("s", outputs.claims, files, out / "claims.csv", out / "claims.md", out / "claims.html")
     tables = [files[name] for name in files if analyse_stage.registry.find("analyses", name).SUMMARISED]
-    summarise("s", base["runs"], [*tables, out / "claims.csv"], folder / "summary.md", folder / "summary.html")
+    summarise(
+        "s",
+        base["runs"],
+        [*tables, out / "claims.csv"],
+        *(folder / f"{name}" for name in ("summary.md", "answer.txt", "summary.html")),
+    )
     return files
 
 

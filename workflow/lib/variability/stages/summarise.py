@@ -14,9 +14,9 @@ from variability.results import analysis_tables
 
 
 def summarise(
-    study: str, runs: Path, tables: Sequence[Path], markdown: Path, page: Path, tasks: Sequence[Path] = ()
+    study: str, runs: Path, tables: Sequence[Path], markdown: Path, answer: Path, page: Path, tasks: Sequence[Path] = ()
 ) -> None:
-    """Write the summary of a study as Markdown, and as a page for the report.
+    """Write the summary of a study as Markdown and as a page, and its beginning, which the terminal shows, as text.
 
     runs: the runs table. tables: those of the analyses and of the claims, with their names as file names. tasks:
     task.json of each task that is trained here, in a folder of the task's name.
@@ -26,4 +26,6 @@ def summarise(
     remarks = data_notes.notes({Path(task).parent.name: read_record(task, LABELS) for task in tasks})
     text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study, remarks)
     write_text(markdown, text)
+    # Tables and findings begin with the first heading of a section.
+    write_text(answer, display_names.plain(text.partition("\n## ")[0]))
     write_text(page, as_page(display_names.plain(text), study))

@@ -84,8 +84,9 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
 def _about(runs: pd.DataFrame) -> str:
     counts = [plural(runs[key].nunique(), key) for key in CELL]
     seeds = runs.drop_duplicates(RUN).groupby(CELL, sort=False).size()
-    each = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
-    return f"{', '.join(counts[:-1])} and {counts[-1]}, {each} {'run' if each == '1' else 'runs'} of each combination"
+    # Unequal numbers are in the sentence about the runs.
+    each = f", {plural(int(seeds.min()), 'run')} of each combination" if seeds.min() == seeds.max() else ""
+    return f"{', '.join(counts[:-1])} and {counts[-1]}{each}"
 
 
 def _shares(table: pd.DataFrame | None) -> dict[str, list[Part]]:

@@ -18,6 +18,8 @@ GOALS = {
     "gap": "separate it from the next worse candidate",
     "better": "show that it is better in {goal} of all pairs of runs",
 }
+#: Name of a goal that is another number in each cell, see the table.
+MARGIN = "the margin of its task"
 
 
 class MoreSeeds(Question):
@@ -67,10 +69,13 @@ class MoreSeeds(Question):
 
 
 def _goals(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with numbers of runs, with their goals in words: one for all tasks, whatever their units."""
     from variability.reporting import primary_rows, text_format
 
     rows = primary_rows.select(table).dropna(subset="n_needed").copy()
     rows = rows[rows["target"].isin(list(GOALS))]
-    words = zip(rows["target"], rows["goal"], strict=True)
-    rows["goal_in_words"] = [GOALS[target].format(goal=text_format.number(goal, digits=None)) for target, goal in words]
-    return rows
+    words = {}
+    for target, goals in rows.groupby("target")["goal"]:
+        alike = goals.nunique() == 1
+        words[target] = GOALS[target].format(goal=text_format.number(goals.iloc[0]) if alike else MARGIN)
+    return rows.assign(goal_in_words=rows["target"].map(words))

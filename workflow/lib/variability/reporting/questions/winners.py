@@ -42,7 +42,7 @@ class Winners(Question):
             return [sentence]
         least, most = shared[0], shared[-1]
         counts = f"{least} candidates" if least == most else f"{least} to {most} candidates"
-        return [sentence, f"On {len(shared)}, {counts} share first place: none of them beats another."]
+        return [sentence, f"On {plural(len(shared), 'task')}, {counts} share first place: none of them beats another."]
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         from variability.reporting import decision_words, primary_rows
