@@ -30,6 +30,8 @@ SEVERAL = {
     *{"decision_words.py: len(verdicts) cells", "summary.py: len(models) models"},
     *{"robust.py: len(shown) highest interquartile means", "share_words.py: int(first['n']) results"},
     *{"followers.py: len(self._devices) processes", "gpu_lease.py: count needs"},
+    # Probabilities are of two classes at least.
+    "imported_labels.py: count classes",
 }
 
 

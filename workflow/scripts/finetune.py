@@ -15,12 +15,12 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     from variability.training.saving import Saving
     from variability.training.workplace import Workplace
 
-    spec, rule_input, manifest = snakemake.params.spec, snakemake.input, Path(snakemake.output.manifest)
+    spec, rule_input, resources = snakemake.params.spec, snakemake.input, snakemake.resources
+    manifest = Path(snakemake.output.manifest)
     predictions = manifest.parents[4].joinpath("predict", *manifest.parent.parts[-3:])
-    runs_per_gpu, gpus_per_run = snakemake.resources.runs_per_gpu, spec["recipe"]["gpus_per_run"]
-    with Workplace(spec["model"], spec["threads"], runs_per_gpu, gpus_per_run) as workplace:
-        every = snakemake.resources.save_every
-        saving = Saving(every, should_stop=interruption.should_stop, postponed=interruption.postponed)
+    gpus = resources.runs_per_gpu, spec["recipe"]["gpus_per_run"]
+    with Workplace(spec["model"], spec["threads"], *gpus) as workplace:
+        saving = Saving(resources.save_every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)
         interruption.stop_if_requested()
         files, code = InputFiles.from_rule(rule_input, "features_before"), sha256(rule_input.predict_code)

@@ -92,14 +92,14 @@ def _analyse(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
 
 def _claim(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
     tables = {path.stem: path for path in _inputs(made, study, "analyse")}
-    outputs = [folder / f"claims.{suffix}" for suffix in ("csv", "md", "html")]
-    claim(made.spec["study"], made.spec["chosen"], tables, *outputs)
+    csv, markdown, page = (folder / f"claims.{suffix}" for suffix in ("csv", "md", "html"))
+    claim(made.spec["study"], made.spec["chosen"], tables, csv, markdown, page)
 
 
 def _summarise(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
     tables = [*(study / f"analyse/{name}.csv" for name in made.spec["tables"]), *_inputs(made, study, "claim")]
     tasks = [study / f"prepare/{task}/task.json" for task in made.spec["tasks"]]
-    outputs = [folder / f"summary.{suffix}" for suffix in ("md", "html")]
+    outputs = [folder / name for name in ("summary.md", "answer.txt", "summary.html")]
     summarise(made.spec["study"], study / "aggregate/runs.parquet", tables, *outputs, tasks)
 
 

@@ -66,18 +66,18 @@ def seed_name(layout: varied_streams.Layout) -> str:
     return f"seed ({', '.join(stream for group in layout.groups for stream in group)})" if layout.groups else "seed"
 
 
-def missing(component, role, reason):
+def missing(component: str, role: str, reason: str) -> Row:
     """Return a row of a component that cannot be estimated."""
     return {"component": component, "role": role, "estimator": "none", "interval": "none", "note": reason}
 
 
-def role(grid, term):
+def role(grid: Any, term: Any) -> str:
     """Return the role of a term."""
     label = grid.label(term)
     return "pretraining" if label == "pretraining seed" else "interaction" if " x " in label else "factor"
 
 
-def with_pairs(rows, separated, crossed):
+def with_pairs(rows: list[Row], separated: bool, crossed: bool) -> list[Row]:
     """Return the rows with notes on what the runs of a declared pair share, and its row if it cannot be separated."""
     note = NOT_SHARED if separated else SHARED
     noted = [
