@@ -18,8 +18,7 @@ with log_job(snakemake.log[0]) as interruption, recorded(snakemake):
     spec, rule_input, resources = snakemake.params.spec, snakemake.input, snakemake.resources
     manifest = Path(snakemake.output.manifest)
     predictions = manifest.parents[4].joinpath("predict", *manifest.parent.parts[-3:])
-    gpus = resources.runs_per_gpu, spec["recipe"]["gpus_per_run"]
-    with Workplace(spec["model"], spec["threads"], *gpus) as workplace:
+    with Workplace(spec["model"], spec["threads"], resources.runs_per_gpu, spec["recipe"]["gpus_per_run"]) as workplace:
         saving = Saving(resources.save_every, should_stop=interruption.should_stop, postponed=interruption.postponed)
         finetune(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), manifest, workplace, saving)
         interruption.stop_if_requested()
