@@ -16,6 +16,7 @@ TOP = "top"
 #: Packages that a package may import. It may also import what those may import, itself, and the modules at the top.
 ALLOWED = {
     "scripts": ("stages",),
+    "compare": ("reporting",),
     "rules": ("config",),
     "stages": ("training", "reporting", "results", "data", "io"),
     "config": ("training", "models", "data", "results"),

@@ -1,0 +1,130 @@
+"""Runs of one side of a comparison: of a study's folder, or of a table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from variability.advice import listed, suggest
+from variability.errors import UserError
+from variability.io import tabular
+from variability.io.artefacts import require_listed
+from variability.reporting import primary_rows
+from variability.results import (
+    imported_files,
+    imported_layout,
+    imported_runs,
+    metric_scales,
+    pairing,
+    runs_table,
+)
+from variability.results.columns import RUN_VALUE, STREAM_SEEDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Of a study's folder.
+TABLE = Path("aggregate", "runs.parquet")
+#: Columns of the runs table that no comparison reads.
+_UNUSED = {*runs_table.RECORD, *runs_table.SETUP, "n_test", "stderr", "majority"} - {*STREAM_SEEDS, "repeats", "status"}
+
+
+def read(path: str, metric: str | None, directions: Mapping[str, bool]) -> pd.DataFrame:
+    """Return the rows of the runs table that are compared: one metric per task, on the test split after fine-tuning.
+
+    metric: the primary metric if None. directions: {metric: True if higher is better}, of metrics that are not known.
+    Raises UserError for files that are not such runs.
+    """
+    runs = _runs(Path(path), metric, directions)
+    if metric is not None:
+        runs = runs.assign(primary=runs["metric"] == metric)
+        if not runs["primary"].any():
+            raise UserError(_no_metric(path, metric, sorted(runs["metric"].unique())))
+    rows = primary_rows.select(runs)
+    if rows.empty:
+        raise UserError(f"{path} has no values of the test split after fine-tuning; name other runs")
+    return rows
+
+
+def _no_metric(path: Path | str, metric: str, names: list[str]) -> str:
+    return f"{path} has no metric {metric!r}; {suggest(metric, names)}"
+
+
+def _runs(path: Path, metric: str | None, directions: Mapping[str, bool]) -> pd.DataFrame:
+    if path.is_dir():
+        if not (path / TABLE).is_file():
+            raise UserError(
+                f"{path} is not the folder of a finished study, because {TABLE} is missing in it; let the study "
+                "finish, or name a table of runs"
+            )
+        return _runs_table(path / TABLE)
+    if not path.is_file():
+        raise UserError(f"there is no file or folder {path}; correct the name")
+    if not tabular.is_table(path):
+        raise UserError(
+            f"{path} is not a table ({', '.join(tabular.PLAIN_SUFFIXES)}); name a table, or a study's folder"
+        )
+    names = imported_files.header(imported_files.find({"path": str(path)}), {})
+    if {*RUN_VALUE, "primary", "repeats", "status"} <= set(names) and path.with_suffix(".parquet").is_file():
+        return _runs_table(path.with_suffix(".parquet"))
+    return _imported(path, names, metric, directions)
+
+
+def _runs_table(path: Path) -> pd.DataFrame:
+    """Return a study's runs, without those that repeat others. Studies of older versions lack the last columns."""
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(require_listed(path))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    optional = {*metric_scales.COLUMNS, "pairing"}
+    if lacking := [name for name in runs_table.COLUMNS if name not in {*table, *optional, *_UNUSED}]:
+        raise UserError(f"{path} has no column {lacking[0]!r}, so another version made it; make the study again")
+    if not set(metric_scales.COLUMNS) <= set(table):
+        table = metric_scales.with_declared(table, imported_runs.metric_facts({}))
+    return runs_table.first_runs(table if "pairing" in table else table.assign(pairing=pairing.AUTO))
+
+
+def _imported(path: Path, names: list[str], metric: str | None, directions: Mapping[str, bool]) -> pd.DataFrame:
+    """Return the runs of a table that another program wrote, read by the names of its columns."""
+    for role in ("model", "seed"):
+        if role not in names:
+            raise UserError(f"{path} has no column {role!r}; {tabular.suggest_column(role, names)}")
+    declared = {name: {"higher_is_better": higher} for name, higher in directions.items()}
+    facts = imported_runs.metric_facts({"metrics": declared})
+    known = {name for name, fact in facts.items() if fact["higher_is_better"] is not None}
+    columns = {role: role for role in imported_layout.ROLES if role in names}
+    spec: dict[str, Any] = {"path": str(path), "columns": columns}
+    files = imported_files.find(spec)
+    source = imported_files.read(files, spec)
+    if "value" not in columns:
+        used = [metric] if metric else [name for name in names if name in known]
+        if not set(used) & set(names):
+            raise UserError(
+                f"{path} has no column {metric or 'value'!r}; {tabular.suggest_column(metric or 'value', names)}"
+                if metric
+                else f"{path} has no column 'value' and none called like a known metric; name one with --metric"
+            )
+        columns.pop("metric", None)
+        spec["metrics"] = {name: declared.get(name) for name in used}
+    elif "metric" in columns:
+        names = list(source.frame["metric"].dropna().unique())
+        if metric is not None and metric not in names:
+            raise UserError(_no_metric(path, metric, names))
+        used = [metric] if metric else names
+        spec |= {"where": {"metric": [metric]}} if metric else {}
+        spec["metrics"] = {name: declared[name] for name in used if name in declared}
+    else:
+        if metric is None:
+            raise UserError(f"{path} has values but no column 'metric'; say with --metric which metric they are")
+        used, spec["constants"] = [metric], {"metric": metric}
+        spec["metrics"] = {name: declared[name] for name in used if name in declared}
+    if unknown := [name for name in used if name not in known]:
+        raise UserError(
+            f"{path} has metrics that this project does not know: {listed(unknown)}; compare another with --metric, or "
+            f"add --higher-is-better {unknown[0]!r} or --lower-is-better {unknown[0]!r}"
+        )
+    tables, _ = imported_runs.read_imports({path.name: source}, {path.name: spec}, {}, {})
+    return tables[0]
