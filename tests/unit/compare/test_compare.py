@@ -1,7 +1,6 @@
 """The command that compares old runs with new ones: verdicts, exit statuses and sentences."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import synthetic_study as synthetic
 from scipy import stats
@@ -221,10 +220,10 @@ def test_runs_of_a_study_with_equal_streams_are_pairs(tmp_path, capsys):
     runs = synthetic.runs(models=("a",), tasks=("x",), methods=("full",), seeds=range(5))
     after = (runs["phase"] == "after") & (runs["split"] == "test") & runs["primary"]
     old = study(tmp_path / "old", runs)
-    # The differences of pairs are -0.01 +- 0.001, far below the spread of the runs.
+    # The differences of pairs are -0.01 +- 0.001, far below the spread of the runs, whose SD is 0.01.
     loss = runs["seed"].map(dict(enumerate(-0.01 + 0.001 * np.array([-1, 0, 0, 0, 1]))))
     new = study(tmp_path / "new", runs.assign(value=runs["value"].where(~after, runs["value"] + loss)))
-    assert command_line.main([old, new]) == 2 - 1 * (loss.mean() < 0)
+    assert command_line.main([old, new, "--margin", "0.005"]) == 1
     assert "5 pairs: same network, equal streams" in capsys.readouterr().out
 
 
@@ -307,4 +306,3 @@ def test_planned_runs_reach_their_power(tmp_path):
     n, sd = 5 + each.more, 0.01 * np.sqrt(4 / stats.chi2.ppf(0.2, 4))
     power = [stats.nct.sf(stats.t.ppf(0.975, 2 * m - 2), 2 * m - 2, 0.01 / (sd * np.sqrt(2 / m))) for m in (n - 1, n)]
     assert power[0] < 0.8 <= power[1]
-    assert isinstance(each.before.sd, float) and pd.notna(each.more)

@@ -202,7 +202,7 @@ def _p_failures(before: Side, after: Side) -> float:
     if not before.without_value + after.without_value or not before.n + after.n:
         return _NAN
     table = [[before.without_value, before.n], [after.without_value, after.n]]
-    return float(stats.fisher_exact(table).pvalue)
+    return float(np.asarray(stats.fisher_exact(table), dtype=float)[1])
 
 
 def _metric(pair: tuple[Cell, Cell], old: pd.DataFrame, new: pd.DataFrame) -> tuple[str, bool]:

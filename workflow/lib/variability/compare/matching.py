@@ -40,10 +40,11 @@ def match(old: pd.DataFrame, new: pd.DataFrame, entries: Mapping[str, Sequence[s
         axis: _renamed(sorted(old[axis].unique()), sorted(new[axis].unique()), entries.get(axis, ()), axis)
         for axis in CELL
     }
-    selected = {
-        cell: tuple(renamed[axis][name] for axis, name in zip(CELL, cell, strict=True))
-        for cell in old_cells
-        if all(name in renamed[axis] for axis, name in zip(CELL, cell, strict=True))
+    models, tasks, methods = (renamed[axis] for axis in CELL)
+    selected: dict[Cell, Cell] = {
+        (model, task, method): (models[model], tasks[task], methods[method])
+        for model, task, method in old_cells
+        if model in models and task in tasks and method in methods
     }
     targets = {axis: set(names.values()) for axis, names in renamed.items()}
     chosen_new = [

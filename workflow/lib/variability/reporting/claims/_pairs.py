@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, verdict
@@ -89,7 +90,7 @@ def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
     return facts | ({"n_more": more_seeds(row, margin_of(margin, row))} if decision == UNDECIDED else {})
 
 
-def more_seeds(row: pd.Series, smallest: float) -> float:
+def more_seeds(row: pd.Series | Mapping[str, Any], smallest: float) -> float:
     """Return the number of further seeds per side that would show the difference of a pair.
 
     That is the observed difference, or ``smallest`` if that is larger. The level is that of the smallest p-value of the
