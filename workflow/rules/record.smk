@@ -40,7 +40,7 @@ rule verify:
         folder=RESULTS,
         runs=study.compute["verify_runs"],
         specs=current_specs,
-        base_tables=plan.outputs.base_tables,
+        base_tables=[Path(path).stem for path in analysis_base()],
         imports=imported_files(),
         in_braces=plan.imported_in_braces(),
     script:

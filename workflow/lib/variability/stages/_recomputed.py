@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from variability import registry
 from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import job_records
 from variability.io.job_records import Made
 from variability.results.imported_files import by_import
 from variability.stages.aggregate import aggregate
-from variability.stages.analyse import analyse
+from variability.stages.analyse import analyse, tables_read
 from variability.stages.claim import claim
 from variability.stages.score import score
 from variability.stages.summarise import summarise
@@ -22,7 +21,7 @@ from variability.stages.summarise import summarise
 if TYPE_CHECKING:
     import pandas as pd
 
-_COMPARED = frozenset({".parquet", ".csv", ".md", ".html"})
+_COMPARED = frozenset({".parquet", ".csv", ".md", ".html", ".txt"})
 _SHOWN = 60
 
 
@@ -43,7 +42,7 @@ def differences(study: Path, jobs: Jobs) -> Iterator[str]:
     """Compute scores, base tables, tables of analyses, claims and the summary again; yield how they differ.
 
     study: its folder, which is not changed. Each is computed from what is stored, so a difference is reported where it
-    begins. Figures, and reference probes, which are fits that are timed, are not computed again.
+    begins. Figures, the page of all tables, and reference probes, which are timed, are not computed again.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -83,10 +82,8 @@ def _aggregate(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
 def _analyse(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
     predictions = _inputs(made, study, "predict")
     for name, options in made.spec["options"].items():
-        plugin = registry.find("analyses", name)
-        needed = {*plugin.NEEDS, *plugin.USES}
-        read = [table for table in jobs.base_tables if table in needed - {"predictions"}]
-        tables = {table: study / f"aggregate/{table}.parquet" for table in read}
+        needed = tables_read(name)
+        tables = {table: study / f"aggregate/{table}.parquet" for table in jobs.base_tables if table in needed}
         analyse(name, tables, options, folder / f"{name}.csv", predictions if "predictions" in needed else ())
 
 
@@ -99,8 +96,9 @@ def _claim(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
 def _summarise(made: Made, jobs: Jobs, study: Path, folder: Path) -> None:
     tables = [*(study / f"analyse/{name}.csv" for name in made.spec["tables"]), *_inputs(made, study, "claim")]
     tasks = [study / f"prepare/{task}/task.json" for task in made.spec["tasks"]]
-    outputs = [folder / name for name in ("summary.md", "answer.txt", "summary.html")]
-    summarise(made.spec["study"], study / "aggregate/runs.parquet", tables, *outputs, tasks)
+    names = {"markdown": "summary.md", "answer": "answer.txt", "page": "summary.html"}
+    outputs = {name: folder / file for name, file in names.items()}
+    summarise(made.spec["study"], study / "aggregate/runs.parquet", tables, tasks=tasks, **outputs)
 
 
 _STAGES = {"score": _score, "aggregate": _aggregate, "analyse": _analyse, "claim": _claim, "summarise": _summarise}

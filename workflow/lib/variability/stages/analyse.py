@@ -46,9 +46,7 @@ def analyse_all(
     }
     outputs, inputs = {}, {}
     for name, options in chosen.items():
-        plugin = registry.find("analyses", name)
-        needed = {*plugin.NEEDS, *plugin.USES}
-        needed |= {_IMPORTED} if "predictions" in needed else set()
+        needed = tables_read(name)
         read = {table: path for table, path in tables.items() if table in needed}
         inputs[name] = (read, options, predictions if "predictions" in needed else ())
         parts = {
@@ -65,6 +63,13 @@ def analyse_all(
         verify(predictions)
     _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
     write_checksums(folder / LISTING, [f"{name}.csv" for name in chosen])
+
+
+def tables_read(name: str) -> set[str]:
+    """Return the names of the tables that an analysis reads, if the study has them; ``predictions`` are no table."""
+    plugin = registry.find("analyses", name)
+    needed = {*plugin.NEEDS, *plugin.USES}
+    return needed | {_IMPORTED} if "predictions" in needed else needed
 
 
 def _produce(inputs: Mapping[str, tuple], name: str, files: tuple[Path, ...]) -> None:

@@ -95,10 +95,16 @@ def _in_crate(study: Path, problems: list[str]) -> Iterator[Recorded]:
     for entity in crate["@graph"]:
         if entity.get("@type") == "File" and "sha256" in entity:
             path = study / entity["@id"]
-            rule = path.relative_to(study).parts[0]
-            yield Recorded(path, entity["sha256"], "summarise" if rule == "report" else rule)
+            yield Recorded(path, entity["sha256"], _rule_of(path.relative_to(study)))
         elif entity.get("@id", "").startswith(DOWNLOAD):
             yield from downloaded(study.absolute().parents[1] / entity["description"], problems)
+
+
+def _rule_of(path: Path) -> str:
+    """Return the rule that makes a file; path: in the folder of a study."""
+    if path.parts[0] != "report":
+        return path.parts[0]
+    return "page" if path.name == "index.html" else "summarise"
 
 
 def _compare(file: Recorded) -> str | None:
