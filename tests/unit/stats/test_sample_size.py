@@ -54,6 +54,21 @@ def test_pairs_for_power_are_statsmodels_rounded_up():
     assert np.isnan(sample_size.for_paired_power(1.0, np.nan, 0.8, 0.95))
 
 
+@pytest.mark.parametrize(("goal", "level"), [(0.8, 0.95), (0.9, 0.99)])
+def test_detectable_effects_are_statsmodels(goal, level):
+    n = [2, 3, 5, 10, 50]
+    solve = TTestIndPower().solve_power
+    expected = [solve(nobs1=count, alpha=1 - level, power=goal, ratio=1.0) for count in n[1:]]
+    result = sample_size.detectable_effect([1, *n], goal, level)
+    assert np.isnan(result[0]) and result[2:] == pytest.approx(np.array(expected), rel=1e-5)
+    assert sample_size.power(result[1:], 1.0, 1.0, n, level) == pytest.approx(goal, abs=1e-9)
+
+
+def test_detectable_effects_are_those_of_cohens_table():
+    # Cohen 1988, table 2.4.1, two-tailed 0.05, power 0.80: d = 0.8, 0.5 and 0.2 with 26, 64 and 393 runs.
+    assert sample_size.detectable_effect([26, 64, 393], 0.8, 0.95) == pytest.approx([0.8, 0.5, 0.2], abs=0.01)
+
+
 def test_cohens_medium_effect_needs_64_runs_per_model():
     # Cohen 1988, table 2.4.1: d = 0.5, alpha two-sided 0.05, power 0.80.
     assert sample_size.for_power(0.5, 1, 1, 0.8, 0.95) == 64

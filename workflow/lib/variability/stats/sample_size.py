@@ -90,6 +90,20 @@ def for_paired_power(difference: ArrayLike, sd: ArrayLike, goal: float, level: f
     return _smallest(lambda n: paired_power(difference, sd, n, level) >= goal, ~np.isnan(difference + sd))
 
 
+def detectable_effect(n: ArrayLike, goal: float, level: float) -> np.ndarray:
+    """Return the smallest difference, in SDs, that a two-sided t test of n runs against n detects with power ``goal``.
+
+    The inverse of ``power`` for equal SDs (Cohen 1988, sect. 2.4). NaN for fewer than two runs.
+    """
+    n = np.asarray(n, dtype=float)
+    low, high = np.zeros(n.shape), np.full(n.shape, _CERTAIN)
+    for _ in range(80):
+        middle = (low + high) / 2
+        enough = power(middle, 1.0, 1.0, np.where(n >= 2, n, np.nan), level) >= goal
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return np.where(n >= 2, high, np.nan)
+
+
 def for_probability_of_better(gamma: float, alpha: float, beta: float) -> int:
     """Return the runs per model for a one-sided test of P(A > B) > 1/2, if the truth is gamma.
 
