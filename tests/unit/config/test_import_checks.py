@@ -45,6 +45,41 @@ def test_problems_of_an_imported_file_are_reported_before_the_first_job(text, en
     assert problem.startswith("imports.own.path: ") and message in problem
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "runs.csv is empty; fill it, or use another file"),
+        ("\n \n", "runs.csv is empty; fill it, or use another file"),
+        ("# written by a program\n" + ROWS, "runs.csv has no column 'm'; the first line, '# written by a program', is"),
+        (
+            ROWS.partition("\n")[2],
+            "runs.csv has no column 'm', 's' or 'acc'; if its first row, a, 0, 0.5, does not name",
+        ),
+        ('{"meta": {}, "runs": [{"m": "a", "s": 0, "acc": 0.5}]}', "`records: runs` makes them the rows"),
+    ],
+)
+def test_one_problem_is_reported_of_a_file_whose_beginning_is_not_the_names_of_columns(text, message, tmp_path):
+    (problem,) = imported(tmp_path, text)
+    assert problem.startswith("imports.own.path: ") and message in problem
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"constants": {"n_test": {"t": 9}, "majority": {"t": 0.5}}}, None),
+        ({"constants": {"n_test": {"t": 9, "u": 9}}}, "constants.n_test names a task that no row has"),
+        ({"constants": {"n_test": {"u": 9}}}, "constants.n_test has no value for task t; add it"),
+        ({"constants": {"seconds": {"t": 9}}}, "seconds: is one value for all rows; of runs, metric, n_test, majority"),
+        ({"constants": {"metric": {"t": "mcc"}}}, "metric: every column holds one metric"),
+    ],
+)
+def test_constants_may_have_a_value_for_each_task(entry, message, tmp_path):
+    constants = {"task": "t"} | entry["constants"]
+    problems = imported(tmp_path, entry={"constants": constants})
+    assert len(problems) == (message is not None)
+    assert message is None or message in problems[0]
+
+
 def test_a_file_too_large_to_read_at_every_start_is_left_to_its_job(tmp_path, monkeypatch):
     monkeypatch.setattr(import_checks, "MAX_BYTES", 10)
     assert imported(tmp_path, ROWS + "c,0,high\n", grid={"exclude": [{"model": "z"}]}) == []
@@ -102,7 +137,7 @@ def test_the_key_of_the_records_is_named_if_columns_are_missing(tmp_path):
     (tmp_path / "log.json").write_text('{"best": 0.9, "log_history": [{"acc": 0.5}]}')
     entry = {"path": str(tmp_path / "log.json"), "constants": {"model": "a", "seed": 0}}
     spec = {"study": "s", "imports": {"own": entry | {"metrics": {"acc": {"metric": "accuracy"}}}}}
-    _, hint = reported(spec, [])
+    (hint,) = reported(spec, [])
     assert hint.startswith("imports.own.path: log.json has a list of records in 'log_history'; `records: log_history`")
     spec["imports"]["own"]["records"] = "log_history"
     assert not reported(spec, [])
@@ -122,7 +157,7 @@ def test_a_study_without_any_value_is_refused(tmp_path):
         ({"keep": "best", "keep_by": "s"}, "keep_by", "'s' is not among the metrics"),
         ({"from_path": "run"}, "path", "has no named group"),
         ({"from_path": "(run"}, "path", "is not a regular expression"),
-        ({"separator": "\t"}, "columns.model", "no column 'm'"),
+        ({"separator": "\t"}, "path", "no column 'm'"),
         ({"sheet": "a"}, "sheet", "has no meaning for"),
         ({"where": {"step": 1}}, "where.step", "no such column"),
         ({"models": {"acc": "a"}}, "models", "every model has its own column"),

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import pickle
 import re
 import zipfile
 
@@ -222,6 +223,26 @@ def test_the_encoding(tmp_path):
         (gzip.compress(b"<html>", mtime=0), "HTML page"),
         (b"PAR1 cut", "cannot be read"),
         (b"PK\x03\x04 cut", "damaged ZIP archive"),
+        (gzip.compress(b"PAR1", mtime=0), "parquet file that is compressed as a whole; extract it"),
+        (pickle.dumps({"acc": [0.5, "\xe0"]}, protocol=0), "pickle"),
+        (pickle.dumps(np.arange(3), protocol=0), "pickle"),
+        (pickle.dumps({"acc": [0.5]}, protocol=1), "pickle"),
+        (b"ORC\n\3\0\0", "ORC file"),
+        (gzip.compress(b"X\n\0\0\0\3", mtime=0), "R data file"),
+        (b'\x10\0\0\0\0\0\0\0{"a":{}}', "file of weights"),
+        (b'\x18\0\0\0\0\0\0\0\xa3\x7fK"\x09\0\0\xc0A\x1a\x0dbrain.Event:2', "TensorBoard; export the scalars"),
+        ("a,b,c\n1,2,3\n".encode("utf-16-le"), "UTF-16 text without a byte-order mark; save it as UTF-8"),
+        ("a,b,c\n1,2,3\n".encode("utf-16-be"), "UTF-16 text"),
+        (b"\n| a | b |\n|:--|--:|\n| 1 | 2 |\n", "table in Markdown"),
+        (b"# Results\n\na | b\n--- | ---\n1 | 2\n", "table in Markdown"),
+        (b"<!-- saved -->\n<!DOCTYPE html>", "HTML page"),
+        (b"\\begin{tabular}{ll}\na & b \\\\\n", "LaTeX table"),
+        (b"a & b & c \\\\\n1 & 2 & 3 \\\\\n", "LaTeX table"),
+        (b"@relation runs\n", "ARFF file"),
+        (b"+-----+-----+\n| a | b |\n", "framed by lines"),
+        ("\u250f\u2501\u2501\u2533\n".encode(), "framed by lines"),
+        (b"=== ====\na   b\n", "reStructuredText"),
+        (b"- model: a\n  acc: 0.5\n", "YAML file"),
     ],
 )
 def test_other_formats_are_refused_by_name(tmp_path, content, message):
@@ -229,11 +250,40 @@ def test_other_formats_are_refused_by_name(tmp_path, content, message):
         tabular.table(write(tmp_path / "runs.csv", content))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["class\npos\nneg\n", "ORC,b\n1,2\n", "a|b\n-|-\n1|2\n", "text\n- note: x\n", "#a,b\n1,2\n", "}q,b\n1,2\n"],
+)
+def test_text_that_begins_like_another_format_is_a_table(tmp_path, text):
+    path = write(tmp_path / "runs.csv", text)
+    header, *rows = text.splitlines()
+    separator = "|" if "|" in header else ","
+    assert next(iter(cells(path).items())) == (
+        header.split(separator)[0],
+        [row.split(separator)[0] for row in rows],
+    )
+
+
+def test_rows_without_values_above_the_names_are_skipped(tmp_path):
+    path = write(tmp_path / "runs.csv", ",,\n \n,,\na,b,c\n1,,3\n")
+    assert cells(path) == {"a": ["1"], "b": [""], "c": ["3"]}
+    assert tabular.table(path).numbers.tolist() == [5]
+
+
+def test_columns_aligned_by_blanks(tmp_path):
+    path = write(tmp_path / "runs.txt", ' model  seed   acc\nresnet     0  0.50\n "a b"     10  0.5\n')
+    assert cells(path, separator=" ") == {"model": ["resnet", "a b"], "seed": ["0", "10"], "acc": ["0.50", "0.5"]}
+
+
 def test_an_archive_is_refused_with_its_content(tmp_path):
     with zipfile.ZipFile(tmp_path / "runs.csv", "w") as archive:
         archive.writestr("in/runs.csv", "a\n")
     with pytest.raises(UserError, match=r"ZIP archive \(in/runs\.csv\); extract it"):
         tabular.table(tmp_path / "runs.csv")
+    with zipfile.ZipFile(tmp_path / "runs.pt", "w") as archive:
+        archive.writestr("runs/data.pkl", b"")
+    with pytest.raises(UserError, match="PyTorch file, whose tables are pickles"):
+        tabular.table(tmp_path / "runs.pt")
 
 
 def test_records_of_a_log_and_broken_records(tmp_path):
@@ -248,6 +298,12 @@ def test_records_of_a_log_and_broken_records(tmp_path):
         tabular.table(write(tmp_path / "a.jsonl", '{"a": 1}\n{"a": \n{"a": 2}\n'))
     with pytest.raises(UserError, match="the key 'a' occurs twice in one record"):
         tabular.table(write(tmp_path / "b.json", '[{"a": 1, "a": 2}]'))
+    path = write(tmp_path / "d.json", '{"runs": [{"a": 1}]}')
+    with pytest.raises(UserError, match=r"it holds 1 list \(runs\); set `records` to runs$"):
+        tabular.table(path)
+    path = write(tmp_path / "e.json", '{"columns": ["a"], "index": [0], "data": [[1]]}')
+    with pytest.raises(UserError, match="orientation `split` of pandas; save it with the orientation `records`"):
+        tabular.table(path)
     assert cells(write(tmp_path / "c.json", '{"a": NaN, "b": -Infinity, "c": [1.0, null]}')) == {
         **{"a": ["NaN"], "b": ["-Infinity"], "c": ["[1.0, null]"]}
     }

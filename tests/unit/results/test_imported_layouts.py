@@ -273,3 +273,14 @@ def test_files_whose_names_have_braces_are_no_inputs_and_keep_their_position():
         "x": ["f/a.csv", "f/b{0}.csv"],
         "y": ["f/c.csv"],
     }
+
+
+def test_metrics_and_numbers_of_examples_may_be_constants_of_tasks(tmp_path):
+    constants = {"metric": {"CoLA": "mcc", "RTE": "accuracy"}, "n_test": {"CoLA": 1043, "RTE": 277}}
+    expected = [("CoLA", "mcc", 0.25, 1043), ("RTE", "accuracy", 0.5, 277)]
+    write(tmp_path, {"wide.csv": "m,s,cola,rte\na,0,0.25,0.5\n", "long.csv": "m,s,t,v\na,0,CoLA,0.25\na,0,RTE,0.5\n"})
+    wide = {"columns": COLUMNS, "tasks": {"cola": "CoLA", "rte": "RTE"}}
+    long = {"columns": COLUMNS | {"task": "t", "value": "v"}}
+    for path, spec in (("wide.csv", wide), ("long.csv", long)):
+        table = runs(tmp_path, spec | {"constants": constants}, path)
+        assert list(table[["task", "metric", "value", "n_test"]].itertuples(index=False, name=None)) == expected

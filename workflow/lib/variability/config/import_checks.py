@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,7 +20,7 @@ from variability.results import (
     readers,
 )
 from variability.results.columns import CELL, RUN, RUN_VALUE
-from variability.results.imported_layout import DEFAULTS, ROLES, STACKED, TEXT_ROLES, is_long, role_columns
+from variability.results.imported_layout import DEFAULTS, OF_TASKS, ROLES, STACKED, TEXT_ROLES, is_long, role_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ Value = TypeVar("Value", bound=Hashable)
 #: Largest file in bytes that is read before the first job, because this check runs at every start. The job that
 #: imports a larger file reports its problems.
 MAX_BYTES = 10_000_000
+_NUMBER = re.compile(r"-?[0-9]+([.,][0-9]+)?")
 
 
 class Contents(NamedTuple):
@@ -61,9 +63,12 @@ def check(
             continue
         try:
             files = imported_files.find(spec, mirrors)
-            problems[name] = [*check_files(spec, files), *check_columns(spec, imported_files.header(files, spec))]
+            problems[name] = [
+                *check_files(spec, files),
+                *_check_names(spec, files[0].name, imported_files.header(files, spec)),
+            ]
             if problems[name]:
-                problems[name] += _nested_records(spec, files[0])
+                problems[name] = list(_nested_records(spec, files[0])) or problems[name]
             elif sum(file.path.stat().st_size for file in files) <= MAX_BYTES:
                 # The code of the job, so that the job finds no further problems. It loads pandas, which only studies
                 # with imports need.
@@ -102,6 +107,37 @@ def _nested_records(spec: Mapping[str, Any], file: imported_files.ImportedFile) 
             yield Problem("path", f"{file.name} has a list of records in {key!r}; `records: {key}` makes them the rows")
 
 
+def _check_names(spec: Mapping[str, Any], file: str, names: list[str]) -> Iterator[Problem]:
+    """Yield the problems of ``check_columns``, or one for a file whose first line does not name its columns.
+
+    file: the name of the first file.
+    """
+    wanted = list(dict.fromkeys([*spec.get("columns", {}).values(), *_value_columns(spec)]))
+    if not any(name.strip() for name in names):
+        yield Problem("path", f"{file} is empty; fill it, or use another file")
+    elif "header" in spec or len(wanted) < 2 or set(wanted) & set(names):
+        yield from check_columns(spec, names)
+    elif len(names) == 1 and not advice.similar(wanted[0], names):
+        yield Problem("path", f"{file} has no column {wanted[0]!r}; {tabular.suggest_column(wanted[0], names)}")
+    elif any(map(_NUMBER.fullmatch, names)):
+        count = advice.plural(len(names), "name")
+        yield Problem(
+            "path",
+            f"{file} has no column {advice.listed(map(repr, wanted), last=' or ')}; if its first row, "
+            f"{advice.listed(names)}, does not name the columns, list their names in `header` ({count})",
+        )
+    else:
+        yield from check_columns(spec, names)
+
+
+def _value_columns(spec: Mapping[str, Any]) -> list[str]:
+    """Return the columns that the config names for values: of seeds, tasks or models, or those of metrics."""
+    of_columns = imported_layout.stacked(spec)
+    if of_columns or "value" in {*spec.get("columns", {}), *readers.of(spec).COLUMNS}:
+        return list(spec[of_columns[0]]) if of_columns else []
+    return list(spec.get("metrics") or {})
+
+
 def check_columns(spec: Mapping[str, Any], names: list[str]) -> Iterator[Problem]:
     """Yield the problems of the description of files. names: of their columns."""
     roles = role_columns(spec, names)
@@ -123,7 +159,9 @@ def _check_conditions(spec: Mapping[str, Any], names: list[str], roles: Mapping[
         if column in RUN and column != role and column in names:
             yield Problem(f"columns.{role}", f"by its name, the column {column!r} holds the {column}, not the {role}")
     for role, value in spec.get("constants", {}).items():
-        if role in TEXT_ROLES and not isinstance(value, str):
+        if isinstance(value, dict):
+            yield from _check_constants_of_tasks(spec, role, roles)
+        elif role in TEXT_ROLES and not isinstance(value, str):
             yield Problem(f"constants.{role}", f'{value} is read as a number; quote it, as in "{value}"')
     for key in ("where", "where_not"):
         for column in spec.get(key, {}):
@@ -136,6 +174,19 @@ def _check_conditions(spec: Mapping[str, Any], names: list[str], roles: Mapping[
             yield Problem(
                 f"factors.{factor}", f"the column {column!r} holds something else already; remove one of the two"
             )
+
+
+def _check_constants_of_tasks(spec: Mapping[str, Any], role: str, roles: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the problem of a constant with a value for each task, if it cannot have that."""
+    if role not in OF_TASKS or imported_layout.examples(spec) is not None:
+        message = f"is one value for all rows; of runs, {', '.join(OF_TASKS)} may have one per task"
+        yield Problem(f"constants.{role}", message)
+    elif role == "metric" and not is_long(spec, roles):
+        yield Problem(
+            "constants.metric", "every column holds one metric; name its task there, `{metric: ..., task: ...}`"
+        )
+    elif role in roles:
+        yield Problem(f"constants.{role}", f"the column {roles[role]!r} holds the {role}; remove one of the two")
 
 
 def _check_layout(spec: Mapping[str, Any], names: list[str], roles: Mapping[str, str]) -> Iterator[Problem]:

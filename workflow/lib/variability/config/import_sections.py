@@ -125,7 +125,11 @@ class Import(Section):
         description="further factors, such as {shots: num_fewshot}, and the columns that hold their levels, which are "
         "added to the names of methods (full shots=5)",
     )
-    constants: dict[str, str | float] = Field(OMITTED, description="values that no column holds, the same for all rows")
+    constants: dict[str, str | float | dict[str, str | float]] = Field(
+        OMITTED,
+        description="values that no column holds, the same for all rows; metric, n_test and majority may have one per "
+        "task: {task: value}",
+    )
     statuses: dict[str, Literal["completed", "failed", "diverged"]] = Field(
         OMITTED, min_length=1, description="meaning of words in the column of the status that are not known"
     )

@@ -27,7 +27,8 @@ Row = tuple[int, list[str]]
 class Dialect(NamedTuple):
     """Notation of a file. quoted: whether double quotes enclose values; skipped: lines before the table.
 
-    padded: whether blanks follow the separators, and belong to no value.
+    padded: whether blanks follow the separators, and belong to no value; always if a blank is the separator, which may
+    be repeated to align columns.
     """
 
     separator: str
@@ -71,7 +72,8 @@ def _checked(parsed: Iterator[Row], of_file: Dialect, options: Mapping[str, Any]
     broken: list[Row] = []
     count = 0
     for line, row in parsed:
-        if not row:
+        # Above the names, a spreadsheet's empty rows are separators only.
+        if not row or (not names and not any(value.strip() for value in row)):
             continue
         if not names:
             names = _names(row, options.get("header"))
@@ -142,6 +144,8 @@ def _separator(lines: Sequence[str], suffix: str) -> str:
 
 def _is_padded(lines: Sequence[str], separator: str) -> bool:
     """Return whether a blank follows each separator of the names of the columns, of which there are several."""
+    if separator == " ":
+        return True
     header = next((line for line in lines if line.strip()), "").rstrip("\r\n")
     names = header.split(separator)[1:] if separator.strip() else []
     return bool(names) and all(name.startswith(" ") and name.strip() for name in names)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from variability.io import table_files
+from variability.io import foreign_formats
 
 #: Longest number of bytes that is plausible, in digits.
 _DIGITS = 18
@@ -53,4 +53,4 @@ def is_web_page(path: Path, name: str) -> bool:
     if name.lower().endswith(_PAGES):
         return False
     with open(path, "rb") as file:
-        return table_files.is_html(file.read(4096))
+        return foreign_formats.is_html(file.read(4096))

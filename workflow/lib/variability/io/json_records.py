@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from variability.advice import plural
 from variability.io import table_files
 from variability.io.files import shallow
 from variability.io.limits import Limits
@@ -87,8 +88,15 @@ def _of_document(document: Any, key: str | None) -> list[dict[str, str | None]]:
             rows = next(iter(columns.values()))
             document = [{name: values[row] for name, values in columns.items()} for row in rows]
         elif document and all(isinstance(value, list) for value in document.values()):
-            lists = ", ".join(document)
-            raise ValueError(f"it holds several lists ({lists}); set `records` to the key of the one with the records")
+            of_records = [name for name, value in document.items() if value and isinstance(value[0], dict)]
+            key = of_records[0] if len(of_records) == 1 else "the key of the one with the records"
+            if {"columns", "data"} <= document.keys():
+                raise ValueError(
+                    "it is a table in the orientation `split` of pandas; save it with the orientation `records`"
+                )
+            raise ValueError(
+                f"it holds {plural(len(document), 'list')} ({', '.join(document)}); set `records` to {key}"
+            )
         else:
             document = [document]
     if not isinstance(document, list):

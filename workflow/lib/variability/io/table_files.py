@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
 
-from variability.io import limits
+from variability.io import foreign_formats, limits
 from variability.io.files import shallow
+from variability.io.foreign_formats import REMEDIES
 from variability.io.limits import Limits
 
 TEXT, JSON, PARQUET, EXCEL = "text", "json", "parquet", "excel"
@@ -27,38 +28,6 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BUFFER = 1 << 18
 #: Where a tar archive has its first mark.
 _TAR_MARK = slice(257, 262)
-#: Formats that are recognised to be named in the message that refuses them: first bytes, format, and what to do.
-_REFUSED = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file of the old format (.xls), or one with a password", "xlsx"),
-    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "gzip"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "extract"),
-    (b"Rar!", "a RAR archive", "extract"),
-    (b"ARROW1\0", "a Feather (Arrow) file", "parquet"),
-    (b"Obj\x01", "an Avro file", "parquet"),
-    (b"\x89HDF", "an HDF5 file", "csv"),
-    (b"\x93NUMPY", "a NumPy array, which has no column names", "csv"),
-    (b"SQLite format 3", "an SQLite database", "csv"),
-    (b"\x80\x02", "a pickle, which could run code", "csv"),
-    (b"\x80\x03", "a pickle, which could run code", "csv"),
-    (b"\x80\x04", "a pickle, which could run code", "csv"),
-    (b"\x80\x05", "a pickle, which could run code", "csv"),
-    (b"RDX2\n", "an R data file", "csv"),
-    (b"RDX3\n", "an R data file", "csv"),
-    (b"%PDF-", "a PDF", "csv"),
-    (b"\x89PNG", "a picture (PNG)", "csv"),
-    (b"\xff\xd8\xff", "a picture (JPEG)", "csv"),
-    (b"{\\rtf", "a text document (RTF)", "csv"),
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "lfs"),
-)
-_REMEDIES = {
-    "xlsx": "save it as .xlsx, without a password, or as CSV",
-    "gzip": "compress it by gzip, or extract it",
-    "extract": "extract it, and name the file with the table",
-    "parquet": "save it as parquet or CSV",
-    "csv": "save the table as CSV",
-    "lfs": "run `git lfs pull`",
-    "html": "it may be an error message or a login page; download the table itself",
-}
 
 
 def table_format(path: Path) -> str:
@@ -68,30 +37,22 @@ def table_format(path: Path) -> str:
     """
     start = first_bytes(path)
     if start.startswith(b"PAR1"):
-        return PARQUET
+        with Path(path).open("rb") as file:
+            if file.read(4) == b"PAR1":
+                return PARQUET
+        raise ValueError("it is a parquet file that is compressed as a whole; extract it")
     if start.startswith(b"PK\x03\x04"):
         return _archive_format(path)
-    for magic, name, remedy in _REFUSED:
-        if start.startswith(magic):
-            raise ValueError(f"it is {name}; {_REMEDIES[remedy]}")
-    begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    if is_html(start):
-        raise ValueError(f"it is an HTML page; {_REMEDIES['html']}")
-    if begin.startswith(b"<?xml"):
-        raise ValueError(f"it is an XML file; {_REMEDIES['csv']}")
+    if message := foreign_formats.problem(start):
+        raise ValueError(message)
     if start[_TAR_MARK].startswith(b"ustar"):
-        raise ValueError(f"it is a tar archive; {_REMEDIES['extract']}")
+        raise ValueError(f"it is a tar archive; {REMEDIES['extract']}")
     if b"\0" in start and not start.startswith(_UTF16):
         raise ValueError("it is neither text nor in another format that is known here; save the table as CSV")
+    begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if inner_suffix(path) in JSON_SUFFIXES or _is_record(begin):
         return JSON
     return TEXT
-
-
-def is_html(start: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a web page."""
-    begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    return begin.startswith((b"<!doctype html", b"<html", b"<head", b"<table", b"<script"))
 
 
 def promised_format(path: Path) -> str:
@@ -215,12 +176,14 @@ def _archive_format(path: Path) -> str:
     if "xl/workbook.xml" in names:
         return EXCEL
     if "xl/workbook.bin" in names:
-        raise ValueError(f"it is a binary Excel file (.xlsb); {_REMEDIES['xlsx']}")
+        raise ValueError(f"it is a binary Excel file (.xlsb); {REMEDIES['xlsx']}")
     if "content.xml" in names:
-        raise ValueError(f"it is an OpenDocument file (.ods); {_REMEDIES['xlsx']}")
+        raise ValueError(f"it is an OpenDocument file (.ods); {REMEDIES['xlsx']}")
     if any(name.startswith("word/") for name in names):
-        raise ValueError(f"it is a Word document; {_REMEDIES['csv']}")
+        raise ValueError(f"it is a Word document; {REMEDIES['csv']}")
+    if any(name.endswith("/data.pkl") for name in names):
+        raise ValueError(f"it is a PyTorch file, whose tables are pickles; {REMEDIES['csv']}")
     if any(name.endswith(".npy") for name in names):
-        raise ValueError(f"it is a file of NumPy arrays (.npz); {_REMEDIES['csv']}")
+        raise ValueError(f"it is a file of NumPy arrays (.npz); {REMEDIES['csv']}")
     listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    raise ValueError(f"it is a ZIP archive ({listed or 'empty'}); {_REMEDIES['extract']}")
+    raise ValueError(f"it is a ZIP archive ({listed or 'empty'}); {REMEDIES['extract']}")

@@ -24,6 +24,8 @@ EXAMPLE_ROLES = (
     *("y_true", "y_pred", "probabilities", "logits", "score", "correct", "attempts"),
 )
 #: Roles whose values are text, however much they look like numbers.
+#: Roles whose constants may have a value for each task: ``{n_test: {adult: 16281, aloi: 21600}}``.
+OF_TASKS = ("metric", "n_test", "majority")
 TEXT_ROLES = (*CELL, "split", "phase", "metric", "status")
 DEFAULTS = {"task": "task", "method": "fine-tuned", "split": "test", "phase": "after"}
 #: Keys of an import for tables with one column per seed, task or model: {column: seed, task or model}.
@@ -137,8 +139,10 @@ def _values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, st
     table = by_role(frame, spec, roles)
     if key := stacked(spec):
         columns = {column: {key[1]: str(value)} for column, value in spec[key[0]].items()}
-        return _stack(table, frame, columns).assign(entry=lambda stack: stack["metric"])
+        table = _with_constants_of_tasks(_stack(table, frame, columns), spec)
+        return table.assign(entry=table["metric"])
     if is_long(spec, roles):
+        table = _with_constants_of_tasks(table, spec)
         return table.assign(column=roles["value"], entry=table["metric"])
     entries = {column: spec["metrics"][column] or {} for column in listed_metrics(spec)}
     keys = (*CELL, *VALUE)
@@ -147,7 +151,7 @@ def _values(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, st
         for column, entry in entries.items()
     }
     errors = {column: entry["stderr"] for column, entry in entries.items() if "stderr" in entry}
-    return _stack(table, frame, columns, errors)
+    return _with_constants_of_tasks(_stack(table, frame, columns, errors), spec)
 
 
 def constants(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,9 +163,24 @@ def by_role(frame: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, st
     """Return the columns of the roles, as text, and those of constants."""
     import pandas as pd
 
-    stated = {role: value for role, value in constants(spec).items() if role not in roles}
+    stated = {
+        role: value for role, value in constants(spec).items() if role not in roles and not isinstance(value, dict)
+    }
     table = pd.DataFrame({role: frame[column] for role, column in roles.items()}, index=frame.index).astype(object)
     return table.assign(**{role: str(value) for role, value in stated.items()})
+
+
+def _with_constants_of_tasks(table: pd.DataFrame, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the table with the constants that have a value for each task. Raises UserError if tasks do not match."""
+    tasks = [str(task) for task in table["task"].dropna().unique()]
+    for role, value_of in spec.get("constants", {}).items():
+        if isinstance(value_of, dict):
+            if missing := [task for task in tasks if task not in value_of]:
+                raise UserError(f"constants.{role} has no value for task {', '.join(missing[:5])}; add it")
+            if unknown := [task for task in value_of if task not in tasks]:
+                raise UserError(f"constants.{role} names a task that no row has: {suggest(unknown[0], tasks)}")
+            table = table.assign(**{role: table["task"].astype(str).map(value_of).astype(str)})
+    return table
 
 
 def _stack(
