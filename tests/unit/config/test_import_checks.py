@@ -30,7 +30,7 @@ def imported(tmp_path, text=ROWS, **keys) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "entry", "message"),
     [
-        (ROWS + "a,1,0.9\n", {}, "runs.csv, lines 3, 6: 1 of 4 runs are listed more than once"),
+        (ROWS + "a,1,0.9\n", {}, "runs.csv, lines 3, 6: 1 of 4 runs is listed more than once"),
         (ROWS + "c,0,high\n", {}, "runs.csv, line 6: the value 'high' is not a number"),
         (ROWS + "c,0,90\n", {}, "runs.csv, line 6: 90 in column 'acc' is better than a perfect accuracy"),
         (ROWS + "c,0,-0.1\n", {}, "line 6: -0.1 in column 'acc' is outside the range of accuracy, 0 to 1; set another"),
