@@ -14,6 +14,8 @@ from variability.stats import intervals
 
 #: Upper limit of the search: beyond it, more seeds do not help.
 MOST = 10_000
+#: Upper limit of the number of test examples.
+MOST_EXAMPLES = 10_000_000
 # A difference of this many standard errors is detected with certainty.
 _CERTAIN = 1e4
 
@@ -104,6 +106,41 @@ def detectable_effect(n: ArrayLike, goal: float, level: float) -> np.ndarray:
     return np.where(n >= 2, high, np.nan)
 
 
+def crossed_power(
+    difference: ArrayLike, parts: tuple[float, float, float], seeds: ArrayLike, examples: ArrayLike, level: float
+) -> np.ndarray:
+    """Return the power of a two-sided t test of two models, with ``seeds`` runs each on the same ``examples``.
+
+    parts: variance components of the difference of one run of each: of the runs, of the examples, and of runs crossed
+    with examples (``example_noise.pair_parts``). The variance of the difference of means on new seeds and examples is
+    runs / seeds + examples / M + crossed / (seeds M). Satterthwaite's degrees of freedom: 2 (seeds - 1) for what runs
+    contribute, M - 1 for what examples do.
+    """
+    of_runs, of_examples, crossed = parts
+    seeds, examples = (np.asarray(value, dtype=float) for value in (seeds, examples))
+    between_runs = np.asarray((of_runs + crossed / examples) / seeds)
+    between_examples = np.asarray(of_examples / examples)
+    variance = between_runs + between_examples
+    shares = np.square(between_runs) / (2 * (seeds - 1)) + np.square(between_examples) / (examples - 1)
+    freedom = np.where(shares > 0, np.square(variance) / np.where(shares > 0, shares, 1), np.inf)
+    return _t_test_power(difference, np.sqrt(variance), np.ones(variance.shape), np.minimum(freedom, 1e9), level)
+
+
+def examples_for_power(
+    difference: float, parts: tuple[float, float, float], seeds: ArrayLike, goal: float, level: float
+) -> np.ndarray:
+    """Return the test examples that give ``crossed_power`` the power ``goal``, for each number of seeds.
+
+    NaN where ``MOST_EXAMPLES`` are not enough: the runs alone are too noisy for so few seeds.
+    """
+    seeds = np.asarray(seeds, dtype=float)
+
+    def enough(examples: np.ndarray | float) -> np.ndarray:
+        return crossed_power(difference, parts, seeds, examples, level) >= goal
+
+    return _smallest(enough, np.asarray(enough(float(MOST_EXAMPLES))), MOST_EXAMPLES)
+
+
 def for_probability_of_better(gamma: float, alpha: float, beta: float) -> int:
     """Return the runs per model for a one-sided test of P(A > B) > 1/2, if the truth is gamma.
 
@@ -126,12 +163,12 @@ def _noncentral_t(t: np.ndarray, freedom: np.ndarray, shift: np.ndarray) -> np.n
     return np.where(known & np.isnan(below), 0.0, below)
 
 
-def _smallest(enough: Callable[[np.ndarray], np.ndarray], known: np.ndarray) -> np.ndarray:
-    """Return the smallest n from 2 to MOST that is enough, element by element, by bisection.
+def _smallest(enough: Callable[[np.ndarray], np.ndarray], known: np.ndarray, most: float = MOST) -> np.ndarray:
+    """Return the smallest n from 2 to ``most`` that is enough, element by element, by bisection.
 
     Every larger number must be enough, too.
     """
-    low, high = np.full(known.shape, 1.0), np.full(known.shape, float(MOST))
+    low, high = np.full(known.shape, 1.0), np.full(known.shape, float(most))
     while (high - low > 1).any():
         middle = np.floor((low + high) / 2)
         reached = enough(middle)
