@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "lib"), str(ROOT / "tests")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "lib"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import synthetic_study as synthetic
 
