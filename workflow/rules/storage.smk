@@ -37,8 +37,8 @@ def stored_object(path):
     """Return the object of the storage in which a file of the study is."""
     settings = workflow.storage_settings
     prefix = settings.default_storage_prefix or ""
-    separator = "/" if prefix and not prefix.endswith("/") else ""
-    return workflow.storage_registry.default_storage_provider.object(f"{prefix}{separator}{path}")
+    parts = [prefix.rstrip("/"), path] if prefix else [path]
+    return workflow.storage_registry.default_storage_provider.object("/".join(parts))
 
 
 def in_storage(*paths):
