@@ -108,3 +108,9 @@ def test_a_named_factor_has_to_match_every_name_that_the_study_trains():
     assert "does not match the method" in problems[0].message
     chosen = outputs(analyses={"components": {"factors": {"seed": {"of": "method", "pattern": pattern}}}})
     assert [problem.key for problem in entry_checks.check_plugins(chosen, "analyses")]
+
+
+def test_naming_an_analysis_that_is_no_default_adds_it_to_the_others():
+    usual = outputs().analyses
+    assert "examples_needed" not in usual
+    assert set(outputs(analyses={"examples_needed": {"cost_run": 2}}).analyses) == {*usual, "examples_needed"}

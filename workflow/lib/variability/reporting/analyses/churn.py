@@ -10,7 +10,7 @@ import numpy as np
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results.columns import CELL
 from variability.results.predictions import SCORES, is_discrete
-from variability.stats import clustered, rounding
+from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,6 +135,8 @@ class _Cell:
     """
 
     def __init__(self, name, cube, failed):
+        from variability.stats import clustered
+
         self.name, self.failed = name, failed
         self.n, self.examples, self.n_examples, self.kind = 0, None, 0, None
         self.n_groups, self.se_examples = 0, np.nan

@@ -39,6 +39,8 @@ class ExamplesNeeded(Analysis):
     """
 
     NEEDS = ("runs", "predictions")
+    # Its answer, the cheapest pair, needs costs that only the user knows.
+    DEFAULT = False
     CAPTION = (
         "Test examples that are needed to show a difference equal to the goal between two candidates of a task, for "
         "each number of runs, when seeds and examples both vary. Missing: so few runs do not show it on any test set. "
