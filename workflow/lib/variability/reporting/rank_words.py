@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, NamedTuple
 
 from variability.reporting.analyses.decisions import NOT_TESTED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Ranked(NamedTuple):
