@@ -92,7 +92,10 @@ def test_pointing_at_a_dot_shows_its_run_and_dims_the_others(visits, study):
     visit.draw_all()
     number = 3
     key = list(study.tables["runs"].drop_duplicates(RUN)[RUN].itertuples(index=False, name=None))[number]
-    visit.page.mouse.move(*dot_of(visit, number))
+    across, down = dot_of(visit, number)
+    visit.page.mouse.move(across, down - 60)
+    visit.page.mouse.move(across, down, steps=4)
+    visit.page.locator(".tip").wait_for(state="visible")
     text = visit.page.locator(".tip").inner_text()
     candidate = f"{key[0]} ({key[2]})"
     assert candidate in text

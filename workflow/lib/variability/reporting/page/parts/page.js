@@ -132,10 +132,14 @@
   });
   // On a narrow screen names get less room, and legends a line per entry.
   const narrow = () => innerWidth < 640;
-  const NARROW = { labelLimit: 130, columns: 1 };
+  const fitted = (key, value) => {
+    if (!narrow() || value === null) return value;
+    if (key === "legend") return { ...value, columns: 1, labelLimit: 205 };
+    return key === "axis" && value.labelLimit ? { ...value, labelLimit: 130 } : value;
+  };
   const filled = (spec, unit) =>
-    JSON.parse(JSON.stringify(spec), (key, value) =>
-      narrow() && key in NARROW ? NARROW[key] * (key === "labelLimit" && value > 260 ? 2.3 : 1) : typeof value === "string" ? value.replace(/\{([a-z-]+)\}/g, (all, name) => (name === "unit" ? unit : color(name) || all)) : value);
+    JSON.parse(JSON.stringify(spec), (key, value) => fitted(key, typeof value === "string" ?
+      value.replace(/\{([a-z-]+)\}/g, (all, name) => (name === "unit" ? unit : color(name) || all)) : value));
 
   const tip = element("div", { className: "tip", hidden: true, role: "tooltip" });
   document.body.append(tip);
@@ -198,14 +202,16 @@
   const meanRows = (task) => means.filter((row) => row.task === task && row.metric === metricOf(task) &&
     row.phase === state.phase && row.split === state.split && passes(row));
 
-  const draw = async (chart, task, into) => {
-    const ofRuns = chart.rows === null;
-    const metric = ofRuns ? metricOf(task) : data.primary[task];
-    if (!ofRuns && !chart.cached.some((row) => (row.task ?? task) === task)) return;
-    let rows = ofRuns ? order(runRows(task), "value") : byRank(chart.cached.filter((row) => (row.task ?? task) === task && passes(row)), task);
+  const hasRows = (chart, task) => chart.rows === null || chart.cached.some((row) => (row.task ?? task) === task);
+  const frame = (chart, task) => {
     const title = element("h3", {}, names.task.length > 1 ? `${task}: ${chart.title}` : chart.title);
     const plot = element("div", { className: "plot" });
-    into.append(element("div", { className: "chart" }, title, plot));
+    return { chart, task, plot, box: element("div", { className: "chart" }, title, plot) };
+  };
+  const draw = async ({ chart, task, plot }) => {
+    const ofRuns = chart.rows === null;
+    const metric = ofRuns ? metricOf(task) : data.primary[task];
+    let rows = ofRuns ? order(runRows(task), "value") : byRank(chart.cached.filter((row) => (row.task ?? task) === task && passes(row)), task);
     if (!rows.length) { plot.append(element("p", { className: "notice", textContent: "Nothing to show with these filters." })); return; }
     if (rows.length > MOST_MARKS) {
       plot.append(element("p", { className: "notice", textContent: `${rows.length} runs: only their means are drawn; choose fewer models.` }));
@@ -247,19 +253,17 @@
     const mine = generation;
     pending.delete(box);
     const content = element("div", { className: state.task ? "one" : "grid" });
-    const old = box.firstElementChild;
-    for (const chart of data.charts[box.dataset.charts])
-      for (const task of shownTasks()) {
-        if (mine !== generation) return;
-        await drawInto(chart, task, content, box, old);
-      }
+    const frames = data.charts[box.dataset.charts].flatMap((chart) =>
+      shownTasks().filter((task) => hasRows(chart, task)).map((task) => frame(chart, task)));
+    content.append(...frames.map((each) => each.box));
     if (names.task.length > MOST_TASKS && !state.task)
       content.append(element("p", { className: "notice", textContent: `The first ${MOST_TASKS} of ${names.task.length} tasks, in the order of the study; choose another one above.` }));
-  };
-  // Vega measures the width of its place, so that the content has to be in the page before it is filled.
-  const drawInto = (chart, task, content, box, old) => {
-    if (!content.isConnected) { if (old) old.remove(); box.append(content); }
-    return draw(chart, task, content);
+    // Vega measures the width of its place, so that all places are in the page before one is filled.
+    box.replaceChildren(content);
+    for (const each of frames) {
+      if (mine !== generation) return;
+      await draw(each);
+    }
   };
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting && pending.has(entry.target)) fill(entry.target);
