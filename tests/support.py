@@ -125,7 +125,7 @@ def presented(config: dict, results: Path, target: Path | None = None) -> Path:
     claims = [target / f"claim/claims.{suffix}" for suffix in ("csv", "md", "html")]
     claim(study.name, outputs.claims, claimed, *claims)
     summarised = [path for name, path in analysed.items() if registry.find("analyses", name).SUMMARISED]
-    pages = [target / f"report/summary.{suffix}" for suffix in ("md", "html")]
+    pages = [target / "report" / name for name in ("summary.md", "answer.txt", "summary.html")]
     summarise(study.name, base["runs"], [*summarised, claims[0]], *pages)
     return target
 

@@ -96,14 +96,16 @@ def test_figures_tables_and_report_are_written(finished):
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', html)
 
 
-def test_a_run_of_snakemake_ends_with_the_summary(study):
-    (study.folder / "results/tiny/report/summary.md").unlink()
-    # A terminal whose encoding lacks some of the summary's characters shows their codes.
+def test_a_run_of_snakemake_ends_with_the_answer_and_its_page(study):
+    (study.folder / "results/tiny/report/answer.txt").unlink()
+    # A terminal whose encoding lacks some of the answer's characters shows their codes.
     done = study.snakemake("--cores", "1", *TINY, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", LC_ALL="C")
-    summary = (study.folder / "results/tiny/report/summary.md").read_text(encoding="utf-8")
-    assert not summary.isascii()
-    assert summary.encode("ascii", "backslashreplace").decode() in done.stderr
-    assert "results/tiny/report/report.html" in done.stderr
+    folder = study.folder / "results/tiny/report"
+    answer = (folder / "answer.txt").read_text(encoding="utf-8")
+    assert answer.encode("ascii", "backslashreplace").decode() in done.stderr
+    assert (folder / "summary.md").read_text(encoding="utf-8").startswith(answer)
+    assert len(answer.splitlines()) <= 15
+    assert "results/tiny/report/index.html" in done.stderr
 
 
 def test_predictions_are_bit_identical_whatever_the_size_of_blocks(finished, study):
