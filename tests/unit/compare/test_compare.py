@@ -88,7 +88,7 @@ def test_statistics_are_those_of_welch(tmp_path):
     ],
 )
 def test_verdicts_change_where_the_interval_reaches_margin_or_zero(run, shift, margin, status):
-    assert run({A: RUNS}, {A: RUNS + shift}, "--margin", margin)[0] == status
+    assert run({A: RUNS}, {A: RUNS[::-1] + shift}, "--margin", margin)[0] == status
 
 
 def test_a_wider_level_needs_more_evidence(run):
@@ -98,6 +98,13 @@ def test_a_wider_level_needs_more_evidence(run):
 def test_equal_runs_are_not_worse_however_wide_their_spread(run):
     status, lines = run({A: [0.5] * 3}, {A: [0.5] * 3})
     assert status == 0 and "all runs are equal" in lines[0]
+
+
+def test_the_same_runs_are_not_worse_but_a_single_one_shows_nothing(run):
+    status, lines = run({A: RUNS}, {A: RUNS}, "--margin", "0")
+    assert status == 0 and "all runs are equal" in lines[0]
+    assert run({A: RUNS}, {A: RUNS[::-1]}, "--margin", "0")[0] == 2
+    assert run({A: RUNS[:1]}, {A: RUNS[:1]})[0] == 2
 
 
 def test_different_runs_without_spread_tell_nothing(run):
@@ -271,7 +278,7 @@ def test_tasks_of_different_metrics_need_a_choice(tmp_path, capsys):
 def test_tables_are_read_by_the_names_of_their_columns(tmp_path, capsys, text, options, message):
     path = tmp_path / "runs.csv"
     path.write_text(text)
-    assert command_line.main([str(path), str(path), "--margin", "0.02", *options]) == (0 if message is None else 3)
+    assert command_line.main([str(path), str(path), *options]) == (0 if message is None else 3)
     assert message is None or message in capsys.readouterr().err
 
 
@@ -300,7 +307,7 @@ def test_an_unforeseen_error_is_not_status_1(monkeypatch, capsys):
 
 
 def test_planned_runs_reach_their_power(tmp_path):
-    [each] = compared(tmp_path, {A: RUNS}, {A: RUNS}, margin=0.01)
+    [each] = compared(tmp_path, {A: RUNS}, {A: RUNS[::-1]}, margin=0.01)
     assert each.verdict == gate.CANNOT_TELL
     # SD 0.01 at 80 % confidence is 0.01 * sqrt(4 / 1.649) = 0.01558; a difference of 0.01 then needs 40 runs of each.
     n, sd = 5 + each.more, 0.01 * np.sqrt(4 / stats.chi2.ppf(0.2, 4))

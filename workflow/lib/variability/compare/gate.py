@@ -53,7 +53,8 @@ class Comparison:
     difference, low, high: new minus old, more is better; the interval is not adjusted. margin: the largest loss that
     counts as not worse, in the metric's unit. p: of the t test; p_failures: of more runs without a value (Fisher's
     exact test); NaN where not tested. p_adjusted, p_failures_adjusted: Holm's over all comparisons. constant: nothing
-    varies. more: runs that each side needs in addition. pairing: see ``_pairing``. sd_difference: of pairs.
+    varies. equal: the same values, seed by seed, or nothing but one value. more: runs that each side needs in addition.
+    pairing: see ``_pairing``. sd_difference: of pairs.
     """
 
     old: Cell
@@ -70,6 +71,7 @@ class Comparison:
     pairs: int = 0
     sd_difference: float = _NAN
     constant: bool = False
+    equal: bool = False
     p: float = _NAN
     p_failures: float = _NAN
     p_adjusted: float = _NAN
@@ -130,7 +132,7 @@ def fails_more(each: Comparison) -> bool:
 def _verdict(each: Comparison, alpha: float) -> Verdict:
     if fails_more(each):
         return WORSE if each.p_failures_adjusted <= alpha else CANNOT_TELL
-    if each.low >= -each.margin or (each.constant and each.difference == 0):
+    if each.low >= -each.margin or each.equal:
         return NOT_WORSE
     return WORSE if each.difference < 0 and each.p_adjusted <= alpha else CANNOT_TELL
 
@@ -172,6 +174,7 @@ def _measured(
         margin=metric_scales.margin(margin, unit, result.before.mean),
         **{"pairing": kind, "pairs": n if kind != _pairing.UNPAIRED else 0, "p": float(test.p[0])},
         **{"sd_difference": float(test.se[0] * np.sqrt(n)), "constant": bool(test.constant[0])},
+        equal=bool(n > 1 and (np.array_equal(*cells, equal_nan=True) or (test.constant[0] and difference == 0))),
     )
 
 

@@ -51,7 +51,7 @@ def _reason(each: Comparison, level: float) -> str:
         return f"no {'old' if not each.before.n else 'new'} run has a value"
     margin = text_format.number(each.margin)
     if each.verdict == NOT_WORSE:
-        if each.constant and each.difference == 0:
+        if each.equal:
             return "all runs are equal"
         better = each.difference > 0 and each.p_adjusted <= 1 - level
         return (

@@ -66,7 +66,7 @@ def _accuracy(values, n, means, rounding, held_out):
     shares = []
     with np.errstate(invalid="ignore", divide="ignore"):
         others = (n * means)[:, None] - values
-        references = np.where(n[:, None] > 1, others / (n - 1)[:, None], np.nan) if held_out else None
+        references = np.where(n[:, None] > 1, others / (n - 1)[:, None], np.nan)
     for a, b in zip(*np.triu_indices(len(values), 1), strict=True):
         if held_out:
             expected = _signs(references[a], references[b], rounding)
