@@ -11,7 +11,16 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words, verdict
+from variability.reporting.claims import (
+    COLUMNS,
+    EQUIVALENT,
+    REFUSED,
+    SUPPORTED,
+    UNDECIDED,
+    VERDICTS,
+    in_words,
+    verdict,
+)
 from variability.stages.claim import as_markdown, claims
 from variability.stats import sample_size
 
@@ -19,8 +28,18 @@ NAMES = registry.names("claims")
 ANALYSES = sorted({name for claim in NAMES for name in registry.find("claims", claim).ANALYSES})
 STUDIES_OF_NOISE = 100
 ALL_RUNS = {(model, "digits", "full", seed) for model in ("a", "b") for seed in range(5)}
+
+
+def with_quick_probes(runs):
+    return runs.assign(seconds=runs["seconds"] * np.where(runs["method"] == "linear_probe", 0.25, 1.0))
+
+
 STUDIES = {
-    "typical": {"models": ("cnn", "cnn-scratch", "vit"), "tasks": ("digits", "letter-case")},
+    "typical": {
+        "models": ("cnn", "cnn-scratch", "vit"),
+        "tasks": ("digits", "letter-case"),
+        "change": with_quick_probes,
+    },
     "a failed run": {"failed": {("a", "digits", "full", 1)}},
     "one seed": {"seeds": (0,)},
     "the later name leads": {"models": ("vit", "cnn"), "sd": 0.02},
@@ -156,7 +175,7 @@ def of_two_networks(request):
     ("kind", "margin", "expected"),
     [
         ("beats", 0.03, UNDECIDED),  # the upper end of the difference is 0.058
-        ("beats", 0.08, REFUSED),
+        ("beats", 0.08, EQUIVALENT),
         ("best_seed_optimism", 0.01, SUPPORTED),
         ("best_seed_optimism", 0.08, REFUSED),
     ],
@@ -286,7 +305,8 @@ def test_a_leader_is_not_the_best_if_its_advantage_over_another_is_too_small_to_
     read = tables(models=("a", "b"), methods=("full",), change=close)
     (beats,) = findings("beats", read)["verdict"]
     leads = registry.find("claims", "stable_ranking")({}).findings(read)[0]
-    assert (beats, leads["verdict"]) == (REFUSED, REFUSED)
+    assert (beats, leads["verdict"]) == (EQUIVALENT, REFUSED)
+    assert "compared with b (full): equivalent within ±0.01" in leads["meaning"]
     sentences = [in_words(row) for _, row in findings("stable_ranking", read).iterrows()]
     assert any(
         "is the best of 2 candidates. (effect +0.0001" in text and "against b (full);" in text for text in sentences

@@ -272,8 +272,8 @@ def test_the_strongest_and_the_refused_claims_are_of_several_kinds():
     }
     text = " ".join(summarise(tables, "demo").split())
     claims = text[text.index("## Claims") :]
-    assert claims.startswith("## Claims: 4 supported, 3 undecided, 1 not supported")
-    strongest, others = claims.split("Not supported or undecided:")
+    assert claims.startswith("## Claims: 4 supported, 0 equivalent, 3 undecided, 1 not supported")
+    strongest, others = claims.split("Equivalent, not supported or undecided:")
     assert [f"{kind} {at}" in strongest for at, kind in enumerate(kinds[:4])] == [True, True, False, True]
     assert [f"{kind} {at}" in others for at, kind in enumerate(kinds) if at > 3] == [True, False, True, True]
     assert "adjusted p 0.010" in claims and "n = 5" in claims

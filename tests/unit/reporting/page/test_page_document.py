@@ -8,8 +8,10 @@ import re
 import pytest
 import synthetic_study as synthetic
 
+from variability import registry
 from variability.reporting.page import document, web_libraries
 from variability.reporting.page.document import Contents
+from variability.stages.claim import claims
 
 ANALYSES = ["spread", "intervals", "decisions", "failures", "components"]
 HOSTILE = "<script>alert(1)</script>"
@@ -49,6 +51,17 @@ def test_the_first_screen_names_who_is_first():
     first = html.partition('id="filters"')[0]
     assert "One winner" in first
     assert "a (full)" in first
+
+
+def test_the_first_screen_has_the_claims_by_verdict(monkeypatch):
+    tables = synthetic.tables(ANALYSES, models=("a", "b"), methods=("full",))
+    tables["decisions"] = registry.find("analyses", "decisions")({"margins": {"accuracy": 0.1}}).table(tables)
+    tables["claims"] = claims({"not_worse": {}, "shared_ranks": {}}, tables)
+    tables["claims"].loc[0, ["verdict", "sentence"]] = ["equivalent", "On digits, a beats c."]
+    first = document.render(Contents("demo", tables, captions={})).partition('id="filters"')[0]
+    headings = re.findall("<h2>(.*?)</h2>", first)
+    assert headings[-2:] == ["You may write", "Equivalent: no difference that matters"]
+    assert "<b>equivalent</b>" in first and "<b>supported</b>" not in first
 
 
 def test_a_study_of_single_runs_has_a_page():

@@ -30,7 +30,10 @@ class Outputs:
         readers = [registry.find("plots", name) for name in self.plots]
         readers += [registry.find("claims", name) for name in self.claims]
         required = {name: {} for reader in readers for name in reader.ANALYSES}
-        return sorted_keys(required | self._chosen("analyses"))
+        options = sorted_keys(required | self._chosen("analyses"))
+        if "decisions" in options and "margins" in self.study.config:
+            options["decisions"] = {**options["decisions"], "margins": self.study.config["margins"]}
+        return options
 
     @cached_property
     def plots(self) -> Options:

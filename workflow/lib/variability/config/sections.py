@@ -63,6 +63,8 @@ PluginOptions = Annotated[
 ]
 Plugins = list[PluginEntry] | dict[str, PluginOptions]
 
+Margin = Annotated[float, Field(ge=0)]
+
 Count = Annotated[
     Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] | Literal["all", "shipped"],
     Field(
@@ -302,6 +304,14 @@ class Config(Section):
     )
     scales: dict[str, MetricScale] = Field(
         OMITTED, min_length=1, description="unit, range, normalisation and reference of metrics, by their names"
+    )
+    margins: Annotated[dict[str, Margin | Annotated[dict[str, Margin], Field(min_length=1)]], Field(min_length=1)] = (
+        Field(
+            OMITTED,
+            description="differences that are too small to matter, within which candidates are equivalent, in the "
+            "unit of the metric: {metric: margin}, and {task: {metric: margin}} for a task with a margin of its own; "
+            "by default the option margin of the analysis decisions",
+        )
     )
     analyses: Plugins = Field(
         OMITTED,

@@ -11,6 +11,7 @@ from variability.config import (
     command_line,
     entry_checks,
     import_checks,
+    margin_checks,
     option_checks,
     plain_values,
     plugin_folders,
@@ -220,7 +221,9 @@ def _check_imports_and_grid(
     every = contents.keys() == entries.keys() and "imports" not in suspects
     yield from scale_checks.check(config, contents if every else None)
     yield from scale_checks.check_groups(config, contents if every else None)
+    yield from margin_checks.check(config, contents if every else None)
     if every:
+        yield from margin_checks.check_claims(config, study.seeds, contents)
         yield from _check_grid(study, contents, suspects)
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from variability import registry
 from variability.advice import agree, listed
+from variability.reporting.analyses._equivalence import EQUIVALENT as WITHIN_MARGIN
 from variability.reporting.analyses.decisions import BEATS, NOT_TESTED
-from variability.reporting.claims import COLUMNS, MARGIN, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
+from variability.reporting.claims import COLUMNS, EQUIVALENT, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
 
 #: Largest number of candidates that a sentence names.
 NAMED = 8
@@ -34,7 +35,21 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
         )
     if single:
         reasons.append(f"{listed(single, NAMED, last=' and ')} cannot be compared, which needs two runs on both sides")
-    return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}."
+    return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}.{_equivalent_to_the_first(tables)}"
+
+
+def _equivalent_to_the_first(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return which candidates are equivalent to the leader within the margin; empty if none is."""
+    decisions = tables["decisions"]
+    first = decisions.iloc[0]
+    of_leader = (decisions["model"] == first["leader"]) & (decisions["method"] == first["leader_method"])
+    equivalent = decisions[of_leader & (decisions["decision"] == WITHIN_MARGIN)]
+    if equivalent.empty:
+        return ""
+    largest = equivalent["margin"].max()
+    names = listed(_names(equivalent, "_b"), NAMED, last=" and ")
+    leader = f"{first['leader']} ({first['leader_method']})"
+    return f" Equivalent to {leader} within ±{largest:.3g}: {names}."
 
 
 def _verdict_of_best(tables: Mapping[str, pd.DataFrame]) -> Verdict:
@@ -44,7 +59,7 @@ def _verdict_of_best(tables: Mapping[str, pd.DataFrame]) -> Verdict:
         verdicts = tables["claims"].loc[tables["claims"]["sentence"].str.endswith(sentence), "verdict"]
         if len(verdicts):
             return verdicts.iloc[0]
-    return _pairs.verdict_of_best(tables["decisions"], MARGIN["default"])
+    return _pairs.best(tables["decisions"])[0]
 
 
 def first_place(decisions: pd.DataFrame) -> list[str]:
@@ -95,6 +110,8 @@ def of_a_pair(task: str, name: str, other: pd.Series, tables: Mapping[str, pd.Da
     for kind, sentence in sentences.items():
         rows = findings(kind, tables)
         for _, row in rows[rows["sentence"] == sentence].iterrows():
+            if row["verdict"] == EQUIVALENT:
+                return f"It and {rival} are equivalent within the margin ({evidence(row)})."
             return f"That it beats {rival} is {row['verdict']} ({evidence(row)})."
     return ""
 
@@ -108,6 +125,8 @@ def of_gains(kind: str, tables: Mapping[str, pd.DataFrame]) -> str:
     verdicts = list(rows["verdict"])
     if verdicts and (rows["note"] == ONE_RUN).all():
         return ONE_RUN
+    if verdicts == [EQUIVALENT]:
+        return "both are equivalent within the margin"
     if len(verdicts) == 1:
         return f"that it is better is {verdicts[0]}"
     counts = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]

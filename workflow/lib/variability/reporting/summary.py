@@ -17,7 +17,7 @@ from variability.reporting import (
     share_words,
     text_format,
 )
-from variability.reporting.claims import ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
+from variability.reporting.claims import EQUIVALENT, ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
 from variability.results.runs_table import first_runs
@@ -86,9 +86,10 @@ def _claims(claims: pd.DataFrame) -> list[str]:
     """Return the strongest claims, and the first ones that are not supported or undecided."""
     counts = ", ".join(f"{(claims['verdict'] == verdict).sum()} {verdict}" for verdict in VERDICTS)
     supported = _foremost(claims[claims["verdict"] == SUPPORTED])
-    refused = _foremost(pd.concat([claims[claims["verdict"] == verdict] for verdict in (REFUSED, UNDECIDED)]))
+    others = (EQUIVALENT, REFUSED, UNDECIDED)
+    refused = _foremost(pd.concat([claims[claims["verdict"] == verdict] for verdict in others]))
     sections = [f"## Claims: {counts}"]
-    for head, rows in (("Strongest:", supported), ("Not supported or undecided:", refused)):
+    for head, rows in (("Strongest:", supported), ("Equivalent, not supported or undecided:", refused)):
         lines = [_bullet(f"{row['verdict']}: {in_words(row)}") for _, row in rows.iterrows()]
         sections.append("\n".join([head, "", *(lines or ["- none"])]))
     return sections

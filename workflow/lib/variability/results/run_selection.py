@@ -69,6 +69,11 @@ def matches_name(name: str, pattern: str) -> bool:
     return name == pattern or fnmatch.fnmatchcase(name, pattern)
 
 
+def matches_candidate(model: str, method: str, pattern: str) -> bool:
+    """Return whether a pattern matches a model, or a candidate in the form ``model (method)``."""
+    return matches_name(model, pattern) or matches_name(f"{model} ({method})", pattern)
+
+
 def as_list(value: Any) -> list:
     """Return a value that the config may give alone or in a list as a list."""
     return value if isinstance(value, list) else [value]

@@ -10,7 +10,7 @@ from variability import registry
 from variability.io.artefacts import LISTING, require_listed, write_checksums
 from variability.io.files import write_text
 from variability.reporting import display_names
-from variability.reporting.claims import COLUMNS, REFUSED, SUPPORTED, UNDECIDED, in_words
+from variability.reporting.claims import COLUMNS, EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.reporting.text_format import as_page
 from variability.results import analysis_tables
 
@@ -22,9 +22,12 @@ SCOPE = (
 HEADS = {
     SUPPORTED: "The runs support the claim. With a p-value: at the stated level, adjusted for the number of claims in "
     "its family. Without interval and p-value: these runs are beyond a cut-off.",
+    EQUIVALENT: "No difference was shown, and neither candidate is better by the margin or more, at the stated level, "
+    "adjusted for the comparisons of the task: a difference, if there is one, is too small to matter.",
     UNDECIDED: "The runs are compatible with the claim and with its opposite, or could not be tested, for the reason "
     "in brackets.",
-    REFUSED: "The runs support the opposite, or show that the effect is too small to matter, by the stated interval.",
+    REFUSED: "The runs support the opposite, or show that the effect is too small to matter: each claim says which, or "
+    "its interval or cut-off shows it.",
 }
 
 

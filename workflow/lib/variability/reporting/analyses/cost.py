@@ -13,6 +13,8 @@ from variability.results.columns import CELL_VALUE
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Note of cells whose seconds cannot be compared with those of others.
+SEVERAL_DEVICES = "the task's runs were made on different devices"
 UNITS = {"seconds": "s", "energy_j": "J", "peak_memory_mb": "MB", "bytes": "bytes"}
 COLUMNS = [
     *(
@@ -99,7 +101,7 @@ class Cost(Analysis):
                 f"{quantity} of some runs unknown": (part["n"] > 0) & (part["n_unknown"] > 0),
                 "no completed run": (part["n"] == 0) & (part["n_unknown"] == 0),
                 "a single run: no spread": part["n"] == 1,
-                "the task's runs were made on different devices": _on_several_devices(part, runs),
+                SEVERAL_DEVICES: _on_several_devices(part, runs),
             },
         )
         interval = np.where(part["n"] < 2, "none", "t")

@@ -8,13 +8,12 @@ import numpy as np
 
 from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
+from variability.reporting.analyses._equivalence import BEATS, NOT_TESTED, UNDECIDED
+from variability.reporting.claims import MARGIN
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Values of the column ``decision``, about the sentence "the candidate beats candidate b". Pairs are not tested if
-#: nothing varies or a side has a single run; ``note`` gives the reason.
-BEATS, UNDECIDED, NOT_TESTED = "beats", "undecided", "not tested"
 FEW_PAIRS = "fewer than two pairs of runs completed, which allows no comparison"
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "decision", "split", "metric", "primary", "higher_is_better"),
@@ -32,7 +31,21 @@ COLUMNS = [
         "n",
         "n_b",
     ),
-    *("n_failed", "n_failed_b", "t", "df", "p", "p_all_pairs", "p_best", "p_adjusted", "p_study", "tests", "family"),
+    *(
+        "n_failed",
+        "n_failed_b",
+        "se",
+        "t",
+        "df",
+        "p",
+        "p_all_pairs",
+        "p_best",
+        "p_adjusted",
+        "p_study",
+        "tests",
+        "family",
+    ),
+    *("margin", "margin_from", "p_tost", "p_not_worse", "p_not_worse_b", "p_equivalent"),
     *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
     *("leader", "leader_method", "is_best", "ties_for_first", "not_compared", "candidates"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
@@ -54,6 +67,11 @@ class Decisions(Analysis):
     a single candidate is not beaten by any; ties_for_first lists those that nobody beats. Candidates that
     cannot be compared with any other for lack of runs do not tie: not_compared lists them.
 
+    Both are equivalent within ``margin`` (in the unit of the metric; margin_from: where it comes from) if p_equivalent
+    is at most 1 - level: p_tost, the p-value of two one-sided t tests (Schuirmann 1987), adjusted over the pairs of the
+    task by Holm's method. p_not_worse: of "the first is worse by the margin or more", adjusted in the same family;
+    p_not_worse_b: of the same for the other. A candidate that beats another is not also decided to be equivalent.
+
     rank_low, rank_high: limits of each candidate's rank, from 1 + the number of candidates that beat it to the number
     of candidates - those that it beats: simultaneous confidence sets (Mogstad, Romano, Shaikh & Wilhelm 2024).
     Candidates with the same rank_low share that rank; none of them beats another. letters: compact letter display,
@@ -69,11 +87,12 @@ class Decisions(Analysis):
     SUMMARISED = True
     CAPTION = (
         "Every two candidates of a task, the better mean first, and whether it beats the other: p-values and intervals "
-        "are adjusted for all comparisons of the task. Candidates that nobody beats tie for first; a single one is the "
-        "best. Summary, claims and the marks in figures follow this table."
+        "are adjusted for all comparisons of the task; or whether both are equivalent within a margin. Candidates that "
+        "nobody beats tie for first; a single one is the best. Summary, claims and figures follow this table."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
+        "margin": MARGIN,
         "resamples": RESAMPLES | {"minimum": 1000, "default": 10_000},
         "seed": SEED,
     }
@@ -97,7 +116,7 @@ class Decisions(Analysis):
     def _of_task(self, task, runs):
         import pandas as pd
 
-        from variability.reporting.analyses import _pairing
+        from variability.reporting.analyses import _equivalence, _pairing
         from variability.results import metric_scales
         from variability.stats import shared_ranks, simultaneous
 
@@ -128,10 +147,10 @@ class Decisions(Analysis):
         decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
         # A few equal runs do not show that there is no noise, so they have no interval of width 0.
         low, high = (np.where(pairs.constant, np.nan, end) for end in (result.low, result.high))
-        return table.assign(
+        table = table.assign(
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
             **{"decision": decision, "difference": pairs.difference},
-            **{"low": low, "high": high, "t": pairs.t, "df": pairs.df, "p": pairs.p},
+            **{"low": low, "high": high, "se": pairs.se, "t": pairs.t, "df": pairs.df, "p": pairs.p},
             **{"p_all_pairs": result.p_all, "p_best": result.p_best, "p_adjusted": result.p_adjusted},
             **{"n": pairs.n, "n_b": pairs.n_b, "tests": int(np.count_nonzero(~np.isnan(pairs.p)))},
             sd_difference=np.where(paired, pairs.se * np.sqrt(pairs.n), np.nan),
@@ -147,6 +166,7 @@ class Decisions(Analysis):
             **{"level": self.option("level"), "ddof": 1, "resamples": result.resamples},
             note=_notes(result, names, cells.n),
         )
+        return _equivalence.decided(table, self.option("margin"), self.options.get("margins", {}))
 
 
 def _compared(pairs, candidates):

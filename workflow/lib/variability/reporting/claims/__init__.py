@@ -13,9 +13,9 @@ config, and all claims are written to ``claim/claims.md`` and ``claim/claims.csv
             from variability.reporting.claims import _pairs
 
             findings = []
-            for _, row in _pairs.both_ways(tables["decisions"]).iterrows():
+            for _, row in _pairs.both_ways(tables["decisions"], self.options.get("margin")).iterrows():
                 sentence = f"On {row['task']}, {_pairs.name(row)} is better than {_pairs.name(row, '_b')}."
-                findings.append(_pairs.finding(row, sentence, self.option("margin")))
+                findings.append(_pairs.finding(row, sentence))
             return findings
 
 ``_pairs`` has helpers for claims about two candidates; ``verdict`` decides claims about any effect.
@@ -32,14 +32,27 @@ from variability.reporting import text_format
 if TYPE_CHECKING:
     import pandas as pd
 
-SUPPORTED, UNDECIDED, REFUSED = "supported", "undecided", "not supported"
-VERDICTS = (SUPPORTED, UNDECIDED, REFUSED)
+SUPPORTED, EQUIVALENT, UNDECIDED, REFUSED = "supported", "equivalent", "undecided", "not supported"
+VERDICTS = (SUPPORTED, EQUIVALENT, UNDECIDED, REFUSED)
 #: Columns of the table of claims. effect, low and high are in the unit named by ``unit``; against names the other side
 #: of the effect where the sentence does not; n_more is the number of further seeds per side that would decide the
-#: claim, where it can be computed; note is the reason why nothing was tested.
+#: claim, where it can be computed; note is the reason why nothing was tested. meaning explains a verdict that has
+#: several meanings: not supported because the opposite is supported, or because the difference is less than the margin.
 COLUMNS = [
     *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "against", "p", "p_adjusted", "family"),
-    *("n", "n_more", "estimator", "interval", "level", "scope", "strength", "note"),
+    *(
+        "margin",
+        "p_equivalent",
+        "meaning",
+        "n",
+        "n_more",
+        "estimator",
+        "interval",
+        "level",
+        "scope",
+        "strength",
+        "note",
+    ),
 ]
 #: Start of the unit of an SD.
 SD_OF = "SD of "
@@ -51,14 +64,14 @@ MARGIN = {
     "minimum": 0,
     "default": 0.01,
     "description": "smallest effect worth a claim, as a fraction of the metric's declared range (0.01 of accuracy is a "
-    "point); of the reference's |mean| if no range is declared",
+    "point); of the |mean| if no range is declared. For comparisons, `margins` of the config come first",
 }
 
 #: Reasons why a comparison is not tested: no run differs from another, and no candidate has a second run.
 NO_SPREAD = "no spread, so not tested"
 ONE_RUN = "one run per candidate allows no comparison"
 
-Verdict = Literal["supported", "undecided", "not supported"]
+Verdict = Literal["supported", "equivalent", "undecided", "not supported"]
 
 
 class Claim(ABC):
@@ -70,6 +83,8 @@ class Claim(ABC):
     DEFAULT: ClassVar[bool] = True
     #: JSON schema of each option in the config.
     OPTIONS: ClassVar[dict[str, dict]] = {}
+    #: Options that are names or patterns of candidates, which the config check compares with those of the study.
+    CANDIDATES: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: dict[str, Any]):
         self.options = options
@@ -87,7 +102,7 @@ class Claim(ABC):
 
 
 def verdict(effect: float, low: float, high: float, p: float, level: float, margin: float) -> Verdict:
-    """Return the verdict on the claim that an effect is above 0.
+    """Return the verdict on the claim that an effect is above 0, where it is not about a pair of ``decisions``.
 
     supported: the effect is above 0 and its (adjusted) p-value is at most 1 - level. not supported: the effect is below
     0 with such a p-value, or the upper end of its interval is at most the margin. undecided: the runs are compatible
@@ -126,6 +141,8 @@ def evidence(row: pd.Series) -> str:
         facts.append(f"adjusted p {text_format.p_value(row['p_adjusted'])}")
         if _known(row["note"]):
             facts.append(row["note"])
+    if _known(row.get("meaning")):
+        facts.append(row["meaning"])
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
         facts.append(f"about {plural(int(row['n_more']), 'more seed')} per side would decide")

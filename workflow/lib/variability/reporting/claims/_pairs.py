@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, verdict
-from variability.results import metric_scales
+from variability.reporting import text_format
+from variability.reporting.analyses import _equivalence
+from variability.reporting.analyses._equivalence import BEATS
+from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -14,21 +16,25 @@ if TYPE_CHECKING:
 
     from variability.reporting.claims import Verdict
 
-SIDE = ["model", "method", "mean", "sd", "n"]
+SIDE = ["model", "method", "mean", "sd", "n", "p_not_worse"]
+#: Columns of a pair that a finding has, too.
+FACTS = ("family", "estimator", "interval", "level", "scope")
 #: Power to plan further seeds for, and level of the upper confidence limit of the SD (Browne 1995).
 POWER = SD_LEVEL = 0.8
 
 
-def both_ways(pairs: pd.DataFrame) -> pd.DataFrame:
+def both_ways(pairs: pd.DataFrame, margin: float | None = None) -> pd.DataFrame:
     """Return the table ``decisions`` with every pair twice: A against B and B against A.
 
-    An effect above 0 favours the first of the two.
+    An effect above 0 favours the first of the two; ``turned`` is True where the table has the pair the other way round.
+    margin: the option of a claim, which applies where the config declares none; None for that of ``decisions``.
     """
     import pandas as pd
 
-    pairs = pairs.dropna(subset=["mean", "mean_b"])
+    pairs = _equivalence.with_margin(pairs, margin).dropna(subset=["mean", "mean_b"]).assign(turned=False)
     swap = {name: f"{name}_b" for name in SIDE} | {f"{name}_b": name for name in SIDE}
-    turned = pairs.rename(columns=swap).assign(difference=-pairs["difference"], low=-pairs["high"], high=-pairs["low"])
+    ends = {"difference": -pairs["difference"], "low": -pairs["high"], "high": -pairs["low"]}
+    turned = pairs.rename(columns=swap).assign(**ends, turned=True)
     return pd.concat([pairs, turned], ignore_index=True)
 
 
@@ -37,32 +43,49 @@ def name(row: pd.Series, side: str = "") -> str:
     return f"{row[f'model{side}']} ({row[f'method{side}']})"
 
 
-def margin_of(margin: float, row: pd.Series) -> float:
-    """Return the smallest difference worth a claim: a fraction of the metric's length, see ``metric_scales``.
+def verdict_of(row: pd.Series) -> Verdict:
+    """Return the verdict on the claim that the first candidate of a pair is better by more than its noise.
 
-    A metric without a declared range has no length; the margin is then that fraction of the reference's mean.
+    It is that of the decision, see ``decisions``. A claim about a pair that is undecided is refused, too, if its first
+    candidate is shown to be better by less than the margin.
     """
-    return metric_scales.margin(margin, row["unit_length"], row["mean_b"])
+    if row["decision"] == BEATS:
+        return REFUSED if row["turned"] else SUPPORTED
+    if row["decision"] == _equivalence.EQUIVALENT:
+        return EQUIVALENT
+    return REFUSED if row["p_not_worse_b"] <= 1 - row["level"] else UNDECIDED
 
 
-def verdict_of(row: pd.Series, margin: float) -> Verdict:
-    """Return the verdict on the claim that the first candidate of a pair is better by more than its noise."""
-    smallest = margin_of(margin, row)
-    return verdict(row["difference"], row["low"], row["high"], row["p_adjusted"], row["level"], smallest)
+def meaning_of(row: pd.Series) -> str | None:
+    """Return what the verdict on a pair means where that is not clear from the word."""
+    margin = f"{row['margin']:.3g}"
+    p = f"adjusted p {text_format.p_value(row['p_equivalent'])}"
+    if row["decision"] == BEATS:
+        within = f"the difference is less than the margin of {margin}, {p}"
+        within = within if row["p_equivalent"] <= 1 - row["level"] else None
+        return f"the opposite is supported{f'; {within}' if within else ''}" if row["turned"] else within
+    if row["decision"] == _equivalence.EQUIVALENT:
+        return f"equivalent within ±{margin}, {p}"
+    if verdict_of(row) == REFUSED:
+        return f"better by less than the margin of {margin}, adjusted p {text_format.p_value(row['p_not_worse_b'])}"
+    return None
 
 
-def verdict_of_best(decisions: pd.DataFrame, margin: float) -> Verdict:
-    """Return the verdict on the claim that the leader of a task is the best, from its rows of ``decisions``.
+def best(pairs: pd.DataFrame, margin: float | None = None) -> tuple[Verdict, str | None]:
+    """Return the verdict on the claim that the leader of a task is the best, and its meaning.
 
-    It is that it beats every other candidate: refused if that is refused for one of them.
+    It is that the leader beats every other candidate: refused if its advantage over one of them is shown to be less
+    than the margin. pairs: the task's rows of ``decisions``; margin: as in ``both_ways``.
     """
-    first = decisions.iloc[0]
+    first = pairs.iloc[0]
     if first["is_best"]:
-        return SUPPORTED
-    pairs = both_ways(decisions)
+        return SUPPORTED, None
+    pairs = both_ways(pairs, margin)
     of_leader = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
-    verdicts = [verdict_of(row, margin) for _, row in of_leader.iterrows()]
-    return REFUSED if REFUSED in verdicts else UNDECIDED
+    for _, row in of_leader.iterrows():
+        if verdict_of(row) in (REFUSED, EQUIVALENT):
+            return REFUSED, f"compared with {name(row, '_b')}: {meaning_of(row)}"
+    return UNDECIDED, None
 
 
 def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, other: str) -> pd.DataFrame:
@@ -77,17 +100,54 @@ def with_controls(pairs: pd.DataFrame, gain: pd.DataFrame, comparison: str, othe
     return pairs[pairs[same] == pairs[f"{same}_b"]].merge(shown.rename(columns={"reference": other})[keys], on=keys)
 
 
-def finding(row: pd.Series, sentence: str, margin: float) -> dict[str, Any]:
-    """Return the finding that the first candidate of a pair is better by more than its noise."""
-    decision = verdict_of(row, margin)
+def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
+    """Return the finding that the first candidate of a pair is better by more than its noise.
+
+    row: of ``both_ways``.
+    """
+    decision = verdict_of(row)
     facts = {
         **{"task": row["task"], "sentence": sentence, "verdict": decision},
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
-        **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
-        "n": f"{row['n']:g}" if row["n"] == row["n_b"] else f"{row['n']:g} against {row['n_b']:g}",
+        **{key: row[key] for key in (*FACTS, "p", "p_adjusted", "margin", "p_equivalent")},
+        "meaning": meaning_of(row),
+        "n": _numbers(row),
         "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else None,
     }
-    return facts | ({"n_more": more_seeds(row, margin_of(margin, row))} if decision == UNDECIDED else {})
+    return facts | ({"n_more": more_seeds(row, row["margin"])} if decision == UNDECIDED else {})
+
+
+def verdict_not_worse(row: pd.Series) -> Verdict:
+    """Return the verdict on the claim that the first candidate of a pair is worse by less than the margin.
+
+    row: of ``both_ways``. It is refused if the interval of the difference is beyond the margin.
+    """
+    if row["p_not_worse"] <= 1 - row["level"] or (row["decision"] == BEATS and not row["turned"]):
+        return SUPPORTED
+    return REFUSED if row["decision"] == BEATS and row["high"] < -row["margin"] else UNDECIDED
+
+
+def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
+    """Return the finding that the first candidate of a pair is worse by less than the margin.
+
+    row: of ``both_ways``; candidate: words for its first candidate.
+    """
+    verdict, margin = verdict_not_worse(row), f"{row['margin']:.3g}"
+    worse = f"the interval shows that it is worse by more than {margin}"
+    return {
+        **{"task": row["task"], "verdict": verdict},
+        "sentence": f"On {row['task']}, {candidate} is worse than {name(row, '_b')} by less than {margin}.",
+        **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
+        **{key: row[key] for key in (*FACTS, "margin", "p_equivalent")},
+        "p_adjusted": row["p_not_worse"],
+        "meaning": worse if verdict == REFUSED else None,
+        "n": _numbers(row),
+        "note": row["note"] if row["p"] != row["p"] else None,
+    }
+
+
+def _numbers(row):
+    return f"{row['n']:g}" if row["n"] == row["n_b"] else f"{row['n']:g} against {row['n_b']:g}"
 
 
 def more_seeds(row: pd.Series | Mapping[str, Any], smallest: float) -> float:

@@ -22,7 +22,7 @@ class Beats(Claim):
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
-        pairs = _pairs.both_ways(tables["decisions"])
+        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
         controls = _pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b")
         own_controls = set(zip(controls["task"], controls["model"], controls["model_b"], strict=True))
         findings = []
@@ -35,5 +35,5 @@ class Beats(Claim):
                 if (task, model, other) not in own_controls:
                     row = rows.sort_values("difference", kind="stable").iloc[0]
                     sentence = f"On {task}, {_pairs.name(row)} beats {_pairs.name(row, '_b')}."
-                    findings.append(_pairs.finding(row, sentence, self.option("margin")))
+                    findings.append(_pairs.finding(row, sentence))
         return findings

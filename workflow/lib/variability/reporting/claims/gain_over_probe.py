@@ -19,12 +19,11 @@ class GainOverProbe(Claim):
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
-        pairs = _pairs.both_ways(tables["decisions"])
+        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
         return [
             _pairs.finding(
                 row,
                 f"On {row['task']}, the gain of {_pairs.name(row)} over its {row['method_b']} exceeds seed noise.",
-                self.option("margin"),
             )
             for _, row in _pairs.with_controls(pairs, tables["gain"], "linear_probe", "method_b").iterrows()
         ]

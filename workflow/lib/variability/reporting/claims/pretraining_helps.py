@@ -19,12 +19,11 @@ class PretrainingHelps(Claim):
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import _pairs
 
-        pairs = _pairs.both_ways(tables["decisions"])
+        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
         return [
             _pairs.finding(
                 row,
                 f"On {row['task']}, pretraining helps {_pairs.name(row)}: it beats {row['model_b']}.",
-                self.option("margin"),
             )
             for _, row in _pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b").iterrows()
         ]

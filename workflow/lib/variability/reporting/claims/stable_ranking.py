@@ -14,7 +14,7 @@ class StableRanking(Claim):
     """Per task, three sentences about the ranking by means, from ``decisions`` and ``ranks``.
 
     The leader is the best: supported if ``decisions`` says so, that is, if it beats each other candidate; refused if
-    its advantage over one of them is shown to be smaller than the margin; otherwise undecided.
+    its advantage over one of them is shown to be smaller than the margin, see ``meaning``; otherwise undecided.
 
     The ranking of all candidates is stable: supported if of every two candidates one beats the other, so that the order
     is known, and the lower end of the interval of Kendall's tau-b between the rankings of replicates and the study is
@@ -45,7 +45,7 @@ class StableRanking(Claim):
             facts["n"] = f"{of_task['n'].min():g}"
             # The bootstrap treats a candidate's only run as its true mean.
             undecided = {"verdict": UNDECIDED} if of_task["n"].min() < 2 else {}
-            findings.append(facts | _leader(task, pairs, self.option("margin")))
+            findings.append(facts | _leader(task, pairs, self.options.get("margin")))
             if row["kendall_tau"] == row["kendall_tau"]:
                 findings.append(facts | self._ranking(task, row, pairs) | undecided)
             if row["wrong_winner"] == row["wrong_winner"]:
@@ -86,7 +86,7 @@ def _leader(task, pairs, margin):
     rival = of_leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
     return {
         "sentence": f"On {task}, {leader} is the best of {first['candidates']:g} candidates.",
-        "verdict": _pairs.verdict_of_best(pairs, margin),
+        **dict(zip(("verdict", "meaning"), _pairs.best(pairs, margin), strict=True)),
         "effect": rival["difference"],
         **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
         "against": _pairs.name(rival, "_b"),

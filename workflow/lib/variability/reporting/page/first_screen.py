@@ -10,12 +10,19 @@ import pandas as pd
 from variability.advice import plural
 from variability.reporting import decision_words, overall_words, primary_rows, run_counts, share_words
 from variability.reporting.analyses import components
-from variability.reporting.claims import SUPPORTED, evidence
+from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, evidence
 from variability.results.columns import CELL, RUN
 from variability.results.runs_table import first_runs
 
 #: Most sentences of claims on the first screen, of each verdict.
 CLAIMS = 5
+#: Headings of the claims of each verdict, in their order.
+HEADINGS = {
+    SUPPORTED: "You may write",
+    EQUIVALENT: "Equivalent: no difference that matters",
+    REFUSED: "The data do not support",
+    UNDECIDED: "The data leave undecided",
+}
 #: Most candidates that a task's first place names.
 FIRST = 6
 #: Number of colours of sources.
@@ -46,7 +53,7 @@ class FirstPlace:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """What the first screen shows. supported and not_supported: (verdict, sentence, evidence)."""
+    """What the first screen shows. claims: verdict, heading, and (sentence, evidence) of each, by verdict."""
 
     study: str
     about: str
@@ -55,19 +62,12 @@ class FirstScreen:
     first: Sequence[FirstPlace]
     sentence: str = ""
     overall: str = ""
-    supported: Sequence[tuple[str, str, str]] = field(default_factory=list)
-    not_supported: Sequence[tuple[str, str, str]] = field(default_factory=list)
+    claims: Sequence[tuple[str, str, Sequence[tuple[str, str]]]] = field(default_factory=list)
 
 
 def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
     """Return the first screen of a study. tables: ``runs`` with repeated runs, ``claims`` and the analyses' tables."""
     runs = first_runs(tables["runs"])
-    claims = tables.get("claims")
-    supported: list[tuple[str, str, str]] = []
-    others: list[tuple[str, str, str]] = []
-    if claims is not None and len(claims):
-        supported = _foremost(claims[claims["verdict"] == SUPPORTED])
-        others = _foremost(claims[claims["verdict"] != SUPPORTED])
     return FirstScreen(
         study=study,
         about=_about(runs),
@@ -76,8 +76,7 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
         overall=overall_words.paragraph(tables),
         shares=_shares(tables.get("components")),
         first=_first_places(runs, tables),
-        supported=supported,
-        not_supported=others,
+        claims=_by_verdict(tables.get("claims")),
     )
 
 
@@ -133,8 +132,18 @@ def _first_places(runs: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> lis
     return places
 
 
-def _foremost(claims: pd.DataFrame) -> list[tuple[str, str, str]]:
+def _by_verdict(claims: pd.DataFrame | None) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return the claims of the verdicts that occur; the supported ones even if there are none."""
+    if claims is None or claims.empty:
+        return []
+    groups = [
+        (verdict, heading, _foremost(claims[claims["verdict"] == verdict])) for verdict, heading in HEADINGS.items()
+    ]
+    return [group for group in groups if group[0] == SUPPORTED or group[2]]
+
+
+def _foremost(claims: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the first claims of as many kinds as possible, see ``summary``."""
     turn = claims.groupby("kind", sort=False).cumcount()
     chosen = claims.loc[turn.sort_values(kind="stable").index].head(CLAIMS)
-    return [(str(row["verdict"]), str(row["sentence"]), evidence(row)) for _, row in chosen.iterrows()]
+    return [(str(row["sentence"]), evidence(row)) for _, row in chosen.iterrows()]
