@@ -68,6 +68,27 @@ def test_networks_that_several_processes_train_are_tried_for_it(asked, monkeypat
     assert str(found) == "recipe.gpus_per_run: x (models: a)"
 
 
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        ({"recipe": {"batch_size": 1}}, "recipe.batch_size"),
+        ({"recipe": {"batch_size": 8, "micro_batch": 1}}, "recipe.micro_batch"),
+        ({"methods": {"full": {"recipe": {"batch_size": 1}}}, "recipe": {"lr": 0.1}}, "methods.full.recipe.batch_size"),
+        ({"models": {"a": {"architecture": "resnet18", "recipe": {"batch_size": 1}}}}, "models.a.recipe.batch_size"),
+        (
+            {"overrides": [{"model": "b", "recipe": {"lr": 0.1}}, {"model": "a", "recipe": {"micro_batch": 1}}]},
+            "overrides.1.recipe.micro_batch",
+        ),
+    ],
+)
+def test_the_key_of_a_batch_is_that_of_the_recipe_that_states_it(asked, monkeypatch, sections, key):
+    base = {"pretraining": {}, "models": {"a": {"architecture": "resnet18"}}, "methods": {"full": None}}
+    problem = {"key": "batch", "message": "x"}
+    answers = lambda program, requests: [problem if request["method"] else None for request in requests]  # noqa: E731
+    monkeypatch.setattr(trials, "_ask", answers)
+    assert [problem.key for problem in trials.check(study(**base | sections))] == [key]
+
+
 def test_an_edit_of_the_code_is_tried_again(asked, monkeypatch):
     list(trials.check(study()))
     monkeypatch.setattr(trials, "_version", lambda name: "2.0")
@@ -77,17 +98,19 @@ def test_an_edit_of_the_code_is_tried_again(asked, monkeypatch):
 
 def test_problems_have_the_keys_of_the_config(monkeypatch, tmp_path):
     monkeypatch.setattr(library_facts, "cache_folder", lambda: tmp_path)
-    keys = iter(["options.depth", "method", "batch"])
-    monkeypatch.setattr(
-        trials, "_ask", lambda program, requests: [{"key": next(keys), "message": "x"} for _ in requests]
-    )
-    found = {str(problem) for problem in trials.check(study())}
-    assert found == {
-        "models.a.options.depth: x",
-        "models.b.options.depth: x",
+
+    def found(*keys):
+        answers = [key and {"key": key, "message": "x"} for key in keys]
+        monkeypatch.setattr(trials, "_ask", lambda program, requests: answers)
+        monkeypatch.setattr(trials, "_version", lambda name: repr(keys))
+        return {str(problem) for problem in trials.check(study())}
+
+    assert found(None, "method", "batch") == {
         "methods.last: x (models: a, b)",
         "pretraining.letters.recipe.batch_size: x (models: a)",
     }
+    # A network that cannot compute is one problem, whatever the methods.
+    assert found("options.depth", "method", "batch") == {"models.a.options.depth: x", "models.b.options.depth: x"}
 
 
 def test_a_process_that_fails_refuses_nothing(monkeypatch, tmp_path):
@@ -109,6 +132,6 @@ def test_the_check_of_a_config_reports_them_before_any_job(monkeypatch, tmp_path
     with pytest.raises(ConfigError) as caught:
         validate.check(config)
     problems = {problem.message: problem.key for problem in caught.value.problems}
-    assert set(problems.values()) == {"recipe.batch_size"} and len(problems) == 2
+    assert set(problems.values()) == {"methods.full.recipe.batch_size"} and len(problems) == 2
     assert any("of resnet34, a BatchNorm" in message and message.endswith("(models: b)") for message in problems)
     assert any((tmp_path / "trials").iterdir())

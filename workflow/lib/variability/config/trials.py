@@ -23,6 +23,7 @@ from variability.errors import Problem
 from variability.io import files, library_facts
 from variability.models import methods
 from variability.models.weights_source import weights_kind
+from variability.results.run_selection import matches
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,11 @@ def check(study: Study) -> Iterator[Problem]:
     asked = list(_requests(study))
     answers = _answers([request for request, _ in asked])
     models_by_problem: dict[tuple[str, str], list[str]] = {}
-    for (_, where), answer in zip(asked, answers, strict=True):
-        if answer is not None:
+    pairs = list(zip(asked, answers, strict=True))
+    # No method can train a network that cannot compute: that is one problem.
+    unusable = {where["model"] for (request, where), answer in pairs if answer and request["method"] is None}
+    for (request, where), answer in pairs:
+        if answer is not None and (request["method"] is None or where["model"] not in unusable):
             key = _key(answer["key"], where)
             models_by_problem.setdefault((key, answer["message"]), []).append(where["model"])
     for (key, message), names in models_by_problem.items():
@@ -50,14 +54,10 @@ def check(study: Study) -> Iterator[Problem]:
 def _key(kind: str, where: Mapping[str, str]) -> str:
     """Return the config's key for the key of an answer.
 
-    where: the model, the keys of its method and recipe, and that of the size of batches in the recipe.
+    where: the model, and the keys of its method, of the size of its batches, and of its number of processes.
     """
-    if kind == "method":
-        return where["method"]
-    if kind == "batch":
-        return f"{where['recipe']}.{where['batch']}"
-    if kind == "gpus":
-        return f"{where['recipe']}.gpus_per_run"
+    if kind in ("method", "batch", "gpus"):
+        return where[kind]
     key = f"models.{where['model']}"
     return f"{key}.preprocess.size" if kind == "size" else f"{key}.{kind}" if kind else key
 
@@ -65,16 +65,41 @@ def _key(kind: str, where: Mapping[str, str]) -> str:
 def _requests(study: Study) -> Iterator[tuple[Request, dict[str, str]]]:
     """Yield all trials of a study, each with the names of what is tried."""
     for (model, task, method), _ in study.seeds.items():
-        where = {"model": model, "method": f"methods.{method}", "recipe": "recipe"}
         entry, recipe = study.method_entry(method), study.recipe(model, task, method)
+        keys = {name: _key_of_recipe(study, (model, task, method), name) for name in (_batch(recipe), "gpus_per_run")}
+        where = {
+            "model": model,
+            "method": f"methods.{method}",
+            "batch": keys[_batch(recipe)],
+            "gpus": keys["gpus_per_run"],
+        }
         yield from _requests_of_fit(study, model, study.task_entry(task), entry, recipe, where)
     for model in study.models:
         if name := study.pretraining_of(model):
             pretraining = study.config["pretraining"][name]
             key = f"pretraining.{name}"
-            where = {"model": model, "method": key, "recipe": f"{key}.recipe"}
             recipe = resolve(pretraining.get("recipe"))
+            of_recipe = {"batch": f"{key}.recipe.{_batch(recipe)}", "gpus": f"{key}.recipe.gpus_per_run"}
+            where = {"model": model, "method": key, **of_recipe}
             yield from _requests_of_fit(study, model, study.task_entry(name), methods.PRETRAINING, recipe, where)
+
+
+def _batch(recipe: Mapping[str, Any]) -> str:
+    """Return the key of a recipe that decides how many examples a network trains on at a time."""
+    return "batch_size" if recipe["micro_batch"] in (None, recipe["batch_size"]) else "micro_batch"
+
+
+def _key_of_recipe(study: Study, cell: tuple[str, str, str], name: str) -> str:
+    """Return the config's key for a setting of a cell's recipe: that of the recipe whose value is used."""
+    model, task, method = cell
+    config, method = study.config, study.fitted_method(method)
+    entries = {f"methods.{method}": config["methods"][method], f"models.{model}": config["models"][model]}
+    entries[f"tasks.{task}"] = config["tasks"][task]
+    for number, entry in enumerate(config.get("overrides", [])):
+        if matches(entry, model, task, method):
+            entries[f"overrides.{number}"] = entry
+    stating = [key for key, entry in entries.items() if name in ((entry or {}).get("recipe") or {})]
+    return f"{stating[-1]}.recipe.{name}" if stating else f"recipe.{name}"
 
 
 def _requests_of_fit(
@@ -89,7 +114,6 @@ def _requests_of_fit(
     provider = registry.find("providers", entry["provider"])
     if not getattr(provider, "TRIED", False) or provider.FRAMEWORK not in _PROGRAMS:
         return
-    where = where | {"batch": "batch_size" if recipe["micro_batch"] in (None, recipe["batch_size"]) else "micro_batch"}
     smallest = min(recipe["batch_size"], recipe["micro_batch"] or recipe["batch_size"])
     # Another file or pretraining of the same network is no other trial.
     weights = entry["weights"] if weights_kind(entry["weights"]) == "named" else "none"
