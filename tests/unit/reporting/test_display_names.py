@@ -77,3 +77,9 @@ def test_columns_of_tables_remain_aligned_without_the_escapes():
     assert lines[2] == "| a|b*   | 3 |"
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len({re.split(r" \| ", line)[-1] for line in lines[2:]}) == 1
+
+
+def test_a_candidate_whose_import_names_no_method_is_named_by_its_model():
+    assert display_names.candidate("resnet18", "full") == "resnet18 (full)"
+    assert display_names.candidate("resnet18", "fine-tuned") == "resnet18"
+    assert display_names.candidate("resnet18", "fine-tuned shots=5") == "resnet18 (fine-tuned shots=5)"

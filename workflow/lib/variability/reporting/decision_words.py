@@ -8,6 +8,7 @@ import pandas as pd
 
 from variability import registry
 from variability.advice import agree, listed
+from variability.reporting import display_names
 from variability.reporting.analyses._equivalence import EQUIVALENT as WITHIN_MARGIN
 from variability.reporting.analyses.decisions import BEATS, NOT_TESTED
 from variability.reporting.claims import COLUMNS, EQUIVALENT, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
@@ -48,7 +49,7 @@ def _equivalent_to_the_first(tables: Mapping[str, pd.DataFrame]) -> str:
         return ""
     largest = equivalent["margin"].max()
     names = listed(_names(equivalent, "_b"), NAMED, last=" and ")
-    leader = f"{first['leader']} ({first['leader_method']})"
+    leader = display_names.candidate(first["leader"], first["leader_method"])
     return f" Equivalent to {leader} within ±{largest:.3g}: {names}."
 
 
@@ -89,12 +90,15 @@ def _candidates(decisions: pd.DataFrame) -> list[str]:
     """Return the names of the candidates of a task, the best mean first."""
     first = decisions.iloc[0]
     rivals = decisions[(decisions["model"] == first["leader"]) & (decisions["method"] == first["leader_method"])]
-    return [f"{first['leader']} ({first['leader_method']})", *_names(rivals, "_b")]
+    return [display_names.candidate(first["leader"], first["leader_method"]), *_names(rivals, "_b")]
 
 
 def _names(pairs: pd.DataFrame, side: str = "") -> list[str]:
     """Return the names of one side of pairs. side: "" or "_b"."""
-    return [f"{model} ({method})" for model, method in zip(pairs[f"model{side}"], pairs[f"method{side}"], strict=True)]
+    return [
+        display_names.candidate(model, method)
+        for model, method in zip(pairs[f"model{side}"], pairs[f"method{side}"], strict=True)
+    ]
 
 
 def of_a_pair(task: str, name: str, other: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -102,7 +106,7 @@ def of_a_pair(task: str, name: str, other: pd.Series, tables: Mapping[str, pd.Da
 
     name: model (method) of the leader. tables: of one task, see ``findings``.
     """
-    rival = f"{other['model']} ({other['method']})"
+    rival = display_names.candidate(other["model"], other["method"])
     sentences = {
         "beats": f"On {task}, {name} beats {rival}.",
         "pretraining_helps": f"On {task}, pretraining helps {name}: it beats {other['model']}.",

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from variability.results.columns import UNNAMED_METHOD
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,6 +30,11 @@ _BREAKS = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
 _MARKDOWN = re.compile(r"[\\`*<|$~&]|(?<![^\W_])_|_(?![^\W_])|(?<=\])(?=[(\[])")
 _ESCAPED = re.compile(r"\\([\\`*<|$~&_(\[])")
 _CELL_END = re.compile(r"(?<!\\)\|")
+
+
+def candidate(model: str, method: str) -> str:
+    """Return the name of a candidate: ``resnet50 (full)``, and the model alone if its import names no method."""
+    return model if method == UNNAMED_METHOD else f"{model} ({method})"
 
 
 def for_figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from variability.advice import listed, plural
-from variability.reporting import rank_words, text_format
+from variability.reporting import display_names, rank_words, text_format
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.analyses.overall import TOO_FEW
 from variability.reporting.claims import SUPPORTED, UNDECIDED, overall
@@ -31,7 +31,9 @@ def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
     others = of_leader[(of_leader["model_b"] != leader.model) & of_leader["difference"].notna()]
     rival = (others if len(others) else of_leader).sort_values("difference", kind="stable").iloc[0]
     which = "the best candidate of another model" if len(others) else "the next one"
-    sentences.append(f"Against {which}, {rival['model_b']} ({rival['method_b']}), {_against(rival, tables)}.")
+    sentences.append(
+        f"Against {which}, {display_names.candidate(rival['model_b'], rival['method_b'])}, {_against(rival, tables)}."
+    )
     if isinstance(first["left_out"], str) and first["left_out"]:
         sentences.append(f"{first['left_out'][0].upper()}{first['left_out'][1:]}.")
     if first["groups"] < first["tasks"]:

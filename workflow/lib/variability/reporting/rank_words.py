@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from variability.reporting import display_names
 from variability.reporting.analyses.decisions import NOT_TESTED
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Ranked(NamedTuple):
     @property
     def name(self) -> str:
         """Model (method)."""
-        return f"{self.model} ({self.method})"
+        return display_names.candidate(self.model, self.method)
 
     @property
     def limits(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import text_format
+from variability.reporting import display_names, text_format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
         texts.append(f"{better[0].upper()}{better[1:]} than the single runs of {_listed(single)}.")
     missing = gaps[gaps["probe"].isna()]
     if len(missing):
-        cells = ", ".join(f"{gap['model']} ({gap['method']})" for _, gap in missing.iterrows())
+        cells = ", ".join(_name(gap) for _, gap in missing.iterrows())
         reasons = "; ".join(dict.fromkeys(note.partition(": ")[2] for note in missing["note"].dropna()))
         texts.append(f"There is no reference probe for {cells}: {reasons}.")
     return texts
@@ -48,12 +48,12 @@ def _named(task: str, gap: pd.Series) -> str:
     runs = f"n = {int(gap['n'])}"
     if gap["method_kind"] == "linear_probe":
         return (
-            f"The recipe of {gap['model']} ({gap['method']}) on {task} leaves {_unused(gap)} of {metric} unused: "
+            f"The recipe of {_name(gap)} on {task} leaves {_unused(gap)} of {metric} unused: "
             f"{probe} on the same features reaches {text_format.number(gap['probe'])} ({runs}). Its "
             "results show the recipe as much as the model and the seed."
         )
     return (
-        f"{gap['model']} ({gap['method']}) on {task} is {_unused(gap)} of {metric} worse than {probe} on its frozen "
+        f"{_name(gap)} on {task} is {_unused(gap)} of {metric} worse than {probe} on its frozen "
         f"features, which reaches {text_format.number(gap['probe'])} ({runs}): its recipe loses what the pretrained "
         "network offers."
     )
@@ -61,8 +61,7 @@ def _named(task: str, gap: pd.Series) -> str:
 
 def _listed(gaps: pd.DataFrame) -> str:
     return ", ".join(
-        f"{gap['model']} ({gap['method']}) (by {_unused(gap)} of {gap['metric']}, n = {int(gap['n'])})"
-        for _, gap in gaps.iterrows()
+        f"{_name(gap)} (by {_unused(gap)} of {gap['metric']}, n = {int(gap['n'])})" for _, gap in gaps.iterrows()
     )
 
 
@@ -70,3 +69,7 @@ def _unused(gap: pd.Series) -> str:
     if gap["low"] == gap["high"] and gap["n"] > 1:
         return f"{text_format.number(gap['unused'])} in all runs"
     return text_format.with_interval(gap["unused"], gap["low"], gap["high"])
+
+
+def _name(gap: pd.Series) -> str:
+    return display_names.candidate(gap["model"], gap["method"])

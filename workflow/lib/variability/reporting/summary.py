@@ -9,6 +9,7 @@ import pandas as pd
 from variability.advice import agree, listed, plural
 from variability.reporting import (
     decision_words,
+    display_names,
     overall_words,
     primary_rows,
     rank_words,
@@ -237,7 +238,7 @@ def _guessing(runs: pd.DataFrame) -> str:
     not_better = means[means["value"] <= means["majority"]]
     if not_better.empty:
         return ""
-    candidates = ", ".join(f"{model} ({method})" for model, method in not_better.index)
+    candidates = ", ".join(display_names.candidate(model, method) for model, method in not_better.index)
     level, verb = text_format.number(not_better["majority"].iloc[0]), agree(len(not_better), "is", "are")
     return f"Always predicting the most frequent class has an accuracy of {level}; {candidates} {verb} no better."
 
@@ -288,7 +289,7 @@ def _comparison(
 
 
 def _name(row: pd.Series) -> str:
-    return f"{row['model']} ({row['method']})"
+    return display_names.candidate(row["model"], row["method"])
 
 
 def _mean_and_sd(mean: float, sd: float, n: float, digits: int | None = None) -> str:

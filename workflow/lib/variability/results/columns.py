@@ -4,6 +4,8 @@ from variability import seeding
 
 #: A cell: all runs that differ in nothing but their seed.
 CELL = ["model", "task", "method"]
+#: Method of imported runs of which none is stated.
+UNNAMED_METHOD = "fine-tuned"
 #: What is compared on a task: all cells of a model and a method.
 CANDIDATE = ["model", "method"]
 #: A run.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from variability.advice import suggest
 from variability.errors import UserError
 from variability.results import readers
-from variability.results.columns import CELL, RUN, VALUE
+from variability.results.columns import CELL, RUN, UNNAMED_METHOD, VALUE
 from variability.results.imported_files import Source
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ EXAMPLE_ROLES = (
 #: Roles whose constants may have a value for each task: ``{n_test: {adult: 16281, aloi: 21600}}``.
 OF_TASKS = ("metric", "n_test", "majority")
 TEXT_ROLES = (*CELL, "split", "phase", "metric", "status")
-DEFAULTS = {"task": "task", "method": "fine-tuned", "split": "test", "phase": "after"}
+DEFAULTS = {"task": "task", "method": UNNAMED_METHOD, "split": "test", "phase": "after"}
 #: Keys of an import for tables with one column per seed, task or model: {column: seed, task or model}.
 STACKED = {"seeds": "seed", "tasks": "task", "models": "model"}
 #: Words for splits and phases.

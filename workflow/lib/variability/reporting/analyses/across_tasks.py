@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.advice import listed
+from variability.reporting import display_names
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CANDIDATE
 
@@ -145,7 +146,9 @@ class AcrossTasks(Analysis):
                 "p_floor": p_floor,
                 "average_rank": average,
                 "cd": cd,
-                "not_different_from": _near(average, cd, [f"{model} ({method})" for model, method in means.columns]),
+                "not_different_from": _near(
+                    average, cd, [display_names.candidate(model, method) for model, method in means.columns]
+                ),
                 "note": _joined(*(text for text, holds in notes.items() if holds)),
             },
             index=means.columns,
@@ -181,7 +184,7 @@ def left_out(means: pd.DataFrame, tasks: np.ndarray, candidates: np.ndarray) -> 
 
     means: (tasks, candidates), with their names.
     """
-    names = [f"{model} ({method})" for model, method in means.columns.delete(candidates)]
+    names = [display_names.candidate(model, method) for model, method in means.columns.delete(candidates)]
     names += [f"task {task}" for task in means.index.delete(tasks)]
     return f"left out for holes: {listed(names, 4)}" if names else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from variability.reporting import text_format
+from variability.reporting import display_names, text_format
 from variability.reporting.analyses import _equivalence
 from variability.reporting.analyses._equivalence import BEATS
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED
@@ -40,7 +40,7 @@ def both_ways(pairs: pd.DataFrame, margin: float | None = None) -> pd.DataFrame:
 
 def name(row: pd.Series, side: str = "") -> str:
     """Format a candidate as model (method). side: "" or "_b"."""
-    return f"{row[f'model{side}']} ({row[f'method{side}']})"
+    return display_names.candidate(row[f"model{side}"], row[f"method{side}"])
 
 
 def verdict_of(row: pd.Series) -> Verdict:

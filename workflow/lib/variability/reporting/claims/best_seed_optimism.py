@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from variability.reporting import display_names
 from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, Claim
 from variability.results import metric_scales
 
@@ -34,7 +35,7 @@ class BestSeedOptimism(Claim):
             margin = metric_scales.margin(self.option("margin"), lengths.get(task, math.nan), row["mean"])
             # The best run is on the better side of the mean, whichever that is.
             optimism = abs(row["optimism"])
-            candidate = f"{row['model']} ({row['method']})"
+            candidate = display_names.candidate(row["model"], row["method"])
             findings.append(
                 {
                     "task": task,

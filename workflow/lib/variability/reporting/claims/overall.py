@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.advice import plural
+from variability.reporting import display_names
 from variability.reporting.claims import SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def over(pairs: pd.DataFrame) -> str:
 
 
 def _name(row, side):
-    return f"{row[f'model{side}']} ({row[f'method{side}']})"
+    return display_names.candidate(row[f"model{side}"], row[f"method{side}"])
 
 
 def _finding(row, sentence):

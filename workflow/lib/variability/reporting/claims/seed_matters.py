@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from variability.reporting import display_names
 from variability.reporting.claims import REFUSED, SD_OF, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class SeedMatters(Claim):
     def _finding(self, row):
         small = row["sd_seed_high"] ** 2 < row["variance_test_set"]
         verdict = SUPPORTED if row["p_adjusted"] <= 1 - row["level"] else REFUSED if small else UNDECIDED
-        cell = f"{row['model']} ({row['method']})"
+        cell = display_names.candidate(row["model"], row["method"])
         return {
             "task": row["task"],
             "sentence": f"On {row['task']}, the seeds of {cell} differ by more than the noise of the test examples.",

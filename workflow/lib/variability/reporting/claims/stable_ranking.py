@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from variability.reporting import display_names
 from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _leader(task, pairs, margin):
     from variability.reporting.claims import _pairs
 
     first = pairs.iloc[0]
-    leader = f"{first['leader']} ({first['leader_method']})"
+    leader = display_names.candidate(first["leader"], first["leader_method"])
     of_leader = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
     rival = of_leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
     return {

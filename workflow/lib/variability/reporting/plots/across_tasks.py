@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels
 from variability.results.columns import CANDIDATE
 
@@ -78,7 +78,7 @@ class AcrossTasks(Plot):
 
 def _label(row):
     return (
-        figure_style.wrap(f"{row['model']} ({row['method']})", 34)
+        figure_style.wrap(display_names.candidate(row["model"], row["method"]), 34)
         + f"\nn = {_labels.counted(row['n'], row['n_failed'])}"
     )
 

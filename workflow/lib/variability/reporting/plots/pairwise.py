@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.plots import Plot, _labels
 from variability.results import run_status
@@ -123,7 +123,8 @@ def _candidates(runs):
 
 def _candidate_labels(candidates):
     return [
-        figure_style.wrap(f"{model} ({method})", 30) + f"\n{number}: n = {_labels.counted(row['n'], row['incomplete'])}"
+        figure_style.wrap(display_names.candidate(model, method), 30)
+        + f"\n{number}: n = {_labels.counted(row['n'], row['incomplete'])}"
         for number, ((model, method), row) in enumerate(candidates.iterrows(), start=1)
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from variability.advice import plural
+from variability.reporting import display_names
 from variability.reporting.questions import Chart, Question
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Winners(Question):
             places |= dict.fromkeys(((task, name) for name in decision_words.first_place(of_task)), FIRST)
             places |= dict.fromkeys(((task, name) for name in decision_words.not_compared(of_task)), SINGLE)
         names = zip(means["task"], means["model"], means["method"], strict=True)
-        means["place"] = [places.get((task, f"{model} ({method})"), BEATEN) for task, model, method in names]
+        means["place"] = [
+            places.get((task, display_names.candidate(model, method)), BEATEN) for task, model, method in names
+        ]
         means = means.dropna(subset="estimate")
         columns = ["task", "model", "method", "estimate", "low", "high", "n", "n_failed", "place", "interval", "level"]
         color = {
