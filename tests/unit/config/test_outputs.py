@@ -33,6 +33,15 @@ def test_a_mapping_sets_options_and_leaves_the_others_on():
     assert chosen.claims == DEFAULT.claims
 
 
+def test_the_decisions_have_the_margins_of_the_study():
+    margins = {"accuracy": 0.02}
+    assert outputs(margins=margins).analyses["decisions"] == {"margins": margins}
+    chosen = outputs(margins=margins, analyses=["spread"], plots=[], claims=["shared_ranks"])
+    assert chosen.analyses == {"decisions": {"margins": margins}, "spread": {}}
+    chosen = outputs(margins=margins, analyses={"decisions": {"level": 0.9}})
+    assert chosen.analyses["decisions"] == {"level": 0.9, "margins": margins}
+
+
 def test_false_switches_off_an_analysis_and_all_that_reads_it():
     chosen = outputs(analyses={"ranks": False}, plots={"cost": False})
     assert "ranks" not in {*chosen.analyses, *chosen.plots} and "stable_ranking" not in chosen.claims

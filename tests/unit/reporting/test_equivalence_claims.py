@@ -86,6 +86,22 @@ def test_the_margin_of_a_claim_applies_where_the_config_has_none():
     assert claims({"not_worse": {"margin": 0.001}}, tables)["verdict"].tolist() == [SUPPORTED]
 
 
+@pytest.mark.parametrize(
+    ("options", "pairs"),
+    [
+        ({}, {("m1", "m0"), ("m2", "m0")}),
+        ({"candidate": "m2"}, {("m2", "m0")}),
+        ({"candidate": "m[12]", "than": "m[12] (full)"}, {("m1", "m2"), ("m2", "m1")}),
+        ({"than": "m1"}, {("m0", "m1"), ("m2", "m1")}),
+        ({"candidate": "m0 (linear_probe)"}, set()),
+    ],
+)
+def test_a_claim_compares_the_candidates_that_it_names(options, pairs):
+    tables = decided([0.9, 0.8995, 0.85])
+    sentences = {f"On digits, {a} (full) is worse than {b} (full) by less than 0.01." for a, b in pairs}
+    assert set(claims({"not_worse": options}, tables)["sentence"]) == sentences
+
+
 def test_summary_and_claims_name_equivalent_candidates():
     tables = decided([0.9, 0.8995, 0.85])
     text = decision_words.of_the_best(tables)

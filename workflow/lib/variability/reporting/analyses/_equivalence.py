@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from variability.results import equivalence_margins, metric_scales
+from variability.results import equivalence_margins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +36,8 @@ def decided(pairs: pd.DataFrame, fraction: float, margins: Mapping[str, Any]) ->
     else:
         centre = pairs[["mean", "mean_b"]].abs().min(axis=1, skipna=False)
         of_length = pairs["unit_length"] > 0
-        sizes = [
-            metric_scales.margin(fraction, *of) for of in zip(pairs["unit_length"].astype(float), centre, strict=True)
-        ]
+        lengths = pairs["unit_length"].astype(float)
+        sizes = fraction * lengths.where(of_length, centre)
         pairs = pairs.assign(margin=sizes, margin_from=np.where(of_length, OF_LENGTH, OF_MEAN))
     return _with_tests(pairs)
 

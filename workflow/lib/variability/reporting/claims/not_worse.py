@@ -34,13 +34,17 @@ class NotWorse(Claim):
         from variability.reporting.claims import _pairs
 
         pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
-        return [_pairs.not_worse(row, _pairs.name(row)) for _, row in pairs.iterrows() if self._names(row)]
-
-    def _names(self, row):
-        """Return whether the claim is about a pair."""
-        than = self.option("than")
-        if than:
-            is_other = matches_candidate(row["model_b"], row["method_b"], than)
+        if self.option("than"):
+            chosen = _matched(pairs, "_b", self.option("than"))
         else:
-            is_other = (row["model_b"], row["method_b"]) == (row["leader"], row["leader_method"])
-        return is_other and matches_candidate(row["model"], row["method"], self.option("candidate") or "*")
+            chosen = (pairs["model_b"] == pairs["leader"]) & (pairs["method_b"] == pairs["leader_method"])
+        chosen &= _matched(pairs, "", self.option("candidate") or "*")
+        return [_pairs.not_worse(row, _pairs.name(row)) for _, row in pairs[chosen].iterrows()]
+
+
+def _matched(pairs, side, pattern):
+    """Return in which pairs a pattern matches the candidate of a side; each candidate is compared once."""
+    keys = [f"model{side}", f"method{side}"]
+    names = pairs[keys].drop_duplicates()
+    matching = [matches_candidate(*name, pattern) for name in names.itertuples(index=False, name=None)]
+    return pairs.set_index(keys).index.isin(list(names[matching].itertuples(index=False, name=None)))
