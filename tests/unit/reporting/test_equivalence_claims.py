@@ -61,7 +61,7 @@ def test_lower_is_better():
     assert [(row["verdict"], row["sentence"]) for row in result] == [
         (REFUSED, "On digits, m1 (full) is worse than m0 (full) by less than 0.01.")
     ]
-    assert "worse by more than 0.01" in in_words(result[0])
+    assert "worse by more than 0.01, adjusted p < 0.001" in in_words(result[0])
     # Without a declared range the margin is a fraction of the smaller mean.
     (row,) = decided([0.30, 0.36], lower_is_better=True)["decisions"].to_dict("records")
     assert (row["margin"], row["margin_from"]) == (pytest.approx(0.003), "fraction of the mean")

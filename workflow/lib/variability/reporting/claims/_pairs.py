@@ -120,11 +120,20 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
 def verdict_not_worse(row: pd.Series) -> Verdict:
     """Return the verdict on the claim that the first candidate of a pair is worse by less than the margin.
 
-    row: of ``both_ways``. It is refused if the interval of the difference is beyond the margin.
+    row: of ``both_ways``. It is refused if a one-sided test, adjusted over the pairs of the task (Bonferroni), shows
+    that the candidate is worse by more than the margin.
     """
     if row["p_not_worse"] <= 1 - row["level"] or (row["decision"] == BEATS and not row["turned"]):
         return SUPPORTED
-    return REFUSED if row["decision"] == BEATS and row["high"] < -row["margin"] else UNDECIDED
+    return REFUSED if _p_worse(row) <= 1 - row["level"] else UNDECIDED
+
+
+def _p_worse(row):
+    """Return the adjusted p-value of "the first candidate is worse by the margin at most, or better"."""
+    from variability.stats import equivalence
+
+    test = equivalence.one_sided(row["difference"], row["se"], row["df"], row["margin"])
+    return min(1.0, float(row["tests"] * (1 - test.not_worse)))
 
 
 def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
@@ -133,12 +142,14 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
     row: of ``both_ways``; candidate: words for its first candidate.
     """
     verdict, margin = verdict_not_worse(row), f"{row['margin']:.3g}"
-    worse = f"the interval shows that it is worse by more than {margin}"
+    worse = f"worse by more than {margin}, adjusted p {text_format.p_value(_p_worse(row))}"
     return {
         **{"task": row["task"], "verdict": verdict},
         "sentence": f"On {row['task']}, {candidate} is worse than {name(row, '_b')} by less than {margin}.",
-        **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
+        # The interval of the pair is adjusted for differences from 0, and would not agree with this test.
+        "effect": row["difference"],
         **{key: row[key] for key in (*FACTS, "margin", "p_equivalent")},
+        "interval": "none",
         "p_adjusted": row["p_not_worse"],
         "meaning": worse if verdict == REFUSED else None,
         "n": _numbers(row),

@@ -22,7 +22,7 @@ class NotWorse(Claim):
 
     Without ``candidate`` all are compared, without ``than`` with the candidate that has the best mean. From the
     one-sided tests of ``decisions`` (``p_not_worse``). Supported if it is shown to be worse by less than the margin, or
-    better; not supported if the interval shows that it is worse by more than the margin.
+    better; not supported if a one-sided test shows that it is worse by more than the margin.
     """
 
     ANALYSES = ("decisions",)
