@@ -164,6 +164,20 @@ def test_a_class_that_only_the_test_has_is_named():
         sample(partition, test="shipped")
 
 
+@pytest.mark.parametrize(
+    ("requested", "sizes", "key"),
+    [
+        # Without validation and test, nothing of their defaults was left for the other splits.
+        ({"test": "shipped", "validation": None}, {"": 500}, "test"),
+        ({"test": "shipped", "validation": None}, {"train": 12, "validation": 6}, "test"),
+        ({"test": 500, "validation": 0}, {"": 500}, "train"),
+    ],
+)
+def test_one_mistake_is_one_problem(requested, sizes, key):
+    (problem,) = splits.check(split(**requested), sizes)
+    assert problem.key == key
+
+
 def test_the_early_check_reports_the_problems_of_drawing():
     assert splits.check(split(train=400), {"": 500})[0].key == "train"
     assert splits.check(split(), {"": 500}) == []

@@ -247,7 +247,8 @@ def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], lis
             if left < 1:
                 problems.append(Problem(name, "requests all that is left, and nothing is left; give a number"))
         elif requested == "shipped":
-            counts[name] = size[name]
+            # One that is not shipped leaves what it would be sampled from: the others are not to blame.
+            counts[name] = size[name] if name in sizes else 0
             if name not in sizes:
                 shipped = ", ".join(partition or "unpartitioned examples" for partition in sizes)
                 problems.append(Problem(name, f"the data set ships no such split, only {shipped}; give a number"))
@@ -265,7 +266,7 @@ def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], lis
                     "from; request fewer",
                 )
             )
-    if counts["train"] < 1:
+    if counts["train"] < 1 and all(problem.key != "train" for problem in problems):
         problems.append(Problem("train", "leaves nothing to train on; request at least one example per class"))
     if split["resample"] and split["test"] == "all" and pools["test"] == pools["train"]:
         problems.append(
