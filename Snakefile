@@ -47,6 +47,7 @@ rule all:
     input:
         "<results>/report/index.html",
         "<results>/report/report.html",
+        "<results>/report/answer.txt",
         "<results>/report/summary.md",
         "<results>/ro-crate-metadata.json",
         checkpoints_record(),
