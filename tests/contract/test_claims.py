@@ -72,7 +72,7 @@ def test_every_finding_is_a_whole_sentence_with_a_verdict(name, study, studies):
     assert result["verdict"].isin(VERDICTS).all()
     for _, row in result.iterrows():
         over_all = row["task"] != row["task"] or row["task"] is None
-        assert row["sentence"].startswith("Over all " if over_all else "On ") and row["sentence"].endswith(".")
+        assert row["sentence"].startswith("Over " if over_all else "On ") and row["sentence"].endswith(".")
         assert "nan" not in in_words(row) and "inf" not in in_words(row)
         assert over_all or row["task"] in row["sentence"]
         assert np.isfinite(row["effect"]) and row["n"]

@@ -112,8 +112,9 @@ def test_candidates_with_holes_are_left_out_and_named():
     some = runs[(runs["model"] != "m0") | (runs["task"] < "t03")]
     overall = table(some)
     assert (overall["n_tasks"] == 8).all() and overall["candidates"].unique().tolist() == [3]
-    assert (overall["left_out"] == "left out for holes: m0 (full)").all()
-    assert "Left out for holes: m0 (full)." in overall_words.paragraph({"overall": overall})
+    assert (overall["left_out"] == "left out, because results are missing: m0 (full)").all()
+    text = overall_words.paragraph({"overall": overall})
+    assert text.startswith("Over 8 tasks, ") and "Left out, because results are missing: m0 (full)." in text
 
 
 def test_two_candidates_are_compared_on_their_common_tasks():

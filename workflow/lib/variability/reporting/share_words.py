@@ -38,7 +38,7 @@ def in_words(table: pd.DataFrame) -> str:
     if len(parts) == 1:
         return f"All of {differences} are due to {parts[0][0]}: nothing else varies."
     texts = [
-        f"{_percent(row['share'], whole)}{_interval(row)}{' are due' if at == 0 else ''} to {words}"
+        f"{percent(row['share'], whole)}{_interval(row)}{' are due' if at == 0 else ''} to {words}"
         for at, ((words, row), whole) in enumerate(zip(parts, rounded(shares), strict=True))
     ]
     level = text_format.percent(first["level"])
@@ -82,7 +82,8 @@ def rounded(shares: Sequence[float] | np.ndarray) -> list[int]:
     return whole.astype(int).tolist()
 
 
-def _percent(share: float, whole: int) -> str:
+def percent(share: float, whole: int) -> str:
+    """Return a share in words. whole: its percentage from ``rounded``, which may be 0 although the share is not."""
     return "under 1 %" if whole == 0 and share > 0 else f"{whole} %"
 
 

@@ -27,9 +27,10 @@ from variability.stats.rounding import is_rounding
 #: Last paragraphs of the findings, with and without repeated runs.
 NOISE = (
     "The intervals cover the noise of the seeds on these test sets. Those in the tables are not adjusted for their "
-    "number; verdicts are: all candidates of a task are decided together, so that any false statement about a task has "
-    "a probability of at most 1 - level (table decisions; its column p_study adjusts for all tasks together). The "
-    "ranks in the tables are simultaneous limits; candidates with a common letter do not beat each other."
+    "number; verdicts are: all candidates of a task are decided together, so that the probability of any false "
+    '"beats" on a task is at most 1 - level, and likewise that of any false "equivalent" (table decisions; its '
+    "column p_study adjusts for all tasks together). The ranks in the tables are simultaneous limits; candidates with "
+    "a common letter do not beat each other."
 )
 NO_REPEATS = (
     "Every candidate has a single run on a task, so the study does not show how much runs differ by chance: it has "

@@ -186,7 +186,7 @@ def left_out(means: pd.DataFrame, tasks: np.ndarray, candidates: np.ndarray) -> 
     """
     names = [display_names.candidate(model, method) for model, method in means.columns.delete(candidates)]
     names += [f"task {task}" for task in means.index.delete(tasks)]
-    return f"left out for holes: {listed(names, 4)}" if names else ""
+    return f"left out, because results are missing: {listed(names, 4)}" if names else ""
 
 
 def _joined(*notes):

@@ -77,7 +77,8 @@ class Decisions(Analysis):
     Candidates with the same rank_low share that rank; none of them beats another. letters: compact letter display,
     two candidates have a common letter if and only if neither beats the other (Piepho 2004).
 
-    The error rate is controlled task by task: any false statement about a task has a probability of at most 1 - level.
+    The error rate is controlled task by task: any false ``beats`` of a task has a probability of at most 1 - level, and
+    so has any false statement within the margin (equivalent, not worse), which are a family of their own.
     p_study is for statements about several tasks: p, adjusted by Holm's method (1979) over all pairs of all tasks.
 
     low and high belong to the critical value at which the steps stop: the interval excludes 0 exactly where the first

@@ -52,7 +52,9 @@ def over(pairs: pd.DataFrame) -> str:
     """Return the start of a sentence about all tasks. pairs: the table ``overall``."""
     first = pairs.iloc[0]
     groups = f" in {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
-    return f"Over all {plural(first['tasks'], 'task')}{groups}"
+    # An empty text is missing after a table was stored.
+    every = "" if isinstance(first["left_out"], str) and first["left_out"] else "all "
+    return f"Over {every}{plural(first['tasks'], 'task')}{groups}"
 
 
 def _name(row, side):

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from variability.advice import plural
-from variability.reporting import decision_words, overall_words, primary_rows, run_counts, share_words
+from variability.reporting import (
+    decision_words,
+    display_names,
+    overall_words,
+    primary_rows,
+    run_counts,
+    share_words,
+)
 from variability.reporting.analyses import components
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, evidence
 from variability.results.columns import CELL, RUN
@@ -103,8 +110,13 @@ def _shares(table: pd.DataFrame | None) -> dict[str, list[Part]]:
         sources = [(words, row) for words, row in share_words.sources(of_task) if row["share"] == row["share"]]
         whole = share_words.rounded([row["share"] for _, row in sources])
         shares[str(task)] = [
-            Part(words.removeprefix("the "), float(row["share"]), f"{percent} %", _color(words, row, colors))
-            for (words, row), percent in zip(sources, whole, strict=True)
+            Part(
+                words.removeprefix("the "),
+                float(row["share"]),
+                share_words.percent(row["share"], percentage),
+                _color(words, row, colors),
+            )
+            for (words, row), percentage in zip(sources, whole, strict=True)
         ]
     return {task: parts for task, parts in shares.items() if parts}
 
@@ -124,7 +136,8 @@ def _first_places(runs: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> lis
         about_task = {"decisions": of_task}
         if "claims" in tables:
             about_task["claims"] = tables["claims"][tables["claims"]["task"] == task]
-        text = decision_words.of_the_best(about_task)
+        leader = display_names.candidate(of_task["leader"].iloc[0], of_task["leader_method"].iloc[0])
+        text = f"{leader} has the best mean. {decision_words.of_the_best(about_task)}"
         sure = bool(of_task["is_best"].iloc[0])
         places.append(
             FirstPlace(str(task), str(labels.get(task, "")), names[:FIRST], max(0, len(names) - FIRST), sure, text)

@@ -32,6 +32,11 @@ class Calibration(Question):
         if errors.empty:
             return []
         best, worst = errors.loc[errors["estimate"].idxmin()], errors.loc[errors["estimate"].idxmax()]
+        if len(errors) == 1:
+            return [
+                f"Confidence and accuracy differ on average by {text_format.number(best['estimate'])} "
+                f"({_names.cell(best)}; expected calibration error)."
+            ]
         return [
             "Confidence and accuracy differ on average by between "
             f"{text_format.number(best['estimate'])} ({_names.cell(best)}) and "

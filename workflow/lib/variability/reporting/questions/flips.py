@@ -30,13 +30,8 @@ class Flips(Question):
         rows = _within(tables["churn"])
         if rows.empty:
             return []
-        most, least = rows.loc[rows["estimate"].idxmax()], rows.loc[rows["estimate"].idxmin()]
-        low, high = (_amount(row, text_format) for row in (least, most))
-        what = "of the test examples" if most["kind"] == "classification" else "on average"
-        return [
-            f"Two runs that differ in their seed only disagree by {low} ({_names.cell(least)}) to {high} "
-            f"({_names.cell(most)}) {what}."
-        ]
+        # Shares of examples and differences of numbers have no common scale.
+        return [_range(of_kind, text_format) for _, of_kind in rows.groupby("kind", sort=False)]
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         from variability.reporting.page import vega
@@ -56,6 +51,18 @@ class Flips(Question):
 
 def _within(churn: pd.DataFrame) -> pd.DataFrame:
     return churn[(churn["quantity"] == "disagreement") & churn["model_reference"].isna()].dropna(subset="estimate")
+
+
+def _range(rows, text_format) -> str:
+    """Return the sentence on the candidates of one kind of task that disagree least and most."""
+    least, most = rows.loc[rows["estimate"].idxmin()], rows.loc[rows["estimate"].idxmax()]
+    disagree, what = (
+        ("disagree on", " of the test examples") if most["kind"] == "classification" else ("disagree by", " on average")
+    )
+    amounts = f"{_amount(least, text_format)} ({_names.cell(least)})"
+    if len(rows) > 1:
+        amounts += f" to {_amount(most, text_format)} ({_names.cell(most)})"
+    return f"Two runs that differ in their seed only {disagree} {amounts}{what}."
 
 
 def _amount(row, text_format) -> str:

@@ -32,7 +32,6 @@ class Gains(Question):
     DOCS = "statistics.md"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-
         sentences = []
         for comparison, (change, reference) in COMPARISONS.items():
             rows = _better(tables["gain"], comparison)
@@ -40,6 +39,9 @@ class Gains(Question):
                 continue
             above, below = int((rows["low"] > 0).sum()), int((rows["high"] < 0).sum())
             known = int(rows["low"].notna().sum())
+            if not known:
+                sentences.append(f"{change}: too few runs for intervals of the gain over {reference}.")
+                continue
             sentence = f"{change} is above {reference} in {above} of {plural(known, 'comparison')}"
             sentences.append(sentence + (f" and below it in {below}" if below else "") + " (interval without zero).")
         return sentences

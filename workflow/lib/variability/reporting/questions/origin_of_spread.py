@@ -27,17 +27,17 @@ class OriginOfSpread(Question):
     DOCS = "statistics.md"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-
-        rows = tables["noise_split"].dropna(subset="share_test_set")
+        rows = _split(tables["noise_split"])
         if rows.empty:
             return []
         more = int((rows["share_test_set"] < 0.5).sum())
-        shown = int((rows["p_adjusted"] <= 0.05).sum())
+        alpha = 1 - rows["level"].iloc[0]
+        shown = int((rows["p_adjusted"] <= alpha).sum())
         return [
             f"In {more} of {plural(len(rows), 'cell')} the seed causes more of the spread than the choice "
             "of the test examples.",
-            f"That the seed has an effect at all, beyond the noise of the test examples, is shown in {shown} of them "
-            "(F test, adjusted p at most 0.05).",
+            "That the seed has an effect at all, beyond the noise of the test examples, is shown in "
+            f"{shown} of {len(rows)} (F test, adjusted p at most {alpha:.2g}).",
         ]
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
@@ -45,7 +45,7 @@ class OriginOfSpread(Question):
 
         from variability.reporting.page import vega
 
-        rows = tables["noise_split"].dropna(subset="share_test_set")
+        rows = _split(tables["noise_split"])
         cells = rows[["task", "model", "method", "n", "sd_observed", "sd_seed", "n_examples"]]
         halves = [
             cells.assign(part=SEED, share=1 - rows["share_test_set"], order=0),
@@ -94,3 +94,10 @@ class OriginOfSpread(Question):
                 pd.concat(halves), vega.layers(bar, label), "Origin of the variance between runs; right: SD of the seed"
             )
         ]
+
+
+def _split(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell with a split: of its task's primary metric, or of that of the losses."""
+    rows = table.dropna(subset="share_test_set")
+    primary = rows["primary"].astype(bool)
+    return rows[primary == rows["task"].isin(rows.loc[primary, "task"])]

@@ -39,7 +39,7 @@ class Seeds(Question):
         if spread["metric"].nunique() == 1:
             typical = text_format.number(spread["sd"].median(), digits=digits)
             sentences.append(
-                f"Two runs that differ in nothing but the seed typically differ by about {typical} (SD of "
+                f"The seed alone typically moves a run by about {typical} from the mean of its candidate (SD of "
                 f"{widest['metric']}, median of {plural(len(spread), 'cell')})."
             )
         low, high = (text_format.number(widest[end], digits=digits) for end in ("min", "max"))

@@ -12,9 +12,9 @@ from variability.reporting.questions import Chart, Question
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST, BEATEN, SINGLE = "first, or shares first place", "beaten", "not compared: a single run"
+FIRST, BEATEN, NOT_COMPARED = "first, or shares first place", "beaten", "not compared"
 #: Colour of each.
-LOOKS = {FIRST: "{accent}", BEATEN: "{soft}", SINGLE: "{faint}"}
+LOOKS = {FIRST: "{accent}", BEATEN: "{soft}", NOT_COMPARED: "{faint}"}
 
 
 class Winners(Question):
@@ -33,17 +33,23 @@ class Winners(Question):
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import decision_words
 
-        sizes = [
-            0 if bool(of_task["is_best"].iloc[0]) else len(decision_words.first_place(of_task))
-            for _, of_task in tables["decisions"].groupby("task", sort=False)
-        ]
-        decided, shared = sizes.count(0), sorted(size for size in sizes if size > 1)
-        sentence = f"On {decided} of {plural(len(sizes), 'task')} one candidate beats all others."
-        if not shared:
-            return [sentence]
-        least, most = shared[0], shared[-1]
-        counts = f"{least} candidates" if least == most else f"{least} to {most} candidates"
-        return [sentence, f"On {plural(len(shared), 'task')}, {counts} share first place: none of them beats another."]
+        of_tasks = [of_task for _, of_task in tables["decisions"].groupby("task", sort=False)]
+        open_tasks = [of_task for of_task in of_tasks if not of_task["is_best"].iloc[0]]
+        sizes = sorted(len(decision_words.first_place(of_task)) for of_task in open_tasks)
+        shared = [size for size in sizes if size > 1]
+        decided = len(of_tasks) - len(open_tasks)
+        sentences = [f"On {decided} of {plural(len(of_tasks), 'task')} one candidate beats all others."]
+        if shared:
+            least, most = shared[0], shared[-1]
+            counts = f"{least} candidates" if least == most else f"{least} to {most} candidates"
+            sentences.append(
+                f"On {plural(len(shared), 'task')}, {counts} share first place: none of them beats another."
+            )
+        if unknown := sizes.count(0):
+            sentences.append(
+                f"On {plural(unknown, 'task')} no two candidates can be compared, which needs two runs of both."
+            )
+        return sentences
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         from variability.reporting import decision_words, primary_rows
@@ -54,10 +60,13 @@ class Winners(Question):
         places = {}
         for task, of_task in tables["decisions"].groupby("task", sort=False):
             places |= dict.fromkeys(((task, name) for name in decision_words.first_place(of_task)), FIRST)
-            places |= dict.fromkeys(((task, name) for name in decision_words.not_compared(of_task)), SINGLE)
+            places |= dict.fromkeys(((task, name) for name in decision_words.not_compared(of_task)), NOT_COMPARED)
         names = zip(means["task"], means["model"], means["method"], strict=True)
+        # A task with one candidate has no decisions.
+        rest = {task: BEATEN for task, _ in places}
         means["place"] = [
-            places.get((task, display_names.candidate(model, method)), BEATEN) for task, model, method in names
+            places.get((task, display_names.candidate(model, method)), rest.get(task, NOT_COMPARED))
+            for task, model, method in names
         ]
         means = means.dropna(subset="estimate")
         columns = ["task", "model", "method", "estimate", "low", "high", "n", "n_failed", "place", "interval", "level"]

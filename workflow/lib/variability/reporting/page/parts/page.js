@@ -50,7 +50,11 @@
     offset: offsetOf(run),
   }));
   const means = rowsOf(data.means).map(withCandidate);
-  const keys = Object.keys(data.runs.values).map((key) => key.split("|"));
+  // The name of a metric may contain the separator.
+  const keys = Object.keys(data.runs.values).map((key) => {
+    const [phase, split, ...metric] = key.split("|");
+    return [phase, split, metric.join("|")];
+  });
 
   /* State of the filters ------------------------------------------------------------------------------------------- */
 
@@ -298,7 +302,7 @@
 
   const panel = document.getElementById("run");
   let opener = null;
-  const close = () => { panel.hidden = true; if (opener) opener.focus({ preventScroll: true }); };
+  const close = () => { if (panel.hidden) return; panel.hidden = true; if (opener) opener.focus({ preventScroll: true }); };
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
   const listing = (pairs) => {
     const table = element("table");
@@ -339,7 +343,7 @@
     button.focus({ preventScroll: true });
     if (curve && curve[0].length > 1) {
       const rows = data.history.names.slice(1).flatMap((name, index) =>
-        curve[0].map((epoch, row) => ({ epoch, name: name.replace("_", " "), value: curve[index + 1][row] }))).filter((row) => row.value !== null);
+        curve[0].map((epoch, row) => ({ epoch, name: name.replaceAll("_", " "), value: curve[index + 1][row] }))).filter((row) => row.value !== null);
       const legend = { title: null, orient: "bottom", columns: 2 };
       await window.vegaEmbed(curveBox, {
         data: { values: rows }, width: "container", height: 150, autosize: { type: "fit-x", contains: "padding" }, config: config(),
@@ -433,7 +437,7 @@
     tableBox.replaceChildren(buttons, html);
     current = new module.default(html, {
       data: rows.map((row) => table.names.map((name) => row[name])),
-      columns: table.names.map((title) => ({ title, render: (value, type) => (type === "display" || type === "filter" ? encode(number(value === null ? "" : value)) : value) })),
+      columns: table.names.map((title) => ({ title: encode(title), render: (value, type) => (type === "display" || type === "filter" ? encode(number(value === null ? "" : value)) : value) })),
       order: [], pageLength: 15, lengthMenu: [15, 50, 200], autoWidth: false,
     });
     for (const [title, [suffix, format]] of Object.entries(formats)) {
@@ -482,4 +486,11 @@
   addEventListener("hashchange", reach);
   await reach();
   window.report = { data, state, runs, refresh, showRun, ready: true };
-})();
+})().catch((error) => {
+  console.error(error);
+  const notice = document.createElement("p");
+  notice.className = "notice";
+  notice.textContent = `Charts and tables of this page cannot be shown in this browser: ${error.message}. The figures ` +
+    "are in the folder plot, the tables in the folder analyse.";
+  document.getElementById("filters").replaceWith(notice);
+});

@@ -1,0 +1,80 @@
+"""Tests of the sentences of the report page's sections, from small tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_study as synthetic
+
+from variability.reporting.page.first_screen import first_screen
+from variability.reporting.questions.calibration import Calibration
+from variability.reporting.questions.flips import Flips
+from variability.reporting.questions.gains import Gains
+from variability.reporting.questions.origin_of_spread import OriginOfSpread
+from variability.reporting.questions.winners import Winners
+
+CELL = {"model": "cnn", "method": "full", "split": "test", "primary": True}
+
+
+def test_single_runs_have_no_winner():
+    tables = synthetic.tables(["decisions", "intervals"], models=("a", "b"), methods=("full",), seeds=(0,))
+    assert Winners().sentences(tables) == [
+        "On 0 of 1 task one candidate beats all others.",
+        "On 1 task no two candidates can be compared, which needs two runs of both.",
+    ]
+
+
+def test_a_candidate_alone_on_its_task_is_not_beaten():
+    tables = synthetic.tables(["decisions", "intervals"], models=("a", "b"), tasks=("digits", "letters"))
+    tables["decisions"] = tables["decisions"][tables["decisions"]["task"] == "digits"]
+    (chart,) = Winners().charts(tables)
+    assert set(chart.rows.loc[chart.rows["task"] == "letters", "place"]) == {"not compared"}
+
+
+def test_the_evidence_about_first_place_names_the_candidate_with_the_best_mean():
+    tables = synthetic.tables(["decisions", "components"], models=("a", "b"), methods=("full",))
+    (place,) = first_screen("demo", tables).first
+    assert place.text.startswith(f"{place.names[0]} has the best mean. That it is the best of 2 candidates is ")
+
+
+def test_a_split_of_two_metrics_counts_each_cell_once():
+    rows = [
+        CELL | {"task": "a", "metric": "macro_f1", "share_test_set": 0.2, "p_adjusted": 0.08},
+        CELL | {"task": "a", "metric": "accuracy", "primary": False, "share_test_set": 0.6, "p_adjusted": 0.5},
+        CELL | {"task": "b", "metric": "auroc", "share_test_set": np.nan, "p_adjusted": np.nan},
+        CELL | {"task": "b", "metric": "accuracy", "primary": False, "share_test_set": 0.7, "p_adjusted": 0.5},
+    ]
+    numbers = {"n": 5, "sd_observed": 0.1, "sd_seed": 0.1, "n_examples": 100, "level": 0.9}
+    table = pd.DataFrame(rows).assign(**numbers)
+    more, shown = OriginOfSpread().sentences({"noise_split": table})
+    assert more.startswith("In 1 of 2 cells the seed causes more")
+    assert shown.endswith("is shown in 1 of 2 (F test, adjusted p at most 0.1).")
+    (chart,) = OriginOfSpread().charts({"noise_split": table})
+    assert chart.rows.groupby("task")["share"].sum().tolist() == pytest.approx([1, 1])
+
+
+def test_disagreements_of_classes_and_of_numbers_are_not_compared():
+    facts = {"quantity": "disagreement", "model_reference": None}
+    rows = [
+        CELL | facts | {"task": "a", "kind": "classification", "estimate": 0.02},
+        CELL | facts | {"task": "b", "kind": "classification", "estimate": 0.11},
+        CELL | facts | {"task": "c", "kind": "regression", "estimate": 3.5},
+    ]
+    assert Flips().sentences({"churn": pd.DataFrame(rows)}) == [
+        "Two runs that differ in their seed only disagree on 2.0 % (cnn (full) on a) to 11.0 % (cnn (full) on b) of "
+        "the test examples.",
+        "Two runs that differ in their seed only disagree by 3.500 (cnn (full) on c) on average.",
+    ]
+
+
+def test_gains_without_intervals_are_not_counted():
+    row = CELL | {"task": "a", "phase": "after", "higher_is_better": True, "comparison": "before"}
+    table = pd.DataFrame([row | {"gain": 0.3, "low": np.nan, "high": np.nan}])
+    assert Gains().sentences({"gain": table}) == [
+        "Fine-tuning: too few runs for intervals of the gain over the same network with its untrained head."
+    ]
+
+
+def test_one_calibration_error_is_no_range():
+    table = pd.DataFrame([CELL | {"task": "a", "quantity": "ece", "estimate": 0.25}])
+    (sentence,) = Calibration().sentences({"calibration": table})
+    assert sentence.startswith("Confidence and accuracy differ on average by 0.25")
