@@ -22,6 +22,11 @@ def test_a_task_without_a_group_is_its_own():
     assert task_groups.of_tasks(runs) == {"mine": "mine", "mnist-3": "mnist-3", "other": "other"}
 
 
+def test_a_name_with_brackets_is_itself():
+    groups = task_groups.of_config({"tasks": {"arc[easy]": {"group": "arc"}}})
+    assert task_groups.groups_of("arc[easy]", groups) == ["arc"]
+
+
 def test_a_pattern_without_a_task_is_a_problem():
     tasks = ["mine", "other", "mnist-3", "usp", "glue-rte"]
     ((key, message),) = task_groups.problems(CONFIG, tasks)

@@ -29,7 +29,6 @@ KEYS = [*RUN, "phase", "split"]
 _TRUTHS = {"true": "1", "false": "0"}
 #: Examples that a message names.
 _LISTED = 5
-_PREDICTIONS = "y_pred, probabilities or logits"
 
 
 def rows(source: Source, spec: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]], name: str) -> pd.DataFrame:

@@ -6,10 +6,10 @@ Over all tasks, a group counts once. A task without a group is a group of its ow
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from variability import advice
+from variability.results.run_selection import matches_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def of_config(config: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def groups_of(task: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the groups whose names or patterns match a task."""
-    return [group for group, tasks in groups.items() if any(fnmatchcase(task, pattern) for pattern in tasks)]
+    return [group for group, tasks in groups.items() if any(matches_name(task, pattern) for pattern in tasks)]
 
 
 def problems(config: Mapping[str, Any], tasks: Collection[str] | None) -> Iterator[tuple[str, str]]:
@@ -54,7 +54,7 @@ def problems(config: Mapping[str, Any], tasks: Collection[str] | None) -> Iterat
     for name, entry in config.get("imports", {}).items():
         for group, patterns in entry.get("groups", {}).items():
             for pattern in [patterns] if isinstance(patterns, str) else patterns:
-                if tasks is not None and not any(fnmatchcase(task, pattern) for task in tasks):
+                if tasks is not None and not any(matches_name(task, pattern) for task in tasks):
                     suggestion = advice.suggest(pattern, sorted(tasks))
                     yield f"imports.{name}.groups.{group}", f"{pattern!r} matches no task; {suggestion}"
     for task in sorted(tasks or ()):

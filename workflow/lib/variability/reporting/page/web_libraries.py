@@ -1,11 +1,12 @@
 """JavaScript and CSS that the page contains, from the installed packages, so that it needs no network.
 
 Vega, Vega-Lite and Vega-Embed are bundled by vl-convert. That takes seconds, so the bundle is stored in the user's
-cache. DataTables comes from itables.
+cache where that can be written. DataTables comes from itables.
 """
 
 import importlib.metadata
 import importlib.resources
+from contextlib import suppress
 
 import platformdirs
 
@@ -17,12 +18,13 @@ def vega() -> str:
     version = importlib.metadata.version("vl-convert-python")
     folder = platformdirs.user_cache_path("finetune-variability", appauthor=False) / "web-libraries"
     stored = folder / f"vega-{version}.js"
-    if stored.is_file():
+    with suppress(OSError):
         return stored.read_text(encoding="utf-8")
     import vl_convert
 
     script = vl_convert.javascript_bundle()
-    write_text(stored, script)
+    with suppress(OSError):
+        write_text(stored, script)
     return script
 
 
