@@ -1,4 +1,4 @@
-"""What was read from the source of modules, in the user's cache folder, by the checksum of the source.
+"""Cache of what was read from the source of modules, in the user's cache folder, by the checksum of the source.
 
 Snakemake starts several times for a study, for its report and for each change, and parsing the library would take a
 fifth of each start.

@@ -86,7 +86,7 @@ def _in_one_unit(runs):
     """Return the runs in the unit to compare them in, {task: length to divide by}, its description and its length."""
     scales = _metric_scale.scales(runs)
     lengths = dict(zip(runs["task"], metric_scales.length(runs), strict=True))
-    if len(scales) == 1 and "by assumption" not in scales[0].description:
+    if len(scales) == 1 and not scales[0].assumed:
         scale = scales[0]
         on_scale = _metric_scale.on_scale(runs, scale).assign(higher_is_better=scale.higher_is_better)
         normalised = scale.metric == _metric_scale.NORMALISED

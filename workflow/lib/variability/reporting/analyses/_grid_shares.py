@@ -41,7 +41,7 @@ def rows(runs: Classified, level: float, rng: np.random.Generator, samples: int,
     noise, sources = _noise(runs, variances, rng, samples)
     interactions = [at for at, term in enumerate(model.terms) if role(grid, term) == "interaction"]
     groups = [interactions] if len(interactions) > 1 and not runs.single else []
-    found = finite_population.contributions(model, means, noise, rng, groups)
+    result = finite_population.contributions(model, means, noise, rng, groups)
     facts = {"estimator": PLAIN if noise is None else COMPLETE if model.orthogonal else AVERAGED}
     facts |= {"interval": "none" if noise is None else FIDUCIAL, "share_of": "all"}
     at_term = {term: at for at, term in enumerate(model.terms)}
@@ -52,19 +52,19 @@ def rows(runs: Classified, level: float, rng: np.random.Generator, samples: int,
         row = missing(name, kind, CONFOUNDED) | {"levels": runs.cells.size(term)}
         if term in at_term:
             at = at_term[term]
-            notes = [*_absorbed(runs, term, set(terms) - set(at_term)), *_overlap(model, found, means, at, noise)]
-            row |= facts | _numbers(found, [at], level, notes + [NOISY] * (noise is None and not top))
+            notes = [*_absorbed(runs, term, set(terms) - set(at_term)), *_overlap(model, result, means, at, noise)]
+            row |= facts | _numbers(result, [at], level, notes + [NOISY] * (noise is None and not top))
             row |= {"df": float(model.df[at]), "sd": row["variance"], "sd_low": row["low"], "sd_high": row["high"]}
             row |= {key: _sd(row[key], model, at) for key in ("sd", "sd_low", "sd_high")}
         listed.append(row)
     if noise is None:
         return [*listed, missing(runs.seed, "seed", SINGLE)]
     if groups:
-        row = missing(ALL_INTERACTIONS, "sum", "") | facts | _numbers(found, interactions, level)
+        row = missing(ALL_INTERACTIONS, "sum", "") | facts | _numbers(result, interactions, level)
         listed.append(row | {"note": "sum of the rows of combinations, which it repeats"})
     for name, kind, components, df in sources:
         at = [len(model.terms) + component for component in components]
-        row = missing(name, kind, "") | facts | _numbers(found, at, level) | {"df": float(df)}
+        row = missing(name, kind, "") | facts | _numbers(result, at, level) | {"df": float(df)}
         listed.append(row | {"sd": np.sqrt(row["variance"]), **_roots(row)})
     return (
         _component_rows.with_pairs(listed, runs.pairs is not None, runs.within is not None) if runs.declared else listed
@@ -103,14 +103,14 @@ def _noise(runs: Classified, variances: np.ndarray, rng: np.random.Generator, sa
     return noise, [(runs.seed, "seed", [0], runs.cells.df_within)]
 
 
-def _numbers(found: finite_population.Contributions, sources, level, notes=()) -> Row:
-    size = float(found.sizes[sources].sum())
-    (low, high), (share_low, share_high) = found.intervals(sources, level)
-    raw = float(found.raw[sources].sum())
+def _numbers(result: finite_population.Contributions, sources, level, notes=()) -> Row:
+    size = float(result.sizes[sources].sum())
+    (low, high), (share_low, share_high) = result.intervals(sources, level)
+    raw = float(result.raw[sources].sum())
     notes = [*notes, *[NEGATIVE] * (len(sources) == 1 and raw < 0)]
     return {
         **{"variance_raw": raw, "variance": size, "low": low, "high": high},
-        **{"share": float(found.shares()[sources].sum()), "share_low": share_low, "share_high": share_high},
+        **{"share": float(result.shares()[sources].sum()), "share_low": share_low, "share_high": share_high},
         "note": "; ".join(notes),
     }
 
@@ -138,14 +138,14 @@ def _absorbed(runs: Classified, term, left_out) -> list[str]:
     return [f"includes what is due to the {' and the '.join(names)}, which no cell separates from it"] * bool(names)
 
 
-def _overlap(model: finite_population.Decomposition, found, means, at, noise) -> list[str]:
+def _overlap(model: finite_population.Decomposition, result, means, at, noise) -> list[str]:
     """Return a note on how the share depends on the order of counting sources that overlap."""
     from variability.stats import finite_population
 
-    if noise is None or model.orthogonal or not found.sizes.sum() > 0:
+    if noise is None or model.orthogonal or not result.sizes.sum() > 0:
         return []
     sizes = [finite_population.size(form, means, noise) for form in model.extremes(at)]
-    last, first = sorted(max(size, 0) / found.sizes.sum() for size in sizes)
+    last, first = sorted(max(size, 0) / result.sizes.sum() for size in sizes)
     if first - last < _OVERLAP:
         return []
     ends = " to ".join(text_format.percent(round(share, 2)) for share in (last, first))

@@ -24,10 +24,10 @@ ROUGH_MLS = "modified large sample, of adjusted mean squares (approximate)"
 
 def rows(runs: Classified, level: float) -> list[Row]:
     """Return the rows of factors, interactions, pairs, the seed and its streams."""
-    found = _factor_rows(runs, level)
+    factors = _factor_rows(runs, level)
     if runs.declared:
-        found = _component_rows.with_pairs(found, runs.pairs is not None, runs.within is not None)
-    return found + _stream_rows(runs.layout, runs.within, level)
+        factors = _component_rows.with_pairs(factors, runs.pairs is not None, runs.within is not None)
+    return factors + _stream_rows(runs.layout, runs.within, level)
 
 
 def _factor_rows(runs, level):

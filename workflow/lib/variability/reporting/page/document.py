@@ -28,7 +28,7 @@ _HIDDEN = ("versions", "model_options", "method_options", "scope", "normalise_lo
 
 @dataclass(frozen=True)
 class Contents:
-    """What the page is made from.
+    """Data that the page is made from.
 
     tables: ``runs`` with repeated runs, ``history`` and ``per_class`` if they exist, ``claims``, and those of the
     analyses. captions: of the tables. recipes: ``entries``, and in ``cells`` the position of each cell's entry, as

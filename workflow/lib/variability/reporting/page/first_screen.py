@@ -60,7 +60,7 @@ class FirstPlace:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """What the first screen shows. claims: verdict, heading, and (sentence, evidence) of each, by verdict."""
+    """Content of the first screen. claims: verdict, heading, and (sentence, evidence) of each, by verdict."""
 
     study: str
     about: str

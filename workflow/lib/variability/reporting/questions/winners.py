@@ -1,4 +1,4 @@
-"""Which candidates are first on each task, and which cannot be separated from them."""
+"""Candidates that are first on each task, and those that cannot be separated from them."""
 
 from __future__ import annotations
 

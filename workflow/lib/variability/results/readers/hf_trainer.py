@@ -12,7 +12,7 @@ from variability.io.files import shallow
 from variability.io.table_readers import Table
 from variability.results.readers import WrittenReader, table_of
 
-#: Files of a run, the first of which stands for it.
+#: Files of a run, the first of which represents it.
 _FILES = (
     *("all_results.json", "predict_results.json", "test_results.json", "eval_results.json", "train_results.json"),
     "trainer_state.json",

@@ -30,8 +30,8 @@ class Hydra(WrittenReader):
     PATTERNS = ("metrics.json", "metrics.csv", "metrics.jsonl", "results.json", "results.csv")
 
     def companions(self, path: Path) -> list[Path]:
-        found = [folder / _OVERRIDES for folder in path.parents[:_DEPTH] if (folder / _OVERRIDES).is_file()]
-        return found[:1]
+        listed = [folder / _OVERRIDES for folder in path.parents[:_DEPTH] if (folder / _OVERRIDES).is_file()]
+        return listed[:1]
 
     def is_companion(self, path: Path) -> bool:
         return path.parent.name == _OVERRIDES.parent.name
