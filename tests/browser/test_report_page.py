@@ -219,3 +219,16 @@ def test_printed_pages_cut_no_figure(visits):
     assert cut == 0
     assert visit.page.locator("#filters").is_hidden()
     assert visit.page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_runs_can_be_opened_by_keyboard(visits):
+    visit = visits()
+    table = visit.page.locator("#table-name")
+    assert table.input_value() == "runs"
+    visit.page.locator("#table button[data-run]").first.focus()
+    visit.page.keyboard.press("Enter")
+    visit.page.locator("#run").wait_for(state="visible")
+    assert visit.page.evaluate("document.activeElement.textContent") == "Close"
+    visit.page.keyboard.press("Escape")
+    assert visit.page.evaluate("document.activeElement.dataset.run") is not None
+    assert visit.problems == []

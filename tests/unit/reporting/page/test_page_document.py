@@ -83,3 +83,9 @@ def test_equal_studies_have_equal_pages():
 def test_every_caption_is_shown():
     tables = {table["name"]: table for table in payload(rendered())["tables"]}
     assert tables["spread"]["caption"] == "Spread of runs."
+
+
+def test_what_is_too_much_for_the_page_is_named(monkeypatch):
+    assert payload(rendered())["leftOut"] == []
+    monkeypatch.setattr(document.run_data, "MOST_CURVE_VALUES", 1)
+    assert payload(rendered())["leftOut"] == ["learning curves"]

@@ -120,8 +120,8 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
 def verdict_not_worse(row: pd.Series) -> Verdict:
     """Return the verdict on the claim that the first candidate of a pair is worse by less than the margin.
 
-    row: of ``both_ways``. It is refused if a one-sided test, adjusted over the pairs of the task (Bonferroni), shows
-    that the candidate is worse by more than the margin.
+    row: of ``both_ways``. It is refused if a one-sided test, adjusted over both directions of all pairs of the task
+    (Bonferroni), shows that the candidate is worse by more than the margin.
     """
     if row["p_not_worse"] <= 1 - row["level"] or (row["decision"] == BEATS and not row["turned"]):
         return SUPPORTED
@@ -133,7 +133,7 @@ def _p_worse(row):
     from variability.stats import equivalence
 
     test = equivalence.one_sided(row["difference"], row["se"], row["df"], row["margin"])
-    return min(1.0, float(row["tests"] * (1 - test.not_worse)))
+    return min(1.0, float(2 * row["tests"] * (1 - test.not_worse)))
 
 
 def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def render(contents: Contents) -> str:
         first=first,
         sections=sections,
         examples=bool(contents.examples),
-        tables=[table["name"] for table in payload["tables"]],
+        tables=["runs", *(table["name"] for table in payload["tables"])],
         links=contents.links,
         style=(PARTS / "page.css").read_text(encoding="utf-8"),
         tables_style=style,
@@ -82,18 +82,30 @@ def _template() -> Any:
 
 def _payload(contents: Contents, tables: Mapping[str, pd.DataFrame], sections: Sequence[Section]) -> dict[str, Any]:
     all_runs = contents.tables["runs"]
+    details = {
+        "history": run_data.of_history(tables.get("history"), all_runs),
+        "confusion": run_data.of_confusion(tables.get("per_class"), all_runs),
+    }
     return {
         "study": contents.study,
         "runs": run_data.of_runs(all_runs),
         **run_data.of_metrics(all_runs),
-        "history": run_data.of_history(tables.get("history"), all_runs),
-        "confusion": run_data.of_confusion(tables.get("per_class"), all_runs),
+        **details,
+        "leftOut": _left_out(details, tables, contents.examples),
         "means": columns.of_table(_means(tables)),
         "recipes": dict(contents.recipes),
         "examples": dict(contents.examples),
         "charts": {section.name: [_chart(chart) for chart in section.charts] for section in sections},
         "tables": [_listed(name, table, contents.captions.get(name, "")) for name, table in _shown_tables(tables)],
     }
+
+
+def _left_out(details: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], examples: Mapping[str, Any]) -> list[str]:
+    """Return the details of runs that the study has, and that are too many for the page."""
+    missing = ["learning curves"] * (details["history"] is None and len(tables.get("history", ())) > 0)
+    counted = "per_class" in tables and run_data.has_confusion(tables["per_class"])
+    missing += ["confusion counts"] * (details["confusion"] is None and counted)
+    return missing + ["predictions"] * any(not of_task.get("predictions") for of_task in examples.values())
 
 
 def _means(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

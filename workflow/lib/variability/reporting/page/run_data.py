@@ -92,13 +92,18 @@ def of_history(history: pd.DataFrame | None, runs: pd.DataFrame) -> dict[str, An
     return {"names": shown, "curves": curves}
 
 
+def has_confusion(per_class: pd.DataFrame) -> bool:
+    """Return whether the table has counts of predicted classes."""
+    return "predicted" in per_class and bool(per_class["predicted"].notna().any())
+
+
 def of_confusion(per_class: pd.DataFrame | None, runs: pd.DataFrame) -> dict[str, Any] | None:
     """Return the confusion counts of the test split after fine-tuning, run by run in the order of ``of_runs``.
 
     A run's counts are [class, predicted class, count, ...] with the classes' indices. None if there are none, or too
     many.
     """
-    if per_class is None or "predicted" not in per_class:
+    if per_class is None or not has_confusion(per_class):
         return None
     rows = per_class[(per_class["phase"] == "after") & (per_class["split"] == "test") & per_class["predicted"].notna()]
     rows = rows[rows["value"] > 0]

@@ -145,6 +145,8 @@
     JSON.parse(JSON.stringify(spec), (key, value) => fitted(key, typeof value === "string" ?
       value.replace(/\{([a-z-]+)\}/g, (all, name) => (name === "unit" ? unit : color(name) || all)) : value));
 
+  // Vega writes all values as texts; a name such as 007 or 1.10 is not a number.
+  const typed = (text) => (String(Number(text)) === String(text) ? number(Number(text)) : String(text));
   const tip = element("div", { className: "tip", hidden: true, role: "tooltip" });
   document.body.append(tip);
   const showTip = (handler, event, item, value) => {
@@ -152,7 +154,7 @@
     const table = element("table");
     for (const [name, text] of Object.entries(value)) {
       if (text === null || text === undefined || text === "null" || text === "") continue;
-      table.append(element("tr", {}, element("th", { textContent: name }), element("td", { textContent: number(Number.isNaN(Number(text)) ? text : Number(text)) })));
+      table.append(element("tr", {}, element("th", { textContent: name }), element("td", { textContent: typed(text) })));
     }
     tip.replaceChildren(table);
     tip.hidden = false;
@@ -317,27 +319,29 @@
     const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
     return new Uint16Array(bytes.buffer);
   };
-  const showRun = async (number_) => {
-    const run = runs[number_];
+  const showRun = async (index) => {
+    const run = runs[index];
     opener = document.activeElement;
     const button = element("button", { className: "close", type: "button", textContent: "Close" });
     button.addEventListener("click", close);
     const parts = [button, element("h2", { textContent: `${run.candidate}, seed ${run.seed}` }), element("p", { textContent: run.task })];
     const scores = keys.filter(([phase, split]) => phase === "after" && split === "test")
-      .map((key) => [key[2], data.runs.values[key.join("|")][number_]]);
+      .map((key) => [key[2], data.runs.values[key.join("|")][index]]);
     parts.push(element("h3", { textContent: "Test split, after fine-tuning" }), listing(scores));
-    parts.push(element("h3", { textContent: "Run" }), listing(Object.entries(facts).map(([name, values]) => [name, values[number_]])));
+    parts.push(element("h3", { textContent: "Run" }), listing(Object.entries(facts).map(([name, values]) => [name, values[index]])));
     const { cells = {}, entries = [] } = data.recipes;
     const recipe = entries[cells[[run.model, run.task, run.method].join("|")]];
     if (recipe) parts.push(element("details", { open: false }, element("summary", { textContent: "Recipe" }), listing(flat(recipe))));
-    const streams = Object.entries(data.runs.streams).map(([name, values]) => [name, column(values)[number_]]);
+    const streams = Object.entries(data.runs.streams).map(([name, values]) => [name, column(values)[index]]);
     if (streams.length) parts.push(element("details", {}, element("summary", { textContent: "Random streams" }), listing(streams)));
-    const curve = data.history && data.history.curves[number_];
+    const curve = data.history && data.history.curves[index];
     const curveBox = element("div", { className: "plot" });
     if (curve && curve[0].length > 1) parts.push(element("h3", { textContent: "Learning curve" }), curveBox);
-    const counts = data.confusion && data.confusion.counts[number_];
+    const counts = data.confusion && data.confusion.counts[index];
     if (counts) parts.push(element("h3", { textContent: "Confusion (row: class, column: predicted)" }), confusion(counts));
     parts.push(...errors(run));
+    if (data.leftOut.length)
+      parts.push(element("p", { className: "notice", textContent: `Too many for this page: ${data.leftOut.join(", ")}. The files of the study have them.` }));
     panel.replaceChildren(...parts);
     panel.hidden = false;
     button.focus({ preventScroll: true });
@@ -425,33 +429,55 @@
     LaTeX: ["tex", (head, rows) => [`\\begin{tabular}{${"l".repeat(head.length)}}`, "\\toprule", `${head.map(escaped).join(" & ")} \\\\`, "\\midrule", ...rows.map((row) => `${row.map(escaped).join(" & ")} \\\\`), "\\bottomrule", "\\end{tabular}"].join("\n") + "\n"],
   };
   let current = null;
+  // Every run can be opened from a table, too, by keyboard or where a chart has too many dots.
+  const RUNS = "runs", OPEN = "open";
+  const runsTable = () => {
+    const columns = [OPEN, "task", "model", "method", "seed", "status", "metric", "test score"];
+    const rows = runs.map((run) => {
+      const metric = data.primary[run.task], values = data.runs.values[["after", "test", metric].join("|")];
+      return [run.run, run.task, run.model, run.method, run.seed, run.status, metric, values ? values[run.run] : null];
+    });
+    return { columns, rows, caption: "All runs, with their primary metric on the test split after fine-tuning." };
+  };
+  const storedTable = (name) => {
+    const table = data.tables.find((each) => each.name === name), columns = table.columns.map(column);
+    const cut = table.total > table.rows ? ` Shown: ${table.rows} of ${table.total} rows; the file ${name}.csv has all.` : "";
+    const rows = Array.from({ length: table.rows }, (_, row) => columns.map((values) => values[row]));
+    return { columns: table.names, rows, caption: table.caption + cut };
+  };
   const showTable = () => {
-    const table = data.tables.find(({ name }) => name === tableName.value);
+    const name = tableName.value, table = name === RUNS ? runsTable() : storedTable(name);
     if (current) current.destroy(true);
-    current = null;
-    const rows = rowsOf(table);
-    const cut = table.total > table.rows ? ` Shown: ${table.rows} of ${table.total} rows; the file analyse/${table.name}.csv has all.` : "";
-    document.getElementById("table-caption").textContent = table.caption + cut;
+    document.getElementById("table-caption").textContent = table.caption;
     const html = element("table", { className: "display compact nowrap" });
     const buttons = element("div", { className: "table-buttons" });
     tableBox.replaceChildren(buttons, html);
+    const cell = (title) => (value, type) => {
+      if (title === OPEN) return type === "display" ? `<button type="button" data-run="${value}">${OPEN}</button>` : value;
+      return type === "display" || type === "filter" ? encode(number(value === null ? "" : value)) : value;
+    };
     current = new module.default(html, {
-      data: rows.map((row) => table.names.map((name) => row[name])),
-      columns: table.names.map((title) => ({ title: encode(title), render: (value, type) => (type === "display" || type === "filter" ? encode(number(value === null ? "" : value)) : value) })),
+      data: table.rows, columns: table.columns.map((title) => ({ title: encode(title), render: cell(title), orderable: title !== OPEN })),
       order: [], pageLength: 15, lengthMenu: [15, 50, 200], autoWidth: false,
     });
+    const exported = table.columns.map((title, index) => index).filter((index) => table.columns[index] !== OPEN);
     for (const [title, [suffix, format]] of Object.entries(formats)) {
       const button = element("button", { type: "button", textContent: `Download ${title}` });
       button.addEventListener("click", () => {
         const shown = current.rows({ search: "applied", order: "applied" }).data().toArray()
-          .map((row) => row.map((value) => (value === null ? "" : String(value))));
-        const link = element("a", { href: URL.createObjectURL(new Blob([format(table.names, shown)], { type: "text/plain" })), download: `${table.name}.${suffix}` });
+          .map((row) => exported.map((index) => (row[index] === null ? "" : String(row[index]))));
+        const content = new Blob([format(exported.map((index) => table.columns[index]), shown)], { type: "text/plain" });
+        const link = element("a", { href: URL.createObjectURL(content), download: `${name}.${suffix}` });
         link.click();
         URL.revokeObjectURL(link.href);
       });
       buttons.append(button);
     }
   };
+  tableBox.addEventListener("click", (event) => {
+    const { run } = event.target.dataset;
+    if (run !== undefined) showRun(Number(run));
+  });
   const encode = (text) => element("span", { textContent: text }).innerHTML;
   tableName.addEventListener("change", showTable);
 
@@ -474,7 +500,14 @@
   menu.addEventListener("click", (event) => { event.stopPropagation(); toggle(!sections.classList.contains("open")); });
   document.addEventListener("click", () => toggle(false));
   refresh();
-  if (data.tables.length) showTable();
+  showTable();
+  // What is folded on the screen is not lost on paper.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = [...document.querySelectorAll("main details:not([open])")];
+    for (const each of folded) each.open = true;
+  });
+  addEventListener("afterprint", () => { for (const each of folded) each.open = false; });
   // Charts above a linked section change its position, so they are drawn first.
   const reach = async () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
