@@ -87,7 +87,7 @@ def test_arrays_have_their_partitions_labels_and_names(arrays):
     ("changed", "message"),
     [
         ({"train_labels": np.zeros((12, 3), int)}, "several labels per image"),
-        ({"train_labels": np.zeros(5, int)}, "each of the 12 images"),
+        ({"train_labels": np.zeros(5, int)}, "each of 12 images"),
         ({"train_images": np.zeros((12, 4, 4, 4), np.uint8)}, r"\(12, 4, 4, 4\)"),
         ({"train_images": np.zeros((12, 4, 4))}, "float64"),
         ({"train_images": np.array([object()] * 12)}, "plain arrays"),
@@ -210,7 +210,7 @@ def test_the_check_of_a_config_lists_what_a_local_zip_lacks(photos, tmp_path):
     (photos / "test" / "up").mkdir()
     (photos / "test" / "up" / "1.png").write_bytes(b"")
     archive = shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
-    assert "1 of the classes of test have no folder for training: 'up'" in problems("image_folder", path=archive)[0]
+    assert "1 of the classes of test has no folder for training: 'up'" in problems("image_folder", path=archive)[0]
     assert problems("image_folder", path=archive, partitions={"test": "ignore"}) == []
 
 

@@ -180,7 +180,7 @@ def test_one_picture_in_two_partitions_is_refused_before_the_first_job(photos):
     first = table.read_text().splitlines()[1]
     table.write_text(table.read_text() + first.rsplit(",", 1)[0] + ",test\n")
     (problem,) = problems("image_table", **options, partition="fold")
-    assert "1 of 12 images are in several partitions" in problem and "lines 2, 14" in problem
+    assert "1 of 12 images is in several partitions" in problem and "lines 2, 14" in problem
 
 
 def test_spellings_of_a_class_are_refused_in_a_table_of_images(photos):

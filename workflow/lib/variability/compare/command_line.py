@@ -15,6 +15,7 @@ from variability.reporting.claims import MARGIN
 #: Exit statuses. An error is none of the verdicts.
 STATUSES = {gate.NOT_WORSE: 0, gate.WORSE: 1, gate.CANNOT_TELL: 2}
 ERROR = 3
+_DESCRIPTION = "Compare old runs with new ones, and end with a status that says whether the new ones are worse."
 _EPILOG = (
     "Exit status: 0 not worse than the margin, 1 worse beyond noise, 2 cannot tell, 3 arguments or files that cannot "
     "be used. OLD and NEW are folders of finished studies (results/<study>) or tables of runs (CSV, parquet, ...) with "
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m variability.compare", description=__doc__, epilog=_EPILOG)
+    parser = _Parser(prog="python -m variability.compare", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("old", metavar="OLD", help="study or table to compare with")
     parser.add_argument("new", metavar="NEW", help="study or table that may be worse")
     parser.add_argument("--metric", help="metric to compare; by default the primary metric of each task")

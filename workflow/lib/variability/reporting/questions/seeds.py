@@ -72,15 +72,17 @@ class Seeds(Question):
         }
         mean = {
             "data": {"name": "means"},
-            "mark": {"type": "tick", "thickness": 2.5, "size": 16},
+            "mark": {"type": "tick", "thickness": 2.5, "size": 22},
             "encoding": {
                 "y": vega.CANDIDATES,
                 "x": {"field": "estimate", "type": "quantitative"},
+                "tooltip": vega.tooltip(candidate="candidate", estimate="mean", low="from", high="to", n="runs"),
                 "color": {"value": "{ink}"},
                 "opacity": vega.DIMMED,
             },
         }
         line = vega.intervals("low", "high", data="means", width=1.5, color={"value": "{ink}"})
-        chart = vega.layers(run, line, mean, height={"step": 26})
+        # Dots are above the line of their mean, which would otherwise hide them from the pointer.
+        chart = vega.layers(line, mean, run, height={"step": 26})
         chart["params"].append({"name": "hotRun", "value": None})
         return [Chart(None, chart, "Every run of every candidate")]
