@@ -54,7 +54,8 @@ def over(pairs: pd.DataFrame) -> str:
     groups = f" in {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
     # An empty text is missing after a table was stored.
     every = "" if isinstance(first["left_out"], str) and first["left_out"] else "all "
-    return f"Over {every}{plural(first['tasks'], 'task')}{groups}"
+    tasks = "both tasks" if every and first["tasks"] == 2 else f"{every}{plural(first['tasks'], 'task')}"
+    return f"Over {tasks}{groups}"
 
 
 def _name(row, side):
