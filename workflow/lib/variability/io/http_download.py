@@ -117,7 +117,7 @@ class HttpDownload:
         pace = Pace(self._least_speed, self._window, 3600 * self._hours)
         while True:
             try:
-                return self._attempt(url, handle, partial, expected, name, pace)
+                return self._attempt_in_time(url, handle, partial, expected, name, pace)
             except OutOfTime as error:
                 raise UserError(
                     f"could not fetch {url}: {error}; run the same command again to continue, or raise `downloads: "
@@ -136,6 +136,16 @@ class HttpDownload:
                 wait = min(_seconds_to_wait(retry, error.response), pace.remaining())
                 _log.info("%s: %s; trying again in %.3g s", url, error, wait)
                 time.sleep(wait)
+
+    def _attempt_in_time(
+        self, url: str, handle: BinaryIO, partial: PartialFile, expected: Checksum | None, name: str, pace: Pace
+    ) -> None:
+        """Make one attempt. Raises OutOfTime for every failure after the end of the time, which may have caused it."""
+        try:
+            self._attempt(url, handle, partial, expected, name, pace)
+        except _TransientError:
+            pace.check_total()
+            raise
 
     def _attempt(
         self, url: str, handle: BinaryIO, partial: PartialFile, expected: Checksum | None, name: str, pace: Pace

@@ -43,11 +43,15 @@ class Pace:
         if self._clock() - self._begun >= self.window:
             self.begin()
 
+    def check_total(self) -> None:
+        """Raise OutOfTime if the time is up."""
+        if self._clock() - self._started >= self.total:
+            raise OutOfTime(f"it took more than {self.total / 3600:.3g} h")
+
     def check(self) -> None:
         """Raise OutOfTime if the time is up, TooSlow if the last window was too slow."""
+        self.check_total()
         now = self._clock()
-        if now - self._started >= self.total:
-            raise OutOfTime(f"it took more than {self.total / 3600:.3g} h")
         if (elapsed := now - self._begun) >= self.window and self._bytes < self.least_speed * elapsed:
             raise TooSlow(
                 f"{plural(self._bytes, 'byte')} came in {elapsed:.3g} s, fewer than {self.least_speed:g} per second on "
