@@ -140,7 +140,7 @@ def test_the_docs_know_every_data_set_and_method():
 
 
 def test_prose_is_wrapped():
-    for path in [*ROOT.glob("*.md"), ROOT / "config/README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [*ROOT.glob("*.md"), ROOT / "config/README.md", *(ROOT / "docs").rglob("*.md")]:
         code = False
         for at, line in enumerate(path.read_text().splitlines()):
             code ^= line.startswith("```")

@@ -59,7 +59,7 @@ class Question(ABC):
     ANALYSES: ClassVar[tuple[str, ...]] = ()
     #: Text of "How to read this".
     READING: ClassVar[str]
-    #: Page and heading of the documentation that explains the method, such as ``statistics.md#ranks``.
+    #: Page and heading of the documentation that explains the method, such as ``statistics/comparisons.md#ranks``.
     DOCS: ClassVar[str]
 
     @abstractmethod

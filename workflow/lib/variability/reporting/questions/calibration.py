@@ -22,7 +22,7 @@ class Calibration(Question):
         "80 % sure is right in 80 % of the cases; below it, it is too sure. Each point is the mean over runs, its "
         "line the range from the lowest to the highest run."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/predictions-and-cost.md#calibration"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import text_format

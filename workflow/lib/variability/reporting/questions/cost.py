@@ -27,7 +27,7 @@ class Cost(Question):
         "other candidate is both faster and better than one with a dark ring. The line is one SD to either side. "
         "Times are of the machine of this study."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/predictions-and-cost.md#cost"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import text_format

@@ -28,7 +28,7 @@ class Failures(Question):
         "The bars count runs with a problem, by kind. Runs without a result are in no mean; runs at chance and "
         "outlying runs are in all means, because leaving them out would flatter the candidate."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/spread.md#failures"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import run_counts

@@ -22,7 +22,7 @@ class Flips(Question):
         "the same test example. Two runs can have the same score and still disagree. Below are the examples on which "
         "the runs disagree most, with the votes of the seeds."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/predictions-and-cost.md#churn"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import text_format

@@ -29,7 +29,7 @@ class Gains(Question):
         "One dot per candidate: the mean gain over its reference, in the units of the metric; to the right is better. "
         "The line is the interval of the mean gain. A line that crosses the dashed zero is compatible with no gain."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/gains.md#gain"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         sentences = []

@@ -32,7 +32,7 @@ class MoreSeeds(Question):
         "One dot per candidate and goal: the number of seeds that reaches the goal, on a logarithmic scale. The dashed "
         "line is the number of runs that the study has; dots to its left are reached already."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/sample-size.md#seeds_needed"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import text_format

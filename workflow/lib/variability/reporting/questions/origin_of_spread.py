@@ -24,7 +24,7 @@ class OriginOfSpread(Question):
         "One bar per candidate: the variance between its runs, split into the part that other test examples would "
         "change and the part that remains, which is due to the seed. A larger test set shrinks the first part only."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/noise.md#noise_split"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         rows = _split(tables["noise_split"])

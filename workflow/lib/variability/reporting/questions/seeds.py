@@ -23,7 +23,7 @@ class Seeds(Question):
         "interval. Point at a dot for its numbers, click it for the run's recipe, learning curve and errors. The "
         "metric, split and phase above apply to this chart."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/spread.md#spread"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import primary_rows, text_format

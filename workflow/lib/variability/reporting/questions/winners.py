@@ -28,7 +28,7 @@ class Winners(Question):
         "first, or share first place: no other candidate beats them once all comparisons of the task are taken "
         "together. Overlapping lines do not decide this, the table decisions does."
     )
-    DOCS = "statistics.md"
+    DOCS = "statistics/comparisons.md#decisions"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import decision_words
