@@ -5,8 +5,8 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import decision_words
-from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, _pairs, in_words
+from variability.reporting import claimed_pairs, decision_words
+from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.stages.claim import as_markdown, claims
 
 NOISE = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, 0.0])
@@ -22,6 +22,10 @@ def decided(means, sd=0.001, margins=None, lower_is_better=False, **options):
     )
     options |= {"margins": margins} if margins else {}
     return {"runs": runs, "decisions": registry.find("analyses", "decisions")(options).table({"runs": runs})}
+
+
+def both_ways(tables):
+    return [row for _, row in claimed_pairs.both_ways(tables["decisions"]).iterrows()]
 
 
 def decisions_of(*arguments, **options):
@@ -46,7 +50,7 @@ def test_a_small_difference_that_is_shown_beats_and_says_so():
     assert row["decision"] == "beats" and row["p_equivalent"] <= 0.05 and "less than the margin, too" in row["note"]
     (finding,) = claims({"not_worse": {"candidate": "m0", "than": "m1"}}, tables).to_dict("records")
     assert finding["verdict"] == SUPPORTED
-    better, worse = (_pairs.finding(row, "") for _, row in _pairs.both_ways(tables["decisions"]).iterrows())
+    better, worse = (claimed_pairs.finding(row, "") for row in both_ways(tables))
     assert (better["verdict"], worse["verdict"]) == (SUPPORTED, REFUSED)
     assert better["meaning"].startswith("the difference is less than the margin of 0.01")
     assert worse["meaning"].startswith("the opposite is supported; the difference is less")
@@ -71,10 +75,10 @@ def test_not_supported_has_two_meanings():
     # m1 is behind by more than its interval can show as equivalent, but is certainly not better by the margin.
     tables = decided([0.91, 0.90], sd=0.0055)
     assert tables["decisions"]["decision"].tolist() == ["undecided"]
-    first, second = (_pairs.finding(row, "") for _, row in _pairs.both_ways(tables["decisions"]).iterrows())
+    first, second = (claimed_pairs.finding(row, "") for row in both_ways(tables))
     assert (first["verdict"], second["verdict"]) == (UNDECIDED, REFUSED)
     assert second["meaning"].startswith("better by less than the margin of 0.01, adjusted p")
-    opposite = _pairs.finding(_pairs.both_ways(decided([0.95, 0.90])["decisions"]).iloc[1], "")
+    opposite = claimed_pairs.finding(claimed_pairs.both_ways(decided([0.95, 0.90])["decisions"]).iloc[1], "")
     assert (opposite["verdict"], opposite["meaning"]) == (REFUSED, "the opposite is supported")
 
 
@@ -108,9 +112,7 @@ def test_summary_and_claims_name_equivalent_candidates():
     assert text.endswith(
         " is not supported: m0 (full) and m1 (full) tie for first. Equivalent to m0 (full) within ±0.01: m1 (full)."
     )
-    (row, *_) = [
-        _pairs.finding(row, "On digits, m0 beats m1.") for _, row in _pairs.both_ways(tables["decisions"]).iterrows()
-    ]
+    (row, *_) = [claimed_pairs.finding(row, "On digits, m0 beats m1.") for row in both_ways(tables)]
     assert row["verdict"] == EQUIVALENT and row["meaning"].startswith("equivalent within ±0.01, adjusted p")
     assert "## Equivalent (0)" in as_markdown(claims({"not_worse": {}}, tables), "demo")
 
@@ -137,6 +139,6 @@ def test_beating_by_more_than_the_margin_and_equivalence_exclude_each_other(seed
     equivalent = table["p_equivalent"] <= 0.05
     assert not (equivalent & (table["low"] > table["margin"])).any()
     assert (table["decision"] == "equivalent").equals(equivalent & ~(table["p_adjusted"] <= 0.05))
-    for _, row in _pairs.both_ways(table).iterrows():
-        assert (_pairs.verdict_of(row) == EQUIVALENT) == (row["decision"] == "equivalent")
-        assert _pairs.verdict_not_worse(row) == SUPPORTED or not row["p_equivalent"] <= 0.05
+    for _, row in claimed_pairs.both_ways(table).iterrows():
+        assert (claimed_pairs.verdict_of(row) == EQUIVALENT) == (row["decision"] == "equivalent")
+        assert claimed_pairs.verdict_not_worse(row) == SUPPORTED or not row["p_equivalent"] <= 0.05

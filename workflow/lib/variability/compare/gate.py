@@ -16,8 +16,7 @@ import numpy as np
 
 from variability.compare.matching import Cell
 from variability.errors import UserError
-from variability.reporting.analyses import _pairing
-from variability.reporting.claims import _pairs
+from variability.reporting import claimed_pairs, paired_cells
 from variability.results import metric_scales
 from variability.results import pairing as declared_pairing
 from variability.results.columns import CELL
@@ -54,7 +53,7 @@ class Comparison:
     counts as not worse, in the metric's unit. p: of the t test; p_failures: of more runs without a value (Fisher's
     exact test); NaN where not tested. p_adjusted, p_failures_adjusted: Holm's over all comparisons. constant: nothing
     varies. equal: the same values, seed by seed, or nothing but one value. more: runs that each side needs in addition.
-    pairing: see ``_pairing``. sd_difference: of pairs.
+    pairing: see ``paired_cells``. sd_difference: of pairs.
     """
 
     old: Cell
@@ -67,7 +66,7 @@ class Comparison:
     low: float = _NAN
     high: float = _NAN
     margin: float = _NAN
-    pairing: str = _pairing.UNPAIRED
+    pairing: str = paired_cells.UNPAIRED
     pairs: int = 0
     sd_difference: float = _NAN
     constant: bool = False
@@ -140,13 +139,13 @@ def _verdict(each: Comparison, alpha: float) -> Verdict:
 def _more(each: Comparison, level: float, tests: int) -> float:
     row = {"p": each.p, "level": level, "tests": tests, "difference": each.difference, "pairing": each.pairing}
     row |= {"sd": each.before.sd, "n": each.before.n, "sd_b": each.after.sd, "n_b": each.after.n}
-    if each.pairing != _pairing.UNPAIRED:
+    if each.pairing != paired_cells.UNPAIRED:
         row |= {"n": each.pairs, "n_b": each.pairs, "sd_difference": each.sd_difference}
     # The interval must clear the margin, or else exclude 0, whichever needs fewer runs.
     to_margin = each.difference + each.margin
     if to_margin >= -each.difference:
         row["tests"] = 1
-    return _pairs.more_seeds(row, to_margin)
+    return claimed_pairs.more_seeds(row, to_margin)
 
 
 def _measured(
@@ -163,7 +162,7 @@ def _measured(
         return result
     cells, kind = _cells(old, new, paired)
     sign = 1.0 if higher else -1.0
-    test = pair_tests.compare(sign * cells, np.full((2, 2), kind != _pairing.UNPAIRED))
+    test = pair_tests.compare(sign * cells, np.full((2, 2), kind != paired_cells.UNPAIRED))
     half = float(special.stdtrit(test.df[0], 0.5 + level / 2) * test.se[0])
     difference, n = float(test.difference[0]), int(test.n[0])
     lengths = [metric_scales.length(side.iloc[:1]).iloc[0] for side in (old, new)]
@@ -172,7 +171,7 @@ def _measured(
         result,
         **{"difference": difference, "low": difference - half, "high": difference + half},
         margin=metric_scales.margin(margin, unit, result.before.mean),
-        **{"pairing": kind, "pairs": n if kind != _pairing.UNPAIRED else 0, "p": float(test.p[0])},
+        **{"pairing": kind, "pairs": n if kind != paired_cells.UNPAIRED else 0, "p": float(test.p[0])},
         **{"sd_difference": float(test.se[0] * np.sqrt(n)), "constant": bool(test.constant[0])},
         equal=bool(n > 1 and (np.array_equal(*cells, equal_nan=True) or (test.constant[0] and difference == 0))),
     )
@@ -186,9 +185,9 @@ def _cells(old: pd.DataFrame, new: pd.DataFrame, paired: bool) -> tuple[np.ndarr
     rows = pd.concat([new.assign(method="0"), old.assign(method="1")], ignore_index=True)
     if paired:
         rows = rows.assign(pairing=declared_pairing.BY_SEED)
-    cells = _pairing.cells_of(rows)
+    cells = paired_cells.cells_of(rows)
     order = np.argsort(cells.names["method"].to_numpy(), kind="stable")
-    return cells.matrix[order], str(_pairing.kinds(cells)[0, 1])
+    return cells.matrix[order], str(paired_cells.kinds(cells)[0, 1])
 
 
 def _side(rows: pd.DataFrame) -> Side:

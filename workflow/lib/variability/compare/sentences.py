@@ -9,8 +9,7 @@ from variability.advice import listed, plural
 from variability.compare import gate
 from variability.compare.gate import CANNOT_TELL, NOT_WORSE, WORSE, Comparison
 from variability.compare.matching import Cell
-from variability.reporting import text_format
-from variability.reporting.analyses import _pairing
+from variability.reporting import paired_cells, text_format
 
 
 def of(each: Comparison, level: float) -> str:
@@ -61,7 +60,7 @@ def _reason(each: Comparison, level: float) -> str:
         )
     if each.verdict == WORSE:
         return f"worse beyond noise ({_p(each.p_adjusted)})"
-    paired = each.pairing != _pairing.UNPAIRED
+    paired = each.pairing != paired_cells.UNPAIRED
     if (each.pairs if paired else min(each.before.n, each.after.n)) < 2:
         return "fewer than two pairs of runs have values" if paired else "needs two old and two new runs with a value"
     if each.constant:
@@ -85,5 +84,5 @@ def _numbers(each: Comparison, level: float) -> str:
     if not (each.low == each.low and each.high == each.high):
         return text
     loss = text_format.with_interval(each.difference, each.low, each.high, "+")
-    pairs = "" if each.pairing == _pairing.UNPAIRED else f", {plural(each.pairs, 'pair')}: {each.pairing}"
+    pairs = "" if each.pairing == paired_cells.UNPAIRED else f", {plural(each.pairs, 'pair')}: {each.pairing}"
     return f"{text}, difference {loss} (+ is better; {text_format.percent(level)} interval{pairs})"

@@ -8,10 +8,10 @@ import pandas as pd
 
 from variability import registry
 from variability.advice import agree, listed
-from variability.reporting import display_names
-from variability.reporting.analyses._equivalence import EQUIVALENT as WITHIN_MARGIN
+from variability.reporting import claimed_pairs, display_names
 from variability.reporting.analyses.decisions import BEATS, NOT_TESTED
-from variability.reporting.claims import COLUMNS, EQUIVALENT, ONE_RUN, SUPPORTED, VERDICTS, Verdict, _pairs, evidence
+from variability.reporting.claims import COLUMNS, EQUIVALENT, ONE_RUN, SUPPORTED, VERDICTS, Verdict, evidence
+from variability.reporting.equivalent_pairs import EQUIVALENT as WITHIN_MARGIN
 
 #: Largest number of candidates that a sentence names.
 NAMED = 8
@@ -60,7 +60,7 @@ def _verdict_of_best(tables: Mapping[str, pd.DataFrame]) -> Verdict:
         verdicts = tables["claims"].loc[tables["claims"]["sentence"].str.endswith(sentence), "verdict"]
         if len(verdicts):
             return verdicts.iloc[0]
-    return _pairs.best(tables["decisions"])[0]
+    return claimed_pairs.best(tables["decisions"])[0]
 
 
 def first_place(decisions: pd.DataFrame) -> list[str]:

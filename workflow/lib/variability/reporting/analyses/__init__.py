@@ -20,7 +20,7 @@ the config, and the table is written to ``analyse/<name>.csv``. Most analyses fo
             return _cells.with_scope(table, runs)
 
 Helpers for plug-ins: ``_cells`` (moments of cells, the column ``scope``), ``_notes`` (the column ``note``),
-``_pairing`` (which runs of two cells are pairs), ``_example_losses`` (predictions of single examples), and the
+``paired_cells`` (which runs of two cells are pairs), ``_example_losses`` (predictions of single examples), and the
 functions of ``variability.stats``.
 """
 

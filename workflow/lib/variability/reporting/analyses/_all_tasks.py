@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from variability.reporting.analyses import _metric_scale, _pairing, across_tasks
+from variability.reporting import paired_cells
+from variability.reporting.analyses import _metric_scale, across_tasks
 from variability.results import metric_scales, task_groups
 from variability.results.columns import CANDIDATE
 from variability.stats.rounding import ROUNDING
@@ -67,7 +68,7 @@ def collect(runs: pd.DataFrame) -> AllTasks:
     counts = known.astype(float) @ member.T
     sums = np.where(known, stacked, 0.0) @ member.T
     differences = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    variance, shared = _shared_by_tasks(values, lengths, tasks, member, _pairing.shared_by_all(runs))
+    variance, shared = _shared_by_tasks(values, lengths, tasks, member, paired_cells.shared_by_all(runs))
     return AllTasks(names, tasks, differences, variance, shared, unit, length, left_out)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
-from variability.reporting.analyses._equivalence import BEATS, NOT_TESTED, UNDECIDED
 from variability.reporting.claims import MARGIN
+from variability.reporting.equivalent_pairs import BEATS, NOT_TESTED, UNDECIDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,16 +117,16 @@ class Decisions(Analysis):
     def _of_task(self, task, runs):
         import pandas as pd
 
-        from variability.reporting.analyses import _equivalence, _pairing
+        from variability.reporting import equivalent_pairs, paired_cells
         from variability.results import metric_scales
         from variability.stats import shared_ranks, simultaneous
 
-        cells = _pairing.cells_of(runs).with_values()
-        kinds = _pairing.kinds(cells)
+        cells = paired_cells.cells_of(runs).with_values()
+        kinds = paired_cells.kinds(cells)
         sign = -1.0 if runs["higher_is_better"].iloc[0] in (False, 0) else 1.0
         result = simultaneous.decide(
             sign * cells.matrix,
-            kinds != _pairing.UNPAIRED,
+            kinds != paired_cells.UNPAIRED,
             1 - self.option("level"),
             self.generator(task),
             self.option("resamples"),
@@ -144,7 +144,7 @@ class Decisions(Analysis):
             table[f"mean{side}"], table[f"sd{side}"] = moments
             for key, of_candidates in ranks._asdict().items():
                 table[f"{key}{side}"] = of_candidates[index]
-        paired, tested = pairing != _pairing.UNPAIRED, ~np.isnan(pairs.p) | result.beats
+        paired, tested = pairing != paired_cells.UNPAIRED, ~np.isnan(pairs.p) | result.beats
         decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
         # A few equal runs do not show that there is no noise, so they have no interval of width 0.
         low, high = (np.where(pairs.constant, np.nan, end) for end in (result.low, result.high))
@@ -167,7 +167,7 @@ class Decisions(Analysis):
             **{"level": self.option("level"), "ddof": 1, "resamples": result.resamples},
             note=_notes(result, names, cells.n),
         )
-        return _equivalence.decided(table, self.option("margin"), self.options.get("margins", {}))
+        return equivalent_pairs.decided(table, self.option("margin"), self.options.get("margins", {}))
 
 
 def _compared(pairs, candidates):
@@ -179,10 +179,10 @@ def _compared(pairs, candidates):
 
 def _moments(cells, pairs, pairing):
     """Return (mean, SD) of both sides of each pair, over the runs that the pair is based on."""
-    from variability.reporting.analyses import _pairing
+    from variability.reporting import paired_cells
 
     missing = np.isnan(cells.matrix)
-    unpaired = (pairing == _pairing.UNPAIRED)[:, None]
+    unpaired = (pairing == paired_cells.UNPAIRED)[:, None]
     left_out = (missing[pairs.a] | missing[pairs.b]) & ~unpaired
     return [_of_rows(np.where(left_out, np.nan, cells.matrix[index])) for index in (pairs.a, pairs.b)]
 

@@ -126,10 +126,11 @@ def _over_probe(after, level):
 
 def _over_scratch(after, level):
     """Return the comparisons with random weights, unpaired and paired."""
-    from variability.reporting.analyses import _cells, _pairing
+    from variability.reporting import paired_cells
+    from variability.reporting.analyses import _cells
     from variability.stats import intervals
 
-    shared = [task for task, runs in after.groupby("task", sort=False) if _pairing.shared_by_all(runs)]
+    shared = [task for task, runs in after.groupby("task", sort=False) if paired_cells.shared_by_all(runs)]
 
     columns = [
         *("provider", "architecture", "model_options", "preprocess", "weights", "recipe_hash"),

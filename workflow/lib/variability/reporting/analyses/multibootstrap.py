@@ -121,11 +121,12 @@ class Multibootstrap(Analysis):
     def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
-        from variability.reporting.analyses import _cells, _example_losses, _pairing
+        from variability.reporting import paired_cells
+        from variability.reporting.analyses import _cells, _example_losses
 
         runs, predictions = tables["runs"], tables["predictions"]
         failures, metrics = _example_losses.failures(runs), _example_losses.metrics(runs, predictions)
-        shared = {task for task, of_task in runs.groupby("task") if _pairing.shared_by_all(of_task)}
+        shared = {task for task, of_task in runs.groupby("task") if paired_cells.shared_by_all(of_task)}
         names, backbones = _names_of_runs(runs, shared), _backbones(runs)
         parts = []
         for task in predictions.tasks:

@@ -100,10 +100,10 @@ class Pairwise(Analysis):
         return _cells.with_scope(_cells.stacked(parts), runs, by=["task"])[COLUMNS]
 
     def _of_task(self, task, runs):
-        from variability.reporting.analyses import _pairing
+        from variability.reporting import paired_cells
         from variability.stats import comparisons, sample_size
 
-        cells = _pairing.cells_of(runs)
+        cells = paired_cells.cells_of(runs)
         a, b = np.triu_indices(len(cells.names), 1)
         higher = runs["higher_is_better"].iloc[0]
         table = self._statistics(task, cells, a, b, sign=-1.0 if higher in (False, 0) else 1.0)
@@ -136,17 +136,17 @@ class Pairwise(Analysis):
         """Return the numbers of all pairs of cells (a[i], b[i]), computed together for equal numbers of runs."""
         import pandas as pd
 
-        from variability.reporting.analyses import _pairing
+        from variability.reporting import paired_cells
 
-        kinds, both = _pairing.partners(cells, a, b)
-        unpaired = kinds == _pairing.UNPAIRED
+        kinds, both = paired_cells.partners(cells, a, b)
+        unpaired = kinds == paired_cells.UNPAIRED
         both &= ~np.isnan(cells.matrix[a]) & ~np.isnan(cells.matrix[b])
         n, n_b = (np.where(unpaired, cells.n[side], both.sum(axis=1)) for side in (a, b))
         shape = pd.DataFrame({"kind": kinds, "n": n, "n_b": n_b})
         parts = []
         for (kind, n, n_b), group in shape.groupby(["kind", "n", "n_b"]):
             rows = group.index.to_numpy()
-            if kind == _pairing.UNPAIRED:
+            if kind == paired_cells.UNPAIRED:
                 part = self._unpaired(task, cells.packed[a[rows], :n], cells.packed[b[rows], :n_b], sign)
             else:
                 values, values_b = (cells.matrix[side[rows]][both[rows]].reshape(len(rows), n) for side in (a, b))

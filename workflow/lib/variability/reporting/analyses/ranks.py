@@ -90,9 +90,9 @@ class Ranks(Analysis):
         """Return one row per rank of a listed candidate, from the completed runs of a task."""
         import pandas as pd
 
-        from variability.reporting.analyses import _pairing
+        from variability.reporting import paired_cells
 
-        candidates, jointly = _candidates(completed), _pairing.shared_by_all(completed)
+        candidates, jointly = _candidates(completed), paired_cells.shared_by_all(completed)
         # Equal means may differ in their last bits: values that are equal to 12 digits are ties.
         unit = max(np.abs(one.scores).max() for one in candidates) or 1.0
         means = np.array([[one.scores.mean() for one in candidates]])

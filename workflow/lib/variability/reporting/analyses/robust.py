@@ -271,14 +271,14 @@ def _candidate(key, runs):
 def _streams(key, runs):
     """Return names that two candidates share if and only if their runs are pairs.
 
-    Those are runs of all candidates with equal seeds (see ``_pairing.shared_by_all``), or of one model with equal
+    Those are runs of all candidates with equal seeds (see ``paired_cells.shared_by_all``), or of one model with equal
     streams.
     """
-    from variability.reporting.analyses import _pairing
+    from variability.reporting import paired_cells
 
     model, method = key
     known = bool(runs[STREAM_SEEDS].notna().all(axis=None))
-    if _pairing.shared_by_all(runs):
+    if paired_cells.shared_by_all(runs):
         return "all", runs[["task", "seed", *(["seed_split"] if known else [])]].to_json(orient="values")
     paired = runs[["task", "seed", *(STREAM_SEEDS if known else ())]].to_json(orient="values")
     return (model, paired) if known else (model, paired, method)

@@ -154,16 +154,16 @@ def _with_next(cells):
 
 def _with_pairs(cells, runs):
     """Add whether a cell and the next-worse one are pairs of runs, how many, and the SD of their differences."""
-    from variability.reporting.analyses import _pairing
+    from variability.reporting import paired_cells
 
     facts = {}
     for task, of_task in runs.groupby("task", sort=False):
-        matrices = _pairing.cells_of(of_task)
-        kinds, names = _pairing.kinds(matrices), matrices.names["model"] + ", " + matrices.names["method"]
+        matrices = paired_cells.cells_of(of_task)
+        kinds, names = paired_cells.kinds(matrices), matrices.names["model"] + ", " + matrices.names["method"]
         position = {name: index for index, name in enumerate(names)}
         for row in cells[(cells["task"] == task) & cells["next"].notna()].itertuples():
             one, other = position[f"{row.model}, {row.method}"], position[row.next]
-            if kinds[one, other] != _pairing.UNPAIRED:
+            if kinds[one, other] != paired_cells.UNPAIRED:
                 differences = matrices.matrix[one] - matrices.matrix[other]
                 differences = differences[~np.isnan(differences)]
                 sd = differences.std(ddof=1) if len(differences) > 1 else np.nan

@@ -65,10 +65,10 @@ class TaskQuality(Analysis):
     def _of_task(self, task, runs):
         from scipy import special
 
-        from variability.reporting.analyses import _pairing
+        from variability.reporting import paired_cells
         from variability.stats import task_quality
 
-        cells, level = _pairing.cells_of(runs), self.option("level")
+        cells, level = paired_cells.cells_of(runs), self.option("level")
         result = task_quality.quality(cells.matrix)
         means = cells.with_values().matrix
         mean = float(np.nanmean(means, axis=1).mean()) if len(means) else np.nan

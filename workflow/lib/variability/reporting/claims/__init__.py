@@ -10,15 +10,16 @@ config, and all claims are written to ``claim/claims.md`` and ``claim/claims.csv
         OPTIONS = {"margin": MARGIN}
 
         def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-            from variability.reporting.claims import _pairs
+            from variability.reporting import claimed_pairs
 
             findings = []
-            for _, row in _pairs.both_ways(tables["decisions"], self.options.get("margin")).iterrows():
-                sentence = f"On {row['task']}, {_pairs.name(row)} is better than {_pairs.name(row, '_b')}."
-                findings.append(_pairs.finding(row, sentence))
+            for _, row in claimed_pairs.both_ways(tables["decisions"], self.options.get("margin")).iterrows():
+                better, other = claimed_pairs.name(row), claimed_pairs.name(row, "_b")
+                sentence = f"On {row['task']}, {better} is better than {other}."
+                findings.append(claimed_pairs.finding(row, sentence))
             return findings
 
-``_pairs`` has helpers for claims about two candidates; ``verdict`` decides claims about any effect.
+``claimed_pairs`` has helpers for claims about two candidates; ``verdict`` decides claims about any effect.
 """
 
 from __future__ import annotations

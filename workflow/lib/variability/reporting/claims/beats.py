@@ -20,10 +20,10 @@ class Beats(Claim):
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        from variability.reporting.claims import _pairs
+        from variability.reporting import claimed_pairs
 
-        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
-        controls = _pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b")
+        pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
+        controls = claimed_pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b")
         own_controls = set(zip(controls["task"], controls["model"], controls["model_b"], strict=True))
         findings = []
         for task, of_task in pairs.groupby("task", sort=False):
@@ -34,6 +34,6 @@ class Beats(Claim):
             for other, rows in leading.groupby("model_b", sort=False):
                 if (task, model, other) not in own_controls:
                     row = rows.sort_values("difference", kind="stable").iloc[0]
-                    sentence = f"On {task}, {_pairs.name(row)} beats {_pairs.name(row, '_b')}."
-                    findings.append(_pairs.finding(row, sentence))
+                    sentence = f"On {task}, {claimed_pairs.name(row)} beats {claimed_pairs.name(row, '_b')}."
+                    findings.append(claimed_pairs.finding(row, sentence))
         return findings

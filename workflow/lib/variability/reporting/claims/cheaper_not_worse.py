@@ -22,20 +22,20 @@ class CheaperNotWorse(Claim):
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        from variability.reporting.claims import _pairs
+        from variability.reporting import claimed_pairs
 
-        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
+        pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
         pairs = _with_seconds(pairs, tables["cost"])
         against_leader = (pairs["model_b"] == pairs["leader"]) & (pairs["method_b"] == pairs["leader_method"])
         cheaper = pairs[against_leader & (pairs["seconds"] < pairs["seconds_b"])]
         findings = []
         for _, of_task in cheaper.groupby("task", sort=False):
             of_task = of_task.sort_values("difference", ascending=False, kind="stable")
-            shown = of_task[[_pairs.verdict_not_worse(row) == SUPPORTED for _, row in of_task.iterrows()]]
+            shown = of_task[[claimed_pairs.verdict_not_worse(row) == SUPPORTED for _, row in of_task.iterrows()]]
             row = (shown.sort_values("seconds", kind="stable") if len(shown) else of_task).iloc[0]
             share = row["seconds"] / row["seconds_b"]
             share = f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
-            findings.append(_pairs.not_worse(row, f"{_pairs.name(row)}, with {share} of the seconds,"))
+            findings.append(claimed_pairs.not_worse(row, f"{claimed_pairs.name(row)}, with {share} of the seconds,"))
         return findings
 
 

@@ -17,13 +17,12 @@ class GainOverProbe(Claim):
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        from variability.reporting.claims import _pairs
+        from variability.reporting import claimed_pairs
 
-        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
-        return [
-            _pairs.finding(
-                row,
-                f"On {row['task']}, the gain of {_pairs.name(row)} over its {row['method_b']} exceeds seed noise.",
-            )
-            for _, row in _pairs.with_controls(pairs, tables["gain"], "linear_probe", "method_b").iterrows()
-        ]
+        pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
+        controlled = claimed_pairs.with_controls(pairs, tables["gain"], "linear_probe", "method_b")
+        findings = []
+        for _, row in controlled.iterrows():
+            gain = f"the gain of {claimed_pairs.name(row)} over its {row['method_b']}"
+            findings.append(claimed_pairs.finding(row, f"On {row['task']}, {gain} exceeds seed noise."))
+        return findings

@@ -31,15 +31,15 @@ class NotWorse(Claim):
     CANDIDATES = ("candidate", "than")
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        from variability.reporting.claims import _pairs
+        from variability.reporting import claimed_pairs
 
-        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
+        pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
         if self.option("than"):
             chosen = _matched(pairs, "_b", self.option("than"))
         else:
             chosen = (pairs["model_b"] == pairs["leader"]) & (pairs["method_b"] == pairs["leader_method"])
         chosen &= _matched(pairs, "", self.option("candidate") or "*")
-        return [_pairs.not_worse(row, _pairs.name(row)) for _, row in pairs[chosen].iterrows()]
+        return [claimed_pairs.not_worse(row, claimed_pairs.name(row)) for _, row in pairs[chosen].iterrows()]
 
 
 def _matched(pairs, side, pattern):

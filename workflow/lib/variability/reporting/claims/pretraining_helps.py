@@ -17,13 +17,13 @@ class PretrainingHelps(Claim):
     OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-        from variability.reporting.claims import _pairs
+        from variability.reporting import claimed_pairs
 
-        pairs = _pairs.both_ways(tables["decisions"], self.options.get("margin"))
+        pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
         return [
-            _pairs.finding(
+            claimed_pairs.finding(
                 row,
-                f"On {row['task']}, pretraining helps {_pairs.name(row)}: it beats {row['model_b']}.",
+                f"On {row['task']}, pretraining helps {claimed_pairs.name(row)}: it beats {row['model_b']}.",
             )
-            for _, row in _pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b").iterrows()
+            for _, row in claimed_pairs.with_controls(pairs, tables["gain"], "from_scratch", "model_b").iterrows()
         ]

@@ -79,7 +79,7 @@ def _reason(pairs):
 
 def _leader(task, pairs, margin):
     """Return the finding about the best candidate, with the evidence against the rival that it beats least clearly."""
-    from variability.reporting.claims import _pairs
+    from variability.reporting import claimed_pairs
 
     first = pairs.iloc[0]
     leader = display_names.candidate(first["leader"], first["leader_method"])
@@ -87,10 +87,10 @@ def _leader(task, pairs, margin):
     rival = of_leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
     return {
         "sentence": f"On {task}, {leader} is the best of {first['candidates']:g} candidates.",
-        **dict(zip(("verdict", "meaning"), _pairs.best(pairs, margin), strict=True)),
+        **dict(zip(("verdict", "meaning"), claimed_pairs.best(pairs, margin), strict=True)),
         "effect": rival["difference"],
         **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
-        "against": _pairs.name(rival, "_b"),
+        "against": claimed_pairs.name(rival, "_b"),
         "family": f"task {task}: the leader has to beat every other candidate",
         "n": f"{of_leader[['n', 'n_b']].min(axis=None):g}",
         "note": rival["note"] if rival["p_adjusted"] != rival["p_adjusted"] else None,

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from variability.reporting.analyses import _cells
-from variability.results import pairing
+from variability.results import pairing, run_status
 from variability.results.columns import CANDIDATE, STREAM_SEEDS
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def cells_of(runs: pd.DataFrame) -> Cells:
         matrix=values,
         packed=np.take_along_axis(values, np.argsort(np.isnan(values), axis=1, kind="stable"), axis=1),
         n=(~np.isnan(values)).sum(axis=1),
-        n_failed=by_seed(_cells.failed(runs), False).sum(axis=1),
+        n_failed=by_seed(runs["value"].isna() & run_status.incomplete(runs), False).sum(axis=1),
         n_runs=by_seed(np.ones(len(runs), dtype=int), 0).sum(axis=1),
         codes={
             OF_NETWORK: by_seed(_numbered(runs, ["model", *STREAM_SEEDS]), -1),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from variability.reporting import display_names, text_format
-from variability.reporting.analyses import _equivalence
-from variability.reporting.analyses._equivalence import BEATS
+from variability.reporting import display_names, equivalent_pairs, text_format
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED
+from variability.reporting.equivalent_pairs import BEATS
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def both_ways(pairs: pd.DataFrame, margin: float | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    pairs = _equivalence.with_margin(pairs, margin).dropna(subset=["mean", "mean_b"]).assign(turned=False)
+    pairs = equivalent_pairs.with_margin(pairs, margin).dropna(subset=["mean", "mean_b"]).assign(turned=False)
     swap = {name: f"{name}_b" for name in SIDE} | {f"{name}_b": name for name in SIDE}
     ends = {"difference": -pairs["difference"], "low": -pairs["high"], "high": -pairs["low"]}
     turned = pairs.rename(columns=swap).assign(**ends, turned=True)
@@ -51,7 +50,7 @@ def verdict_of(row: pd.Series) -> Verdict:
     """
     if row["decision"] == BEATS:
         return REFUSED if row["turned"] else SUPPORTED
-    if row["decision"] == _equivalence.EQUIVALENT:
+    if row["decision"] == equivalent_pairs.EQUIVALENT:
         return EQUIVALENT
     return REFUSED if row["p_not_worse_b"] <= 1 - row["level"] else UNDECIDED
 
@@ -64,7 +63,7 @@ def meaning_of(row: pd.Series) -> str | None:
         within = f"the difference is less than the margin of {margin}, {p}"
         within = within if row["p_equivalent"] <= 1 - row["level"] else None
         return f"the opposite is supported{f'; {within}' if within else ''}" if row["turned"] else within
-    if row["decision"] == _equivalence.EQUIVALENT:
+    if row["decision"] == equivalent_pairs.EQUIVALENT:
         return f"equivalent within ±{margin}, {p}"
     if verdict_of(row) == REFUSED:
         return f"better by less than the margin of {margin}, adjusted p {text_format.p_value(row['p_not_worse_b'])}"
@@ -168,14 +167,14 @@ def more_seeds(row: pd.Series | Mapping[str, Any], smallest: float) -> float:
     family (Bonferroni), and the test is that of the pair: for pairs of runs the SD of their differences counts, however
     much both sides vary together. NaN where nothing was tested, and beyond the upper limit of the search.
     """
-    from variability.reporting.analyses import _pairing
+    from variability.reporting import paired_cells
     from variability.stats import sample_size
 
     if row["p"] != row["p"]:
         return float("nan")
     level = 1 - (1 - row["level"]) / max(row["tests"], 1)
     goal = max(abs(row["difference"]), smallest)
-    if row["pairing"] == _pairing.UNPAIRED:
+    if row["pairing"] == paired_cells.UNPAIRED:
         sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
         needed = float(sample_size.for_power(goal, *sds, POWER, level))
     else:
