@@ -90,7 +90,12 @@ $(UV): envs/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.lock
 	@touch $@
 
-.venv/.core: envs/core.lock $(UV)
+# The library can be imported from any folder, in notebooks too.
+$(BIN)/.importable: $(UV)
+	@echo "$(CURDIR)/workflow/lib" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/variability.pth"
+	@touch $@
+
+.venv/.core: envs/core.lock $(UV) $(BIN)/.importable
 	$(INSTALL) -r envs/core.lock
 	@touch $@
 

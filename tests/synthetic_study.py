@@ -244,6 +244,7 @@ def predictions(path: Path, model, task, method, seed, classes=3, n=60, failed=F
         probabilities = rng.dirichlet(np.ones(classes), n) + 2 * np.eye(classes)[predicted]
         probabilities = (probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
         part = {"model": model, "task": task, "method": method, "seed": seed, "phase": phase, "split": split}
+        part |= {"kind": "classification"}
         part |= {"example_id": np.arange(n), "y_true": truth, "y_pred": predicted, "probabilities": list(probabilities)}
         parts.append(pd.DataFrame(part))
     table = pa.Table.from_pandas(pd.concat(parts, ignore_index=True), preserve_index=False)

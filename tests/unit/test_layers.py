@@ -17,6 +17,7 @@ TOP = "top"
 ALLOWED = {
     "scripts": ("stages",),
     "compare": ("reporting",),
+    "interactive": ("config", "stages"),
     "rules": ("config",),
     "stages": ("training", "reporting", "results", "data", "io"),
     "config": ("training", "models", "data", "results"),

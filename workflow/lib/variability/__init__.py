@@ -7,9 +7,24 @@ Snakemake except ``stages/report.py``, which starts it to write its report.
 import importlib
 from typing import Any
 
+#: Functions for scripts and notebooks, by the module that has them.
+_MODULES = {
+    "load_run": "variability.stages._trained_run",
+    "read_runs": "variability.interactive.own_runs",
+    "analyse": "variability.interactive.answers",
+    "claims": "variability.interactive.answers",
+    "draw": "variability.interactive.answers",
+}
+__all__ = list(_MODULES)
+
 
 def __getattr__(name: str) -> Any:
-    """Return ``load_run``, which is imported when it is first used: it is not part of any job."""
-    if name == "load_run":
-        return importlib.import_module("variability.stages._trained_run").load_run
+    """Return a function for scripts and notebooks, imported when it is first used: none is part of any job."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names that an interpreter completes."""
+    return sorted([*globals(), *_MODULES])

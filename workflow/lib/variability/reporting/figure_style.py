@@ -157,7 +157,7 @@ def save(figure: Figure, svg: Path, png: Path, dpi: int) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    _without_mathematics(figure)
+    without_mathematics(figure)
     canvas = FigureCanvasSVG(figure)
     _lay_out(figure)
     with replacing(svg) as partial:
@@ -184,7 +184,7 @@ def _lay_out(figure: Figure) -> None:
         axes.set_position([round(end, POSITION_DIGITS) for end in axes.get_position(original=True).bounds])
 
 
-def _without_mathematics(figure: Figure) -> None:
+def without_mathematics(figure: Figure) -> None:
     """Replace the labels of logarithmic axes that matplotlib writes as mathematics, which is not parsed."""
     from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 

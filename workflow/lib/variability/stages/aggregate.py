@@ -78,16 +78,11 @@ def aggregate(
     trained = runs_table(scored, records, spec["models"], spec["tasks"], spec["methods"])
     del scored
     statuses = trained.groupby(RUN, sort=False)["status"].first()
-    others, labelled, examples = imported_runs.read_all(imported or {}, spec)
+    others = imported_runs.read_all(imported or {}, spec)
     with replacing(folder / imported_predictions.FILE) as temporary:
-        imported_predictions.write(examples, temporary)
-    del examples
-    declared = spec.get("pairing", pairing.AUTO)
-    sources = len(others) + bool(len(trained))
-    if declared == pairing.BY_SEED and (message := pairing.problem_of_labels(labelled, sources)):
-        raise UserError(f"pairing: {message}")
-    runs = pairing.declared(with_declared(combine(trained, others), spec["scales"]), declared)
-    runs = task_groups.declared(runs, spec.get("task_groups", {}))
+        imported_predictions.write(others.examples, temporary)
+    others = others._replace(examples=None)
+    runs = all_runs(trained, others, spec)
     _write_parquet(runs, folder / "runs.parquet")
     with replacing(folder / "runs.csv") as temporary:
         _write(runs, lambda schema: pa.csv.CSVWriter(temporary, schema), _guarded)
@@ -104,6 +99,19 @@ def aggregate(
     _write_probes(probes, folder / "reference_probe.parquet")
     # Small, so that Snakemake compares it by checksum, whatever the size of the tables.
     write_checksums(folder / LISTING, (*TABLES, "runs.csv"))
+
+
+def all_runs(trained: pd.DataFrame, imported: imported_runs.Imported, spec: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the runs table of a study: runs trained here and imported ones, with what the study declares of them.
+
+    Raises UserError if two of them are the same run, and if seeds that are labels are declared to be pairs.
+    """
+    declared = spec.get("pairing", pairing.AUTO)
+    sources = len(imported.tables) + bool(len(trained))
+    if declared == pairing.BY_SEED and (message := pairing.problem_of_labels(imported.labelled, sources)):
+        raise UserError(f"pairing: {message}")
+    runs = pairing.declared(with_declared(combine(trained, imported.tables), spec["scales"]), declared)
+    return task_groups.declared(runs, spec.get("task_groups", {}))
 
 
 def _runs(manifests: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from variability.results.predictions import Predictions
 
+#: Name of the table of predictions of imported runs.
+IMPORTED = Path(imported_predictions.FILE).stem
 #: Imported once for all processes.
-_IMPORTED = Path(imported_predictions.FILE).stem
 _IMPORTS = ("pandas", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.pandas_compat", "scipy.stats")
 
 
@@ -69,7 +70,7 @@ def tables_read(name: str) -> set[str]:
     """Return the names of the tables that an analysis reads, if the study has them; ``predictions`` are no table."""
     plugin = registry.find("analyses", name)
     needed = {*plugin.NEEDS, *plugin.USES}
-    return needed | {_IMPORTED} if "predictions" in needed else needed
+    return needed | {IMPORTED} if "predictions" in needed else needed
 
 
 def _produce(inputs: Mapping[str, tuple], name: str, files: tuple[Path, ...]) -> None:
@@ -89,20 +90,29 @@ def analyse(
     tables: parquet files of the base tables that it NEEDS or USES. predictions: manifests of ``predict``, if it reads
     predictions.
     """
+    analysis_tables.write(answer(name, read(tables, predictions), options), csv)
+
+
+def read(tables: Mapping[str, Path], predictions: Sequence[Path] = ()) -> dict[str, Any]:
+    """Return base tables as analyses take them. Arguments: see ``analyse``."""
     import pandas as pd
 
     from variability.results.predictions import Predictions
 
-    analysis = registry.find("analyses", name)(dict(options))
     frames: dict[str, pd.DataFrame | Predictions] = {
-        table: pd.read_parquet(path) for table, path in tables.items() if table != _IMPORTED
+        table: pd.read_parquet(path) for table, path in tables.items() if table != IMPORTED
     }
-    if predictions or _IMPORTED in tables:
+    if predictions or IMPORTED in tables:
         of_study = Predictions.from_manifests(predictions)
-        others = imported_predictions.readers(tables[_IMPORTED]) if _IMPORTED in tables else {}
+        others = imported_predictions.readers(tables[IMPORTED]) if IMPORTED in tables else {}
         frames["predictions"] = of_study.with_others(others)
-    table = analysis.table(frames if analysis.REPEATS else _without_repeats(frames))
-    analysis_tables.write(table, csv)
+    return frames
+
+
+def answer(name: str, tables: dict[str, Any], options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the table of an analysis. tables: see ``Analysis.table``, with repeated runs."""
+    analysis = registry.find("analyses", name)(dict(options))
+    return analysis.table(tables if analysis.REPEATS else _without_repeats(tables))
 
 
 def _without_repeats(tables: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""Runs as a table for scripts and notebooks: those of a study, of a file, or of a data frame."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from variability import advice
+from variability.config import specs, validate
+from variability.errors import ConfigError, UserError
+from variability.io.artefacts import require_listed
+from variability.results import imported_files, imported_layout, imported_runs, metric_scales, pairing, runs_table
+from variability.results.columns import RUN_VALUE
+from variability.stages.aggregate import all_runs
+
+#: Of a study's folder.
+TABLE = Path("aggregate", "runs.parquet")
+#: Columns that tables of earlier versions lack.
+_LATER = {*metric_scales.COLUMNS, "pairing", "gpus_per_run"}
+#: Columns by which a runs table is recognised.
+_MARKS = {*RUN_VALUE, "primary", "repeats", "status"}
+_NAME = "table"
+
+
+def read_runs(source: Any, **options: Any) -> pd.DataFrame:
+    """Return a runs table: one row per run, phase, split and metric, with the columns of a study's runs.parquet.
+
+    source: the folder of a finished study, the path of a table, or a data frame (pandas, polars, Arrow, or anything
+    else that exports Arrow). A table of one's own has a row per run with columns ``model``, ``seed``, and ``task`` and
+    ``method`` if there are any, and its values in columns called like their metrics, or in ``metric`` and ``value``.
+    options: the keys of an entry of ``imports`` in the config, such as ``columns`` and ``metrics`` where the names are
+    others, and ``pairing``. Raises UserError with all that is wrong.
+    """
+    if isinstance(source, str | Path):
+        return _of_path(Path(source), options)
+    table = _arrow(source)
+    if not options and set(table.column_names) >= _MARKS:
+        return complete(table.to_pandas(), "the table")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{_NAME}.parquet")
+        pq.write_table(table, path)
+        try:
+            return _imported(path, options)
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), "the table").replace(path.name, "the table")) from error
+
+
+def complete(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a runs table with the columns that tables of earlier versions lack. Raises UserError for any others."""
+    if lacking := [column for column in runs_table.COLUMNS if column not in {*table, *_LATER}]:
+        raise UserError(f"{name} has no column {lacking[0]!r} of a runs table; keep all columns of runs.parquet")
+    if not set(metric_scales.COLUMNS) <= set(table):
+        table = metric_scales.with_declared(table, imported_runs.metric_facts({}))
+    return table if "pairing" in table else table.assign(pairing=pairing.AUTO)
+
+
+def _of_path(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
+    if path.is_dir() and not options:
+        if not (path / TABLE).is_file():
+            raise UserError(
+                f"{path} is not the folder of a finished study, because it has no {TABLE}; let the study finish, or "
+                "name a table of runs"
+            )
+        path = path / TABLE
+    if not options and path.with_suffix(".parquet").is_file():
+        parquet = path.with_suffix(".parquet")
+        try:
+            names = set(pq.read_schema(parquet).names)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{parquet} cannot be read: {error}") from error
+        if names >= _MARKS:
+            return complete(pd.read_parquet(require_listed(parquet)), str(parquet))
+    return _imported(path, options)
+
+
+def _arrow(source: Any) -> pa.Table:
+    try:
+        if isinstance(source, pd.DataFrame):
+            named = source.reset_index() if any(name is not None for name in source.index.names) else source
+            return pa.Table.from_pandas(named, preserve_index=False)
+        return pa.table(source)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UserError(
+            f"the runs must be a study's folder, the path of a table, or a data frame with one type of values per "
+            f"column: {error}"
+        ) from error
+
+
+def _imported(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the runs of a table that another program wrote, by the code that imports runs for a study."""
+    entry = {"path": str(path), **{key: value for key, value in options.items() if key != "pairing"}}
+    if "format" not in entry:
+        entry = _with_columns(path, entry)
+    study = {"study": _NAME, "imports": {_NAME: entry}}
+    study |= {"pairing": options["pairing"]} if "pairing" in options else {}
+    try:
+        spec = specs.aggregate(validate.check(study))
+    except ConfigError as error:
+        # The keys of the entry are the arguments of the call.
+        prefix = f"imports.{_NAME}."
+        shown = [str(problem).removeprefix(prefix).removeprefix("path: ") for problem in error.problems]
+        raise UserError(f"these are not runs:\n{advice.one_per_line(shown)}") from error
+    files = imported_files.find(entry)
+    spec["imports"][_NAME]["names"] = [file.name for file in files]
+    imported = imported_runs.read_all({_NAME: [file.path for file in files]}, spec)
+    return all_runs(pd.DataFrame(columns=runs_table.COLUMNS), imported, spec)
+
+
+def _with_columns(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry with the columns that are called like their roles, and like metrics that are known."""
+    names = imported_files.header(imported_files.find(entry), entry)
+    stated = entry.get("columns", {})
+    if not isinstance(stated, Mapping):
+        return entry
+    taken = {*stated.values(), *(entry.get("constants") or {})}
+    columns = {role: role for role in imported_layout.ROLES if role in names and role not in {*stated, *taken}}
+    columns |= stated
+    listed = any(entry.get(key) for key in ("metrics", *imported_layout.STACKED))
+    if "value" in columns or listed:
+        if "value" not in columns and not imported_layout.stacked(entry):
+            columns = {role: name for role, name in columns.items() if role != "metric"}
+        return entry | {"columns": columns}
+    facts = imported_runs.metric_facts({})
+    known = [name for name in names if name in facts and facts[name]["higher_is_better"] is not None]
+    if not known:
+        raise UserError(
+            f"the table has no column 'value' and none called like a known metric, but {advice.listed(names)}; name "
+            "one, as in metrics={'my_score': {'higher_is_better': True}}"
+        )
+    columns.pop("metric", None)
+    return entry | {"columns": columns, "metrics": dict.fromkeys(known)}
