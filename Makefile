@@ -10,7 +10,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-fast all-tests quick-tests test-faults test-slurm test-storage lint types style schema lock clean
+.PHONY: help study docs test test-fast all-tests quick-tests test-faults test-slurm test-storage lint types style schema lock clean
 
 help:
 	@echo "make study                 run the embedded study (config.yaml) to its report, on all cores"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-faults           a study that dies at every file operation, on full and read-only disks (minutes)"
 	@echo "make test-slurm            the tiny study on the SLURM cluster of this machine (minutes)"
 	@echo "make test-storage          the tiny study through an S3 server on this machine, jobs in folders of their own (minutes)"
+	@echo "make docs                  build the documentation site: site/index.html"
 	@echo "make schema                generate workflow/schemas/config.schema.yaml from the models of the config"
 	@echo "make lock                  compile the pins in envs/ again"
 	@echo "make clean                 remove the environment; results stay"
@@ -74,6 +75,9 @@ style:
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+docs: .venv/.docs
+	PYTHONPATH=workflow/lib:docs:tests $(BIN)/python -m site_builder
 
 schema: .venv/.core
 	PYTHONPATH=workflow/lib $(BIN)/python -m variability.config.schema workflow/schemas/config.schema.yaml

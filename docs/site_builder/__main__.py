@@ -1,0 +1,83 @@
+"""Build the documentation site in site/.
+
+    PYTHONPATH=workflow/lib:docs:tests python -m site_builder
+
+Pages are collected from the repository, the reference is generated from the code, and Zensical makes HTML of them. Any
+link or anchor that leads nowhere, any page that is missing in the navigation, and anything loaded from another server
+ends the build.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from site_builder import commands, config_keys, html_check, navigation, plugin_pages, staging, table_columns
+from variability.config import schema
+
+ROOT = Path(__file__).parents[2]
+SHIM = "https://unpkg.com/iframe-worker/shim"
+
+
+def main() -> None:
+    """Build the site, or exit with a sentence for each problem."""
+    config = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    pages = ROOT / config["docs_dir"]
+    try:
+        write_pages(pages)
+    except staging.BrokenPages as problem:
+        sys.exit(str(problem))
+    existing = [path.relative_to(pages).as_posix() for path in pages.rglob("*.md")]
+    if problems := navigation.problems(config["nav"], existing):
+        sys.exit("\n".join(problems))
+    site = ROOT / config["site_dir"]
+    shutil.rmtree(site, ignore_errors=True)
+    done = subprocess.run([Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"], cwd=ROOT)
+    if done.returncode:
+        sys.exit("the pages have broken links; the warnings above name them")
+    search_from_disk(site)
+    if problems := list(html_check.problems(site)):
+        sys.exit("\n".join(problems))
+    print(f"{site / 'index.html'}: {len(existing)} pages")
+
+
+def write_pages(folder: Path) -> None:
+    """Write all pages, those of the reference included, and the pictures of docs/."""
+    shutil.rmtree(folder, ignore_errors=True)
+    pages = staging.site_pages(ROOT) | reference()
+    for path, text in pages.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    shutil.copytree(ROOT / "docs/images", folder / "images")
+
+
+def reference() -> dict[str, str]:
+    """Return the generated pages: {path on the site: Markdown}."""
+    columns = table_columns.columns()
+    explained = plugin_pages.explanations(ROOT / "docs/statistics")
+    long = {
+        f"reference/{family}.md": plugin_pages.long_page(
+            family, columns if family == "analyses" else {}, explained if family == "analyses" else {}
+        )
+        for family in plugin_pages.LONG
+    }
+    return long | {
+        "reference/config.md": config_keys.page(schema.config_schema(), ROOT / "workflow/lib/variability/config"),
+        "reference/plug-ins.md": plugin_pages.short_page(),
+        "reference/commands.md": commands.page(ROOT),
+    }
+
+
+def search_from_disk(site: Path) -> None:
+    """Let pages load the script that makes search work from disk from the site itself, not from another server."""
+    shutil.copy(Path(__file__).with_name("file_worker.js"), site / "assets/javascripts/file_worker.js")
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        up = "/" if path.name == "404.html" else "../" * (len(path.relative_to(site).parts) - 1)
+        path.write_text(text.replace(SHIM, f"{up}assets/javascripts/file_worker.js"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
