@@ -18,6 +18,7 @@ ALLOWED = {
     "scripts": ("stages",),
     "compare": ("reporting",),
     "interactive": ("config", "stages"),
+    "export": ("interactive",),
     "rules": ("config",),
     "stages": ("training", "reporting", "results", "data", "io"),
     "config": ("training", "models", "data", "results"),

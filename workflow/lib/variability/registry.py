@@ -36,6 +36,7 @@ FAMILIES = {
     "plots": ("variability.reporting.plots", "Plot"),
     "questions": ("variability.reporting.questions", "Question"),
     "claims": ("variability.reporting.claims", "Claim"),
+    "exporters": ("variability.export.exporters", "Exporter"),
 }
 #: Environment variable with the user's plug-in folders, which jobs inherit from the Snakemake that starts them.
 FOLDERS = "VARIABILITY_PLUGINS"

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from variability import advice
+from variability import advice, extras
 from variability.config import example_checks
 from variability.errors import Problem, UserError
 from variability.io import json_records, table_files, tabular
@@ -60,6 +60,9 @@ def check(
     for name, spec in entries.items():
         if unknown := list(example_checks.check_kind(spec)):
             problems[name] = unknown
+            continue
+        if missing := extras.missing(type(readers.of(spec))):
+            problems[name] = [Problem("format", missing)]
             continue
         try:
             files = imported_files.find(spec, mirrors)

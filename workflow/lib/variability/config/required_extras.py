@@ -12,6 +12,7 @@ from variability import registry
 from variability.config import plugin_folders
 from variability.config.sections import Model
 from variability.errors import UserError
+from variability.results import readers
 
 
 def extras_of(config: Any) -> Iterator[str]:
@@ -23,6 +24,8 @@ def extras_of(config: Any) -> Iterator[str]:
     plugins = [("providers", Model.defaults() | _mapping(entry), "provider", None) for entry in models.values()]
     plugins += [("datasets", _mapping(entry), "dataset", None) for entry in [*tasks.values(), *pretraining]]
     plugins += [("methods", _mapping(entry), "kind", name) for name, entry in methods.items()]
+    imports = _mapping(config.get("imports")).values()
+    plugins += [("readers", _mapping(entry), "format", readers.DEFAULT) for entry in imports]
     for family, entry, key, default in plugins:
         if (name := entry.get(key, default)) in registry.names(family):
             yield from registry.find(family, name).extras(entry)

@@ -54,7 +54,10 @@ def read_runs(source: Any, **options: Any) -> pd.DataFrame:
 def complete(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return a runs table with the columns that tables of earlier versions lack. Raises UserError for any others."""
     if lacking := [column for column in runs_table.COLUMNS if column not in {*table, *_LATER}]:
-        raise UserError(f"{name} has no column {lacking[0]!r} of a runs table; keep all columns of runs.parquet")
+        raise UserError(
+            f"{name} has no column {lacking[0]!r} of a runs table: keep all columns of runs.parquet, and if an earlier "
+            "version made it, run the study again"
+        )
     if not set(metric_scales.COLUMNS) <= set(table):
         table = metric_scales.with_declared(table, imported_runs.metric_facts({}))
     return table if "pairing" in table else table.assign(pairing=pairing.AUTO)

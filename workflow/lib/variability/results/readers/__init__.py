@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from variability import registry
+from variability.extras import WithExtras
 from variability.io import folder_walk, tabular
 from variability.io.table_readers import Table
 
@@ -17,7 +18,7 @@ from variability.io.table_readers import Table
 DEFAULT = "table"
 
 
-class Reader:
+class Reader(WithExtras):
     """Files of one program as tables of text, and what the program's names of columns mean.
 
     A plug-in is a subclass with a name of its own as the ``format`` of an import. It may override the class attributes

@@ -1,0 +1,91 @@
+"""Event files of TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from variability.export.exporters import ExportedRun, Exporter, _run_folders
+from variability.io.files import replacing
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+#: Any name that contains tfevents is one of an event file.
+_FILE = "events.out.tfevents.0.finetune-variability"
+
+
+class TensorBoard(Exporter):
+    """A folder per run, ``<study>/<model>/<task>/<method>/<seed>``: learning curves, final values, hyperparameters.
+
+    TensorBoard stores values in float32. Events are written by TensorBoard's own record writer and messages, without
+    the file system layer, which imports TensorFlow where it is installed.
+    """
+
+    EXTRA = "tensorboard"
+    NEEDS = ("tensorboard",)
+
+    def exported(self, run: ExportedRun) -> str | None:
+        return _run_folders.digest(self._path(run))
+
+    def remove(self, run: ExportedRun) -> None:
+        _run_folders.remove(self._path(run))
+
+    def write(self, run: ExportedRun) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        folder = self._path(run)
+        started = run.ended - (run.seconds or 0)
+        with replacing(folder / _FILE) as temporary, temporary.open("wb") as file:
+            writer = RecordWriter(file)
+            writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
+            for summary in _session(run, started):
+                writer.write(Event(wall_time=started, summary=summary).SerializeToString())
+            for step, values in [*run.history.items(), (run.step, run.metrics)]:
+                scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+                event = Event(wall_time=run.ended, step=step, summary=Summary(value=scalars))
+                writer.write(event.SerializeToString())
+        _run_folders.mark(folder, run.digest)
+
+    def how_to_open(self) -> str:
+        return f"tensorboard --logdir {self.folder}"
+
+    def _path(self, run: ExportedRun) -> Path:
+        return self.folder.joinpath(*(_run_folders.name(part) for part in (self.study, *run.keys.values())))
+
+
+def _session(run: ExportedRun, started: float) -> list[Summary]:
+    """Return the messages of the page on hyperparameters: begin with the config, and end with the status."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+
+    start = SessionStartInfo(start_time_secs=started)
+    for key, value in {**run.keys, **run.config, "fail_reason": run.fail_reason}.items():
+        _set(start.hparams[key], value)
+    end = SessionEndInfo(status=STATUS_SUCCESS if run.completed else STATUS_FAILURE, end_time_secs=run.ended)
+    contents = {
+        metadata.SESSION_START_INFO_TAG: HParamsPluginData(session_start_info=start),
+        metadata.SESSION_END_INFO_TAG: HParamsPluginData(session_end_info=end),
+    }
+    return [
+        Summary(
+            value=[
+                Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR)
+            ]
+        )
+        for tag, content in contents.items()
+    ]
+
+
+def _set(field: Any, value: Any) -> None:
+    if isinstance(value, bool):
+        field.bool_value = value
+    elif isinstance(value, int | float) and float(value) == value and abs(value) < 2**53:
+        field.number_value = value
+    else:
+        # Numbers of random streams have more digits than a number of this format.
+        field.string_value = "none" if value is None else str(value)
