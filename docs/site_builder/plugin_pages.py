@@ -42,6 +42,7 @@ SHORT = {
     "metrics": "Metrics",
     "readers": "Readers of imported files",
     "questions": "Sections of the report page",
+    "exporters": "Exporters: runs in the stores of other programs",
 }
 
 
