@@ -107,9 +107,13 @@ def test_a_single_run_is_compared_with_the_range_of_several_runs():
 
 def test_the_summary_states_if_lower_is_better():
     text, _ = summarised()
-    assert "below 0 is better" not in text
+    assert "+ is better" not in text
     tables = {name: table.assign(higher_is_better=False) for name, table in synthetic.tables(SUMMARISED).items()}
-    assert "untrained head, 95 % t (below 0 is better) |" in summarise(tables, "demo")
+    summary = summarise(tables, "demo")
+    assert "untrained head, 95 % t (+ is better, that is, lower) |" in summary
+    gains = tables["gain"].query("comparison == 'before' and metric == 'accuracy' and split == 'test'")["gain"]
+    assert (gains > 0).all(), "a loss that rises is a gain below 0:"
+    assert re.search(r"\| -0\.\d+ \[-0\.\d+, -0\.", summary)
 
 
 def test_candidates_no_better_than_the_most_frequent_class_are_named():

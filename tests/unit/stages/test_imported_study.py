@@ -45,7 +45,7 @@ def test_all_outputs_are_made_also_of_a_metric_that_nobody_knows(study):
     assert {"noise_split", "multibootstrap", "churn"} <= set(outputs.plots) and "test_noise" in outputs.analyses
     for name in outputs.plots:
         assert (folder / f"plot/{name}.svg").stat().st_size > 1000
-    assert "difference of mean cost (below 0 is better)" in (folder / "plot/multibootstrap.svg").read_text()
+    assert "difference of mean cost (+ is better, that is, lower)" in (folder / "plot/multibootstrap.svg").read_text()
     summary = (folder / "report/summary.md").read_text()
     assert "b has the best mean" in summary
     # No method is stated, so that there is none to name.

@@ -21,6 +21,7 @@ DESCRIPTIONS = {
     "tasks": "more than one task",
     "candidates": "two models or methods on the same task",
     "test_noise": "imported examples, standard errors or numbers of test examples, or a single run of a model",
+    "cells": "two models, tasks or methods",
     "three": "three models or methods on the same task",
 }
 
@@ -51,6 +52,7 @@ def met_by(study: Study) -> frozenset[str]:
         "tasks": len(tasks) > 1 or any("task" in _roles(entry) for entry in imports),
         "candidates": bool(imports) or most_candidates >= 2,
         "test_noise": any(map(_has_test_noise, imports)) or any(len(seeds) == 1 for seeds in study.seeds.values()),
+        "cells": bool(imports) or len(cells) >= 2,
         "three": bool(imports) or most_candidates >= 3,
     }
     return frozenset([*base_tables(study), *(name for name, met in properties.items() if met)])

@@ -35,6 +35,8 @@ SVG_DPI = 72
 POSITION_DIGITS = 6
 #: Font size of titles in points.
 TITLE = 11
+#: Largest width and height in inches: 4,000 pixels at the default resolution.
+LARGEST = 20.0
 
 _RC = {
     "font.family": ["DejaVu Sans"],
@@ -107,7 +109,8 @@ def figure(width: float, height: float, title: str, note: str, legend: Sequence[
         legend_box.set_in_layout(False)
         top -= (0.1 + 0.17 * -(-len(legend) // columns)) / height
     # The layout does not support a legend below a title, so both are placed above the area that it fills.
-    new.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0, 0, 1, top))
+    # Texts of a PNG are wider than those of the layout by up to a twentieth, because letters are fitted to pixels.
+    new.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0.04 / width, 0, 1 - 0.1 / width, top))
     new.supxlabel(_fit(note, width, 7.5), x=left, ha="left", fontsize=7.5, color="#444444")
     return new
 

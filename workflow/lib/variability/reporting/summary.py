@@ -10,6 +10,7 @@ from variability.advice import agree, listed, plural
 from variability.reporting import (
     decision_words,
     display_names,
+    orientation,
     overall_words,
     primary_rows,
     rank_words,
@@ -132,10 +133,10 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
             [_mean_and_sd(*moments) for moments in zip(spread["mean"], spread["sd"], spread["n"], strict=True)]
         )
     if "gain" in tables:
-        gains = tables["gain"][tables["gain"]["comparison"] == "before"]
+        gains = orientation.turned(tables["gain"][tables["gain"]["comparison"] == "before"])
         # Imported runs have no values from before fine-tuning.
         if len(gains):
-            better = "" if tables["runs"]["higher_is_better"].iloc[0] else " (below 0 is better)"
+            better = "" if tables["runs"]["higher_is_better"].iloc[0] else f" ({orientation.LOWER})"
             header.append(f"gain over untrained head, {_percent(gains)} t{better}")
             columns.append(_lookup(gains, spread, lambda row: _difference(row) if row["n"] else "none"))
     gaps = tables.get("recipe_gap")
@@ -267,23 +268,24 @@ def _noise(ranked: pd.DataFrame, models: pd.DataFrame) -> str:
 def _comparison(
     tables: Mapping[str, pd.DataFrame], comparison: str, what: str, reference: str, kind: str, higher: bool
 ) -> str:
-    gain = tables["gain"]
+    gain = orientation.turned(tables["gain"])
     rows = gain[(gain["comparison"] == comparison) & (gain["n"] > 0) & gain["gain"].notna()]
     if rows.empty:
         return ""
     estimator, counts = rows["interval"].iloc[0], text_format.count(pd.concat([rows["n"], rows["n_reference"]]))
+    better = "" if higher else f"; {orientation.LOWER}"
     start = f"{what[0].upper()}{what[1:]} changed the mean against {reference}"
     decided = decision_words.of_gains(kind, tables)
     estimator = estimator if rows["low"].notna().any() else "no interval"
     end = f"; {decided}." if decided else "."
     if len(rows) == 1:
-        row, better = rows.iloc[0], "" if higher else "; below 0 is better"
+        row = rows.iloc[0]
         level = "" if np.isnan(row["low"]) else f"{_percent(rows)} "
         return f"{start} by {_difference(row)} ({level}{estimator}, {counts}{better}) for {_name(row)}{end}"
     smallest, largest = rows["gain"].min(), rows["gain"].max()
     digits = text_format.decimals(text_format.half_width(rows["low"], rows["high"]).median(), smallest, largest)
     ends = (text_format.number(gain, "+", digits) for gain in (smallest, largest))
-    return f"{start} by between {' and '.join(ends)} ({estimator}, {counts}){end}"
+    return f"{start} by between {' and '.join(ends)} ({estimator}, {counts}{better}){end}"
 
 
 # Words ------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""Panels of a figure: how many fit, and panels of one task each with one band per model."""
+"""Panels of a figure: how many fit, and panels of one task each with one band per model.
+
+No figure is larger than ``figure_style.LARGEST`` inches: ``fitting`` returns how many panels and rows there is room
+for, ``highest`` chooses them, and ``left_out`` writes the choice into the note.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 TASKS = 6
 MODELS = 20
 COLUMNS = 3
+#: Height of titles, legend and note that ``fitting`` leaves free, in inches.
+MARGIN = 2.6
 
 
 def highest(names: Sequence, scores: Mapping[Any, float], most: int) -> list:
@@ -28,8 +34,24 @@ def highest(names: Sequence, scores: Mapping[Any, float], most: int) -> list:
 
 
 def left_out(shown: Sequence, names: Sequence, noun: str, reason: str) -> str:
-    """Format a note about what is not shown: `` Shown: 6 of 20 tasks, the first.``; empty if all are shown."""
-    return f" Shown: {len(shown)} of {len(names)} {noun}, {reason}." if len(shown) < len(names) else ""
+    """Format a note on what is shown: `` Shown: 6 of 20 tasks, those with the best mean.``; empty if that is all."""
+    return f" Shown: {len(shown)} of {len(names)} {noun}, those {reason}." if len(shown) < len(names) else ""
+
+
+def fitting(
+    panels: int, rows: int, each: float, fixed: float = 0.75, *, columns: int = 1, margin: float = MARGIN
+) -> tuple[int, int]:
+    """Return how many panels, and rows in each of them, fit into a figure, at least one of either.
+
+    Three lines of panels, or all if there are fewer, are worth more than all rows. panels, rows: wanted. each, fixed:
+    heights in inches of a row, and of a panel without rows. columns: panels in a line.
+    """
+    room = figure_style.LARGEST - margin
+    panels, rows = max(1, panels), max(1, rows)
+    lines = min(3, -(-panels // columns))
+    while rows > 1 and room // (fixed + each * rows) < lines:
+        rows -= 1
+    return max(1, min(panels, columns * int(room // (fixed + each * rows)))), rows
 
 
 def placeholder(figure: Figure, reason: str) -> Figure:
@@ -55,9 +77,25 @@ def size(tasks: Sequence[str], models: Sequence[str], lines: float) -> tuple[flo
     lines: height of the lines that a model has in its band.
     """
     columns = min(len(tasks), COLUMNS)
-    names = 0.13 * max(_label(model).count("\n") + 1 for model in models)
     rows = -(-len(tasks) // max(columns, 1))
-    return max(6.5, 1.9 + 3.7 * columns), 1.9 + rows * (0.75 + (0.12 + max(lines, names)) * len(models))
+    return max(6.5, 1.9 + 3.7 * columns), 1.9 + rows * (0.75 + band_height(models, lines) * len(models))
+
+
+def band_height(models: Sequence[str], lines: float) -> float:
+    """Return the height of a model's band in inches. lines: see ``size``."""
+    return 0.12 + max(lines, 0.13 * max([1, *(_label(model).count("\n") + 1 for model in models)]))
+
+
+def choose(
+    tasks: Sequence[str],
+    models: Sequence[str],
+    lines: float,
+    relevance: tuple[Mapping[str, float], Mapping[str, float]],
+) -> tuple[list[str], list[str]]:
+    """Return the tasks and models of ``bands`` that fit, those with the highest scores. relevance: scores of both."""
+    wanted = min(len(tasks), TASKS), min(len(models), MODELS)
+    most_tasks, most_models = fitting(*wanted, band_height(models, lines), columns=COLUMNS)
+    return highest(tasks, relevance[0], most_tasks), highest(models, relevance[1], most_models)
 
 
 def bands(figure: Figure, runs: pd.DataFrame, tasks: Sequence[str], models: Sequence[str]) -> dict[str, Axes]:

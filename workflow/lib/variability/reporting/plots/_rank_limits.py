@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 NOTE = (
     "Bars: ranks that the decisions leave to a candidate, all of them right with the stated confidence; dot: position "
     "by the mean. Brackets on the right join candidates of which none beats another; candidates without a common "
-    "bracket are decided."
+    "bracket are decided, where there are no more than ten lanes of brackets, the most that are drawn."
 )
+
+
+#: Largest number of lanes of brackets; those of the best candidates come first.
+LANES = 10
 
 
 def row_height(labels: Sequence[str]) -> float:
@@ -34,12 +38,24 @@ def runs_in_words(runs: pd.DataFrame) -> str:
 
 
 def groups(candidates: Sequence[Ranked]) -> dict[str, list[int]]:
-    """Return the positions of the candidates with each letter; letters of a single one are left out."""
+    """Return the positions of the candidates with each letter.
+
+    Letters of a single candidate are left out, and those all of whose candidates share another letter, too: among the
+    best candidates alone they tell nothing more.
+    """
     members: dict[str, list[int]] = {}
     for position, one in enumerate(candidates):
         for letter in split(one.letters):
             members.setdefault(letter, []).append(position)
-    return {letter: positions for letter, positions in members.items() if len(positions) > 1}
+    sets = {letter: set(positions) for letter, positions in members.items()}
+    return {
+        letter: positions
+        for index, (letter, positions) in enumerate(members.items())
+        if len(positions) > 1
+        and not any(
+            sets[letter] < other or (sets[letter] == other and at < index) for at, other in enumerate(sets.values())
+        )
+    }
 
 
 def split(letters: str) -> list[str]:
@@ -81,7 +97,7 @@ def draw(axes: Axes, candidates: Sequence[Ranked], labels: Sequence[str]) -> Non
     axes.set_xlabel("rank (1 = best)")
     last = max([len(candidates), *(one.high for one in candidates if one.high == one.high)])
     axes.set_xticks([tick for tick in MaxNLocator(8, integer=True).tick_values(1, last) if 1 <= tick <= last])
-    used = lanes(list(groups(candidates).values()))
+    used = lanes(list(groups(candidates).values()))[:LANES]
     step = last * 0.035
     for number, lane in enumerate(used, start=1):
         x = last + 0.5 + number * step

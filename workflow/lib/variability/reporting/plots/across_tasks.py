@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.advice import plural
 from variability.reporting import display_names, figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CANDIDATE
 
 if TYPE_CHECKING:
@@ -27,18 +27,18 @@ class AcrossTasks(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("across_tasks",)
     CAPTION = (
-        "Critical difference diagram: ranks of the candidates' means on each task (small dots) and their average over "
-        "tasks (large). Candidates joined by a bar on the right have average ranks that differ by less than Nemenyi's "
-        "critical difference: they are not significantly different. A check: what is better on a task is decided in "
-        "the table decisions."
+        "Ranks of the candidates' means on each task (small dots) and their average over tasks (diamonds). Bars on "
+        "the right join candidates whose average ranks differ by less than Nemenyi's critical difference (to scale at "
+        "the top): not significantly different. A check: what is better on a task is decided in the table decisions."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         ranked = tables["across_tasks"].dropna(subset=list(NEEDED)).sort_values("average_rank", kind="stable")
-        shown = ranked.head(MOST)
-        labels = [_label(row) for _, row in shown.iterrows()]
+        labels = [_label(row) for _, row in ranked.head(MOST).iterrows()]
         band = 0.14 * max([2, *(label.count("\n") + 1 for label in labels)]) + 0.06
+        _, most = _panels.fitting(1, len(labels), band, 0)
+        shown, labels = ranked.head(most), labels[:most]
         figure = figure_style.figure(
             width=7.5,
             height=2.3 + (band * len(shown) if len(shown) else 0.6),
@@ -47,7 +47,8 @@ class AcrossTasks(Plot):
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, "
                 "ranked over tasks",
             ),
-            note=_note(tables["across_tasks"], ranked),
+            note=_note(tables["across_tasks"], ranked)
+            + _panels.left_out(shown, ranked, "candidates", "with the best average rank"),
         )
         if shown.empty:
             axes = figure.subplots()
@@ -104,7 +105,7 @@ def _note(table, ranked):
     )
     if isinstance(first["note"], str) and first["note"]:
         text += f" {first['note'][0].upper()}{first['note'][1:]}."
-    return text + (f" Only the {MOST} best are shown." if len(ranked) > MOST else "")
+    return text
 
 
 def _lanes(shown):

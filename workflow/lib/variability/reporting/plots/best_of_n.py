@@ -30,13 +30,15 @@ class BestOfN(Plot):
     ANALYSES = ("best_of_n",)
     CAPTION = (
         "Expected primary test metric of the best of n runs: selected by its validation value (line, SD band) and by "
-        "its test value, which is optimistic (dotted). U-statistic; the mark at n = 1 is the mean over runs."
+        "its test value, which is optimistic (dotted). Thin grey: candidates that are not among the best. "
+        "U-statistic; the large mark at n = 1 is the mean over runs. Top axis: what n runs cost."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, curves = primary_rows.select(tables["runs"]), primary_rows.select(tables["best_of_n"])
         curves = curves[(curves["statistic"] == "U") & (curves["n"] > 0)]
-        tasks = [task for task in _labels.names(runs, "task") if (curves["task"] == task).any()]
+        every = [task for task in _labels.names(runs, "task") if (curves["task"] == task).any()]
+        tasks = _panels.highest(every, _optimism(curves), _panels.TASKS)
         looks = _looks(curves, runs)
         rows = max(1, -(-len(tasks) // COLUMNS))
         legend = [figure_style.handle(_name(key), look, linestyle="-") for key, look in looks.items()]
@@ -56,7 +58,8 @@ class BestOfN(Plot):
             note="U-statistic: n of a cell's completed runs, sampled without replacement; no interval. Line and band: "
             "the run with the best validation value, and its SD over samples. Dotted: the best on test, which cannot "
             f"be selected in practice. Mark at n = 1: mean over runs. {text_format.count(curves['n'])} per cell; "
-            f"{_labels.incomplete(runs)}.",
+            f"{_labels.incomplete(runs)}."
+            + _panels.left_out(tasks, every, "tasks", "whose best run exceeds the mean most, in SDs of the candidates"),
             legend=legend,
         )
         if not tasks:
@@ -83,6 +86,16 @@ def _looks(curves, runs):
     mean_rank = rank.groupby([means["model"], means["method"]], sort=False).mean()
     best = set(mean_rank.sort_values(kind="stable").index[:COLORED])
     return figure_style.looks([key for key in mean_rank.index if key in best])
+
+
+def _optimism(curves):
+    """Return by task how far the best run is from the mean of its cell, in SDs of the cells' means."""
+    ends = (
+        curves.sort_values("best_of").groupby(["task", *CANDIDATE], sort=False)["expected_best"].agg(["first", "last"])
+    )
+    exceeds = (ends["last"] - ends["first"]).abs().groupby("task").mean()
+    spread = ends["first"].groupby("task").std().fillna(0)
+    return (exceeds / spread.where(spread > 0, ends["first"].abs().groupby("task").max())).dropna().to_dict()
 
 
 def _name(key):

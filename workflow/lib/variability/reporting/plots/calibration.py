@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = 12
-#: Background of texts that a curve may cross.
 
 
 class Calibration(Plot):
@@ -26,9 +25,9 @@ class Calibration(Plot):
     NEEDS = ()
     ANALYSES = ("calibration",)
     CAPTION = (
-        "Share of correct predictions by confidence, on the test split after fine-tuning: mean over runs, band from "
-        "the lowest run to the highest. Below the diagonal a network is overconfident. Lower panels: distribution of "
-        "the examples."
+        "Share of correct predictions by confidence, on the test split after fine-tuning: mean over runs (dots), band "
+        "and lines from the lowest run to the highest. Below the dashed diagonal a network is overconfident. Lower "
+        "panels: distribution of the examples (bars: mean over runs, lines: lowest to highest)."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -45,7 +44,7 @@ class Calibration(Plot):
             title=self.option(
                 "title", f"{self.study}: calibration on the {primary_rows.SPLIT} split after fine-tuning"
             ),
-            note=self._note(table) + _panels.left_out(shown, cells, "cells", "those with the largest ECE"),
+            note=self._note(table) + _panels.left_out(shown, cells, "cells", "with the largest ECE"),
         )
         if not shown:
             return _panels.placeholder(figure, "no cell has predictions with probabilities")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import predictions
 from variability.results.columns import CANDIDATE
 
@@ -28,25 +27,33 @@ class Churn(Plot):
     NEEDS = ()
     ANALYSES = ("churn",)
     CAPTION = (
-        "Left: mean disagreement between runs of two cells of a task on single test examples; the diagonal is that "
-        "between seeds of one cell. Right: the examples of each cell from the most stable to the least stable one, and "
-        "the cell's disagreement with its jackknife interval."
+        "Left: mean disagreement (colour, number) between runs of two cells of a task on single test examples; the "
+        "diagonal is that between seeds of one cell. Right: each cell's examples from the most to the least stable "
+        "one; colour: share of pairs of runs that predict something else, or their mean difference. Far right: the "
+        "diagonal's value [jackknife interval]."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["churn"]
-        tasks = _labels.names(table, "task")[:TASKS]
-        cells = {task: _cells(table[table["task"] == task]) for task in tasks}
+        every, within = _labels.names(table, "task"), _within(table)
+        sizes = within.groupby("task").size()
+        most = max(
+            label.count("\n") + 1 for label in _cell_labels(list(zip(table["model"], table["method"], strict=True)))
+        )
+        fits, rows = _panels.fitting(min(len(every), TASKS), min(sizes.max(), CELLS), max(0.24, 0.14 * most), 0.85)
+        tasks = _panels.highest(every, _instability(within), fits)
+        cells = {task: _least_stable(within[within["task"] == task], rows) for task in tasks}
         labels = {task: _cell_labels(cells[task]) for task in tasks}
         heights = [_height(labels[task]) for task in tasks]
-        most = max(map(len, cells.values()))
         figure = figure_style.figure(
-            width=max(10.0, 7.2 + 0.26 * most),
+            width=max(10.0, 7.2 + 0.26 * max(map(len, cells.values()))),
             height=1.2 + sum(heights),
             title=self.option(
                 "title", f"{self.study}: churn, the disagreement of runs on {primary_rows.SPLIT} examples"
             ),
-            note=_note(table, tasks, cells),
+            note=_note(table)
+            + _panels.left_out(tasks, every, "tasks", "on which runs disagree most")
+            + _cut(within, tasks, cells),
         )
         parts = figure.subfigures(len(tasks), 1, height_ratios=heights, squeeze=False)[:, 0]
         for part, task in zip(parts, tasks, strict=True):
@@ -54,7 +61,8 @@ class Churn(Plot):
         return figure
 
     def _task(self, part, task, table, cells, labels):
-        left, right = part.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
+        left, right, numbers = part.subplots(1, 3, sharey=True, gridspec_kw={"width_ratios": [1.5, 1, 0.3]})
+        numbers.set_axis_off()
         kind = table["kind"].iloc[0]
         discrete, unit = predictions.is_discrete(kind), predictions.unit(kind)
         matrix, strips = _matrix(table, cells), _strips(table, cells)
@@ -69,20 +77,31 @@ class Churn(Plot):
         shares = sorted(table["quantile"].dropna().unique())
         _shaded(part, right, strips, [0, *shares], rate)
         right.set_xlabel("share of examples, most stable first")
-        within = table[table["model_reference"].isna() & (table["quantity"] == "disagreement")]
-        within = within.set_index(CANDIDATE)
+        within = _within(table).set_index(CANDIDATE)
         for index, cell in enumerate(cells):
             row = within.loc[cell]
-            style = {"transform": right.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-            right.text(
-                1.03, index, _text(row), color=figure_style.FAILED if row["n_failed"] else figure_style.INK, **style
-            )
+            color = figure_style.FAILED if row["n_failed"] else figure_style.INK
+            style = {"transform": numbers.get_yaxis_transform(), "va": "center", "fontsize": 6.5, "color": color}
+            numbers.text(0, index, _text(row), **style)
         left.set_ylim(len(cells) - 0.5, -0.5)
 
 
-def _cells(table):
-    """Return (model, method) of the cells that are shown."""
-    return list(dict.fromkeys(zip(table["model"], table["method"], strict=True)))[:CELLS]
+def _within(table):
+    """Return the disagreement between the runs of each cell, one row per cell."""
+    return table[table["model_reference"].isna() & (table["quantity"] == "disagreement")]
+
+
+def _instability(within):
+    """Return the mean rank of a task's disagreement among the tasks of its kind, which have one unit, by task."""
+    means = within.groupby(["kind", "task"])["estimate"].mean()
+    return means.groupby("kind").rank(pct=True).droplevel("kind").dropna().to_dict()
+
+
+def _least_stable(within, most):
+    """Return (model, method) of the cells of a task with the largest disagreement, in the study's order."""
+    order = within["estimate"].fillna(-1).sort_values(ascending=False, kind="stable").index[:most]
+    shown = within[within.index.isin(order)]
+    return list(zip(shown["model"], shown["method"], strict=True))
 
 
 def _cell_labels(cells):
@@ -95,7 +114,7 @@ def _height(labels):
     return max(1.5, 0.85 + max(0.24, line) * len(labels))
 
 
-def _note(table, tasks, cells):
+def _note(table):
     text = "Numbers: mean over pairs of runs, "
     text += (
         f"{text_format.percent(table['level'].max())} t interval by the delete-one-run jackknife (three runs or more), "
@@ -103,17 +122,14 @@ def _note(table, tasks, cells):
     examples = text_format.count(table.loc[table["n"] > 0, "n_examples"])
     text += f"n completed runs (others in brackets); {examples} examples. "
     text += "Blank: no two completed runs."
-    left_out = len(_labels.names(table, "task")) - len(tasks)
-    if left_out:
-        text += f" {plural(left_out, 'more task is', 'more tasks are')} in the table."
-    if any(len(_all(table, task)) > len(cells[task]) for task in tasks):
-        text += f" Only the first {CELLS} cells of a task are shown."
     return text
 
 
-def _all(table, task):
-    of_task = table[table["task"] == task]
-    return set(zip(of_task["model"], of_task["method"], strict=True))
+def _cut(within, tasks, cells):
+    shown = {task: len(cells[task]) for task in tasks}
+    if all((within["task"] == task).sum() == shown[task] for task in tasks):
+        return ""
+    return f" Only the {max(shown.values())} least stable cells of a task are shown."
 
 
 def _matrix(table, cells):

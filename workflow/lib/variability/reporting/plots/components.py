@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.analyses.components import ALL, GRID, MANY, METRIC
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import pairing, varied_streams
-from variability.results.columns import CELL
+from variability.results.columns import CELL, STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,25 +32,22 @@ class Components(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("components",)
     CAPTION = (
-        "Where differences between results come from. Upper bar: SD of the effects of the levels of this grid, and its "
-        "share of the variance of the results, with intervals. Lower, hatched bar: SD to expect among many like these, "
-        "of which these would be a random sample; its interval is wide where there are few."
+        "Where differences between results come from. Upper bar: SD of the effects of the levels of this grid; lower, "
+        "hatched bar: SD to expect among many like these, of which these would be a random sample. Whiskers: "
+        "intervals, with an arrow where they leave the panel. Right: share of the variance of the results, with its "
+        "interval."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["components"]
         shown = table[(table["role"] != "sum") & (table["sd"].notna() | (table["role"] != "stream"))]
-        every = _panels(shown)
-        panels, crossed = every[:PANELS], _crossed(runs)
+        every, crossed = _task_panels(shown), _crossed(runs)
+        panels = _fitting(every, PANELS - (crossed is not None), crossed is not None)
         count = len(panels) + (crossed is not None)
         columns = min(COLUMNS, count)
-        needed = [
-            sum(0.1 + 0.13 * max(2, _label(name).count("\n") + 1) for name in rows.index) for _, _, rows in panels
-        ]
-        needed += [2.2] * (crossed is not None)
-        heights = [max(0.6, *needed[start : start + columns]) for start in range(0, count, columns)]
-        more = f" {plural(len(every) - len(panels), 'more panel is', 'more panels are')} in the table." * (
-            len(every) > len(panels)
+        heights = _heights(panels, crossed is not None)
+        more = _panels.left_out(
+            panels, every, "panels", "of all tasks, and of the tasks with the largest share of the seed"
         )
         level = text_format.percent(table["level"].max())
         figure = figure_style.figure(
@@ -79,7 +75,33 @@ class Components(Plot):
         return figure
 
 
-def _panels(shown: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+def _fitting(every: list, most: int, crossed: bool) -> list:
+    """Return the panels that fit: all tasks together, then the tasks with the largest share of the seed."""
+    shares = {index: _seed_share(rows) for index, (_, _, rows) in enumerate(every)}
+    for count in range(min(most, len(every)), 1, -1):
+        chosen = [every[index] for index in _panels.highest(list(shares), shares, count)]
+        heights = _heights(chosen, crossed)
+        if sum(heights) + 0.85 * len(heights) <= figure_style.LARGEST - _panels.MARGIN:
+            return chosen
+    return every[:1]
+
+
+def _seed_share(rows: pd.DataFrame) -> float:
+    """Return the share of the seed in this grid; infinite for all tasks together."""
+    if rows["task"].iloc[0] == ALL:
+        return float("inf")
+    return rows.loc[rows["role_grid"] == "seed", "share_grid"].sum()
+
+
+def _heights(panels: list, crossed: bool) -> list[float]:
+    """Return the heights of the lines of panels in inches."""
+    needed = [sum(0.1 + 0.13 * max(2, _label(name).count("\n") + 1) for name in rows.index) for _, _, rows in panels]
+    needed += [2.2] * crossed
+    columns = min(COLUMNS, len(needed))
+    return [max(0.6, *needed[start : start + columns]) for start in range(0, len(needed), columns)]
+
+
+def _task_panels(shown: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Return title, unit and rows of each panel, all tasks first, and of these the scale that the summary reports.
 
     The rows are indexed by component, with the columns of the two populations.
@@ -99,7 +121,7 @@ def _panels(shown: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
         title = f"{task}{scaled}: n = {_labels.counted(first['n'], first['n_failed'])}"
         grid, many = (rows[rows["population"] == name].set_index("component") for name in (GRID, MANY))
         listed = list(dict.fromkeys([*grid.index, *many.index]))
-        both = grid.add_suffix("_grid").reindex(listed).join(many.add_suffix("_many"))
+        both = grid.add_suffix("_grid").reindex(listed).join(many.add_suffix("_many")).assign(task=task)
         panels.append((title, first["metric"], both))
     return panels
 
@@ -184,8 +206,13 @@ def _limit(rows):
 
 def _crossed(runs):
     """Return name and values of the first cell whose runs are crossed by two groups of streams, or None."""
+    # Most cells have the seeds of the first.
+    layouts = {}
     for cell, of_cell in runs.groupby(CELL, sort=False):
-        groups = varied_streams.layout(of_cell).crossed
+        seeds = of_cell[list(STREAM_SEEDS)].to_numpy(float).tobytes()
+        if seeds not in layouts:
+            layouts[seeds] = varied_streams.layout(of_cell).crossed
+        groups = layouts[seeds]
         completed = of_cell[of_cell["value"].notna()]
         if len(groups) == 2 and len(completed):
             names = [", ".join(group) for group in groups]

@@ -25,11 +25,13 @@ class Cost(Plot):
     """
 
     NEEDS = ("runs",)
+    REQUIRES = ("candidates",)
     ANALYSES = ("cost",)
     CAPTION = (
         "Seconds of fine-tuning per run (logarithmic) against the primary metric on the test split: a mark per cell "
-        "at the means over runs, whiskers of one SD, a faint dot per run. The line joins the cells that no other "
-        "cell beats in both (Pareto front)."
+        "at the means over runs, whiskers of one SD, a faint dot per run; with many cells only those of the front "
+        "have whiskers. The line joins the cells that no other cell beats in both (Pareto front). Numbers: models, "
+        "see the legend."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -39,12 +41,15 @@ class Cost(Plot):
         cells = tables["cost"]
         cells = cells[(cells["quantity"] == "seconds") & (cells["estimate"] > 0) & cells["value_mean"].notna()]
         known = [task for task in tasks if task in set(cells["task"])]
-        shown = known[: _panels.TASKS]
+        shown = _panels.highest(known, cells.groupby("task")["total"].sum().to_dict(), _panels.TASKS)
         looks = figure_style.looks(methods)
         numbers = _numbers(models, cells[cells["task"].isin(shown)])
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
         legend.append(figure_style.handle("front", FRONT))
-        legend += [figure_style.handle(model, _figure(number)) for model, number in numbers.items()]
+        legend += [
+            figure_style.handle(model, _figure(number), markersize=_number_size(number))
+            for model, number in numbers.items()
+        ]
         columns = min(max(len(shown), 1), _panels.COLUMNS)
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         entries = max((len(name) for name in [*numbers, *methods]), default=1)
@@ -56,7 +61,7 @@ class Cost(Plot):
             note=f"Marks: means over the completed runs of a cell ({text_format.count(cells['n'])}); whiskers: ± 1 SD; "
             f"faint dots: runs. {_labels.incomplete(runs)}; these have no dot. Front: cells "
             "that no other cell dominates in speed and score; seconds are of fine-tuning."
-            + _panels.left_out(shown, tasks, "tasks", "the first whose seconds are known"),
+            + _panels.left_out(shown, tasks, "tasks", "whose runs took the most time"),
             legend=legend,
         )
         if not shown:
@@ -68,7 +73,7 @@ class Cost(Plot):
             axes.set_ylabel(figure_style.wrap(runs.loc[runs["task"] == task, "label"].iloc[0], 36))
             for method, look in looks.items():
                 _runs(axes, of_task[of_task["method"] == method], look)
-                _means(axes, means[means["method"] == method], look, numbers)
+                _means(axes, means[means["method"] == method], look, numbers, len(models) > FEW)
             _front(axes, means[means["on_front"].eq(True)])
         return figure
 
@@ -79,6 +84,11 @@ def _numbers(models, cells):
     few = len(models) <= FEW
     named = [(number, model) for number, model in enumerate(models, 1) if few or model in on_front]
     return {model: number for number, model in named[:NUMBERS]}
+
+
+def _number_size(number):
+    # The size of a marker is that of its longer side.
+    return 5 if number < 10 else 8
 
 
 def _figure(number):
@@ -106,7 +116,7 @@ def _runs(axes, runs, look):
     axes.plot(runs["seconds"], runs["value"], look.marker, color=look.color, markersize=3, alpha=0.3, lw=0, zorder=2)
 
 
-def _means(axes, cells, look, numbers):
+def _means(axes, cells, look, numbers, many):
     from matplotlib.transforms import ScaledTranslation
 
     shifted = axes.transData + ScaledTranslation(7 / 72, 6 / 72, axes.figure.dpi_scale_trans)
@@ -114,12 +124,15 @@ def _means(axes, cells, look, numbers):
     for _, cell in cells.iterrows():
         x, y = cell["estimate"], cell["value_mean"]
         # A logarithmic scale has no 0.
+        if many and not cell["on_front"]:
+            axes.plot(x, y, look.marker, color=look.color, markersize=4.5, markeredgewidth=0, alpha=0.7, zorder=2.2)
+            continue
         axes.plot([max(x - cell["sd"], left), x + cell["sd"]], [y, y], color=look.color, lw=1, zorder=3)
         axes.plot([x, x], [y - cell["value_sd"], y + cell["value_sd"]], color=look.color, lw=1, zorder=3)
         axes.plot(x, y, look.marker, color=look.color, markersize=6, markeredgecolor=figure_style.INK, zorder=4)
         if cell["model"] in numbers:
             mark = _figure(numbers[cell["model"]])
-            style = {"linestyle": "", "markersize": 5 if numbers[cell["model"]] < 10 else 8, "markeredgewidth": 0}
+            style = {"linestyle": "", "markersize": _number_size(numbers[cell["model"]]), "markeredgewidth": 0}
             axes.plot(x, y, marker=mark.marker, color=mark.color, transform=shifted, zorder=5, **style)
 
 

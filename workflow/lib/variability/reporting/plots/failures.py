@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 from variability.results import run_flags
 from variability.results.columns import CANDIDATE, CELL
 
@@ -36,21 +36,23 @@ class Failures(Plot):
     ANALYSES = ("failures",)
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning. Crosses: runs that did not complete. Stars: "
-        "at chance, no better than a constant prediction. Diamonds: outlying, far below the median (the tick is the "
-        "limit). Right: the rate of all these runs with its Wilson interval."
+        "at chance, no better than a constant prediction. Diamonds: outlying, far below the median (the grey tick is "
+        "the limit). Right: the rate of all these runs with its Wilson interval, and their number."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         table = tables["failures"]
         runs = run_flags.flagged(primary_rows.select(tables["runs"]), tables["runs"], *_limits(table))
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        flagged = table.groupby("model")["n_flagged"].sum().to_dict()
-        worst = _panels.highest(models, flagged, _panels.MODELS)
-        first = _panels.highest(tasks, table.groupby("task")["n_flagged"].sum().to_dict(), _panels.TASKS)
+        flagged = table.groupby("model")["n_flagged"].sum()
+        relevance = (
+            _with_ties(table.groupby("task")["n_flagged"].sum(), _relevance.seed_weight(runs)),
+            _with_ties(flagged, {model: -rank for model, rank in _relevance.best(runs).items()}),
+        )
+        first, worst = _panels.choose(tasks, models, LINE * len(methods), relevance)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, worst or [""], LINE * len(methods))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
-        ranking = "those with the most marked runs"
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
         legend += [figure_style.handle(LEGEND[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
         figure = figure_style.figure(
@@ -63,8 +65,8 @@ class Failures(Plot):
             note=f"Right: rate of marked runs, its {_level(table)} Wilson interval, and how many of n runs are marked; "
             f"of {plural(len(runs), 'run')}, not completed: {int(runs['incomplete'].sum())}, at chance: "
             f"{int(runs['chance'].sum())}, outlying: {int(runs['outlier'].sum())}. Tick: values beyond it are outlying."
-            + _panels.left_out(worst, models, "models", ranking)
-            + _panels.left_out(first, tasks, "tasks", ranking),
+            + _panels.left_out(worst, models, "models", "with the most marked runs, then the worst mean rank")
+            + _panels.left_out(first, tasks, "tasks", "with the most marked runs, then the largest spread of seeds"),
             legend=legend,
         )
         if runs.empty:
@@ -79,6 +81,12 @@ class Failures(Plot):
                 _limit(axes, cells.loc[(model, task, method), "outlier_limit"], middle, 0.3 / len(methods))
                 _rate_text(axes, cells.loc[(model, task, method)], middle)
         return figure
+
+
+def _with_ties(counts, scores):
+    """Return counts, plus less than one by the order of the scores, by name."""
+    order = {name: position for position, name in enumerate(sorted(scores, key=lambda name: scores[name]), start=1)}
+    return {name: count + order.get(name, 0) / (len(order) + 1) for name, count in counts.items()}
 
 
 def _limits(table):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting import figure_style, orientation, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 from variability.results import run_status
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+
+#: Largest numbers of models and methods.
+MODELS, METHODS = 12, 4
 
 
 class GainSlopes(Plot):
@@ -25,14 +29,15 @@ class GainSlopes(Plot):
     REQUIRES = ("before",)
     ANALYSES = ("gain",)
     CAPTION = (
-        "Each run's primary metric on the test split before fine-tuning (untrained head) and after it. Right: the mean "
-        "of the differences within runs, its paired t interval, and the number of runs."
+        "Each run's primary metric on the test split before fine-tuning (untrained head; hollow, top) and after it "
+        "(filled, bottom), joined by a line; a cross where it did not complete. Right: the mean of the differences "
+        "within runs (+ is better), its paired t interval, and the number of runs."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"], phase=None)
         gains = primary_rows.select(tables["gain"], phase=None)
-        gains = gains[gains["comparison"] == "before"].set_index(CELL)
+        gains = orientation.turned(gains[gains["comparison"] == "before"]).set_index(CELL)
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         title = (
             f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, before and after fine-tuning"
@@ -42,22 +47,27 @@ class GainSlopes(Plot):
                 6.5, 2.0, self.option("title", title), "Imported runs have no values from before fine-tuning."
             )
             return _panels.placeholder(figure, "no run has a value from before fine-tuning")
+        every = {"task": tasks, "model": models, "method": methods}
+        tasks, models, methods, band = _shown(runs, every)
         looks = figure_style.looks(methods)
         labels = [figure_style.wrap(model, 28) for model in models]
-        band = max(0.4, 0.13 * max(label.count("\n") + 2 for label in labels))
         figure = figure_style.figure(
             width=max(6.5, 1.9 + 4.1 * len(methods)),
             height=1.5 + len(tasks) * (0.8 + band * len(models)),
             title=self.option("title", title),
             note="In each band: a run's value before (hollow, top) and after fine-tuning (filled, bottom); a cross for "
             "a run that did not complete, which has no value after. Right: mean of the differences within runs, its "
-            f"{text_format.percent(gains['level'].max())} t interval, and the number n of runs" + _better(runs),
+            f"{text_format.percent(gains['level'].max())} t interval, and the number n of runs; + is better"
+            + _better(runs)
+            + _panels.left_out(tasks, every["task"], "tasks", _relevance.SEPARATED)
+            + _panels.left_out(models, every["model"], "models", _relevance.BEST)
+            + _panels.left_out(methods, every["method"], "methods", _relevance.BEST),
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")
         for row, task in zip(grid, tasks, strict=True):
             of_task = runs[runs["task"] == task]
             for axes, method in zip(row, methods, strict=True):
-                of_panel = of_task[of_task["method"] == method]
+                of_panel = of_task[(of_task["method"] == method) & of_task["model"].isin(models)]
                 axes.set_xlim(*_labels.limits(of_task["value"], of_task["value"]))
                 for model, cell in of_panel.groupby("model", sort=False):
                     middle = models.index(model)
@@ -75,7 +85,22 @@ class GainSlopes(Plot):
 
 def _better(runs):
     lower = runs.loc[~runs["higher_is_better"].astype(bool), "label"].unique()
-    return f"; for {', '.join(label.partition(' (')[0] for label in lower)}, below 0 is better." if len(lower) else "."
+    names = ", ".join(dict.fromkeys(label.partition(" (")[0] for label in lower))
+    return f", that is, lower for {names}." if len(lower) else "."
+
+
+def _shown(runs, every):
+    """Return the tasks, models and methods that fit, and the height of a model's band in inches."""
+    band = max(0.4, 0.13 * max(figure_style.wrap(model, 28).count("\n") + 2 for model in every["model"]))
+    most = min(len(every["task"]), _panels.TASKS), min(len(every["model"]), MODELS)
+    tasks, models = _panels.fitting(*most, band, 0.8)
+    after = runs[runs["phase"] == "after"]
+    return (
+        _panels.highest(every["task"], _relevance.separation(after), tasks),
+        _panels.highest(every["model"], _relevance.best(after), models),
+        _panels.highest(every["method"], _relevance.best(after, "method"), METHODS),
+        band,
+    )
 
 
 def _slopes(axes, cell, middle, look):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 from variability.results import run_status
 from variability.results.columns import CANDIDATE, CELL
 
@@ -29,17 +29,18 @@ class Intervals(Plot):
     NEEDS = ("runs",)
     ANALYSES = ("intervals",)
     CAPTION = (
-        "Every run's primary metric on the test split as a dot. Grey, thick: t interval of the mean over seeds. Thin: "
-        "t prediction interval of the next run. Dashed, below, where available: interval of the median run alone, "
-        "which includes the noise of the finite test set (Wilson, or a bootstrap over examples)."
+        "Every run's primary metric on the test split as a dot. Grey, thick: t interval of the mean over seeds "
+        "(tick). Thin: t prediction interval of the next run. Dashed, below, where available: interval of the median "
+        "run (hollow) alone, which includes the noise of the test set (Wilson, or a bootstrap over examples). Arrows: "
+        "an interval goes on."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        best = _panels.highest(models, _mean_ranks(intervals, runs), _panels.MODELS)
-        first = tasks[: _panels.TASKS]
+        relevance = _relevance.separation(runs), _relevance.best(runs)
+        first, best = _panels.choose(tasks, models, LINE * len(methods), relevance)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, best or [""], LINE * len(methods))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
@@ -53,8 +54,8 @@ class Intervals(Plot):
             note=f"Dots: runs, one per seed. Grey and thin: {_levels(intervals)} t intervals of the mean and of the "
             f"next run, over the n completed runs. {_of_one_run(intervals)} Arrows: an interval leaves the panel."
             + _labels.one_run(runs)
-            + _panels.left_out(best, models, "models", "those with the best mean rank")
-            + _panels.left_out(first, tasks, "tasks", "the first"),
+            + _panels.left_out(best, models, "models", _relevance.BEST)
+            + _panels.left_out(first, tasks, "tasks", _relevance.SEPARATED),
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
         )
         if runs.empty:
@@ -69,16 +70,6 @@ class Intervals(Plot):
                 middle = _panels.line_position(best.index(model), methods.index(method), len(methods))
                 _line(axes, cell, cells.loc[(model, task, method)], middle, 0.43 / len(methods), looks[method])
         return figure
-
-
-def _mean_ranks(intervals, runs):
-    """Return minus the mean rank of every model over tasks and methods; the best is highest."""
-    means = intervals[intervals["target"] == "mean"]
-    better = means["task"].map(runs.drop_duplicates("task").set_index("task")["higher_is_better"])
-    # Without a known direction, higher is treated as better.
-    signed = means["estimate"].where(better.ne(False), -means["estimate"])
-    ranks = signed.groupby([means["task"], means["method"]]).rank(ascending=False)
-    return (-ranks.groupby(means["model"]).mean()).dropna().to_dict()
 
 
 def _levels(intervals):

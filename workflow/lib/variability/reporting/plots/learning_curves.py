@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from variability.data import kinds
 from variability.reporting import figure_style, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_status
 from variability.results.columns import CELL, RUN
 
@@ -20,6 +20,9 @@ QUANTITIES = {
     "train_loss": "training loss",
     **{name: f"validation {kind.MEASURE_LABEL}" for name, kind in _MEASURES.items()},
 }
+#: Largest number of models, and the choice of models and tasks.
+MODELS = 11
+RESTLESS = "with the most runs that did not complete, then with the largest spread between seeds"
 CROSS = figure_style.Look(figure_style.FAILED, "X", "")
 
 
@@ -33,7 +36,7 @@ class LearningCurves(Plot):
     NEEDS = ("history",)
     CAPTION = (
         "Every run by epoch (thin), and the mean of the completed runs up to the last epoch that all of them reached "
-        "(thick); epoch 0 is before training. Runs that diverged end in a cross."
+        "(thick); epoch 0 is before training. Runs that diverged end in a cross, at the edge where they left the panel."
     )
     OPTIONS: ClassVar[dict[str, dict]] = Plot.OPTIONS | {
         "quantity": {"enum": list(QUANTITIES), "default": "validation_loss", "description": "measure shown by epoch"}
@@ -42,9 +45,13 @@ class LearningCurves(Plot):
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         quantity = self.option("quantity")
         history = tables["history"].assign(value=tables["history"][quantity])
-        models, tasks, methods = (_labels.names(history, key) for key in CELL)
+        every_model, every_task, methods = (_labels.names(history, key) for key in CELL)
         looks = figure_style.looks(methods)
         runs = history.drop_duplicates(RUN)
+        tasks, models = (
+            _panels.highest(names, _restless(history, runs, key), most)
+            for key, names, most in (("task", every_task, _panels.TASKS), ("model", every_model, MODELS))
+        )
         lost = run_status.incomplete(runs)
         sizes = runs[~lost].groupby(CELL).size()
         legend = [figure_style.handle(name, look, marker="") for name, look in looks.items()]
@@ -55,7 +62,9 @@ class LearningCurves(Plot):
             height=1.6 + 1.45 * len(models),
             title=self.option("title", f"{self.study}: {QUANTITIES[quantity]} by epoch, every seed"),
             note=f"Thin: one run. Thick: mean of the completed runs ({text_format.count(sizes)} in a cell), up to the "
-            f"last epoch that all of them reached. Epoch 0 is before training. {_labels.incomplete(runs)}.",
+            f"last epoch that all of them reached. Epoch 0 is before training. {_labels.incomplete(runs)}."
+            + _panels.left_out(tasks, every_task, "tasks", RESTLESS)
+            + _panels.left_out(models, every_model, "models", RESTLESS),
             legend=legend,
         )
         units = {task: _unit(quantity, kind) for task, kind in zip(runs["task"], runs["kind"], strict=True)}
@@ -80,6 +89,20 @@ class LearningCurves(Plot):
         for axes, model in zip(grid[:, -1], models, strict=True):
             axes.text(1.03, 0.5, figure_style.wrap(model, 18), transform=axes.transAxes, va="center", fontsize=8)
         return figure
+
+
+def _restless(history, runs, key):
+    """Return the share of runs that did not complete, plus a share of less than one run for the spread, by ``key``.
+
+    The spread is the mean SD between the last values of a cell's completed runs, as a rank among names.
+    """
+    lost = run_status.incomplete(runs).groupby(runs[key]).mean()
+    completed = history[~run_status.incomplete(history)].dropna(subset="value")
+    last = completed.groupby(RUN, sort=False)["value"].last()
+    # Tasks may have different units.
+    spread = last.groupby(CELL).std() / last.groupby("task").mean().abs()
+    rank = spread.groupby(key).mean().rank(pct=True).reindex(lost.index).fillna(0)
+    return (lost + rank / (len(runs) + 1)).to_dict()
 
 
 def _unit(quantity, kind):

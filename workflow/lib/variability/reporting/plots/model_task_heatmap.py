@@ -5,29 +5,36 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
-from variability.results.columns import CELL
+from variability.reporting import display_names, figure_style, primary_rows, text_format
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 CELL_INCHES = 1.05
+#: Sizes of cells without numbers in inches, and the largest numbers of them.
+COLUMN, ROW = 0.23, 0.2
+CANDIDATES, TASKS = 70, 75
+WITHIN = "within a task:\n0 = worst mean, 1 = best mean"
 
 
 class ModelTaskHeatmap(Plot):
     """One panel per method, rows are models, columns are tasks; the cells contain the numbers.
 
-    If tasks have different metrics there is no common scale, and a task's colours range from its worst to its best
-    mean.
+    Where that does not fit: one panel without numbers, rows are tasks, columns are candidates. If tasks have different
+    metrics there is no common scale, and a task's colours range from its worst to its best mean.
     """
 
     NEEDS = ("runs",)
+    REQUIRES = ("cells",)
     ANALYSES = ("spread",)
     CAPTION = (
-        "Mean and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. Cells with "
-        "fewer runs than the largest number show theirs, with the number that did not complete."
+        "Mean (colour) and SD (ddof 1) over seeds of each task's primary metric on the test split after fine-tuning. "
+        "Cells with fewer runs than the largest number show theirs, with the number that did not complete. Large "
+        "studies: colours only, tasks in rows, candidates from the best mean rank to the worst; a dot marks cells with "
+        "runs that did not complete."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -38,8 +45,9 @@ class ModelTaskHeatmap(Plot):
         # Tasks with the same metric may have different units, for example for RMSE; shares are comparable.
         common = len(set(labels)) == 1 and bool(spread["mean"].dropna().between(0, 1).all())
         spread = spread.assign(shade=spread["mean"] if common else _within_task(spread, runs))
-        in_one_row = len(methods) * len(tasks) <= 9
-        rows, columns = (1, len(methods)) if in_one_row else (len(methods), 1)
+        if not _numbers_fit(len(models), len(tasks), len(methods)):
+            return self._overview(runs, spread, common, labels)
+        rows, columns = _shape(len(methods), len(tasks))
         cells = spread.set_index(CELL)
         metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
@@ -67,10 +75,65 @@ class ModelTaskHeatmap(Plot):
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
             axes.set_title(figure_style.wrap(method, 30), loc="left")
-        bar = figure.colorbar(image, ax=grid, shrink=0.8, aspect=30, pad=0.02)
-        bar.set_label(labels.iloc[0] if common else "within a task:\n0 = worst mean, 1 = best mean")
-        bar.outline.set_visible(False)
+        _color_bar(figure, image, grid, labels.iloc[0] if common else WITHIN)
         return figure
+
+    def _overview(self, runs, spread, common, labels):
+        every_task, every = (
+            _labels.names(runs, "task"),
+            [*dict.fromkeys(zip(runs["model"], runs["method"], strict=True))],
+        )
+        ranks = _relevance.best(runs, CANDIDATE)
+        tasks = _panels.highest(every_task, _relevance.separation(runs), TASKS)
+        shown = sorted(every, key=lambda candidate: -ranks.get(candidate, -float("inf")))[:CANDIDATES]
+        metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
+        figure = figure_style.figure(
+            width=max(6.5, 3.4 + COLUMN * len(shown)),
+            height=3.6 + ROW * len(tasks),
+            title=self.option("title", f"{self.study}: {metric} after fine-tuning, mean over seeds"),
+            note=f"Colour: mean over completed runs, one per seed: {text_format.count(spread['n'])}. Columns: "
+            "candidates from the best mean rank over tasks (left) to the worst. Dot: a cell with runs that did not "
+            "complete. Blank: not in the study, or no completed run. Numbers and SDs are in the table spread."
+            + _labels.one_run(runs)
+            + _panels.left_out(tasks, every_task, "tasks", _relevance.SEPARATED)
+            + _panels.left_out(shown, every, "candidates", _relevance.BEST),
+        )
+        axes = figure.subplots()
+        cells = spread.set_index(CELL)
+        keys = [[(model, task, method) for model, method in shown] for task in tasks]
+        image = axes.imshow(
+            [[_of(cells, "shade", *key) for key in row] for row in keys], cmap=figure_style.COLORMAP, aspect="auto"
+        )
+        lost = [(x, y) for y, row in enumerate(keys) for x, key in enumerate(row) if _of(cells, "n_failed", *key) > 0]
+        axes.plot(*zip(*lost, strict=True), "o", color=figure_style.FAILED, markersize=3) if lost else None
+        names = [display_names.candidate(model, method) for model, method in shown]
+        axes.set_xticks(range(len(shown)), [_short(name) for name in names], rotation=90, fontsize=6.5)
+        axes.set_yticks(range(len(tasks)), [_short(task) for task in tasks], fontsize=6.5)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        _color_bar(figure, image, axes, labels.iloc[0] if common else WITHIN)
+        return figure
+
+
+def _shape(methods, tasks):
+    """Return rows and columns of panels with numbers."""
+    return (1, methods) if methods * tasks <= 9 else (methods, 1)
+
+
+def _numbers_fit(models, tasks, methods):
+    rows, columns = _shape(methods, tasks)
+    width, height = 3.2 + columns * (0.25 + CELL_INCHES * tasks), 1.6 + rows * (0.75 + 0.5 * models)
+    return max(width, height) <= figure_style.LARGEST
+
+
+def _short(name):
+    return name if len(name) <= 32 else f"{name[:15]}…{name[-16:]}"
+
+
+def _color_bar(figure, image, axes, label):
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
 
 
 def _within_task(spread, runs):

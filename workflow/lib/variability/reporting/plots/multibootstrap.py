@@ -9,7 +9,7 @@ import numpy as np
 from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.claims import ONE_RUN
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,30 +22,33 @@ LOOKS = {
     "backbones": figure_style.Look(figure_style.COLORS[3], "D", "-"),
 }
 UNITS = {
-    "accuracy": "difference of mean accuracy (fraction of examples)",
-    "mse": "difference of mean squared error (squared units of the target; below 0 is better)",
-    "ndcg_at_10": "difference of mean NDCG@10",
+    "accuracy": "difference of mean accuracy (fraction of examples; + is better)",
+    "mse": "difference of mean squared error (squared units of the target; + is better, that is, lower)",
+    "ndcg_at_10": "difference of mean NDCG@10 (+ is better)",
 }
 
 
 class Multibootstrap(Plot):
-    """One panel per task, one line per pair: the mean difference and its interval.
+    """One panel per task, one line per pair: the mean difference and its interval, the better cell first.
 
     Pairs are sorted by the difference relative to the width of its interval; if there are many, only the first are
-    shown.
+    shown, of the tasks whose first pairs are the clearest.
     """
 
     NEEDS = ()
     ANALYSES = ("multibootstrap",)
     CAPTION = (
-        "Differences on the test split between pairs of cells of a task, the largest relative to their interval first. "
-        "Seeds and test examples are resampled together; the percentile interval is too narrow with 5 or fewer seeds. "
-        "Right: numbers, p-value adjusted by Holm (a check: the table decisions decides) and n."
+        "How much better the first cell of a pair is (dot, + is better), with its percentile interval (line) from "
+        "resampling seeds and test examples together; too narrow with 5 or fewer seeds. Right: the numbers, n, and a p "
+        "adjusted by Holm, which cannot be lower than 2 / (resamples + 1) times the pairs of the task. A check: the "
+        "table decisions decides."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
-        table = tables["multibootstrap"]
-        tasks = _labels.names(table, "task")[:TASKS]
+        table = _better_first(tables["multibootstrap"])
+        table["clear"] = _clarity(table)
+        every = _labels.names(table, "task")
+        tasks = _panels.highest(every, _relevance.largest(table, "clear"), TASKS)
         most = max(FEWEST, ROWS // max(len(tasks), 1))
         panels = {task: _clearest(table[table["task"] == task], most) for task in tasks}
         labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}
@@ -59,7 +62,7 @@ class Multibootstrap(Plot):
             title=self.option(
                 "title", f"{self.study}: {_labels.metric_of(table)} on the {primary_rows.SPLIT} split, differences"
             ),
-            note=_note(table, panels),
+            note=_note(table) + _panels.left_out(tasks, every, "tasks", "with the clearest differences"),
             legend=[figure_style.handle(f"between {name}", LOOKS[name]) for name in comparisons],
         )
         if not tasks:
@@ -94,8 +97,8 @@ def _panel(axes, pairs, labels):
 
 def _unit(pair):
     """Return the label of the axis; the metric of imported scores may have any name."""
-    better = "" if pair["higher_is_better"] else " (below 0 is better)"
-    return UNITS.get(pair["metric"], f"difference of mean {pair['metric']}{better}")
+    lower = "" if pair["higher_is_better"] else ", that is, lower"
+    return UNITS.get(pair["metric"], f"difference of mean {pair['metric']} (+ is better{lower})")
 
 
 def _numbers_text(axes, middle, row):
@@ -114,22 +117,36 @@ def _numbers_text(axes, middle, row):
 
 def _label(row):
     candidate, reference = (f"{row[f'model{end}']}: {row[f'method{end}']}" for end in ("", "_reference"))
-    return figure_style.wrap(candidate, 38) + "\n" + figure_style.wrap(f"minus {reference}", 38)
+    return figure_style.wrap(candidate, 38) + "\n" + figure_style.wrap(f"over {reference}", 38)
 
 
-def _clearest(pairs, most):
-    """Return the pairs with the largest differences relative to the width of the interval, at most ``most``.
+def _better_first(table):
+    """Return the pairs with the better cell first, and differences above 0 where that is better."""
+    turned = table["higher_is_better"].eq(False)
+    swapped = (table["difference"] < 0) ^ (turned & (table["difference"] != 0))
+    table = table.copy()
+    for one in ("model", "method", "n", "n_failed"):
+        columns = [one, f"{one}_reference"]
+        table.loc[swapped, columns] = table.loc[swapped, columns[::-1]].to_numpy()
+    negative = table["difference"] < 0
+    table.loc[negative, ["difference", "low", "high"]] = -table.loc[negative, ["difference", "high", "low"]].to_numpy()
+    return table
 
-    Pairs without an interval come last.
-    """
+
+def _clarity(pairs):
+    """Return each difference relative to the width of its interval."""
     width = pairs["high"] - pairs["low"]
     ratio = pairs["difference"].abs() / width.where(width > 0)
     # With an interval of zero width, any difference is clear, and no difference is not.
-    ratio = ratio.mask((width == 0) & (pairs["difference"] != 0), np.inf).mask((width == 0) & ratio.isna(), 0.0)
-    return pairs.loc[ratio.sort_values(ascending=False, kind="stable").index[:most]]
+    return ratio.mask((width == 0) & (pairs["difference"] != 0), np.inf).mask((width == 0) & ratio.isna(), 0.0)
 
 
-def _note(table, panels):
+def _clearest(pairs, most):
+    """Return the clearest pairs, at most ``most``. Pairs without an interval come last."""
+    return pairs.sort_values("clear", ascending=False, kind="stable").head(most)
+
+
+def _note(table):
     resamples = int(table["resamples"].max()) if len(table) else 0
     level = text_format.percent(table["level"].max()) if len(table) else text_format.percent(0.95)
     text = (
@@ -137,8 +154,9 @@ def _note(table, panels):
         "together; too narrow for n of 5 or fewer where seeds matter more than the test set. n: completed runs of "
         "both sides. check p: adjusted within the task (Holm); decisions do not depend on it."
     )
+    if len(table) and (floor := table["p_floor"].max()) == floor:
+        most = int(table.groupby("task").size().max())
+        text += f" With this many resamples it is at least {floor:.1g} times the pairs of a task (up to {most})."
     if len(table) and table[["n", "n_reference"]].max(axis=None) < 2:
         text += f" {ONE_RUN[0].upper()}{ONE_RUN[1:]}."
-    hidden = table["task"].nunique() - len(panels)
-    text += f" {plural(hidden, 'more task is', 'more tasks are')} in the table." if hidden else ""
     return text

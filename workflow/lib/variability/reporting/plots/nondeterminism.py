@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import repeated_runs
@@ -30,8 +29,8 @@ class Nondeterminism(Plot):
     ANALYSES = ("nondeterminism",)
     CAPTION = (
         "Difference of the primary metric on the test split between repeated runs, which have the same seeds, recipe "
-        "and data: one dot per seed, at 0 where they are equal. Right: whether metrics and predictions are "
-        "bit-identical, and the number of pairs."
+        "and data: one dot per seed, on the line at 0 where they are equal. Right: number of pairs, whether metrics "
+        "and predictions are bit-identical, and the SD of one run with its interval."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -41,14 +40,12 @@ class Nondeterminism(Plot):
         )
         if table.empty:
             return _instructions(title)
-        shown = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS).sort_index()
+        shown = _largest(table)
         tasks = _labels.names(shown, "task")
-        more = f" {plural(len(table) - len(shown), 'more row is', 'more rows are')} in the table." * (
-            len(table) > len(shown)
-        )
+        more = _panels.left_out(shown, table, "rows", "with the largest differences")
         counts = [int((shown["task"] == task).sum()) for task in tasks]
         labels = {index: _label(row) for index, row in shown.iterrows()}
-        band = 0.2 + 0.14 * max(label.count("\n") + 1 for label in labels.values())
+        band = _row_height(shown)
         figure = figure_style.figure(
             width=7.5,
             height=1.3 + sum(0.75 + band * count for count in counts),
@@ -75,6 +72,21 @@ def _instructions(title):
     axes.set_axis_off()
     axes.text(0.01, 0.5, INSTRUCTIONS, va="center", fontsize=8, transform=axes.transAxes)
     return figure
+
+
+def _largest(table):
+    """Return the rows with the largest differences, as many as fit, in the order of the table."""
+    order = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS)
+    while len(order) > 1:
+        height = 0.75 * order["task"].nunique() + _row_height(order) * len(order)
+        if height <= figure_style.LARGEST - _panels.MARGIN:
+            break
+        order = order.iloc[:-1]
+    return order.sort_index()
+
+
+def _row_height(rows):
+    return 0.2 + 0.14 * max(_label(row).count("\n") + 1 for _, row in rows.iterrows())
 
 
 def _label(row):

@@ -24,16 +24,17 @@ class Overall(Plot):
 
     ANALYSES = ("overall",)
     CAPTION = (
-        "Candidates over all tasks. Left: ranks that the decisions leave to each (bars, simultaneous limits), with "
-        "brackets around candidates of which none beats another. Right: mean difference over tasks from the candidate "
-        "that is ahead, with its interval."
+        "Candidates over all tasks. Left: ranks that the decisions leave to each (bars, simultaneous limits; dot: "
+        "position by the mean), with brackets around candidates of which none beats another. Right: mean difference "
+        "over tasks from the candidate that is ahead (dot, + is better), with its interval (line)."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         pairs = tables["overall"]
         candidates = rank_words.ranked(pairs) if len(pairs) else []
-        shown = candidates[:MOST]
-        labels = [figure_style.wrap(one.name, 34) for one in shown]
+        labels = [figure_style.wrap(one.name, 34) for one in candidates[:MOST]]
+        _, most = _panels.fitting(1, len(labels), _rank_limits.row_height(labels), 0)
+        shown, labels = candidates[:most], labels[:most]
         runs = primary_rows.select(tables["runs"])
         figure = figure_style.figure(
             width=9.0,
@@ -44,7 +45,7 @@ class Overall(Plot):
             ),
             note=_note(pairs)
             + _rank_limits.runs_in_words(runs)
-            + (f" Only the first {MOST} are shown." if len(candidates) > MOST else ""),
+            + _panels.left_out(shown, candidates, "candidates", "that are ahead"),
         )
         if not shown:
             return _panels.placeholder(figure, "Not drawn: needs two candidates on two tasks.")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.advice import plural
 from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.analyses.decisions import BEATS
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_status
 from variability.results.columns import CANDIDATE
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-MOST, MOST_TASKS = 15, 12
+MOST = 15
 WIDTH = 0.46
 #: Mark of pairs of which one beats the other.
 MARK = "●"
@@ -24,9 +23,9 @@ MARK = "●"
 class Pairwise(Plot):
     """One panel per task; rows and columns are its candidates from the best mean to the worst, at most MOST.
 
-    At most MOST_TASKS tasks are shown. Above the diagonal, coloured: the probability that a run of the row is better
-    than one of the column, with a mark where one beats the other, as ``decisions`` decides. Below it: the difference of
-    the means, row minus column.
+    Tasks are those with the most decided pairs. Above the diagonal, coloured: the probability that a run of the row is
+    better than one of the column, with a mark where one beats the other, as ``decisions`` decides. Below it: the
+    difference of the means, row minus column.
     """
 
     NEEDS = ("runs",)
@@ -41,25 +40,20 @@ class Pairwise(Plot):
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs = primary_rows.select(tables["runs"])
         pairs = primary_rows.select(tables["pairwise"])
-        all_tasks = _labels.names(runs, "task")
-        tasks = all_tasks[:MOST_TASKS]
+        every, decided = _labels.names(runs, "task"), _decided(tables["decisions"])
+        tasks = _panels.highest(every, decided, _panels.TASKS)
         panels = {task: _candidates(runs[runs["task"] == task]) for task in tasks}
-        shown = {task: candidates.head(MOST) for task, candidates in panels.items()}
-        side = max(2, *map(len, shown.values()))
-        lines = [label.count("\n") + 1 for candidates in shown.values() for label in _candidate_labels(candidates)]
-        band = max(0.36, 0.12 * max(lines) + 0.04)
+        labels = [label for candidates in panels.values() for label in _candidate_labels(candidates.head(MOST))]
+        band = max(0.36, 0.12 * max(label.count("\n") + 1 for label in labels) + 0.04)
+        side = min(MOST, max(2, *map(len, panels.values())))
         columns = min(len(tasks), 2 if side <= 8 or len(tasks) > 3 else 1)
+        fits, side = _panels.fitting(len(tasks), side, band, 0.8, columns=columns)
+        tasks = _panels.highest(every, decided, fits)
+        shown = {task: panels[task].head(side) for task in tasks}
         rows = -(-len(tasks) // columns)
-        cut = (
-            f" Only the {MOST} best means of a task are shown."
-            if any(len(candidates) > MOST for candidates in panels.values())
-            else ""
-        )
-        cut += (
-            f" Only the first {MOST_TASKS} of {plural(len(all_tasks), 'task')} are shown."
-            if len(all_tasks) > MOST_TASKS
-            else ""
-        )
+        cut = _panels.left_out(tasks, every, "tasks", "with the most decided pairs")
+        if any(len(panels[task]) > side for task in tasks):
+            cut += f" Only the {side} best means of a task are shown."
         figure = figure_style.figure(
             width=max(6.5, columns * (2.6 + WIDTH * side) + 0.9),
             height=1.9 + rows * (0.8 + band * side),
@@ -89,6 +83,11 @@ class Pairwise(Plot):
             bar.set_label("probability that the row is better")
             bar.outline.set_visible(False)
         return figure
+
+
+def _decided(decisions):
+    """Return the share of pairs of which one beats the other, by task."""
+    return (decisions["decision"] == BEATS).groupby(decisions["task"]).mean().to_dict()
 
 
 def _label(runs, task):

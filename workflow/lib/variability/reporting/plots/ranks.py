@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows
 from variability.reporting.claims import ONE_RUN
-from variability.reporting.plots import Plot, _labels, _panels
-from variability.results.columns import CELL
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,25 +20,36 @@ CELL_INCHES = 0.42
 
 
 class Ranks(Plot):
-    """One panel per task: rows are candidates in the study's order, columns are ranks, numbers are percentages."""
+    """One panel per task: rows are candidates, the best mean on top, columns are ranks, numbers are percentages."""
 
     NEEDS = ("runs",)
     ANALYSES = ("ranks",)
     CAPTION = (
-        "Probability in percent that a model with a method has a rank on a task, by bootstrap over seeds; at most "
-        "15 candidates and ranks are shown. In the title: how often a study with one seed names another winner. "
-        "A check: the table decisions decides."
+        "Probability in percent (number, colour) that a model with a method has a rank on a task, by bootstrap over "
+        "seeds, for the best candidates. In the title: how often a study with one seed names another winner. Right: "
+        "number n of completed runs. A check: the table decisions decides."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, ranks = primary_rows.select(tables["runs"]), primary_rows.select(tables["ranks"])
-        tasks = [task for task in _labels.names(runs, "task") if (ranks["task"] == task).any()]
-        panels = {task: _best(ranks[ranks["task"] == task]) for task in tasks}
+        every = [task for task in _labels.names(runs, "task") if (ranks["task"] == task).any()]
+        unsure = _relevance.largest(ranks, "wrong_winner")
+        tasks = _panels.highest(every, unsure, _panels.TASKS)
         widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
-        counts = [panel[CELL].drop_duplicates().shape[0] for panel in panels.values()]
-        wide, high = 3.2 + CELL_INCHES * min(widest, DRAWN), 1.25 + 0.36 * max([1, *counts])
+        counts = (
+            ranks[ranks["task"].isin(tasks)]
+            .groupby("task")[list(CANDIDATE)]
+            .apply(lambda of: len(of.drop_duplicates()))
+        )
+        most = min(DRAWN, counts.max() if len(counts) else 1)
         # Choose the number of columns that makes the figure about square.
+        wide, high = 3.2 + CELL_INCHES * min(widest, DRAWN), 1.25 + 0.36 * most
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
+        columns = min(columns, max(1, int(figure_style.LARGEST / wide)))
+        fits, most = _panels.fitting(len(tasks), most, 0.36, 1.25, columns=columns)
+        tasks = _panels.highest(every, unsure, fits)
+        panels = {task: _best(ranks[ranks["task"] == task], most) for task in tasks}
+        high = 1.25 + 0.36 * most
         rows = max(1, -(-len(tasks) // columns))
         methods = len(_labels.names(runs, "method")) > 1
         figure = figure_style.figure(
@@ -49,10 +60,11 @@ class Ranks(Plot):
                 f"{self.study}: ranks by {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over seeds",
             ),
             note="Percentage of bootstrap replicates (resampled seeds) in which a candidate has the rank; ties share. "
-            f"At most the best {DRAWN} candidates and ranks. Right: the number n of completed runs. Wrong winner: how "
-            "often a study with one seed per candidate names another. Same order: share of the replicates that rank "
-            "all candidates as the study does. A check; decisions do not depend on it. "
-            f"{_labels.incomplete(runs)}.{_labels.one_run(runs)}",
+            f"At most the best {most} candidates and {DRAWN} ranks. Right: the number n of completed runs. Wrong "
+            "winner: how often a study with one seed per candidate names another. Same order: share of the replicates "
+            "that rank all candidates as the study does. A check; decisions do not depend on it. "
+            f"{_labels.incomplete(runs)}.{_labels.one_run(runs)}"
+            + _panels.left_out(tasks, every, "tasks", "whose winner one seed misses most often"),
         )
         if not tasks:
             return _panels.placeholder(figure, "No task has a completed run to rank.")
@@ -64,10 +76,10 @@ class Ranks(Plot):
         return figure
 
 
-def _best(of_task):
+def _best(of_task, most):
     """Return the rows of the candidates that are shown, best first; those without a completed run come last."""
     keys = of_task.drop_duplicates(CELL).sort_values(["study_rank", "model", "method"])
-    shown = keys[CELL].head(DRAWN).assign(_order=range(min(DRAWN, len(keys))))
+    shown = keys[CELL].head(most).assign(_order=range(min(most, len(keys))))
     return of_task.merge(shown, on=CELL).sort_values(["_order", "rank"])
 
 
@@ -92,11 +104,11 @@ def _panel(axes, task, panel, methods):
         color = figure_style.FAILED if cell["n_failed"].iloc[0] else figure_style.SOFT
         style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
         axes.text(1.02, y, text, color=color, **style)
-    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_text(first, ranked)}", loc="left", fontsize=8)
+    axes.set_title(f"{figure_style.wrap(task, 36)}\n{_text(first, ranked, cells)}", loc="left", fontsize=8)
     axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
 
 
-def _text(first, ranked):
+def _text(first, ranked, cells):
     if not ranked:
         return "no completed run: nothing to rank"
     if math.isnan(first["wrong_winner"]):
@@ -104,8 +116,8 @@ def _text(first, ranked):
     text = f"wrong winner {100 * first['wrong_winner']:.0f} %"
     if not math.isnan(first["kendall_tau"]):
         text += f", same order {100 * first['same_order']:.0f} %"
-    if first["candidates"] > DRAWN:
-        text += f"; the best {DRAWN} of {first['candidates']:.0f}"
+    if first["candidates"] > len(cells):
+        text += f"; {len(cells)} of {first['candidates']:.0f} shown"
     return text if first["candidates"] > 1 else "one candidate: nothing to rank"
 
 

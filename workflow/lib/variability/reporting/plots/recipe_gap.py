@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ class RecipeGap(Plot):
     ANALYSES = ("recipe_gap",)
     CAPTION = (
         "Every run's primary metric on the test split (dots), and its network's reference probe: a regularised linear "
-        "model of the frozen features, its strength chosen on validation (black line). Right: how much better the "
-        "probe is, its t interval over the n runs, and red where that exceeds the margin and the interval is above 0."
+        "model of the frozen features, its strength chosen on validation (black line; an arrow where it is outside). "
+        "Right: how much better the probe is, its t interval over the n runs, red where that exceeds the margin and "
+        "the interval is above 0."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -30,7 +31,9 @@ class RecipeGap(Plot):
         runs = primary_rows.select(tables["runs"])
         every_task = [task for task in _labels.names(runs, "task") if task in set(gaps["task"])]
         every_model = [model for model in _labels.names(runs, "model") if model in set(gaps["model"])]
-        tasks, models = every_task[: _panels.TASKS], every_model[: _panels.MODELS]
+        lines = 0.27 * gaps["method"].nunique()
+        relevance = _relevance.largest(gaps, "unused"), _relevance.largest(gaps, "unused", "model")
+        tasks, models = _panels.choose(every_task, every_model, lines, relevance)
         title = self.option("title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split")
         if not tasks:
             note = f"n = 0. {_labels.incomplete(runs)}. A probe needs stored activations before a network's head."
@@ -38,15 +41,16 @@ class RecipeGap(Plot):
         gaps, runs = (table[table["task"].isin(tasks) & table["model"].isin(models)] for table in (gaps, runs))
         methods = _labels.names(gaps, "method")
         looks = figure_style.looks(methods)
-        width, height = _panels.size(tasks, models, 0.27 * len(methods))
+        width, height = _panels.size(tasks, models, lines)
         level = text_format.percent(gaps["level"].max())
         note = (
-            "Dots: runs, one per seed. Line: the reference probe, a linear model of the features before the head. "
+            "Dots: runs, one per seed. Line: the reference probe, a linear model of the features before the head "
+            "(arrow: outside). "
             f"Right: how much better it is than the mean, with the {level} t interval over the n completed runs; "
             "in colour: more than the margin, and the interval is above 0, a sign that the recipe and not the model is "
             "shown."
-            + _panels.left_out(tasks, every_task, "tasks", "the first")
-            + _panels.left_out(models, every_model, "models", "the first")
+            + _panels.left_out(tasks, every_task, "tasks", "where the probe is better by most")
+            + _panels.left_out(models, every_model, "models", "whose probe is better by most")
         )
         figure = figure_style.figure(
             width=width + 0.9 * min(len(tasks), _panels.COLUMNS),
@@ -77,7 +81,12 @@ def _cell(axes, values, gap, middle, half, look):
         markeredgewidth=0.4,
         **style,
     )
-    axes.plot([gap["probe"]] * 2, [middle - half, middle + half], color=figure_style.INK, lw=1.6, zorder=3)
+    low, high = axes.get_xlim()
+    if low <= gap["probe"] <= high:
+        axes.plot([gap["probe"]] * 2, [middle - half, middle + half], color=figure_style.INK, lw=1.6, zorder=3)
+    else:
+        edge, arrow = (low, 4) if gap["probe"] < low else (high, 5)
+        axes.plot(edge, middle, marker=arrow, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
     text = text_format.with_interval(*gap[["unused", "low", "high"]], "+") if gap["n"] else "no run"
     counted = _labels.counted(gap["n"], gap["n_failed"])
     color = figure_style.FAILED if gap["exceeds_margin"] and gap["decided"] else figure_style.SOFT

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels
+from variability.reporting.plots import Plot, _labels, _panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +22,12 @@ class Robust(Plot):
     """Top: one row per candidate, the best IQM first. Bottom: the performance profiles of all of them."""
 
     NEEDS = ("runs",)
+    REQUIRES = ("candidates",)
     ANALYSES = ("robust",)
     CAPTION = (
-        "Top: interquartile mean, mean and median over all shared tasks with intervals, and the probability that a run "
-        "of the top candidate beats one of this row. Bottom: share of runs better than a threshold, with intervals."
+        "Top: interquartile mean, mean and median over all shared tasks (dots) with intervals (lines), and the "
+        "probability that a run of the top candidate beats one of this row (dashed: one half). Bottom: share of runs "
+        "better than a threshold, with intervals as bands; the best candidates in colour, the others grey."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -35,10 +37,11 @@ class Robust(Plot):
         on_scale = runs[runs["metric"] == table["metric"].iloc[0]]
         runs = on_scale if len(on_scale) else runs.assign(metric=table["metric"].iloc[0])
         ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
-        shown = ranked.head(MOST).reset_index(drop=True)
-        looks = figure_style.looks([_name(row) for _, row in shown.head(COLOURED).iterrows()])
-        labels = [figure_style.wrap(_name(row), 34) for _, row in shown.iterrows()]
+        labels = [figure_style.wrap(_name(row), 34) for _, row in ranked.head(MOST).iterrows()]
         band = max(0.24, 0.14 * max(label.count("\n") + 1 for label in labels))
+        _, fits = _panels.fitting(1, len(labels), band, 2.6)
+        shown, labels = ranked.head(fits).reset_index(drop=True), labels[:fits]
+        looks = figure_style.looks([_name(row) for _, row in shown.head(COLOURED).iterrows()])
         height = 2.4 + band * len(shown) + 2.6
         tasks = int(table["n_tasks"].iloc[0])
         figure = figure_style.figure(

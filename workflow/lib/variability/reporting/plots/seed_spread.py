@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 from variability.results import run_status
 from variability.results.columns import CANDIDATE, CELL
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-COLUMNS = 3
+#: Height of a method's line in inches.
+LINE = 0.2
 
 
 class SeedSpread(Plot):
@@ -26,7 +27,8 @@ class SeedSpread(Plot):
     ANALYSES = ("intervals",)
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning: one dot per seed. The tick is the mean over "
-        "the completed runs, the bar its t interval. Right: numbers of runs."
+        "the completed runs, the bar its t interval, with an arrow where it leaves the panel. Right: numbers of runs, "
+        "in red with those that did not complete."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -34,46 +36,34 @@ class SeedSpread(Plot):
         intervals = primary_rows.select(tables["intervals"])
         means = intervals[intervals["target"] == "mean"].set_index(CELL)
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        columns = min(len(tasks), COLUMNS)
-        rows = -(-len(tasks) // columns)
+        relevance = _relevance.seed_weight(runs), _relevance.best(runs)
+        shown, best = _panels.choose(tasks, models, LINE * len(methods), relevance)
         looks = figure_style.looks(methods)
-        labels = [figure_style.wrap(model, 28) for model in models]
-        band = 0.16 + max(0.2 * len(methods), 0.13 * max(label.count("\n") + 1 for label in labels))
+        width, height = _panels.size(shown, best, LINE * len(methods))
         figure = figure_style.figure(
-            width=max(6.5, 1.9 + 3.3 * columns),
-            height=1.5 + rows * (0.75 + band * len(models)),
+            width=width,
+            height=height,
             title=self.option(
                 "title",
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split after fine-tuning, by seed",
             ),
             note="Dots: runs, one per seed. Tick and bar: mean and its "
             f"{text_format.percent(intervals['level'].max())} t interval over the n completed runs; an arrow where it "
-            f"leaves the panel.{_labels.one_run(runs)}",
+            f"leaves the panel.{_labels.one_run(runs)}"
+            + _panels.left_out(best, models, "models", _relevance.BEST)
+            + _panels.left_out(shown, tasks, "tasks", _relevance.SEEDED),
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
         )
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        for axes in grid.flat[len(tasks) :]:
-            axes.set_visible(False)
-        for axes, task in zip(grid.flat, tasks, strict=False):
-            of_task = runs[runs["task"] == task]
+        for task, axes in _panels.bands(figure, runs, shown, best).items():
+            of_task = runs[(runs["task"] == task) & runs["model"].isin(best)]
             ends = means.xs(task, level="task")[["low", "high"]].melt()["value"]
             axes.set_xlim(*_labels.limits(of_task["value"], ends))
             for (model, method), cell in of_task.groupby(CANDIDATE, sort=False):
-                middle = models.index(model) + ((methods.index(method) + 0.5) / len(methods) - 0.5) * 0.8
+                middle = _panels.line_position(best.index(model), methods.index(method), len(methods))
                 _dots(axes, cell, middle, 0.3 / len(methods), looks[method])
                 _interval(axes, means.loc[(model, task, method)], middle)
                 _count(axes, cell, middle)
-            for edge in range(1, len(models)):
-                axes.axhline(edge - 0.5, color="#DDDDDD", lw=0.6, zorder=0)
-            axes.set_title(figure_style.wrap(task, 40), loc="left")
             axes.text(1.02, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
-            axes.set_xlabel(of_task["label"].iloc[0])
-            axes.locator_params(axis="x", nbins=6)
-            axes.set_yticks(range(len(models)), labels)
-            axes.set_ylim(len(models) - 0.5, -0.5)
-            axes.tick_params(axis="y", length=0)
-            axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
-            axes.set_axisbelow(True)
         return figure
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels
+from variability.reporting.plots import Plot, _labels, _panels, _relevance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +30,15 @@ class SeedsNeeded(Plot):
     ANALYSES = ("seeds_needed",)
     CAPTION = (
         "Power to detect a given difference between two models against the number of completed runs per model: from "
-        "the median SD of a task's cells, and from the median of its upper confidence limits, which is the one to plan "
-        "with."
+        "the median SD of a task's cells, and from the median of its upper confidence limits, which is the one to "
+        "plan with. Marks: where the power that is aimed at (horizontal line) is reached. Grey: n of the study."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
-        tasks = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
+        every = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
+        needed = _relevance.largest(table[table["target"] == "difference"], "n_needed")
+        tasks = _panels.highest(every, needed, _panels.TASKS)
         rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
         level = text_format.percent(table["sd_level"].max()) if len(table) else ""
         figure = figure_style.figure(
@@ -49,7 +51,8 @@ class SeedsNeeded(Plot):
             ),
             note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
             f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Vertical lines: the "
-            f"study's n (grey) and the n that detects such a chance (dotted). {_labels.incomplete(runs)}.",
+            f"study's n (grey) and the n that detects such a chance (dotted). {_labels.incomplete(runs)}."
+            + _panels.left_out(tasks, every, "tasks", "that need the most runs"),
             legend=_legend(table),
         )
         if not tasks:

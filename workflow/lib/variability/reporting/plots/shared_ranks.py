@@ -35,15 +35,18 @@ class SharedRanks(Plot):
         decided = (decisions["decision"] == BEATS).groupby(decisions["task"]).mean().to_dict()
         tasks = _panels.highest(every, decided, _panels.TASKS)
         panels = {task: rank_words.ranked(decisions[decisions["task"] == task]) for task in tasks}
-        shown = {task: candidates[:MOST] for task, candidates in panels.items()}
-        labels = {task: [figure_style.wrap(one.name, 30) for one in rows] for task, rows in shown.items()}
-        height = _rank_limits.row_height([label for of_task in labels.values() for label in of_task])
+        names = {task: [figure_style.wrap(one.name, 30) for one in rows[:MOST]] for task, rows in panels.items()}
+        height = _rank_limits.row_height([label for of_task in names.values() for label in of_task])
+        most = max(map(len, names.values()), default=0)
+        fits, most = _panels.fitting(len(tasks), most, height, 0.8, columns=_panels.COLUMNS)
+        tasks = _panels.highest(every, decided, fits)
+        shown, labels = ({task: rows[task][:most] for task in tasks} for rows in (panels, names))
         longest = max(map(len, shown.values()), default=2)
         rows = -(-len(tasks) // _panels.COLUMNS)
         note = f"{_rank_limits.NOTE}{_level(decisions)}{_rank_limits.runs_in_words(runs)}{_labels.one_run(runs)}"
-        note += _panels.left_out(tasks, every, "tasks", "those with the most decisions")
-        if any(len(candidates) > MOST for candidates in panels.values()):
-            note += f" Only the {MOST} best means of a task are shown."
+        note += _panels.left_out(tasks, every, "tasks", "with the most decided pairs")
+        if any(len(panels[task]) > most for task in tasks):
+            note += f" Only the {most} best means of a task are shown."
         figure = figure_style.figure(
             width=max(6.5, 0.4 + 4.2 * min(max(len(tasks), 1), _panels.COLUMNS)),
             height=2.0 + max(rows, 1) * (0.8 + height * longest),

@@ -71,10 +71,7 @@ class Gains(Question):
 
 def _better(gain: pd.DataFrame, comparison: str) -> pd.DataFrame:
     """Return the gains of one comparison of the primary metric, above 0 where the candidate is better."""
-    from variability.reporting import primary_rows
+    from variability.reporting import orientation, primary_rows
 
     rows = primary_rows.select(gain)
-    rows = rows[(rows["comparison"] == comparison) & rows["gain"].notna()].copy()
-    lower = ~rows["higher_is_better"].astype(bool)
-    rows.loc[lower, ["gain", "low", "high"]] = -rows.loc[lower, ["gain", "high", "low"]].to_numpy()
-    return rows
+    return orientation.turned(rows[(rows["comparison"] == comparison) & rows["gain"].notna()])
