@@ -19,6 +19,7 @@ ALLOWED = {
     "compare": ("reporting",),
     "interactive": ("config", "stages"),
     "export": ("interactive",),
+    "model_card": ("interactive",),
     "rules": ("config",),
     "stages": ("training", "reporting", "results", "data", "io"),
     "config": ("training", "models", "data", "results"),
