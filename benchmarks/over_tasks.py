@@ -1,6 +1,6 @@
 """Level, power and coverage of the decisions over all tasks, next to Holm's adjustment and Nemenyi's test.
 
-Simulates tables of candidates, tasks and seeds whose truth is known and prints three tables in Markdown; the docs
+Simulates tables of candidates, tasks and seeds whose truth is known and prints four tables in Markdown; the docs
 contain an excerpt. A rate p from S simulations has a standard error of sqrt(p (1 - p) / S).
 """
 
@@ -19,6 +19,8 @@ from variability.stats import comparisons, over_tasks, resampling, shared_ranks
 
 ALPHA = 0.05
 TASKS = (6, 11, 20, 40)
+#: Numbers of tasks of the table of intervals.
+FEW_TASKS = (2, 3, 4, 5, 6, 11, 20, 40)
 CANDIDATES = (2, 3, 6, 20)
 RESAMPLES = 4000
 
@@ -82,10 +84,24 @@ def coverage(rng, sampler, candidates, tasks, simulations) -> str:
     covered = width = 0.0
     for _ in range(simulations):
         result = decide(rng, means[:, None] + sampler(rng, (candidates, tasks)))
-        limits = shared_ranks.of_decisions(result.a, result.b, result.beats, result.order)
+        everybody = np.ones(candidates, dtype=bool)
+        limits = shared_ranks.of_decisions(result.a, result.b, result.beats, result.order, everybody)
         covered += ((limits.rank_low <= lowest) & (limits.rank_high >= highest)).all()
         width += (limits.rank_high - limits.rank_low + 1).mean()
     return f"{100 * covered / simulations:.1f} ({width / simulations:.1f})"
+
+
+def intervals(simulations: int, seed: int) -> Iterator[str]:
+    """Yield rows of a table: coverage in % and mean half-width in SDs of the t interval of the mean difference."""
+    for name, sampler in effects().items():
+        rng = resampling.generator(seed, "intervals", name)
+        cells = []
+        for tasks in FEW_TASKS:
+            differences = np.subtract(*sampler(rng, (2, simulations * tasks))).reshape(-1, tasks)
+            half = stats.t.ppf(1 - ALPHA / 2, tasks - 1) * over_tasks.standard_error(differences)
+            covered = np.abs(differences.mean(axis=1)) <= half
+            cells.append(f"{100 * covered.mean():.1f} ({half.mean() / np.sqrt(2):.1f})")
+        yield f"| {name} | " + " | ".join(cells) + " |"
 
 
 def show(head: str, table: Iterator[tuple[str, str, dict[int, str]]]) -> None:
@@ -109,6 +125,11 @@ def main() -> None:
     }
     for rates, head in heads.items():
         show(f"{head} ({count:,} simulations)", rows(count, arguments.seed, rates))
+    print(f"\nt interval of the mean difference: coverage in % (half-width in SDs; {100 * count:,} simulations)\n")
+    print(
+        "| effects of tasks | " + " | ".join(f"{n} tasks" for n in FEW_TASKS) + " |\n|" + "---|" * (len(FEW_TASKS) + 1)
+    )
+    print("\n".join(intervals(100 * count, arguments.seed)))
     print(f"\n{time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 

@@ -40,3 +40,19 @@ def test_a_task_in_two_groups_is_a_problem():
     assert list(task_groups.problems(config, tasks)) == [
         ("tasks.mnist-3.group", "task 'mnist-3' is in the groups digits, pens; leave it in one of them")
     ]
+
+
+def test_a_group_with_the_name_of_a_task_outside_it_is_a_problem():
+    config = {
+        "tasks": {"cifar-train": {"group": "cifar"}, "cifar": {}},
+        "imports": {"x": {"groups": {"rte": "glue-*"}}},
+    }
+    message = "the group 'cifar' has the name of a task that is not in it; rename the group, or add the task"
+    assert list(task_groups.problems(config, ["cifar", "cifar-train", "glue-rte"])) == [
+        ("tasks.cifar-train.group", message)
+    ]
+    ((key, message),) = task_groups.problems(config, ["cifar-train", "glue-rte", "rte"])
+    assert key == "imports.x.groups.rte" and "'rte'" in message
+    # A group may have the name of one of its own tasks.
+    own = {"tasks": {"cifar": {"group": "cifar"}, "cifar-train": {"group": "cifar"}}}
+    assert not list(task_groups.problems(own, ["cifar", "cifar-train"]))

@@ -1,9 +1,10 @@
 """Verdicts on new runs against old ones: not worse, worse beyond noise, or neither can be told.
 
 Statistic and families are those of the project's decisions: Student's t of pairs where runs are pairs, otherwise
-Welch's, adjusted by Holm's method over all comparisons. Not worse is non-inferiority by the end of the interval
-(Piaggio et al. 2012, JAMA 308). That all comparisons are not worse needs no adjustment: each of them must be shown at
-the full level (intersection-union test, Berger 1982, Technometrics 24).
+Welch's, with its distribution over rearranged runs where some collapsed or are outlying; adjusted by Holm's method over
+all comparisons. Not worse is non-inferiority by the end of the interval (Piaggio et al. 2012, JAMA 308). That all
+comparisons are not worse needs no adjustment: each of them must be shown at the full level (intersection-union test,
+Berger 1982, Technometrics 24).
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ from variability.results.columns import CELL
 if TYPE_CHECKING:
     import pandas as pd
 
+    from variability.stats.pair_tests import RunFacts
+
 Verdict = Literal["not worse", "worse", "cannot tell"]
 NOT_WORSE: Verdict = "not worse"
 WORSE: Verdict = "worse"
 CANNOT_TELL: Verdict = "cannot tell"
 _NAN = float("nan")
+#: Random assignments of runs to the two sides where there are too many to enumerate them.
+RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ class Comparison:
     difference, low, high: new minus old, more is better; the interval is not adjusted. margin: the largest loss that
     counts as not worse, in the metric's unit. p: of the t test; p_failures: of more runs without a value (Fisher's
     exact test); NaN where not tested. p_adjusted, p_failures_adjusted: Holm's over all comparisons. constant: nothing
-    varies. equal: the same values, seed by seed, or nothing but one value. more: runs that each side needs in addition.
-    pairing: see ``paired_cells``. sd_difference: of pairs.
+    varies. rearranged: runs are far from the others of their side, so the distribution of t over all assignments of the
+    runs decides. equal: the same values, seed by seed, or nothing but one value. more: runs that each side needs in
+    addition. pairing: see ``paired_cells``. sd_difference: of pairs.
     """
 
     old: Cell
@@ -70,6 +76,7 @@ class Comparison:
     pairs: int = 0
     sd_difference: float = _NAN
     constant: bool = False
+    rearranged: bool = False
     equal: bool = False
     p: float = _NAN
     p_failures: float = _NAN
@@ -137,6 +144,8 @@ def _verdict(each: Comparison, alpha: float) -> Verdict:
 
 
 def _more(each: Comparison, level: float, tests: int) -> float:
+    if each.rearranged:
+        return _NAN
     row = {"p": each.p, "level": level, "tests": tests, "difference": each.difference, "pairing": each.pairing}
     row |= {"sd": each.before.sd, "n": each.before.n, "sd_b": each.after.sd, "n_b": each.after.n}
     if each.pairing != paired_cells.UNPAIRED:
@@ -153,41 +162,50 @@ def _measured(
 ) -> Comparison:
     from scipy import special
 
-    from variability.stats import pair_tests
+    from variability.stats import pair_tests, permuted_t, resampling
 
     metric, higher = _metric(pair, old, new)
     result = Comparison(*pair, metric=metric, higher_is_better=higher, before=_side(old), after=_side(new))
     result = replace(result, p_failures=_p_failures(result.before, result.after))
     if not min(result.before.n, result.after.n):
         return result
-    cells, kind = _cells(old, new, paired)
-    sign = 1.0 if higher else -1.0
-    test = pair_tests.compare(sign * cells, np.full((2, 2), kind != paired_cells.UNPAIRED))
+    cells, kind, facts = _cells(old, new, paired)
+    values, pairs = (cells if higher else -cells), np.full((2, 2), kind != paired_cells.UNPAIRED)
+    test = pair_tests.compare(values, pairs, facts)
     half = float(special.stdtrit(test.df[0], 0.5 + level / 2) * test.se[0])
     difference, n = float(test.difference[0]), int(test.n[0])
+    low, high, p = difference - half, difference + half, float(test.p[0])
+    rng = resampling.generator(0, "compare", *pair[0], *pair[1])
+    permuted = permuted_t.of_separate(values, pairs, test, facts, 1 - level, rng, RESAMPLES)
+    if rearranged := bool(permuted.p[0] == permuted.p[0]):
+        p, (low, high) = float(permuted.p[0]), permuted.interval(test, 0, 1 - level)
     lengths = [metric_scales.length(side.iloc[:1]).iloc[0] for side in (old, new)]
     unit = next((length for length in lengths if length > 0), _NAN)
     return replace(
         result,
-        **{"difference": difference, "low": difference - half, "high": difference + half},
+        **{"difference": difference, "low": low, "high": high, "rearranged": rearranged},
         margin=metric_scales.margin(margin, unit, result.before.mean),
-        **{"pairing": kind, "pairs": n if kind != paired_cells.UNPAIRED else 0, "p": float(test.p[0])},
+        **{"pairing": kind, "pairs": n if kind != paired_cells.UNPAIRED else 0, "p": p},
         **{"sd_difference": float(test.se[0] * np.sqrt(n)), "constant": bool(test.constant[0])},
         equal=bool(n > 1 and (np.array_equal(*cells, equal_nan=True) or (test.constant[0] and difference == 0))),
     )
 
 
-def _cells(old: pd.DataFrame, new: pd.DataFrame, paired: bool) -> tuple[np.ndarray, str]:
-    """Return the values of new and old runs by seed, (2, seeds), and why they are pairs."""
+def _cells(old: pd.DataFrame, new: pd.DataFrame, paired: bool) -> tuple[np.ndarray, str, RunFacts]:
+    """Return the values of new and old runs by seed, (2, seeds), why they are pairs, and facts of both."""
     import pandas as pd
+
+    from variability.results import run_flags
 
     # As two methods of one model, whose runs are pairs by the same rule.
     rows = pd.concat([new.assign(method="0"), old.assign(method="1")], ignore_index=True)
     if paired:
         rows = rows.assign(pairing=declared_pairing.BY_SEED)
-    cells = paired_cells.cells_of(rows)
+    cells = paired_cells.cells_of(run_flags.with_separate(rows, rows))
     order = np.argsort(cells.names["method"].to_numpy(), kind="stable")
-    return cells.matrix[order], str(paired_cells.kinds(cells)[0, 1])
+    facts = cells.facts.of(order)
+    kind = paired_cells.UNPAIRED if facts.constant.any() else str(paired_cells.kinds(cells)[0, 1])
+    return cells.matrix[order], kind, facts._replace(held_out=np.nan_to_num(facts.held_out))
 
 
 def _side(rows: pd.DataFrame) -> Side:

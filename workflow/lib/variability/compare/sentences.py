@@ -85,4 +85,5 @@ def _numbers(each: Comparison, level: float) -> str:
         return text
     loss = text_format.with_interval(each.difference, each.low, each.high, "+")
     pairs = "" if each.pairing == paired_cells.UNPAIRED else f", {plural(each.pairs, 'pair')}: {each.pairing}"
-    return f"{text}, difference {loss} (+ is better; {text_format.percent(level)} interval{pairs})"
+    rearranged = ", of rearranged runs, as some collapsed or are outlying" if each.rearranged else ""
+    return f"{text}, difference {loss} (+ is better; {text_format.percent(level)} interval{pairs}{rearranged})"

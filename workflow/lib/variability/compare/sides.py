@@ -12,6 +12,7 @@ from variability.io import tabular
 from variability.io.artefacts import require_listed
 from variability.reporting import primary_rows
 from variability.results import (
+    imported_facts,
     imported_files,
     imported_layout,
     imported_runs,
@@ -79,7 +80,7 @@ def _runs_table(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(require_listed(path))
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    optional = {*metric_scales.COLUMNS, "pairing"}
+    optional = {*metric_scales.COLUMNS, *imported_facts.COLUMNS, "pairing"}
     if lacking := [name for name in runs_table.COLUMNS if name not in {*table, *optional, *_UNUSED}]:
         raise UserError(f"{path} has no column {lacking[0]!r}, so another version made it; make the study again")
     if not set(metric_scales.COLUMNS) <= set(table):

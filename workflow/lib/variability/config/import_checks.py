@@ -86,7 +86,8 @@ def check(
         selected = imported_selection.select_for_study(rows, entries, tasks, grid)
     except UserError as error:
         name, _, message = str(error).partition(": ")
-        problems[name].append(Problem("primary", message))
+        key, _, rest = message.partition(": ")
+        problems[name].append(Problem(key, rest) if key == "deterministic" else Problem("primary", message))
         return problems, {}
     values = {name: set(table[RUN_VALUE].itertuples(index=False, name=None)) for name, table in selected.items()}
     runs = {name: set(table[RUN].itertuples(index=False, name=None)) for name, table in rows.items()}

@@ -112,8 +112,9 @@ class Import(Section):
     limits: Annotated[dict[str, Any], WithJsonSchema(_TABLES["limits"])] = Field(OMITTED)
     columns: dict[str, str] = Field(
         OMITTED,
-        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds, n_test or "
-        "stderr; of examples also example_id, group, y_true, y_pred, probabilities, logits, score, correct or attempts",
+        description="columns that hold the model, task, method, seed, split, metric, value, status, seconds, n_test, "
+        "n_train or stderr; of examples also example_id, group, y_true, y_pred, probabilities, logits, score, correct "
+        "or attempts",
     )
     factors: Annotated[
         dict[str, str],
@@ -127,8 +128,8 @@ class Import(Section):
     )
     constants: dict[str, str | float | dict[str, str | float]] = Field(
         OMITTED,
-        description="values that no column holds, the same for all rows; metric, n_test and majority may have one per "
-        "task: {task: value}",
+        description="values that no column holds, the same for all rows; metric, n_test, n_train and majority may have "
+        "one per task: {task: value}",
     )
     statuses: dict[str, Literal["completed", "failed", "diverged"]] = Field(
         OMITTED, min_length=1, description="meaning of words in the column of the status that are not known"
@@ -150,6 +151,17 @@ class Import(Section):
         min_length=1,
         description="{group: task, or a list of tasks}; * and ? match as in a shell. Tasks of one group, such as "
         "splits of one data set, count once where all tasks are compared",
+    )
+    deterministic: list[str] = Field(
+        OMITTED,
+        min_length=1,
+        description="names or patterns of models whose result no seed changes, such as a popularity or zero-shot "
+        "baseline: one run of them is compared as a constant",
+    )
+    folds: bool | Annotated[int, Field(ge=2)] = Field(
+        OMITTED,
+        description="whether each run has a split of its own: the number of folds, or true for other splits, whose "
+        "sizes are n_train and n_test; means are then less precise than as many independent runs",
     )
     primary: str | dict[str, str] = Field(
         OMITTED,

@@ -15,6 +15,7 @@ from variability.config.sections import Pretraining
 from variability.config.study import Study
 from variability.io.files import digest
 from variability.results import task_groups
+from variability.training import frameworks
 
 
 def sorted_keys(value: Any) -> Any:
@@ -174,6 +175,7 @@ def _model_facts(study: Study, name: str) -> dict[str, Any]:
     pretrained_here = study.weights_kind(name) == "pretrain"
     return {key: entry[key] for key in ("provider", "architecture", "weights", "options")} | {
         "framework": registry.find("providers", entry["provider"]).FRAMEWORK,
+        "seeded": frameworks.of(entry).SEEDED,
         "family": study.family(name),
         "backbone": study.backbone(name),
         "seed_pretrain": pretrain(study, name)["seed"] if pretrained_here else None,

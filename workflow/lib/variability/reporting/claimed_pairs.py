@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from variability.advice import listed
 from variability.reporting import display_names, equivalent_pairs, text_format
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED
 from variability.reporting.equivalent_pairs import BEATS
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from variability.reporting.claims import Verdict
 
-SIDE = ["model", "method", "mean", "sd", "n", "p_not_worse"]
+SIDE = ["model", "method", "mean", "sd", "n", "p_not_worse", "deterministic", "separate"]
 #: Columns of a pair that a finding has, too.
 FACTS = ("family", "estimator", "interval", "level", "scope")
 #: Power to plan further seeds for, and level of the upper confidence limit of the SD (Browne 1995).
@@ -111,9 +114,20 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
         **{key: row[key] for key in (*FACTS, "p", "p_adjusted", "margin", "p_equivalent")},
         "meaning": meaning_of(row),
         "n": _numbers(row),
-        "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else None,
+        "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else on_test(row),
     }
     return facts | ({"n_more": more_seeds(row, row["margin"])} if decision == UNDECIDED else {})
+
+
+def on_test(row: pd.Series) -> str | None:
+    """Return what a reader has to know of the test of a pair; None if it is the usual one."""
+    sides = [name(row, side) for side in ("", "_b") if row[f"separate{side}"]]
+    parts = []
+    if row["permuted"]:
+        parts.append(f"runs of {listed(sides, last=' and ')} collapsed or are outlying, so the runs were rearranged")
+    if constants := [name(row, side) for side in ("", "_b") if row[f"deterministic{side}"]]:
+        parts.append(f"{listed(constants)} is deterministic and counts as a constant")
+    return "; ".join(parts) or None
 
 
 def verdict_not_worse(row: pd.Series) -> Verdict:
@@ -170,10 +184,15 @@ def more_seeds(row: pd.Series | Mapping[str, Any], smallest: float) -> float:
     from variability.reporting import paired_cells
     from variability.stats import sample_size
 
-    if row["p"] != row["p"]:
+    # How many more runs would collapse is not known.
+    if row["p"] != row["p"] or row.get("permuted", False):
         return float("nan")
     level = 1 - (1 - row["level"]) / max(row["tests"], 1)
     goal = max(abs(row["difference"]), smallest)
+    if row.get("deterministic", False) or row.get("deterministic_b", False):
+        sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
+        needed = float(sample_size.for_paired_power(goal, np.nanmax(sds), POWER, level))
+        return max(needed - max(row["n"], row["n_b"]), 1.0) if needed < sample_size.MOST else float("nan")
     if row["pairing"] == paired_cells.UNPAIRED:
         sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
         needed = float(sample_size.for_power(goal, *sds, POWER, level))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from variability import registry
-from variability.advice import agree, listed
+from variability.advice import agree, listed, plural
 from variability.reporting import claimed_pairs, display_names
 from variability.reporting.analyses.decisions import BEATS, NOT_TESTED
 from variability.reporting.claims import COLUMNS, EQUIVALENT, ONE_RUN, SUPPORTED, VERDICTS, Verdict, evidence
@@ -24,8 +24,10 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
     """
     first = tables["decisions"].iloc[0]
     best = f"That it is the best of {first['candidates']} candidates is"
+    on_tests = of_tests(tables["decisions"])
     if first["is_best"]:
-        return f"{best} {SUPPORTED}: it beats {'the other' if first['candidates'] == 2 else 'each of the others'}."
+        others = "the other" if first["candidates"] == 2 else "each of the others"
+        return f"{best} {SUPPORTED}: it beats {others}.{on_tests}"
     constant, single = without_spread(tables["decisions"]), not_compared(tables["decisions"])
     ties = [name for name in first_place(tables["decisions"]) if name not in constant]
     reasons = [f"{listed(ties, NAMED, last=' and ')} tie for first"] if len(ties) > 1 else []
@@ -36,7 +38,42 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
         )
     if single:
         reasons.append(f"{listed(single, NAMED, last=' and ')} cannot be compared, which needs two runs on both sides")
-    return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}.{_equivalent_to_the_first(tables)}"
+    return f"{best} {_verdict_of_best(tables)}: {', and '.join(reasons)}.{_equivalent_to_the_first(tables)}{on_tests}"
+
+
+def of_tests(decisions: pd.DataFrame) -> str:
+    """Return which tests other than the usual ones decided about a task, and why; empty if none did."""
+    names = _sides(decisions, "separate")
+    sentences = []
+    if names and (count := int(decisions["permuted"].sum())):
+        test = " and ".join(decisions.loc[decisions["permuted"], "test"].unique())
+        what = (
+            "The comparison is"
+            if len(decisions) == 1
+            else f"{count} of {plural(len(decisions), 'comparison')} {agree(count, 'is', 'are')}"
+        )
+        sentences.append(
+            f"Runs of {listed(names, NAMED, last=' and ')} collapsed or are outlying. {what} decided by {test}, "
+            "which needs no normal values."
+        )
+    if constants := _sides(decisions, "deterministic"):
+        sentences.append(
+            f"{listed(constants, NAMED, last=' and ')} {agree(len(constants), 'is', 'are')} deterministic and "
+            f"{agree(len(constants), 'counts as a constant', 'count as constants')}."
+        )
+    if (split := decisions["test"].astype(str).str.contains("overlapping splits")).any():
+        shares = decisions.loc[split, "test_share"]
+        sentences.append(
+            "Each run has a split of its own; the tests allow for the overlap of training examples (Nadeau and Bengio; "
+            f"test examples per training example: {shares.max():.3g})."
+        )
+    return "".join(f" {sentence}" for sentence in sentences)
+
+
+def _sides(decisions: pd.DataFrame, column: str) -> list[str]:
+    """Return the names of the candidates for which a column is true, the best mean first."""
+    chosen = {name for side in ("", "_b") for name in _names(decisions[decisions[f"{column}{side}"]], side)}
+    return [name for name in _candidates(decisions) if name in chosen]
 
 
 def _equivalent_to_the_first(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -72,7 +109,7 @@ def first_place(decisions: pd.DataFrame) -> list[str]:
 
 def without_spread(decisions: pd.DataFrame) -> list[str]:
     """Return the names of candidates that are not beaten only because no run of them and of a better one differs."""
-    not_beaten, enough = set(first_place(decisions)), decisions[["n", "n_b"]].min(axis=1) >= 2
+    not_beaten, enough = set(first_place(decisions)), _enough(decisions)
     untested = set(
         _names(decisions[(decisions["decision"] == NOT_TESTED) & enough & (decisions["difference"] > 0)], "_b")
     )
@@ -81,9 +118,15 @@ def without_spread(decisions: pd.DataFrame) -> list[str]:
 
 def not_compared(decisions: pd.DataFrame) -> list[str]:
     """Return the names of the candidates that cannot be compared with any other, for lack of runs."""
-    tested = decisions[decisions[["n", "n_b"]].min(axis=1) >= 2]
+    tested = decisions[_enough(decisions)]
     compared = {*_names(tested), *_names(tested, "_b")}
     return [name for name in _candidates(decisions) if name not in compared]
+
+
+def _enough(decisions: pd.DataFrame) -> pd.Series:
+    """Return which pairs can be compared: both candidates have two runs, or are constants."""
+    runs = [decisions[f"n{side}"].mask(decisions[f"deterministic{side}"], 2) for side in ("", "_b")]
+    return (runs[0] >= 2) & (runs[1] >= 2)
 
 
 def _candidates(decisions: pd.DataFrame) -> list[str]:

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from variability.results import pairing, run_status
 from variability.results.columns import CANDIDATE, STREAM_SEEDS
+from variability.stats.pair_tests import RunFacts
+from variability.stats.rounding import ROUNDING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,7 @@ class Cells(NamedTuple):
     names: model and method. matrix: (cells, seeds), NaN where there is no run or no value. packed: the same without
     gaps, in order of the seeds. n, n_failed, n_runs: (cells,), runs with a value, failed runs, all runs. codes: for
     each reason to pair, (cells, seeds) numbers; two runs of a seed are a pair if their numbers are equal and not -1.
+    facts: see ``pair_tests.RunFacts``; held_out is NaN where runs have splits of their own of unknown sizes.
     """
 
     names: pd.DataFrame
@@ -35,17 +38,23 @@ class Cells(NamedTuple):
     n_failed: np.ndarray
     n_runs: np.ndarray
     codes: dict[str, np.ndarray]
+    facts: RunFacts
 
     def with_values(self) -> Cells:
         """Return the cells that have a value."""
         chosen = self.n > 0
         arrays = {key: getattr(self, key)[chosen] for key in ("matrix", "packed", "n", "n_failed", "n_runs")}
         codes = {kind: numbers[chosen] for kind, numbers in self.codes.items()}
-        return Cells(names=self.names[chosen].reset_index(drop=True), codes=codes, **arrays)
+        facts = self.facts.of(chosen)
+        return Cells(names=self.names[chosen].reset_index(drop=True), codes=codes, facts=facts, **arrays)
 
 
 def cells_of(runs: pd.DataFrame) -> Cells:
-    """Build the cells from the runs of one task and metric."""
+    """Build the cells from the runs of one task and metric.
+
+    The column ``separate`` marks runs that are far from the others of their cell, see ``run_flags.with_separate``; none
+    without it.
+    """
     groups = runs.groupby(CANDIDATE, sort=True)
     row = groups.ngroup().to_numpy()
     seeds, column = np.unique(runs["seed"].to_numpy(), return_inverse=True)
@@ -71,7 +80,42 @@ def cells_of(runs: pd.DataFrame) -> Cells:
             OF_SPLIT: split,
             AS_DECLARED: by_seed(np.where(pairing.by_seed(runs), column, -1), -1),
         },
+        facts=RunFacts(
+            constant=_constant(runs, values, row),
+            held_out=_held_out(runs, row, split),
+            separate=by_seed(runs.get("separate", np.zeros(len(runs), dtype=bool)), False),
+        ),
     )
+
+
+def _constant(runs: pd.DataFrame, values: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Return (cells,): the result is declared or known to depend on no seed, and all values are equal."""
+    if "deterministic" not in runs:
+        return np.zeros(len(values), dtype=bool)
+    declared = np.ones(len(values), dtype=bool)
+    np.logical_and.at(declared, row, runs["deterministic"].eq(True).to_numpy())
+    low, high = np.nanmin(values, axis=1, initial=np.inf), np.nanmax(values, axis=1, initial=-np.inf)
+    return declared & (high - low <= ROUNDING * np.abs(high))
+
+
+def _held_out(runs: pd.DataFrame, row: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """Return (cells,): test examples per training example where each run has a split of its own, otherwise 0.
+
+    split: (cells, seeds) numbers of the splits, -1 where it did not vary or is not known. Of k folds k - 1 are for
+    training. NaN if the numbers of examples are not known.
+    """
+    count = len(split)
+    folds = np.full(count, np.nan)
+    if "folds" in runs:
+        np.fmax.at(folds, row, runs["folds"].to_numpy(dtype=float))
+    sizes = np.full((2, count), np.nan)
+    for size, key in zip(sizes, ("n_test", "n_train"), strict=True):
+        if key in runs:
+            np.fmax.at(size, row, runs[key].to_numpy(dtype=float))
+    share = np.where((sizes > 0).all(axis=0), sizes[0] / np.where(sizes[1] > 0, sizes[1], 1), np.nan)
+    of_folds = np.where(folds >= 2, 1 / np.maximum(folds - 1, 1), share)
+    own_split = ~np.isnan(folds) | (split >= 0).any(axis=1)
+    return np.where(own_split, of_folds, 0.0)
 
 
 def partners(cells: Cells, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from variability.results.imported_files import Source
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMBERS = ("seconds", "n_test", "majority", "energy_j", "stderr")
+NUMBERS = ("seconds", "n_test", "n_train", "majority", "energy_j", "stderr")
 #: Roles that a column can have, in addition to holding a metric.
 ROLES = (*RUN, "split", "phase", "metric", "value", "status", *NUMBERS)
 #: Roles of columns in a table of examples: what identifies an example, and what is known of its prediction.
@@ -25,7 +25,7 @@ EXAMPLE_ROLES = (
 )
 #: Roles whose values are text, however much they look like numbers.
 #: Roles whose constants may have a value for each task: ``{n_test: {adult: 16281, aloi: 21600}}``.
-OF_TASKS = ("metric", "n_test", "majority")
+OF_TASKS = ("metric", "n_test", "n_train", "majority")
 TEXT_ROLES = (*CELL, "split", "phase", "metric", "status")
 DEFAULTS = {"task": "task", "method": UNNAMED_METHOD, "split": "test", "phase": "after"}
 #: Keys of an import for tables with one column per seed, task or model: {column: seed, task or model}.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from variability.errors import UserError
-from variability.results import imported_layout, runs_table
+from variability.results import imported_facts, imported_layout, runs_table
 from variability.results.columns import RUN
 from variability.results.run_selection import Grid
 
@@ -52,6 +52,7 @@ def select_for_study(
         # A task on which every run failed has nothing but the rows of its primary metric.
         table = table.assign(primary=is_primary)[is_measured | (is_primary & ~has_any)]
         table = table.assign(source=name, family=table["model"], backbone=table["model"])
+        table = imported_facts.declared(table, specs[name], name)
         tables[name] = runs_table.sort_rows(table.reindex(columns=runs_table.COLUMNS), ["metric"])
     _require_primary(tables, primary)
     return tables

@@ -66,6 +66,25 @@ def flagged(
     return rows.drop(columns=["_score", "_resolution"])
 
 
+def with_separate(primary: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of ``primary`` with the column ``separate``: runs that are far from the others of their cell.
+
+    They are at chance or outlying, or better than the median by as much as an outlying run is worse, in a cell of which
+    other runs are not. What the cell is compared with, and how far its mean is from that of others, has no influence.
+    Arguments: see ``flagged``.
+    """
+    import pandas as pd
+
+    rows = flagged(primary, runs)
+    sign = rows["higher_is_better"].map({True: 1.0, False: -1.0}).astype(float)
+    groups = [rows[key] for key in CELL_VALUE]
+    median = rows["value"].mask(rows["chance"]).groupby(groups, sort=False).transform("median")
+    above = sign * (rows["value"] - median) > sign * (median - rows["outlier_limit"])
+    far = (rows["chance"] | rows["outlier"] | above) & rows["value"].notna()
+    near = (~far & rows["value"].notna()).groupby(groups, sort=False).transform("any")
+    return primary.assign(separate=pd.Series(far & near, index=primary.index))
+
+
 def _guessing(runs: pd.DataFrame, primary: pd.DataFrame) -> pd.DataFrame:
     """Return accuracy and R² of each run, and the largest accuracy that guessing explains.
 

@@ -31,10 +31,11 @@ VALUE_FACTS = (
     *(*VALUE, "value", "n_test", "stderr", "majority", "primary", "higher_is_better", "perfect", "label"),
     *metric_scales.COLUMNS,
 )
-#: Columns of the runs table.
-COLUMNS = [*RUN, *SETUP, *VALUE_FACTS, *RECORD, "pairing"]
+#: Columns of the runs table. The last two: see ``imported_facts``; splits of runs made here are in ``seed_split``.
+COLUMNS = [*RUN, *SETUP, *VALUE_FACTS, *RECORD, "pairing", "deterministic", "folds"]
 # In imported runs whole columns are missing, and a column of None alone has no type of its own.
 _TYPES = {"energy_j": float, "stderr": float, "seed_pretrain": float, "majority": float, "higher_is_better": object}
+_TYPES |= {"folds": float}
 _TYPES |= {column: object if column == "unit" else float for column in metric_scales.COLUMNS}
 
 
@@ -53,7 +54,8 @@ def runs_table(
     """
     import pandas as pd
 
-    runs = pd.DataFrame([_describe(record, models, methods) for record in records], columns=[*RUN, *SETUP, *RECORD])
+    columns = [*RUN, *SETUP, *RECORD, "deterministic"]
+    runs = pd.DataFrame([_describe(record, models, methods) for record in records], columns=columns)
     table = scores.merge(runs, on=RUN, how="outer", validate="many_to_one", indicator=True)
     for side, problem in (("left_only", "has scores but no run.json"), ("right_only", "has a run.json but no scores")):
         _refuse(table[table["_merge"] == side], problem)
@@ -65,7 +67,7 @@ def runs_table(
     # A diverged run has no predictions, but the same examples as the others.
     table["majority"] = table.groupby(["task", "split"])["majority"].transform("max")
     # Predictions are here: nobody has to state the error of their mean.
-    table = table.assign(pairing=pairing.AUTO, stderr=float("nan"))
+    table = table.assign(pairing=pairing.AUTO, stderr=float("nan"), folds=float("nan"))
     return sort_rows(table[COLUMNS], ["metric"])
 
 
@@ -125,6 +127,7 @@ def _describe(record: Mapping[str, Any], models: Mapping[str, Any], methods: Map
         | {
             "source": TRAINED_HERE,
             "seed_pretrain": model["seed_pretrain"],
+            "deterministic": not model.get("seeded", True),
             "model_options": json.dumps(model["options"], sort_keys=True),
             "preprocess": json.dumps(record["preprocess"], sort_keys=True),
             "method_kind": method["kind"],

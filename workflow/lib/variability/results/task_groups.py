@@ -61,3 +61,17 @@ def problems(config: Mapping[str, Any], tasks: Collection[str] | None) -> Iterat
         if len(several := groups_of(task, groups)) > 1:
             key = f"tasks.{task}.group" if task in config.get("tasks", {}) else "imports"
             yield key, f"task {task!r} is in the groups {advice.listed(several)}; leave it in one of them"
+        elif task in groups and not several:
+            message = f"the group {task!r} has the name of a task that is not in it; rename the group, or add the task"
+            yield _key_of_group(task, config), message
+
+
+def _key_of_group(group: str, config: Mapping[str, Any]) -> str:
+    """Return the key of the config that first names a group."""
+    tasks = (f"tasks.{task}.group" for task, entry in config.get("tasks", {}).items() if entry.get("group") == group)
+    imports = (
+        f"imports.{name}.groups.{group}"
+        for name, entry in config.get("imports", {}).items()
+        if group in entry.get("groups", {})
+    )
+    return next((key for keys in (tasks, imports) for key in keys), "imports")

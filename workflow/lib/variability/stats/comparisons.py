@@ -78,9 +78,7 @@ def sign_flip(differences: np.ndarray, rng: np.random.Generator, resamples: int)
     differences: (pairs of candidates, n). Evaluates all 2**n signs if they can be enumerated, and ``resamples`` random
     ones otherwise.
     """
-    n = differences.shape[1]
-    exact = 2**n <= ENUMERABLE
-    signs = _all_signs(n) if exact else rng.choice([-1.0, 1.0], size=(resamples, n))
+    signs, exact = signs_of(differences.shape[1], rng, resamples)
     return _randomisation_test(signs, differences, exact)
 
 
@@ -91,16 +89,25 @@ def permutation(a: np.ndarray, b: np.ndarray, rng: np.random.Generator, resample
     ``resamples`` random ones otherwise, the same for all pairs.
     """
     n, n_b = a.shape[1], b.shape[1]
-    exact = comb(n + n_b, n) <= ENUMERABLE
-    if exact:
-        labels = _all_labels(n, n_b)
-    else:
-        labels = rng.permuted(np.tile(np.repeat([1.0, 0.0], [n, n_b]), (resamples, 1)), axis=1)
+    labels, exact = labels_of(n, n_b, rng, resamples)
     pooled = np.concatenate([a, b], axis=1)
     centred = pooled - pooled.mean(axis=1, keepdims=True)
     centred[rounding.is_rounding(np.abs(centred), pooled)] = 0
     # The sum of a's values orders the arrangements in the same way as the difference of means.
     return _randomisation_test(labels, centred, exact, observed=np.arange(n + n_b) < n)
+
+
+def signs_of(n: int, rng: np.random.Generator, resamples: int) -> tuple[np.ndarray, bool]:
+    """Return (arrangements, n) signs of 1 and -1, and whether these are all."""
+    exact = 2**n <= ENUMERABLE
+    return (_all_signs(n) if exact else rng.choice([-1.0, 1.0], size=(resamples, n))), exact
+
+
+def labels_of(n: int, n_b: int, rng: np.random.Generator, resamples: int) -> tuple[np.ndarray, bool]:
+    """Return (arrangements, n + n_b) labels, 1 for n of the runs and otherwise 0, and whether these are all."""
+    if comb(n + n_b, n) <= ENUMERABLE:
+        return _all_labels(n, n_b), True
+    return rng.permuted(np.tile(np.repeat([1.0, 0.0], [n, n_b]), (resamples, 1)), axis=1), False
 
 
 @lru_cache(maxsize=8)

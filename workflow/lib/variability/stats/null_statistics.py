@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from variability.stats.pair_tests import Pairs, moments, welch_df
+from variability.stats.pair_tests import Pairs, RunFacts, moments, welch_df
 from variability.stats.rounding import ROUNDING
 
 #: Number of statistics (resamples times pairs) that are simulated at most, and the fewest resamples all the same.
@@ -28,12 +28,20 @@ class Null(NamedTuple):
     leads: np.ndarray
 
 
-def sample_null(values: np.ndarray, paired: np.ndarray, pairs: Pairs, rng: np.random.Generator, resamples: int) -> Null:
+def sample_null(
+    values: np.ndarray,
+    paired: np.ndarray,
+    pairs: Pairs,
+    facts: RunFacts,
+    rng: np.random.Generator,
+    resamples: int,
+) -> Null:
     """Sample the statistics of candidates with equal means and the spread that was observed.
 
     Candidates are sampled independently of each other, also where runs are pairs: the distribution of a paired t does
     not depend on what the pair has in common. A covariance that is estimated from a few seeds has too small a rank, and
-    would make the largest of many statistics too small.
+    would make the largest of many statistics too small. Constants do not vary. Overlapping splits are not sampled: the
+    t of either estimator of the variance has the same distribution, if that estimator is right.
     """
     count, known = len(pairs.a), ~np.isnan(pairs.t)
     resamples = min(resamples, max(FEWEST_RESAMPLES, MOST_STATISTICS // max(count, 1)))
@@ -41,7 +49,11 @@ def sample_null(values: np.ndarray, paired: np.ndarray, pairs: Pairs, rng: np.ra
     leads = np.zeros((len(values), resamples), dtype=np.float32)
     if not known.any():
         return Null(scores, leads)
-    sample = _paired_sampler(values, paired, pairs) if paired[pairs.a, pairs.b].any() else _sampler(values, pairs)
+    sample = (
+        _paired_sampler(values, paired, pairs, facts)
+        if paired[pairs.a, pairs.b].any()
+        else _sampler(values, pairs, facts)
+    )
     step = max(1, _CHUNK // max(count, values.size))
     for start in range(0, resamples, step):
         columns = slice(start, min(start + step, resamples))
@@ -56,10 +68,11 @@ def sample_null(values: np.ndarray, paired: np.ndarray, pairs: Pairs, rng: np.ra
     return Null(scores, leads)
 
 
-def _sampler(values, pairs):
+def _sampler(values, pairs, facts):
     """Return the sampler for unpaired candidates: of their means and variances."""
     n, _, variance = moments(values, ROUNDING * np.nanmax(np.abs(values)))
-    freedom, of_mean = np.maximum(n - 1, 1), np.nan_to_num(variance / n)
+    freedom, of_mean = np.maximum(n - 1, 1), np.nan_to_num(variance * (1 / n + facts.held_out))
+    of_mean = np.where(facts.constant, 0.0, of_mean)
     of_mean = of_mean / of_mean.max()
     a, b = pairs.a, pairs.b
     freedom_a, freedom_b = (freedom[side][:, None].astype(np.float32) for side in (a, b))
@@ -78,7 +91,7 @@ def _sampler(values, pairs):
     return sample
 
 
-def _paired_sampler(values, paired, pairs):
+def _paired_sampler(values, paired, pairs, facts):
     """Return the sampler for candidates of which some are paired: of the values of every run."""
     present = (~np.isnan(values)).astype(float)
     _, _, variance = moments(values, ROUNDING * np.nanmax(np.abs(values)))
@@ -90,6 +103,9 @@ def _paired_sampler(values, paired, pairs):
     first, second = (np.where(is_paired[:, 0], side, own) for side, own in ((pairs.b, pairs.a), (pairs.a, pairs.b)))
     common = present @ present.T
     n, n_b = common[pairs.a, first][:, None], common[pairs.b, second][:, None]
+    divisor, divisor_b = (
+        np.where(facts.constant[side][:, None], np.inf, own - 1) for side, own in ((pairs.a, n), (pairs.b, n_b))
+    )
 
     def sample(rng, count):
         runs = rng.standard_normal((count, *values.shape)) * (scale[:, None] * present)
@@ -98,9 +114,9 @@ def _paired_sampler(values, paired, pairs):
         mean, mean_b = sums[pairs.a, first] / n, sums[pairs.b, second] / n_b
         square_a, square_b = squares[pairs.a, first] / n, squares[pairs.b, second] / n_b
         of_pairs = square_a + square_b - 2 * products[pairs.a, pairs.b] / n - np.square(mean - mean_b)
-        variance_a, variance_b = (square_a - np.square(mean)) / (n - 1), (square_b - np.square(mean_b)) / (n_b - 1)
+        variance_a, variance_b = (square_a - np.square(mean)) / divisor, (square_b - np.square(mean_b)) / divisor_b
         square = np.maximum(np.where(is_paired, of_pairs / (n - 1), variance_a + variance_b), 0)
-        df = np.where(is_paired, n - 1, welch_df(variance_a, variance_b, n, n_b))
+        df = np.where(is_paired, n - 1, welch_df(variance_a, variance_b, divisor + 1, divisor_b + 1))
         return tuple(array.astype(np.float32) for array in (mean - mean_b, square, df))
 
     return sample

@@ -1,6 +1,7 @@
 """Decisions about all candidates of a task together: which beats which, and which is the best.
 
-Every two candidates are compared by Student's t (``pair_tests``). A parametric bootstrap of the largest statistic
+Every two candidates are compared by Student's t (``pair_tests``); where single runs are far from the others, by the
+distribution of that t over rearrangements of the runs (``permuted_t``). A parametric bootstrap of the largest statistic
 (``null_statistics``) adjusts for the number of comparisons; it allows for unequal numbers of runs and
 unequal variances.
 """
@@ -12,36 +13,48 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from variability.stats import resampling
+from variability.stats import permuted_t, resampling
 from variability.stats.null_statistics import normal_score, sample_null, t_of_score
-from variability.stats.pair_tests import Pairs, compare
+from variability.stats.pair_tests import Pairs, RunFacts, compare, plain
 from variability.stats.rounding import ROUNDING
 
 
 class Decisions(NamedTuple):
     """Decisions about the candidates of a task. All arrays are (pairs,), except for order and first.
 
-    p_all: adjusted over all pairs. p_best: adjusted for the comparisons with the best, NaN for pairs without the
-    leader. p_adjusted: the p-value that decides: a beats b if it is at most alpha. low, high: interval of the
-    difference, which contains 0 unless a beats b (an end may be 0); a point where nothing varies. order: candidates
-    from the best mean to the worst. first: (candidates,), True for those that nobody beats. best: True if the leader,
-    order[0], beats each other candidate.
+    p: of the test that decides the pair in the family of all pairs. p_all: adjusted over all pairs. p_best: adjusted
+    for the comparisons with the best, NaN for pairs without the leader. p_adjusted: the p-value that decides: a beats b
+    if it is at most alpha. low, high: interval of the difference, which contains 0 unless a beats b (an end may be 0);
+    a point where nothing varies, NaN where the test excludes no difference. separate: True where single runs are far
+    from the others. permuted: True where the randomisation test decides. order: candidates from the best mean to the
+    worst. first: (candidates,), True for those that nobody beats. best: True if the leader, order[0], beats each other
+    candidate.
     """
 
     pairs: Pairs
+    p: np.ndarray
     p_all: np.ndarray
     p_best: np.ndarray
     p_adjusted: np.ndarray
     beats: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    separate: np.ndarray
+    permuted: np.ndarray
     order: np.ndarray
     first: np.ndarray
     best: bool
     resamples: int
 
 
-def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.Generator, resamples: int) -> Decisions:
+def decide(
+    values: np.ndarray,
+    paired: np.ndarray,
+    alpha: float,
+    rng: np.random.Generator,
+    resamples: int,
+    facts: RunFacts | None = None,
+) -> Decisions:
     """Decide which candidates beat which, which share the first place, and which is the best.
 
     values: (candidates, seeds), larger is better, NaN where there is no value; each candidate has at least one. paired:
@@ -57,7 +70,16 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     A beats B if p_all is at most alpha; if A is the leader and p_best is at most alpha against every other candidate;
     and if A beats a candidate that beats B. So the best beats each, and there is a best candidate if and only if a
     single one is not beaten.
+
+    Pairs with runs that are separate from the others of their side are compared by ``permuted_t`` where so few runs can
+    show anything: in the family of all pairs if its smallest
+    possible p, times the number of pairs, is at most alpha; against the leader if that p itself is. The leader's
+    p-values are then not adjusted: that the leader in truth beats *each* other candidate, which all of them have to
+    show, is an intersection-union test, whose level for naming the winner is that of one comparison (Gutmann & Maymin,
+    Ann. Stat. 15 (1987) 456; Hung & Fithian, Ann. Stat. 47 (2019) 758). The choice depends on the runs within each
+    side and on their number, never on how far the sides differ.
     """
+    facts = facts or plain(values)
     # Equal means of runs that were summed in different orders differ in their last bits.
     # Powers of two scale exactly: decisions do not depend on the unit of the metric, and no square overflows.
     exponent = int(np.frexp(np.nanmax(np.abs(values), initial=0))[1])
@@ -66,18 +88,31 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     means = np.nanmean(values, axis=1)
     order = np.argsort(-np.round(means / unit) * unit, kind="stable")
     # From here on in the order of the means, so that the first of two candidates is the better one.
-    values, paired = values[order], paired[np.ix_(order, order)]
-    pairs = compare(values, paired)
-    null = sample_null(values, paired, pairs, rng, resamples)
-    p_all, critical = _all_pairs(pairs, null.scores, alpha)
-    p_best, critical_best = _with_the_best(pairs, null.leads, alpha)
+    values, paired, facts = values[order], paired[np.ix_(order, order)], facts.of(order)
+    paired = paired & ~facts.constant[:, None] & ~facts.constant
+    pairs = compare(values, paired, facts)
+    null = sample_null(values, paired, pairs, facts, rng, resamples)
+    permuted = permuted_t.of_separate(values, paired, pairs, facts, alpha, rng, resamples)
+    tests = np.count_nonzero(~np.isnan(pairs.p))
+    of_all = ~np.isnan(permuted.p) & (permuted.floor * tests <= alpha)
+    tested = _Tested.of(pairs, np.where(of_all, permuted.p, np.nan))
+    p_all, critical = _all_pairs(pairs, tested, null.scores, alpha)
+    of_best = ~np.isnan(permuted.p) & (pairs.a == 0)
+    if of_best.any():
+        p_best = np.where(pairs.a == 0, np.where(of_best, permuted.p, pairs.p), np.nan)
+        critical_best = np.where(pairs.a == 0, _Tested.of(pairs, p_best).critical(alpha), np.nan)
+    else:
+        p_best, critical_best = _with_the_best(pairs, null.leads, alpha)
     # Where values are missing, the pairs can point the other way than the means; then nothing is decided.
     ahead = (pairs.difference > 0) & (means[order][pairs.a] - means[order][pairs.b] > unit)
     p_adjusted, with_best = settle(pairs.a, pairs.b, p_all, p_best, ahead, alpha)
     score = np.where(with_best, np.fmin(critical, critical_best), critical)
     beats = p_adjusted <= alpha
+    decided_by = of_all | (with_best & of_best & ~(p_all < p_best))
     half = t_of_score(score, pairs.df) * pairs.se
     low, high = pairs.difference - half, pairs.difference + half
+    for pair in np.flatnonzero(decided_by):
+        low[pair], high[pair] = permuted.interval(pairs, int(pair), 2 * special.ndtr(-score[pair]))
     low, high = np.where(beats, np.maximum(low, 0), np.minimum(low, 0)), np.maximum(high, 0)
     constant = pairs.constant & ~beats
     low, high = (np.where(constant, pairs.difference, end) for end in (low, high))
@@ -86,8 +121,11 @@ def decide(values: np.ndarray, paired: np.ndarray, alpha: float, rng: np.random.
     low, high, difference, se = (np.ldexp(part, exponent) for part in (low, high, pairs.difference, pairs.se))
     pairs = pairs._replace(a=order[pairs.a], b=order[pairs.b], difference=difference, se=se)
     best = len(order) > 1 and (~beaten).sum() == 1
+    p = np.where(decided_by, permuted.p, pairs.p)
     return Decisions(
-        pairs, p_all, p_best, p_adjusted, beats, low, high, order, ~beaten, bool(best), null.leads.shape[1]
+        **{"pairs": pairs, "p": p, "p_all": p_all, "p_best": p_best, "p_adjusted": p_adjusted, "beats": beats},
+        **{"low": low, "high": high, "separate": permuted.separate, "permuted": decided_by, "order": order},
+        **{"first": ~beaten, "best": bool(best), "resamples": null.leads.shape[1]},
     )
 
 
@@ -110,21 +148,42 @@ def settle(
 # The two families --------------------------------------------------------------------------------------------------
 
 
-def _all_pairs(pairs, null, alpha):
+class _Tested(NamedTuple):
+    """P-values of pairs, and their normal scores; permuted: (pairs,) True where they are not those of t."""
+
+    p: np.ndarray
+    score: np.ndarray
+    permuted: np.ndarray
+    df: np.ndarray
+
+    @classmethod
+    def of(cls, pairs: Pairs, p_permuted: np.ndarray) -> _Tested:
+        permuted = ~np.isnan(p_permuted)
+        p = np.where(permuted, p_permuted, pairs.p)
+        of_t = normal_score(np.square(pairs.t), pairs.df)
+        return cls(p, np.where(permuted, -special.ndtri(np.where(permuted, p, 1.0) / 2), of_t), permuted, pairs.df)
+
+    def critical(self, alpha: float) -> np.ndarray:
+        """Return the score of each pair whose p-value is alpha."""
+        of_t = normal_score(np.square(special.stdtrit(self.df, 1 - alpha / 2)), self.df)
+        return np.where(self.permuted, -special.ndtri(alpha / 2), of_t)
+
+
+def _all_pairs(pairs, tested, null, alpha):
     """Return the p-values adjusted step by step, and the critical score of the step at which rejection stops."""
     known = np.flatnonzero(~np.isnan(pairs.p))
     adjusted = np.full(pairs.p.shape, np.nan)
     if not len(known):
         return adjusted, np.nan
-    score = normal_score(np.square(pairs.t[known]), pairs.df[known])
+    score = tested.score[known]
     # From the smallest statistic to the largest: the hypotheses that are left at each step come before it.
     ascending = np.argsort(score, kind="stable")
     index, score = known[ascending], score[ascending]
-    p, largest = pairs.p[index].copy(), np.zeros(null.shape[1], dtype=np.float32)
-    critical = normal_score(np.square(special.stdtrit(pairs.df[index[0]], 1 - alpha / 2)), pairs.df[index[0]])
+    p, largest = tested.p[index].copy(), np.zeros(null.shape[1], dtype=np.float32)
+    critical = tested.critical(alpha)[index[0]]
     for step, (row, limit) in enumerate(zip(index, score.astype(np.float32), strict=True)):
         np.maximum(largest, null[row], out=largest)
-        # The last hypothesis alone is tested by its own t distribution.
+        # The last hypothesis alone is tested by its own distribution.
         if step:
             p[step] = max(p[step], resampling.p_value(np.count_nonzero(largest >= limit), len(largest)))
             if p[step] > alpha:

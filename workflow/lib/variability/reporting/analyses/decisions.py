@@ -15,37 +15,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEW_PAIRS = "fewer than two pairs of runs completed, which allows no comparison"
+#: Parts of notes.
+BOTH_DETERMINISTIC = "both are deterministic, so seeds cannot reverse the difference, and nothing is tested"
+SEPARATE = "runs collapsed or are outlying in"
+UNKNOWN_SIZES = (
+    "each run has a split of its own, but n_train and n_test are not known: the test is not corrected for the overlap"
+)
 COLUMNS = [
     *("task", "model", "method", "model_b", "method_b", "decision", "split", "metric", "primary", "higher_is_better"),
-    *(
-        "unit_length",
-        "pairing",
-        "difference",
-        "low",
-        "high",
-        "mean",
-        "mean_b",
-        "sd",
-        "sd_b",
-        "sd_difference",
-        "n",
-        "n_b",
-    ),
-    *(
-        "n_failed",
-        "n_failed_b",
-        "se",
-        "t",
-        "df",
-        "p",
-        "p_all_pairs",
-        "p_best",
-        "p_adjusted",
-        "p_study",
-        "tests",
-        "family",
-    ),
-    *("margin", "margin_from", "p_tost", "p_not_worse", "p_not_worse_b", "p_equivalent"),
+    *("unit_length", "pairing", "difference", "low", "high", "mean", "mean_b", "sd", "sd_b", "sd_difference"),
+    *("n", "n_b", "n_failed", "n_failed_b", "se", "t", "df", "test", "permuted", "p", "p_all_pairs", "p_best"),
+    *("p_adjusted", "p_study", "tests", "family", "deterministic", "deterministic_b", "separate", "separate_b"),
+    *("test_share", "margin", "margin_from", "p_tost", "p_not_worse", "p_not_worse_b", "p_equivalent"),
     *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
     *("leader", "leader_method", "is_best", "ties_for_first", "not_compared", "candidates"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
@@ -58,7 +39,13 @@ class Decisions(Analysis):
     One row per two candidates (model and method) that have a value of the primary metric on the test split after
     fine-tuning; the first has the better mean. difference is oriented so that more is better.
 
-    Statistic: Student's t of the pairs where runs are pairs (see ``pairwise``), otherwise Welch's (1947). p_all_pairs
+    Statistic: Student's t of the pairs where runs are pairs (see ``pairwise``), otherwise Welch's (1947); against a
+    deterministic candidate, whose value no seed changes, that of one sample; where each run has a split of its own,
+    with the variance of Nadeau & Bengio (2003), for test_share = n_test / n_train. ``test`` names what decides the
+    pair. Where a side is ``separate``, with runs that are far from its others (``run_flags.with_separate``), the
+    distribution of the same t over all assignments of runs to the two sides replaces that of t (Janssen 1997; Chung &
+    Romano 2013), if so few runs can show anything with it. The choice is made by the runs within each candidate, not by
+    how they compare. p_all_pairs
     is adjusted over all pairs of the task by step-down (Romano & Wolf 2005), with the largest statistic sampled by a
     parametric bootstrap that allows for unequal spreads and numbers of runs. p_best is for the leader, adjusted for the
     comparisons with the best (Hsu 1984, 1996), two-sided. A beats B (p_adjusted of at most 1 - level) if p_all_pairs is
@@ -103,9 +90,10 @@ class Decisions(Analysis):
 
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
+        from variability.results import run_flags
         from variability.stats import comparisons
 
-        runs = primary_rows.select(tables["runs"])
+        runs = run_flags.with_separate(primary_rows.select(tables["runs"]), tables["runs"])
         tasks = runs[runs["value"].notna()].groupby("task", sort=False)["task"].first()
         parts = [part for task in tasks if len(part := self._of_task(task, runs[runs["task"] == task]))]
         if not parts:
@@ -122,7 +110,10 @@ class Decisions(Analysis):
         from variability.stats import shared_ranks, simultaneous
 
         cells = paired_cells.cells_of(runs).with_values()
-        kinds = paired_cells.kinds(cells)
+        kinds, constant = paired_cells.kinds(cells), cells.facts.constant
+        kinds[constant] = kinds[:, constant] = paired_cells.UNPAIRED
+        shares = cells.facts.held_out
+        facts = cells.facts._replace(held_out=np.nan_to_num(shares))
         sign = -1.0 if runs["higher_is_better"].iloc[0] in (False, 0) else 1.0
         result = simultaneous.decide(
             sign * cells.matrix,
@@ -130,10 +121,11 @@ class Decisions(Analysis):
             1 - self.option("level"),
             self.generator(task),
             self.option("resamples"),
+            facts,
         )
         pairs, names = result.pairs, (cells.names["model"] + " (" + cells.names["method"] + ")").to_numpy()
         pairing, leader = kinds[pairs.a, pairs.b], result.order[0]
-        compared = _compared(pairs, len(names))
+        compared = _compared(pairs, cells.n)
         ranks = shared_ranks.of_decisions(pairs.a, pairs.b, result.beats, result.order, compared)
         table = pd.DataFrame({"task": task, "pairing": pairing}, index=range(len(pairs.a)))
         for side, index, moments in zip(("", "_b"), (pairs.a, pairs.b), _moments(cells, pairs, pairing), strict=True):
@@ -141,17 +133,20 @@ class Decisions(Analysis):
                 cells.names[key].to_numpy()[index] for key in ("model", "method")
             )
             table[f"n_failed{side}"] = cells.n_failed[index]
+            table[f"deterministic{side}"] = constant[index]
+            table[f"separate{side}"] = facts.separate[index].any(axis=1)
             table[f"mean{side}"], table[f"sd{side}"] = moments
             for key, of_candidates in ranks._asdict().items():
                 table[f"{key}{side}"] = of_candidates[index]
         paired, tested = pairing != paired_cells.UNPAIRED, ~np.isnan(pairs.p) | result.beats
         decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
+        tests = _tests(result, paired, facts)
         # A few equal runs do not show that there is no noise, so they have no interval of width 0.
         low, high = (np.where(pairs.constant, np.nan, end) for end in (result.low, result.high))
         table = table.assign(
             **{name: runs[name].iloc[0] for name in ("split", "metric", "primary", "higher_is_better")},
             **{"decision": decision, "difference": pairs.difference},
-            **{"low": low, "high": high, "se": pairs.se, "t": pairs.t, "df": pairs.df, "p": pairs.p},
+            **{"low": low, "high": high, "se": pairs.se, "t": pairs.t, "df": pairs.df, "p": result.p},
             **{"p_all_pairs": result.p_all, "p_best": result.p_best, "p_adjusted": result.p_adjusted},
             **{"n": pairs.n, "n_b": pairs.n_b, "tests": int(np.count_nonzero(~np.isnan(pairs.p)))},
             sd_difference=np.where(paired, pairs.se * np.sqrt(pairs.n), np.nan),
@@ -163,18 +158,31 @@ class Decisions(Analysis):
             not_compared="; ".join(names[index] for index in result.order if not compared[index]),
             candidates=len(names),
             estimator=np.where(paired, "mean of differences of pairs: " + pairing, "difference of means, unpaired"),
-            interval=np.where(paired, "paired t, adjusted", "Welch t, adjusted"),
+            **{"permuted": result.permuted, "test": tests, "interval": tests + ", adjusted"},
+            test_share=np.where(np.isnan(pairs.p), np.nan, np.maximum(shares[pairs.a], shares[pairs.b])),
             **{"level": self.option("level"), "ddof": 1, "resamples": result.resamples},
-            note=_notes(result, names, cells.n),
+            note=_notes(result, names, cells),
         )
         return equivalent_pairs.decided(table, self.option("margin"), self.options.get("margins", {}))
 
 
-def _compared(pairs, candidates):
-    """Return which candidates have two runs, or pairs of runs, in common with any other: (candidates,)."""
-    compared, enough = np.zeros(candidates, dtype=bool), np.minimum(pairs.n, pairs.n_b) >= 2
+def _compared(pairs, n):
+    """Return which candidates can be compared with any other, which takes two runs or a constant: (candidates,)."""
+    compared = np.zeros(len(n), dtype=bool)
+    enough = (np.minimum(pairs.n, pairs.n_b) >= 2) | ~np.isnan(pairs.p) | pairs.constant
     compared[pairs.a[enough]] = compared[pairs.b[enough]] = True
     return compared
+
+
+def _tests(result, paired, facts):
+    """Return the name of the test that decides each pair."""
+    pairs = result.pairs
+    constant = facts.constant[pairs.a] | facts.constant[pairs.b]
+    own_split = (facts.held_out[pairs.a] > 0) | (facts.held_out[pairs.b] > 0)
+    t = np.select([paired, constant], ["paired t", "one-sample t"], "Welch t").astype(object)
+    t = np.where(own_split, t + ", corrected for overlapping splits", t)
+    permuted = np.where(paired, "studentised sign flips", "studentised permutation")
+    return np.where(result.permuted, permuted, t)
 
 
 def _moments(cells, pairs, pairing):
@@ -199,14 +207,31 @@ def _of_rows(values):
     return mean.to_numpy(), rows.std(ddof=1).mask(equal, 0.0).where(rows.count() > 1)
 
 
-def _notes(result, names, n):
+def _notes(result, names, cells):
     from variability.reporting.claims import NO_SPREAD
 
-    pairs = result.pairs
+    pairs, constant = result.pairs, cells.facts.constant
     implied = result.beats & ~(np.fmin(result.p_all, np.where(result.best, result.p_best, np.nan)) <= result.p_adjusted)
-    few = [_too_few(names, n, *pair) for pair in zip(pairs.a, pairs.b, strict=True)]
-    untested = np.where(np.minimum(pairs.n, pairs.n_b) < 2, few, np.where(pairs.constant, NO_SPREAD, ""))
-    return np.where(implied, "it beats a candidate that beats the other", np.where(result.beats, "", untested))
+    few = [_too_few(names, cells.n, *pair) for pair in zip(pairs.a, pairs.b, strict=True)]
+    both = constant[pairs.a] & constant[pairs.b]
+    untested = np.select([both, pairs.constant, np.isnan(pairs.p)], [BOTH_DETERMINISTIC, NO_SPREAD, few], "")
+    notes = np.where(implied, "it beats a candidate that beats the other", np.where(result.beats, "", untested))
+    tested = [_of_tested(result, names, cells.facts, row) for row in range(len(pairs.a))]
+    texts = ["; ".join(filter(None, [note, *more])) for note, more in zip(notes, tested, strict=True)]
+    return np.array(texts, dtype=object)
+
+
+def _of_tested(result, names, facts, row):
+    """Yield what a reader has to know of the test of a pair."""
+    a, b = result.pairs.a[row], result.pairs.b[row]
+    if np.isnan(result.pairs.p[row]):
+        return
+    if result.separate[row]:
+        sides = [names[index] for index in (a, b) if facts.separate[index].any()]
+        test = "decided by rearranging the runs" if result.permuted[row] else "so few runs that only t can decide"
+        yield f"{SEPARATE} {' and '.join(sides)}: {test}"
+    if np.isnan(facts.held_out[[a, b]]).any():
+        yield UNKNOWN_SIZES
 
 
 def _too_few(names, n, a, b):
