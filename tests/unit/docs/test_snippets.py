@@ -96,14 +96,9 @@ def readers_files(tmp_path, monkeypatch):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             for label in ("cat", "dog"):
                 archive.writestr(f"{label}/1.png", picture.getvalue())
-    for path in (
-        "photos/train/cat/1.png",
-        "photos/train/dog/2.png",
-        "photos/val/cat/3.png",
-        "photos/unlabelled/4.png",
-        "faces/photos/a.png",
-        "faces/photos/b.png",
-    ):
+    signs = ("train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "unlabelled/4.png")
+    folders = {"photos": ("cat/1.png", "dog/2.png"), "sign-photos": signs, "faces/photos": ("a.png", "b.png")}
+    for path in (f"{folder}/{name}" for folder, names in folders.items() for name in names):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(picture.getvalue())
     (tmp_path / "faces/ages.csv").write_text("file,age,fold,person\na.png,31.5,train,p1\nb.png,7,test,p2\n")
@@ -295,3 +290,34 @@ def test_the_examples_that_all_seeds_get_wrong(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(compile(block.text, str(block), "exec"), {})
     assert capsys.readouterr().out == "['b.png']\n"
+
+
+def test_the_best_learning_rate_on_validation_data(tmp_path, monkeypatch, capsys):
+    """The Python on the page about learning rates, run on a table of runs."""
+    (block,) = doc_snippets.blocks("python", paths=[ROOT / "docs/learning-rates.md"])
+    cells = [("a", "full-0.1", 0.5), ("a", "full-0.3", 0.75), ("b", "full-0.1", 0.25), ("b", "full-0.3", 0.125)]
+    rows = [
+        {
+            "task": "t",
+            "model": model,
+            "method": method,
+            "value": value,
+            "phase": phase,
+            "split": split,
+            "primary": metric,
+        }
+        for model, method, value in cells
+        for phase, split, metric in (
+            ("after", "validation", True),
+            ("after", "test", True),
+            ("after", "validation", False),
+        )
+    ]
+    table = pd.DataFrame(rows)
+    table.loc[(table["split"] == "test") | ~table["primary"], "value"] = 9.0
+    (tmp_path / "results/pilot/aggregate").mkdir(parents=True)
+    table.to_parquet(tmp_path / "results/pilot/aggregate/runs.parquet")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block.text, str(block), "exec"), {})
+    printed = [float(word) for word in capsys.readouterr().out.split() if word[0].isdigit()]
+    assert printed == [0.5, 0.75, 0.25, 0.125]
