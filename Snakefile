@@ -32,6 +32,7 @@ include: "workflow/rules/code_inputs.smk"
 include: "workflow/rules/environments.smk"
 include: "workflow/rules/clusters.smk"
 include: "workflow/rules/interruptions.smk"
+include: "workflow/rules/terminal.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/finetune.smk"
@@ -91,6 +92,7 @@ onstart:
     check_storage()
     choose_status_command()
     stop_jobs_on_signals()
+    follow_jobs()
 
 
 onsuccess:
@@ -99,3 +101,4 @@ onsuccess:
 
 onerror:
     explain_failures(log)
+    print_failures()

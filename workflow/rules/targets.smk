@@ -92,11 +92,3 @@ def caption(family, name):
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     return str(path.resolve())
-
-
-def print_summary():
-    """Print the answer and the path of a report that this run of Snakemake has written."""
-    folder = fetched("report.html", "answer.txt") if STORED else Path(RESULTS, "report")
-    if (folder / "report.html").is_file() and (folder / "report.html").stat().st_mtime >= STARTED:
-        answer = (folder / "answer.txt").read_text(encoding="utf-8")
-        print(f"\n{answer}\nReport: {folder / 'index.html'}", file=sys.stderr)
