@@ -108,8 +108,6 @@ def table_of_plan():
 
 def estimates(jobs, earlier):
     """Return work, bytes, and the numbers of runs to train and to use again, of the jobs of a stage."""
-    from variability.terminal.stored_runs import stored_runs
-
     name = jobs[0].rule.name
     if is_target(jobs[0]):
         return Work(0.0), 0.0
@@ -118,7 +116,7 @@ def estimates(jobs, earlier):
         work = Work(None if seconds is None else len(jobs) * seconds, seconds or 0.0, slots(jobs[0]))
         return work, None if size is None else len(jobs) * size
     numbers = [len(seeds_of(job)) for job in jobs]
-    reused = [stored_runs(job.params.spec, job.input, Path(RESULTS, "finetune", *cell_of(job))) for job in jobs]
+    reused = reused_runs(jobs)
     seconds, sizes = (
         [
             0.0 if number == found else each and (number - found) * each
@@ -129,6 +127,20 @@ def estimates(jobs, earlier):
     )
     work = Work(None) if None in seconds else Work(sum(seconds), max(seconds), slots(jobs[0]))
     return work, None if None in sizes else sum(sizes), sum(numbers) - sum(reused), sum(reused)
+
+
+def reused_runs(jobs):
+    """Return the number of finished runs that each job of ``finetune`` will use again."""
+    from variability.terminal.stored_runs import finished_seeds, is_current
+
+    current, numbers = {}, []
+    for job in jobs:
+        cell, folder = cell_of(job), Path(RESULTS, "finetune", *cell_of(job))
+        seeds = finished_seeds(seeds_of(job), folder)
+        if seeds and cell not in current:
+            current[cell] = is_current(job.params.spec, job.input, folder, seeds[0])
+        numbers.append(len(seeds) if current.get(cell) else 0)
+    return numbers
 
 
 def earlier_of(jobs):

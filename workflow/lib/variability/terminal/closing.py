@@ -37,7 +37,11 @@ def closing_of_failure(status: Status, failed: Sequence[tuple[str, str]]) -> str
     """Return which jobs have failed, in at most LINES lines. failed: name and log of each job."""
     if not failed:
         return ""
-    runs = f"; {status.runs_done} of {plural(status.runs, 'run')} finished, {status.runs_failed} failed" if status.runs else ""
+    runs = (
+        f"; {status.runs_done} of {plural(status.runs, 'run')} finished, {status.runs_failed} failed"
+        if status.runs
+        else ""
+    )
     lines = [f"{name}: {log}" for name, log in failed]
     if len(lines) > (room := LINES - 4):
         lines = [*lines[: room - 1], f"and {len(lines) - room + 1} more"]

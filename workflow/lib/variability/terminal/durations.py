@@ -79,7 +79,7 @@ class Work:
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """Seconds, None if nothing is known. complete: whether the work of all stages is known; otherwise it takes longer."""
+    """Seconds; None if nothing is known. complete: whether the work of all stages is known; otherwise a lower limit."""
 
     seconds: float | None
     complete: bool = True

@@ -1,7 +1,8 @@
 """Durations and sizes of earlier runs and jobs, of a study and of others, from what they left."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 from variability.io.job_records import RECORDS
 from variability.terminal.durations import Cell, Durations
 
-#: Numbers of files that are read: of cells, of chunks of a cell, and of jobs of a stage.
-_CELLS, _CHUNKS, _JOBS = 300, 2, 5
+#: Numbers of cells, and of jobs of a stage, of which files are read.
+_CELLS, _JOBS = 100, 5
 #: Stages whose jobs take about as long in every study: a job of ``predict`` finds what ``finetune`` has predicted.
 _ALIKE = frozenset({"predict"})
 #: Folder of what all studies share.
@@ -31,23 +32,25 @@ class Sample:
 
 @dataclass
 class Earlier:
-    """durations, sizes: of runs and jobs. Sizes in bytes. studies: names of those that they are from. runs: number."""
+    """durations, sizes: of runs and jobs, in seconds and bytes. studies: names of those that they are from."""
 
     durations: Durations
     sizes: Durations
     studies: list[str]
-    runs: int = 0
 
-    def add_cell(self, cell: Cell, study: str, samples: Iterable[Sample]) -> bool:
+    def add_cell(self, cell: Cell, study: str, runs: Sample | None) -> bool:
         """Add runs of a cell, and return whether there were any."""
-        samples = list(samples)
-        for sample in samples:
-            self.durations.add_runs(cell, sample.seconds * sample.n, sample.n)
-            self.sizes.add_runs(cell, sample.size * sample.n, sample.n)
-            self.runs += sample.n
-        if samples and study not in self.studies:
+        if runs is None:
+            return False
+        self.durations.add_runs(cell, runs.seconds * runs.n, runs.n)
+        self.sizes.add_runs(cell, runs.size * runs.n, runs.n)
+        self.add_study(study)
+        return True
+
+    def add_study(self, study: str) -> None:
+        """Note that something is of a study."""
+        if study not in self.studies:
             self.studies.append(study)
-        return bool(samples)
 
 
 def of_cells(results: Path, study: str, cells: Iterable[Cell], earlier: Earlier) -> None:
@@ -58,36 +61,36 @@ def of_cells(results: Path, study: str, cells: Iterable[Cell], earlier: Earlier)
     looked_for: set[tuple[str, str]] = set()
     others = [path.name for path in _folders(results) if path.name != study and (path / "finetune").is_dir()]
     for cell in list(cells)[:_CELLS]:
-        model, task, method = cell
-        if earlier.add_cell(cell, study, samples(results / study, cell)) or (model, method) in looked_for:
+        model, _, method = cell
+        if earlier.add_cell(cell, study, sample(results / study, cell)) or (model, method) in looked_for:
             continue
         looked_for.add((model, method))
         for name in (study, *others):
             tasks = [path.name for path in _folders(results / name / "finetune" / model)]
             if any(
-                earlier.add_cell((model, other, method), name, samples(results / name, (model, other, method)))
+                earlier.add_cell((model, other, method), name, sample(results / name, (model, other, method)))
                 for other in tasks
             ):
                 break
 
 
-def samples(folder: Path, cell: Cell) -> Iterator[Sample]:
-    """Yield what the last jobs of a cell measured. folder: that of a study."""
+def sample(folder: Path, cell: Cell) -> Sample | None:
+    """Return what the first job of a cell measured; None if there was none. folder: that of a study."""
     of_cell = folder.joinpath("finetune", *cell)
-    manifests = sorted(of_cell.glob("block-*.json"))
-    for manifest in manifests[:_CHUNKS]:
-        records = [of_cell / str(run["seed"]) / "run.json" for run in _read(manifest).get("runs", [])]
-        fitted, seconds = records, None
-        benchmark = manifest.with_suffix(".tsv")
-        if (measured := benchmark_seconds(benchmark)) is not None:
-            # The others were finished before this job.
-            start = benchmark.stat().st_mtime - measured - _SLACK
-            fitted = [record for record in records if record.is_file() and record.stat().st_mtime >= start]
-            seconds = measured / len(fitted) if fitted else None
-        if record := next((content for path in (fitted or records) if (content := _read(path))), None):
-            predictions = folder.joinpath("predict", *cell, f"{record['seed']}.parquet")
-            size = record.get("bytes", 0) + (predictions.stat().st_size if predictions.is_file() else 0)
-            yield Sample(record.get("seconds", 0.0) if seconds is None else seconds, size, max(len(fitted), 1))
+    manifest = of_cell / "block-0.json"
+    records = [of_cell / str(run["seed"]) / "run.json" for run in _read(manifest).get("runs", [])]
+    fitted, seconds = records, None
+    benchmark = manifest.with_suffix(".tsv")
+    if (measured := benchmark_seconds(benchmark)) is not None:
+        # The others were finished before this job.
+        start = benchmark.stat().st_mtime - measured - _SLACK
+        fitted = [record for record in records if (_modified(record) or 0.0) >= start]
+        seconds = measured / len(fitted) if fitted else None
+    record = next((content for path in (fitted or records) if (content := _read(path))), None)
+    if record is None:
+        return None
+    size = record.get("bytes", 0) + _size([str(folder.joinpath("predict", *cell, f"{record['seed']}.parquet"))])
+    return Sample(record.get("seconds", 0.0) if seconds is None else seconds, size, max(len(fitted), 1))
 
 
 def benchmark_seconds(path: Path) -> float | None:
@@ -121,9 +124,10 @@ def of_stages(
         if stage in _ALIKE:
             candidates += [(name, _any_jobs(results / name, stage)) for name in others]
         for name, paths in candidates:
-            if _add_jobs(stage, [outputs for path in paths if (outputs := _read(path).get("outputs"))], measured, earlier):
-                if name not in (*earlier.studies, _SHARED):
-                    earlier.studies.append(name)
+            outputs = [outputs for path in paths if (outputs := _read(path).get("outputs"))]
+            if _add_jobs(stage, outputs, measured, earlier):
+                if name != _SHARED:
+                    earlier.add_study(name)
                 break
 
 
@@ -131,9 +135,7 @@ def _any_jobs(folder: Path, stage: str) -> list[Path]:
     return list(islice((folder / RECORDS / stage).rglob("*.json"), _JOBS))
 
 
-def _add_jobs(
-    stage: str, jobs: Iterable[list[str]], measured: Callable[[str], float | None], earlier: Earlier
-) -> bool:
+def _add_jobs(stage: str, jobs: Iterable[list[str]], measured: Callable[[str], float | None], earlier: Earlier) -> bool:
     """Add jobs with these outputs, and return whether any was measured."""
     any_measured = False
     for outputs in jobs:
@@ -146,8 +148,14 @@ def _add_jobs(
 
 
 def _size(files: Iterable[str]) -> int:
-    paths = [Path(file) for file in files]
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    return sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return None
 
 
 def _folders(path: Path) -> list[Path]:

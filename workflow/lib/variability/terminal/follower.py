@@ -53,7 +53,8 @@ class Follower(logging.Handler):
 
     def attach(self, logger: logging.Logger) -> None:
         """Listen to Snakemake, and leave out of its output what would be shown twice."""
-        self._stream = next((handler for handler in logger.handlers if handler.name == STREAM), None)
+        streams = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+        self._stream = next((handler for handler in streams if handler.name == STREAM), None)
         if self._stream is not None:
             self._stream.addFilter(self._is_shown)
             if os.environ.get("NO_COLOR"):
@@ -61,7 +62,7 @@ class Follower(logging.Handler):
         logger.addHandler(self)
 
     def follow(self, tracker: Tracker, verb: str) -> None:
-        """Show the state of jobs from now on, unless progress is not to be shown, or a plug-in shows Snakemake's events.
+        """Show the state of jobs from now on, unless it is not to be shown, or a plug-in shows Snakemake's events.
 
         verb: RUNNING or SUBMITTED.
         """

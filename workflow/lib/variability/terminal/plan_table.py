@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from variability.advice import agree, listed, plural
 from variability.stages.disk import format_bytes
-from variability.terminal.durations import TimeLeft, Work, time_left
+from variability.terminal.durations import Work, time_left
 from variability.terminal.status_words import duration, left_in_words
 
 _UNKNOWN = "?"

@@ -43,7 +43,7 @@ class Screen:
             is_terminal = sys.stderr.fileno() == 2 and os.isatty(2)
         except (OSError, ValueError):
             return False
-        return is_terminal and os.environ.get("TERM", "dumb") != "dumb"
+        return is_terminal and os.environ.get("TERM") not in (None, "", "dumb")
 
     def start(self) -> None:
         """Show the line from now on."""

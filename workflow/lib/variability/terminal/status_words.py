@@ -41,7 +41,7 @@ def left_in_words(left: TimeLeft) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in its two largest units, as exact as an estimate can be: ``40 s``, ``14 min``, ``2 h 5 min``."""
+    """Return a duration as exact as an estimate can be: ``9 s``, ``40 s``, ``14 min``, ``2 h 5 min``, ``3 d 4 h``."""
     if seconds < 60:
         return f"{math.ceil(seconds)} s" if seconds < 10 else f"{5 * math.ceil(seconds / 5)} s"
     if (minutes := round(seconds / 60)) < 60:
@@ -57,5 +57,5 @@ def _counts(status: Status, verb: str) -> str:
         counts = f"{status.steps_done}/{status.steps} steps done, {status.jobs_running} {verb}"
         return f"{counts}, {status.steps_failed} failed"
     counts = f"{status.runs_done}/{status.runs} runs done, {status.runs_running} {verb}, {status.runs_failed} failed"
-    # A step of another stage.
-    return f"{counts}, steps failed: {status.steps_failed}" if status.steps_failed and not status.runs_failed else counts
+    other_steps = status.steps_failed and not status.runs_failed
+    return f"{counts}, steps failed: {status.steps_failed}" if other_steps else counts

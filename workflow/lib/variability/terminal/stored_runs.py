@@ -1,6 +1,7 @@
 """Runs of a job that are finished already, as the job itself would find them."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,20 @@ class _Chunk(FinetuneBlock):
         return record.get("fingerprint") == self._fingerprint(seed, record.get("reductions"))
 
 
-def stored_runs(spec: Mapping[str, Any], rule_input: Any, folder: Path) -> int:
-    """Return the number of runs that a job of ``finetune`` will use again, as far as small files show.
+def finished_seeds(seeds: Iterable[int], folder: Path) -> list[int]:
+    """Return the seeds that have the record of a finished run. folder: that of their cell."""
+    return [seed for seed in seeds if os.path.isfile(os.path.join(folder, str(seed), RECORD))]
 
-    spec, rule_input: of the job. folder: that of the cell. Runs of a cell have one fingerprint except for their seed, so
-    the first is representative. Files are not compared with their checksums; inputs that will be made again are
-    expected to have the content that they have now.
+
+def is_current(spec: Mapping[str, Any], rule_input: Any, folder: Path, seed: int) -> bool:
+    """Return whether a job of ``finetune`` will use a finished run again, as far as small files show.
+
+    spec, rule_input: of the job. folder: that of its cell, whose runs have one fingerprint except for their seeds: one
+    of them is representative. Files are not compared with their checksums; inputs that will be made again are expected
+    to have the content that they have now.
     """
-    finished = [seed for seed in spec["seeds"] if (folder / str(seed) / RECORD).is_file()]
-    if not finished:
-        return 0
     try:
         workplace = Workplace(spec["model"], spec["threads"])
-        chunk = _Chunk(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), folder, workplace)
-        return len(finished) if chunk.has(finished[0]) else 0
+        return _Chunk(spec, InputFiles.from_rule(rule_input), sha256(rule_input.code), folder, workplace).has(seed)
     except (UserError, OSError):
-        return 0
+        return False

@@ -19,8 +19,8 @@ _FAILED_SEED = re.compile(r": seed (\d+) failed:")
 class Job:
     """A job that Snakemake will run.
 
-    wildcards: their values. cell, records: of a job that fits runs, and the file that each of them has when it is finished, by seed. log: its
-    log. target: it only names files.
+    wildcards: their values. cell, records: of a job that fits runs, and the file that each of them has when it is
+    finished, by seed. log: its log. target: it only names files.
     """
 
     id: int
@@ -181,11 +181,12 @@ class Tracker:
             elapsed = now - (running.mark if job.records else running.started)
             expected.setdefault(job.stage, []).append(None if seconds is None else max(seconds - elapsed, 0.0))
         running_now = Counter(self.jobs[job_id].stage for job_id in self._running)
-        return [
-            Work(None if None in jobs else sum(known), max(known, default=0.0), self._slots.get(stage) or running_now[stage])
-            for stage, jobs in expected.items()
-            for known in [[seconds for seconds in jobs if seconds is not None]]
-        ]
+        works = []
+        for stage, jobs in expected.items():
+            known = [seconds for seconds in jobs if seconds is not None]
+            slots = self._slots.get(stage) or running_now[stage]
+            works.append(Work(sum(known) if len(known) == len(jobs) else None, max(known, default=0.0), slots))
+        return works
 
     def _seconds(self, job: Job, runs: int) -> float | None:
         """Return the expected duration of a job that has to fit a number of runs, or has none."""
