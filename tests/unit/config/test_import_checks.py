@@ -1,9 +1,11 @@
 """Problems of imported runs that the check of a config reports."""
 
+import numpy as np
 import pytest
 import yaml
 from support import ROOT
 
+from variability import registry
 from variability.config import import_checks, validate
 from variability.errors import ConfigError
 
@@ -166,3 +168,14 @@ def test_a_study_without_any_value_is_refused(tmp_path):
 def test_options_without_effect_or_meaning_are_reported(change, key, message, tmp_path):
     problems = imported(tmp_path, entry=change)
     assert any(problem.startswith(f"imports.own.{key}: ") and message in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize("reader", sorted(registry.names("readers")))
+def test_a_problem_of_a_file_that_is_no_table_is_a_message(reader, tmp_path):
+    """Some readers have formats of their own, such as arrays of NumPy: these are not searched for records."""
+    for labels in ({"label_ids": np.zeros(2)}, {"anything": np.zeros(2)}):
+        np.savez(tmp_path / "model-seed0.npz", predictions=np.zeros((2, 2)), **labels)
+        for wrong in ({"constants": {"task": "t"}}, {"columns": {"model": "nowhere"}}, {"from_path": "(?P<task>x)"}):
+            for examples in ({}, {"examples": "classification"}):
+                entry = {"path": "model-seed0.npz", "format": reader} | wrong | examples
+                assert reported({"study": "s", "imports": {"own": entry}}, [tmp_path])

@@ -106,9 +106,13 @@ def check_files(spec: Mapping[str, Any], files: Sequence[imported_files.Imported
 
 def _nested_records(spec: Mapping[str, Any], file: imported_files.ImportedFile) -> Iterator[Problem]:
     """Yield the keys that may hold the rows of a JSON file, in which other problems were found."""
-    if "records" not in spec and table_files.table_format(file.path) == table_files.JSON:
-        for key in json_records.list_keys(file.path, spec):
-            yield Problem("path", f"{file.name} has a list of records in {key!r}; `records: {key}` makes them the rows")
+    try:
+        is_json = table_files.table_format(file.path) == table_files.JSON
+        keys = json_records.list_keys(file.path, spec) if is_json and "records" not in spec else []
+    except (OSError, ValueError):
+        return  # A reader's own format, such as arrays of NumPy, or a file that cannot be read: not a table.
+    for key in keys:
+        yield Problem("path", f"{file.name} has a list of records in {key!r}; `records: {key}` makes them the rows")
 
 
 def _check_names(spec: Mapping[str, Any], file: str, names: list[str]) -> Iterator[Problem]:
