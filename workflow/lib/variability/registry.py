@@ -44,11 +44,14 @@ FOLDERS = "VARIABILITY_PLUGINS"
 
 def use_folders(folders: Iterable[str | os.PathLike]) -> None:
     """Add the plug-ins of the user's folders, for this process and those that it starts; replaces earlier folders."""
+    new = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    if not new and not os.environ.get(FOLDERS):
+        return
     earlier = [folder for family in FAMILIES for folder in family_folders(family)[1:]]
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) and Path(str(module.__file__)).parent in earlier:
             del sys.modules[name]
-    os.environ[FOLDERS] = os.pathsep.join(str(Path(folder).resolve()) for folder in folders)
+    os.environ[FOLDERS] = new
     importlib.invalidate_caches()
     names.cache_clear()
     find.cache_clear()
@@ -56,9 +59,13 @@ def use_folders(folders: Iterable[str | os.PathLike]) -> None:
 
 def family_folders(family: str) -> list[Path]:
     """Return the folders that hold the plug-ins of a family: the library's, then the user's."""
-    library = Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
     users = [Path(folder) / family for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
-    return [library, *(folder for folder in users if folder.is_dir())]
+    return [_library_folder(family), *(folder for folder in users if folder.is_dir())]
+
+
+@cache
+def _library_folder(family: str) -> Path:
+    return Path(__file__).parents[1].joinpath(*FAMILIES[family][0].split("."))
 
 
 @cache
@@ -86,6 +93,8 @@ def package(family: str) -> ModuleType:
 
 def _let_users_plugins_import_each_other() -> None:
     """Import the packages of all families that the user's folders extend: a plot may import an analysis's helper."""
+    if not os.environ.get(FOLDERS):
+        return
     for family in FAMILIES:
         if len(family_folders(family)) > 1:
             package(family)

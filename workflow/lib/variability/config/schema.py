@@ -7,6 +7,7 @@ the jobs exactly as they were written, without conversion.
 """
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,9 @@ class _Generator(GenerateJsonSchema):
         return value
 
 
+@cache
 def config_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) of a config, with the options of all modalities."""
+    """Return the JSON schema (draft 2020-12) of a config, with the options of all modalities; do not change it."""
     schema = Config.model_json_schema(schema_generator=_Generator)
     head = {"$schema": GenerateJsonSchema.schema_dialect, "title": "finetune-variability study"}
     return head | schema

@@ -1,20 +1,27 @@
 """The HTTP session of downloads, and readable messages for its errors."""
 
 import ssl
+from functools import cache
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
 
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return the settings of all connections of this process: reading the system's certificates takes 40 ms."""
+    return ssl.create_default_context()
+
+
 class _SystemCertificates(HTTPAdapter):
     """Trusts the certificates of the operating system (such as a company's), in addition to those of certifi."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=ssl.create_default_context(), **kwargs)
+        super().init_poolmanager(*args, ssl_context=_certificates(), **kwargs)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=ssl.create_default_context(), **kwargs)
+        return super().proxy_manager_for(proxy, ssl_context=_certificates(), **kwargs)
 
 
 def new_session() -> requests.Session:
