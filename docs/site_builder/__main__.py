@@ -18,6 +18,7 @@ from site_builder import commands, config_keys, html_check, navigation, plugin_p
 from variability.config import schema
 
 ROOT = Path(__file__).parents[2]
+#: Address from which Zensical lets pages load a script if they may be opened from disk.
 SHIM = "https://unpkg.com/iframe-worker/shim"
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     done = subprocess.run([Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"], cwd=ROOT)
     if done.returncode:
         sys.exit("the pages have broken links; the warnings above name them")
-    search_from_disk(site)
+    finish(site)
     if problems := list(html_check.problems(site)):
         sys.exit("\n".join(problems))
     print(f"{site / 'index.html'}: {len(existing)} pages")
@@ -70,13 +71,16 @@ def reference() -> dict[str, str]:
     }
 
 
-def search_from_disk(site: Path) -> None:
-    """Let pages load the script that makes search work from disk from the site itself, not from another server."""
+def finish(site: Path) -> None:
+    """Let search work from disk by a script of the site itself, and state the language of Chinese pages."""
     shutil.copy(Path(__file__).with_name("file_worker.js"), site / "assets/javascripts/file_worker.js")
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         up = "/" if path.name == "404.html" else "../" * (len(path.relative_to(site).parts) - 1)
-        path.write_text(text.replace(SHIM, f"{up}assets/javascripts/file_worker.js"), encoding="utf-8")
+        text = text.replace(SHIM, f"{up}assets/javascripts/file_worker.js")
+        if path.name.endswith(".zh.html"):
+            text = text.replace('<html lang="en"', '<html lang="zh-Hans"')
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def test_the_site_has_every_kind_of_page(site):
     ):
         assert (site / f"{name}.html").is_file()
     assert "peak learning rate" in (site / "reference/config.html").read_text()
+    assert '<html lang="zh-Hans"' in (site / "tutorial.zh.html").read_text(encoding="utf-8")
 
 
 def test_search_works_from_disk(site, page):
