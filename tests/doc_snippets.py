@@ -14,7 +14,10 @@ from support import ROOT
 
 PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
-    *(ROOT / name for name in ("README.md", "README.zh.md", "CONTRIBUTING.md", "config/README.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "README.zh.md", "CONTRIBUTING.md", "config/README.md", "benchmarks/README.md")
+    ),
 ]
 _BLOCK = re.compile(
     r"(?:<!-- not checked: (?P<reason>[^\n]{10,}) -->\n+)?^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$",
