@@ -208,6 +208,15 @@ def test_the_margin_is_the_users(studies):
     assert (loose["verdict"] == SUPPORTED).all() and (strict["verdict"] == REFUSED).all()
 
 
+def test_the_optimism_is_compared_with_the_margins_of_the_config(studies):
+    margins = {"accuracy": 0.5, "digits": {"accuracy": 0.0}}
+    declared = findings("best_seed_optimism", studies["typical"], margin=0.0, margins=margins)
+    assert {SUPPORTED, REFUSED} >= set(declared["verdict"]) and len(declared)
+    on_digits = declared["task"] == "digits"
+    assert (declared.loc[on_digits, "verdict"] == SUPPORTED).all() and on_digits.any()
+    assert (declared.loc[~on_digits, "verdict"] == REFUSED).all()
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "nll"])
 def test_the_optimism_is_the_distance_of_the_best_seed_from_the_mean(metric):
     read = tables(change=lambda runs: runs.assign(primary=runs["metric"] == metric), models=("a",), methods=("full",))

@@ -118,6 +118,22 @@ def test_one_run_cannot_tell(run, old, new):
     assert status == 2 and "needs two old and two new runs" in lines[0]
 
 
+def test_single_runs_with_standard_errors_cannot_tell_however_equal(tmp_path, capsys):
+    text = "model,seed,task,accuracy,stderr\nvit,0,digits,0.9,0.001\n"
+    for name in ("old", "new"):
+        (tmp_path / f"{name}.csv").write_text(text)
+    options = ["--margin", "0.1", "--metric", "accuracy"]
+    # What other test examples would change is known, what another seed would, is not.
+    assert command_line.main([str(tmp_path / "old.csv"), str(tmp_path / "new.csv"), *options]) == 2
+    assert "needs two old and two new runs with a value" in capsys.readouterr().out
+
+
+def test_a_collapsed_run_does_not_hide_that_all_others_are_worse(run):
+    status, lines = run({A: [0.95, 0.951, 0.949, 0.952, 0.948]}, {A: [0.90, 0.901, 0.899, 0.902, 0.11]})
+    assert status == 1 and "p = 0.008" in lines[0]
+    assert "of rearranged runs, as some collapsed or are outlying" in lines[0]
+
+
 def test_less_is_better_of_a_loss(run):
     assert run({A: RUNS}, {A: RUNS - 0.05}, metric="nll")[0] == 0
     status, lines = run({A: RUNS}, {A: RUNS + 0.05}, metric="nll")

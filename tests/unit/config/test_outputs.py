@@ -3,7 +3,7 @@ import copy
 from small_config import CONFIG, changed
 
 from variability.config import entry_checks
-from variability.config.outputs import Outputs
+from variability.config.outputs import WITH_MARGINS, Outputs
 from variability.config.study import Study
 
 DEFAULT = Outputs(Study(CONFIG))
@@ -84,6 +84,14 @@ def test_a_plot_whose_requirements_the_study_does_not_meet_is_not_made():
     one_candidate = outputs(models={"b": CONFIG["models"]["b"]}, methods={"full": {}})
     assert not {"across_tasks", "ranks", "pairwise", "multibootstrap"} & set(one_candidate.plots)
     assert "best_seed_optimism" in one_candidate.claims, "its analysis has results for a single candidate too"
+
+
+def test_margins_of_the_config_reach_the_analyses_and_claims_that_use_them():
+    chosen = Outputs(Study(CONFIG | {"margins": {"accuracy": 0.02}}))
+    options = [*chosen.analyses.items(), *chosen.claims.items()]
+    having = {name for name, keys in options if "margins" in keys}
+    assert having == WITH_MARGINS & {*chosen.analyses, *chosen.claims} >= {"decisions", "best_seed_optimism"}
+    assert chosen.claims["best_seed_optimism"]["margins"] == {"accuracy": 0.02}
 
 
 def test_figures_about_seeds_are_not_made_of_single_runs():

@@ -86,9 +86,11 @@ def test_shared_ranks_agree_in_table_claims_and_summary(seed):
     first = [one.name for one in rank_words.sharing_first(candidates)]
     assert first == decision_words.first_place(decisions)
     tables["claims"] = claims({"shared_ranks": {"candidates": 4}}, tables)
-    shared = [re.search(r"On digits, (.+) share first place", text) for text in tables["claims"]["sentence"]]
+    sentences = tables["claims"]["sentence"]
+    shared = [re.search(r"the best of \d+ candidates is one of (.+), none of which", text) for text in sentences]
     named = [re.split(", | and ", match[1]) for match in shared if match]
-    assert named == ([first] if len(first) > 1 else [])
+    assert named == ([first] if 1 < len(first) < len(candidates) else [])
+    assert sentences.str.contains("at least one of").sum() == (len(first) == len(candidates))
     text = summarise(tables, "demo")
     for one in candidates:
         row = re.search(rf"^\| {one.model} .*\|$", text, re.MULTILINE)[0]

@@ -255,3 +255,16 @@ def test_jobs_of_hydra_have_their_overrides(tmp_path):
     runs, _ = imported(spec | {"metrics": {"accuracy": None}})
     assert runs[["model", "seed", "value"]].to_numpy().tolist() == [["1.10", 1, 0.6], ["vit", 0, 0.5]]
     assert len(imported_files.find(spec)) == 4, "an edited override is a change of the import"
+
+
+def test_keys_that_hydra_deletes_have_no_value(tmp_path):
+    overrides = ["- model=vit\n- seed=0\n- sched=cosine\n- ~sched=cosine\n", "- model=vit\n- seed=1\n- sched=step\n"]
+    for job, text in enumerate([*overrides, "- model=vit\n- seed=2\n- ~sched=cosine\n"]):
+        folder = tmp_path / str(job)
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / ".hydra/overrides.yaml").write_text(text)
+        (folder / "metrics.json").write_text(json.dumps({"accuracy": 0.5}))
+    spec = {"path": str(tmp_path), "format": "hydra", "columns": {"model": "model", "seed": "seed"}}
+    runs, _ = imported(spec | {"factors": {"schedule": "sched"}, "metrics": {"accuracy": None}})
+    levels = runs["method"].str.partition("=")[2]
+    assert dict(zip(runs["seed"], levels, strict=True)) == {0: "none", 1: "step", 2: "none"}

@@ -121,3 +121,67 @@ def test_two_candidates_are_compared_on_their_common_tasks():
     runs = study(random_means(2, 8), metric_range=(0, 1))
     overall = table(runs[(runs["model"] != "m0") | (runs["task"] < "t03")])
     assert overall["n_tasks"].tolist() == [3]
+
+
+def equivalents(shifts=(0.0, 0.001), tasks=8, spread=0.002, **options):
+    """Return the table of models whose means on tasks differ by ``shifts`` from those of the first."""
+    rng = np.random.default_rng(2)
+    of_tasks = 0.5 + rng.normal(0, 0.05, tasks)
+    means = [of_tasks - shift + rng.normal(0, spread, tasks) * (index > 0) for index, shift in enumerate(shifts)]
+    return table(study(means, sd=0.0, metric_range=(0, 1)), **options)
+
+
+def test_equivalence_is_the_two_one_sided_tests_over_tasks():
+    rng = np.random.default_rng(2)
+    means = np.array([0.5 + rng.normal(0, 0.05, 8)] * 2)
+    means[1] += rng.normal(0, 0.008, 8)
+    (row,) = table(study(means, sd=0.0, metric_range=(0, 1))).to_dict("records")
+    differences = np.sign((means[0] - means[1]).mean()) * (means[0] - means[1])
+    lower = stats.ttest_1samp(differences, -0.01, alternative="greater").pvalue
+    upper = stats.ttest_1samp(differences, 0.01, alternative="less").pvalue
+    assert (row["margin"], row["margin_from"]) == (0.01, "fraction of the metric's length")
+    # Without noise of seeds the interval is that of the tasks alone.
+    assert (row["p_one_sided"], row["p_one_sided_b"]) == pytest.approx((lower, upper), rel=1e-6)
+    assert row["p_tost"] == row["p_equivalent"] == pytest.approx(max(lower, upper), rel=1e-6)
+    assert row["decision"] == ("equivalent" if max(lower, upper) <= 0.05 else "undecided")
+
+
+def test_pairs_over_tasks_end_as_equivalent_within_the_margins_of_the_config():
+    (row,) = equivalents((0.0, 0.0005)).to_dict("records")
+    assert row["decision"] == "equivalent"
+    (row,) = equivalents((0.0, 0.0005), margins={"accuracy": 0.0005}).to_dict("records")
+    assert (row["decision"], row["margin"], row["margin_from"]) == ("undecided", 0.0005, "margins of the config")
+    # One task has another margin, so that the mean of eight counts.
+    margins = {"accuracy": 0.001, "t00": {"accuracy": 0.009}}
+    assert equivalents((0.0, 0.0005), margins=margins)["margin"].item() == pytest.approx(0.002)
+    # A difference that is shown beats, and the note adds that it is small.
+    (row,) = equivalents((0.0, 0.004)).to_dict("records")
+    assert row["decision"] == "beats" and row["note"].endswith("shown to be less than the margin, too")
+
+
+def test_claims_over_all_tasks_are_equivalent_or_not_worse():
+    overall = equivalents((0.0, 0.0005, 0.05))
+    stated = claims({"overall": {"candidates": 0}}, {"overall": overall}).set_index("sentence")
+    leader, second = overall["leader"].iloc[0], ({"m0", "m1"} - {overall["leader"].iloc[0]}).pop()
+    pair = stated.loc[f"Over all 8 tasks, {leader} (full) beats {second} (full)."]
+    assert (pair["verdict"], pair["meaning"][:23]) == ("equivalent", "equivalent within ±0.01")
+    best = stated.loc[f"Over all 8 tasks, {leader} (full) is the best of 3 candidates."]
+    assert best["verdict"] == "not supported" and best["meaning"].startswith("equivalent within ±0.01")
+    result = claims({"not_worse_overall": {}}, {"overall": overall})
+    assert dict(zip(result["sentence"], result["verdict"], strict=True)) == {
+        f"Over all 8 tasks, {second} (full) is worse than {leader} (full) by less than 0.01.": "supported",
+        f"Over all 8 tasks, m2 (full) is worse than {leader} (full) by less than 0.01.": "not supported",
+    }
+    assert "worse by more than 0.01" in result["meaning"].iloc[-1]
+    (turned,) = claims({"not_worse_overall": {"candidate": "m0", "than": "m2"}}, {"overall": overall}).to_dict(
+        "records"
+    )
+    assert turned["verdict"] == "supported" and turned["n"] == "8 tasks: 8 better, 0 equal, 0 worse"
+
+
+def test_two_tasks_have_no_interval_and_show_no_equivalence():
+    (row,) = equivalents((0.0, 0.0), tasks=2).to_dict("records")
+    assert np.isnan(row["low"]) and np.isnan(row["p_equivalent"]) and row["decision"] == "undecided"
+    assert row["note"].endswith("no interval from fewer than 3 tasks or groups")
+    assert not np.isnan(equivalents((0.0, 0.0), tasks=3)["low"].item())
+    assert "mean difference" in overall_words.paragraph({"overall": equivalents((0.0, 0.0), tasks=2)})

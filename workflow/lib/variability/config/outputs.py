@@ -11,6 +11,8 @@ from variability.config.specs import sorted_keys
 from variability.config.study import Study
 
 Options = dict[str, Mapping[str, Any]]
+#: Analyses and claims that use the study's ``margins``, as an option that the config cannot set.
+WITH_MARGINS = {"decisions", "overall", "best_seed_optimism"}
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,7 @@ class Outputs:
         readers += [registry.find("claims", name) for name in self.claims]
         required = {name: {} for reader in readers for name in reader.ANALYSES}
         options = sorted_keys(required | self._chosen("analyses"))
-        if "decisions" in options and "margins" in self.study.config:
-            options["decisions"] = {**options["decisions"], "margins": self.study.config["margins"]}
-        return options
+        return self._with_margins(options)
 
     @cached_property
     def plots(self) -> Options:
@@ -43,7 +43,13 @@ class Outputs:
     @cached_property
     def claims(self) -> Options:
         """Options of the chosen claims by name."""
-        return self._chosen("claims")
+        return self._with_margins(self._chosen("claims"))
+
+    def _with_margins(self, options: Options) -> Options:
+        """Return options of plug-ins with the study's ``margins`` for those that use them."""
+        margins = self.study.config.get("margins")
+        chosen = options.keys() & WITH_MARGINS if margins else ()
+        return {**options, **{name: {**options[name], "margins": margins} for name in chosen}}
 
     def unmet(self, family: str, name: str) -> list[str]:
         """Return descriptions of what an analysis, a plot or a claim requires and the study does not have."""

@@ -7,6 +7,7 @@ equivalent within the margin if that holds in both directions (TOST; Schuirmann 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,31 @@ def one_sided(difference: ArrayLike, se: ArrayLike, df: ArrayLike, margin: Array
     with np.errstate(invalid="ignore", divide="ignore"):
         lower, upper = (margin + difference) / se, (margin - difference) / se
     return OneSided(special.stdtr(df, -lower), special.stdtr(df, -upper))
+
+
+def of_half_width(
+    difference: np.ndarray, half_width: Callable[[np.ndarray], np.ndarray], margin: float | np.ndarray
+) -> OneSided:
+    """Return the p-values that the one-sided intervals of ``difference`` imply, which extend by ``half_width(tail)``.
+
+    half_width: of one-sided levels (pairs,) from 0.5, increasing with them. p is the smallest alpha for which the
+    interval of level 1 - alpha excludes the margin (a test of the interval; Berger & Hsu 1996, Stat. Sci. 11, 283).
+    NaN where the width is, and unless the margin is above 0.
+    """
+    difference = np.asarray(difference, dtype=float)
+    known = (np.asarray(margin) > 0) & ~np.isnan(half_width(np.full(difference.shape, 0.95))) & ~np.isnan(difference)
+    return OneSided(*(_tail(side, half_width, known) for side in (margin + difference, margin - difference)))
+
+
+def _tail(distance: np.ndarray, half_width: Callable[[np.ndarray], np.ndarray], known: np.ndarray) -> np.ndarray:
+    """Return the p at which the half-width is the distance, by bisection of its normal score; above 0.5 below 0."""
+    low, high = np.zeros(distance.shape), np.full(distance.shape, 8.0)
+    for _ in range(50):
+        middle = (low + high) / 2
+        reached = half_width(special.ndtr(middle)) >= np.abs(distance)
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    p = special.ndtr(-low)
+    return np.where(known, np.where(distance > 0, p, 1 - p), np.nan)
 
 
 def adjusted(p: OneSided) -> OneSided:

@@ -26,7 +26,8 @@ class AllTasks(NamedTuple):
     names: model and method, in the order of their names. tasks: {task: group}. differences: (candidates, candidates,
     groups), see ``over_tasks.decide``. seed_variance: (candidates, candidates), variance of the mean difference that
     comes from effects of a seed that several tasks share; it may be below 0. seeds: number of seeds it is based on, 0
-    if it cannot be estimated. unit: description of the unit. length: of the metric in this unit. left_out: note on
+    if it cannot be estimated. unit: description of the unit. length: of the metric in this unit. lengths: {task: size
+    of this unit in that of the task's metric}, NaN where it has none. metrics: {task: metric}. left_out: note on
     candidates and tasks that are left out, since every candidate must have a value on every task; by the order of
     removal of ``across_tasks``.
     """
@@ -38,6 +39,8 @@ class AllTasks(NamedTuple):
     seeds: int
     unit: str
     length: float
+    lengths: dict[str, float]
+    metrics: dict[str, str]
     left_out: str
 
 
@@ -49,6 +52,8 @@ def collect(runs: pd.DataFrame) -> AllTasks:
     the other candidates.
     """
     runs, left_out = _complete(runs[runs["value"].notna()])
+    metrics = dict(zip(runs["task"], runs["metric"], strict=True))
+    normalised = any(scale.metric == _metric_scale.NORMALISED for scale in _metric_scale.scales(runs))
     runs, lengths, unit, length = _in_one_unit(runs)
     sign = np.where(runs["higher_is_better"].isin([False, 0]), -1.0, 1.0)
     runs = runs.assign(value=sign * runs["value"].to_numpy(dtype=float))
@@ -69,7 +74,8 @@ def collect(runs: pd.DataFrame) -> AllTasks:
     sums = np.where(known, stacked, 0.0) @ member.T
     differences = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     variance, shared = _shared_by_tasks(values, lengths, tasks, member, paired_cells.shared_by_all(runs))
-    return AllTasks(names, tasks, differences, variance, shared, unit, length, left_out)
+    in_unit = {task: np.nan if normalised else lengths[task] for task in tasks}
+    return AllTasks(names, tasks, differences, variance, shared, unit, length, in_unit, metrics, left_out)
 
 
 def _complete(runs):

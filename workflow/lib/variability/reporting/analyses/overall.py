@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
-from variability.reporting.analyses.decisions import BEATS, NOT_TESTED, UNDECIDED
+from variability.reporting.claims import MARGIN
+from variability.reporting.equivalent_pairs import (
+    BEATS,
+    DECLARED,
+    EQUIVALENT,
+    NOT_TESTED,
+    OF_LENGTH,
+    OF_MEAN,
+    UNDECIDED,
+    WITHIN,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,11 +25,15 @@ if TYPE_CHECKING:
 #: Value of the column ``over``.
 ALL_TASKS = "all tasks"
 NO_TASK = "no task has both"
+#: Smallest number of tasks or groups with an interval: that of two extends by 12.7 standard errors to both sides.
+FEWEST = 3
 TOO_FEW = "too few tasks to show any difference: the smallest possible p-value of the signed-rank test is"
 COLUMNS = [
     *("over", "model", "method", "model_b", "method_b", "decision", "unit", "difference", "low", "high", "se"),
     *("wins", "ties", "losses", "n_tasks", "n", "n_b", "n_failed", "n_failed_b"),
     *("p", "p_floor", "p_all_pairs", "check_p_holm", "p_best", "p_adjusted", "tests", "family"),
+    *("margin", "margin_from", "p_one_sided", "p_one_sided_b", "p_tost"),
+    *("p_not_worse", "p_not_worse_b", "p_equivalent"),
     *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
     *("leader", "leader_method", "is_best", "ties_for_first", "candidates", "tasks", "groups", "left_out"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
@@ -39,7 +53,10 @@ class Overall(Analysis):
     adjusted over all pairs by step-down, where the signs of a task's differences are flipped together (Romano & Wolf
     2005); check_p_holm: by Holm's method, which needs more tasks. p_best: of the leader, adjusted for the comparisons
     with the best (Hsu 1984). A beats B by the rule of ``decisions``, if mean and signed ranks have one direction.
-    p_floor: smallest p that this number of tasks can give.
+    p_floor: smallest p that this number of tasks can give. With fewer than FEWEST tasks there is no interval.
+
+    Equivalence within ``margin``, in ``unit``: p_tost is the smallest level whose one-sided intervals, as above, do not
+    contain the margin, on both sides (p_one_sided: of one); the others are adjusted as in ``decisions``.
 
     rank_low, rank_high: limits of each candidate's rank over tasks, 1 + the number of candidates that beat it and the
     number of candidates - those that it beats (Mogstad et al. 2024). letters: candidates with a common letter do not
@@ -55,6 +72,7 @@ class Overall(Analysis):
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
+        "margin": MARGIN,
         "resamples": RESAMPLES | {"minimum": 1000, "default": 10_000},
         "seed": SEED,
     }
@@ -78,7 +96,7 @@ class Overall(Analysis):
         if not len(result.a):
             return pd.DataFrame(columns=COLUMNS)
         names = (every.names["model"] + " (" + every.names["method"] + ")").to_numpy()
-        half = self._half_widths(every, result)
+        half = _half_widths(every, result, np.full(len(result.a), 0.5 + self.option("level") / 2))
         tests = int(np.count_nonzero(~np.isnan(result.p)))
         leader, groups = result.order[0], every.differences.shape[2]
         table = pd.DataFrame({"over": ALL_TASKS}, index=range(len(result.a)))
@@ -93,7 +111,7 @@ class Overall(Analysis):
                 table[f"{key}{side}"] = np.asarray(of_candidates)[index]
         tested = ~np.isnan(result.p) | result.beats
         keys = ("difference", "se", "wins", "ties", "losses", "p", "p_floor", "p_best", "p_adjusted")
-        return table.assign(
+        table = table.assign(
             decision=np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED),
             **{key: getattr(result, key) for key in keys},
             **{"p_all_pairs": result.p_all, "check_p_holm": result.p_holm, "n_tasks": result.n},
@@ -107,22 +125,60 @@ class Overall(Analysis):
             interval="t over tasks and seeds",
             **{"level": self.option("level"), "ddof": 1, "resamples": result.flips, "scope": _cells.scope(runs)},
             note=_notes(result, alpha),
-        )[COLUMNS]
+        )
+        return self._with_equivalence(table, every, result)[COLUMNS]
 
-    def _half_widths(self, every, result):
-        """Return half the widths of the intervals of the mean differences, NaN with a single task.
+    def _with_equivalence(self, table, every, result):
+        """Return the pairs with their margin and the p-values and decisions of equivalence."""
+        from variability.stats import equivalence
 
-        The squares of the half-widths of the two parts, over tasks and over shared seeds, are added (as for a sum of
-        independent estimates: Zou & Donner, Stat. Med. 27 (2008) 1693).
+        margin, margin_from = self._margin(every)
+        tests = equivalence.of_half_width(result.difference, lambda tail: _half_widths(every, result, tail), margin)
+        adjusted = equivalence.adjusted(tests)
+        p = adjusted.p_equivalent()
+        equivalent, beats = p <= 1 - self.option("level"), table["decision"] == BEATS
+        undecided = table["decision"] == UNDECIDED
+        within = np.where(table["note"] != "", "; ", "") + np.array(WITHIN, dtype=object)
+        return table.assign(
+            **{"margin": margin, "margin_from": margin_from, "p_tost": tests.p_equivalent(), "p_equivalent": p},
+            **{"p_one_sided": tests.not_worse, "p_one_sided_b": tests.not_worse_b},
+            **{"p_not_worse": adjusted.not_worse, "p_not_worse_b": adjusted.not_worse_b},
+            decision=table["decision"].mask(undecided & equivalent, EQUIVALENT),
+            note=table["note"] + np.where(equivalent & beats, within, ""),
+        )
+
+    def _margin(self, every):
+        """Return the margin in the unit of the differences, and where it comes from.
+
+        It is the mean over tasks of those that the config declares, if it does for all of them.
         """
-        from scipy import special
+        from variability.reporting.analyses import _all_tasks
+        from variability.results import equivalence_margins
 
-        tail = 0.5 + self.option("level") / 2
-        half = np.square(special.stdtrit(np.maximum(result.n - 1, 1), tail) * result.se)
-        shared = np.maximum(every.seed_variance[result.a, result.b], 0)
-        if every.seeds:
-            half = half + shared * special.stdtrit(every.seeds - 1, tail) ** 2
-        return np.sqrt(half)
+        declared = [
+            equivalence_margins.declared(self.options.get("margins", {}), task, every.metrics[task])
+            for task in every.tasks
+        ]
+        if None not in declared and not any(np.isnan(every.lengths[task]) for task in every.tasks):
+            sizes = [own / every.lengths[task] for own, task in zip(declared, every.tasks, strict=True)]
+            return float(np.mean(sizes)), DECLARED
+        return self.option("margin") * every.length, OF_MEAN if every.unit == _all_tasks.OF_MEAN else OF_LENGTH
+
+
+def _half_widths(every, result, tail):
+    """Return half the widths of the intervals of the mean differences, NaN with fewer than FEWEST tasks.
+
+    tail: (pairs,) one-sided levels. The squares of the half-widths of the two parts, over tasks and over shared seeds,
+    are added (as for a sum of independent estimates: Zou & Donner, Stat. Med. 27 (2008) 1693).
+    """
+    from scipy import special
+
+    se = np.where(result.n >= FEWEST, result.se, np.nan)
+    half = np.square(special.stdtrit(np.maximum(result.n - 1, 1), tail) * se)
+    shared = np.maximum(every.seed_variance[result.a, result.b], 0)
+    if every.seeds:
+        half = half + shared * special.stdtrit(every.seeds - 1, tail) ** 2
+    return np.sqrt(half)
 
 
 def _runs_of(runs, names):
@@ -139,7 +195,8 @@ def _runs_of(runs, names):
 
 def _notes(result, alpha):
     """Return why a pair is not tested, or cannot be decided however large its differences are."""
+    few = np.where(result.n < FEWEST, f"; no interval from fewer than {FEWEST} tasks or groups", "")
     return [
-        NO_TASK if n == 0 else f"{TOO_FEW} {floor:.2g}" if floor > alpha and not beats else ""
-        for n, floor, beats in zip(result.n, result.p_floor, result.beats, strict=True)
+        NO_TASK if n == 0 else f"{TOO_FEW} {floor:.2g}{more}" if floor > alpha and not beats else ""
+        for n, floor, beats, more in zip(result.n, result.p_floor, result.beats, few, strict=True)
     ]

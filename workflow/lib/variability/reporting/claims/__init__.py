@@ -58,7 +58,7 @@ COLUMNS = [
 #: Start of the unit of an SD.
 SD_OF = "SD of "
 #: Units of effects that are counts.
-COUNTED = ("sharing first place", "of the ranks possible")
+COUNTED = ("not beaten", "of the ranks possible")
 #: JSON schema of the option ``margin``: the smallest effect worth acting on.
 MARGIN = {
     "type": "number",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.reporting import display_names
 from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, Claim
-from variability.results import metric_scales
+from variability.results import equivalence_margins, metric_scales
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class BestSeedOptimism(Claim):
     """Per task, for the candidate with the best mean: how much its best seed on test overstates it.
 
-    The distance of the best of these runs from their mean is above the margin or not: a cut-off. It is the U-statistic
+    The distance of the best of these runs from their mean is above the margin or not: a cut-off. The margin is that of
+    the config's ``margins``, otherwise the option. It is the U-statistic
     at the number of runs, which is correct on average; the V-statistic is a quarter too low with 5 seeds. It is a
     property of these runs and has no interval: the bootstrap of a maximum covers too little (Tang et al. 2020).
     """
@@ -33,6 +34,8 @@ class BestSeedOptimism(Claim):
         for task, of_task in best.groupby("task", sort=False):
             row = of_task.sort_values("mean", ascending=not higher.get(task, True), kind="stable").iloc[0]
             margin = metric_scales.margin(self.option("margin"), lengths.get(task, math.nan), row["mean"])
+            declared = equivalence_margins.declared(self.options.get("margins", {}), task, row["metric"])
+            margin = margin if declared is None else declared
             # The best run is on the better side of the mean, whichever that is.
             optimism = abs(row["optimism"])
             candidate = display_names.candidate(row["model"], row["method"])

@@ -8,9 +8,11 @@ from variability.reporting.claims import MARGIN, Claim
 from variability.results.run_selection import matches_candidate
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-_CANDIDATE = {
+#: JSON schema of an option that names candidates.
+CANDIDATE = {
     "type": "string",
     "default": "",
     "description": "name or pattern of a model, or of a candidate in the form `model (method)`",
@@ -27,7 +29,7 @@ class NotWorse(Claim):
 
     ANALYSES = ("decisions",)
     DEFAULT = False
-    OPTIONS: ClassVar[dict[str, dict]] = {"candidate": _CANDIDATE, "than": _CANDIDATE, "margin": MARGIN}
+    OPTIONS: ClassVar[dict[str, dict]] = {"candidate": CANDIDATE, "than": CANDIDATE, "margin": MARGIN}
     CANDIDATES = ("candidate", "than")
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
@@ -35,14 +37,14 @@ class NotWorse(Claim):
 
         pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
         if self.option("than"):
-            chosen = _matched(pairs, "_b", self.option("than"))
+            chosen = matched(pairs, "_b", self.option("than"))
         else:
             chosen = (pairs["model_b"] == pairs["leader"]) & (pairs["method_b"] == pairs["leader_method"])
-        chosen &= _matched(pairs, "", self.option("candidate") or "*")
+        chosen &= matched(pairs, "", self.option("candidate") or "*")
         return [claimed_pairs.not_worse(row, claimed_pairs.name(row)) for _, row in pairs[chosen].iterrows()]
 
 
-def _matched(pairs, side, pattern):
+def matched(pairs: pd.DataFrame, side: str, pattern: str) -> np.ndarray:
     """Return in which pairs a pattern matches the candidate of a side; each candidate is compared once."""
     keys = [f"model{side}", f"method{side}"]
     names = pairs[keys].drop_duplicates()

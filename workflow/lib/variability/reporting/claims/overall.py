@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.advice import plural
 from variability.reporting import display_names
-from variability.reporting.claims import SUPPORTED, UNDECIDED, Claim
+from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Overall(Claim):
     """Over all tasks, as ``overall`` decides.
 
-    The candidate that is ahead is the best; it beats each other model with its best method; candidates that share first
-    place, and limits of ranks, as in ``shared_ranks``.
+    The candidate that is ahead is the best (refused if another is equivalent within the margin); it beats each other
+    model with its best method, or both are equivalent; candidates that share first place, and limits of ranks, as in
+    ``shared_ranks``.
     """
 
     ANALYSES = ("overall",)
@@ -31,6 +32,7 @@ class Overall(Claim):
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import shared_ranks
+        from variability.reporting.equivalent_pairs import EQUIVALENT as WITHIN_MARGIN
 
         pairs = tables["overall"]
         if pairs.empty:
@@ -39,7 +41,10 @@ class Overall(Claim):
         rival = leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
         first, where = pairs.iloc[0], over(pairs)
         best = f"{where}, {_name(first, '')} is the best of {first['candidates']:g} candidates."
-        verdict = SUPPORTED if first["is_best"] else UNDECIDED
+        equivalent = (leader["decision"] == WITHIN_MARGIN).any()
+        verdict = SUPPORTED if first["is_best"] else REFUSED if equivalent else UNDECIDED
+        if verdict == REFUSED:
+            rival = leader[leader["decision"] == WITHIN_MARGIN].iloc[0]
         findings = [_finding(rival, best) | {"verdict": verdict, "against": _name(rival, "_b")}]
         others = leader[leader["model_b"] != first["leader"]]
         for _, rows in others.groupby("model_b", sort=False):
@@ -63,14 +68,25 @@ def _name(row, side):
 
 
 def _finding(row, sentence):
-    from variability.reporting.analyses.decisions import BEATS
+    from variability.reporting import text_format
+    from variability.reporting.equivalent_pairs import BEATS
+    from variability.reporting.equivalent_pairs import EQUIVALENT as WITHIN_MARGIN
 
-    counts = f"{row['wins']:g} better, {row['ties']:g} equal, {row['losses']:g} worse"
+    equivalent = row["decision"] == WITHIN_MARGIN
+    meaning = f"equivalent within ±{row['margin']:.3g}, adjusted p {text_format.p_value(row['p_equivalent'])}"
     return {
         "sentence": sentence,
-        "verdict": SUPPORTED if row["decision"] == BEATS else UNDECIDED,
+        "verdict": SUPPORTED if row["decision"] == BEATS else EQUIVALENT if equivalent else UNDECIDED,
+        "meaning": meaning if equivalent else None,
+        **{key: row[key] for key in ("margin", "p_equivalent")},
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
         **{key: row[key] for key in ("p", "p_adjusted", "family", "estimator", "interval", "level", "scope")},
-        "n": f"{plural(row['n_tasks'], 'task')}: {counts}",
+        "n": counted(row),
         "note": row["note"] or None,
     }
+
+
+def counted(row: pd.Series) -> str:
+    """Return the number of tasks of a pair, and on how many the first is better, equal and worse."""
+    counts = f"{row['wins']:g} better, {row['ties']:g} equal, {row['losses']:g} worse"
+    return f"{plural(row['n_tasks'], 'task')}: {counts}"

@@ -16,8 +16,9 @@ NAMED = 8
 class SharedRanks(Claim):
     """Per task, from the rank limits of ``decisions``.
 
-    Those that share first place: supported if some candidates are beaten, so that the others contain the best one with
-    a probability of at least ``level``; undecided if nobody beats anybody. Not stated if a single one is not beaten,
+    The best candidate is one of those that nobody beats: supported if some candidates are beaten, so that the others
+    contain the best one with a probability of at least ``level``; otherwise none is shown not to be the best. That
+    these are equally good is not shown, and not claimed: equivalence is. Not stated if a single one is not beaten,
     which is the claim of ``stable_ranking``.
 
     The limits of the ranks of the first candidates: supported if they exclude any rank.
@@ -62,9 +63,11 @@ def of_pairs(where: str, task: str | None, pairs: pd.DataFrame, most: int) -> li
     findings, total = [], len(candidates)
     shared = rank_words.sharing_first(candidates)
     if len(shared) > 1:
-        names = listed([one.name for one in shared], NAMED, last=" and ")
-        verdict = SUPPORTED if len(shared) < total else UNDECIDED
-        sentence = f"{where}, {names} share first place among {plural(total, 'candidate')}."
+        named = listed([one.name for one in shared], NAMED, last=" and ")
+        best = f"{where}, the best of {plural(total, 'candidate')} is one of {named}, none of which beats another."
+        # That the best is one of all is no finding.
+        none = f"{where}, at least one of {plural(total, 'candidate')} is shown not to be the best."
+        sentence, verdict = (best, SUPPORTED) if len(shared) < total else (none, UNDECIDED)
         findings.append(facts | {"sentence": sentence, "verdict": verdict, "effect": len(shared), "unit": COUNTED[0]})
     for one in candidates[:most]:
         between = f"ranks {one.low:g}" if one.low == one.high else f"ranks between {one.low:g} and {one.high:g}"

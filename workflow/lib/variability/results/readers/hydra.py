@@ -23,7 +23,8 @@ _EXPECTED = (
 class Hydra(WrittenReader):
     """The rows of a table in a job's folder, with the overrides of the job as columns: ``model=vit`` is ``model``.
 
-    Keys keep their groups and dots, without the + and ~ of Hydra's grammar: ``+optimizer.lr=0.1`` is ``optimizer.lr``.
+    Keys keep their groups and dots, without the + of Hydra's grammar: ``+optimizer.lr=0.1`` is ``optimizer.lr``. A key
+    that an override deletes (``~scheduler``, ``~scheduler=cosine``) is empty.
     A column of the table is not replaced by an override of its name.
     """
 
@@ -55,5 +56,12 @@ def _overrides(path: Path) -> dict[str, str | None]:
         raise UserError(f"{path} is not valid YAML: {error}; correct it") from error
     if not isinstance(listed, list):
         raise UserError(f"{path} is not a list of overrides; {_EXPECTED}")
-    pairs = (str(entry).partition("=") for entry in listed if "=" in str(entry))
-    return {key.lstrip("+~"): value.strip("'\"") for key, _, value in pairs}
+    overrides: dict[str, str | None] = {}
+    for entry in map(str, listed):
+        key, assigned, value = entry.partition("=")
+        if entry.startswith("~"):
+            # A deletion, with or without the value that the key must have had: the job ran without it.
+            overrides.pop(key.lstrip("~"), None)
+        elif assigned:
+            overrides[key.lstrip("+")] = value.strip("'\"")
+    return overrides
