@@ -19,9 +19,9 @@ CLAIMS = {"beats": {}, "best_seed_optimism": {}}
 LOST = ("b", "digits", "full", 2)
 
 
-def write(folder: Path, failed=(LOST,)) -> Path:
-    """Write the study, of which the runs ``failed`` diverged, and return its folder, ``<folder>/results/my-study``."""
-    study = Path(folder, "results", "my-study")
+def write(folder: Path, name: str = "my-study", failed=(LOST,)) -> Path:
+    """Write the study, of which the runs ``failed`` diverged, and return its folder, ``<folder>/results/<name>``."""
+    study = Path(folder, "results", name)
     manifests = synthetic.study_files(study, MODELS, TASKS, METHODS, SEEDS, failed)
     runs = synthetic.runs(MODELS, TASKS, METHODS, SEEDS, failed)
     aggregate = study / "aggregate"

@@ -1,9 +1,14 @@
 """The study of recommenders at a reduced size, from its data to its tables and figures."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from support import Checkout, presented
+
+import variability
+from variability.data.item_sequences import ItemSequences
+from variability.data.prepared_task import PreparedTask
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("transformers", reason="the extra transformers is not installed")
@@ -85,6 +90,44 @@ def test_all_but_the_catalogue_is_pretrained(finished):
     ) as probe:
         assert {name.partition(".")[0] for name in probe.keys()} == {"catalogue"}  # noqa: SIM118
     assert not (folder / "features").exists()
+
+
+@pytest.mark.parametrize("model", ["bert4rec", "sasrec", "item-knn"])
+def test_users_outside_the_study_get_the_scores_of_its_own(finished, model):
+    run = variability.load_run(finished.folder / f"results/recommender/finetune/{model}/next-item/full/0")
+    rows, sequences, stored = stored_sequences(finished, model, "next-item")
+    histories = [sequences.items[begin : end - 1].tolist() for begin, end in sequences.bounds[rows]]
+    targets = sequences.items[sequences.bounds[rows][:, 1] - 1]
+    recommended = run.predict(histories, top=40)
+    # The right item ranks behind items of the same score.
+    ranks = [
+        sum(score >= scores[items.index(target)] for score in scores)
+        for items, scores, target in zip(recommended["items"], recommended["scores"], targets, strict=True)
+    ]
+    assert ranks == stored.tolist()
+    assert [len(items) for items in run.predict(histories[:2], top=3)["items"]] == [3, 3]
+
+
+def test_ratings_of_users_outside_the_study_are_those_of_its_own(finished):
+    run = variability.load_run(finished.folder / "results/recommender/finetune/sasrec/rating/full/0")
+    rows, sequences, stored = stored_sequences(finished, "sasrec", "rating")
+    examples = []
+    for begin, end in sequences.bounds[rows]:
+        rated = zip(sequences.items[begin : end - 1], sequences.ratings[begin : end - 1], strict=True)
+        examples.append(([(int(item), float(rating)) for item, rating in rated], int(sequences.items[end - 1])))
+    known = [index for index, (history, _) in enumerate(examples) if history]
+    predicted = run.predict([examples[index] for index in known])
+    assert predicted["y_pred"].tolist() == pytest.approx(stored[known].tolist(), rel=1e-5)
+
+
+def stored_sequences(finished, model, task):
+    """Return the rows of the test examples, all sequences, and what seed 0 predicted for these rows."""
+    prepared = PreparedTask.open(finished.folder / f"results/recommender/prepare/{task}/task.json")
+    predictions = table(finished, f"predict/{model}/{task}/full/0.parquet")
+    of_test = predictions[(predictions["phase"] == "after") & (predictions["split"] == "test")].set_index("example_id")
+    rows = np.flatnonzero(np.isin(prepared.example_ids, of_test.index))
+    stored = of_test.loc[prepared.example_ids[rows], "y_pred"].to_numpy()
+    return rows, ItemSequences.of(prepared.inputs, prepared.facts), stored
 
 
 def test_nothing_is_left_to_do(finished):

@@ -83,6 +83,9 @@ def test_a_table_with_other_column_names(suffix, tmp_path):
     assert not list(plugin.check()) and plugin.local_source() == path
     loaded, expected = plugin.load(None), interaction_examples()
     assert (loaded.items == expected.items).all() and (loaded.bounds == expected.bounds).all()
+    # Of the items by their numbers; those of a table that is generated are their numbers.
+    used = {number: str(item) for number, item in enumerate(sorted({item for _, item, _, _ in INTERACTIONS}))}
+    assert [loaded.label_names[item] for item in loaded.items[:9]] == [used[item] for item in loaded.items[:9]]
 
 
 def own(path, text, **options):

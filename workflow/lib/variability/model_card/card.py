@@ -38,7 +38,7 @@ def render(facts: RunFacts) -> str:
 def metadata(facts: RunFacts) -> dict[str, Any]:
     """Return the metadata of the card: ``model-index`` with the values of this run, and what identifies the model."""
     record, model = facts.record, _model(facts)
-    kind = _TASK_TYPES.get((facts.task["modality"], facts.task["kind"]), facts.task["kind"])
+    kind = str(_TASK_TYPES.get((facts.task["modality"], facts.task["kind"]), facts.task["kind"]))
     after = facts.values[(facts.values["phase"] == "after") & facts.values["value"].notna()]
     metrics = [
         {"type": str(row["metric"]), "name": str(row["label"]), "value": float(row["value"])}
@@ -47,7 +47,7 @@ def metadata(facts: RunFacts) -> dict[str, Any]:
     dataset = {"name": record["task"], "type": str(facts.data.get("dataset", record["task"])), "split": "test"}
     result = {"task": {"type": kind, "name": record["task"]}, "dataset": dataset, "metrics": metrics}
     provider = model.get("provider")
-    content = {"library_name": provider if provider in _LIBRARIES else "pytorch"}
+    content: dict[str, Any] = {"library_name": provider if provider in _LIBRARIES else "pytorch"}
     if kind in _TASK_TYPES.values() and kind.endswith("classification"):
         content["pipeline_tag"] = kind
     if provider == "transformers" and _HUB_ID.fullmatch(str(model["architecture"])) and model["weights"] != "none":

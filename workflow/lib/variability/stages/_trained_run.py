@@ -18,6 +18,7 @@ from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
 from variability.errors import UserError
 from variability.io import artefacts, files, image_files
+from variability.stages import _recommendations
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
 from variability.stages.tokenize import tokenize
 from variability.training.input_files import InputFiles
@@ -70,13 +71,15 @@ class TrainedRun:
         """The classes in the order of ``probabilities``; empty in regression."""
         return self.task["class_names"]
 
-    def predict(self, examples: Iterable[Any]) -> pd.DataFrame:
+    def predict(self, examples: Iterable[Any], top: int = 10) -> pd.DataFrame:
         """Return the prediction for each example, in their order.
 
         examples: of images paths of files, or uint8 arrays (height, width) or (height, width, 3); of texts strings, or
-        tuples of two if the task has pairs. They are prepared as the study prepared its own. Columns: ``source`` (the
-        path or text; the position of an array), ``y_pred`` (index of the class, or the predicted number) and, in
-        classification, ``class`` and ``probabilities`` (one float32 per class).
+        tuples of two if the task has pairs; of users lists of items, oldest first, or tuples of a list of (item,
+        rating) and the item to rate. They are prepared as the study prepared its own. Columns: ``source`` (the path or
+        text; the position of an array or a user), ``y_pred`` (index of the class, or the predicted number) and, in
+        classification, ``class`` and ``probabilities`` (one float32 per class). For users, unless ratings are
+        predicted, ``items`` and ``scores`` of the ``top`` items that are recommended, in place of ``y_pred``.
 
         Given all files of a split in the order of the study's predictions, the result is equal to these bit for bit on
         the same kind of CPU. Other batches may differ in the last bits of a probability, because sums are ordered
@@ -91,34 +94,38 @@ class TrainedRun:
             self._store(listed, folder)
             input_files = InputFiles(**self._files | {"task": folder / "task.json"} | self._tokens(folder))
             with Workplace(settings["model"], settings["threads"]) as workplace:
+                if self._recommends:
+                    workplace.framework_class = _recommendations.recommending(workplace.framework_class, top)
                 framework = workplace.framework(settings["model"], settings["method"], input_files)
                 rows = {"test": np.arange(len(listed))}
                 phases = framework.predictions(self.record["seed"], self.folder / CHECKPOINT, rows)
                 outputs = next(outputs for phase, _, outputs in phases if phase == "after")
+                if self._recommends:
+                    return self._with_sources(listed, _recommendations.top_items(outputs, self.task))
                 columns = framework.task.kind.columns(outputs, framework.task.labels)
         return self._table(listed, columns)
 
-    def _table(self, examples: list[Any], columns: Mapping[str, pa.Array]) -> pd.DataFrame:
+    @property
+    def _recommends(self) -> bool:
+        return self.task["kind"] == "ranking"
+
+    def _with_sources(self, examples: list[Any], columns: Mapping[str, Any]) -> pd.DataFrame:
         import pandas as pd
 
-        table: dict[str, Any] = {"source": [_source(example, index) for index, example in enumerate(examples)]}
-        table |= {"y_pred": columns["y_pred"].to_numpy()}
+        return pd.DataFrame({"source": [_source(example, index) for index, example in enumerate(examples)], **columns})
+
+    def _table(self, examples: list[Any], columns: Mapping[str, pa.Array]) -> pd.DataFrame:
+        table: dict[str, Any] = {"y_pred": columns["y_pred"].to_numpy()}
         if self.class_names:
             table["class"] = [self.class_names[index] for index in table["y_pred"]]
             table["probabilities"] = columns["probabilities"].to_pandas()
-        return pd.DataFrame(table)
+        return self._with_sources(examples, table)
 
     def _store(self, examples: list[Any], folder: Path) -> None:
         """Write the examples as those of a prepared task of one split, whose labels are all 0."""
         name, task = self.record["task"], self.task
-        reader = _READERS.get(task["modality"])
-        if reader is None:
-            raise UserError(f"{name} consists of {task['modality']}, and predictions for others need images or texts")
         rows = np.arange(len(examples))
-        labels = np.zeros(len(rows), np.float64 if not task["class_names"] else np.int64)
-        given = Examples(
-            labels, task["class_names"], np.full(len(rows), "test"), lambda index: reader(examples[index], task)
-        )
+        given = _examples(examples, task)
         modality = modalities.find(task["modality"], task["input"])
         try:
             facts = modality.write(folder / FILES["inputs"], given, rows, name, threads=1)
@@ -128,7 +135,12 @@ class TrainedRun:
                 f"{len(error.reasons)} of {plural(len(rows), 'example')} cannot be read; leave them out, or correct "
                 f"their paths, which are relative to {Path.cwd()}:\n{shown}"
             ) from error
-        columns = {"example_id": rows, "label": labels, "split": ["test"] * len(rows), "partition": [""] * len(rows)}
+        columns = {
+            "example_id": rows,
+            "label": given.labels,
+            "split": ["test"] * len(rows),
+            "partition": [""] * len(rows),
+        }
         sources = [_source(example, index) for index, example in enumerate(examples)]
         pq.write_table(pa.table(columns | {"source": pa.array(sources, pa.string())}), folder / FILES["examples"])
         stored = {
@@ -147,6 +159,18 @@ class TrainedRun:
         model = self.record[SETTINGS]["model"]
         tokenize(model, folder / "task.json", self._files["assets"], folder / "tokens.npy", manifest)
         return {"tokens": manifest}
+
+
+def _examples(examples: list[Any], task: Mapping[str, Any]) -> Examples:
+    """Return examples of users as those of a data set, all labels of which are 0."""
+    if task["modality"] == "interactions":
+        return _recommendations.sequences(examples, task)
+    reader = _READERS.get(task["modality"])
+    if reader is None:
+        raise UserError(f"{task['name']} consists of {task['modality']}, which can only be predicted in a study")
+    labels = np.zeros(len(examples), np.float64 if not task["class_names"] else np.int64)
+    partition = np.full(len(examples), "test")
+    return Examples(labels, task["class_names"], partition, lambda index: reader(examples[index], task))
 
 
 def _several(examples: Iterable[Any]) -> list[Any]:
@@ -181,6 +205,6 @@ _READERS = {"image": _image, "text": _text}
 
 
 def _source(example: Any, index: int) -> str:
-    if isinstance(example, np.ndarray):
+    if isinstance(example, np.ndarray | list) or (isinstance(example, tuple) and not isinstance(example[0], str)):
         return str(index)
     return " | ".join(example) if isinstance(example, tuple) else str(example)

@@ -75,6 +75,7 @@ def prepare(task: dict[str, Any], folder: Path | None, target: Path, threads: in
             "input": task["input"],
             "value_range": task["options"].get("range"),
             "class_names": list(examples.class_names),
+            "label_names": list(examples.label_names),
             "facts": prepared.facts,
             "target": kind.facts(pool),
             "counts": {split: counts[split] for split in ("train", "validation", "test")},

@@ -49,6 +49,8 @@ class Examples:
     left_out: number of examples that are not used, by reason, such as {"without a text": 2}.
     remarks: sentences about what the data set has and the examples lack, such as files that are not read.
     skips_unreadable: whether examples that ``read`` cannot read are left out and counted; otherwise they are errors.
+    label_names: names of labels that are numbers without being classes, such as the items of a catalogue, in their
+        order; empty if the numbers are all there is. Results do not depend on them.
     unreadable: files and rows that the data set itself could not read, and leaves out for that reason.
     """
 
@@ -63,6 +65,7 @@ class Examples:
     remarks: tuple[str, ...] = ()
     skips_unreadable: bool = False
     unreadable: list[str] = field(default_factory=list)
+    label_names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -55,7 +55,7 @@ class Log:
 
     ratings: None if the log has none. catalogue: number of items, numbered from 0, that can be recommended; None if the
     catalogue consists of the items that remain in the log. sources: maps a row of the log as read to its source; rows:
-    those rows, None for all in order.
+    those rows, None for all in order. names: of the items, by number; None if the numbers are their names.
     """
 
     users: np.ndarray
@@ -65,6 +65,7 @@ class Log:
     catalogue: int | None = None
     sources: Callable[[int], str] | None = None
     rows: np.ndarray | None = None
+    names: np.ndarray | None = None
 
     def select(self, rows: np.ndarray) -> "Log":
         """Return the log with some rows only. rows: their indices or a mask."""
@@ -130,10 +131,15 @@ def examples(log: Log, options: dict[str, Any], source: str) -> Sequences:
         source=None if sources is None else lambda index: sources(int(of_file[last[index]])),
         remarks=_remarks(read, log, options),
         facts={"items": log.catalogue or len(catalogue), "users": len(users), "target": options["target"]},
+        label_names=[] if log.catalogue is not None else _names(log, catalogue),
         items=items.astype(np.int32),
         ratings=ratings if rates else None,
         bounds=bounds,
     )
+
+
+def _names(log: Log, catalogue: np.ndarray) -> list[str]:
+    return [str(name) for name in (catalogue if log.names is None else log.names[catalogue])]
 
 
 def _remarks(read: Log, log: Log, options: dict[str, Any]) -> tuple[str, ...]:

@@ -188,8 +188,9 @@ class InteractionsTable(Dataset):
             _log.info(
                 "%s has no column %r: its rows are assumed to be in order of time", paths[0], self._columns["time"]
             )
-        users, items = (column[role].to_pandas().astype("category").cat.codes.to_numpy() for role in ("user", "item"))
-        log = _interactions.Log(users, items, times, ratings, sources=rows.source)
+        of_users, of_items = (column[role].to_pandas().astype("category").cat for role in ("user", "item"))
+        users, items, names = of_users.codes.to_numpy(), of_items.codes.to_numpy(), of_items.categories.to_numpy()
+        log = _interactions.Log(users, items, times, ratings, sources=rows.source, names=names)
         return _interactions.examples(log, self.options, str(paths[0] if len(paths) == 1 else self.options["path"]))
 
     def _header(self, path: Path) -> list[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from variability.export.exporters import ExportedRun, Exporter, _run_folders
 from variability.io.files import replacing
-
-if TYPE_CHECKING:
-    from tensorboard.compat.proto.summary_pb2 import Summary
 
 #: Any name that contains tfevents is one of an event file.
 _FILE = "events.out.tfevents.0.finetune-variability"
@@ -32,20 +30,20 @@ class TensorBoard(Exporter):
         _run_folders.remove(self._path(run))
 
     def write(self, run: ExportedRun) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
 
+        events, summaries = _messages("compat.proto.event_pb2"), _messages("compat.proto.summary_pb2")
         folder = self._path(run)
         started = run.ended - (run.seconds or 0)
         with replacing(folder / _FILE) as temporary, temporary.open("wb") as file:
             writer = RecordWriter(file)
-            writer.write(Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
-            for summary in _session(run, started):
-                writer.write(Event(wall_time=started, summary=summary).SerializeToString())
+            writer.write(events.Event(wall_time=started, file_version="brain.Event:2").SerializeToString())
+            for value in _session(run, started):
+                event = events.Event(wall_time=started, summary=summaries.Summary(value=[value]))
+                writer.write(event.SerializeToString())
             for step, values in [*run.history.items(), (run.step, run.metrics)]:
-                scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-                event = Event(wall_time=run.ended, step=step, summary=Summary(value=scalars))
+                scalars = [summaries.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+                event = events.Event(wall_time=run.ended, step=step, summary=summaries.Summary(value=scalars))
                 writer.write(event.SerializeToString())
         _run_folders.mark(folder, run.digest)
 
@@ -56,27 +54,28 @@ class TensorBoard(Exporter):
         return self.folder.joinpath(*(_run_folders.name(part) for part in (self.study, *run.keys.values())))
 
 
-def _session(run: ExportedRun, started: float) -> list[Summary]:
-    """Return the messages of the page on hyperparameters: begin with the config, and end with the status."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.hparams import metadata
-    from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+def _messages(module: str) -> Any:
+    """Return a module of TensorBoard's messages, whose classes are made when it is imported."""
+    return importlib.import_module(f"tensorboard.{module}")
 
-    start = SessionStartInfo(start_time_secs=started)
+
+def _session(run: ExportedRun, started: float) -> list[Any]:
+    """Return the values of the page on hyperparameters: begin with the config, and end with the status."""
+    from tensorboard.plugins.hparams import metadata
+
+    api, data = _messages("plugins.hparams.api_pb2"), _messages("plugins.hparams.plugin_data_pb2")
+    start = data.SessionStartInfo(start_time_secs=started)
     for key, value in {**run.keys, **run.config, "fail_reason": run.fail_reason}.items():
         _set(start.hparams[key], value)
-    end = SessionEndInfo(status=STATUS_SUCCESS if run.completed else STATUS_FAILURE, end_time_secs=run.ended)
+    status = api.STATUS_SUCCESS if run.completed else api.STATUS_FAILURE
+    end = data.SessionEndInfo(status=status, end_time_secs=run.ended)
     contents = {
-        metadata.SESSION_START_INFO_TAG: HParamsPluginData(session_start_info=start),
-        metadata.SESSION_END_INFO_TAG: HParamsPluginData(session_end_info=end),
+        metadata.SESSION_START_INFO_TAG: data.HParamsPluginData(session_start_info=start),
+        metadata.SESSION_END_INFO_TAG: data.HParamsPluginData(session_end_info=end),
     }
+    value = _messages("compat.proto.summary_pb2").Summary.Value
     return [
-        Summary(
-            value=[
-                Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR)
-            ]
-        )
+        value(tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR)
         for tag, content in contents.items()
     ]
 

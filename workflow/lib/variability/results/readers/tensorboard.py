@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from variability.errors import UserError
 from variability.io.table_readers import Table
 from variability.results.readers import WrittenReader, table_of
-
-if TYPE_CHECKING:
-    from tensorboard.compat.proto.event_pb2 import Event
 
 #: Name of the folder that ``SummaryWriter.add_hparams`` makes in that of a run: a time.
 _ADDED = re.compile(r"\d+\.\d+")
@@ -60,19 +57,20 @@ class Tensorboard(WrittenReader):
         return table_of(path, rows, np.array(list(steps)), "step")
 
 
-def _events(path: Path) -> Iterator[Event]:
+def _events(path: Path) -> Iterator[Any]:
     """Yield the events of a file. The last one may be cut short, by a run that was killed."""
     from google.protobuf.message import DecodeError
-    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto import event_pb2
     from tensorboard.compat.tensorflow_stub import errors
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
+    messages: Any = event_pb2  # made when it is imported, so no type checker knows it
     reader = PyRecordReader_New(str(path))
     count = 0
     try:
         while True:
             reader.GetNext()
-            yield Event.FromString(reader.record())
+            yield messages.Event.FromString(reader.record())
             count += 1
     except errors.OutOfRangeError:
         return
@@ -95,9 +93,10 @@ def _number(value: Any) -> str | None:
 
 
 def _hyperparameters(content: bytes) -> dict[str, str | None]:
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+    from tensorboard.plugins.hparams import plugin_data_pb2
 
-    data = HParamsPluginData.FromString(content)
+    messages: Any = plugin_data_pb2
+    data = messages.HParamsPluginData.FromString(content)
     read: dict[str, str | None] = {}
     for name, value in data.session_start_info.hparams.items():
         kind = value.WhichOneof("kind")
