@@ -7,6 +7,7 @@ import re
 import pytest
 
 from variability import registry
+from variability.reporting.page import document
 from variability.results.columns import RUN
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -136,10 +137,10 @@ def test_the_examples_that_flip_are_shown_with_their_votes(visited, study):
     assert first["text"] in text
     votes = {}
     for cell in first["votes"]:
-        for label, count in cell:
-            votes[label] = votes.get(label, 0) + count
-    for label, count in votes.items():
-        assert f"{of_task['classes'][label]} \N{MULTIPLICATION SIGN}{count}" in text
+        for answer, count, _ in cell:
+            votes[answer] = votes.get(answer, 0) + count
+    for answer, count in votes.items():
+        assert f"{answer} \N{MULTIPLICATION SIGN}{count}" in text
 
 
 def test_tables_are_sorted_searched_and_exported(visits, study):
@@ -231,4 +232,21 @@ def test_runs_can_be_opened_by_keyboard(visits):
     assert visit.page.evaluate("document.activeElement.textContent") == "Close"
     visit.page.keyboard.press("Escape")
     assert visit.page.evaluate("document.activeElement.dataset.run") is not None
+    assert visit.problems == []
+
+
+def test_too_many_runs_are_counted_in_cells(visits, study, tmp_path, monkeypatch):
+    monkeypatch.setattr(document, "MOST_MARKS", 12)
+    path = tmp_path / "index.html"
+    path.write_text(document.render(study), encoding="utf-8")
+    visit = visits(path=path)
+    visit.draw_all()
+    box = visit.page.locator("[data-charts=seeds] .chart").first
+    assert "are too many for a dot each" in box.locator(".notice").inner_text()
+    cells = box.evaluate("(chart) => chart.querySelector('.plot').view.data('rows')")
+    counts = {}
+    for cell in cells:
+        counts[cell["candidate"]] = counts.get(cell["candidate"], 0) + cell["count"]
+    runs = [candidate for task, candidate, _ in values(study) if task == "digits"]
+    assert counts == {candidate: runs.count(candidate) for candidate in runs}
     assert visit.problems == []

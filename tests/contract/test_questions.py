@@ -67,8 +67,9 @@ def fields(spec):
 
 def test_charts_are_valid_and_their_rows_have_what_they_read(sections):
     for name, chart in ((name, chart) for name, section in sections.items() for chart in section.charts):
-        spec = {**chart.spec, "width": 400, "datasets": {"rows": [], "means": []}}
-        vl_convert.vegalite_to_vega(json.loads(re.sub(r"\{[a-z-]+\}", "#123456", json.dumps(spec))))
+        for chart_spec in (chart.spec, chart.counts or chart.spec):
+            spec = {**chart_spec, "width": 400, "datasets": {"rows": [], "means": []}}
+            vl_convert.vegalite_to_vega(json.loads(re.sub(r"\{[a-z-]+\}", "#123456", json.dumps(spec))))
         if chart.rows is not None:
             # The page adds the name of the candidate, made of model and method.
             assert fields(chart.spec) - {"candidate"} <= set(chart.rows), name

@@ -157,8 +157,9 @@ def page_parts():
 
 
 def page_base():
-    """Return the runs table, learning curves and confusion counts, as far as the study has them."""
-    return base_tables(name for name in ("runs", "history", "per_class") if name in plan.outputs.base_tables)
+    """Return the runs table, learning curves, confusion counts and imported examples, as far as the study has them."""
+    names = {"runs": "runs", "history": "history", "per_class": "per_class", "predictions": "imported_predictions"}
+    return base_tables(file for name, file in names.items() if name in plan.outputs.base_tables)
 
 
 def prepared_arrays():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from variability.reporting import figure_style
-from variability.reporting.plots import _panels, _relevance, multibootstrap
+from variability.reporting import figure_style, relevance
+from variability.reporting.plots import _panels, multibootstrap
 
 
 def runs(values, higher=True):
@@ -20,22 +20,22 @@ TWO = {("a", "near"): [-1, 1], ("b", "near"): [1, 3], ("a", "far"): [-1, 1], ("b
 
 
 def test_tasks_are_ordered_by_the_differences_of_candidates_relative_to_seeds():
-    scores = _relevance.separation(runs(TWO))
+    scores = relevance.separation(runs(TWO))
     assert scores["near"] == pytest.approx(2**0.5 / 2**0.5)
     assert scores["far"] == pytest.approx((50 / 5) ** 0.5)
-    weights = _relevance.seed_weight(runs(TWO))
+    weights = relevance.seed_weight(runs(TWO))
     assert weights == pytest.approx({task: 1 / score for task, score in scores.items()})
 
 
 def test_without_two_runs_tasks_are_ordered_by_relative_differences():
     single = {key: values[:1] for key, values in TWO.items()}
-    assert _relevance.separation(runs(single)) == pytest.approx({"near": 2**0.5, "far": 81**0.5 / 2**0.5 / 8})
-    assert _relevance.seed_weight(runs(single)) == {}
+    assert relevance.separation(runs(single)) == pytest.approx({"near": 2**0.5, "far": 81**0.5 / 2**0.5 / 8})
+    assert relevance.seed_weight(runs(single)) == {}
 
 
 @pytest.mark.parametrize(("higher", "expected"), [(True, {"a": -2.0, "b": -1.0}), (False, {"a": -1.0, "b": -2.0})])
 def test_models_are_ordered_by_their_mean_rank_in_the_direction_of_the_metric(higher, expected):
-    assert _relevance.best(runs(TWO, higher)) == expected
+    assert relevance.best(runs(TWO, higher)) == expected
 
 
 def test_as_many_panels_and_rows_are_shown_as_fit():

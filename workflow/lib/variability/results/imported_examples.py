@@ -45,7 +45,9 @@ def rows(source: Source, spec: Mapping[str, Any], facts: Mapping[str, Mapping[st
     table = _with_keys(table, roles, source, name)
     if kind == SCORES:
         imported_problems.refuse_unknown_metrics(table, facts, source)
-        table = table.assign(y_true=0.0, y_pred=table["value"], probabilities=None, classes=None)
+        table = table.assign(
+            y_true=0.0, y_pred=table["value"], probabilities=None, classes=None, label=None, answer=None
+        )
         table["higher_is_better"] = table["metric"].map({key: fact["higher_is_better"] for key, fact in facts.items()})
     else:
         predicted = imported_labels.predicted(table, frame, spec, str(kind), source)

@@ -23,7 +23,7 @@ _INDEX = r"\s*[0-9]+(\.0*)?\s*"
 def predicted(
     table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], kind: str, source: Source
 ) -> dict[str, Any]:
-    """Return the columns y_true, y_pred, probabilities and classes of examples of a kind of tasks.
+    """Return the columns y_true, y_pred, probabilities, classes, label and answer of examples of a kind of tasks.
 
     table: columns by role, as text, with those of RUN. frame: columns of the files. Classes are indices: of
     ``classes``, of the columns of probabilities, or of the classes that the true values of a task have, and behind them
@@ -37,7 +37,7 @@ def predicted(
         }
         if kind == "ranking" and (wrong := (values["y_pred"] < 1)).any():
             raise UserError(f"{source.at(table.index[wrong])}: y_pred is not a rank from 1; correct it")
-        return values | {"probabilities": None, "classes": None}
+        return values | dict.fromkeys(("probabilities", "classes", "label", "answer"))
     matrix = _probabilities(table, frame, spec, source)
     names = spec.get("classes") or list(dict.fromkeys(spec.get("probabilities", {}).values()))
     if matrix is not None and not names:
@@ -48,6 +48,7 @@ def predicted(
     of_table = _indices(table, names, source)
     if "y_pred" not in table and matrix is not None:
         of_table["y_pred"] = matrix.argmax(axis=1)
+        of_table["answer"] = [names[index] for index in of_table["y_pred"]]
     of_table["probabilities"] = None if matrix is None else list(matrix.astype(np.float32))
     return of_table
 
@@ -60,7 +61,10 @@ def _numbers(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Se
 
 
 def _indices(table: pd.DataFrame, names: Sequence[str], source: Source) -> dict[str, Any]:
-    """Return y_true, y_pred if there is such a column, and classes, their number. names: of all classes, or none."""
+    """Return y_true, y_pred if there is such a column, their labels, and classes, their number.
+
+    names: of all classes, or none.
+    """
     import pandas as pd
 
     roles = [role for role in ("y_true", "y_pred") if role in table]
@@ -85,7 +89,8 @@ def _indices(table: pd.DataFrame, names: Sequence[str], source: Source) -> dict[
         for role in roles:
             columns[role][rows.index] = of_task[role].map(index).to_numpy()
         number[rows.index] = len(known)
-    return columns | {"classes": number}
+    words = {"y_true": "label", "y_pred": "answer"}
+    return columns | {words[role]: column for role, column in labels.items()} | {"classes": number}
 
 
 def _classes(labels: Mapping[str, pd.Series]) -> list[str]:

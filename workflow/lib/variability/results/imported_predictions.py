@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FILE = "imported_predictions.parquet"
-#: ``source`` is the example's name in the imported file. ``metric`` and ``higher_is_better`` are those of scores.
+#: ``source`` is the example's name in the imported file, ``label`` and ``answer`` are the names of the true and the
+#: predicted class. ``metric`` and ``higher_is_better`` are those of scores.
 COLUMNS = (
     *(*RUN, "kind", "phase", "split", "example_id", "source", "group", "y_true", "y_pred", "probabilities"),
-    *("metric", "higher_is_better", "classes"),
+    *("metric", "higher_is_better", "classes", "label", "answer"),
 )
+#: Columns that people read, and computations do not.
+WORDS = ("source", "label", "answer")
 
 
 def schema() -> pa.Schema:
@@ -66,6 +69,30 @@ def readers(path: Path) -> dict[Cell, Callable[[str, str, bool], Iterator[RunPre
     }
 
 
+class Names(NamedTuple):
+    """Names of a task's imported examples by example_id, and of its classes by index."""
+
+    sources: dict[int, str]
+    classes: dict[int, str]
+
+
+def names(path: Path) -> dict[str, Names]:
+    """Return the names of examples and classes of every task of the table."""
+    import pyarrow.parquet as pq
+
+    of_tasks: dict[str, Names] = {}
+    with pq.ParquetFile(path) as file:
+        for group in _groups(file) if file.metadata.num_rows else ():
+            part = file.read_row_group(group, columns=["task", "example_id", *WORDS, "y_true", "y_pred"]).to_pandas()
+            of_task = of_tasks.setdefault(part["task"].iloc[0], Names({}, {}))
+            examples = part.drop_duplicates("example_id")
+            of_task.sources.update(zip(examples["example_id"].tolist(), examples["source"], strict=True))
+            for value, word in (("y_true", "label"), ("y_pred", "answer")):
+                classes = part.dropna(subset=word).drop_duplicates(value)
+                of_task.classes.update(zip(classes[value].astype(int).tolist(), classes[word], strict=True))
+    return of_tasks
+
+
 def _groups(file) -> range:
     return range(file.metadata.num_row_groups)
 
@@ -73,7 +100,8 @@ def _groups(file) -> range:
 def _read_runs(path: Path, group: int, phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
     import pyarrow.parquet as pq
 
-    columns = [name for name in COLUMNS if name not in ("source", "probabilities")] + ["probabilities"] * probabilities
+    unread = [*WORDS, *(["probabilities"] if not probabilities else [])]
+    columns = [name for name in COLUMNS if name not in unread]
     with pq.ParquetFile(path) as file:
         table = select_rows(file.read_row_group(group, columns=columns), phase, split)
     # The rows of a run are next to each other.

@@ -11,7 +11,7 @@ from variability.io.artefacts import require_listed
 from variability.io.files import write_text
 from variability.reporting import display_names
 from variability.reporting.page import document, example_data
-from variability.results import analysis_tables
+from variability.results import analysis_tables, imported_predictions
 from variability.results.columns import RUN
 from variability.results.predictions import Predictions
 
@@ -37,10 +37,12 @@ def page(
     """Write the report page, one file that needs no network.
 
     spec: ``study``, ``captions`` of the analyses, and ``recipes``, see ``document.Contents``. base: parquet files of
-    the base tables; tables: of analyses and claims; both with their names as file names. predictions: manifests of
-    ``predict``. tasks: task.json of each task that is trained here.
+    the base tables, and of the predictions of imported runs; tables: of analyses and claims; both with their names as
+    file names. predictions: manifests of ``predict``. tasks: task.json of each task that is trained here.
     """
-    frames = {Path(path).stem: pd.read_parquet(require_listed(Path(path))) for path in base}
+    base = [require_listed(Path(path)) for path in base]
+    imported = [path for path in base if path.name == imported_predictions.FILE]
+    frames = {path.stem: pd.read_parquet(path) for path in base if path not in imported}
     frames |= {Path(path).stem: analysis_tables.read(require_listed(Path(path))) for path in tables}
     frames = {name: display_names.in_one_line(table) for name, table in frames.items()}
     runs = frames["runs"]
@@ -49,19 +51,28 @@ def page(
         tables=frames,
         captions=spec["captions"],
         recipes=spec["recipes"],
-        examples=_examples(runs, predictions, tasks),
+        examples=_examples(runs, predictions, tasks, imported),
         links=LINKS,
     )
     write_text(html, document.render(contents))
 
 
-def _examples(runs: pd.DataFrame, predictions: Sequence[Path], tasks: Sequence[Path]) -> dict[str, Any]:
-    if not predictions:
+def _examples(
+    runs: pd.DataFrame, predictions: Sequence[Path], tasks: Sequence[Path], imported: Sequence[Path]
+) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        task: example_data.Named(names.sources, names.classes)
+        for path in imported
+        for task, names in imported_predictions.names(path).items()
+    }
+    known |= {Path(task).parent.name: PreparedTask.open(task) for task in tasks}
+    if not known:
         return {}
-    prepared = {Path(task).parent.name: PreparedTask.open(task) for task in tasks}
     first = runs.drop_duplicates(RUN)
     numbers = {key: number for number, key in enumerate(first[RUN].itertuples(index=False, name=None))}
     repeated = set(first.loc[first["repeats"].notna(), "method"])
     of_runs = Predictions.from_manifests(predictions)
+    for path in imported:
+        of_runs = of_runs.with_others(imported_predictions.readers(path))
     of_runs = of_runs.only([cell for cell in of_runs.cells if cell[2] not in repeated])
-    return example_data.of_tasks(of_runs, prepared, numbers)
+    return example_data.of_tasks(of_runs, known, numbers)

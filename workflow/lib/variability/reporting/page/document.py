@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from variability.reporting import primary_rows, relevance
 from variability.reporting.page import columns, run_data, web_libraries
 from variability.reporting.page.first_screen import first_screen
 from variability.reporting.questions import Chart, Section, answered
@@ -20,6 +21,10 @@ from variability.results.runs_table import first_runs
 
 #: Templates, style sheet and script.
 PARTS = Path(__file__).parent / "parts"
+#: Parts of the page's script, in their order: one function, whose names all parts share.
+SCRIPTS = ("data", "filters", "charts", "run_panel", "examples", "tables", "page")
+#: Most marks of a chart; beyond them, runs are counted in cells.
+MOST_MARKS = 20_000
 #: Most rows of a table that the page holds; the file has all.
 MOST_ROWS = 5000
 #: Columns of the runs table that the page's table of runs leaves out: they are equal for all runs, or long.
@@ -57,13 +62,22 @@ def render(contents: Contents) -> str:
         examples=bool(contents.examples),
         tables=["runs", *(table["name"] for table in payload["tables"])],
         links=contents.links,
-        style=(PARTS / "page.css").read_text(encoding="utf-8"),
+        style=_part("page.css"),
         tables_style=style,
-        script=(PARTS / "page.js").read_text(encoding="utf-8"),
+        script=_script(),
         vega=packed(web_libraries.vega().encode()),
         data_tables=packed(data_tables.encode()),
         payload=packed(json.dumps(payload, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()),
     )
+
+
+def _script() -> str:
+    parts = (_part(f"{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n{_part("failure.js")}(async () => {{\n{"".join(parts)}}})().catch(cannotShow);'
+
+
+def _part(name: str) -> str:
+    return (PARTS / name).read_text(encoding="utf-8")
 
 
 def packed(content: bytes) -> str:
@@ -93,6 +107,8 @@ def _payload(contents: Contents, tables: Mapping[str, pd.DataFrame], sections: S
         **details,
         "leftOut": _left_out(details, tables, contents.examples),
         "means": columns.of_table(_means(tables)),
+        "mostMarks": MOST_MARKS,
+        "relevantTasks": _relevant_tasks(tables["runs"]),
         "recipes": dict(contents.recipes),
         "examples": dict(contents.examples),
         "charts": {section.name: [_chart(chart) for chart in section.charts] for section in sections},
@@ -105,7 +121,13 @@ def _left_out(details: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], ex
     missing = ["learning curves"] * (details["history"] is None and len(tables.get("history", ())) > 0)
     counted = "per_class" in tables and run_data.has_confusion(tables["per_class"])
     missing += ["confusion counts"] * (details["confusion"] is None and counted)
-    return missing + ["predictions"] * any(not of_task.get("predictions") for of_task in examples.values())
+    return missing + ["predictions"] * any(of_task.get("predictions") is None for of_task in examples.values())
+
+
+def _relevant_tasks(runs: pd.DataFrame) -> list[str]:
+    """Return the tasks, those first on which candidates differ most, compared with seeds."""
+    scores = relevance.separation(primary_rows.select(runs))
+    return sorted(map(str, runs["task"].unique()), key=lambda task: -scores.get(task, -1.0))
 
 
 def _means(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -118,7 +140,7 @@ def _means(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _chart(chart: Chart) -> dict[str, Any]:
     rows = None if chart.rows is None else columns.of_table(chart.rows)
-    return {"title": chart.title, "spec": chart.spec, "rows": rows}
+    return {"title": chart.title, "spec": chart.spec, "counts": chart.counts, "rows": rows}
 
 
 def _shown_tables(tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:

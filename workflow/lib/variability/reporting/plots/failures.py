@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_flags
 from variability.results.columns import CANDIDATE, CELL
 
@@ -45,11 +45,11 @@ class Failures(Plot):
         runs = run_flags.flagged(primary_rows.select(tables["runs"]), tables["runs"], *_limits(table))
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
         flagged = table.groupby("model")["n_flagged"].sum()
-        relevance = (
-            _with_ties(table.groupby("task")["n_flagged"].sum(), _relevance.seed_weight(runs)),
-            _with_ties(flagged, {model: -rank for model, rank in _relevance.best(runs).items()}),
+        scores = (
+            _with_ties(table.groupby("task")["n_flagged"].sum(), relevance.seed_weight(runs)),
+            _with_ties(flagged, {model: -rank for model, rank in relevance.best(runs).items()}),
         )
-        first, worst = _panels.choose(tasks, models, LINE * len(methods), relevance)
+        first, worst = _panels.choose(tasks, models, LINE * len(methods), scores)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, worst or [""], LINE * len(methods))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"

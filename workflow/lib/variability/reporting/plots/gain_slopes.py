@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, orientation, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import figure_style, orientation, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_status
 from variability.results.columns import CELL
 
@@ -59,9 +59,9 @@ class GainSlopes(Plot):
             "a run that did not complete, which has no value after. Right: mean of the differences within runs, its "
             f"{text_format.percent(gains['level'].max())} t interval, and the number n of runs; + is better"
             + _better(runs)
-            + _panels.left_out(tasks, every["task"], "tasks", _relevance.SEPARATED)
-            + _panels.left_out(models, every["model"], "models", _relevance.BEST)
-            + _panels.left_out(methods, every["method"], "methods", _relevance.BEST),
+            + _panels.left_out(tasks, every["task"], "tasks", relevance.SEPARATED)
+            + _panels.left_out(models, every["model"], "models", relevance.BEST)
+            + _panels.left_out(methods, every["method"], "methods", relevance.BEST),
         )
         grid = figure.subplots(len(tasks), len(methods), squeeze=False, sharey=True, sharex="row")
         for row, task in zip(grid, tasks, strict=True):
@@ -96,9 +96,9 @@ def _shown(runs, every):
     tasks, models = _panels.fitting(*most, band, 0.8)
     after = runs[runs["phase"] == "after"]
     return (
-        _panels.highest(every["task"], _relevance.separation(after), tasks),
-        _panels.highest(every["model"], _relevance.best(after), models),
-        _panels.highest(every["method"], _relevance.best(after, "method"), METHODS),
+        _panels.highest(every["task"], relevance.separation(after), tasks),
+        _panels.highest(every["model"], relevance.best(after), models),
+        _panels.highest(every["method"], relevance.best(after, "method"), METHODS),
         band,
     )
 

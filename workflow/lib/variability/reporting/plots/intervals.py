@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_status
 from variability.results.columns import CANDIDATE, CELL
 
@@ -39,8 +39,8 @@ class Intervals(Plot):
         runs = primary_rows.select(tables["runs"])
         intervals = primary_rows.select(tables["intervals"])
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        relevance = _relevance.separation(runs), _relevance.best(runs)
-        first, best = _panels.choose(tasks, models, LINE * len(methods), relevance)
+        scores = relevance.separation(runs), relevance.best(runs)
+        first, best = _panels.choose(tasks, models, LINE * len(methods), scores)
         looks = figure_style.looks(methods)
         width, height = _panels.size(first, best or [""], LINE * len(methods))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
@@ -54,8 +54,8 @@ class Intervals(Plot):
             note=f"Dots: runs, one per seed. Grey and thin: {_levels(intervals)} t intervals of the mean and of the "
             f"next run, over the n completed runs. {_of_one_run(intervals)} Arrows: an interval leaves the panel."
             + _labels.one_run(runs)
-            + _panels.left_out(best, models, "models", _relevance.BEST)
-            + _panels.left_out(first, tasks, "tasks", _relevance.SEPARATED),
+            + _panels.left_out(best, models, "models", relevance.BEST)
+            + _panels.left_out(first, tasks, "tasks", relevance.SEPARATED),
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
         )
         if runs.empty:

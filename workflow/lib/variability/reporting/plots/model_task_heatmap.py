@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from variability.reporting import display_names, figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import display_names, figure_style, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class ModelTaskHeatmap(Plot):
             _labels.names(runs, "task"),
             [*dict.fromkeys(zip(runs["model"], runs["method"], strict=True))],
         )
-        ranks = _relevance.best(runs, CANDIDATE)
-        tasks = _panels.highest(every_task, _relevance.separation(runs), TASKS)
+        ranks = relevance.best(runs, CANDIDATE)
+        tasks = _panels.highest(every_task, relevance.separation(runs), TASKS)
         shown = sorted(every, key=lambda candidate: -ranks.get(candidate, -float("inf")))[:CANDIDATES]
         metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
@@ -95,8 +95,8 @@ class ModelTaskHeatmap(Plot):
             "candidates from the best mean rank over tasks (left) to the worst. Dot: a cell with runs that did not "
             "complete. Blank: not in the study, or no completed run. Numbers and SDs are in the table spread."
             + _labels.one_run(runs)
-            + _panels.left_out(tasks, every_task, "tasks", _relevance.SEPARATED)
-            + _panels.left_out(shown, every, "candidates", _relevance.BEST),
+            + _panels.left_out(tasks, every_task, "tasks", relevance.SEPARATED)
+            + _panels.left_out(shown, every, "candidates", relevance.BEST),
         )
         axes = figure.subplots()
         cells = spread.set_index(CELL)

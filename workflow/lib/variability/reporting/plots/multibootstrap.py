@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import figure_style, primary_rows, relevance, text_format
 from variability.reporting.claims import ONE_RUN
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting.plots import Plot, _labels, _panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ class Multibootstrap(Plot):
         table = _better_first(tables["multibootstrap"])
         table["clear"] = _clarity(table)
         every = _labels.names(table, "task")
-        tasks = _panels.highest(every, _relevance.largest(table, "clear"), TASKS)
+        tasks = _panels.highest(every, relevance.largest(table, "clear"), TASKS)
         most = max(FEWEST, ROWS // max(len(tasks), 1))
         panels = {task: _clearest(table[table["task"] == task], most) for task in tasks}
         labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}

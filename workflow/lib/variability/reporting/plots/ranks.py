@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows
+from variability.reporting import figure_style, primary_rows, relevance
 from variability.reporting.claims import ONE_RUN
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CANDIDATE, CELL
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Ranks(Plot):
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, ranks = primary_rows.select(tables["runs"]), primary_rows.select(tables["ranks"])
         every = [task for task in _labels.names(runs, "task") if (ranks["task"] == task).any()]
-        unsure = _relevance.largest(ranks, "wrong_winner")
+        unsure = relevance.largest(ranks, "wrong_winner")
         tasks = _panels.highest(every, unsure, _panels.TASKS)
         widest = int(ranks["candidates"].max()) if ranks["candidates"].notna().any() else 1
         counts = (

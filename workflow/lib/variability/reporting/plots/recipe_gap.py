@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CELL
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class RecipeGap(Plot):
         every_task = [task for task in _labels.names(runs, "task") if task in set(gaps["task"])]
         every_model = [model for model in _labels.names(runs, "model") if model in set(gaps["model"])]
         lines = 0.27 * gaps["method"].nunique()
-        relevance = _relevance.largest(gaps, "unused"), _relevance.largest(gaps, "unused", "model")
-        tasks, models = _panels.choose(every_task, every_model, lines, relevance)
+        scores = relevance.largest(gaps, "unused"), relevance.largest(gaps, "unused", "model")
+        tasks, models = _panels.choose(every_task, every_model, lines, scores)
         title = self.option("title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split")
         if not tasks:
             note = f"n = 0. {_labels.incomplete(runs)}. A probe needs stored activations before a network's head."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import run_status
 from variability.results.columns import CANDIDATE, CELL
 
@@ -36,8 +36,8 @@ class SeedSpread(Plot):
         intervals = primary_rows.select(tables["intervals"])
         means = intervals[intervals["target"] == "mean"].set_index(CELL)
         models, tasks, methods = (_labels.names(runs, key) for key in CELL)
-        relevance = _relevance.seed_weight(runs), _relevance.best(runs)
-        shown, best = _panels.choose(tasks, models, LINE * len(methods), relevance)
+        scores = relevance.seed_weight(runs), relevance.best(runs)
+        shown, best = _panels.choose(tasks, models, LINE * len(methods), scores)
         looks = figure_style.looks(methods)
         width, height = _panels.size(shown, best, LINE * len(methods))
         figure = figure_style.figure(
@@ -50,8 +50,8 @@ class SeedSpread(Plot):
             note="Dots: runs, one per seed. Tick and bar: mean and its "
             f"{text_format.percent(intervals['level'].max())} t interval over the n completed runs; an arrow where it "
             f"leaves the panel.{_labels.one_run(runs)}"
-            + _panels.left_out(best, models, "models", _relevance.BEST)
-            + _panels.left_out(shown, tasks, "tasks", _relevance.SEEDED),
+            + _panels.left_out(best, models, "models", relevance.BEST)
+            + _panels.left_out(shown, tasks, "tasks", relevance.SEEDED),
             legend=[figure_style.handle(name, look, linestyle="") for name, look in looks.items()],
         )
         for task, axes in _panels.bands(figure, runs, shown, best).items():

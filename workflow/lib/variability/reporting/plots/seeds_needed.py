@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
-from variability.reporting.plots import Plot, _labels, _panels, _relevance
+from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting.plots import Plot, _labels, _panels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ class SeedsNeeded(Plot):
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
         every = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
-        needed = _relevance.largest(table[table["target"] == "difference"], "n_needed")
+        needed = relevance.largest(table[table["target"] == "difference"], "n_needed")
         tasks = _panels.highest(every, needed, _panels.TASKS)
         rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
         level = text_format.percent(table["sd_level"].max()) if len(table) else ""

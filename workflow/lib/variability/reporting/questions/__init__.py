@@ -40,12 +40,15 @@ class Chart:
 
     rows: one row per mark, with the columns ``task``, ``model`` and ``method``; None for a chart of the runs, whose
     rows the page makes from the metric that the reader chose. spec: Vega-Lite without data; its layers read the data
-    set ``rows``. Rows of ``intervals`` of the same metric are its data set ``means``. title: what is shown.
+    set ``rows``. Rows of ``intervals`` of the same metric are its data set ``means``. title: what is shown. counts:
+    the spec in its place where there are too many runs: its data set ``rows`` has, for each candidate and bin of the
+    values, ``from``, ``to``, the ``count`` of runs, and their ``share`` of the candidate's runs.
     """
 
     rows: pd.DataFrame | None
     spec: Mapping[str, Any]
     title: str
+    counts: Mapping[str, Any] | None = None
 
 
 class Question(ABC):

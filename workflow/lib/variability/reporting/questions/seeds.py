@@ -21,7 +21,7 @@ class Seeds(Question):
     READING = (
         "Every dot is one run; runs in one row differ in their seed only. The tick is the mean and the line its "
         "interval. Point at a dot for its numbers, click it for the run's recipe, learning curve and errors. The "
-        "metric, split and phase above apply to this chart."
+        "metric, split and phase above apply to this chart. With more than 20,000 runs, colours count them instead."
     )
     DOCS = "statistics/spread.md#spread"
 
@@ -85,4 +85,24 @@ class Seeds(Question):
         # Dots are above the line of their mean, which would otherwise hide them from the pointer.
         chart = vega.layers(line, mean, run, height={"step": 26})
         chart["params"].append({"name": "hotRun", "value": None})
-        return [Chart(None, chart, "Every run of every candidate")]
+        counts = {
+            "data": {"name": "rows"},
+            "mark": {"type": "rect", "height": 16},
+            "encoding": {
+                "y": vega.CANDIDATES,
+                "x": vega.value("from"),
+                "x2": {"field": "to"},
+                "color": {
+                    "field": "share",
+                    "type": "quantitative",
+                    "scale": {"range": ["{faint}", "{accent}"]},
+                    "legend": {"title": "share of the candidate's runs", "orient": "top", "format": ".0%"},
+                },
+                "opacity": vega.DIMMED,
+                "tooltip": vega.tooltip(
+                    candidate="candidate", count="runs", share="share of its runs", **{"from": "from", "to": "to"}
+                ),
+            },
+        }
+        many = vega.layers(counts, line, mean, height={"step": 26})
+        return [Chart(None, chart, "Every run of every candidate", many)]

@@ -1,4 +1,4 @@
-"""Choice of the tasks and models that a figure shows where not all of them are readable.
+"""Choice of the tasks and models that a figure, or a chart of the page, shows where not all of them are readable.
 
 Scores have no unit, so that tasks with different metrics can be ordered; the reasons are written into figures' notes.
 """
