@@ -7,6 +7,7 @@ link or anchor that leads nowhere, any page that is missing in the navigation, a
 ends the build.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -35,13 +36,22 @@ def main() -> None:
         sys.exit("\n".join(problems))
     site = ROOT / config["site_dir"]
     shutil.rmtree(site, ignore_errors=True)
-    done = subprocess.run([Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"], cwd=ROOT)
-    if done.returncode:
-        sys.exit("the pages have broken links; the warnings above name them")
+    if problems := rendered():
+        sys.exit(problems)
     finish(site)
     if problems := list(html_check.problems(site)):
         sys.exit("\n".join(problems))
     print(f"{site / 'index.html'}: {len(existing)} pages")
+
+
+def rendered() -> str:
+    """Let Zensical make HTML of the pages, and return its warnings if there are any."""
+    command = [Path(sys.executable).with_name("zensical"), "build", "--strict", "--clean"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    # In strict mode it ends by an exception, whose traceback says nothing about the pages. It writes colours always.
+    output = "".join(text.partition("Traceback (most recent")[0] for text in (done.stdout, done.stderr))
+    output = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    return f"{output}These are warnings of `zensical build --strict`." if done.returncode else ""
 
 
 def write_pages(folder: Path) -> None:

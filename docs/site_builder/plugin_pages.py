@@ -83,7 +83,7 @@ def section(family: str, name: str, columns: list[str], explanation: str | None)
     facts = {
         "Requires": [prerequisites.DESCRIPTIONS[each] for each in getattr(plugin, "REQUIRES", ())],
         "Reads the tables": [f"`{each}`" for each in getattr(plugin, "ANALYSES", ())],
-        "Extra": [f"`{plugin.EXTRA}`" for _ in [0] if getattr(plugin, "EXTRA", None)],
+        "Extra": [f"`{each}`" for each in [getattr(plugin, "EXTRA", None)] if each],
         "Columns": [f"`{each}`" for each in columns],
     }
     parts += [f"**{label}:** {', '.join(values)}.\n" for label, values in facts.items() if values]

@@ -7,7 +7,7 @@ below ``files/``.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 #: Pages outside of docs/ and their paths on the site.
@@ -94,11 +94,12 @@ def relinked(text: str, source: str, root: Path, sources: dict[str, str]) -> tup
 
 
 def is_picture(path: str) -> bool:
+    """Return True for a file that pages show; it is copied with its folder."""
     return path.endswith((".png", ".svg"))
 
 
 def lines_of(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield (line, whether it is in a block of code) for the lines of a page."""
+    """Yield (line, True within a block of code) for the lines of a page."""
     fence = ""
     for line in text.splitlines():
         match = _FENCE.match(line)
@@ -112,7 +113,7 @@ def lines_of(text: str) -> Iterator[tuple[str, bool]]:
             yield line, bool(fence)
 
 
-def outside_code_spans(line: str, link) -> str:
+def outside_code_spans(line: str, link: Callable[[re.Match], str]) -> str:
     """Return a line whose links are replaced by ``link(match)``, except for those within code."""
     parts, start = [], 0
     for span in _CODE_SPAN.finditer(line):
