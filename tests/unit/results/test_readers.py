@@ -268,3 +268,49 @@ def test_keys_that_hydra_deletes_have_no_value(tmp_path):
     runs, _ = imported(spec | {"factors": {"schedule": "sched"}, "metrics": {"accuracy": None}})
     levels = runs["method"].str.partition("=")[2]
     assert dict(zip(runs["seed"], levels, strict=True)) == {0: "none", 1: "step", 2: "none"}
+
+
+def harness_results(folder, model, scores, **keys):
+    """Write the results of lm-evaluation-harness. scores: {task: {metric,filter: value}}."""
+    document = {
+        "results": {task: {"alias": task, **values} for task, values in scores.items()},
+        "higher_is_better": {task: {"acc": True, "word_perplexity": False} for task in scores},
+        "n-samples": {task: {"original": 200, "effective": 100} for task in scores},
+        "config": {"random_seed": 7, "numpy_seed": 7, "torch_seed": 7, "fewshot_seed": 7},
+        **{"model_name": model, "n-shot": dict.fromkeys(scores, 5), **keys},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "results_2026-01-02T03-04-05.678.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_results_of_the_harness_are_runs_with_standard_errors(tmp_path):
+    arc = {"acc,none": 0.5, "acc_stderr,none": 0.05, "acc_norm,none": 0.6, "acc_norm_stderr,none": "N/A"}
+    text = {"word_perplexity,none": 12.5, "word_perplexity_stderr,none": "N/A", "acc,strict": 0.25, "acc,none": 0.5}
+    harness_results(tmp_path / "a", "org/a", {"arc": arc, "text": text, "both": {"acc,none": 0.5}}, groups={"both": {}})
+    spec = {
+        "path": str(tmp_path),
+        "format": "lm_eval_results",
+        "where": {"metric": ["acc", "acc,strict", "word_perplexity"]},
+    }
+    runs, examples = imported(spec | {"primary": "acc"})
+    assert examples is None and set(runs["task"]) == {"arc", "text"}, "groups are means of their tasks"
+    rows = {(row.task, row.metric): row for row in runs.itertuples()}
+    assert set(rows) == {("arc", "acc"), ("text", "acc"), ("text", "acc,strict"), ("text", "word_perplexity")}
+    first = rows["arc", "acc"]
+    assert (first.model, first.method, first.seed, first.value, first.stderr, first.n_test) == (
+        *("org/a", "evaluated", 7, 0.5, 0.05, 100),
+    )
+    perplexity = rows["text", "word_perplexity"]
+    assert np.isnan(perplexity.stderr) and not perplexity.higher_is_better and perplexity.value == 12.5
+    assert runs["primary"].sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{}", "has no `results`"), ("[", "is not valid JSON"), ('{"results": {}}', "has no scores")]
+)
+def test_other_files_are_not_results_of_the_harness(tmp_path, text, message):
+    (tmp_path / "results_x.json").write_text(text)
+    with pytest.raises(UserError, match=message):
+        imported({"path": str(tmp_path / "results_x.json"), "format": "lm_eval_results"})

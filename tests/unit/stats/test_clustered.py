@@ -19,7 +19,8 @@ def test_without_groups_the_standard_error_is_that_of_a_mean():
 def test_with_groups_it_is_that_of_miller_up_to_the_correction_of_few_groups():
     values, groups = np.array([1.0, 1.0, 0.0, 0.0, 1.0]), np.array([0, 0, 1, 1, 2])
     deviations = values - values.mean()
-    # Miller's equation 4: the variance of independent examples, n instead of n - 1, and the covariances within groups.
+    # Miller's clustered standard error: the variance of independent examples, n instead of n - 1, and the covariances
+    # within groups.
     covariances = sum(
         deviations[i] * deviations[j] for i, j in product(range(5), repeat=2) if i != j and groups[i] == groups[j]
     )

@@ -101,7 +101,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
         table["metric"] = table["metric"].replace(renamed)
     elif entries:
         table["metric"] = table["entry"].map({entry: facts.get("metric", entry) for entry, facts in entries.items()})
-    facts = metric_facts(spec)
+    facts = metric_facts(spec, source.facts)
     imported_problems.refuse_unknown_metrics(table, facts, source)
     table["seed"] = imported_values.seeds(table["seed"], name)
     words = table["status"] if "status" in table else pd.Series(None, table.index, dtype=object)

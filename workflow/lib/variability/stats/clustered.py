@@ -6,8 +6,9 @@ deviations from the mean of n examples, the variance of the mean is
 
     G / (G - 1) * sum_g s_g^2 / n^2
 
-This is his equation 4, with the correction G / (G - 1) of few groups (Cameron and Miller 2015, J. Human Resources
-50:317, section III.B), so that it equals s^2 / n where every example is a group of its own.
+This is the square of his clustered standard error (the variance of independent examples plus the covariances within
+groups), with the correction G / (G - 1) of few groups (Cameron and Miller 2015, J. Human Resources 50:317, section
+III.B), so that it equals s^2 / n where every example is a group of its own.
 """
 
 from __future__ import annotations

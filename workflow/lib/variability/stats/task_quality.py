@@ -1,7 +1,9 @@
 """Quality of a task as an instrument: how far candidates differ on it, in units of the noise of single runs.
 
 Signal and noise are those of Heineman et al. (2025), "Signal and Noise: A Framework for Reducing Uncertainty in
-Language Model Evaluation", with runs of different seeds in place of the last checkpoints of one run.
+Language Model Evaluation", max |m_j - m_k| / m and SD / m, with means over seeds in place of final scores, and
+the SD of runs of different seeds (ddof 1, pooled over candidates) in place of that of the last checkpoints of one run
+(ddof 0).
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class TestNoise(Analysis):
     of examples, from their number (Wilson 1927).
 
     difference: the better candidate minus the other, oriented so that more is better. With the same examples on both
-    sides the differences of single examples are averaged, with the same standard error (Miller, section 4): pairs
+    sides the differences of single examples are averaged, with the same standard error (his paired differences): pairs
     remove what examples have in common. Otherwise the variances add up (or Newcombe 1998, Stat. Med. 17:873, method 10,
     and the pooled z test of two shares). p_adjusted: Holm over all pairs of a task. mcnemar_p: exact, with groups by
     the signs of whole groups, for single runs that are right or wrong on each example.

@@ -15,18 +15,16 @@ from variability.io import json_records
 from variability.io.table_readers import Table
 from variability.results.predictions import SCORES
 from variability.results.readers import WrittenReader, table_of
+from variability.results.readers._harness import NO_FILTER, directions, seed_of, shots_of
 
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<time>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[.\d]*)\.jsonl")
 #: Fields that are long and hold no score.
 _LEFT_OUT = ("arguments", "resps", "filtered_resps", "metrics")
-#: Seeds of Python, NumPy, torch and the few-shot examples if the command line names none.
-_SEEDS = {"random_seed": 0, "numpy_seed": 1234, "torch_seed": 1234, "fewshot_seed": 1234}
 _EXPECTED = (
     "`format: lm_eval` reads lines with doc_id, metrics and a value of each metric, as `lm_eval --log_samples` writes"
 )
-_NO_FILTER = "none"
 #: Relative difference between a reported metric and the mean of its scores up to which it is rounding.
 _ROUNDING = 1e-6
 
@@ -86,13 +84,7 @@ class LmEval(WrittenReader):
     def facts(self, paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
         facts: dict[str, dict[str, Any]] = {}
         for path in paths:
-            results, task = self._results(path), self._run(path)["task"]
-            directions = {**(results.get("higher_is_better") or {}).get(task, {})}
-            for name in (results.get("results") or {}).get(task, {}):
-                metric, _, filter_name = name.partition(",")
-                if metric in directions and directions[metric] is not None:
-                    key = metric if filter_name == _NO_FILTER else name
-                    facts[key] = {"label": key, "higher_is_better": bool(directions[metric])}
+            facts |= directions(self._results(path), str(self._run(path)["task"]))
         return facts
 
     def _run(self, path: Path) -> dict[str, str | None]:
@@ -102,12 +94,11 @@ class LmEval(WrittenReader):
         task = name["task"] if name else path.name.partition(".")[0].removeprefix("samples_")
         tasks = [known for known in results.get("configs") or {} if _plain(known) == _plain(task)]
         task = tasks[0] if len(tasks) == 1 else task
-        shots = (results.get("n-shot") or {}).get(task)
         return {
             "model": str(results.get("model_name") or path.parent.name),
             "task": task,
-            "seed": _seed(config),
-            "num_fewshot": None if shots is None else str(shots),
+            "seed": seed_of(config),
+            "num_fewshot": shots_of(results, task),
             "time": name["time"] if name else None,
         }
 
@@ -127,22 +118,14 @@ def _plain(task: str) -> str:
     return re.sub(r"\W", "_", task)
 
 
-def _seed(config: Mapping[str, Any]) -> str:
-    """Return one seed for the four of a run: the one they share, 0 for the defaults, or all of them as a label."""
-    seeds = {name: config.get(name, default) for name, default in _SEEDS.items()}
-    if seeds == _SEEDS:
-        return "0"
-    return str(seeds["random_seed"]) if len(set(seeds.values())) == 1 else "_".join(map(str, seeds.values()))
-
-
 def _document(record: Mapping[str, str | None]) -> dict[str, str | None]:
     metrics = json.loads(record["metrics"] or "[]")
     return {name: value for name, value in record.items() if name.split(".")[0] not in (*_LEFT_OUT, *metrics)}
 
 
 def _key(metric: str, record: Mapping[str, str | None]) -> str:
-    used = record.get("filter") or _NO_FILTER
-    return metric if used == _NO_FILTER else f"{metric},{used}"
+    used = record.get("filter") or NO_FILTER
+    return metric if used == NO_FILTER else f"{metric},{used}"
 
 
 def _is_number(text: str | None) -> bool:
@@ -175,7 +158,7 @@ def _means(path: Path, rows: Sequence[Mapping[str, str | None]], results: Mappin
     reported = (results.get("results") or {}).get(rows[0]["task"], {}) if rows else {}
     retained = set()
     for metric, values in scores.items():
-        value = reported.get(metric if "," in metric else f"{metric},{_NO_FILTER}")
+        value = reported.get(metric if "," in metric else f"{metric},{NO_FILTER}")
         mean = math.fsum(values) / len(values)
         if not isinstance(value, int | float) or abs(mean - value) <= _ROUNDING * max(1.0, abs(value)):
             retained.add(metric)
