@@ -240,6 +240,13 @@ def test_a_wrong_command_is_noticed(line):
     assert any(mistakes(words) for words in doc_snippets.split(line))
 
 
+def test_files_of_the_project_named_in_sentences_exist():
+    pattern = re.compile(r"(?<!`)`((?:workflow|docs|tests|studies|profiles|envs|benchmarks)/[\w./+-]+)`(?!`)")
+    named = {(path.name, name) for path in doc_snippets.PAGES for name in pattern.findall(path.read_text())}
+    assert len(named) > 20
+    assert [(page, name) for page, name in named if not (ROOT / name).exists() and "/." not in name] == []
+
+
 def is_of_snakemake(text):
     return re.search(r"^(rule \w+|module \w+|include):", text, re.M) is not None
 
