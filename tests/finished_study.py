@@ -1,5 +1,6 @@
 """A finished study of synthetic runs: the files of its folder that are read outside the workflow."""
 
+import shutil
 from pathlib import Path
 
 import synthetic_study as synthetic
@@ -19,9 +20,14 @@ CLAIMS = {"beats": {}, "best_seed_optimism": {}}
 LOST = ("b", "digits", "full", 2)
 
 
-def write(folder: Path, name: str = "my-study", failed=(LOST,)) -> Path:
-    """Write the study, of which the runs ``failed`` diverged, and return its folder, ``<folder>/results/<name>``."""
-    study = Path(folder, "results", name)
+def copy(study: Path, folder: Path, name: str = "my-study") -> Path:
+    """Copy the folder of a study to ``<folder>/results/<name>``, and return that."""
+    return Path(shutil.copytree(study, Path(folder, "results", name)))
+
+
+def write(folder: Path, failed=(LOST,)) -> Path:
+    """Write the study, of which the runs ``failed`` diverged, and return its folder, ``<folder>/results/my-study``."""
+    study = Path(folder, "results", "my-study")
     manifests = synthetic.study_files(study, MODELS, TASKS, METHODS, SEEDS, failed)
     runs = synthetic.runs(MODELS, TASKS, METHODS, SEEDS, failed)
     aggregate = study / "aggregate"

@@ -1,6 +1,7 @@
 import importlib.util
 from pathlib import Path
 
+import finished_study
 import pytest
 import tiny_study
 
@@ -18,6 +19,12 @@ def tiny_provider(monkeypatch):
 def task_json(tmp_path_factory) -> Path:
     """The task of ``tiny_study``, prepared."""
     return tiny_study.prepare(tmp_path_factory.mktemp("prepare") / "digits")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """The folder of ``finished_study``; tests that change it copy it."""
+    return finished_study.write(tmp_path_factory.mktemp("finished"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Runs in the stores of other programs, read back by those programs."""
 
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -11,7 +12,7 @@ import finished_study
 import pandas as pd
 import pytest
 
-from variability import extras, registry
+from variability import extras, provenance, registry
 from variability.export import command_line
 from variability.export.study_runs import runs_of
 from variability.interactive import own_runs
@@ -22,8 +23,8 @@ METRICS = {"after/test/accuracy": "accuracy", "after/validation/nll": "nll"}
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    return finished_study.write(tmp_path_factory.mktemp("finished"))
+def study(finished):
+    return finished
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +218,9 @@ def test_mlflow_has_params_curves_values_and_states(study, runs, tmp_path, capsy
 def test_wandb_has_offline_runs_with_their_history(study, runs, tmp_path):
     def command():
         arguments = [sys.executable, "-m", "variability.export", "wandb", str(study), "--to", str(tmp_path)]
-        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        paths = {"PYTHONPATH": str(provenance.PACKAGE.parent)}
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=os.environ | paths)
+        return done.stdout.splitlines()[0]
 
     assert command() == "6 runs: 6 written, 0 replaced, 0 unchanged"
     stored = {}

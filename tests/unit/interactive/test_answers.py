@@ -11,8 +11,8 @@ from variability.results import analysis_tables
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    return finished_study.write(tmp_path_factory.mktemp("finished"))
+def study(finished):
+    return finished
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ def test_the_page_lists_all_columns_of_the_runs_table():
     assert names == {*runs_table.COLUMNS, task_groups.COLUMN}
 
 
-def test_all_blocks_run_in_order(tmp_path, monkeypatch):
-    finished_study.write(tmp_path)
+def test_all_blocks_run_in_order(finished, tmp_path, monkeypatch):
+    finished_study.copy(finished, tmp_path)
     monkeypatch.chdir(tmp_path)
     names = {}
     pandas, polars, duck, *_ = [_result(block, names) for block in BLOCKS if "load_run" not in block]

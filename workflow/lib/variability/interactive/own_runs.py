@@ -15,14 +15,22 @@ from variability import advice
 from variability.config import specs, validate
 from variability.errors import ConfigError, UserError
 from variability.io.artefacts import require_listed
-from variability.results import imported_files, imported_layout, imported_runs, metric_scales, pairing, runs_table
+from variability.results import (
+    imported_facts,
+    imported_files,
+    imported_layout,
+    imported_runs,
+    metric_scales,
+    pairing,
+    runs_table,
+)
 from variability.results.columns import RUN_VALUE
 from variability.stages.aggregate import all_runs
 
 #: Of a study's folder.
 TABLE = Path("aggregate", "runs.parquet")
 #: Columns that tables of earlier versions lack.
-_LATER = {*metric_scales.COLUMNS, "pairing", "gpus_per_run"}
+_LATER = {*metric_scales.COLUMNS, *imported_facts.COLUMNS, "pairing", "gpus_per_run"}
 #: Columns by which a runs table is recognised.
 _MARKS = {*RUN_VALUE, "primary", "repeats", "status"}
 _NAME = "table"
