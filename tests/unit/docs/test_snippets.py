@@ -144,13 +144,13 @@ def test_a_wrong_config_is_noticed():
 
 def spans():
     """Return keys of a config that are shown within a sentence: (page, text)."""
-    found = []
+    shown = []
     for path in doc_snippets.PAGES:
         if path.is_file():
             for text in re.findall(r"(?<!`)`(\w+: [\[{][^`]*[\]}])`(?!`)", path.read_text()):
                 if text.partition(":")[0] in KEYS and "..." not in text and "<" not in text:
-                    found.append((path.relative_to(ROOT).as_posix(), text.replace("\n", " ")))
-    return found
+                    shown.append((path.relative_to(ROOT).as_posix(), text.replace("\n", " ")))
+    return shown
 
 
 def test_keys_of_a_config_within_sentences_exist():
