@@ -59,7 +59,7 @@ class Mlflow(Exporter):
         self._known[run.name] = number, run.digest
 
     def how_to_open(self) -> str:
-        return f"mlflow ui --backend-store-uri {self._store}"
+        return f"mlflow ui --backend-store-uri {self._store}, in an environment that has the whole package mlflow"
 
     @property
     def _store(self) -> str:
