@@ -163,6 +163,11 @@ def test_fewer_checkpoints_kept_reruns_nothing_before_and_nothing_after(study):
     assert {path.parent.name for path in set(after) - set(before)} == {"2"}
 
 
+def test_figures_for_a_paper(study):
+    study.append("tiny.yaml", "figures: {width: 8.5 cm, formats: [svg, pdf]}\n")
+    assert jobs(study) == {"plot", "record", "report"}
+
+
 def test_a_plot_restyled(study):
     study.append("tiny.yaml", "plots:\n  seed_spread: {title: Digits}\n  gain_slopes:\n")
     assert jobs(study) == {"plot", "record", "report"}

@@ -30,7 +30,7 @@ if {"{", "}"} & set(str(ROOT)):
 sys.path.insert(0, str(ROOT / "workflow" / "lib"))
 
 from variability import registry
-from variability.config import probe_plan, specs, storage_checks, validate
+from variability.config import figure_settings, probe_plan, specs, storage_checks, validate
 from variability.config.stage_table import STAGES, Plan
 from variability.errors import UserError
 from variability.io import storage

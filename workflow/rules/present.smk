@@ -37,7 +37,7 @@ rule plot:
         code=codes_of("plot"),
     output:
         svg=reported_figures(),
-        png=figures("png"),
+        others=other_figures(),
         made=made_of("<results>/jobs/specs/plot.json"),
     log:
         "<results>/plot/plot.log",

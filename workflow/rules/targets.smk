@@ -47,7 +47,16 @@ def all_tables():
 
 
 def all_figures():
-    return figures("svg") + figures("png")
+    return [file for suffix in figure_formats() for file in figures(suffix)]
+
+
+def figure_formats():
+    return figure_settings.of_study(config)["formats"]
+
+
+def other_figures():
+    """Return the files of all figures that reports do not show."""
+    return [file for suffix in figure_formats() if suffix != "svg" for file in figures(suffix)]
 
 
 def recorded_files():

@@ -13,4 +13,5 @@ with log_job(snakemake.log[0]), recorded(snakemake):
     code = {name: Path(path) for name, path in zip(chosen, rule_input.code, strict=True)}
     tables = {Path(path).stem: Path(path) for path in (*rule_input.tables, *rule_input.analyses)}
     manifest, folder = Path(rule_input.manifest), Path(snakemake.output[0]).parent
-    plot_all(chosen, code, manifest, tables, snakemake.params.spec["study"], folder, snakemake.threads)
+    spec = snakemake.params.spec
+    plot_all(chosen, code, manifest, tables, spec["study"], folder, snakemake.threads, spec["figures"])

@@ -17,7 +17,7 @@ def drawn(tmp_path, draw):
             6, 4, "title $x_1$", "note $y", [figure_style.handle("_z$1$", figure_style.looks("a")["a"])]
         )
         draw(figure.add_subplot())
-        figure_style.save(figure, tmp_path / "figure.svg", tmp_path / "figure.png", 50)
+        figure_style.save(figure, [tmp_path / "figure.svg", tmp_path / "figure.png"], 50)
     svg = (tmp_path / "figure.svg").read_text()
     return [unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
 

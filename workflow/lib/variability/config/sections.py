@@ -257,6 +257,21 @@ class Downloads(Section):
     hours: float = Field(http_limits.HOURS, gt=0, description="total time of one file, over all attempts")
 
 
+class Figures(Section):
+    """Size and format of figures, for a column of a paper. Changing them draws all figures again."""
+
+    width: str = Field(
+        OMITTED,
+        pattern=r"^\d+(\.\d+)? ?(cm|mm|in)$",
+        description="width of every figure with its unit: 8.5 cm, 85 mm, or 3.35 in; by default each has what it needs",
+    )
+    font_size: float = Field(8, ge=5, le=14, description="size of the texts in points; with a width only")
+    font: str = Field(OMITTED, min_length=1, description="family of the texts, such as Liberation Sans; installed here")
+    formats: list[Literal["svg", "png", "pdf"]] = Field(
+        ["svg", "png"], description="formats of the files; SVG is always written, because reports show it"
+    )
+
+
 class Config(Section):
     """A study."""
 
@@ -335,6 +350,7 @@ class Config(Section):
     mirrors: list[Folder] = Field(
         [], description="folders searched for data and weights before the network; VARIABILITY_MIRROR adds to them"
     )
+    figures: Figures = Field(EMPTY, description="size and format of figures, for a column of a paper")
     downloads: Downloads = Field(EMPTY, description="limits of downloads")
     checkpoints: Literal["all", "best", "none"] = Field(
         "all",

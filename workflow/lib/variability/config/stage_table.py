@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import registry
-from variability.config import probe_plan, specs
+from variability.config import figure_settings, probe_plan, specs
 from variability.config.feature_plan import FeaturePlan
 from variability.config.outputs import Outputs
 from variability.config.study import Study
@@ -345,7 +345,11 @@ STAGES: dict[str, Stage] = {
     "plot": Stage(
         jobs=lambda plan: [{"plot": name} for name in plan.outputs.plots],
         together=True,
-        spec=lambda plan, job: {"options": plan.outputs.plots, "study": plan.study.name},
+        spec=lambda plan, job: {
+            "options": plan.outputs.plots,
+            "study": plan.study.name,
+            "figures": figure_settings.of_study(plan.study.config),
+        },
         plugins=lambda plan, job: _modules("plots", [job["plot"]]),
     ),
     "claim": Stage(

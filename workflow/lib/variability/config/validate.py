@@ -10,6 +10,7 @@ from variability.advice import agree
 from variability.config import (
     command_line,
     entry_checks,
+    figure_settings,
     import_checks,
     margin_checks,
     option_checks,
@@ -219,6 +220,7 @@ def _check_imports_and_grid(
         yield from entry_checks.below(f"imports.{name}", of_import)
     # If a file was not read, the runs that the grid may select are not known.
     every = contents.keys() == entries.keys() and "imports" not in suspects
+    yield from figure_settings.check(config) if "figures" not in suspects else ()
     yield from scale_checks.check(config, contents if every else None)
     yield from scale_checks.check_groups(config, contents if every else None)
     yield from margin_checks.check(config, contents if every else None)

@@ -5,10 +5,13 @@ matplotlib is imported inside the functions, because plots are imported at every
 
 from __future__ import annotations
 
+import io
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,12 +34,18 @@ SOFT = "#8A8A8A"
 COLORMAP = "cividis"
 #: Dots per inch of an SVG, whose unit is a point.
 SVG_DPI = 72
+#: Dots per inch of what a PDF has as an image.
+IMAGE_DPI = 300
 #: Decimals of the positions of axes, which are fractions of the figure.
 POSITION_DIGITS = 6
 #: Font size of titles in points.
 TITLE = 11
+#: Width of the narrowest figure that is drawn without a limit, and of a panel of it with its labels, in inches.
+NATURAL, PANEL = 6.5, 3.2
 #: Largest width and height in inches: 4,000 pixels at the default resolution.
 LARGEST = 20.0
+#: Height in inches of a figure that fills a page.
+PAGE = 9.0
 
 _RC = {
     "font.family": ["DejaVu Sans"],
@@ -54,9 +63,14 @@ _RC = {
     # A name with dollar signs is not mathematics.
     "text.parse_math": False,
     "svg.fonttype": "none",
+    # Fonts that journals accept and readers can search.
+    "pdf.fonttype": 42,
     # Without a fixed salt, ids in the SVG would differ every time.
     "svg.hashsalt": "variability",
 }
+
+
+_ROOM: ContextVar[float | None] = ContextVar("room", default=None)
 
 
 class Look(NamedTuple):
@@ -78,14 +92,27 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 @contextmanager
-def applied() -> Iterator[None]:
-    """Apply the settings for drawing and saving, and restore the user's own afterwards."""
+def applied(room: float | None = None, font: str | None = None) -> Iterator[None]:
+    """Apply the settings for drawing and saving, and restore the user's own afterwards.
+
+    room: width that figures have to have, in inches; by default each has what it needs. font: family of all texts.
+    """
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_RC)
-        yield
+        matplotlib.rcParams.update(_RC | ({"font.family": [font, *_RC["font.family"]]} if font else {}))
+        token = _ROOM.set(room)
+        try:
+            yield
+        finally:
+            _ROOM.reset(token)
+
+
+def columns(most: int) -> int:
+    """Return how many panels fit next to each other, at most ``most``."""
+    room = _ROOM.get()
+    return most if room is None else max(1, min(most, int(room / PANEL)))
 
 
 def figure(width: float, height: float, title: str, note: str, legend: Sequence[Line2D] = ()) -> Figure:
@@ -95,6 +122,14 @@ def figure(width: float, height: float, title: str, note: str, legend: Sequence[
     """
     from matplotlib.figure import Figure
 
+    if (room := _ROOM.get()) is not None:
+        # Texts of a narrower figure have more lines.
+        height += sum(
+            _height(_fit(text, room, size), size) - _height(_fit(text, max(width, room), size), size)
+            for text, size in ((title, TITLE), (note, 7.5))
+        )
+        width = room
+        height += 0.17 * max(0, len(legend) - 4)
     new = Figure(figsize=(width, height), layout="constrained")
     left, top = 0.08 / width, 1 - 0.08 / height
     heading = _fit(title, width, TITLE)
@@ -113,6 +148,12 @@ def figure(width: float, height: float, title: str, note: str, legend: Sequence[
     new.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0.04 / width, 0, 1 - 0.1 / width, top))
     new.supxlabel(_fit(note, width, 7.5), x=left, ha="left", fontsize=7.5, color="#444444")
     return new
+
+
+def tallest() -> float:
+    """Return the largest height of a figure in inches: that of a page if its width is limited."""
+    room = _ROOM.get()
+    return LARGEST if room is None else max(PAGE, room)
 
 
 def handle(label: str, look: Look, **options: Any) -> Line2D:
@@ -141,7 +182,12 @@ def text_color(background: Sequence[float]) -> str:
 
 
 def wrap(name: str, width: int) -> str:
-    """Break a name into lines of at most ``width`` characters, after its punctuation if it has some."""
+    """Break a name into lines of at most ``width`` characters, after its punctuation if it has some.
+
+    In a figure that is narrower than usual, the lines are shorter.
+    """
+    if (room := _ROOM.get()) is not None and room < NATURAL:
+        width = max(8, round(width * room / NATURAL))
     lines = [""]
     for piece in re.findall(r"[^-_./: ]+[-_./:]* *|[-_./: ]+", name):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
@@ -152,27 +198,68 @@ def wrap(name: str, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def save(figure: Figure, svg: Path, png: Path, dpi: int) -> None:
-    """Write the figure as SVG (with text as text) and PNG (at ``dpi``). Equal figures give equal bytes.
+def save(figure: Figure, files: Sequence[Path], dpi: int, scale: float = 1) -> None:
+    """Write the figure as SVG (with text as text), PNG (at ``dpi``) or PDF. Equal figures give equal bytes.
 
-    Not by ``savefig``, which draws a figure with a layout twice.
+    files: the suffix tells the format. scale: of the whole figure, with its texts and lines. Not by ``savefig``, which
+    draws a figure with a layout twice.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    without_mathematics(figure)
+    lay_out(figure)
+    writers = {".svg": _write_svg, ".pdf": _write_pdf, ".png": partial(_write_png, dpi=dpi)}
+    # All have the layout of the SVG: computing it takes as long as drawing.
+    for suffix, write in writers.items():
+        for file in (file for file in files if file.suffix == suffix):
+            with replacing(file) as unfinished:
+                write(figure, unfinished, scale)
+
+
+def _write_svg(figure: Figure, path: Path, scale: float) -> None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    without_mathematics(figure)
-    canvas = FigureCanvasSVG(figure)
-    _lay_out(figure)
-    with replacing(svg) as partial:
-        canvas.print_svg(partial, metadata={"Date": None})
-    # With the layout of the SVG: computing it takes as long as drawing.
-    figure.dpi = dpi
-    with replacing(png) as partial:
-        # Lossless at any level; the default takes half as long again, for files smaller by a twentieth.
-        FigureCanvasAgg(figure).print_png(partial, pil_kwargs={"compress_level": 3})
+    written = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(written, metadata={"Date": None})
+    text = written.getvalue()
+    if scale != 1:
+        # The coordinates within the file remain, as its viewBox has them.
+        size = r'width="([\d.]+)pt" height="([\d.]+)pt"'
+        text = re.sub(
+            size,
+            lambda ends: 'width="{:g}pt" height="{:g}pt"'.format(*(scale * float(end) for end in ends.groups())),
+            text,
+            count=1,
+        )
+    path.write_text(text, encoding="utf-8")
 
 
-def _lay_out(figure: Figure) -> None:
+def _write_png(figure: Figure, path: Path, scale: float, dpi: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.dpi = dpi * scale
+    # Lossless at any level; the default takes half as long again, for files smaller by a twentieth.
+    FigureCanvasAgg(figure).print_png(path, pil_kwargs={"compress_level": 3})
+
+
+def _write_pdf(figure: Figure, path: Path, scale: float) -> None:
+    from matplotlib.backends.backend_mixed import MixedModeRenderer
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf, Op, PdfFile, RendererPdf
+
+    FigureCanvasPdf(figure)
+    figure.dpi = SVG_DPI
+    width, height = figure.get_size_inches()
+    file = PdfFile(path, metadata={"CreationDate": None})
+    try:
+        file.newPage(scale * width, scale * height)
+        file.output(scale, 0, 0, scale, 0, 0, Op.concat_matrix)
+        renderer = MixedModeRenderer(figure, width, height, IMAGE_DPI, RendererPdf(file, IMAGE_DPI, height, width))
+        figure.draw(renderer)
+        renderer.finalize()
+        file.finalize()
+    finally:
+        file.close()
+
+
+def lay_out(figure: Figure) -> None:
     """Place the axes for good, at rounded positions.
 
     The solver of the layout follows the order of objects in memory, and so do the last bits of its results.

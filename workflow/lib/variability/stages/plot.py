@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from variability import registry
 from variability.io.artefacts import BASE_TABLES, read_record, require_listed
 from variability.io.files import digest, sha256
-from variability.reporting import display_names, figure_style
+from variability.reporting import display_names, figure_style, paper_figures
 from variability.results import analysis_tables
 from variability.stages import _stored_outputs
 from variability.stages._stored_outputs import Output
@@ -18,6 +19,9 @@ from variability.stages._stored_outputs import Output
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
+#: Size and formats of figures by default.
+DEFAULTS = {"formats": ["svg", "png"]}
 #: Imported once for all processes; reading a table and writing a PNG import the last of them.
 _IMPORTS = (
     *("pandas", "pyarrow.parquet", "pyarrow.dataset", "pyarrow.pandas_compat", "scipy.stats"),
@@ -35,11 +39,13 @@ def plot_all(
     study: str,
     folder: Path,
     threads: int,
+    figures: Mapping[str, Any] = DEFAULTS,
 ) -> None:
     """Draw all figures to ``folder``; those that would not change are restored.
 
     chosen: options by name. code: listing of the code of each. manifest: of ``aggregate``, with the checksums of the
     base tables. tables: parquet files of base tables and CSV files of analyses. study: its name, for the titles.
+    figures: size and formats, see ``config.figure_settings``.
     """
     base = read_record(manifest, BASE_TABLES)
     for path in tables.values():
@@ -49,26 +55,35 @@ def plot_all(
     for name, options in chosen.items():
         plugin = registry.find("plots", name)
         read = (*plugin.NEEDS, *plugin.ANALYSES)
-        inputs[name] = ({table: tables[table] for table in read}, options, study)
+        inputs[name] = ({table: tables[table] for table in read}, options, study, figures)
         parts = {
             "code": sha256(code[name]),
             "options": options,
             "study": study,
+            "figures": dict(figures),
             "tables": {table: checksums[table] for table in read},
         }
-        outputs[name] = Output(digest(parts), (folder / f"{name}.svg", folder / f"{name}.png"))
+        outputs[name] = Output(digest(parts), tuple(folder / f"{name}.{suffix}" for suffix in figures["formats"]))
     _stored_outputs.make(outputs, partial(_produce, inputs), folder / ".stored", threads, _IMPORTS)
 
 
 def _produce(inputs: Mapping[str, tuple], name: str, files: tuple[Path, ...]) -> None:
-    plot(name, *inputs[name], *files)
+    *arguments, figures = inputs[name]
+    plot(name, *arguments, *files, figures=figures)
 
 
-def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], study: str, svg: Path, png: Path) -> None:
-    """Draw the figure ``name`` as an SVG and a PNG file.
+def plot(
+    name: str,
+    tables: Mapping[str, Path],
+    options: Mapping[str, Any],
+    study: str,
+    *files: Path,
+    figures: Mapping[str, Any] = DEFAULTS,
+) -> None:
+    """Draw the figure ``name`` as SVG, PNG and PDF files.
 
     tables: parquet files of the base tables that it NEEDS and CSV files of the ANALYSES whose tables it reads. study:
-    name of the study, for the title.
+    name of the study, for the title. figures: see ``plot_all``.
     """
     from variability.results.runs_table import first_runs
 
@@ -76,8 +91,21 @@ def plot(name: str, tables: Mapping[str, Path], options: Mapping[str, Any], stud
     frames = {table: read_table(tables[table]) for table in (*plugin.NEEDS, *plugin.ANALYSES)}
     if "runs" in frames and not plugin.REPEATS:
         frames["runs"] = first_runs(frames["runs"])
-    with figure_style.applied():
-        figure_style.save(plugin.draw(display_names.for_figures(frames)), svg, png, plugin.option("dpi"))
+    draw, font = partial(plugin.draw, display_names.for_figures(frames)), figures.get("font")
+    if "width" not in figures:
+        with figure_style.applied(font=font):
+            figure_style.save(draw(), files, plugin.option("dpi"))
+        return
+    fitted = paper_figures.fitted(draw, figures["width"], figures["font_size"], font)
+    if fitted.font_size < 0.95 * figures["font_size"]:
+        _log.info(
+            "%s: its texts need %.1f points, not %g, to fit into the width",
+            name,
+            fitted.font_size,
+            figures["font_size"],
+        )
+    with figure_style.applied(font=font):
+        figure_style.save(fitted.figure, files, plugin.option("dpi"), fitted.scale)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -46,9 +46,10 @@ def fitting(
     Three lines of panels, or all if there are fewer, are worth more than all rows. panels, rows: wanted. each, fixed:
     heights in inches of a row, and of a panel without rows. columns: panels in a line.
     """
-    room = figure_style.LARGEST - margin
+    room = figure_style.tallest() - margin
     panels, rows = max(1, panels), max(1, rows)
-    lines = min(3, -(-panels // columns))
+    # A page has less room than a screen.
+    lines = min(3 if figure_style.tallest() == figure_style.LARGEST else 2, -(-panels // columns))
     while rows > 1 and room // (fixed + each * rows) < lines:
         rows -= 1
     return max(1, min(panels, columns * int(room // (fixed + each * rows)))), rows
@@ -64,7 +65,7 @@ def placeholder(figure: Figure, reason: str) -> Figure:
 
 def grid(figure: Figure, panels: int, **options: Any) -> list[Axes]:
     """Create axes for a number of panels, at most three per row. options: further arguments of ``Figure.subplots``."""
-    columns = min(panels, COLUMNS)
+    columns = min(panels, figure_style.columns(COLUMNS))
     axes = figure.subplots(-(-panels // columns), columns, squeeze=False, **options).ravel()
     for unused in axes[panels:]:
         unused.set_visible(False)
@@ -76,7 +77,7 @@ def size(tasks: Sequence[str], models: Sequence[str], lines: float) -> tuple[flo
 
     lines: height of the lines that a model has in its band.
     """
-    columns = min(len(tasks), COLUMNS)
+    columns = min(len(tasks), figure_style.columns(COLUMNS))
     rows = -(-len(tasks) // max(columns, 1))
     return max(6.5, 1.9 + 3.7 * columns), 1.9 + rows * (0.75 + band_height(models, lines) * len(models))
 
@@ -94,7 +95,7 @@ def choose(
 ) -> tuple[list[str], list[str]]:
     """Return the tasks and models of ``bands`` that fit, those with the highest scores. relevance: scores of both."""
     wanted = min(len(tasks), TASKS), min(len(models), MODELS)
-    most_tasks, most_models = fitting(*wanted, band_height(models, lines), columns=COLUMNS)
+    most_tasks, most_models = fitting(*wanted, band_height(models, lines), columns=figure_style.columns(COLUMNS))
     return highest(tasks, relevance[0], most_tasks), highest(models, relevance[1], most_models)
 
 

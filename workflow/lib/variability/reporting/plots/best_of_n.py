@@ -38,9 +38,11 @@ class BestOfN(Plot):
         runs, curves = primary_rows.select(tables["runs"]), primary_rows.select(tables["best_of_n"])
         curves = curves[(curves["statistic"] == "U") & (curves["n"] > 0)]
         every = [task for task in _labels.names(runs, "task") if (curves["task"] == task).any()]
-        tasks = _panels.highest(every, _optimism(curves), _panels.TASKS)
+        most = min(len(every), _panels.TASKS)
+        most, _ = _panels.fitting(most, 1, 3.1, 0, columns=figure_style.columns(COLUMNS))
+        tasks = _panels.highest(every, _optimism(curves), most)
         looks = _looks(curves, runs)
-        rows = max(1, -(-len(tasks) // COLUMNS))
+        rows = max(1, -(-len(tasks) // figure_style.columns(COLUMNS)))
         legend = [figure_style.handle(_name(key), look, linestyle="-") for key, look in looks.items()]
         others = len(curves[CANDIDATE].drop_duplicates()) - len(looks)
         if others:
@@ -64,7 +66,7 @@ class BestOfN(Plot):
         )
         if not tasks:
             return _panels.placeholder(figure, "No cell has a completed run to choose from.")
-        grid = figure.subplots(rows, min(COLUMNS, len(tasks)), squeeze=False)
+        grid = figure.subplots(rows, min(figure_style.columns(COLUMNS), len(tasks)), squeeze=False)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
         for axes, task in zip(grid.flat, tasks, strict=False):

@@ -35,8 +35,9 @@ class Calibration(Plot):
         scores = table[table["quantity"] == "ece"].set_index(CELL)
         # Only classification has a calibration.
         cells = list(scores.index[scores["note"] != NO_PROBABILITIES])
-        shown = _panels.highest(cells, scores["estimate"].dropna().to_dict(), PANELS)
-        columns = max(1, min(len(shown), _panels.COLUMNS))
+        columns = max(1, min(len(cells), figure_style.columns(_panels.COLUMNS)))
+        most, _ = _panels.fitting(min(len(cells), PANELS), 1, 3.45, 0, columns=columns)
+        shown = _panels.highest(cells, scores["estimate"].dropna().to_dict(), most)
         rows = -(-len(shown) // columns)
         figure = figure_style.figure(
             width=max(6.5, 0.6 + 2.9 * columns),

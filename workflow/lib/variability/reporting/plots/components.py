@@ -44,7 +44,7 @@ class Components(Plot):
         every, crossed = _task_panels(shown), _crossed(runs)
         panels = _fitting(every, PANELS - (crossed is not None), crossed is not None)
         count = len(panels) + (crossed is not None)
-        columns = min(COLUMNS, count)
+        columns = min(figure_style.columns(COLUMNS), count)
         heights = _heights(panels, crossed is not None)
         more = _panels.left_out(
             panels, every, "panels", "of all tasks, and of the tasks with the largest share of the seed"
@@ -81,7 +81,7 @@ def _fitting(every: list, most: int, crossed: bool) -> list:
     for count in range(min(most, len(every)), 1, -1):
         chosen = [every[index] for index in _panels.highest(list(shares), shares, count)]
         heights = _heights(chosen, crossed)
-        if sum(heights) + 0.85 * len(heights) <= figure_style.LARGEST - _panels.MARGIN:
+        if sum(heights) + 0.85 * len(heights) <= figure_style.tallest() - _panels.MARGIN:
             return chosen
     return every[:1]
 
@@ -97,7 +97,7 @@ def _heights(panels: list, crossed: bool) -> list[float]:
     """Return the heights of the lines of panels in inches."""
     needed = [sum(0.1 + 0.13 * max(2, _label(name).count("\n") + 1) for name in rows.index) for _, _, rows in panels]
     needed += [2.2] * crossed
-    columns = min(COLUMNS, len(needed))
+    columns = min(figure_style.columns(COLUMNS), len(needed))
     return [max(0.6, *needed[start : start + columns]) for start in range(0, len(needed), columns)]
 
 

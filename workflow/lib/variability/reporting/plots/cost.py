@@ -41,7 +41,9 @@ class Cost(Plot):
         cells = tables["cost"]
         cells = cells[(cells["quantity"] == "seconds") & (cells["estimate"] > 0) & cells["value_mean"].notna()]
         known = [task for task in tasks if task in set(cells["task"])]
-        shown = _panels.highest(known, cells.groupby("task")["total"].sum().to_dict(), _panels.TASKS)
+        most = min(len(known), _panels.TASKS)
+        most, _ = _panels.fitting(most, 1, 3, 0, columns=figure_style.columns(_panels.COLUMNS))
+        shown = _panels.highest(known, cells.groupby("task")["total"].sum().to_dict(), most)
         looks = figure_style.looks(methods)
         numbers = _numbers(models, cells[cells["task"].isin(shown)])
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
@@ -50,7 +52,7 @@ class Cost(Plot):
             figure_style.handle(model, _figure(number), markersize=_number_size(number))
             for model, number in numbers.items()
         ]
-        columns = min(max(len(shown), 1), _panels.COLUMNS)
+        columns = min(max(len(shown), 1), figure_style.columns(_panels.COLUMNS))
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         entries = max((len(name) for name in [*numbers, *methods]), default=1)
         per_row = max(1, int((1.5 + 3.6 * columns) / (0.085 * entries + 0.6)))

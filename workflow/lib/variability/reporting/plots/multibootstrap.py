@@ -50,6 +50,8 @@ class Multibootstrap(Plot):
         every = _labels.names(table, "task")
         tasks = _panels.highest(every, relevance.largest(table, "clear"), TASKS)
         most = max(FEWEST, ROWS // max(len(tasks), 1))
+        fits, most = _panels.fitting(len(tasks), most, 0.49)
+        tasks = _panels.highest(every, relevance.largest(table, "clear"), fits)
         panels = {task: _clearest(table[table["task"] == task], most) for task in tasks}
         labels = {task: [_label(row) for row in panel.to_dict("records")] for task, panel in panels.items()}
         # All lines of a panel have the height of the highest one.
@@ -72,7 +74,7 @@ class Multibootstrap(Plot):
             _panel(axes, panels[task], labels[task])
             pairs = (table["task"] == task).sum()
             cut = f" (first {len(panels[task])} of {plural(pairs, 'pair')})" if pairs > len(panels[task]) else ""
-            axes.set_title(figure_style.wrap(task, 60) + cut, loc="left")
+            axes.set_title(figure_style.wrap(task + cut, 80), loc="left")
         return figure
 
 
@@ -87,7 +89,7 @@ def _panel(axes, pairs, labels):
     reach = max(np.abs(ends[np.isfinite(ends)]).max(initial=0), 1e-3)
     low, high = (np.append(ends[np.isfinite(ends)], 0).min(), np.append(ends[np.isfinite(ends)], 0).max())
     axes.set_xlim(low - 0.08 * reach, high + 0.08 * reach)
-    axes.set_xlabel(_unit(pairs.iloc[0]))
+    axes.set_xlabel(figure_style.wrap(_unit(pairs.iloc[0]), 70))
     axes.set_yticks(range(len(pairs)), labels)
     axes.set_ylim(len(pairs) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

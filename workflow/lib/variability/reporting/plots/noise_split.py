@@ -72,7 +72,7 @@ class NoiseSplit(Plot):
             _panel(axes, panels[task], labels[task])
             cut = (split["task"] == task).sum() - len(panels[task])
             more = f" ({plural(len(panels[task]), 'cell')} of largest variance; {cut} more in the table)" if cut else ""
-            axes.set_title(figure_style.wrap(task, 50) + more, loc="left")
+            axes.set_title(figure_style.wrap(task + more, 75), loc="left")
         return figure
 
 
@@ -104,7 +104,7 @@ def _panel(axes, cells, labels):
             axes.plot(edge, middle, marker=5, color=figure_style.INK, markersize=5, clip_on=False, zorder=3)
     for middle, row in zip(middles, cells.to_dict("records"), strict=True):
         _numbers_text(axes, middle, row)
-    axes.set_xlabel(_unit(cells["metric"].iloc[0]))
+    axes.set_xlabel(figure_style.wrap(_unit(cells["metric"].iloc[0]), 70))
     axes.locator_params(axis="x", nbins=5)
     # An offset or a factor at the end of the axis is easily overlooked.
     axes.xaxis.set_major_formatter(lambda variance, _: f"{variance:.6g}")

@@ -79,7 +79,7 @@ def _largest(table):
     order = table.sort_values("largest_difference", ascending=False, kind="stable").head(ROWS)
     while len(order) > 1:
         height = 0.75 * order["task"].nunique() + _row_height(order) * len(order)
-        if height <= figure_style.LARGEST - _panels.MARGIN:
+        if height <= figure_style.tallest() - _panels.MARGIN:
             break
         order = order.iloc[:-1]
     return order.sort_index()

@@ -53,7 +53,7 @@ class RecipeGap(Plot):
             + _panels.left_out(models, every_model, "models", "whose probe is better by most")
         )
         figure = figure_style.figure(
-            width=width + 0.9 * min(len(tasks), _panels.COLUMNS),
+            width=width + 0.9 * min(len(tasks), figure_style.columns(_panels.COLUMNS)),
             height=height,
             title=self.option("title", f"{title}, against linear models of the frozen features"),
             note=note,

@@ -38,8 +38,13 @@ class SeedsNeeded(Plot):
         runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
         every = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
         needed = relevance.largest(table[table["target"] == "difference"], "n_needed")
-        tasks = _panels.highest(every, needed, _panels.TASKS)
-        rows, columns = max(1, -(-len(tasks) // COLUMNS)), max(1, min(COLUMNS, len(tasks)))
+        most = min(len(every), _panels.TASKS)
+        most, _ = _panels.fitting(most, 1, 2.75, 0, columns=figure_style.columns(COLUMNS))
+        tasks = _panels.highest(every, needed, most)
+        rows, columns = (
+            max(1, -(-len(tasks) // figure_style.columns(COLUMNS))),
+            max(1, min(figure_style.columns(COLUMNS), len(tasks))),
+        )
         level = text_format.percent(table["sd_level"].max()) if len(table) else ""
         figure = figure_style.figure(
             width=max(6.5, 4.1 * columns),

@@ -38,17 +38,17 @@ class SharedRanks(Plot):
         names = {task: [figure_style.wrap(one.name, 30) for one in rows[:MOST]] for task, rows in panels.items()}
         height = _rank_limits.row_height([label for of_task in names.values() for label in of_task])
         most = max(map(len, names.values()), default=0)
-        fits, most = _panels.fitting(len(tasks), most, height, 0.8, columns=_panels.COLUMNS)
+        fits, most = _panels.fitting(len(tasks), most, height, 0.8, columns=figure_style.columns(_panels.COLUMNS))
         tasks = _panels.highest(every, decided, fits)
         shown, labels = ({task: rows[task][:most] for task in tasks} for rows in (panels, names))
         longest = max(map(len, shown.values()), default=2)
-        rows = -(-len(tasks) // _panels.COLUMNS)
+        rows = -(-len(tasks) // figure_style.columns(_panels.COLUMNS))
         note = f"{_rank_limits.NOTE}{_level(decisions)}{_rank_limits.runs_in_words(runs)}{_labels.one_run(runs)}"
         note += _panels.left_out(tasks, every, "tasks", "with the most decided pairs")
         if any(len(panels[task]) > most for task in tasks):
             note += f" Only the {most} best means of a task are shown."
         figure = figure_style.figure(
-            width=max(6.5, 0.4 + 4.2 * min(max(len(tasks), 1), _panels.COLUMNS)),
+            width=max(6.5, 0.4 + 4.2 * min(max(len(tasks), 1), figure_style.columns(_panels.COLUMNS))),
             height=2.0 + max(rows, 1) * (0.8 + height * longest),
             title=self.option(
                 "title",
