@@ -91,6 +91,20 @@ GAIN = pd.DataFrame(columns=["primary", "split", "comparison", "task", "model", 
 )
 
 
+def test_a_ranking_with_a_constant_may_be_stable():
+    tables = tables_of({"a": GOOD, "b": [0.93, 0.931, 0.929, 0.932, 0.928], "popularity": [0.5]}, **CONSTANT)
+    tables["ranks"] = registry.find("analyses", "ranks")({"resamples": 200}).table(tables)
+    stated = claims({"stable_ranking": {}}, tables).set_index("sentence")["verdict"]
+    assert stated["On digits, the ranking of all 3 candidates is stable."] == "supported"
+    undeclared = tables_of({"a": GOOD, "b": [0.93, 0.931, 0.929, 0.932, 0.928], "popularity": [0.5]})
+    undeclared["ranks"] = tables["ranks"]
+    assert "supported" not in set(claims({"stable_ranking": {}}, undeclared)["verdict"])
+
+
+#: Column of a study with a baseline without seeds.
+CONSTANT = {"deterministic": {"a": False, "b": False, "popularity": True}}
+
+
 def test_a_single_run_is_no_constant_unless_it_is_declared():
     tables = tables_of({"a": GOOD, "b": [0.94]})
     assert only(tables)["decision"] == "not tested" and "b (full) has a single run" in only(tables)["note"]

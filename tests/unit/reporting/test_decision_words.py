@@ -90,7 +90,7 @@ def test_shared_ranks_agree_in_table_claims_and_summary(seed):
     shared = [re.search(r"the best of \d+ candidates is one of (.+), none of which", text) for text in sentences]
     named = [re.split(", | and ", match[1]) for match in shared if match]
     assert named == ([first] if 1 < len(first) < len(candidates) else [])
-    assert sentences.str.contains("at least one of").sum() == (len(first) == len(candidates))
+    assert sentences.str.contains("can be ruled out as the best").sum() == (len(first) == len(candidates))
     text = summarise(tables, "demo")
     for one in candidates:
         row = re.search(rf"^\| {one.model} .*\|$", text, re.MULTILINE)[0]

@@ -72,12 +72,12 @@ def decide(
     single one is not beaten.
 
     Pairs with runs that are separate from the others of their side are compared by ``permuted_t`` where so few runs can
-    show anything: in the family of all pairs if its smallest
-    possible p, times the number of pairs, is at most alpha; against the leader if that p itself is. The leader's
-    p-values are then not adjusted: that the leader in truth beats *each* other candidate, which all of them have to
-    show, is an intersection-union test, whose level for naming the winner is that of one comparison (Gutmann & Maymin,
-    Ann. Stat. 15 (1987) 456; Hung & Fithian, Ann. Stat. 47 (2019) 758). The choice depends on the runs within each
-    side and on their number, never on how far the sides differ.
+    show anything: in the family of all pairs if its smallest possible p, times the number of pairs, is at most alpha;
+    against the leader if twice that p is. p_best is then twice the p-value of the single comparison. That the leader in
+    truth beats *each* other candidate, which all of them have to show, is an intersection-union test, whose level for
+    naming the winner is that of one comparison (Gutmann & Maymin, Ann. Stat. 15 (1987) 456; Hung & Fithian, Ann. Stat.
+    47 (2019) 758); it is doubled for the two families, unless there is a single pair. The choice depends on the runs
+    within each side and on their number, never on how far the sides differ.
     """
     facts = facts or plain(values)
     # Equal means of runs that were summed in different orders differ in their last bits.
@@ -97,10 +97,13 @@ def decide(
     of_all = ~np.isnan(permuted.p) & (permuted.floor * tests <= alpha)
     tested = _Tested.of(pairs, np.where(of_all, permuted.p, np.nan))
     p_all, critical = _all_pairs(pairs, tested, null.scores, alpha)
-    of_best = ~np.isnan(permuted.p) & (pairs.a == 0)
+    # This family and that of all pairs; two candidates are one pair.
+    families = 1 if tests == 1 else 2
+    of_best = ~np.isnan(permuted.p) & (pairs.a == 0) & (permuted.floor * families <= alpha)
     if of_best.any():
         p_best = np.where(pairs.a == 0, np.where(of_best, permuted.p, pairs.p), np.nan)
-        critical_best = np.where(pairs.a == 0, _Tested.of(pairs, p_best).critical(alpha), np.nan)
+        critical_best = np.where(pairs.a == 0, _Tested.of(pairs, p_best).critical(alpha / families), np.nan)
+        p_best = np.minimum(1, families * p_best)
     else:
         p_best, critical_best = _with_the_best(pairs, null.leads, alpha)
     # Where values are missing, the pairs can point the other way than the means; then nothing is decided.

@@ -66,7 +66,7 @@ def of_pairs(where: str, task: str | None, pairs: pd.DataFrame, most: int) -> li
         named = listed([one.name for one in shared], NAMED, last=" and ")
         best = f"{where}, the best of {plural(total, 'candidate')} is one of {named}, none of which beats another."
         # That the best is one of all is no finding.
-        none = f"{where}, at least one of {plural(total, 'candidate')} is shown not to be the best."
+        none = f"{where}, some of {plural(total, 'candidate')} can be ruled out as the best."
         sentence, verdict = (best, SUPPORTED) if len(shared) < total else (none, UNDECIDED)
         findings.append(facts | {"sentence": sentence, "verdict": verdict, "effect": len(shared), "unit": COUNTED[0]})
     for one in candidates[:most]:

@@ -45,7 +45,9 @@ class StableRanking(Claim):
             facts = {key: row[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
             facts["n"] = f"{of_task['n'].min():g}"
             # The bootstrap treats a candidate's only run as its true mean.
-            undecided = {"verdict": UNDECIDED} if of_task["n"].min() < 2 else {}
+            undecided = (
+                {"verdict": UNDECIDED} if (of_task["n"] < 2).mask(_constant(of_task, pairs), False).any() else {}
+            )
             findings.append(facts | _leader(task, pairs, self.options.get("margin")))
             if row["kendall_tau"] == row["kendall_tau"]:
                 findings.append(facts | self._ranking(task, row, pairs) | undecided)
@@ -63,6 +65,16 @@ class StableRanking(Claim):
             **{"p": p, "p_adjusted": p, "family": f"task {task}: all pairs of candidates have to differ"},
             "note": _reason(pairs) if p != p else None,
         }
+
+
+def _constant(ranks, pairs):
+    """Return which rows of ``ranks`` are about a candidate that is a constant, see ``decisions``: one run says all."""
+    sides = [
+        pairs.loc[pairs[f"deterministic{side}"], [f"model{side}", f"method{side}"]].itertuples(index=False, name=None)
+        for side in ("", "_b")
+    ]
+    constants = {candidate for side in sides for candidate in side}
+    return [candidate in constants for candidate in zip(ranks["model"], ranks["method"], strict=True)]
 
 
 def _largest_p(pairs):
