@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import synthetic_study as synthetic
 from imported_files_support import imported
 
-from variability.config import validate
+from variability.config import specs, validate
+from variability.config.study import Study
 from variability.errors import ConfigError, UserError
+from variability.results import runs_table
 
 TABLE = "model,seed,acc,n_train,n_test\n" + "".join(
     f"{model},{seed},{value},900,100\n"
@@ -55,3 +58,16 @@ def test_a_constant_may_state_the_number_of_training_examples_of_each_task(tmp_p
     text = TABLE.replace(",900,100\n", "\n").replace(",n_train,n_test", "")
     runs, _ = imported(spec(tmp_path, text, constants={"n_train": {"task": 450}, "n_test": 50}, folds=True))
     assert runs["n_train"].eq(450).all() and runs["n_test"].eq(50).all()
+
+
+def test_models_whose_framework_uses_no_seed_are_deterministic():
+    counting = {"provider": "counting", "architecture": "popularity"}
+    study = Study({"study": "s", "models": {"pop": counting, "net": {"architecture": "resnet18"}}})
+    assert {name: specs._model_facts(study, name)["seeded"] for name in ("pop", "net")} == {"pop": False, "net": True}
+    spec = synthetic.spec(("a", "b"), ("digits",), ("full",))
+    spec["models"]["b"]["seeded"] = False
+    records = [synthetic.record(model, "digits", "full", 0) for model in "ab"]
+    scores = synthetic.scores(("a", "b"), ("digits",), ("full",), range(1))
+    runs = runs_table.runs_table(scores, records, spec["models"], spec["tasks"], spec["methods"])
+    assert dict(zip(runs["model"], runs["deterministic"], strict=True)) == {"a": False, "b": True}
+    assert runs["folds"].isna().all()
