@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from variability import advice
 from variability.errors import UserError
 from variability.io.table_readers import Table
 from variability.results.readers import WrittenReader, table_of
@@ -77,7 +78,7 @@ def _events(path: Path) -> Iterator[Any]:
     except (errors.DataLossError, DecodeError) as error:
         if count and "truncated" in str(error):
             return
-        raise UserError(f"{path} is not an event file, or is damaged after {count} records; {_EXPECTED}") from error
+        raise UserError(f"{path} is not an event file, or is damaged after {advice.plural(count, 'record')}; {_EXPECTED}") from error
 
 
 def _number(value: Any) -> str | None:
