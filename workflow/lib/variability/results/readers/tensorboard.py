@@ -78,7 +78,8 @@ def _events(path: Path) -> Iterator[Any]:
     except (errors.DataLossError, DecodeError) as error:
         if count and "truncated" in str(error):
             return
-        raise UserError(f"{path} is not an event file, or is damaged after {advice.plural(count, 'record')}; {_EXPECTED}") from error
+        read = advice.plural(count, "record")
+        raise UserError(f"{path} is not an event file, or is damaged after {read}; {_EXPECTED}") from error
 
 
 def _number(value: Any) -> str | None:
