@@ -285,6 +285,7 @@ def test_tasks_of_different_metrics_need_a_choice(tmp_path, capsys):
         ("model,seed,value\n" + "".join(f"a,{i},{v}\n" for i, v in enumerate(RUNS)), ("--metric", "accuracy"), None),
         ("model,seed,value\na,0,1\n", (), "no column 'metric'; say with --metric"),
         ("model,seed,regret\na,0,1\n", (), "none called like a known metric; name one with --metric"),
+        ("model,seed,test nll\na,0,1\n", (), "as in --metric 'test nll' --lower-is-better 'test nll'"),
         ("model,run,accuracy\na,0,1\n", (), "has no column 'seed'"),
         ("seed,accuracy\n0,1\n", (), "has no column 'model'"),
         ("model,seed,accuracy\na,0,0.5\na,0,0.6\n", (), "seed 0"),

@@ -37,6 +37,7 @@ EXPECTED = {("a", "t", "m", 0, 0.8), ("a", "t", "m", 1, 0.7), ("b", "t", "m", 0,
         pytest.param(lambda: pa.Table.from_pandas(WIDE), id="arrow"),
         pytest.param(lambda: duckdb.sql("from WIDE").to_arrow_table(), id="duckdb"),
         pytest.param(lambda: WIDE.to_dict("list"), id="columns"),
+        pytest.param(lambda: WIDE.to_dict("records"), id="records"),
     ],
 )
 def test_a_table_of_any_library_has_the_same_runs(source):
@@ -67,6 +68,21 @@ def test_one_column_per_seed():
 def test_pairing_and_groups_are_declared():
     runs = variability.read_runs(WIDE, pairing="seed", groups={"images": "t"})
     assert set(runs["pairing"]) == {"seed"} and set(runs["task_group"]) == {"images"}
+
+
+def test_exports_of_trackers_have_the_columns_called_like_roles_too():
+    export = WIDE.rename(columns={"accuracy": "test/acc"}).assign(State=["finished", "finished", "crashed", "finished"])
+    runs = variability.read_runs(export, format="wandb", metrics={"test/acc": {"metric": "accuracy"}})
+    assert runs["status"].tolist() == ["completed", "completed", "failed", "completed"]
+
+
+@pytest.mark.parametrize("kind", ["classification", "scores"])
+def test_rows_may_be_examples(kind):
+    rows = pd.DataFrame({"model": ["a", "a", "b", "b"], "seed": 0, "example_id": [1, 2, 1, 2], "y_true": [0, 1, 0, 1]})
+    rows = rows.assign(y_pred=[0, 1, 0, 0]) if kind == "classification" else rows.assign(score=[1, 1, 1, 0])
+    options = {} if kind == "classification" else {"constants": {"metric": "accuracy"}}
+    runs = variability.read_runs(rows, examples=kind, **options)
+    assert runs[runs["metric"] == "accuracy"].set_index("model")["value"].to_dict() == {"a": 1.0, "b": 0.5}
 
 
 def test_files_are_read_as_imports(tmp_path):
@@ -100,14 +116,24 @@ def test_a_runs_table_of_an_earlier_version_is_completed():
         (WIDE, {"columns": {"model": "modl"}}, "columns.model: the file has no column 'modl'; did you mean 'model'"),
         (WIDE, {"colums": {}}, "colums: unknown key; did you mean 'columns'"),
         (WIDE, {"columns": 5}, "columns"),
+        (WIDE, {"columns": {"model": ["a"]}}, r"columns.model: \['a'\] is not text"),
+        (WIDE, {"from_path": 5}, "from_path: 5 is not text"),
+        (WIDE, {"metrics": {"accuracy": "acc"}}, "a mapping such as {metric: accuracy}"),
+        (WIDE, {"format": "wanb"}, "unknown reader 'wanb'; did you mean 'wandb'"),
+        (WIDE.rename(columns={"model": "net"}), {}, r"add `model: <column>` \(columns: net, task, method, seed, accu"),
+        (
+            WIDE.rename(columns={"accuracy": "val/acc"}),
+            {},
+            "'val/acc': {'metric': 'acc', 'split': 'validation'}}. The co",
+        ),
         (WIDE, {"pairing": "sed"}, "pairing: 'sed' is not allowed; did you mean 'seed'"),
         (WIDE, {"groups": {"g": "x"}}, "'x' matches no task"),
         (WIDE.assign(accuracy="high"), {}, "the value 'high' is not a number"),
         (WIDE.assign(accuracy=1.5), {}, "1.5"),
         (pd.concat([WIDE, WIDE]), {}, "4 of 4 runs are listed more than once"),
         (WIDE.iloc[:0], {}, "the table has no rows"),
-        (WIDE.assign(accuracy=[0.1, "x", datetime.date.today(), 2]), {}, "one type of values per column"),
-        (7, {}, "must be a study's folder, the path of a table, or a data frame"),
+        (WIDE.assign(accuracy=[0.1, "x", datetime.date.today(), 2]), {}, "value .x. is not a number"),
+        (7, {}, "must be a study's folder, the path of a table, a data frame"),
         ("nowhere.csv", {}, "no file 'nowhere.csv'"),
     ],
 )

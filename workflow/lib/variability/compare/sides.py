@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,9 @@ from variability.reporting import primary_rows
 from variability.results import (
     imported_facts,
     imported_files,
-    imported_layout,
     imported_runs,
     metric_scales,
+    named_columns,
     pairing,
     runs_table,
 )
@@ -94,23 +95,17 @@ def _imported(path: Path, names: list[str], metric: str | None, directions: Mapp
         if role not in names:
             raise UserError(f"{path} has no column {role!r}; {tabular.suggest_column(role, names)}")
     declared = {name: {"higher_is_better": higher} for name, higher in directions.items()}
-    facts = imported_runs.metric_facts({"metrics": declared})
-    known = {name for name, fact in facts.items() if fact["higher_is_better"] is not None}
-    columns = {role: role for role in imported_layout.ROLES if role in names}
-    spec: dict[str, Any] = {"path": str(path), "columns": columns}
-    files = imported_files.find(spec)
-    source = imported_files.read(files, spec)
-    if "value" not in columns:
-        used = [metric] if metric else [name for name in names if name in known]
+    known = named_columns.metrics(list(facts := imported_runs.metric_facts({"metrics": declared})), facts)
+    spec: dict[str, Any] = {"path": str(path), "columns": {"model": "model", "seed": "seed"}}
+    spec["columns"] |= named_columns.roles(names, spec)
+    source = imported_files.read(imported_files.find(spec), spec)
+    if "value" not in spec["columns"]:
+        used = [metric] if metric else named_columns.metrics(names, facts)
         if not set(used) & set(names):
-            raise UserError(
-                f"{path} has no column {metric or 'value'!r}; {tabular.suggest_column(metric or 'value', names)}"
-                if metric
-                else f"{path} has no column 'value' and none called like a known metric; name one with --metric"
-            )
-        columns.pop("metric", None)
+            raise UserError(_no_value(path, metric, names))
+        spec["columns"].pop("metric", None)
         spec["metrics"] = {name: declared.get(name) for name in used}
-    elif "metric" in columns:
+    elif "metric" in spec["columns"]:
         names = list(source.frame["metric"].dropna().unique())
         if metric is not None and metric not in names:
             raise UserError(_no_metric(path, metric, names))
@@ -129,3 +124,15 @@ def _imported(path: Path, names: list[str], metric: str | None, directions: Mapp
         )
     tables, _ = imported_runs.read_imports({path.name: source}, {path.name: spec}, {}, {})
     return tables[0]
+
+
+def _no_value(path: Path, metric: str | None, names: list[str]) -> str:
+    if metric is not None:
+        return f"{path} has no column {metric!r}; {tabular.suggest_column(metric, names)}"
+    message = f"{path} has no column 'value' and none called like a known metric; name one with --metric"
+    # The column keeps its name, which is not that of a metric, so that its direction has to be stated.
+    facts = imported_runs.metric_facts({})
+    for column, entry in list(named_columns.proposals(names).items())[:1]:
+        direction = "higher" if facts[entry["metric"]]["higher_is_better"] else "lower"
+        message += f", as in --metric {shlex.quote(column)} --{direction}-is-better {shlex.quote(column)}"
+    return message

@@ -17,6 +17,7 @@ from variability.results import (
     imported_runs,
     imported_selection,
     metric_scales,
+    named_columns,
     readers,
 )
 from variability.results.columns import CELL, RUN, RUN_VALUE
@@ -227,14 +228,16 @@ def _check_layout(spec: Mapping[str, Any], names: list[str], roles: Mapping[str,
                 if role == "seed"
                 else ""
             )
-            yield Problem("columns", f"does not say which column holds the {role}; add `{role}: <column>`{single}")
+            message = f"does not say which column holds the {role}; add `{role}: <column>`{single}"
+            yield Problem("columns", f"{message} (columns: {advice.listed(names, 20)})")
     if of_columns and of_columns[1] in stated:
         key, role = of_columns
         message = f"every {role} has its own column, and one column holds the {key}; remove one of the two"
         yield Problem(key, message)
     if (long and set(metrics) & set(names)) or not (long or metrics):
         message = "name either the columns that hold metrics, or the one column (or the seeds) that holds the values"
-        yield Problem("metrics", message)
+        proposed = "" if long else named_columns.proposed_text(names)
+        yield Problem("metrics", message + (f"; perhaps `metrics: {proposed}`" if proposed else ""))
     if long and "metric" not in known:
         yield Problem("columns", "does not say which metric the values are; add `metric: <column>` or a constant")
     for seed, columns in _columns_by_value(spec.get("seeds", {})).items():

@@ -136,7 +136,12 @@ class Import(Section):
     )
     metrics: dict[
         str,
-        Annotated[ImportedMetric | None, Field(description="a mapping, or nothing if the column says all")],
+        Annotated[
+            ImportedMetric | None,
+            Field(
+                description="a mapping such as {metric: accuracy}, or nothing if the column is called like its metric"
+            ),
+        ],
     ] = Field(
         OMITTED,
         min_length=1,

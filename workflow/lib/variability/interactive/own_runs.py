@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from variability import advice
-from variability.config import specs, validate
+from variability import advice, registry
+from variability.config import plain_values, schema_messages, specs, validate
+from variability.config.schema import config_schema
 from variability.errors import ConfigError, UserError
+from variability.interactive import data_frames
 from variability.io.artefacts import require_listed
 from variability.results import (
     imported_facts,
@@ -21,7 +22,9 @@ from variability.results import (
     imported_layout,
     imported_runs,
     metric_scales,
+    named_columns,
     pairing,
+    readers,
     runs_table,
 )
 from variability.results.columns import RUN_VALUE
@@ -47,7 +50,7 @@ def read_runs(source: Any, **options: Any) -> pd.DataFrame:
     """
     if isinstance(source, str | Path):
         return _of_path(Path(source), options)
-    table = _arrow(source)
+    table = data_frames.table(source)
     if not options and set(table.column_names) >= _MARKS:
         return complete(table.to_pandas(), "the table")
     with tempfile.TemporaryDirectory() as folder:
@@ -90,27 +93,16 @@ def _of_path(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
     return _imported(path, options)
 
 
-def _arrow(source: Any) -> pa.Table:
-    try:
-        if isinstance(source, pd.DataFrame):
-            named = source.reset_index() if any(name is not None for name in source.index.names) else source
-            return pa.Table.from_pandas(named, preserve_index=False)
-        return pa.table(source)
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise UserError(
-            f"the runs must be a study's folder, the path of a table, or a data frame with one type of values per "
-            f"column: {error}"
-        ) from error
-
-
 def _imported(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
     """Return the runs of a table that another program wrote, by the code that imports runs for a study."""
     entry = {"path": str(path), **{key: value for key, value in options.items() if key != "pairing"}}
-    if "format" not in entry:
-        entry = _with_columns(path, entry)
-    study = {"study": _NAME, "imports": {_NAME: entry}}
+    study: dict[str, Any] = {"study": _NAME, "imports": {_NAME: entry}}
     study |= {"pairing": options["pairing"]} if "pairing" in options else {}
+    study, problems = plain_values.plain(study)
     try:
+        if problems := problems or list(schema_messages.problems(study, config_schema())):
+            raise ConfigError(problems)
+        entry = study["imports"][_NAME] = _with_columns(study["imports"][_NAME])
         spec = specs.aggregate(validate.check(study))
     except ConfigError as error:
         # The keys of the entry are the arguments of the call.
@@ -123,26 +115,30 @@ def _imported(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
     return all_runs(pd.DataFrame(columns=runs_table.COLUMNS), imported, spec)
 
 
-def _with_columns(path: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the entry with the columns that are called like their roles, and like metrics that are known."""
-    names = imported_files.header(imported_files.find(entry), entry)
-    stated = entry.get("columns", {})
-    if not isinstance(stated, Mapping):
+def _with_columns(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the entry with the columns that are called like their roles, and like metrics that are known.
+
+    entry: its keys have the types of the schema. Files that a program wrote with names of its own stay as they are.
+    """
+    if "format" in entry and (entry["format"] not in registry.names("readers") or _has_layout_of_its_own(entry)):
         return entry
-    taken = {*stated.values(), *(entry.get("constants") or {})}
-    columns = {role: role for role in imported_layout.ROLES if role in names and role not in {*stated, *taken}}
-    columns |= stated
-    listed = any(entry.get(key) for key in ("metrics", *imported_layout.STACKED))
-    if "value" in columns or listed:
-        if "value" not in columns and not imported_layout.stacked(entry):
-            columns = {role: name for role, name in columns.items() if role != "metric"}
+    names = imported_files.header(imported_files.find(entry), entry)
+    columns = named_columns.roles(names, entry) | entry.get("columns", {})
+    if imported_layout.examples(entry) is not None:
         return entry | {"columns": columns}
-    facts = imported_runs.metric_facts({})
-    known = [name for name in names if name in facts and facts[name]["higher_is_better"] is not None]
-    if not known:
-        raise UserError(
-            f"the table has no column 'value' and none called like a known metric, but {advice.listed(names)}; name "
-            "one, as in metrics={'my_score': {'higher_is_better': True}}"
-        )
+    if imported_layout.is_long(entry, columns):
+        return entry | {"columns": columns}
     columns.pop("metric", None)
+    if entry.get("metrics"):
+        return entry | {"columns": columns}
+    if not (known := named_columns.metrics(names, imported_runs.metric_facts({}))):
+        examples = named_columns.proposals(names) or {"my_score": {"higher_is_better": True}}
+        raise UserError(
+            "the table has no column 'value' and none called like a known metric; name those with the metrics, as in "
+            f"metrics={examples}. The columns are {advice.listed(names, 30)}"
+        )
     return entry | {"columns": columns, "metrics": dict.fromkeys(known)}
+
+
+def _has_layout_of_its_own(entry: Mapping[str, Any]) -> bool:
+    return isinstance(readers.of(entry), readers.WrittenReader)

@@ -108,7 +108,8 @@ def get_file(path: str, mirrors: Sequence[Path], checksum: str | None = None) ->
 def missing_file(path: str, mirrors: Sequence[Path]) -> str:
     """Return the message that a file is neither at its path nor in one of the mirrors, which it lists."""
     searched = ", ".join(map(str, mirrors)) or "none is set"
-    return f"no file {path!r}, and none of this name in a mirror ({searched}); see {VARIABLE}"
+    folder = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
+    return f"no file {path!r}{folder}, and none of this name in a mirror ({searched}); see {VARIABLE}"
 
 
 def _same(paths: Sequence[Path]) -> bool:
