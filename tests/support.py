@@ -69,6 +69,7 @@ class Checkout:
         for rule, body in JOB.findall(done.stdout + done.stderr):
             wildcards = re.search(r"^    wildcards: (.*)$", body, re.MULTILINE)
             jobs.add(f"{rule} {wildcards[1]}" if wildcards else rule)
+        assert jobs or "Nothing to be done" in done.stdout + done.stderr, f"{done.stdout}\n{done.stderr}"
         return jobs - {"all"}
 
 
