@@ -25,8 +25,8 @@ TARGETS = """
 RULES = """
 Each stage is a rule. Rules with wildcards are requested by a file that they write.
 
-| stage | rule file |
-|---|---|
+| stage | purpose | rule file |
+|---|---|---|
 """
 MODULES = """
 ## Modules
@@ -42,8 +42,12 @@ def page(root: Path) -> str:
     """Return the page in Markdown. root: folder of the repository."""
     parts = [HEAD, *(f"| `{command}` | {text} |\n" for command, text in make_commands(root / "Makefile"))]
     parts += [TARGETS, *(f"| `{name}` | {text} |\n" for name, text in targets(root).items())]
-    parts += [RULES, *(f"| `{name}` | `workflow/rules/{path.name}` |\n" for name, path in stages(root).items())]
-    parts += [MODULES, *(f"| `{name}` | {text} |\n" for name, text in modules(root / "workflow/lib").items())]
+    library = root / "workflow/lib"
+    parts.append(RULES)
+    for name, path in stages(root).items():
+        purpose = first_line(library / f"variability/stages/{name}.py").removeprefix(f"Stage `{name}`: ")
+        parts.append(f"| `{name}` | {purpose} | `workflow/rules/{path.name}` |\n")
+    parts += [MODULES, *(f"| `{name}` | {text} |\n" for name, text in modules(library).items())]
     return "".join(parts)
 
 
@@ -78,8 +82,14 @@ def modules(library: Path) -> dict[str, str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if path.name == "__main__.py" or any(_runs_as_script(node) for node in tree.body):
             name = ".".join(path.relative_to(library).with_suffix("").parts).removesuffix(".__main__")
-            texts[name] = (ast.get_docstring(tree) or "").partition("\n")[0].replace("|", "\\|").replace("``", "`")
+            texts[name] = first_line(path)
     return texts
+
+
+def first_line(module: Path) -> str:
+    """Return the first line of a module's docstring for a cell of a table in Markdown."""
+    text = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0].replace("|", "\\|").replace("``", "`")
 
 
 def _runs_as_script(node: ast.stmt) -> bool:

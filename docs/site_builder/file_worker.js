@@ -1,5 +1,6 @@
 // Search on a site that is opened from disk. Browsers start no workers there, so the worker's script runs in a hidden
-// frame, and messages are events that both sides send to each other.
+// frame, and messages are events that both sides send to each other: copies, and later, as those of workers, because
+// both sides change what they sent.
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(address) {
@@ -10,9 +11,11 @@ if (location.protocol === "file:") {
       document.body.append(frame);
       const inside = frame.contentWindow;
       inside.postMessage = (data) => {
-        const event = new MessageEvent("message", { data });
-        this.dispatchEvent(event);
-        this.onmessage?.(event);
+        const event = new MessageEvent("message", { data: structuredClone(data) });
+        setTimeout(() => {
+          this.dispatchEvent(event);
+          this.onmessage?.(event);
+        });
       };
       this.started = new Promise((resolve, reject) => {
         const script = inside.document.createElement("script");
@@ -23,7 +26,8 @@ if (location.protocol === "file:") {
       });
     }
     postMessage(data) {
-      this.started.then((inside) => inside.dispatchEvent(new inside.MessageEvent("message", { data })));
+      const copy = structuredClone(data);
+      this.started.then((inside) => inside.dispatchEvent(new inside.MessageEvent("message", { data: copy })));
     }
     terminate() {}
   };

@@ -57,8 +57,16 @@ def test_the_site_has_every_kind_of_page(site):
 def test_search_works_from_disk(site, page):
     page.goto((site / "reference/config.html").as_uri())
     page.keyboard.press("Control+k")
-    page.get_by_role("textbox").or_(page.get_by_role("combobox")).first.fill("equivalence margin")
+    words = page.get_by_role("textbox").or_(page.get_by_role("combobox")).first
+    words.fill("equivalence margin")
     page.locator("a[href*='statistics/comparisons.html']").first.wait_for(state="attached")
+    # What is typed stays, letter by letter, after each answer of the index.
+    words.fill("")
+    for letter in "holm":
+        page.keyboard.type(letter)
+        page.wait_for_timeout(100)
+    page.locator("a[href*='gate.html']").first.wait_for(state="attached")
+    assert words.input_value() == "holm"
 
 
 @pytest.mark.parametrize("name", ["index", "reference/config", "statistics/comparisons"])

@@ -143,4 +143,20 @@ def test_the_page_of_commands_has_all_targets():
     page = commands.page(ROOT)
     for name in ("make study", "make docs", "downloads", "runs", "tables", "figures", "claims", "summary", "all"):
         assert f"\n| `{name}" in page, name
-    assert "| `variability.compare` | " in page and "| `finetune` | `workflow/rules/finetune.smk` |" in page
+    assert (
+        "| `variability.compare` | " in page
+        and "by a method, for a chunk of seeds. | `workflow/rules/finetune.smk` |" in page
+    )
+    assert "| `figures` | all figures, `plot/*` |" in page
+    assert not [line for line in page.splitlines() if "|  |" in line]
+
+
+def test_every_key_and_option_has_a_description():
+    sections = [schema.config_schema(), *schema.config_schema()["$defs"].values()]
+    for family in registry.FAMILIES:
+        sections += [
+            {"properties": getattr(registry.find(family, name), "OPTIONS", {})} for name in registry.names(family)
+        ]
+    keys = [(key, entry) for section in sections for key, entry in section["properties"].items()]
+    assert len(keys) > 200
+    assert [key for key, entry in keys if "$ref" not in entry and not entry.get("description")] == []

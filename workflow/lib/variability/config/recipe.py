@@ -37,13 +37,17 @@ class Augmentation(Section):
 class Recipe(Section):
     """Training of a network."""
 
-    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
+    optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="algorithm of the updates")
     lr: float = Field(1e-3, gt=0, description="peak learning rate")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of sgd")
     adam_bias_correction: bool = Field(
         True, description="bias correction of adam and adamw; the optimizer that BERT was published with has none"
     )
-    weight_decay: float = Field(0.01, ge=0)
+    weight_decay: float = Field(
+        0.01,
+        ge=0,
+        description="weight decay of matrices and filters: decoupled with adamw, otherwise an L2 penalty",
+    )
     schedule: Literal["constant", "cosine", "linear", "one_cycle"] = Field(
         "cosine", description="learning rate after the warm-up"
     )

@@ -139,6 +139,7 @@ def _add_plugins(schema: dict[str, Any]) -> None:
     for name in registry.names("modalities"):
         options = {"type": "object", "additionalProperties": False}
         options["properties"] = registry.find("modalities", name).OPTIONS
+        options["description"] = f"options of the modality {name}"
         schema["properties"][name] = options
 
 

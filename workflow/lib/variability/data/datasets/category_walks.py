@@ -31,9 +31,19 @@ class CategoryWalks(Dataset):
     KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
     SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "users": {"type": "integer", "minimum": 2, "default": 300},
-        "items": {"type": "integer", "minimum": 2, "default": 200},
-        "categories": {"type": "integer", "minimum": 2, "default": 8},
+        "users": {
+            "type": "integer",
+            "minimum": 2,
+            "default": 300,
+            "description": "number of users, each with one sequence",
+        },
+        "items": {"type": "integer", "minimum": 2, "default": 200, "description": "number of items of the catalogue"},
+        "categories": {
+            "type": "integer",
+            "minimum": 2,
+            "default": 8,
+            "description": "number of categories of the items",
+        },
         "length": {
             "type": "array",
             "items": {"type": "integer", "minimum": 4},
@@ -42,7 +52,13 @@ class CategoryWalks(Dataset):
             "default": [10, 30],
             "description": "numbers of items of the shortest and of the longest sequence",
         },
-        "regularity": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.9},
+        "regularity": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "default": 0.9,
+            "description": "probability that the next category follows the rule",
+        },
         "dynamics": {
             "type": "integer",
             "minimum": 0,

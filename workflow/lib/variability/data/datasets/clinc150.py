@@ -30,8 +30,12 @@ class Clinc150(Dataset):
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "version": {"enum": list(_FILES), "default": "full"},
-        "out_of_scope": {"type": "boolean", "default": False},
+        "version": {"enum": list(_FILES), "default": "full", "description": "which training examples it has"},
+        "out_of_scope": {
+            "type": "boolean",
+            "default": False,
+            "description": "whether questions without an intent are a class",
+        },
     }
     MODALITY: ClassVar[str] = "text"
     SPLIT: ClassVar[dict] = {"validation": "shipped"}

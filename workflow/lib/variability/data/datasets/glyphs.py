@@ -59,7 +59,11 @@ class Glyphs(Dataset):
     """
 
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "target": {"enum": ["letter", "case", "family", "rotation"], "default": "letter"},
+        "target": {
+            "enum": ["letter", "case", "family", "rotation"],
+            "default": "letter",
+            "description": "what is predicted",
+        },
         "case_sensitive": {"type": "boolean", "default": False, "description": "whether a and A are different classes"},
         "letters": {
             "type": "string",
@@ -82,8 +86,9 @@ class Glyphs(Dataset):
                 "shear": {"type": "number", "minimum": 0, "maximum": 45, "description": "degrees either way"},
             },
             "default": _JITTER,
+            "description": "largest random changes of a letter",
         },
-        "seed": {"type": "integer", "minimum": 0, "default": 0},
+        "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "seed of the random changes"},
     }
     KINDS: ClassVar[tuple[str, ...]] = ("classification", "regression")
 

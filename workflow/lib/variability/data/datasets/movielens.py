@@ -36,9 +36,9 @@ class Movielens(Dataset):
     MODALITY: ClassVar[str] = "interactions"
     KINDS: ClassVar[tuple[str, ...]] = ("ranking", "regression")
     SPLIT: ClassVar[dict] = {"validation": "shipped", "test": "shipped"}
-    OPTIONS: ClassVar[dict[str, dict]] = {"version": {"enum": list(RELEASES)}} | {
-        name: schema for name, schema in _interactions.OPTIONS.items() if name != "repeats"
-    }
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "version": {"enum": list(RELEASES), "description": "release, called after its number of ratings"}
+    } | {name: schema for name, schema in _interactions.OPTIONS.items() if name != "repeats"}
     REQUIRED: ClassVar[tuple[str, ...]] = ("version",)
 
     def kinds(self) -> tuple[str, ...]:

@@ -28,8 +28,18 @@ class Npz(Dataset):
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the file, or its name in a mirror"},
         "url": {"type": "string", "description": "address of the file; requires sha256 or md5"},
-        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
-        "md5": {"type": "string", "pattern": "^[0-9a-fA-F]{32}$", "title": "an MD5: 32 hexadecimal digits"},
+        "sha256": {
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{64}$",
+            "title": "a SHA-256: 64 hexadecimal digits",
+            "description": "checksum of the file",
+        },
+        "md5": {
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{32}$",
+            "title": "an MD5: 32 hexadecimal digits",
+            "description": "checksum of the file",
+        },
         "class_names": {
             "type": "array",
             "items": {"type": "string"},

@@ -27,7 +27,12 @@ class TextTable(Dataset):
     OPTIONS: ClassVar[dict[str, dict]] = {
         "path": {"type": "string", "description": "the file, or its name in a mirror; a folder; or a pattern"},
         "url": {"type": "string", "description": "address of the file; requires sha256"},
-        "sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$", "title": "a SHA-256: 64 hexadecimal digits"},
+        "sha256": {
+            "type": "string",
+            "pattern": "^[0-9a-fA-F]{64}$",
+            "title": "a SHA-256: 64 hexadecimal digits",
+            "description": "checksum of the file",
+        },
         "partition": {"type": "string", "description": "column with the values train, validation and test"},
         **tabular.OPTIONS,
         **_text_tables.OPTIONS,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class Partial(Method):
     """The last ``blocks`` blocks train, and everything between them and the output."""
 
-    OPTIONS: ClassVar[dict[str, dict]] = {"blocks": {"type": "integer", "minimum": 1}}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "blocks": {"type": "integer", "minimum": 1, "description": "number of last blocks that train"}
+    }
     REQUIRED: ClassVar[tuple[str, ...]] = ("blocks",)
     BY_BLOCKS: ClassVar[bool] = True
     SEEDS_PER_JOB: ClassVar[int] = 10

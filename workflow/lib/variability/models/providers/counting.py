@@ -27,8 +27,18 @@ class Counting(Provider):
     KINDS: ClassVar[tuple[str, ...]] = ("ranking",)
     FRAMEWORK: ClassVar[str] = "counting"
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "neighbours": {"type": "integer", "minimum": 1, "default": 100},
-        "shrinkage": {"type": "number", "minimum": 0, "default": 10},
+        "neighbours": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 100,
+            "description": "most similar items that count, for item_knn",
+        },
+        "shrinkage": {
+            "type": "number",
+            "minimum": 0,
+            "default": 10,
+            "description": "added to the denominator of similarities, for item_knn",
+        },
     }
 
     def check(self) -> Iterator[Problem]:

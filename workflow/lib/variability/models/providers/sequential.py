@@ -38,10 +38,21 @@ class Sequential(NetworkProvider):
     PACKAGES: ClassVar[tuple[str, ...]] = ("transformers",)
     HAS_PREFIX: ClassVar[bool] = False
     OPTIONS: ClassVar[dict[str, dict]] = {
-        "hidden_size": {"type": "integer", "minimum": 1, "default": 64},
-        "layers": {"type": "integer", "minimum": 1, "default": 2},
-        "heads": {"type": "integer", "minimum": 1, "default": 2},
-        "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.1},
+        "hidden_size": {"type": "integer", "minimum": 1, "default": 64, "description": "width of the layers"},
+        "layers": {"type": "integer", "minimum": 1, "default": 2, "description": "number of layers"},
+        "heads": {
+            "type": "integer",
+            "minimum": 1,
+            "default": 2,
+            "description": "number of attention heads, a divisor of hidden_size",
+        },
+        "dropout": {
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+            "default": 0.1,
+            "description": "probability of dropout",
+        },
         "mask_probability": {
             "type": "number",
             "exclusiveMinimum": 0,
