@@ -14,7 +14,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import figure_style, run_counts
+from variability.reporting import figure_style, paper_figures, run_counts
 from variability.reporting.plots import Plot
 from variability.results import analysis_tables
 from variability.stages.plot import plot, read_table
@@ -111,6 +111,16 @@ def test_nothing_is_written_over_the_curves_of_calibration(drawn):
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert len(panels) > 1 and all("ECE " in axes.get_title(loc="left") for axes in panels)
     assert [text.get_text() for axes in panels for text in axes.texts] == []
+
+
+@pytest.mark.parametrize("name", ["churn", "model_task_heatmap", "overall", "robust", "task_quality"])
+def test_parts_of_a_narrow_figure_are_below_each_other(name, studies):
+    plugin = registry.find("plots", name)({}, "demo")
+    tables = {need: studies["typical"][need] for need in (*plugin.NEEDS, *plugin.ANALYSES)}
+    fitted = paper_figures.fitted(lambda: plugin.draw(tables), 8.5 / 2.54, 8)
+    assert fitted.font_size == 8
+    boxes = [axes.get_window_extent() for axes in fitted.figure.axes if axes.axison]
+    assert not any(min(one.y1, other.y1) - max(one.y0, other.y0) > 1 for one, other in combinations(boxes, 2))
 
 
 @pytest.mark.slow

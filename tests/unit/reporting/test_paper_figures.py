@@ -33,6 +33,29 @@ def test_where_texts_overlap_the_figure_is_drawn_wider_and_scaled_down():
     assert all(one.x1 <= other.x0 + paper_figures.TOUCHING for one, other in itertools.pairwise(boxes))
 
 
+def test_titles_and_labels_that_are_cut_have_more_lines():
+    def draw():
+        figure = figure_style.figure(6.5, 3, "title", "note")
+        for axes in figure.subplots(2, 1):
+            axes.set_title("a title that goes on and on and on, beyond the edge of the figure", loc="left")
+            axes.set_xlabel("a label that is much longer than the axis, and than the figure")
+        return figure
+
+    fitted = paper_figures.fitted(draw, 3.0, 8)
+    assert fitted.font_size == pytest.approx(8)
+    assert all("\n" in axes.get_title(loc="left") and "\n" in axes.get_xlabel() for axes in fitted.figure.axes)
+
+
+def test_ticks_whose_labels_overlap_are_removed():
+    def draw():
+        figure = figure_style.figure(6.5, 3, "title", "note")
+        for axes in figure.subplots(1, 2):
+            axes.set_xlim(100_000, 900_000)
+        return figure
+
+    assert paper_figures.fitted(draw, 3.0, 8).font_size == pytest.approx(8)
+
+
 def test_all_formats_have_the_width(tmp_path):
     from PIL import Image
 

@@ -115,6 +115,16 @@ def columns(most: int) -> int:
     return most if room is None else max(1, min(most, int(room / PANEL)))
 
 
+def stacked() -> bool:
+    """Return whether parts of a figure are below each other, because two do not fit next to each other."""
+    return columns(2) == 1
+
+
+def room(natural: float) -> float:
+    """Return the width of the next figure in inches. natural: its width if that is not limited."""
+    return _ROOM.get() or natural
+
+
 def figure(width: float, height: float, title: str, note: str, legend: Sequence[Line2D] = ()) -> Figure:
     """Create an empty figure with a title and a legend at the top, and an explanatory note at the bottom.
 
@@ -125,14 +135,14 @@ def figure(width: float, height: float, title: str, note: str, legend: Sequence[
     if (room := _ROOM.get()) is not None:
         # Texts of a narrower figure have more lines.
         height += sum(
-            _height(_fit(text, room, size), size) - _height(_fit(text, max(width, room), size), size)
+            _height(fit(text, room, size), size) - _height(fit(text, max(width, room), size), size)
             for text, size in ((title, TITLE), (note, 7.5))
         )
         width = room
         height += 0.17 * max(0, len(legend) - 4)
     new = Figure(figsize=(width, height), layout="constrained")
     left, top = 0.08 / width, 1 - 0.08 / height
-    heading = _fit(title, width, TITLE)
+    heading = fit(title, width, TITLE)
     new.suptitle(heading, x=left, y=top, ha="left", va="top", fontsize=TITLE, fontweight="bold").set_in_layout(False)
     top -= _height(heading, TITLE) / height
     if legend:
@@ -146,7 +156,7 @@ def figure(width: float, height: float, title: str, note: str, legend: Sequence[
     # The layout does not support a legend below a title, so both are placed above the area that it fills.
     # Texts of a PNG are wider than those of the layout by up to a twentieth, because letters are fitted to pixels.
     new.get_layout_engine().set(w_pad=0.08, h_pad=0.08, rect=(0.04 / width, 0, 1 - 0.1 / width, top))
-    new.supxlabel(_fit(note, width, 7.5), x=left, ha="left", fontsize=7.5, color="#444444")
+    new.supxlabel(fit(note, width, 7.5), x=left, ha="left", fontsize=7.5, color="#444444")
     return new
 
 
@@ -270,6 +280,8 @@ def lay_out(figure: Figure) -> None:
     figure.dpi = SVG_DPI
     engine.execute(figure)
     figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(POSITION_DIGITS))
     for axes in figure.axes:
         axes.set_position([round(end, POSITION_DIGITS) for end in axes.get_position(original=True).bounds])
 
@@ -290,6 +302,7 @@ def _height(text: str, size: float) -> float:
     return 1.25 * size / 72 * (text.count("\n") + 1)
 
 
-def _fit(text: str, width: float, size: float) -> str:
+def fit(text: str, width: float, size: float) -> str:
+    """Break a text into lines of at most ``width`` inches. size: of its font, in points."""
     # A character of DejaVu Sans is about 0.62 of its size wide, and there are 72 points to the inch.
     return textwrap.fill(text, max(20, int(width * 72 / (0.62 * size))))

@@ -6,10 +6,11 @@ wider and scaled down, so that its texts are smaller than wanted: a matrix of tw
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 BASE = 8
 #: Factor between the widths that are tried.
 STEP = 1.2
-#: Narrowest panel with anything to see, in inches, and longest text right of a panel of a narrow figure, in characters.
+#: Narrowest panel with anything to see, in inches, and longest line right of a panel of a narrow figure, in characters.
 LEAST, LONGEST = 0.6, 12
 #: Largest overlap of the boxes of two texts in pixels, because line spacing lets neighbours touch.
 TOUCHING = 2
+#: Height of a line of text in inches.
+LINE = 0.16
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,11 @@ def fitted(draw: Callable[[], Figure], width: float, font_size: float, font: str
     while True:
         with figure_style.applied(room, font):
             figure = draw()
-            if room < figure_style.NATURAL:
+            fits = room >= figure_style.NATURAL and _fits(figure)
+            if not fits:
                 _simplify(figure)
-            fits = _fits(figure)
+                _break_lines(figure)
+                fits = _thin_out(figure) and _fits(figure)
         if fits or room >= figure_style.LARGEST:
             scale = width / room
             return Fitted(figure, scale, BASE * scale)
@@ -63,7 +68,7 @@ def _simplify(figure: Figure) -> None:
     for axes in figure.axes:
         for text in axes.texts:
             if text.get_transform() != axes.transData and text.get_position()[0] > 1:
-                text.set_visible(len(text.get_text()) <= LONGEST)
+                text.set_visible(max(map(len, text.get_text().split("\n"))) <= LONGEST)
         locator = axes.xaxis.get_major_locator()
         if isinstance(locator, MaxNLocator) and axes.axison:
             locator.set_params(nbins=3)
@@ -71,8 +76,52 @@ def _simplify(figure: Figure) -> None:
             child.xaxis.get_major_locator().set_params(nbins=3)
 
 
-def _fits(figure: Figure) -> bool:
-    """Return whether no text is cut or overlaps another one, and all panels are visible."""
+def _break_lines(figure: Figure) -> None:
+    """Break titles of panels and labels of horizontal axes that are cut or overlap a text on their right."""
+    if not _laid_out(figure):
+        return
+    boxes = {id(text): text.get_window_extent() for text in _texts(figure)}
+    added: dict[int, int] = {}
+    for axes in figure.axes:
+        for text in (axes.title, axes._left_title, axes.xaxis.label):
+            if id(text) not in boxes:
+                continue
+            box = boxes[id(text)]
+            rest = [other for key, other in boxes.items() if key != id(text) and other.x0 > box.x0 + TOUCHING]
+            beside = [other.x0 for other in rest if min(box.y1, other.y1) - max(box.y0, other.y0) > TOUCHING]
+            right = min([figure.bbox.width, *beside]) - TOUCHING
+            room = right - box.x0 if text.get_ha() == "left" else 2 * min(right - box.x0, box.x1) - box.width
+            if box.width > room:
+                lines = text.get_text().split("\n")
+                most = max(8, int(max(map(len, lines)) * room / box.width))
+                text.set_text("\n".join(textwrap.fill(line, most) for line in lines))
+                row = round(axes.get_position().y0 * 100)
+                added[row] = max(added.get(row, 0), text.get_text().count("\n") + 1 - len(lines))
+    # Room for the lines that are new.
+    figure.set_figheight(figure.get_figheight() + sum(added.values()) * LINE)
+
+
+def _thin_out(figure: Figure) -> bool:
+    """Remove ticks of horizontal axes until their labels do not overlap; return whether the layout has room for all."""
+    from matplotlib.ticker import MaxNLocator
+
+    if not _laid_out(figure):
+        return False
+    for axes in figure.axes:
+        locator = axes.xaxis.get_major_locator()
+        for count in (2, 1):
+            labels = [tick.label1 for tick in axes.xaxis.get_major_ticks()]
+            boxes = sorted((label.get_window_extent() for label in labels if label.get_text()), key=lambda box: box.x0)
+            apart = all(one.x1 <= other.x0 + TOUCHING for one, other in pairwise(boxes))
+            if apart or not isinstance(locator, MaxNLocator):
+                break
+            locator.set_params(nbins=count, min_n_ticks=1)
+            axes.xaxis._update_ticks()
+    return True
+
+
+def _laid_out(figure: Figure) -> bool:
+    """Compute the layout, and return whether it has room for all."""
     figure.dpi = figure_style.SVG_DPI
     figure_style.without_mathematics(figure)
     with warnings.catch_warnings():
@@ -82,6 +131,13 @@ def _fits(figure: Figure) -> bool:
             figure.draw_without_rendering()
         except UserWarning:
             return False
+    return True
+
+
+def _fits(figure: Figure) -> bool:
+    """Return whether no text is cut or overlaps another one, and all panels are visible."""
+    if not _laid_out(figure):
+        return False
     shown = [axes.get_position() for axes in figure.axes if axes.get_visible() and axes.axison]
     if any(box.width * figure.get_figwidth() < LEAST and box.height > box.width for box in shown if box.width > 0.06):
         return False

@@ -59,8 +59,27 @@ def placeholder(figure: Figure, reason: str) -> Figure:
     """Fill the figure with a text that explains why there is nothing to draw."""
     axes = figure.add_subplot()
     axes.set_axis_off()
-    axes.text(0.5, 0.5, reason, ha="center", va="center", transform=axes.transAxes)
+    text = figure_style.fit(reason, 0.9 * figure.get_figwidth(), 8)
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
     return figure
+
+
+def parts(figure: Figure, labels: Sequence[str], widths: Sequence[float], **options: Any) -> list[Axes]:
+    """Create parts of a figure that have the same rows, from the top: next to each other, or stacked if it is narrow.
+
+    labels: of the rows. widths: of the parts, relative to each other. options: arguments of ``Axes.set_yticks``.
+    """
+    columns = figure_style.columns(len(widths))
+    lines = -(-len(widths) // columns)
+    ratios = widths if lines == 1 else [1] * columns
+    grid = figure.subplots(lines, columns, squeeze=False, sharey=True, width_ratios=ratios)
+    for unused in grid.flat[len(widths) :]:
+        unused.set_visible(False)
+    grid[0, 0].set_ylim(len(labels) - 0.5, -0.5)
+    for axes in grid.flat[: len(widths)]:
+        axes.set_yticks(range(len(labels)), labels, **options)
+        axes.tick_params(axis="y", length=0)
+    return list(grid.flat[: len(widths)])
 
 
 def grid(figure: Figure, panels: int, **options: Any) -> list[Axes]:

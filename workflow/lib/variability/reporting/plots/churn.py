@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-#: Largest numbers of tasks, of cells per task, and of cells with numbers in the matrix.
-TASKS, CELLS, NUMBERED = 8, 30, 10
+#: Largest numbers of tasks, of cells per task, also in a narrow figure, and of cells with numbers in the matrix.
+TASKS, CELLS, NARROW_CELLS, NUMBERED = 8, 30, 7, 10
+#: Smallest width with numbers on the right, and heights of a part without its rows, also for stacked parts, in inches.
+WIDTH, FIXED, STACKED_FIXED = 10.0, 0.85, 0.95
 REFERENCE = ["model_reference", "method_reference"]
 
 
@@ -27,10 +29,10 @@ class Churn(Plot):
     NEEDS = ()
     ANALYSES = ("churn",)
     CAPTION = (
-        "Left: mean disagreement (colour, number) between runs of two cells of a task on single test examples; the "
-        "diagonal is that between seeds of one cell. Right: each cell's examples from the most to the least stable "
-        "one; colour: share of pairs of runs that predict something else, or their mean difference. Far right: the "
-        "diagonal's value [jackknife interval]."
+        "Matrix: mean disagreement (colour, number) between runs of two cells of a task on single test examples; the "
+        "diagonal is that between seeds of one cell. Strips: each cell's examples from the most to the least stable "
+        "one; colour: share of pairs of runs that predict something else, or their mean difference. Numbers on the "
+        "right, if there is room: the diagonal's value [jackknife interval]."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -40,13 +42,18 @@ class Churn(Plot):
         most = max(
             label.count("\n") + 1 for label in _cell_labels(list(zip(table["model"], table["method"], strict=True)))
         )
-        fits, rows = _panels.fitting(min(len(every), TASKS), min(sizes.max(), CELLS), max(0.24, 0.14 * most), 0.85)
+        each = max(0.24, 0.14 * most)
+        if figure_style.stacked():
+            # A second task would leave room for two cells only.
+            fits, rows = _panels.fitting(1, min(sizes.max(), NARROW_CELLS), 1.5 * each, 2 * STACKED_FIXED)
+        else:
+            fits, rows = _panels.fitting(min(len(every), TASKS), min(sizes.max(), CELLS), each, FIXED)
         tasks = _panels.highest(every, _instability(within), fits)
         cells = {task: _least_stable(within[within["task"] == task], rows) for task in tasks}
         labels = {task: _cell_labels(cells[task]) for task in tasks}
         heights = [_height(labels[task]) for task in tasks]
         figure = figure_style.figure(
-            width=max(10.0, 7.2 + 0.26 * max(map(len, cells.values()))),
+            width=max(WIDTH, 7.2 + 0.26 * max(map(len, cells.values()))),
             height=1.2 + sum(heights),
             title=self.option(
                 "title", f"{self.study}: churn, the disagreement of runs on {primary_rows.SPLIT} examples"
@@ -61,29 +68,44 @@ class Churn(Plot):
         return figure
 
     def _task(self, part, task, table, cells, labels):
-        left, right, numbers = part.subplots(1, 3, sharey=True, gridspec_kw={"width_ratios": [1.5, 1, 0.3]})
-        numbers.set_axis_off()
+        stacked = figure_style.stacked()
+        left, right, numbers = _axes(part)
         kind = table["kind"].iloc[0]
         discrete, unit = predictions.is_discrete(kind), predictions.unit(kind)
         matrix, strips = _matrix(table, cells), _strips(table, cells)
         _shaded(part, left, matrix, [row - 0.5 for row in range(len(cells) + 1)], f"disagreement\n({unit})")
-        if len(cells) <= NUMBERED:
+        if len(cells) <= (NUMBERED if stacked or figure_style.room(WIDTH) >= WIDTH else NUMBERED // 2):
             _numbers(left, matrix)
         left.set_xticks(range(len(cells)), [str(number + 1) for number in range(len(cells))], fontsize=6.5)
         left.set_yticks(range(len(cells)), labels)
         left.set_title(figure_style.wrap(task, 44), loc="left")
         pairs = "share of pairs" if discrete else unit
         rate = f"{'flip rate' if discrete else 'difference of pairs'}\n({pairs})"
+        if stacked:
+            right.set_yticks(range(len(cells)), [str(number + 1) for number in range(len(cells))], fontsize=6.5)
+            right.set_ylim(len(cells) - 0.5, -0.5)
         shares = sorted(table["quantile"].dropna().unique())
         _shaded(part, right, strips, [0, *shares], rate)
         right.set_xlabel("share of examples, most stable first")
         within = _within(table).set_index(CANDIDATE)
-        for index, cell in enumerate(cells):
+        for index, cell in enumerate(cells if numbers else ()):
             row = within.loc[cell]
             color = figure_style.FAILED if row["n_failed"] else figure_style.INK
             style = {"transform": numbers.get_yaxis_transform(), "va": "center", "fontsize": 6.5, "color": color}
             numbers.text(0, index, _text(row), **style)
         left.set_ylim(len(cells) - 0.5, -0.5)
+
+
+def _axes(part):
+    """Return axes of the matrix and the strips, and of the numbers, which a figure of limited width does not have."""
+    if figure_style.stacked():
+        return *part.subplots(2, 1, height_ratios=[2, 1]), None
+    count = 3 if figure_style.room(WIDTH) >= WIDTH else 2
+    axes = part.subplots(1, count, sharey=True, gridspec_kw={"width_ratios": [1.5, 1, 0.3][:count]})
+    numbers = axes[2] if count == 3 else None
+    if numbers:
+        numbers.set_axis_off()
+    return axes[0], axes[1], numbers
 
 
 def _within(table):
@@ -110,8 +132,10 @@ def _cell_labels(cells):
 
 
 def _height(labels):
-    line = 0.14 * max(label.count("\n") + 1 for label in labels)
-    return max(1.5, 0.85 + max(0.24, line) * len(labels))
+    row = max(0.24, 0.14 * max(label.count("\n") + 1 for label in labels))
+    if figure_style.stacked():
+        return 2 * STACKED_FIXED + max(0.9, 1.5 * row * len(labels))
+    return max(1.5, FIXED + row * len(labels))
 
 
 def _note(table):
@@ -157,7 +181,11 @@ def _shaded(part, axes, values, edges, label):
     image = axes.pcolormesh(edges, rows, values, cmap=figure_style.COLORMAP, vmin=0, vmax=top or 1.0)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    bar = part.colorbar(image, ax=axes, aspect=18, pad=0.02, fraction=0.05)
+    if figure_style.stacked():
+        bar = part.colorbar(image, ax=axes, location="bottom", aspect=24, pad=0.02, fraction=0.15)
+        label = label.replace("\n", " ")
+    else:
+        bar = part.colorbar(image, ax=axes, aspect=18, pad=0.02, fraction=0.05)
     bar.set_label(label, fontsize=7)
     bar.locator = _few_ticks()
     bar.update_ticks()

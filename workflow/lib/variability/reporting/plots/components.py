@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from variability.reporting import figure_style, primary_rows, text_format
@@ -95,10 +96,16 @@ def _seed_share(rows: pd.DataFrame) -> float:
 
 def _heights(panels: list, crossed: bool) -> list[float]:
     """Return the heights of the lines of panels in inches."""
-    needed = [sum(0.1 + 0.13 * max(2, _label(name).count("\n") + 1) for name in rows.index) for _, _, rows in panels]
+    needed = [_needed([max(2, _label(name).count("\n") + 1) for name in rows.index]) for _, _, rows in panels]
     needed += [2.2] * crossed
     columns = min(figure_style.columns(COLUMNS), len(needed))
     return [max(0.6, *needed[start : start + columns]) for start in range(0, len(needed), columns)]
+
+
+def _needed(lines: list[int]) -> float:
+    """Return the height of rows of equal height whose labels have these numbers of lines, in inches."""
+    most = max([(one + other) / 2 for one, other in pairwise(lines)], default=lines[0])
+    return len(lines) * (0.1 + 0.13 * most)
 
 
 def _task_panels(shown: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:

@@ -22,6 +22,8 @@ QUANTITIES = {
 }
 #: Largest number of models, and the choice of models and tasks.
 MODELS = 11
+#: Height of a panel, and width of the narrowest one, in inches.
+ROW, NARROWEST = 1.45, 1.1
 RESTLESS = "with the most runs that did not complete, then with the largest spread between seeds"
 CROSS = figure_style.Look(figure_style.FAILED, "X", "")
 
@@ -48,9 +50,10 @@ class LearningCurves(Plot):
         every_model, every_task, methods = (_labels.names(history, key) for key in CELL)
         looks = figure_style.looks(methods)
         runs = history.drop_duplicates(RUN)
+        fits = _fitting()
         tasks, models = (
             _panels.highest(names, _restless(history, runs, key), most)
-            for key, names, most in (("task", every_task, _panels.TASKS), ("model", every_model, MODELS))
+            for key, names, most in (("task", every_task, fits[0]), ("model", every_model, fits[1]))
         )
         lost = run_status.incomplete(runs)
         sizes = runs[~lost].groupby(CELL).size()
@@ -59,7 +62,7 @@ class LearningCurves(Plot):
             legend.append(figure_style.handle("end of a diverged run", CROSS))
         figure = figure_style.figure(
             width=max(6.5, 1.6 + 2.1 * len(tasks) + 0.8),
-            height=1.6 + 1.45 * len(models),
+            height=1.6 + ROW * len(models),
             title=self.option("title", f"{self.study}: {QUANTITIES[quantity]} by epoch, every seed"),
             note=f"Thin: one run. Thick: mean of the completed runs ({text_format.count(sizes)} in a cell), up to the "
             f"last epoch that all of them reached. Epoch 0 is before training. {_labels.incomplete(runs)}."
@@ -89,6 +92,12 @@ class LearningCurves(Plot):
         for axes, model in zip(grid[:, -1], models, strict=True):
             axes.text(1.03, 0.5, figure_style.wrap(model, 18), transform=axes.transAxes, va="center", fontsize=8)
         return figure
+
+
+def _fitting():
+    """Return how many tasks and models fit into a figure."""
+    across = int((figure_style.room(figure_style.LARGEST) - 1.2) / NARROWEST)
+    return max(1, min(_panels.TASKS, across)), min(MODELS, int((figure_style.tallest() - _panels.MARGIN) / ROW))
 
 
 def _restless(history, runs, key):

@@ -17,6 +17,8 @@ CELL_INCHES = 1.05
 #: Sizes of cells without numbers in inches, and the largest numbers of them.
 COLUMN, ROW = 0.23, 0.2
 CANDIDATES, TASKS = 70, 75
+#: Widths in inches of the labels, and of a cell with and without numbers, of a figure of limited width.
+LABELS, NARROW_CELL, NARROW_COLUMN = 1.5, 0.55, 0.14
 WITHIN = "within a task:\n0 = worst mean, 1 = best mean"
 
 
@@ -52,7 +54,7 @@ class ModelTaskHeatmap(Plot):
         metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
             width=max(6.5, 3.2 + columns * (0.25 + CELL_INCHES * len(tasks))),
-            height=1.6 + rows * (0.75 + 0.5 * len(models)),
+            height=1.6 + rows * (0.75 + 0.5 * len(models)) + (0.5 if figure_style.stacked() else 0),
             title=self.option("title", f"{self.study}: {metric} after fine-tuning, mean ± SD over seeds"),
             note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}"
             f"{', shown in cells where it is not the largest' if spread['n'].nunique() > 1 else ''}. Blank: not in the "
@@ -84,8 +86,9 @@ class ModelTaskHeatmap(Plot):
             [*dict.fromkeys(zip(runs["model"], runs["method"], strict=True))],
         )
         ranks = relevance.best(runs, CANDIDATE)
-        tasks = _panels.highest(every_task, relevance.separation(runs), TASKS)
-        shown = sorted(every, key=lambda candidate: -ranks.get(candidate, -float("inf")))[:CANDIDATES]
+        most = min(CANDIDATES, int((figure_style.room(figure_style.LARGEST) - LABELS) / NARROW_COLUMN))
+        tasks = _panels.highest(every_task, relevance.separation(runs), _most_tasks())
+        shown = sorted(every, key=lambda candidate: -ranks.get(candidate, -float("inf")))[:most]
         metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
         figure = figure_style.figure(
             width=max(6.5, 3.4 + COLUMN * len(shown)),
@@ -117,13 +120,19 @@ class ModelTaskHeatmap(Plot):
 
 def _shape(methods, tasks):
     """Return rows and columns of panels with numbers."""
-    return (1, methods) if methods * tasks <= 9 else (methods, 1)
+    return (1, methods) if methods * tasks <= 9 and not figure_style.stacked() else (methods, 1)
 
 
 def _numbers_fit(models, tasks, methods):
     rows, columns = _shape(methods, tasks)
     width, height = 3.2 + columns * (0.25 + CELL_INCHES * tasks), 1.6 + rows * (0.75 + 0.5 * models)
-    return max(width, height) <= figure_style.LARGEST
+    if (room := figure_style.room(figure_style.LARGEST)) < figure_style.LARGEST:
+        width = LABELS + columns * (0.15 + NARROW_CELL * tasks)
+    return width <= room and height <= figure_style.tallest()
+
+
+def _most_tasks():
+    return min(TASKS, int((figure_style.tallest() - 3.6) / ROW))
 
 
 def _short(name):
@@ -131,8 +140,12 @@ def _short(name):
 
 
 def _color_bar(figure, image, axes, label):
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
-    bar.set_label(label)
+    if figure_style.stacked():
+        bar = figure.colorbar(image, ax=axes, location="bottom", aspect=24, pad=0.02)
+        bar.set_label(label.replace("\n", " "))
+    else:
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=30, pad=0.02)
+        bar.set_label(label)
     bar.outline.set_visible(False)
 
 

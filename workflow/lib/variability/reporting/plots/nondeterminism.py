@@ -70,7 +70,8 @@ def _instructions(title):
     )
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.text(0.01, 0.5, INSTRUCTIONS, va="center", fontsize=8, transform=axes.transAxes)
+    lines = [figure_style.fit(line, 0.9 * figure.get_figwidth(), 8) for line in INSTRUCTIONS.split("\n")]
+    axes.text(0.01, 0.5, "\n".join(lines), va="center", fontsize=8, transform=axes.transAxes)
     return figure
 
 

@@ -24,21 +24,22 @@ class Overall(Plot):
 
     ANALYSES = ("overall",)
     CAPTION = (
-        "Candidates over all tasks. Left: ranks that the decisions leave to each (bars, simultaneous limits; dot: "
-        "position by the mean), with brackets around candidates of which none beats another. Right: mean difference "
-        "over tasks from the candidate that is ahead (dot, + is better), with its interval (line)."
+        "Candidates over all tasks. Ranks: those that the decisions leave to each (bars, simultaneous limits; dot: "
+        "position by the mean), with brackets around candidates of which none beats another. Differences: means over "
+        "tasks, from the candidate that is ahead (dot, + is better), with their intervals (line) from three tasks on."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         pairs = tables["overall"]
         candidates = rank_words.ranked(pairs) if len(pairs) else []
         labels = [figure_style.wrap(one.name, 34) for one in candidates[:MOST]]
-        _, most = _panels.fitting(1, len(labels), _rank_limits.row_height(labels), 0)
+        parts = 2 if figure_style.stacked() else 1
+        _, most = _panels.fitting(parts, len(labels), _rank_limits.row_height(labels), 0.75 * (parts - 1))
         shown, labels = candidates[:most], labels[:most]
         runs = primary_rows.select(tables["runs"])
         figure = figure_style.figure(
             width=9.0,
-            height=2.2 + _rank_limits.row_height(labels) * max(len(shown), 3),
+            height=2.2 + 0.75 * (parts - 1) + parts * _rank_limits.row_height(labels) * max(len(shown), 3),
             title=self.option(
                 "title",
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, all tasks together",
@@ -49,7 +50,7 @@ class Overall(Plot):
         )
         if not shown:
             return _panels.placeholder(figure, "Not drawn: needs two candidates on two tasks.")
-        ranks, differences = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+        ranks, differences = _panels.parts(figure, labels, [3, 2], fontsize=6.5)
         _rank_limits.draw(ranks, shown, labels)
         _differences(differences, pairs, shown)
         return figure
@@ -82,6 +83,15 @@ def _note(pairs):
     groups = f", {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
     return (
         f"{_rank_limits.NOTE} Signed-rank test of the differences on {plural(first['tasks'], 'task')}{groups}, "
-        f"adjusted for all pairs at {text_format.percent(first['level'])}. Right: {first['unit']}; lines: "
-        f"{first['interval']}, {text_format.percent(first['level'])}, not adjusted; arrows: they go on."
+        f"adjusted for all pairs at {text_format.percent(first['level'])}. Differences: {first['unit']}; "
+        f"{_lines(pairs)}."
     )
+
+
+def _lines(pairs):
+    """Return a clause on the intervals, which two tasks do not have."""
+    known = pairs[pairs["low"].notna()]
+    if known.empty:
+        return "no intervals, which begin with three tasks"
+    first = known.iloc[0]
+    return f"lines: {first['interval']}, {text_format.percent(first['level'])}, not adjusted; arrows: they go on"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 15
-WIDTH = 0.46
+#: Widths in inches of a cell, of one in a narrow figure, and of the labels of such a figure.
+WIDTH, NARROW, LABELS = 0.46, 0.38, 1.3
 #: Mark of pairs of which one beats the other.
 MARK = "●"
 
@@ -47,6 +48,9 @@ class Pairwise(Plot):
         band = max(0.36, 0.12 * max(label.count("\n") + 1 for label in labels) + 0.04)
         side = min(MOST, max(2, *map(len, panels.values())))
         columns = min(len(tasks), 2 if side <= 8 or len(tasks) > 3 else 1)
+        if (room := figure_style.room(figure_style.LARGEST)) < figure_style.LARGEST:
+            columns = columns if room / columns >= LABELS + NARROW * side else 1
+            side = min(side, max(2, int((room / columns - LABELS) / NARROW)))
         fits, side = _panels.fitting(len(tasks), side, band, 0.8, columns=columns)
         tasks = _panels.highest(every, decided, fits)
         shown = {task: panels[task].head(side) for task in tasks}
@@ -79,7 +83,10 @@ class Pairwise(Plot):
                 or image
             )
         if image is not None:
-            bar = figure.colorbar(image, ax=grid, shrink=0.7 / rows, aspect=20, pad=0.02, anchor=(0, 1))
+            if figure_style.stacked():
+                bar = figure.colorbar(image, ax=grid, location="bottom", aspect=24, pad=0.02)
+            else:
+                bar = figure.colorbar(image, ax=grid, shrink=0.7 / rows, aspect=20, pad=0.02, anchor=(0, 1))
             bar.set_label("probability that the row is better")
             bar.outline.set_visible(False)
         return figure

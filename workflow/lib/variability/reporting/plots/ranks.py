@@ -45,7 +45,7 @@ class Ranks(Plot):
         # Choose the number of columns that makes the figure about square.
         wide, high = 3.2 + CELL_INCHES * min(widest, DRAWN), 1.25 + 0.36 * most
         columns = min(max(1, len(tasks)), max(1, round(math.sqrt(len(tasks) * high / wide))))
-        columns = min(columns, max(1, int(figure_style.LARGEST / wide)))
+        columns = min(figure_style.columns(columns), max(1, int(figure_style.LARGEST / wide)))
         fits, most = _panels.fitting(len(tasks), most, 0.36, 1.25, columns=columns)
         tasks = _panels.highest(every, unsure, fits)
         panels = {task: _best(ranks[ranks["task"] == task], most) for task in tasks}

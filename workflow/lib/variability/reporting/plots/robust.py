@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANELS = {"iqm": "interquartile mean", "mean": "mean", "median": "median of task means"}
+IMPROVEMENT = {"improvement": "top one better"}
 #: Largest numbers of candidates, and of those whose profiles have a colour and an interval.
 MOST, COLOURED = 30, 6
 REFERENCE = ["model_reference", "method_reference"]
@@ -25,9 +26,9 @@ class Robust(Plot):
     REQUIRES = ("candidates",)
     ANALYSES = ("robust",)
     CAPTION = (
-        "Top: interquartile mean, mean and median over all shared tasks (dots) with intervals (lines), and the "
-        "probability that a run of the top candidate beats one of this row (dashed: one half). Bottom: share of runs "
-        "better than a threshold, with intervals as bands; the best candidates in colour, the others grey."
+        "Interquartile mean, mean and median over all shared tasks (dots) with intervals (lines), and the probability "
+        "that a run of the top candidate beats one of this row (dashed: one half). Profile: share of runs better than "
+        "a threshold, with intervals as bands; the best candidates in colour, the others grey."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -39,10 +40,13 @@ class Robust(Plot):
         ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
         labels = [figure_style.wrap(_name(row), 34) for _, row in ranked.head(MOST).iterrows()]
         band = max(0.24, 0.14 * max(label.count("\n") + 1 for label in labels))
-        _, fits = _panels.fitting(1, len(labels), band, 2.6)
+        quantities = [*PANELS, *IMPROVEMENT] if not figure_style.stacked() else ["iqm", *IMPROVEMENT]
+        lines = -(-len(quantities) // figure_style.columns(len(quantities)))
+        _, fits = _panels.fitting(1, len(labels), lines * band, 2.6 + 0.75 * (lines - 1))
         shown, labels = ranked.head(fits).reset_index(drop=True), labels[:fits]
         looks = figure_style.looks([_name(row) for _, row in shown.head(COLOURED).iterrows()])
-        height = 2.4 + band * len(shown) + 2.6
+        top = lines * (band * len(shown) + 0.75)
+        height = 1.65 + top + 2.6
         tasks = int(table["n_tasks"].iloc[0])
         figure = figure_style.figure(
             width=9.5,
@@ -52,25 +56,37 @@ class Robust(Plot):
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, over "
                 f"{plural(tasks, 'task')}, by candidate",
             ),
-            note=_note(table, ranked, shown),
+            note=_note(table, ranked, shown) + _without(quantities),
             legend=[figure_style.handle(name, look, markersize=4) for name, look in looks.items()],
         )
-        top_part, bottom_part = figure.subfigures(2, 1, height_ratios=[height - 3.4, 2.6])
-        panels = top_part.subplots(1, 4, sharey=True)
-        for axes, (quantity, title) in zip(panels, PANELS.items(), strict=False):
-            _intervals(axes, shown, table[table["quantity"] == quantity], looks)
-            axes.set_title(title, loc="left")
-            axes.set_xlabel(_scale(table, runs))
-        _improvement(panels[3], shown, table[table["quantity"] == "improvement"])
-        panels[0].set_yticks(range(len(shown)), labels)
-        panels[0].set_ylim(len(shown) - 0.5, -0.5)
-        for index, row in shown.iterrows():
-            style = {"transform": panels[3].get_yaxis_transform(), "va": "center", "fontsize": 6.5}
-            color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
-            panels[3].text(1.06, index, _labels.counted(row["n"], row["n_failed"]), color=color, **style)
-        panels[3].text(1.06, 1, "n", transform=panels[3].transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
+        top_part, bottom_part = figure.subfigures(2, 1, height_ratios=[top + 0.8, 2.6])
+        panels = dict(zip(quantities, _panels.parts(top_part, labels, [1] * len(quantities)), strict=True))
+        for quantity, axes in panels.items():
+            of_quantity = table[table["quantity"] == quantity]
+            if quantity in IMPROVEMENT:
+                _improvement(axes, shown, of_quantity)
+            else:
+                _intervals(axes, shown, of_quantity, looks)
+                axes.set_xlabel(_scale(table, runs))
+            axes.set_title((PANELS | IMPROVEMENT)[quantity], loc="left")
+        _counts(panels["improvement"], shown)
         _profiles(bottom_part.subplots(), shown, table[table["quantity"] == "profile"], looks, _scale(table, runs))
         return figure
+
+
+def _counts(axes, shown):
+    """Write the numbers of runs on the right of a panel."""
+    for index, row in shown.iterrows():
+        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+        color = figure_style.FAILED if row["n_failed"] else figure_style.SOFT
+        axes.text(1.06, index, _labels.counted(row["n"], row["n_failed"]), color=color, **style)
+    axes.text(1.06, 1, "n", transform=axes.transAxes, va="bottom", fontsize=6.5, color=figure_style.SOFT)
+
+
+def _without(quantities):
+    """Return a sentence on the panels that a narrow figure has no room for."""
+    names = [name for quantity, name in PANELS.items() if quantity not in quantities]
+    return f" In the table only: {' and '.join(names)}." if names else ""
 
 
 def _name(row):
@@ -123,7 +139,6 @@ def _intervals(axes, shown, table, looks):
 
 def _improvement(axes, shown, table):
     """Draw the probability that the top candidate beats each other one."""
-    axes.set_title("top one better", loc="left")
     axes.axvline(0.5, color=figure_style.SOFT, lw=0.8, ls="--")
     top = shown.iloc[0]
     of_top = table[(table["model"] == top["model"]) & (table["method"] == top["method"])]
@@ -143,7 +158,6 @@ def _improvement(axes, shown, table):
 
 
 def _tidy(axes):
-    axes.tick_params(axis="y", length=0)
     axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
     axes.set_axisbelow(True)
     axes.locator_params(axis="x", nbins=4) if len(axes.get_xticks()) > 4 else None

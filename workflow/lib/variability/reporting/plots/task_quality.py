@@ -22,19 +22,20 @@ class TaskQuality(Plot):
     REQUIRES = ("candidates", "seeds")
     ANALYSES = ("task_quality",)
     CAPTION = (
-        "Tasks that separate the candidates best are on top. Left: range of the candidates' means over the SD between "
-        "runs (dot), with its interval (line), and what equal candidates would have (tick). Right: how often two "
-        "candidates are in the same order with one run of each as with all runs (dot; dashed: by chance)."
+        "Tasks that separate the candidates best are on top. Signal to noise: range of the candidates' means over the "
+        "SD between runs (dot), with its interval (line), and what equal candidates would have (tick). Decided alike: "
+        "how often two candidates are in the same order with one run of each as with all runs (dot; dashed: by chance)."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), tables["task_quality"]
         known = table.dropna(subset="snr").sort_values("snr", ascending=False, kind="stable")
-        _, most = _panels.fitting(1, min(MOST, max(len(known), 1)), ROW)
+        parts = 2 if figure_style.stacked() else 1
+        _, most = _panels.fitting(parts, min(MOST, max(len(known), 1)), ROW)
         shown = known.head(most)
         figure = figure_style.figure(
             width=7.5,
-            height=2.4 + ROW * max(len(shown), 2),
+            height=2.4 + 0.75 * (parts - 1) + parts * ROW * max(len(shown), 2),
             title=self.option(
                 "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, quality of tasks"
             ),
@@ -43,26 +44,21 @@ class TaskQuality(Plot):
         )
         if shown.empty:
             return _panels.placeholder(figure, "no task has two candidates and two runs of one of them")
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+        names = zip(shown["task"], shown["n"], shown["n_failed"], strict=True)
+        labels = [figure_style.wrap(f"{task}, n = {_labels.counted(*counts)}", 44) for task, *counts in names]
+        left, right = _panels.parts(figure, labels, [3, 2])
         for y, row in enumerate(shown.itertuples()):
             left.plot([row.snr_low, row.snr_high], [y, y], color=figure_style.COLORS[0], lw=1.4)
             left.plot(row.snr, y, "o", color=figure_style.COLORS[0], markersize=5)
             left.plot(row.snr_if_equal, y, "|", color=figure_style.SOFT, markersize=9, markeredgewidth=1.4)
             right.plot(row.decision_accuracy, y, "o", color=figure_style.COLORS[0], markersize=5)
         right.axvline(0.5, color=figure_style.SOFT, lw=0.8, linestyle="--", zorder=0)
-        names = zip(shown["task"], shown["n"], shown["n_failed"], strict=True)
-        left.set_yticks(
-            range(len(shown)),
-            [f"{figure_style.wrap(task, 34)}, n = {_labels.counted(*counts)}" for task, *counts in names],
-        )
-        left.set_ylim(len(shown) - 0.5, -0.5)
         left.set_xlim(left=0)
         right.set_xlim(0, 1.03)
         left.set_xlabel("signal to noise")
         right.set_xlabel("share of pairs decided alike")
         for axes in (left, right):
             axes.locator_params(axis="x", nbins=5)
-            axes.tick_params(axis="y", length=0)
             axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
             axes.set_axisbelow(True)
         return figure
