@@ -1,5 +1,6 @@
 """Model cards: read by the library of a model hub, with numbers that are computed here by hand."""
 
+import dataclasses
 import json
 import re
 
@@ -113,6 +114,51 @@ def test_names_of_users_are_shown_and_not_run(study, text):
     assert "a\\|b \\<script>alert(1)\\</script> \\`x\\` \\*y\\*↵# head" in escaped
 
 
+def test_a_run_that_equals_all_others_is_not_the_best(study, monkeypatch):
+    of = run_facts.Source.of
+
+    def with_equal_values(source):
+        opened = of(source)
+        opened.runs = opened.runs.assign(value=0.5)
+        return opened
+
+    monkeypatch.setattr(run_facts.Source, "of", with_equal_values)
+    told = card.render(run_facts.read(edit(study)))
+    assert row(told, "its position") == "1 of 3, 1 is the best; equal to 2 other runs"
+    assert "This run is the best" not in told
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "words"),
+    [
+        ({}, "full", "by the method full (all weights trained) from its published weights."),
+        ({"weights": "none"}, "mine", "by the method mine from random weights."),
+        ({"weights": "pretrain:letters"}, "lora", "from weights that the study pretrained (letters)."),
+        (
+            {"weights": "IMAGENET1K_V1"},
+            "linear_probe",
+            "linear_probe (only the head trained) from the weights IMAGENET1K",
+        ),
+    ],
+)
+def test_the_start_says_what_was_trained_from_which_weights(study, model, kind, words):
+    settings = {"model": SETTINGS["model"] | model, "method": {"kind": kind, "name": "full"}}
+    assert words in card.render(run_facts.read(edit(study, settings=settings))).replace("\\_", "_")
+
+
+@pytest.mark.parametrize(
+    ("task", "example"),
+    [
+        ({"modality": "text"}, 'predict(["a text"])'),
+        ({"modality": "text", "facts": {"pairs": True}}, 'predict([("a text", "a text")])'),
+        ({"modality": "interactions"}, 'predict([["an item", "the next item"]])'),
+    ],
+)
+def test_the_use_fits_the_examples_of_the_task(study, task, example):
+    facts = run_facts.read(edit(study))
+    assert example in card.render(dataclasses.replace(facts, task={**facts.task, **task}))
+
+
 def test_the_best_run_and_a_failed_run_are_named(study, values):
     best = edit(study, seed=int(values.argmax()))
     assert "This run is the best of 3. If it was chosen for that" in card.render(run_facts.read(best))
@@ -126,6 +172,7 @@ def test_the_best_run_and_a_failed_run_are_named(study, values):
     [
         ({"provider": "torchvision", "weights": "IMAGENET1K_V1"}, ("pytorch", None)),
         ({"provider": "timm"}, ("timm", None)),
+        ({"provider": "clip"}, ("transformers", "org/some-net")),
         ({"weights": "none"}, ("transformers", None)),
         ({"architecture": "/home/me/net"}, ("transformers", None)),
     ],

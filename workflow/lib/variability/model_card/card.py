@@ -24,7 +24,17 @@ _TASK_TYPES = {
     ("text", "regression"): "text-regression",
 }
 #: Libraries that hubs know; all other networks are PyTorch's.
-_LIBRARIES = ("transformers", "timm", "keras")
+_LIBRARIES = {"transformers": "transformers", "clip": "transformers", "timm": "timm", "keras": "keras"}
+#: Parts of the network that the methods of this project train.
+_TRAINED = {
+    "linear_probe": "only the head trained",
+    "partial": "the last blocks and the head trained",
+    "full": "all weights trained",
+    "lora": "low-rank adapters and the head trained",
+    "bitfit": "the biases and the head trained",
+}
+#: Examples of predictions, by modality.
+_EXAMPLES = {"image": '"a.png"', "text": '"a text"', "interactions": '["an item", "the next item"]'}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -47,10 +57,14 @@ def metadata(facts: RunFacts) -> dict[str, Any]:
     dataset = {"name": record["task"], "type": str(facts.data.get("dataset", record["task"])), "split": "test"}
     result = {"task": {"type": kind, "name": record["task"]}, "dataset": dataset, "metrics": metrics}
     provider = model.get("provider")
-    content: dict[str, Any] = {"library_name": provider if provider in _LIBRARIES else "pytorch"}
+    content: dict[str, Any] = {"library_name": _LIBRARIES.get(str(provider), "pytorch")}
     if kind in _TASK_TYPES.values() and kind.endswith("classification"):
         content["pipeline_tag"] = kind
-    if provider == "transformers" and _HUB_ID.fullmatch(str(model["architecture"])) and model["weights"] != "none":
+    if (
+        _LIBRARIES.get(str(provider)) == "transformers"
+        and _HUB_ID.fullmatch(str(model["architecture"]))
+        and model["weights"] != "none"
+    ):
         content["base_model"] = model["architecture"]
     content |= {"tags": ["finetune-variability", _method(facts)["kind"]], "metrics": [str(facts.primary["metric"])]}
     return content | {"model-index": [{"name": _name(record), "results": [result]}]}
@@ -62,15 +76,25 @@ def _name(record: Mapping[str, Any]) -> str:
 
 def _title(facts: RunFacts) -> str:
     record, n = facts.record, int(facts.spread["n"])
-    weights = _model(facts).get("weights", "unknown")
-    start = "random weights" if weights == "none" else f"the weights {markdown(str(weights))}"
     network = markdown(str(_model(facts).get("architecture", record["model"])))
+    kind = _method(facts)["kind"]
+    trained = f" ({_TRAINED[kind]})" if kind in _TRAINED else ""
     return (
         f"# {markdown(_name(record))}\n\n"
-        f"{network}, trained on {markdown(record['task'])} by the method {markdown(_method(facts)['kind'])} from "
-        f"{start}. It is one of {plural(n, 'completed run')} that differ in nothing but the seed: "
+        f"{network}, trained on {markdown(record['task'])} by the method {markdown(kind)}{trained} from "
+        f"{_start(facts)}. It is one of {plural(n, 'completed run')} that differ in nothing but the seed: "
         "a result of this model is one sample of the distribution below."
     )
+
+
+def _start(facts: RunFacts) -> str:
+    """Return the weights that the training started from, in words."""
+    weights = str(_model(facts).get("weights", "unknown"))
+    origin, _, name = weights.partition(":")
+    if origin == "pretrain" and name:
+        return f"weights that the study pretrained ({markdown(name)})"
+    words = {"none": "random weights", "pretrained": "its published weights"}
+    return words.get(weights, f"the weights {markdown(weights)}")
 
 
 def _variability(facts: RunFacts) -> str:
@@ -80,7 +104,7 @@ def _variability(facts: RunFacts) -> str:
     show = {key: number(spread[key], digits=digits) for key in ("mean", "sd", "min", "max")}
     rows = [
         ("this run", number(primary["value"], digits=digits)),
-        ("its position among the seeds", f"{facts.rank} of {n}, 1 is the best"),
+        ("its position among the seeds", f"{facts.rank} of {n}, 1 is the best{_ties(facts)}"),
         (f"mean of {plural(n, 'seed')}", show["mean"]),
     ]
     if n > 1:
@@ -102,6 +126,10 @@ def _variability(facts: RunFacts) -> str:
         + text_format.aligned(head, rows)
         + f"\n\nScope: {markdown(str(spread['scope']))}."
     )
+
+
+def _ties(facts: RunFacts) -> str:
+    return f"; equal to {plural(facts.tied, 'other run')}" if facts.tied else ""
 
 
 def _named(text: str, row: Any) -> str:
@@ -159,7 +187,9 @@ def _recipe(facts: RunFacts) -> str:
 
 def _use(facts: RunFacts) -> str:
     path = "/".join(facts.folder.parts[-7:])
-    example = '"a text"' if facts.task["modality"] == "text" else '"a.png"'
+    example = _EXAMPLES.get(facts.task["modality"], "...")
+    if facts.task["facts"].get("pairs"):
+        example = f"({example}, {example})"
     return (
         "## Use\n\nWith the library of finetune-variability, in the checkout that trained it:\n\n```python\n"
         f"import variability\n\nvariability.load_run({json.dumps(path)}).predict([{example}])\n```"
@@ -174,7 +204,7 @@ def _limits(facts: RunFacts) -> str:
         "- Values of a single seed are not a property of the architecture. Compare the mean and the SD with those of "
         "others, and say how many seeds there were.",
     ]
-    if facts.rank == 1 and n > 1:
+    if facts.rank == 1 and facts.tied + 1 < n:
         lines.append(
             f"- This run is the best of {n}. If it was chosen for that, its value overstates what training again gives."
         )

@@ -27,8 +27,9 @@ class RunFacts:
     """Facts of a run. record: its run.json. task: its task.json. data: the spec of ``prepare``.
 
     values: rows of the runs table of this run on the test split, after and before fine-tuning. rank: position of its
-    primary value among the completed runs of its cell, 1 is the best; ties share the best position. spread, mean,
-    next_run, best: rows of analyses of the cell, on its primary metric. sentences: supported claims about the cell.
+    primary value among the completed runs of its cell, 1 is the best; ties share the best position. tied: number of
+    other runs with the same value. spread, mean, next_run, best: rows of analyses of the cell, on its primary metric.
+    sentences: supported claims about the cell.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class RunFacts:
     data: Mapping[str, Any]
     values: pd.DataFrame
     rank: int
+    tied: int
     spread: pd.Series
     mean: pd.Series
     next_run: pd.Series
@@ -78,6 +80,7 @@ def read(folder: Path) -> RunFacts:
         data=job.spec if job else {},
         values=of_cell[(of_cell["seed"] == record["seed"]) & (of_cell["split"] == "test")],
         rank=_rank(runs, record["seed"]),
+        tied=int((runs["value"] == runs.loc[runs["seed"] == record["seed"], "value"].iloc[0]).sum()) - 1,
         spread=spread.iloc[0],
         mean=intervals[intervals["target"] == "mean"].iloc[0],
         next_run=intervals[intervals["target"] == "next_run"].iloc[0],
