@@ -57,7 +57,7 @@ def test_summary_claims_and_figure_agree(seed, pairing):
     # The best.
     assert verdict_of(tables, "is the best of") == (SUPPORTED if best else UNDECIDED)
     assert (re.search(r"candidates is supported: it beats (each of the others|the other)\.", text) is not None) == best
-    assert ("tie for first" in text) == (not best)
+    assert ("the best is one of" in text) == (not best)
     # It beats each.
     beats = tables["claims"].query("kind == 'beats'").set_index("sentence")["verdict"]
     assert len(beats) == len(values) - 1
@@ -102,13 +102,13 @@ def test_shared_ranks_agree_in_table_claims_and_summary(seed):
 def test_a_long_list_of_ties_is_cut():
     rng = np.random.default_rng(0)
     text = in_summary(study(0.5 + 0.1 * rng.random((11, 4))))
-    assert re.search(r"best of 11 candidates is undecided: (m\d+ \(full\),? ){8}and 3 more tie for first", text)
+    assert re.search(r"best of 11 candidates is undecided: the best is one of (m\d+ \(full\),? ){8}and 3 more", text)
 
 
 def test_equal_runs_are_described_alike_in_summary_and_claims():
     tables = study([[0.5] * 4, [0.5] * 4])
     text = in_summary(tables)
-    assert "m0 (full) and m1 (full) tie for first." in text
+    assert "the best is one of m0 (full) and m1 (full)." in text
     assert "That it beats m1 (full) is undecided (effect +0.000; no spread, so not tested; n = 4)." in text
     assert "beats m1 (full). (effect +0.000; no spread, so not tested; n = 4)" in as_markdown(tables["claims"], "demo")
 
@@ -116,7 +116,7 @@ def test_equal_runs_are_described_alike_in_summary_and_claims():
 def test_equal_runs_below_equal_runs_do_not_tie():
     reason = "not compared with a candidate that has a better mean, because neither has a spread."
     text = in_summary(study([[1.0] * 3, [1.0] * 3, [1.0, 0.1, 0.9], [0.25] * 3]))
-    ties = "m0 (full), m1 (full) and m2 (full) tie for first"
+    ties = "the best is one of m0 (full), m1 (full) and m2 (full)"
     assert f"is undecided: {ties}, and m3 (full) is {reason}" in text
     tables = study([[1.0] * 3, [0.5] * 3, [0.25] * 3])
     assert f"is undecided: m1 (full) and m2 (full) are {reason}" in in_summary(tables)
@@ -161,7 +161,7 @@ def test_a_candidate_with_a_single_run_does_not_tie():
     assert decisions.loc[decisions["decision"] == "not tested", "note"].tolist() == [reason] * 2
     text = in_summary(tables)
     alone = "m2 (full) cannot be compared, which needs two runs on both sides"
-    assert f"is undecided: m0 (full) and m1 (full) tie for first, and {alone}." in text
+    assert f"is undecided: the best is one of m0 (full) and m1 (full), and {alone}." in text
     assert f"That it beats m0 (full) is undecided (effect +0.150; {reason}; n = 1 against 3)." in text
 
 

@@ -110,7 +110,8 @@ def test_summary_and_claims_name_equivalent_candidates():
     tables = decided([0.9, 0.8995, 0.85])
     text = decision_words.of_the_best(tables)
     assert text.endswith(
-        " is not supported: m0 (full) and m1 (full) tie for first. Equivalent to m0 (full) within ±0.01: m1 (full)."
+        " is not supported: the best is one of m0 (full) and m1 (full). Equivalent to m0 (full) "
+        "within ±0.01: m1 (full)."
     )
     (row, *_) = [claimed_pairs.finding(row, "On digits, m0 beats m1.") for row in both_ways(tables)]
     assert row["verdict"] == EQUIVALENT and row["meaning"].startswith("equivalent within ±0.01, adjusted p")

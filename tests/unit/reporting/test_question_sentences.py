@@ -58,11 +58,13 @@ def test_disagreements_of_classes_and_of_numbers_are_not_compared():
         CELL | facts | {"task": "a", "kind": "classification", "estimate": 0.02},
         CELL | facts | {"task": "b", "kind": "classification", "estimate": 0.11},
         CELL | facts | {"task": "c", "kind": "regression", "estimate": 3.5},
+        CELL | facts | {"task": "d", "kind": "ranking", "estimate": 1.25},
     ]
     assert Flips().sentences({"churn": pd.DataFrame(rows)}) == [
         "Two runs that differ in their seed only disagree on 2.0 % (cnn (full) on a) to 11.0 % (cnn (full) on b) of "
         "the test examples.",
-        "Two runs that differ in their seed only disagree by 3.500 (cnn (full) on c) on average.",
+        "Two runs that differ in their seed only disagree by 3.500 (cnn (full) on c) on average, in the target's unit.",
+        "Two runs that differ in their seed only disagree by 1.250 (cnn (full) on d) on average, in ranks.",
     ]
 
 

@@ -18,7 +18,7 @@ NAMED = 8
 
 
 def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return whether the leader of a task is the best, and which candidates tie for first otherwise.
+    """Return whether the leader of a task is the best, and among which candidates the best is otherwise.
 
     tables: of one task, with ``decisions``, see ``findings``.
     """
@@ -30,7 +30,7 @@ def of_the_best(tables: Mapping[str, pd.DataFrame]) -> str:
         return f"{best} {SUPPORTED}: it beats {others}.{on_tests}"
     constant, single = without_spread(tables["decisions"]), not_compared(tables["decisions"])
     ties = [name for name in first_place(tables["decisions"]) if name not in constant]
-    reasons = [f"{listed(ties, NAMED, last=' and ')} tie for first"] if len(ties) > 1 else []
+    reasons = [f"the best is one of {listed(ties, NAMED, last=' and ')}"] if len(ties) > 1 else []
     if constant:
         reasons.append(
             f"{listed(constant, NAMED, last=' and ')} {agree(len(constant), 'is', 'are')} not compared with a "

@@ -52,8 +52,8 @@ def _best(candidates: list[rank_words.Ranked], of_leader: pd.DataFrame) -> str:
         return f"{what} {UNDECIDED}: {notes[few].iloc[0]}."
     names = listed([one.name for one in shared], NAMED, last=" and ")
     beaten = int((of_leader["decision"] == BEATS).sum())
-    among = f", and it beats {beaten} of the {plural(len(candidates) - 1, 'other')}" if beaten else ""
-    return f"{what} {UNDECIDED}: {names} share first place{among}."
+    among = f", and {candidates[0].name} beats {beaten} of the {plural(len(candidates) - 1, 'other')}" if beaten else ""
+    return f"{what} {UNDECIDED}: the best is one of {names}{among}."
 
 
 def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:

@@ -1,4 +1,4 @@
-"""Decisions about the candidates of a task: which beats which, which tie for first, and which is the best."""
+"""Decisions about the candidates of a task: which beats which, which may be the best, and which is it."""
 
 from __future__ import annotations
 
@@ -75,8 +75,9 @@ class Decisions(Analysis):
     SUMMARISED = True
     CAPTION = (
         "Every two candidates of a task, the better mean first, and whether it beats the other: p-values and intervals "
-        "are adjusted for all comparisons of the task; or whether both are equivalent within a margin. Candidates that "
-        "nobody beats tie for first; a single one is the best. Summary, claims and figures follow this table."
+        "are adjusted for all comparisons of the task; or whether both are equivalent within a margin. The best is "
+        "one of the candidates that nobody beats; a single one is the best. Summary, claims and figures follow "
+        "this table."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,

@@ -1,4 +1,4 @@
-"""Claims over all tasks: the leader beats the others, is the best, and which candidates share first place."""
+"""Claims over all tasks: the leader beats the others, is the best, and among which candidates the best is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Overall(Claim):
     """Over all tasks, as ``overall`` decides.
 
     The candidate that is ahead is the best (refused if another is equivalent within the margin); it beats each other
-    model with its best method, or both are equivalent; candidates that share first place, and limits of ranks, as in
+    model with its best method, or both are equivalent; candidates of which one is the best, and limits of ranks, as in
     ``shared_ranks``.
     """
 

@@ -35,6 +35,7 @@ class Flips(Question):
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         from variability.reporting.page import vega
+        from variability.results import predictions
 
         rows = _within(tables["churn"])
         columns = ["task", "model", "method", "estimate", "low", "high", "n", "n_examples", "interval"]
@@ -42,9 +43,12 @@ class Flips(Question):
             candidate="candidate", estimate="disagreement", low="from", high="to", n="runs", n_examples="examples"
         )
         color = {"value": "{accent}"}
+        # Tasks of several kinds have several units.
+        kinds = rows["kind"].unique()
+        unit = f" ({predictions.unit(kinds[0])})" if len(kinds) == 1 else ""
         marks = [
             vega.intervals("low", "high", color=color),
-            vega.dots("estimate", tips=tips, title="disagreement of two runs", color=color),
+            vega.dots("estimate", tips=tips, title=f"disagreement of two runs{unit}", color=color),
         ]
         return [Chart(rows[columns], vega.layers(*marks), "Disagreement of two runs of a candidate")]
 
@@ -55,10 +59,12 @@ def _within(churn: pd.DataFrame) -> pd.DataFrame:
 
 def _range(rows, text_format) -> str:
     """Return the sentence on the candidates of one kind of task that disagree least and most."""
+    from variability.results import predictions
+
     least, most = rows.loc[rows["estimate"].idxmin()], rows.loc[rows["estimate"].idxmax()]
-    disagree, what = (
-        ("disagree on", " of the test examples") if most["kind"] == "classification" else ("disagree by", " on average")
-    )
+    disagree, what = "disagree on", " of the test examples"
+    if not predictions.is_discrete(most["kind"]):
+        disagree, what = "disagree by", f" on average, {predictions.unit(most['kind'])}"
     amounts = f"{_amount(least, text_format)} ({_names.cell(least)})"
     if len(rows) > 1:
         amounts += f" to {_amount(most, text_format)} ({_names.cell(most)})"
@@ -66,6 +72,8 @@ def _range(rows, text_format) -> str:
 
 
 def _amount(row, text_format) -> str:
-    if row["kind"] == "classification":
+    from variability.results import predictions
+
+    if predictions.is_discrete(row["kind"]):
         return f"{100 * row['estimate']:.1f} %"
     return text_format.number(row["estimate"])

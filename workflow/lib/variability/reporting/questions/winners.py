@@ -12,7 +12,7 @@ from variability.reporting.questions import Chart, Question
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST, BEATEN, NOT_COMPARED = "first, or shares first place", "beaten", "not compared"
+FIRST, BEATEN, NOT_COMPARED = "the best, or one of those that may be", "beaten", "not compared"
 #: Colour of each.
 LOOKS = {FIRST: "{accent}", BEATEN: "{soft}", NOT_COMPARED: "{faint}"}
 
@@ -24,8 +24,8 @@ class Winners(Question):
     ORDER = 10
     ANALYSES: ClassVar[tuple[str, ...]] = ("decisions", "intervals")
     READING = (
-        "One dot per candidate: the mean over its completed runs; the line is its interval. Filled blue dots are "
-        "first, or share first place: no other candidate beats them once all comparisons of the task are taken "
+        "One dot per candidate: the mean over its completed runs; the line is its interval. The best candidate is "
+        "among the filled blue dots: no other candidate beats them once all comparisons of the task are taken "
         "together. Overlapping lines do not decide this, the table decisions does."
     )
     DOCS = "statistics/comparisons.md#decisions"
@@ -43,7 +43,7 @@ class Winners(Question):
             least, most = shared[0], shared[-1]
             counts = f"{least} candidates" if least == most else f"{least} to {most} candidates"
             sentences.append(
-                f"On {plural(len(shared), 'task')}, {counts} share first place: none of them beats another."
+                f"On {plural(len(shared), 'task')}, the best is one of {counts}, none of which beats another."
             )
         if unknown := sizes.count(0):
             sentences.append(
