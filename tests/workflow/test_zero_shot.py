@@ -7,6 +7,8 @@ import yaml
 from support import Checkout, presented
 from two_towers import saved
 
+import variability
+
 pytestmark = pytest.mark.slow
 pytest.importorskip("transformers", reason="the extra transformers is not installed")
 
@@ -42,3 +44,14 @@ def test_all_seeds_of_both_methods_start_as_the_zero_shot_classifier(tmp_path):
         for seed in (0, 1):
             np.testing.assert_allclose(before("clip", method, seed), first, atol=1e-6)
     assert not np.allclose(before("scratch", "partial", 0), before("scratch", "partial", 1), atol=1e-4)
+    check_loaded_run_predicts_as_the_study(checkout.folder / "results/zero")
+
+
+def check_loaded_run_predicts_as_the_study(study):
+    predictions = pd.read_parquet(study / "predict/clip/digits/partial/0.parquet")
+    expected = predictions[(predictions["phase"] == "after") & (predictions["split"] == "test")]
+    ids = pd.Index(pd.read_parquet(study / "prepare/digits/examples.parquet")["example_id"])
+    images = np.load(study / "prepare/digits/inputs.npy")[ids.get_indexer(expected["example_id"])]
+    run = variability.load_run(study / "finetune/clip/digits/partial/0")
+    outputs = run.predict([image.transpose(1, 2, 0) for image in images])
+    np.testing.assert_array_equal(np.stack(outputs["probabilities"]), np.stack(expected["probabilities"]))

@@ -160,6 +160,9 @@ def test_a_direction_of_an_unknown_metric_is_requested_and_used(run):
 def test_one_worse_task_makes_all_worse(run):
     status, lines = run({A: RUNS, ("a", "y"): RUNS}, {A: RUNS + 0.1, ("a", "y"): RUNS - 0.1})
     assert status == 1
+    assert [line.partition(":")[0] for line in lines[:-1]] == ["worse", "not worse"] and lines[0].startswith(
+        "worse: on y"
+    )
     assert lines[-1] == "overall worse: 1 not worse, 1 worse of 2 comparisons."
 
 
@@ -180,7 +183,7 @@ def test_worse_is_adjusted_for_all_comparisons_by_holm(tmp_path):
 def test_a_cell_that_new_lacks_cannot_be_told_unless_it_is_left_out(run):
     old, new = {A: RUNS, ("a", "y"): RUNS}, {A: RUNS + 0.1, ("b", "x"): RUNS}
     status, lines = run(old, new)
-    assert status == 2 and lines[1].startswith("cannot tell: on y, a (full): NEW has no such runs")
+    assert status == 2 and lines[0].startswith("cannot tell: on y, a (full): NEW has no such runs")
     assert lines[-1].endswith("not compared, because OLD has no such runs: b (full) on x.")
     assert run(old, new, "--task", "x")[0] == 0
 
@@ -287,9 +290,10 @@ def test_tasks_of_different_metrics_need_a_choice(tmp_path, capsys):
         ("model,seed,regret\na,0,1\n", (), "none called like a known metric; name one with --metric"),
         ("model,seed,test nll\na,0,1\n", (), "as in --metric 'test nll' --lower-is-better 'test nll'"),
         ("model,run,accuracy\na,0,1\n", (), "has no column 'seed'"),
-        ("seed,accuracy\n0,1\n", (), "has no column 'model'"),
+        ("seed,accuracy\n0,1\n", (), "has no column 'model'; known: seed, accuracy. Rename the column, or import"),
         ("model,seed,accuracy\na,0,0.5\na,0,0.6\n", (), "seed 0"),
-        ("model,seed,accuracy\na,0,93.5\n", (), "perfect"),
+        ("model,seed,accuracy\na,0,93.5\n", (), "is in percent, set `scale: 0.01` under 'accuracy' in the import's "),
+        ("model,seed,accuracy\na,0,93.5\n", (), "no options of imports: change the table, or import it in a study"),
     ],
 )
 def test_tables_are_read_by_the_names_of_their_columns(tmp_path, capsys, text, options, message):

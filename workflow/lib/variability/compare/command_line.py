@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         print(visible(f"error: {error}"), file=sys.stderr)
         return ERROR
     comparisons += [gate.missing(cell) for cell in cells.only_old]
-    for comparison in comparisons:
+    for comparison in sorted(comparisons, key=lambda each: gate.FIRST_WORST.index(each.verdict)):
         print(visible(sentences.of(comparison, options.level)))
     print(visible(sentences.overall(comparisons, cells.only_new)))
     return STATUSES[gate.overall(comparisons)]

@@ -31,6 +31,8 @@ Verdict = Literal["not worse", "worse", "cannot tell"]
 NOT_WORSE: Verdict = "not worse"
 WORSE: Verdict = "worse"
 CANNOT_TELL: Verdict = "cannot tell"
+#: The order in which they are reported; the first that occurs is that of all comparisons.
+FIRST_WORST: tuple[Verdict, ...] = (WORSE, CANNOT_TELL, NOT_WORSE)
 _NAN = float("nan")
 #: Random assignments of runs to the two sides where there are too many to enumerate them.
 RESAMPLES = 10_000
@@ -127,7 +129,7 @@ def decide(measured: Sequence[Comparison], level: float) -> list[Comparison]:
 def overall(comparisons: Sequence[Comparison]) -> Verdict:
     """Return the verdict on all comparisons: that of the worst."""
     verdicts = {each.verdict for each in comparisons}
-    return next(verdict for verdict in (WORSE, CANNOT_TELL, NOT_WORSE) if verdict in verdicts)
+    return next(verdict for verdict in FIRST_WORST if verdict in verdicts)
 
 
 def fails_more(each: Comparison) -> bool:

@@ -93,7 +93,10 @@ def _imported(path: Path, names: list[str], metric: str | None, directions: Mapp
     """Return the runs of a table that another program wrote, read by the names of its columns."""
     for role in ("model", "seed"):
         if role not in names:
-            raise UserError(f"{path} has no column {role!r}; {tabular.suggest_column(role, names)}")
+            raise UserError(
+                f"{path} has no column {role!r}; {tabular.suggest_column(role, names)}. Rename the column, or import "
+                "the table in a study (docs/importing.md) and name the study's folder"
+            )
     declared = {name: {"higher_is_better": higher} for name, higher in directions.items()}
     known = named_columns.metrics(list(facts := imported_runs.metric_facts({"metrics": declared})), facts)
     spec: dict[str, Any] = {"path": str(path), "columns": {"model": "model", "seed": "seed"}}
@@ -122,7 +125,13 @@ def _imported(path: Path, names: list[str], metric: str | None, directions: Mapp
             f"{path} has metrics that this project does not know: {listed(unknown)}; compare another with --metric, or "
             f"add --higher-is-better {unknown[0]!r} or --lower-is-better {unknown[0]!r}"
         )
-    tables, _ = imported_runs.read_imports({path.name: source}, {path.name: spec}, {}, {})
+    try:
+        tables, _ = imported_runs.read_imports({path.name: source}, {path.name: spec}, {}, {})
+    except UserError as error:
+        raise UserError(
+            f"{error}. This command has no options of imports: change the table, or import it in a study "
+            "(docs/importing.md) and name the study's folder"
+        ) from error
     return tables[0]
 
 
