@@ -17,6 +17,7 @@ from variability.reporting import (
     recipe_notes,
     run_counts,
     share_words,
+    test_noise_words,
     text_format,
 )
 from variability.reporting.claims import EQUIVALENT, ONE_RUN, REFUSED, SUPPORTED, UNDECIDED, VERDICTS, in_words
@@ -48,10 +49,10 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
     """Return the summary as Markdown that is also readable in a terminal.
 
     tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
-    ``recipe_gap``, ``decisions``, ``components``, ``overall`` and ``claims`` that exist; without ``spread`` the summary
-    only reports shares, the number of runs and what holds over all tasks, and without ``decisions`` it compares nothing
-    on a task. Everything refers to each task's primary metric on the test split after fine-tuning. data_notes:
-    paragraphs on the tasks' data.
+    ``recipe_gap``, ``decisions``, ``components``, ``overall``, ``test_noise`` and ``claims`` that exist; without
+    ``spread`` the summary only reports shares, the number of runs and what holds over all tasks, and without
+    ``decisions`` it compares nothing on a task. Everything refers to each task's primary metric on the test split after
+    fine-tuning. data_notes: paragraphs on the tasks' data.
     """
     opening = [run_counts.in_words(tables["runs"], tables.get("failures"))]
     if "components" in tables:
@@ -75,6 +76,8 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
             "## Findings",
             *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in [*findings, NOISE if repeated else NO_REPEATS]),
         ]
+    if noise := test_noise_words.sentence(tables):
+        sections.append(textwrap.fill(noise, WIDTH, **_WRAPPING))
     if "claims" in tables and len(tables["claims"]):
         sections += _claims(tables["claims"])
     if data_notes:

@@ -75,6 +75,7 @@ class TestNoise(Analysis):
     NEEDS = ("runs",)
     USES = ("predictions",)
     REQUIRES = ("test_noise",)
+    SUMMARISED = True
     CAPTION = (
         "Scores and differences with standard errors over test examples, of groups where examples are grouped. They "
         "say what another test set of the same kind could change, and nothing about other seeds: with one run per "
