@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from variability import registry
 from variability.io.artefacts import BASE_TABLES, read_record, require_listed
 from variability.io.files import digest, sha256
-from variability.reporting import display_names, figure_style, paper_figures
+from variability.reporting import display_names, figure_style, missing_glyphs, paper_figures
 from variability.results import analysis_tables
 from variability.stages import _stored_outputs
 from variability.stages._stored_outputs import Output
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _log = logging.getLogger(__name__)
 #: Size and formats of figures by default.
@@ -91,10 +92,23 @@ def plot(
     frames = {table: read_table(tables[table]) for table in (*plugin.NEEDS, *plugin.ANALYSES)}
     if "runs" in frames and not plugin.REPEATS:
         frames["runs"] = first_runs(frames["runs"])
-    draw, font = partial(plugin.draw, display_names.for_figures(frames)), figures.get("font")
+    draw = partial(plugin.draw, display_names.for_figures(frames))
+    with missing_glyphs.collected() as missing:
+        _draw(name, draw, files, plugin.option("dpi"), figures)
+    if missing:
+        _log.warning(
+            "%s: no font of the figure has %s, which PNG and PDF files show as boxes; name an installed font that has "
+            "them in the config, as in `figures: {font: Noto Sans CJK SC}`",
+            name,
+            " ".join(sorted(missing)[:20]),
+        )
+
+
+def _draw(name: str, draw: Callable[[], Figure], files: Sequence[Path], dpi: int, figures: Mapping[str, Any]) -> None:
+    font = figures.get("font")
     if "width" not in figures:
         with figure_style.applied(font=font):
-            figure_style.save(draw(), files, plugin.option("dpi"))
+            figure_style.save(draw(), files, dpi)
         return
     fitted = paper_figures.fitted(draw, figures["width"], figures["font_size"], font)
     if fitted.font_size < 0.95 * figures["font_size"]:
@@ -105,7 +119,7 @@ def plot(
             figures["font_size"],
         )
     with figure_style.applied(font=font):
-        figure_style.save(fitted.figure, files, plugin.option("dpi"), fitted.scale)
+        figure_style.save(fitted.figure, files, dpi, fitted.scale)
 
 
 def read_table(path: Path) -> pd.DataFrame:
