@@ -101,6 +101,9 @@ def test_columns_and_values_that_do_not_fit_are_reported(tmp_path):
     path = str(write(tmp_path / "a.csv"))
     with pytest.raises(UserError, match="text: the table has no column 'txt'; did you mean 'text'"):
         plugin("text_table", path=path, text="txt").load(None)
+    named = str(write(tmp_path / "named.csv", [("a", "yes"), ("b", "no")], ("question", "intent")))
+    with pytest.raises(UserError, match="no column 'text', the default of text; set text to one of question, intent"):
+        plugin("text_table", path=named, label="intent").load(None)
     with pytest.raises(UserError, match=r"a\.csv, lines 2, 4: the label 'no' is not one of the 2 class_names"):
         plugin("text_table", path=path, class_names=["yes", "maybe"]).load(None)
     with pytest.raises(UserError, match=r"b\.csv, line 2: part is 'other'; known are train"):

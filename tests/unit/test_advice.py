@@ -9,3 +9,9 @@ def test_lists_of_names():
     assert advice.listed("abc") == "a, b, c"
     assert advice.listed("abc", last=" and ") == "a, b and c"
     assert advice.listed("abc", 2, "; ", " and ") == "a; b and 1 more"
+
+
+def test_an_abbreviation_is_similar_to_the_only_name_that_it_can_mean():
+    assert advice.similar("val", ["train", "validation", "test"]) == "validation"
+    assert advice.similar("se", ["seeds_per_job", "seed_of_the_split"]) is None
+    assert advice.similar("", ["validation"]) is None

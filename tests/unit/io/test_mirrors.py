@@ -79,3 +79,12 @@ def test_folders_behind_links_are_searched_once(tmp_path):
     index = mirrors.Index([tmp_path / "mirror"])
     assert [path.resolve() for path in index.named("net.pth")] == [expected]
     assert mirrors.get_file("net.pth", [tmp_path / "mirror"]) == tmp_path / "mirror" / "a" / "weights" / "net.pth"
+
+
+def test_a_path_with_a_typing_mistake_gets_the_name_in_its_folder(tmp_path):
+    (tmp_path / "reviews.csv").write_text("")
+    message = mirrors.missing_file(str(tmp_path / "review.csv"), [])
+    assert message.endswith(f"(none is set); did you mean {str(tmp_path / 'reviews.csv')!r}?")
+    for path in ("nothing-like-it", "gone/review.csv", "reviews.csv/review.csv", "null\0.csv"):
+        assert mirrors.missing_file(str(tmp_path / path), []).endswith("; see VARIABILITY_MIRROR")
+    assert mirrors.did_you_mean(str(tmp_path / "reviews.csv")) == ""

@@ -154,7 +154,8 @@ def test_blanks_after_separators_belong_to_no_value(tmp_path):
     ],
 )
 def test_a_missing_column_is_explained_by_what_the_first_line_shows(tmp_path, text, hint):
-    (problem,) = tabular.check_columns(write(tmp_path / "a.csv", text), {"label_column": "label"}, {"header": None})
+    options = {"header": None, "label_column": "label"}
+    (problem,) = tabular.check_columns(write(tmp_path / "a.csv", text), {"label_column": "label"}, options)
     assert re.search(hint, problem.message)
 
 

@@ -18,8 +18,13 @@ CELL = {"model": "cnn", "method": "full", "split": "test", "primary": True}
 def test_single_runs_have_no_winner():
     tables = synthetic.tables(["decisions", "intervals"], models=("a", "b"), methods=("full",), seeds=(0,))
     assert Winners().sentences(tables) == [
-        "On 0 of 1 task one candidate beats all others.",
-        "On 1 task no two candidates can be compared, which needs two runs of both.",
+        "No candidate beats all others.",
+        "No two candidates can be compared, which needs two runs of both.",
+    ]
+    tables = synthetic.tables(["decisions"], models=("a", "b"), methods=("full",), tasks=("x", "y"), seeds=(0,))
+    assert Winners().sentences(tables) == [
+        "On 0 of 2 tasks one candidate beats all others.",
+        "On 2 tasks no two candidates can be compared, which needs two runs of both.",
     ]
 
 

@@ -88,3 +88,11 @@ def test_p_values(p, text):
 def test_an_interval_without_width_is_not_shown():
     assert text_format.with_interval(0.25, 0.25, 0.25, "+") == "+0.250 (no spread)"
     assert text_format.with_interval(0.25, 0.25, 0.25 + 1e-17) == "0.250 (no spread)"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.6, "0.6 s"), (49.7, "50 s"), (119, "120 s"), (120, "2 minutes"), (7200, "2 hours"), (1_234_567, "340 hours")],
+)
+def test_durations_have_the_unit_that_suits_them(seconds, text):
+    assert text_format.duration(seconds) == text

@@ -28,11 +28,14 @@ def suggest(name: object, known: Sequence[str]) -> str:
 
 
 def similar(name: object, known: Sequence[str]) -> str | None:
-    """Return the most similar known name, or None if none is similar."""
+    """Return the most similar known name, or the only one that an abbreviation can mean, or None."""
     lowered = {candidate.lower(): candidate for candidate in known}
     # The start of a very long name is enough: comparing takes the product of both lengths.
-    matches = difflib.get_close_matches(str(name)[:200].lower(), lowered, n=1, cutoff=0.5)
-    return lowered[matches[0]] if matches else None
+    written = str(name)[:200].lower()
+    matches = difflib.get_close_matches(written, lowered, n=1, cutoff=0.5)
+    # Most abbreviations are less than half of the name: val for validation.
+    matches = matches or [candidate for candidate in lowered if len(written) > 1 and candidate.startswith(written)]
+    return lowered[matches[0]] if len(matches) == 1 else None
 
 
 def shortened(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from variability import advice, extras, registry
 from variability.config import plugin_choice, schema_messages
 from variability.config.outputs import Outputs
+from variability.config.recipe import Recipe
 from variability.config.study import Study, complete_task
 from variability.data import duplicates, splits
 from variability.data.datasets import Examples
@@ -87,9 +88,9 @@ def _check_modality(key: str, modality: str, entry: Mapping[str, Any]) -> Iterat
         if other in entry and other != modality:
             message = f"the examples of the data set {entry['dataset']} are of another modality: {modality}"
             yield Problem(f"{key}.{other}", message)
-    required = registry.find("modalities", modality).REQUIRED
-    if missing := [name for name in required if name not in entry.get(modality, {})]:
-        yield Problem(f"{key}.{modality}", f"missing {', '.join(map(repr, missing))}")
+    plugin = registry.find("modalities", modality)
+    if missing := [name for name in plugin.REQUIRED if name not in entry.get(modality, {})]:
+        yield Problem(f"{key}.{modality}", schema_messages.missing(missing, plugin.OPTIONS))
 
 
 def _check_split(key: str, split: Mapping[str, Any], sizes: Mapping[str, int] | None) -> Iterator[Problem]:
@@ -124,7 +125,7 @@ def check_method(study: Study, name: str) -> Iterator[Problem]:
     if missing := extras.missing(plugin):
         yield Problem(key, missing)
     # The schema has checked the values of these keys; here they are what a misspelt key may have meant.
-    common_keys = {"kind": {}, "recipe": {}}
+    common_keys = {"kind": {}, "recipe": {"properties": {name: {} for name in Recipe.model_fields}}}
     yield from check_options(key, entry, common_keys | plugin.OPTIONS, plugin.REQUIRED)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any, cast
@@ -26,6 +27,9 @@ _TYPES = {
     **{"boolean": "true or false", "integer": "a whole number", "number": "a number"},
 }
 
+#: Most whole numbers that a message lists.
+_LONGEST = 20
+
 #: Keys and list indices that lead from the config to a value.
 Path = tuple[str | int, ...]
 
@@ -33,7 +37,7 @@ Path = tuple[str | int, ...]
 def problems(value: Any, schema: Mapping[str, Any], prefix: str = "") -> Iterator[Problem]:
     """Yield all errors of a value, in the order of their keys. prefix: the key of the value."""
     for error in sorted(_Validator(schema).iter_errors(value), key=lambda error: _sort_key(error.absolute_path)):
-        yield from _explain(error, prefix)
+        yield from _explain(error, prefix, schema.get("$defs", {}))
 
 
 def refused_paths(config: Any, schema: Mapping[str, Any]) -> set[Path]:
@@ -77,17 +81,32 @@ def _sort_key(path: Iterable[str | int]) -> list[tuple[bool, Any]]:
     return [(isinstance(part, str), part) for part in path]
 
 
-def _explain(error: ValidationError, prefix: str) -> Iterator[Problem]:
+def _explain(error: ValidationError, prefix: str, definitions: Mapping[str, Any]) -> Iterator[Problem]:
     if error.validator == "anyOf" and (intended := _errors_of_intended_form(error)):
         for inner in intended:
-            yield from _explain(inner, prefix)
+            yield from _explain(inner, prefix, definitions)
         return
     key = ".".join(str(part) for part in (prefix, *error.absolute_path) if part != "")
     known = list(_schema(error).get("properties", {}))
     for name in (unknown := _unknown_keys(error)):
-        yield Problem(f"{key}.{name}" if key else str(name), f"unknown key; {advice.suggest(name, known)}")
+        hint = _right_level(name, _schema(error), definitions) or advice.suggest(name, known)
+        yield Problem(f"{key}.{name}" if key else str(name), f"unknown key; {hint}")
     if not unknown:
         yield Problem(key, _sentence(error))
+
+
+def _right_level(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return where an unknown key belongs, if exactly one of the known keys is a mapping that may have it.
+
+    definitions: schemas that others refer to, by name.
+    """
+    resolved = {
+        key: definitions.get(each["$ref"].rpartition("/")[2], {}) if "$ref" in each else each
+        for key, each in schema.get("properties", {}).items()
+    }
+    inner = {key: each.get("properties", {}) for key, each in resolved.items()}
+    holders = [key for key, properties in inner.items() if name in properties]
+    return f"it belongs to {holders[0]!r}: write {holders[0]}: {{{name}: ...}}" if len(holders) == 1 else ""
 
 
 def _errors_of_intended_form(error: ValidationError) -> list[ValidationError]:
@@ -113,12 +132,12 @@ def _sentence(error: ValidationError) -> str:
     schema, expected = _schema(error), cast(Any, error.validator_value)
     match error.validator:
         case "required":
-            return f"missing {', '.join(repr(name) for name in expected if name not in instance)}"
+            return missing([name for name in expected if name not in instance], schema.get("properties", {}))
         case "enum":
             return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
-            hints = f"{_as_number(instance, expected)}{_as_text(instance, expected)}{_as_list(instance, expected)}"
-            return f"{shown} is not {_one_of(expected)}{hints}"
+            hints = f"{_as_number(instance, expected)}{_as_text(instance, expected)}{_as_list(instance, schema)}"
+            return f"{shown} is not {_one_of(expected)}{hints}{_as_mapping(instance, schema)}"
         case "anyOf":
             types = [name for form in expected for name in as_list(form.get("type", []))]
             return (
@@ -146,6 +165,12 @@ def _sentence(error: ValidationError) -> str:
         case "minItems" | "maxItems" | "minProperties" | "maxProperties":
             return f"{shown} {_count_sentence(error)}"
     return f"{shown}: {error.message.removeprefix(repr(instance)).strip()}"
+
+
+def missing(names: Iterable[str], schemas: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the message that keys are missing, with the descriptions that their schemas have."""
+    of_names = [(name, schemas.get(name, {}).get("description")) for name in names]
+    return "missing " + ", ".join(f"{name!r} ({text})" if text else repr(name) for name, text in of_names)
 
 
 def _count_sentence(error: ValidationError) -> str:
@@ -184,12 +209,42 @@ def _as_text(value: Any, types: str | list[str]) -> str:
     return '; if it is a name, quote it, as in "18"' if is_scalar and "string" in as_list(types) else ""
 
 
-def _as_list(value: Any, types: str | list[str]) -> str:
+def _as_list(value: Any, schema: Mapping[str, Any]) -> str:
     """Return how to write a single entry, or no value at all, where a list or a mapping is expected."""
-    if value is None and not {"string", "array", "object"}.isdisjoint(as_list(types)):
-        return "" if "string" in as_list(types) else "; remove the key, or write what belongs below it"
-    is_entry = isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != ""
-    return f"; write [{value}]" if is_entry and "array" in as_list(types) and len(str(value)) < 60 else ""
+    types = as_list(schema["type"])
+    if value is None and not {"string", "array", "object"}.isdisjoint(types):
+        return "" if "string" in types else "; remove the key, or write what belongs below it"
+    if "array" not in types or isinstance(value, bool):
+        return ""
+    if schema.get("items", {}).get("type") == "integer":
+        return _as_integers(value)
+    is_entry = isinstance(value, (str, int, float)) and value != ""
+    return f"; write [{value}]" if is_entry and len(str(value)) < 60 else ""
+
+
+def _as_integers(value: Any) -> str:
+    """Return how to write whole numbers as a list: a count or one entry, a range (0-4), or numbers with separators."""
+    if isinstance(value, int):
+        several = f", or {list(range(value))} for {value} of them" if 1 < value <= _LONGEST else ""
+        return f"; write [{value}] for one entry{several}" if several else f"; write [{value}]"
+    text = value.strip() if isinstance(value, str) else ""
+    if ends := re.fullmatch(r"(\d{1,9})\s*(?:-|:|\.\.\.?|to)\s*(\d{1,9})", text):
+        numbers = list(range(int(ends[1]), min(int(ends[2]), int(ends[1]) + _LONGEST) + 1))
+        return f"; write {numbers}" if 1 < len(numbers) <= _LONGEST else ""
+    if re.fullmatch(r"\d{1,10}(?:[\s,;]+\d{1,10})*", text):
+        return f"; write [{', '.join(re.split(r'[^0-9]+', text))}]"
+    return "; write numbers in brackets, such as [0, 1, 2]"
+
+
+def _as_mapping(value: Any, schema: Mapping[str, Any]) -> str:
+    """Return an example of a mapping, if the schema has one and the value is a single one."""
+    examples = schema.get("examples", []) if "object" in as_list(schema["type"]) else []
+    return f"; write, for example, {_flow(examples[0])}" if examples and not isinstance(value, (Mapping, list)) else ""
+
+
+def _flow(mapping: Mapping[str, Any]) -> str:
+    """Return a mapping as YAML in one line."""
+    return "{" + ", ".join(f"{key}: {value}" for key, value in mapping.items()) + "}"
 
 
 def _expected_forms(schema: Mapping[str, Any], forms: Iterable[Mapping[str, Any]]) -> str:

@@ -327,6 +327,7 @@ class Config(Section):
             description="differences that are too small to matter, within which candidates are equivalent, in the "
             "unit of the metric: {metric: margin}, and {task: {metric: margin}} for a task with a margin of its own; "
             "by default the option margin of the analysis decisions",
+            examples=[{"accuracy": 0.01}],
         )
     )
     analyses: Plugins = Field(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from variability.advice import listed
+from variability.advice import listed, similar
 from variability.errors import UserError
 from variability.io.checksums import Checksum
 from variability.io.files import sha256
@@ -15,6 +15,8 @@ from variability.io.folder_walk import walk
 _log = logging.getLogger(__name__)
 
 VARIABLE = "VARIABILITY_MIRROR"
+#: Most names of a folder that are compared with one that does not exist.
+_MOST_NAMES = 2_000
 
 
 def mirrors_from(configured: object, environ: Mapping[str, str]) -> list[Path]:
@@ -109,7 +111,18 @@ def missing_file(path: str, mirrors: Sequence[Path]) -> str:
     """Return the message that a file is neither at its path nor in one of the mirrors, which it lists."""
     searched = ", ".join(map(str, mirrors)) or "none is set"
     folder = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
-    return f"no file {path!r}{folder}, and none of this name in a mirror ({searched}); see {VARIABLE}"
+    advice = did_you_mean(path) or f"see {VARIABLE}"
+    return f"no file {path!r}{folder}, and none of this name in a mirror ({searched}); {advice}"
+
+
+def did_you_mean(path: str) -> str:
+    """Return ``did you mean 'x'?`` with the most similar name in the folder of a missing path, or nothing."""
+    try:
+        names = [] if os.path.exists(path) else os.listdir(os.path.dirname(path) or ".")
+    except (OSError, ValueError):
+        return ""
+    meant = similar(os.path.basename(path), sorted(names)[:_MOST_NAMES])
+    return f"did you mean {os.path.join(os.path.dirname(path), meant)!r}?" if meant else ""
 
 
 def _same(paths: Sequence[Path]) -> bool:

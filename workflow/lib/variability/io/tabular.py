@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from variability.advice import plural, shortened, similar, suggest
+from variability.advice import listed, plural, shortened, similar, suggest
 from variability.errors import Problem, UserError
 from variability.io import limits, numbers, table_files
 from variability.io.parquet_files import parquet
@@ -141,8 +141,11 @@ def check_columns(path: Path, columns: Mapping[str, str], options: Mapping[str, 
     )
     for option, name in columns.items():
         if name not in names:
-            hint = f"{suggest_column(name, names)}{no_header if unlike else ''}"
-            yield Problem(option, f"the table has no column {name!r}; {hint}")
+            # A default is not a misspelt name.
+            default = option not in options and len(names) > 1
+            hint = f"set {option} to one of {listed(names)}" if default else suggest_column(name, names)
+            why = f"{name!r}, the default of {option}" if default else repr(name)
+            yield Problem(option, f"the table has no column {why}; {hint}{no_header if unlike else ''}")
         elif (count := names.count(name)) > 1:
             yield Problem(option, f"the table has {plural(count, 'column')} named {name!r}; rename all but one")
 

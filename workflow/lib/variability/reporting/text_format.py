@@ -95,6 +95,12 @@ def with_interval(value: float, low: float, high: float, sign: str = "") -> str:
     return f"{number(value, sign, digits)} {interval(low, high, sign, digits)}"
 
 
+def duration(seconds: float) -> str:
+    """Return a duration with two significant digits: ``0.6 s``, ``12 minutes``, ``310 hours``."""
+    size, unit = next((pair for pair in ((3600, "hours"), (60, "minutes")) if seconds >= 2 * pair[0]), (1, "s"))
+    return f"{float(f'{seconds / size:.2g}'):,.15g} {unit}"
+
+
 def p_value(p: float) -> str:
     """Format a p-value: ``0.031`` or ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -16,7 +16,7 @@ from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION,
 from variability.errors import Problem, UserError
 from variability.io import archives, image_files, image_headers, limits
 from variability.io.folder_walk import Walk, is_hidden, walk
-from variability.io.mirrors import find_file, missing_file
+from variability.io.mirrors import did_you_mean, find_file, missing_file
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ class ImageFolder(Dataset):
             yield Problem("", "give either path (a directory or an archive, or its name in a mirror) or url")
         elif path and not self._is_folder():
             if not archives.is_archive(Path(path)):
-                missing = "" if Path(path).exists() else "; there is nothing of this name"
+                hints = [] if Path(path).exists() else ["there is nothing of this name", did_you_mean(path)]
+                missing = "".join(f"; {hint}" for hint in hints if hint)
                 yield Problem("path", f"{path!r} is neither a directory nor the name of a zip or tar archive{missing}")
             elif not (archive := find_file(path, mirrors)):
                 yield Problem("path", missing_file(path, mirrors))

@@ -50,9 +50,10 @@ class Torchvision(NamedImageProvider):
         if not known:
             yield Problem("provider", "torchvision is not installed here; install the project's environment (envs/)")
         elif name not in known:
+            hint = f"{OF_USER}; {suggest(name, list(known))}"
             yield Problem(
                 "architecture",
-                f"torchvision has no classification network {name!r}; {OF_USER}; {suggest(name, list(known))}",
+                f"torchvision has no classification network {name!r}; {_other_provider(name) or hint}",
             )
         else:
             yield from self._check_weights(known[name])
@@ -179,3 +180,10 @@ def _architecture_advice(tensors: dict[str, Any]) -> str:
     if candidates:
         return f"By its {count:,} parameters it may be of {' or '.join(candidates)}: correct the model's architecture"
     return "Correct the model's architecture or options"
+
+
+def _other_provider(architecture: str) -> str:
+    """Return which provider a name in the form of a hub's id or of an installed package needs, or nothing."""
+    if "/" not in architecture:
+        return ""
+    return "networks of the hub, of folders and of packages need `provider: transformers`, or clip"

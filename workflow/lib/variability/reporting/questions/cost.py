@@ -35,12 +35,11 @@ class Cost(Question):
         seconds = _seconds(tables["cost"])
         if seconds.empty:
             return []
-        hours = seconds["total"].sum() / 3600
         fast, slow = seconds.loc[seconds["estimate"].idxmin()], seconds.loc[seconds["estimate"].idxmax()]
         return [
-            f"All runs together trained for {text_format.number(hours)} hours.",
-            f"One run took from {text_format.number(fast['estimate'])} s ({_names.cell(fast)}) to "
-            f"{text_format.number(slow['estimate'])} s ({_names.cell(slow)}).",
+            f"All runs together trained for {text_format.duration(seconds['total'].sum())}.",
+            f"One run took from {text_format.duration(fast['estimate'])} ({_names.cell(fast)}) to "
+            f"{text_format.duration(slow['estimate'])} ({_names.cell(slow)}).",
         ]
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:

@@ -38,17 +38,18 @@ class Winners(Question):
         sizes = sorted(len(decision_words.first_place(of_task)) for of_task in open_tasks)
         shared = [size for size in sizes if size > 1]
         decided = len(of_tasks) - len(open_tasks)
-        sentences = [f"On {decided} of {plural(len(of_tasks), 'task')} one candidate beats all others."]
+        if len(of_tasks) == 1:
+            sentences = [f"{'One' if decided else 'No'} candidate beats all others."]
+        else:
+            sentences = [f"On {decided} of {plural(len(of_tasks), 'task')} one candidate beats all others."]
         if shared:
             least, most = shared[0], shared[-1]
             counts = f"{least} candidates" if least == most else f"{least} to {most} candidates"
-            sentences.append(
-                f"On {plural(len(shared), 'task')}, the best is one of {counts}, none of which beats another."
-            )
+            where = f"On {plural(len(shared), 'task')}, the" if len(of_tasks) > 1 else "The"
+            sentences.append(f"{where} best is one of {counts}, none of which beats another.")
         if unknown := sizes.count(0):
-            sentences.append(
-                f"On {plural(unknown, 'task')} no two candidates can be compared, which needs two runs of both."
-            )
+            where = f"On {plural(unknown, 'task')} no" if len(of_tasks) > 1 else "No"
+            sentences.append(f"{where} two candidates can be compared, which needs two runs of both.")
         return sentences
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
