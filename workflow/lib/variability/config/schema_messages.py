@@ -225,6 +225,8 @@ def _as_list(value: Any, schema: Mapping[str, Any]) -> str:
 def _as_integers(value: Any) -> str:
     """Return how to write whole numbers as a list: a count or one entry, a range (0-4), or numbers with separators."""
     if isinstance(value, int):
+        if abs(value) > 2**63:
+            return ""
         several = f", or {list(range(value))} for {value} of them" if 1 < value <= _LONGEST else ""
         return f"; write [{value}] for one entry{several}" if several else f"; write [{value}]"
     text = value.strip() if isinstance(value, str) else ""
