@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from variability.advice import agree, plural
 from variability.reporting import primary_rows
 from variability.reporting.analyses.test_noise import BEYOND, NOT_TESTED
 from variability.results.columns import CELL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def errors(test_noise: pd.DataFrame, spread: pd.DataFrame) -> pd.DataFrame:
