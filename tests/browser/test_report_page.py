@@ -179,6 +179,21 @@ def test_nothing_is_wider_than_the_window(visits, width):
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_label_of_the_bars_is_cut(visits, width):
+    visit = visits(width=width)
+    cut = visit.page.evaluate("""[...document.querySelectorAll('.part > span')].map(label => {
+        const inner = label.getBoundingClientRect(), outer = label.parentNode.getBoundingClientRect();
+        return [label.textContent, inner.top < outer.bottom - 1, inner.right <= outer.right + 1];
+    }).filter(([, visible, whole]) => visible && !whole)""")
+    assert not cut
+    # What a part without a label is can be read below.
+    entries = visit.page.locator(".share-row").first.locator(".share-entry").all_inner_texts()
+    parts = visit.page.locator(".share-row").first.locator(".part").all()
+    titles = [part.get_attribute("title").replace(": ", " ") for part in parts]
+    assert titles and set(titles) <= {" ".join(entry.split()) for entry in entries}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_serious_violation_of_accessibility(visits, scheme):
     from axe_playwright_python.sync_playwright import Axe
