@@ -170,7 +170,7 @@ def test_a_backbone_without_its_head_is_enough(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path):
     torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "other.pth")
-    with pytest.raises(UserError, match=r"other\.pth does not fit timm's test_vit: tensors .* missing: cls_token"):
+    with pytest.raises(UserError, match=r"other\.pth does not fit timm's test_vit: .*tensors missing: cls_token"):
         brought(tmp_path, "test_vit", tmp_path / "other.pth")
 
 

@@ -33,6 +33,28 @@ def test_a_study_that_cannot_be_read_is_named_without_a_traceback(tmp_path, monk
         required_extras.main()
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tasks:\n\tmine: {}\n", r"line 2, column 1: .*; YAML is indented by spaces, not by tabs"),
+        ("methods:\n  full: {recipe: {}\nseeds: [0]\n", r"line 3, column 1: did not find .* that begins in line 2$"),
+        ("a: b: c\n", r"line 1, column 5: mapping values are not allowed in this context$"),
+    ],
+)
+def test_a_study_that_is_not_yaml_is_named_with_the_line(text, message, tmp_path, monkeypatch):
+    (tmp_path / "study.yaml").write_text(text)
+    monkeypatch.setattr("sys.argv", ["required_extras", str(tmp_path / "study.yaml")])
+    with pytest.raises(SystemExit, match=rf"study\.yaml cannot be read as a study: {message}"):
+        required_extras.main()
+
+
+def test_the_name_of_a_study_with_a_typing_mistake_is_proposed(tmp_path, monkeypatch):
+    (tmp_path / "photos.yaml").write_text("")
+    monkeypatch.setattr("sys.argv", ["required_extras", str(tmp_path / "foto.yaml")])
+    with pytest.raises(SystemExit, match=r"did you mean '.*photos\.yaml'\?"):
+        required_extras.main()
+
+
 REPEATED = ["a0: &a0 {key: 1}", *(f"a{at}: &a{at} {{x: *a{at - 1}, y: *a{at - 1}}}" for at in range(1, 60))]
 
 

@@ -159,7 +159,7 @@ def test_nan_in_safetensors_is_refused(tmp_path):
 def test_a_head_of_another_shape_is_named(shape):
     network = nn.Sequential(OrderedDict(body=nn.Linear(3, 3), head=nn.Linear(3, 2)))
     tensors = network.state_dict() | {"head.weight": torch.zeros(shape)}
-    with pytest.raises(UserError, match=r"1 of another shape: head\.weight"):
+    with pytest.raises(UserError, match=r"fit: 1 tensor of another shape: head\.weight"):
         load_strictly(network, "head", tensors, {}, "x.pth does not fit", lambda: "Correct it")
 
 

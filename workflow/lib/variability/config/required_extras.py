@@ -12,6 +12,7 @@ from variability import registry
 from variability.config import plugin_folders
 from variability.config.sections import Model
 from variability.errors import UserError
+from variability.io.mirrors import missing_file
 from variability.results import readers
 
 
@@ -48,7 +49,11 @@ def main() -> None:
             if problems := plain_values.unending(config):
                 raise UserError("; ".join(map(str, problems)))
             extras.update(extras_of(plain_values.plain(config)[0]))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, UserError) as error:
+        except yaml.YAMLError as error:
+            sys.exit(f"{path} cannot be read as a study: {yaml_files.explain(error, Path(path))}")
+        except FileNotFoundError:
+            sys.exit(f"{path} cannot be read as a study: {missing_file(path, [])}")
+        except (OSError, UnicodeDecodeError, UserError) as error:
             sys.exit(f"{path} cannot be read as a study: {error}")
     print("\n".join(sorted(extras)))
 

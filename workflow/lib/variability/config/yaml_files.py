@@ -73,6 +73,17 @@ def read(path: Path) -> Any:
     return yaml.load(_text(path), Loader=_LOADER)  # noqa: S506 (a safe loader)
 
 
+def explain(error: yaml.YAMLError, path: Path) -> str:
+    """Return what is wrong with a file that is not YAML, with the line and the column."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark, start = error.problem_mark, error.context_mark
+    begun = f" {error.context} that begins in line {start.line + 1}" if start and start.line != mark.line else ""
+    line = _text(path).splitlines()[mark.line : mark.line + 1]
+    tab = "; YAML is indented by spaces, not by tabs" if any("\t" in each for each in line) else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}{begun}{tab}"
+
+
 def lines(files: Iterable[Path]) -> dict[str, str]:
     """Return ``file, line N`` by dotted key. Of a key in several files, the last one counts, as in merging.
 
@@ -94,7 +105,9 @@ def _text(path: Path) -> str:
     """Return the text of a file. Raises OSError for one that is too large."""
     if path.stat().st_size > MAX_BYTES:
         raise OSError(f"{path} is larger than {MAX_BYTES:,} bytes")
-    return path.read_text(encoding="utf-8").expandtabs(1)
+    text = path.read_text(encoding="utf-8")
+    # In YAML, Snakemake refuses tabs.
+    return text.expandtabs(1) if text.lstrip().startswith("{") else text
 
 
 def _too_deep(text: str) -> int | None:

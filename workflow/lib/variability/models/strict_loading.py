@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from variability.advice import plural
 from variability.errors import UserError
 from variability.models.networks import replace_head
 
@@ -48,8 +49,8 @@ def load_strictly(
         unexpected = result.unexpected_keys
     if reshaped or missing or unexpected:
         wrong = {"of another shape": reshaped, "missing": missing, "unexpected": unexpected}
-        listed = "; ".join(f"{len(names)} {problem}: {_first(names)}" for problem, names in wrong.items() if names)
-        raise UserError(f"{message}: tensors {listed}. {advice()}")
+        listed = (f"{plural(len(each), 'tensor')} {problem}: {_first(each)}" for problem, each in wrong.items() if each)
+        raise UserError(f"{message}: {'; '.join(listed)}. {advice()}")
     state = module.state_dict()
     return {name: tensor for name, tensor in state.items() if not (headless and name.startswith(f"{head}."))}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from variability.advice import plural
 from variability.io import artefacts, bundles
 from variability.io.files import replacing, sha256, write_json
 from variability.stages._study_files import run_records
@@ -71,7 +72,7 @@ def record(
     with replacing(folder / CRATE) as partial:
         Path(partial).write_text(json.dumps(crate.metadata.generate(), indent=1, sort_keys=True), encoding="utf-8")
     artefacts.write_record(folder / CHECKSUM, {"sha256": sha256(folder / CRATE)})
-    _log.info("%d files, %d environments", len(parts), len(environments))
+    _log.info("recorded %s and %s", plural(len(parts), "file"), plural(len(environments), "environment"))
 
 
 def _crate(study: str, now: str) -> Any:

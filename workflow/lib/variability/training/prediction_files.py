@@ -47,7 +47,7 @@ def list_if_current(
     entries = _current_entries(spec["model"], input_files, finetuned, code, manifest.parent, spec["threads"])
     if entries is None:
         return False
-    _log.info("all predictions are stored, none is computed again")
+    _log.info("all predictions were made by finetune, or before: nothing to compute")
     artefacts.write_record(manifest, {"runs": sorted(entries, key=lambda entry: entry["seed"])})
     return True
 
