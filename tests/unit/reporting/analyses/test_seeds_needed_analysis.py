@@ -55,6 +55,21 @@ def test_a_difference_needs_the_runs_of_statsmodels():
     assert [row["n_needed_at_sd"], row["n_needed"]] == expected
 
 
+def test_the_goals_are_the_margins_of_the_study_unless_options_set_them():
+    made = runs({"a": [0.89, 0.89, 0.9, 0.91, 0.91]})
+    (task,) = made["task"].unique()
+    for margins in ({"accuracy": 0.02}, {"accuracy": 0.5, task: {"accuracy": 0.02}}):
+        result = table(made, margins=margins)
+        assert one(result, target="half_width")["goal"] == one(result, target="difference")["goal"] == 0.02
+        assert one(result, target="difference")["goal_from"] == "margin of the study"
+        # t(3) / sqrt(4) * 1.5576 = 2.479 SDs and t(4) / sqrt(5) * 1.5576 = 1.934 SDs: 0.02 is 2.
+        assert one(result, target="half_width")["n_needed"] == 5
+    stated = table(made, margins={"accuracy": 0.02}, difference=0.03)
+    assert one(stated, target="difference")["goal"] == pytest.approx(0.03)
+    for margins in ({"accuracy": 0}, {"macro_f1": 0.02}, {}):
+        assert one(table(made, margins=margins), target="difference")["goal"] == pytest.approx(0.01)
+
+
 def test_the_gap_is_the_one_to_the_next_worse_cell_with_the_sds_of_both():
     made = runs({"a": [0.89, 0.9, 0.91], "best": [0.92, 0.93, 0.97], "c": [0.5, 0.6, 0.7]})
     result = table(made)

@@ -12,7 +12,7 @@ from variability.config.study import Study
 
 Options = dict[str, Mapping[str, Any]]
 #: Analyses and claims that use the study's ``margins``, as an option that the config cannot set.
-WITH_MARGINS = {"decisions", "overall", "best_seed_optimism"}
+WITH_MARGINS = {"decisions", "overall", "best_seed_optimism", "seeds_needed"}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from variability.reporting.analyses import LEVEL, Analysis
-from variability.results import metric_scales
+from variability.results import equivalence_margins, metric_scales
 from variability.results.columns import CELL_VALUE, RUN
 from variability.stats import rounding
 
@@ -125,13 +125,27 @@ class SeedsNeeded(Analysis):
         return part.assign(interval="none", ddof=np.nan)
 
     def _with_goal(self, cells, option):
-        """Add the goal of an option, in the metric's unit: a fraction of its length, or of the mean."""
+        """Add the goal of an option, in the metric's unit: a fraction of its length, or of the mean.
+
+        Unless the option is set, it is the margin that the study declares for the metric: a smaller difference does not
+        matter.
+        """
+        import pandas as pd
+
         goal, lengths = self.option(option), cells["unit_length"]
         source = f"{100 * goal:g} % of " + lengths.map("{:g}".format)
         source = source.mask(lengths == 1, "as given").where(
             lengths > 0, f"{100 * goal:g} % of |mean|: no range declared"
         )
-        return cells.assign(goal=metric_scales.distance(goal, lengths, cells["mean"]), goal_from=source)
+        goals = metric_scales.distance(goal, lengths, cells["mean"])
+        if option not in self.options:
+            stated = self.options.get("margins", {})
+            names = zip(cells["task"], cells["metric"], strict=True)
+            declared = pd.Series([equivalence_margins.declared(stated, *pair) for pair in names], cells.index, float)
+            # Within a margin of 0 nothing is equal: no number of runs would reach it.
+            usable = declared > 0
+            goals, source = goals.mask(usable, declared), source.mask(usable, "margin of the study")
+        return cells.assign(goal=goals, goal_from=source)
 
     def _labelled(self, part, target, estimator, power=np.nan):
         from variability.reporting import text_format
