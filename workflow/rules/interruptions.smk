@@ -22,6 +22,10 @@ def stop_jobs_on_signals():
     """
     if workflow.non_local_exec or threading.current_thread() is not threading.main_thread():
         return
+    # Snakemake imports polars with its first job, where it is installed. Polars then handles SIGINT itself, in a way that
+    # does not interrupt the wait for jobs (SA_RESTART): they would go on until they are finished.
+    with suppress(ImportError):
+        import polars
     end_gracefully, received = signal.getsignal(signal.SIGTERM), []
 
     def stop(number, frame):
