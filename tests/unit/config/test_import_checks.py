@@ -71,7 +71,7 @@ def test_one_problem_is_reported_of_a_file_whose_beginning_is_not_the_names_of_c
         ({"constants": {"n_test": {"t": 9}, "majority": {"t": 0.5}}}, None),
         ({"constants": {"n_test": {"t": 9, "u": 9}}}, "constants.n_test names a task that no row has"),
         ({"constants": {"n_test": {"u": 9}}}, "constants.n_test has no value for task t; add it"),
-        ({"constants": {"seconds": {"t": 9}}}, "seconds: is one value for all rows; of runs, metric, n_test, majority"),
+        ({"constants": {"seconds": {"t": 9}}}, "is one value for all rows; of runs, metric, n_test, n_train, majority"),
         ({"constants": {"metric": {"t": "mcc"}}}, "metric: every column holds one metric"),
     ],
 )
