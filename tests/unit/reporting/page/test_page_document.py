@@ -66,7 +66,7 @@ def test_the_first_screen_has_the_claims_by_verdict(monkeypatch):
 
 def test_a_study_of_single_runs_has_a_page():
     html = rendered(models=("a", "b"), seeds=(0,), methods=("full",))
-    assert "1 run of each combination" in html
+    assert "1 run of each combination (a cell)" in html
 
 
 def test_long_tables_are_cut_and_say_so(monkeypatch):

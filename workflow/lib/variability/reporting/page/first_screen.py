@@ -90,8 +90,9 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
 def _about(runs: pd.DataFrame) -> str:
     counts = [plural(runs[key].nunique(), key) for key in CELL]
     seeds = runs.drop_duplicates(RUN).groupby(CELL, sort=False).size()
-    # Unequal numbers are in the sentence about the runs.
-    each = f", {plural(int(seeds.min()), 'run')} of each combination" if seeds.min() == seeds.max() else ""
+    # Unequal numbers are in the sentence about the runs. All sections count cells, so this names them.
+    alike = seeds.min() == seeds.max()
+    each = f", {plural(int(seeds.min()), 'run')} of each combination (a cell)" if alike else "; a combination is a cell"
     return f"{', '.join(counts[:-1])} and {counts[-1]}{each}"
 
 
