@@ -297,7 +297,7 @@ def test_without_values_from_before_there_is_no_column_for_the_gain():
 
 def test_the_summary_reports_these_analyses():
     tables = ["components", "decisions", "failures", "gain", "intervals", "overall", "recipe_gap", "spread"]
-    assert SUMMARISED == [*tables, "test_noise"]
+    assert [*tables, "test_noise"] == SUMMARISED
 
 
 def test_runs_at_chance_and_outlying_runs_are_those_of_the_analysis():
