@@ -73,6 +73,7 @@ def test_one_problem_is_reported_of_a_file_whose_beginning_is_not_the_names_of_c
         ({"constants": {"n_test": {"u": 9}}}, "constants.n_test has no value for task t; add it"),
         ({"constants": {"seconds": {"t": 9}}}, "is one value for all rows; of runs, metric, n_test, n_train, majority"),
         ({"constants": {"metric": {"t": "mcc"}}}, "metric: every column holds one metric"),
+        ({"constants": {"task": {"t": "u"}}}, "task: is one value for all rows"),
     ],
 )
 def test_constants_may_have_a_value_for_each_task(entry, message, tmp_path):

@@ -66,8 +66,10 @@ def _roles(entry: Mapping[str, Any]) -> set[str]:
 def _stated_tasks(entry: Mapping[str, Any]) -> set[str]:
     """Return the tasks that an import's config names, or implies."""
     default = imported_layout.constants(entry)["task"]
-    of_metrics = {(facts or {}).get("task", default) for facts in entry.get("metrics", {}).values()}
-    return set(entry.get("tasks", {}).values()) or of_metrics or {default}
+    of_metrics = [(facts or {}).get("task", default) for facts in entry.get("metrics", {}).values()]
+    tasks = [*entry.get("tasks", {}).values()] or of_metrics or [default]
+    # A mapping, a task for each task, is refused by another check.
+    return {task for task in tasks if not isinstance(task, Mapping)}
 
 
 def _may_have_seeds(imports: Sequence[Mapping[str, Any]]) -> bool:
