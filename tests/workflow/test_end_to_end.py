@@ -96,13 +96,21 @@ def test_figures_tables_and_report_are_written(finished):
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', html)
 
 
-def test_a_run_of_snakemake_ends_with_the_answer_and_its_page(study):
+def test_a_run_of_snakemake_ends_with_the_answer_and_its_page(study, tmp_path):
     (study.folder / "results/tiny/report/answer.txt").unlink()
+    # Jobs import the library of their checkout, whatever others the environment has.
+    other = tmp_path / "other/variability/__init__.py"
+    other.parent.mkdir(parents=True)
+    other.write_text("raise ImportError\n")
+    environ = {"PYTHONPATH": str(other.parents[1])}
     # A terminal whose encoding lacks some of the answer's characters shows their codes.
-    done = study.snakemake("--cores", "1", *TINY, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", LC_ALL="C")
+    environ |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = study.snakemake("--cores", "1", *TINY, **environ)
     folder = study.folder / "results/tiny/report"
     answer = (folder / "answer.txt").read_text(encoding="utf-8")
-    assert answer.encode("ascii", "backslashreplace").decode() in done.stderr
+    shown = answer.encode("ascii", "backslashreplace").decode()
+    # It is wrapped to the terminal.
+    assert " ".join(shown.split()) in " ".join(done.stderr.split())
     assert (folder / "summary.md").read_text(encoding="utf-8").startswith(answer)
     assert len(answer.splitlines()) <= 15
     assert "results/tiny/report/index.html" in done.stderr

@@ -26,8 +26,11 @@ if shlex.quote(sys.executable) != sys.executable:
     )
 if {"{", "}"} & set(str(ROOT)):
     raise WorkflowError(f"Snakemake mistakes the braces in {ROOT} for wildcards; move the checkout to another path")
-# Scripts inherit the path: jobs import the library from the checkout that planned them.
-sys.path.insert(0, str(ROOT / "workflow" / "lib"))
+# Scripts inherit both: jobs import the library from the checkout that planned them. Snakemake appends the path to that of
+# scripts, where it would come after a library that is installed in the environment.
+LIBRARY = str(ROOT / "workflow" / "lib")
+sys.path.insert(0, LIBRARY)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
 
 from variability import registry
 from variability.config import figure_settings, probe_plan, specs, storage_checks, validate
