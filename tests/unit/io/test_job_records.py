@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from damage import DAMAGES
+from support import ROOT
 
 from variability.errors import UserError
 from variability.io import artefacts, job_records
@@ -219,3 +220,9 @@ def test_the_record_of_another_job_makes_this_one_run(job):
     write_record(RECORD, read_cached(RECORD) | {"spec": "0" * 64})
     set_times("code.txt", "task.json", FILES[2], "scores.json")
     assert job.is_due()
+
+
+def test_the_parts_of_the_report_page_are_compared_by_content():
+    """Otherwise a copy of a study, whose files may have any times, makes the page again, or keeps an old one."""
+    suffixes = {path.suffix for path in (ROOT / "workflow/lib/variability/reporting/page/parts").iterdir()}
+    assert suffixes and suffixes <= job_records._COMPARED

@@ -27,7 +27,7 @@ from variability.io.files import replacing
 #: Folders of specs and of records, in that of a study, or in that of the downloads of all studies.
 SPECS, RECORDS = Path("jobs", "specs"), Path("jobs", "made")
 #: Inputs that are compared by content. All others are large, and listed with their checksums in one of these.
-_COMPARED = frozenset({".json", ".txt", ".csv", ".rst", ".md", ".html", ".svg", ".png"})
+_COMPARED = frozenset({".json", ".txt", ".csv", ".rst", ".md", ".html", ".svg", ".png", ".css", ".js", ".j2"})
 #: Inputs that the spec represents already, and the code of ``predict``, on which no result of ``finetune`` depends.
 _IN_SPEC = frozenset({"spec", "code", "imports", "predict_code"})
 #: Outputs that only carry files to other machines, or are this record.
