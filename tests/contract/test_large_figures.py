@@ -11,6 +11,8 @@ from variability import registry
 from variability.reporting import figure_style
 from variability.reporting.plots import Plot
 
+pytestmark = pytest.mark.slow
+
 NAMES = registry.names("plots")
 
 

@@ -11,6 +11,8 @@ from variability.reporting import run_counts
 from variability.reporting.summary import summarise
 from variability.stages.claim import claims
 
+pytestmark = pytest.mark.slow
+
 ANALYSES = [name for name in registry.names("analyses") if registry.find("analyses", name).NEEDS == ("runs",)]
 CLAIMS = [name for name in registry.names("claims") if set(registry.find("claims", name).ANALYSES) <= set(ANALYSES)]
 FEW = {"resamples": 100, "thresholds": 5}

@@ -9,6 +9,8 @@ import pytest
 
 from variability import without_compiler
 
+pytestmark = pytest.mark.slow
+
 LIBRARY = Path(without_compiler.__file__).parents[1]
 
 TRAINS = """

@@ -18,6 +18,8 @@ from variability.stages import verify as stage
 from variability.stages.record import CHECKSUM, CRATE
 from variability.stages.verify import Jobs, verify
 
+pytestmark = pytest.mark.slow
+
 RESULTS = Path("results/tiny")
 CELL = "pretrained/digits/full"
 GAIN, PREDICTIONS = RESULTS / "analyse/gain.csv", RESULTS / "predict" / CELL / "1.parquet"

@@ -7,6 +7,8 @@ from scipy import stats
 
 from variability.compare import __main__, command_line, gate, matching, sides
 
+pytestmark = pytest.mark.slow
+
 #: Five runs with mean 0.8 and SD 0.01.
 RUNS = 0.8 + 0.01 * np.array([-1.5, -0.5, 0, 0.5, 1.5]) / np.std([-1.5, -0.5, 0, 0.5, 1.5], ddof=1)
 HEADER = "model,task,method,seed,metric,value\n"

@@ -20,6 +20,8 @@ from support import ROOT
 from variability.config import plain_values, schema, stage_table, trials, validate
 from variability.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = schema.config_schema()
 _FILES = [ROOT / "config.yaml", ROOT / "tests/workflow/tiny.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
 #: Seconds that any config may take. The slowest takes two on an idle machine.

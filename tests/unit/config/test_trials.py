@@ -9,6 +9,8 @@ from variability.config import trials, validate
 from variability.errors import ConfigError
 from variability.io import library_facts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):

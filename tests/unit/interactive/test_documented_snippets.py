@@ -9,6 +9,8 @@ import pytest
 from variability import provenance
 from variability.results import runs_table, task_groups
 
+pytestmark = pytest.mark.slow
+
 PAGE = (provenance.WORKFLOW.parent / "docs/using-results.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 

@@ -10,6 +10,8 @@ from raw_server import BODY, TAG, Drip, answer, fetched, refused
 from variability.io import http_download
 from variability.io.transfer_pace import OutOfTime, Pace, TooSlow, within
 
+pytestmark = pytest.mark.slow
+
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 

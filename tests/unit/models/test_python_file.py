@@ -12,6 +12,8 @@ from variability.config import validate
 from variability.errors import UserError
 from variability.models import own_code, trial
 
+pytestmark = pytest.mark.slow
+
 NETS = """
 from torch import nn
 

@@ -19,6 +19,8 @@ from variability.models.methods import lora as lora_method
 from variability.models.providers.transformers import Transformers
 from variability.stages.download_weights import download_weights
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="`make .venv/.transformers` installs it")
 
 TEXTS = ["the cat sat", "a big red dog ran under the tree", "dog"]

@@ -6,6 +6,8 @@ from torch import nn
 
 from variability.models import trial
 
+pytestmark = pytest.mark.slow
+
 TORCHVISION = {"provider": "torchvision", "architecture": "resnet18", "weights": "none", "options": {}}
 DEPTHWISE = TORCHVISION | {
     "architecture": "mobilenet_v2",

@@ -9,6 +9,8 @@ from variability import registry
 from variability.reporting import claimed_pairs, decision_words
 from variability.stages.claim import claims
 
+pytestmark = pytest.mark.slow
+
 GOOD = [0.950, 0.951, 0.949, 0.952, 0.948]
 COLLAPSED = [0.900, 0.901, 0.899, 0.902, 0.110]
 

@@ -13,6 +13,8 @@ from variability.reporting.plots import pairwise
 from variability.reporting.summary import summarise
 from variability.stages.claim import as_markdown, claims
 
+pytestmark = pytest.mark.slow
+
 
 def study(values, pairing="auto"):
     """Return the tables of imported runs of one task. values: (models, seeds)."""

@@ -9,6 +9,8 @@ from variability.reporting import claimed_pairs, decision_words
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.stages.claim import as_markdown, claims
 
+pytestmark = pytest.mark.slow
+
 NOISE = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, 0.0])
 
 

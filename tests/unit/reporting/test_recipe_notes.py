@@ -1,10 +1,13 @@
 """Tests of what the summary says of recipes."""
 
+import pytest
 import synthetic_study as synthetic
 
 from variability import registry
 from variability.reporting import recipe_notes
 from variability.reporting.summary import summarise
+
+pytestmark = pytest.mark.slow
 
 SUMMARISED = [name for name in registry.names("analyses") if registry.find("analyses", name).SUMMARISED]
 

@@ -10,6 +10,8 @@ from variability import registry
 from variability.reporting import run_counts
 from variability.reporting.summary import summarise
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("cnn", "cnn-scratch", "vit")
 #: Analyses whose tables the summary reports.
 SUMMARISED = [name for name in registry.names("analyses") if registry.find("analyses", name).SUMMARISED]

@@ -17,6 +17,8 @@ from variability.results.columns import RUN
 from variability.stages.aggregate import aggregate
 from variability.stages.score import score
 
+pytestmark = pytest.mark.slow
+
 FAILED = ("b", "digits", "full", 1)
 SPEC = synthetic.spec(("a", "b"), ("digits",), ("full",)) | {"scales": {}}
 OUTPUTS = ("runs.parquet", "runs.csv", "per_class.parquet", "history.parquet")

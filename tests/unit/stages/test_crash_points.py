@@ -11,6 +11,8 @@ import fault_sweep
 import pytest
 from small_disk import SmallDisk
 
+pytestmark = pytest.mark.slow
+
 
 def swept(folder: Path, *arguments: str) -> dict:
     """Return the result of ``fault_sweep`` in a process of its own, because it forks."""

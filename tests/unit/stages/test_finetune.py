@@ -23,7 +23,7 @@ from variability.stages.finetune import finetune
 from variability.training import checkpoints
 from variability.training.input_files import InputFiles
 
-pytestmark = pytest.mark.usefixtures("tiny_provider")
+pytestmark = [pytest.mark.usefixtures("tiny_provider"), pytest.mark.slow]
 
 LIBRARY = Path(files.__file__).parents[2]
 TIMES = ("seconds", "examples_per_second")

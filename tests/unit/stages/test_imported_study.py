@@ -11,6 +11,8 @@ from variability.config.outputs import Outputs
 from variability.results import imported_files
 from variability.stages.aggregate import aggregate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):

@@ -20,6 +20,8 @@ from variability.stages.claim import claim
 from variability.stages.plot import plot
 from variability.stages.summarise import summarise
 
+pytestmark = pytest.mark.slow
+
 MODELS = ["1.1", "1.10", "007", "NA", "None", "true", "1e5", "inf", 'a "b"', "a,b"]
 TASKS = ["1", "nan"]
 METHODS = ["8", "null"]

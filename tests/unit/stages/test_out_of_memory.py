@@ -20,7 +20,7 @@ from variability.stages.verify import _environment_differences
 from variability.training import stored_features
 from variability.training.input_files import InputFiles
 
-pytestmark = pytest.mark.usefixtures("tiny_provider")
+pytestmark = [pytest.mark.usefixtures("tiny_provider"), pytest.mark.slow]
 
 
 class Limit(nn.Module):

@@ -20,6 +20,8 @@ from variability.stages.tokenize import tokenize
 from variability.training.input_files import InputFiles
 from variability.training.workplace import Workplace
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="`make .venv/.transformers` installs it")
 
 

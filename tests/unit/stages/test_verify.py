@@ -22,7 +22,7 @@ from variability.stages.record import CONFIG, CRATE, record
 from variability.stages.verify import verify
 from variability.training.input_files import InputFiles
 
-pytestmark = pytest.mark.usefixtures("tiny_provider")
+pytestmark = [pytest.mark.usefixtures("tiny_provider"), pytest.mark.slow]
 
 STUDY = Path("results/tiny")
 CELL = Path("small/digits/everything")

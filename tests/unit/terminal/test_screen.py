@@ -6,6 +6,8 @@ from terminal_screen import rows, run_in_terminal
 
 from variability.terminal.screen import Screen, above, columns_of
 
+pytestmark = pytest.mark.slow
+
 LIVE = "37/120 runs done"
 
 #: Prints with a live line from this process, from a child, without a newline, and after the line has gone.

@@ -30,7 +30,7 @@ from variability.training.micro_batches import MicroBatches
 from variability.training.saving import Saving
 from variability.training.torch_fit import TorchFitLoop
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 LIBRARY = Path(memory.__file__).parents[2]
 ROWS = np.arange(100)

@@ -17,7 +17,7 @@ from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
 from variability.training.saving import Saving
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 MODEL = tiny_study.STUDY["model"]
 METHODS = {

@@ -29,7 +29,7 @@ from variability.training.saving import Saving
 from variability.training.shared_fit import SharedFitLoop
 from variability.training.workplace import Workplace
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 LIBRARY = Path(frameworks.__file__).parents[3]
 # Without BatchNorm. Memory runs out in the process that the job starts, for more images than fit.

@@ -12,6 +12,8 @@ from variability.reporting.analyses import _component_rows, components
 from variability.results import metric_scales
 from variability.stats import variance_components
 
+pytestmark = pytest.mark.slow
+
 STREAMS = [f"seed_{stream}" for stream in ("init", "order", "augment", "dropout", "split")]
 
 

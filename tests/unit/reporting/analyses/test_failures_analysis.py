@@ -14,6 +14,8 @@ from variability import registry
 from variability.reporting import primary_rows
 from variability.results import metric_scales, run_flags
 
+pytestmark = pytest.mark.slow
+
 CELL = {"models": ("a",), "methods": ("full",)}
 
 

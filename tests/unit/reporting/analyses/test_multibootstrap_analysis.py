@@ -12,6 +12,8 @@ from variability import registry
 from variability.reporting.analyses import multibootstrap
 from variability.results.predictions import Predictions, RunPredictions
 
+pytestmark = pytest.mark.slow
+
 TASK = "digits"
 KINDS = {int: "classification", float: "regression"}
 

@@ -17,6 +17,8 @@ from variability import registry
 from variability.reporting.analyses import _example_losses
 from variability.results.predictions import Cube, Predictions, RunPredictions
 
+pytestmark = pytest.mark.slow
+
 KINDS = {int: "classification", float: "regression"}
 
 

@@ -13,6 +13,8 @@ from variability.reporting.page import document, web_libraries
 from variability.reporting.page.document import Contents
 from variability.stages.claim import claims
 
+pytestmark = pytest.mark.slow
+
 ANALYSES = ["spread", "intervals", "decisions", "failures", "components"]
 HOSTILE = "<script>alert(1)</script>"
 
