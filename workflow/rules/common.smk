@@ -26,18 +26,18 @@ if shlex.quote(sys.executable) != sys.executable:
     )
 if {"{", "}"} & set(str(ROOT)):
     raise WorkflowError(f"Snakemake mistakes the braces in {ROOT} for wildcards; move the checkout to another path")
-# Scripts inherit both: jobs import the library from the checkout that planned them. Snakemake appends the path to that of
-# scripts, where it would come after a library that is installed in the environment.
 LIBRARY = str(ROOT / "workflow" / "lib")
 sys.path.insert(0, LIBRARY)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [LIBRARY, os.environ.get("PYTHONPATH")]))
 
 from variability import registry
 from variability.config import figure_settings, probe_plan, specs, storage_checks, validate
 from variability.config.stage_table import STAGES, Plan
 from variability.errors import UserError
-from variability.io import storage
+from variability.io import library_path, storage
 from variability.io.mirrors import mirrors_from
+
+# Jobs import the library from the checkout that planned them.
+library_path.lead_in_jobs(LIBRARY)
 
 try:
     mirrors = mirrors_from(config.get("mirrors"), os.environ)
