@@ -1,4 +1,4 @@
-"""What a terminal shows of the bytes that were written to it."""
+"""The lines that a terminal shows of the bytes that were written to it."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What analyses are made from in scripts and notebooks: the tables of a study's folder, or a table of runs alone."""
+"""Sources of analyses in scripts and notebooks: the tables of a study's folder, or a table of runs alone."""
 
 from __future__ import annotations
 

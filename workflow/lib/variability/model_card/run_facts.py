@@ -1,4 +1,4 @@
-"""What a model card says of a run: its record, its task, and how it compares with the other seeds of its cell."""
+"""Facts of a model card about a run: its record, its task, and how it compares with the other seeds of its cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an import declares about its runs beyond their values: models without seed noise, and splits of each run."""
+"""Declarations of an import about its runs beyond their values: models without seed noise, and splits of each run."""
 
 from __future__ import annotations
 

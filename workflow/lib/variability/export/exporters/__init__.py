@@ -43,7 +43,7 @@ class ExportedRun:
 
     @property
     def completed(self) -> bool:
-        """Whether its values count."""
+        """Return True if its values count."""
         return self.status == "completed"
 
     @property
