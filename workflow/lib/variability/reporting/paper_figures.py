@@ -88,8 +88,8 @@ def _break_lines(figure: Figure) -> None:
                 continue
             box = boxes[id(text)]
             rest = [other for key, other in boxes.items() if key != id(text) and other.x0 > box.x0 + TOUCHING]
-            beside = [other.x0 for other in rest if min(box.y1, other.y1) - max(box.y0, other.y0) > TOUCHING]
-            right = min([figure.bbox.width, *beside]) - TOUCHING
+            next_to_it = [other.x0 for other in rest if min(box.y1, other.y1) - max(box.y0, other.y0) > TOUCHING]
+            right = min([figure.bbox.width, *next_to_it]) - TOUCHING
             room = right - box.x0 if text.get_ha() == "left" else 2 * min(right - box.x0, box.x1) - box.width
             if box.width > room:
                 lines = text.get_text().split("\n")

@@ -1,4 +1,4 @@
-"""What the files of lm-evaluation-harness have in common: seeds, names and directions of metrics."""
+"""Common parts of the files of lm-evaluation-harness: seeds, names and directions of metrics."""
 
 from __future__ import annotations
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from variability.errors import UserError
-from variability.io.files import shallow
 from variability.io.table_readers import Table
-from variability.results.readers import WrittenReader, table_of
+from variability.results.readers import WrittenReader, _json_documents, table_of
 
 #: Files of a run, the first of which represents it.
 _FILES = (
@@ -65,11 +64,7 @@ def _text(value: Any) -> str:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        with shallow():
-            document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}; copy it again") from error
+    document = _json_documents.document(path)
     if not isinstance(document, dict):
         raise UserError(f"{path} does not hold one mapping of results; {_EXPECTED}")
     return document

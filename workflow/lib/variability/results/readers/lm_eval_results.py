@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from variability.errors import UserError
-from variability.io.files import shallow
 from variability.io.table_readers import Table
-from variability.results.readers import WrittenReader, table_of
+from variability.results.readers import WrittenReader, _json_documents, table_of
 from variability.results.readers._harness import directions, metric_name, seed_of, shots_of
 
 _EXPECTED = "`format: lm_eval_results` reads the results_<time>.json that lm_eval writes to its --output_path"
@@ -79,11 +78,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    try:
-        with shallow():
-            document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}; copy it again") from error
+    document = _json_documents.document(path)
     if not isinstance(document, dict) or not isinstance(document.get("results"), dict):
         raise UserError(f"{path} has no `results`; {_EXPECTED}")
     return document
