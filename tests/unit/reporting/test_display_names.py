@@ -61,7 +61,7 @@ def test_ordinary_tables_are_not_copied():
         ("`a` <b> &lt; ~c~ $d$", r"\`a\` \<b> \&lt; \~c\~ \$d\$"),
         ("a\\b", r"a\\\\b".replace("\\\\\\\\", "\\\\")),
         ("[text](target) [0.1, 0.2]", r"[text]\(target) [0.1, 0.2]"),
-        ("p < 0.001", r"p \< 0.001"),
+        ("p < 0.001, <0.1 and </b><!--", r"p < 0.001, <0.1 and \</b>\<!--"),
         ("a\nb", "a↵b"),
     ],
 )

@@ -118,3 +118,49 @@ def test_equal_values_give_no_evidence():
     # Four ones: 16 arrangements as observed, and one without any spread, whose t is infinite.
     _, result = rearranged([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0])
     assert result.p == pytest.approx([2 * 17 / 70])
+
+
+def test_a_second_test_has_to_agree():
+    some, none = np.array([True, False, False, False]), np.zeros(4, dtype=bool)
+    a, b = np.array([5.0, 3, 4, 1]), np.array([2.0, 6, 7, 8])
+    ranks, shares = stats.brunnermunzel(a, b).pvalue, 1.0
+    assert permuted_t.p_supporting(a, b, some, none) == pytest.approx(min(ranks, shares))
+    # Three of three against none of four: 1 of 35 tables is as extreme in this direction, and none in the other.
+    assert permuted_t.p_supporting(a[:3], b, ~none[:3], none) == pytest.approx(
+        min(stats.brunnermunzel(a[:3], b)[1], 1 / 35)
+    )
+    assert permuted_t.p_supporting(a + 10, b, none, none) == 0 == permuted_t.p_supporting(b - 10, a, none, none)
+    assert permuted_t.p_supporting(np.ones(3), np.ones(4), none[:3], none) == 1
+
+
+def test_collapsed_runs_on_the_larger_side_alone_show_nothing():
+    # Five runs with a large spread, of which none happened to collapse, and a hundred that agree but for five.
+    quantiles = stats.norm.ppf((np.arange(95) + 0.5) / 95)
+    few, many = np.array([0.97, 0.935, 0.93, 0.925, 0.89]), np.r_[0.9 + 0.01 * quantiles, np.full(5, 0.1)]
+    few, many = few - 0.001, many
+    pairs, alone = rearranged(few, many)
+    assert alone.p[0] < 0.05 and pairs.difference[0] > 0.05
+    result = decided(few, many)
+    assert result.permuted[0] and result.p[0] > alone.p[0] and not result.beats[0] and result.low[0] <= 0
+
+
+def test_more_runs_that_collapse_are_worse_although_the_others_are_better():
+    rng = np.random.default_rng(5)
+    steady, risky = 0.9 + 0.01 * rng.standard_normal(30), 0.91 + 0.01 * rng.standard_normal(30)
+    risky[:14] = 0.1 + 0.01 * rng.standard_normal(14)
+    assert stats.brunnermunzel(steady, risky).pvalue > 0.05
+    result = decided(steady, risky)
+    assert result.permuted[0] and result.beats[0] and result.pairs.a[0] == 0
+
+
+def test_rearranged_comparisons_are_not_adjusted_as_if_they_were_the_same():
+    # The SD of the collapsed candidate is all that its t statistics have in common.
+    rng = np.random.default_rng(6)
+    sides = [0.9 + 0.01 * rng.standard_normal(10) for _ in range(3)]
+    sides[0][0] = 0.1
+    result = decided(*sides)
+    of_collapsed = result.permuted
+    assert of_collapsed.sum() == 2
+    smallest = np.flatnonzero(of_collapsed)[np.argmin(result.p[of_collapsed])]
+    independent = 1 - (1 - result.p[smallest]) ** 2
+    assert result.p_all[smallest] >= independent - 0.03

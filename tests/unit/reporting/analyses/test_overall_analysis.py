@@ -7,7 +7,7 @@ import synthetic_study as synthetic
 from scipy import stats
 
 from variability import registry
-from variability.reporting import overall_words
+from variability.reporting import overall_words, rank_words
 from variability.stages.claim import claims
 
 
@@ -100,6 +100,40 @@ def test_summary_and_claims_agree_with_the_table():
         assert {name for name, verdict in stated.items() if "beats" in name and verdict == "supported"} == {
             f"{start} beats {name} (full)." for name in beats["model_b"]
         }
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_summary_claims_and_table_never_disagree_over_all_tasks(seed):
+    rng = np.random.default_rng(seed)
+    models, tasks = int(rng.integers(2, 5)), int(rng.integers(3, 10))
+    # Gaps from none to large, ties, and margins within which close candidates are equivalent.
+    means = np.round(0.5 + rng.normal(0, 0.02, (1, tasks)) - rng.choice([0, 0.002, 0.1], (models, 1)), 3)
+    groups = {"t00": "g", "t01": "g"} if seed % 2 else None
+    runs = study(means + rng.choice([0, 0.02]) * rng.standard_normal(means.shape), 3, 0.0005, (0, 1), groups)
+    pairs = table(runs, margin=0.01)
+    text = overall_words.paragraph({"overall": pairs})
+    frame = claims({"overall": {"candidates": 9}}, {"overall": pairs})
+    verdicts = dict(zip(frame["sentence"], frame["verdict"], strict=True))
+    (best,) = [verdict for sentence, verdict in verdicts.items() if " is the best of " in sentence]
+    assert f"candidates is {best}: " in text
+    assert (best == "supported") == pairs["is_best"].iloc[0]
+    # Every pair of the leader is decided alike.
+    decided = {"beats": "supported", "equivalent": "equivalent", "undecided": "undecided"}
+    for row in pairs[pairs["model"] == pairs["leader"]].itertuples():
+        (verdict,) = [of for text, of in verdicts.items() if text.endswith(f" beats {row.model_b} (full).")]
+        assert verdict == decided[row.decision]
+    # Ranks that nobody has to share are those of candidates that beat all others, or are beaten by all.
+    for one in rank_words.ranked(pairs):
+        beaten = pairs[(pairs["model_b"] == one.model) & (pairs["decision"] == "beats")]
+        beats = pairs[(pairs["model"] == one.model) & (pairs["decision"] == "beats")]
+        assert (one.low, one.high) == (1 + len(beaten), models - len(beats))
+        ends = f"ranks {one.low:g} of" if one.low == one.high else f"ranks between {one.low:g} and {one.high:g} of"
+        assert any(f"{one.name} {ends}" in sentence for sentence in verdicts)
+    # One word for what is counted, in all sentences.
+    unit = f"{tasks - 1} groups" if groups else f"{tasks} tasks"
+    assert frame["n"].str.startswith(unit).all() and f" of {unit}; the mean difference" in text
+    evidence = frame.dropna(subset="low")[["effect", "low", "high"]].to_numpy().tolist()
+    assert all(numbers in pairs[["difference", "low", "high"]].to_numpy().tolist() for numbers in evidence)
 
 
 def test_one_task_has_no_table():

@@ -27,7 +27,8 @@ NAMES = frozenset(
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BREAKS = re.compile(r"[\r\n\v\f\x85\u2028\u2029]")
 #: Characters that Markdown would not show as they are. A _ between letters or digits is not formatting.
-_MARKDOWN = re.compile(r"[\\`*<|$~&]|(?<![^\W_])_|_(?![^\W_])|(?<=\])(?=[(\[])")
+#: A < that no tag can follow is not, either.
+_MARKDOWN = re.compile(r"[\\`*|$~&]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])|(?<=\])(?=[(\[])")
 _ESCAPED = re.compile(r"\\([\\`*<|$~&_(\[])")
 _CELL_END = re.compile(r"(?<!\\)\|")
 

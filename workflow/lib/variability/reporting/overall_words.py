@@ -10,7 +10,7 @@ from variability.advice import listed, plural
 from variability.reporting import display_names, rank_words, text_format
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.analyses.overall import TOO_FEW
-from variability.reporting.claims import SUPPORTED, UNDECIDED, overall
+from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, overall
 from variability.results.columns import CANDIDATE
 
 #: Largest number of candidates that a sentence names.
@@ -44,10 +44,13 @@ def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
 def _best(candidates: list[rank_words.Ranked], of_leader: pd.DataFrame) -> str:
     """Return whether the leader is the best, and how many candidates it beats."""
     what = f"That it is the best of {plural(len(candidates), 'candidate')} is"
-    shared = rank_words.sharing_first(candidates)
-    if len(shared) == 1:
+    shared, (verdict, rival) = rank_words.sharing_first(candidates), overall.best(of_leader)
+    if verdict == SUPPORTED:
         return f"{what} {SUPPORTED}: it beats {'the other' if len(candidates) == 2 else 'each of the others'}."
     notes = of_leader["note"].astype(str)
+    if verdict == REFUSED:
+        other = display_names.candidate(rival["model_b"], rival["method_b"])
+        return f"{what} {REFUSED}: it and {other} are equivalent within ±{rival['margin']:.3g}."
     if (few := notes.str.startswith(TOO_FEW)).any():
         return f"{what} {UNDECIDED}: {notes[few].iloc[0]}."
     names = listed([one.name for one in shared], NAMED, last=" and ")
@@ -61,7 +64,7 @@ def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:
     better, worse = _decided(row, tables.get("decisions"))
     counts = (
         f"its mean is better on {row['wins']:g}{better}, equal on {row['ties']:g} and worse on "
-        f"{row['losses']:g}{worse} of {plural(row['n_tasks'], 'task')}"
+        f"{row['losses']:g}{worse} of {overall.units(row, row['n_tasks'])}"
     )
     difference = text_format.with_interval(row["difference"], row["low"], row["high"], "+")
     level = f", {text_format.percent(row['level'])} {row['interval']}" if row["low"] == row["low"] else ""

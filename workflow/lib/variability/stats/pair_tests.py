@@ -62,7 +62,7 @@ def compare(values: np.ndarray, paired: np.ndarray, facts: RunFacts | None = Non
 
     A constant has no variance and no degrees of freedom: the test against it is that of one sample (Student 1908). For
     runs with splits of their own, whose training and test examples overlap, the variance of a mean is s^2 (1 / n +
-    n_test / n_train) instead of s^2 / n (Nadeau & Bengio, Mach. Learn. 52 (2003) 239, sect. 3, estimator 3).
+    n_test / n_train) instead of s^2 / n (Nadeau & Bengio, Mach. Learn. 52 (2003) 239).
     """
     facts = facts or plain(values)
     a, b = np.triu_indices(len(values), 1)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from variability.stats import comparisons, resampling
 from variability.stats.pair_tests import Pairs, RunFacts
@@ -28,7 +29,8 @@ class Permuted(NamedTuple):
     """Randomisation tests of pairs, in the order of ``Pairs``.
 
     separate: (pairs,), True where runs of a side are far from its others; of pairs of runs, only one run of the two. p:
-    (pairs,) two-sided, twice the smaller tail; NaN for pairs that are not tested in this way. floor: (pairs,) the
+    (pairs,) two-sided, twice the smaller tail, for unpaired runs at least ``p_supporting``; NaN for pairs that are not
+    tested in this way. floor: (pairs,) the
     smallest p that this number of runs can give. samples: {pair: (arrangements,) statistics, ascending}. exact: {pair:
     True if these are all arrangements}.
     """
@@ -88,7 +90,29 @@ def of_separate(
     reachable = floor(pairs.n, pairs.n_b, is_paired) <= alpha
     own_split = (facts.held_out[pairs.a] > 0) | (facts.held_out[pairs.b] > 0)
     chosen = separate & reachable & ~own_split & ~np.isnan(pairs.p) & (np.minimum(pairs.n, pairs.n_b) >= 2)
-    return test(values, paired, pairs, chosen, rng, resamples)._replace(separate=separate)
+    result = test(values, paired, pairs, chosen, rng, resamples)
+    p = result.p.copy()
+    for pair in np.flatnonzero(chosen & ~is_paired):
+        sides = [(values[row], facts.separate[row]) for row in (pairs.a[pair], pairs.b[pair])]
+        (first, far), (second, far_b) = ((side[~np.isnan(side)], marks[~np.isnan(side)]) for side, marks in sides)
+        p[pair] = max(p[pair], p_supporting(first, second, far, far_b))
+    return result._replace(separate=separate, p=p)
+
+
+def p_supporting(first: np.ndarray, second: np.ndarray, far: np.ndarray, far_b: np.ndarray) -> float:
+    """Return the smaller p of two tests, of which one has to agree that two sides differ.
+
+    Brunner & Munzel's of P(A > B) = 1/2, and Fisher's exact test of equal shares of runs that are far off. It only ever
+    raises the p-value of the randomisation test, whose level it therefore cannot exceed. first, second: (n,), (n_b,)
+    values; far, far_b: the marks of their runs.
+    """
+    counts = [[np.count_nonzero(marks), np.count_nonzero(~marks)] for marks in (far, far_b)]
+    p_shares = float(np.asarray(stats.fisher_exact(counts), dtype=float)[1])
+    if first.min() > second.max() or first.max() < second.min():
+        # No run of one side is below a run of the other: the estimated variance of P(A > B) is 0.
+        return 0.0
+    equal = max(first.max(), second.max()) == min(first.min(), second.min())
+    return p_shares if equal else min(p_shares, float(stats.brunnermunzel(first, second).pvalue))
 
 
 def test(

@@ -184,8 +184,9 @@ def left_out(means: pd.DataFrame, tasks: np.ndarray, candidates: np.ndarray) -> 
 
     means: (tasks, candidates), with their names.
     """
-    names = [display_names.candidate(model, method) for model, method in means.columns.delete(candidates)]
-    names += [f"task {task}" for task in means.index.delete(tasks)]
+    # Tasks first: a list that is cut still says over which tasks nothing is decided.
+    names = [f"task {task}" for task in means.index.delete(tasks)]
+    names += [display_names.candidate(model, method) for model, method in means.columns.delete(candidates)]
     return f"left out, because results are missing: {listed(names, 4)}" if names else ""
 
 

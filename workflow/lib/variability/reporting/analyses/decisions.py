@@ -44,7 +44,9 @@ class Decisions(Analysis):
     with the variance of Nadeau & Bengio (2003), for test_share = n_test / n_train. ``test`` names what decides the
     pair. Where a side is ``separate``, with runs that are far from its others (``run_flags.with_separate``), the
     distribution of the same t over all assignments of runs to the two sides replaces that of t (Janssen 1997; Chung &
-    Romano 2013), if so few runs can show anything with it. The choice is made by the runs within each candidate, not by
+    Romano 2013), if so few runs can show anything with it; unpaired runs also have to differ in rank (Brunner & Munzel
+    2000) or in the share of such runs (Fisher's exact test), so p is the larger one.
+    The choice is made by the runs within each candidate, not by
     how they compare. p_all_pairs
     is adjusted over all pairs of the task by step-down (Romano & Wolf 2005), with the largest statistic sampled by a
     parametric bootstrap that allows for unequal spreads and numbers of runs. p_best is for the leader, adjusted for the

@@ -11,6 +11,8 @@ from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECID
 if TYPE_CHECKING:
     import pandas as pd
 
+    from variability.reporting.claims import Verdict
+
 
 class Overall(Claim):
     """Over all tasks, as ``overall`` decides.
@@ -32,25 +34,37 @@ class Overall(Claim):
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting.claims import shared_ranks
-        from variability.reporting.equivalent_pairs import EQUIVALENT as WITHIN_MARGIN
 
         pairs = tables["overall"]
         if pairs.empty:
             return []
-        leader = pairs[(pairs["model"] == pairs["leader"]) & (pairs["method"] == pairs["leader_method"])]
-        rival = leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
-        first, where = pairs.iloc[0], over(pairs)
-        best = f"{where}, {_name(first, '')} is the best of {first['candidates']:g} candidates."
-        equivalent = (leader["decision"] == WITHIN_MARGIN).any()
-        verdict = SUPPORTED if first["is_best"] else REFUSED if equivalent else UNDECIDED
-        if verdict == REFUSED:
-            rival = leader[leader["decision"] == WITHIN_MARGIN].iloc[0]
-        findings = [_finding(rival, best) | {"verdict": verdict, "against": _name(rival, "_b")}]
+        leader, first, where = _of_leader(pairs), pairs.iloc[0], over(pairs)
+        sentence = f"{where}, {_name(first, '')} is the best of {first['candidates']:g} candidates."
+        verdict, rival = best(pairs)
+        findings = [_finding(rival, sentence) | {"verdict": verdict, "against": _name(rival, "_b")}]
         others = leader[leader["model_b"] != first["leader"]]
         for _, rows in others.groupby("model_b", sort=False):
             row = rows.sort_values("difference", kind="stable").iloc[0]
             findings.append(_finding(row, f"{where}, {_name(row, '')} beats {_name(row, '_b')}."))
-        return findings + shared_ranks.of_pairs(where, None, pairs, self.option("candidates"))
+        return findings + shared_ranks.of_pairs(
+            where, None, pairs, self.option("candidates"), units(first, first["groups"])
+        )
+
+
+def best(pairs: pd.DataFrame) -> tuple[Verdict, pd.Series]:
+    """Return the verdict on the claim that the leader is the best over all tasks, and the pair that is its evidence."""
+    from variability.reporting.equivalent_pairs import EQUIVALENT as WITHIN_MARGIN
+
+    leader = _of_leader(pairs)
+    rivals = leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable")
+    equivalent = leader[leader["decision"] == WITHIN_MARGIN]
+    if pairs["is_best"].iloc[0]:
+        return SUPPORTED, rivals.iloc[0]
+    return (REFUSED, equivalent.iloc[0]) if len(equivalent) else (UNDECIDED, rivals.iloc[0])
+
+
+def _of_leader(pairs):
+    return pairs[(pairs["model"] == pairs["leader"]) & (pairs["method"] == pairs["leader_method"])]
 
 
 def over(pairs: pd.DataFrame) -> str:
@@ -86,7 +100,12 @@ def _finding(row, sentence):
     }
 
 
+def units(row: pd.Series, count: float) -> str:
+    """Return a number of tasks, or of groups where tasks of a group count once. row: of ``overall``."""
+    return plural(count, "group" if row["groups"] < row["tasks"] else "task")
+
+
 def counted(row: pd.Series) -> str:
-    """Return the number of tasks of a pair, and on how many the first is better, equal and worse."""
+    """Return the number of tasks, or groups, of a pair, and on how many the first is better, equal and worse."""
     counts = f"{row['wins']:g} better, {row['ties']:g} equal, {row['losses']:g} worse"
-    return f"{plural(row['n_tasks'], 'task')}: {counts}"
+    return f"{units(row, row['n_tasks'])}: {counts}"

@@ -42,8 +42,13 @@ class SharedRanks(Claim):
         ]
 
 
-def of_pairs(where: str, task: str | None, pairs: pd.DataFrame, most: int) -> list[dict[str, Any]]:
-    """Return the findings about one task, or about all of them. where: start of the sentences."""
+def of_pairs(
+    where: str, task: str | None, pairs: pd.DataFrame, most: int, counted: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the findings about one task, or about all of them.
+
+    where: start of the sentences. counted: what their n counts; None for the runs of a candidate.
+    """
     from variability.advice import listed, plural
     from variability.reporting import rank_words
 
@@ -56,7 +61,7 @@ def of_pairs(where: str, task: str | None, pairs: pd.DataFrame, most: int) -> li
         "task": task,
         "interval": "simultaneous limits of ranks",
         "family": first["family"],
-        "n": f"{counts.min(axis=None):g}",
+        "n": counted or f"{counts.min(axis=None):g}",
     }
     if not rank_words.decided(pairs):
         facts["note"] = NO_SPREAD
