@@ -103,7 +103,7 @@ def run(job: Job, folder: Path, points: Any = None) -> None:
     _constant_measurements()
     _report_without_snakemake()
     # Not the end of this process.
-    job_log._leave = lambda: None
+    job_log.leave = lambda code: None
     job.prepare()
     if points:
         points.install()

@@ -60,9 +60,38 @@ with log_job(sys.argv[1]):
     print("the last line", end="")
 print("after the block")
 """
+#: The table is read by threads of Arrow that are just starting.
+FAILING = """
+import io, sys
+import pyarrow as pa, pyarrow.parquet as pq
+from variability.errors import UserError
+from variability.job_log import log_job
+file = io.BytesIO()
+pq.write_table(pa.table({"a": [1], "b": ["x"]}), file)
+with log_job(sys.argv[1]):
+    pq.read_table(file)
+    raise UserError("no such image")
+"""
+
+
+def ended(job: str, log: Path) -> subprocess.CompletedProcess:
+    command, environment = [sys.executable, "-c", job, log], os.environ | {"PYTHONPATH": str(LIBRARY)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def test_a_job_that_succeeded_ends_its_process_with_its_output_and_what_libraries_registered(tmp_path):
-    command, environment = [sys.executable, "-c", JOB, tmp_path / "job.log"], os.environ | {"PYTHONPATH": str(LIBRARY)}
-    job = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert job.stdout == "the last lineregistered\n"
+    job = ended(JOB, tmp_path / "job.log")
+    assert (job.stdout, job.returncode) == ("the last lineregistered\n", 0)
+
+
+def test_a_job_that_fails_just_after_it_read_a_table_ends_with_its_status(tmp_path):
+    jobs = [ended(FAILING, tmp_path / "job.log") for _ in range(3)]
+    assert {job.returncode for job in jobs} == {1}
+    assert all("error: no such image" in job.stderr and "terminate" not in job.stderr for job in jobs)
+
+
+def test_a_job_that_fails_is_not_taken_apart(tmp_path):
+    """Objects of modules are deleted by an ordinary end only."""
+    kept = "class Kept:\n    def __del__(self):\n        print('taken apart')\nkept = Kept()\n"
+    assert "taken apart" in ended(kept, tmp_path / "job.log").stdout
+    assert ended(kept + FAILING, tmp_path / "job.log").stdout == ""

@@ -30,7 +30,8 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption
 
     A UserError ends the process with its message alone, because a traceback would hide the part that the user can fix.
     So does an error of the disk or of permissions. Any other exception is a bug; its traceback is logged. Signals that
-    ask the process to stop are handled by the yielded object. end_process: whether a block that succeeds does, too.
+    ask the process to stop are handled by the yielded object. end_process: if false, a block that succeeds does not end
+    the process, and one that fails raises SystemExit.
     """
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     logger = logging.getLogger(LOGGER)
@@ -42,22 +43,20 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption
         logger.addHandler(handler)
         warnings_logger.addHandler(handler)
     logging.captureWarnings(True)
-    interruption = Interruption()
+    interruption, code = Interruption(), 0
     with interruption.handled():
         try:
             yield interruption
         except (Interrupted, KeyboardInterrupt) as interrupted:
             logger.error("%s", interruption.message(str(interrupted)))
-            if end_process:
-                _leave(INTERRUPTED)
-            sys.exit(INTERRUPTED)
+            code = INTERRUPTED
         except UserError as error:
             logger.error("error: %s", error)
-            sys.exit(1)
+            code = 1
         except Exception as error:
             problem = storage.explain(error)
             logger.error("%s", f"error: {problem}" if problem else traceback.format_exc())
-            sys.exit(1)
+            code = 1
         finally:
             logging.captureWarnings(False)
             for handler in handlers:
@@ -65,17 +64,23 @@ def log_job(path: str | Path, end_process: bool = True) -> Iterator[Interruption
                 warnings_logger.removeHandler(handler)
                 handler.close()
         if end_process:
-            _leave()
+            leave(code)
+    if code:
+        sys.exit(code)
 
 
-def _leave(code: int = 0) -> None:
-    """End the process without taking apart each object of the libraries, a second of work after importing torchvision.
+def leave(code: int) -> None:
+    """End this process with an exit status, without taking apart each object of the libraries.
 
-    Functions that libraries registered for the end run as always.
+    That is a second of work after importing torchvision, and where it begins while threads of Arrow are still starting,
+    because a table was read just before, it ends in SIGABRT instead of the status. Functions that libraries registered
+    for the end run as always.
     """
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may be gone.
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 

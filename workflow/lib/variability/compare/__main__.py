@@ -3,6 +3,8 @@
 import sys
 import traceback
 
+from variability.job_log import leave
+
 #: Exit status of an error. Python's own is 1, which would mean that the new runs are worse.
 ERROR = 3
 
@@ -19,4 +21,5 @@ def run(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    # Its status is the answer, which an abort while the process is taken apart would replace.
+    leave(run(sys.argv[1:]))

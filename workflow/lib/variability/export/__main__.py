@@ -3,6 +3,7 @@
 import sys
 
 from variability.export.command_line import main
+from variability.job_log import leave
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
