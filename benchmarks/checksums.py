@@ -1,12 +1,13 @@
 """Share of a study's processor time that goes into checksums.
 
-    python benchmarks/checksums.py [--studies embedded large] [--cores 2]
+    python benchmarks/checksums.py [--studies embedded large gigabyte] [--cores 2]
 
 `embedded` is config.yaml. `large` has large files: a ResNet-50 whose weights are a file of 100 MB, 2,000 images of 64
-pixels, their activations, and 20 seeds of a linear probe on them. Each runs once by `snakemake` in a temporary copy of
-the checkout. In all of its processes, Snakemake's own included, the functions of `hashlib` are replaced by ones that
-add up the processor time of the thread that calls them: for files, reading is part of it. Other hashes than checksums
-of files count, too: those of specs, of code and of equal examples.
+pixels, their activations, and 20 seeds of a linear probe on them. `gigabyte` has a ViT-L/16 whose weights are a file of
+1.2 GB, and as little as possible to compute: 80 images, and 20 seeds of a linear probe. Each runs once by `snakemake`
+in a temporary copy of the checkout. In all of its processes, Snakemake's own included, the functions of `hashlib` are
+replaced by ones that add up the processor time of the thread that calls them: for files, reading is part of it. Other
+hashes than checksums of files count, too: those of specs, of code and of equal examples.
 
 Prints, for each study, the processor time of hashing, that of all processes, and their ratio.
 """
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
@@ -82,16 +84,33 @@ LARGE = """
 study: large
 seeds: {seeds}
 models:
-  resnet50: {{architecture: resnet50, weights: weights.safetensors}}
+  large: {{architecture: {architecture}, weights: weights.safetensors}}
 tasks:
-  shapes: {{dataset: npz, options: {{path: shapes.npz}}, image: {{size: 64}}, split: {{validation: 200}}}}
+  shapes: {{dataset: npz, options: {{path: shapes.npz}}, image: {{size: {size}}}, split: {{validation: {validation}}}}}
 methods:
   linear_probe: {{}}
 """
 
 
-def write_large(folder: Path) -> Path:
-    """Write the study with large files, whose images and weights are noise; return its config."""
+class Large(NamedTuple):
+    """A study with large weights. train, validation, test: numbers of images; those of validation are among train."""
+
+    architecture: str
+    size: int
+    train: int
+    validation: int
+    test: int
+
+
+STUDIES = {
+    "embedded": None,
+    "large": Large("resnet50", 64, 1600, 200, 400),
+    "gigabyte": Large("vit_l_16", 224, 60, 10, 20),
+}
+
+
+def write_large(folder: Path, study: Large) -> Path:
+    """Write a study with large files, whose images and weights are noise; return its config."""
     import numpy as np
     import safetensors.torch
     import torch
@@ -99,14 +118,14 @@ def write_large(folder: Path) -> Path:
 
     generator = np.random.default_rng(0)
     arrays = {}
-    for part, count in (("train", 1600), ("test", 400)):
-        arrays[f"{part}_images"] = generator.integers(0, 256, (count, 64, 64, 3), np.uint8)
+    for part, count in (("train", study.train), ("test", study.test)):
+        arrays[f"{part}_images"] = generator.integers(0, 256, (count, study.size, study.size, 3), np.uint8)
         arrays[f"{part}_labels"] = np.arange(count) % 10
     np.savez(folder / "shapes.npz", **arrays)
     torch.manual_seed(0)
-    safetensors.torch.save_file(models.resnet50().state_dict(), folder / "weights.safetensors")
+    safetensors.torch.save_file(models.get_model(study.architecture).state_dict(), folder / "weights.safetensors")
     config = folder / "large.yaml"
-    config.write_text(LARGE.format(seeds=list(range(20))), encoding="utf-8")
+    config.write_text(LARGE.format(seeds=list(range(20)), **study._asdict()), encoding="utf-8")
     return config
 
 
@@ -133,14 +152,15 @@ def main() -> None:
     from support import Checkout
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", nargs="+", choices=["embedded", "large"], default=["embedded", "large"])
+    parser.add_argument("--studies", nargs="+", choices=list(STUDIES), default=list(STUDIES))
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
     for name in options.studies:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "checkout"
             Checkout.of_project(folder)
-            config = write_large(folder) if name == "large" else folder / "config.yaml"
+            study = STUDIES[name]
+            config = write_large(folder, study) if study else folder / "config.yaml"
             hashing, everything = run(folder, config, options.cores)
         print(
             f"{name}: {hashing:.2f} s of {everything:.1f} s of processor time, {hashing / everything:.2%}", flush=True
