@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import tiny_study
+from damage import cut, delete, empty
 from rocrate.rocrate import ROCrate
 
 from variability import advice, provenance
@@ -157,11 +158,47 @@ def test_the_sample_has_a_run_of_each_cell_before_a_second_of_any(tmp_path):
             path = tmp_path / method / str(seed) / "run.json"
             path.parent.mkdir(parents=True)
             content = {"seed": seed, "fingerprint": "", "status": "completed", "model": "m", "task": "t"}
+            settings = {"model": {}, "task": {}, "method": {}, "threads": 1, "trained_from": {}}
+            content |= {"recipe": {}, "versions": {}, "hardware": {}, "reductions": [], "micro_batch": 1}
+            content |= {"gpus_per_run": 1, "settings": settings}
             artefacts.write_record(path, content | {"method": method, "sha256": {}})
             paths.append(path)
-    assert {run["method"] for run in stage._sample(paths, 3, seed=1)} == {"full", "probe", "lora"}
-    assert len(stage._sample(paths, 5, seed=1)) == 5
-    assert stage._sample(paths, 5, seed=1) == stage._sample(paths, 5, seed=1)
+
+    def sample(count):
+        problems = []
+        runs = list(stage._sample(paths, count, 1, problems))
+        assert not problems
+        return runs
+
+    assert {run["method"] for run in sample(3)} == {"full", "probe", "lora"}
+    assert len(sample(5)) == 5
+    assert sample(5) == sample(5)
+
+
+@pytest.mark.parametrize("missing", ["gpus_per_run", "recipe"])
+def test_a_record_that_does_not_say_how_its_run_was_trained_is_a_sentence(study, missing):
+    path = study / "finetune" / CELL / "0/run.json"
+    run = artefacts.read_record(path, artefacts.RUN_RECORD)
+    del run[missing]
+    artefacts.write_record(path, run)
+    with pytest.raises(UserError, match=rf"\(1 differ\):\n  - .*0/run\.json cannot be read \({missing} is missing\)"):
+        verify(study, runs=2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("file", "rule"), [("finetune/{}/0/checkpoint.safetensors", "finetune"), ("predict/{}/0.parquet", "predict")]
+)
+@pytest.mark.parametrize("damage", [cut, empty, delete])
+def test_a_file_that_cannot_be_read_when_its_run_was_trained_again_is_a_sentence(
+    study, file, rule, damage, monkeypatch
+):
+    """Damaged together with all checksums, or after they were compared."""
+    path = study / file.format(CELL)
+    damage(path)
+    monkeypatch.setattr(stage, "_damaged", lambda *_: [])
+    with pytest.raises(UserError, match=re.escape(str(path))) as error:
+        verify(study, runs=2, seed=0)
+    assert "(1 differ)" in str(error.value) and f"--forcerun {rule}" in str(error.value)
 
 
 def test_the_rule_has_no_inputs_for_which_a_changed_file_would_be_recorded_first():

@@ -16,6 +16,7 @@ from variability.export.exporters import ExportedRun
 from variability.interactive import own_runs
 from variability.io import artefacts
 from variability.io.artefacts import require_listed
+from variability.results import base_tables
 from variability.results.columns import RUN, STREAM_SEED
 from variability.results.runs_table import SETUP, TRAINED_HERE
 from variability.stages._records import RECORD
@@ -62,7 +63,7 @@ def _run(folder: Path, keys: dict[str, Any], rows: pd.DataFrame, curve: pd.DataF
 def _curves(path: Path) -> dict[Any, pd.DataFrame]:
     if not path.is_file():
         raise UserError(f"{path} is missing, so the study is not finished; run it again")
-    table = pd.read_parquet(require_listed(path))
+    table = base_tables.read(require_listed(path))
     return dict(iter(table.groupby(RUN, sort=False)))
 
 

@@ -17,6 +17,7 @@ from variability.errors import ConfigError, UserError
 from variability.interactive import data_frames
 from variability.io.artefacts import require_listed
 from variability.results import (
+    base_tables,
     imported_facts,
     imported_files,
     imported_layout,
@@ -89,7 +90,7 @@ def _of_path(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
         except (OSError, ValueError) as error:
             raise UserError(f"{parquet} cannot be read: {error}") from error
         if names >= _MARKS:
-            return complete(pd.read_parquet(require_listed(parquet)), str(parquet))
+            return complete(base_tables.read(require_listed(parquet)), str(parquet))
     return _imported(path, options)
 
 

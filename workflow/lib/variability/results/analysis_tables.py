@@ -43,12 +43,17 @@ def write(table: pd.DataFrame, path: Path) -> None:
 def read(path: Path) -> pd.DataFrame:
     """Read a table with the types that it was written with.
 
-    Raises UserError, naming file and row, for a file that is not such a table.
+    Raises UserError, naming file and row, for a file that is missing or not such a table.
     """
     import pandas as pd
 
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = _rows(file.read(), path)
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {advice.rerun(Path(path).parent.name)}") from error
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read ({error}); {_repair(path)}") from error
+    rows = _rows(text, path)
     names = [restored(name) for name, _ in next(rows, [])]
     columns: list[list[Any]] = [[] for _ in names]
     for number, row in enumerate(rows, start=1):

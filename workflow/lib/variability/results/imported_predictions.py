@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from variability import advice
+from variability.errors import UserError
 from variability.results.columns import CELL, RUN
 from variability.results.predictions import Cell, RunPredictions, Scored, matrix_of, select_rows
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 FILE = "imported_predictions.parquet"
 #: ``source`` is the example's name in the imported file, ``label`` and ``answer`` are the names of the true and the
@@ -57,9 +61,7 @@ def write(examples: pd.DataFrame | None, path: Path) -> None:
 
 def readers(path: Path) -> dict[Cell, Callable[[str, str, bool], Iterator[RunPredictions]]]:
     """Return, for every cell of the table, a function that reads its runs, see ``Predictions``."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
+    with _opened(path) as file:
         if not file.metadata.num_rows:
             return {}
         cells = [file.read_row_group(group, columns=CELL).slice(0, 1).to_pylist()[0] for group in _groups(file)]
@@ -97,12 +99,25 @@ def _groups(file) -> range:
     return range(file.metadata.num_row_groups)
 
 
-def _read_runs(path: Path, group: int, phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Yield an open table. Raises UserError, with the command that makes it again, if it is missing or damaged."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {advice.rerun('aggregate')}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('aggregate')}") from error
+
+
+def _read_runs(path: Path, group: int, phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:
     unread = [*WORDS, *(["probabilities"] if not probabilities else [])]
     columns = [name for name in COLUMNS if name not in unread]
-    with pq.ParquetFile(path) as file:
+    with _opened(path) as file:
         table = select_rows(file.read_row_group(group, columns=columns), phase, split)
     # The rows of a run are next to each other.
     _, starts, counts = np.unique(table["seed"].to_numpy(), return_index=True, return_counts=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from variability import advice
 from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import job_records
@@ -47,20 +48,29 @@ def differences(study: Path, jobs: Jobs) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for path in jobs.specs:
-            made = job_records.made(path)
-            if made is None or made.rule not in _STAGES:
-                continue
-            again = folder / made.rule
             try:
-                _STAGES[made.rule](made, jobs, study, again)
+                made = job_records.made(path)
             except UserError as error:
                 yield str(error)
                 continue
+            if made is None or made.rule not in _STAGES:
+                continue
+            again = folder / made.rule
             changed = "" if made.current else f"; the config or the code of {made.rule} changed since"
-            for file in sorted(again.rglob("*")):
-                difference = _difference(study / _folder(made.rule) / file.relative_to(again), file)
-                if difference:
-                    yield difference + changed
+            try:
+                _STAGES[made.rule](made, jobs, study, again)
+                for file in sorted(again.rglob("*")):
+                    stored = study / _folder(made.rule) / file.relative_to(again)
+                    if difference := _difference(stored, file, made.rule):
+                        yield difference + changed
+            except UserError as error:
+                yield str(error)
+            except Exception as error:
+                # Files that were replaced together with their checksums may hold anything.
+                yield (
+                    f"{made.rule} cannot be computed again from what is stored ({type(error).__name__}: {error}); "
+                    f"restore its inputs, or {advice.rerun(made.rule)}"
+                )
 
 
 def _folder(rule: str) -> str:
@@ -110,11 +120,19 @@ def _inputs(made: Made, study: Path, stage: str) -> list[Path]:
     return sorted(paths, key=lambda path: (path.parent, len(path.name), path.name))
 
 
-def _difference(stored: Path, again: Path) -> str | None:
+def _difference(stored: Path, again: Path, rule: str) -> str | None:
     """Return how a stored file differs from that which was computed again; None if it does not, or is not compared."""
+    import pyarrow as pa
+
     if again.suffix not in _COMPARED:
         return None
-    old, new = _frame(stored), _frame(again)
+    try:
+        old = _frame(stored)
+    except FileNotFoundError:
+        return f"{stored} is missing; {advice.rerun(rule)}"
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return f"{stored} cannot be read ({error}); {advice.rerun(rule)}"
+    new = _frame(again)
     if list(old) != list(new):
         return f"{stored} has other columns than were computed again: {', '.join(sorted(set(old) ^ set(new)))}"
     if len(old) != len(new):
@@ -133,7 +151,14 @@ def _frame(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if path.suffix == ".parquet":
-        return pd.read_parquet(path)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path)
+        nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+        # As texts: pandas cannot compare lists, such as the probabilities of imported runs.
+        texts = {name: [None if value is None else str(value) for value in table[name].to_pylist()] for name in nested}
+        return table.to_pandas().assign(**texts)
     if path.suffix == ".csv":
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     return pd.DataFrame({"text": path.read_text(encoding="utf-8").splitlines()})

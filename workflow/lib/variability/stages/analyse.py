@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from variability import registry
 from variability.io.artefacts import BASE_TABLES, LISTING, PREDICTED, read_record, require_listed, write_checksums
 from variability.io.files import digest, sha256
-from variability.results import analysis_tables, imported_predictions
+from variability.results import analysis_tables, base_tables, imported_predictions
 from variability.results.predictions import verify
 from variability.stages import _stored_outputs
 from variability.stages._stored_outputs import Output
@@ -95,12 +95,10 @@ def analyse(
 
 def read(tables: Mapping[str, Path], predictions: Sequence[Path] = ()) -> dict[str, Any]:
     """Return base tables as analyses take them. Arguments: see ``analyse``."""
-    import pandas as pd
-
     from variability.results.predictions import Predictions
 
     frames: dict[str, pd.DataFrame | Predictions] = {
-        table: pd.read_parquet(path) for table, path in tables.items() if table != IMPORTED
+        table: base_tables.read(path) for table, path in tables.items() if table != IMPORTED
     }
     if predictions or IMPORTED in tables:
         of_study = Predictions.from_manifests(predictions)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from variability.io.artefacts import FITTED, read_record, require_listed, write_record
 from variability.io.files import write_json
+from variability.results import base_tables
 from variability.results.columns import CELL, RUN
 from variability.results.metrics import scalars
 from variability.results.runs_table import TRAINED_HERE
@@ -24,7 +25,7 @@ def keep_checkpoints(keep: str, runs: Path, manifests: Sequence[Path], output: P
     table. manifests: of ``finetune``, next to its runs. A run's record says that its checkpoint was dropped, so that
     the run is not mistaken for a damaged one and trained again.
     """
-    table = pd.read_parquet(require_listed(runs))
+    table = base_tables.read(require_listed(runs))
     retained = set() if keep == "none" else best_runs(table[table["source"] == TRAINED_HERE])
     cells = {tuple(cell) for *cell, _ in retained}
     freed, left = 0, []

@@ -11,7 +11,7 @@ from variability.io.artefacts import require_listed
 from variability.io.files import write_text
 from variability.reporting import display_names
 from variability.reporting.page import document, example_data
-from variability.results import analysis_tables, imported_predictions
+from variability.results import analysis_tables, base_tables, imported_predictions
 from variability.results.columns import RUN
 from variability.results.predictions import Predictions
 
@@ -42,7 +42,7 @@ def page(
     """
     base = [require_listed(Path(path)) for path in base]
     imported = [path for path in base if path.name == imported_predictions.FILE]
-    frames = {path.stem: pd.read_parquet(path) for path in base if path not in imported}
+    frames = {path.stem: base_tables.read(path) for path in base if path not in imported}
     frames |= {Path(path).stem: analysis_tables.read(require_listed(Path(path))) for path in tables}
     frames = {name: display_names.in_one_line(table) for name, table in frames.items()}
     runs = frames["runs"]

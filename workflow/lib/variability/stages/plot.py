@@ -12,7 +12,7 @@ from variability import registry
 from variability.io.artefacts import BASE_TABLES, read_record, require_listed
 from variability.io.files import digest, sha256
 from variability.reporting import display_names, figure_style, missing_glyphs, paper_figures
-from variability.results import analysis_tables
+from variability.results import analysis_tables, base_tables
 from variability.stages import _stored_outputs
 from variability.stages._stored_outputs import Output
 
@@ -124,8 +124,6 @@ def _draw(name: str, draw: Callable[[], Figure], files: Sequence[Path], dpi: int
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read a base table (parquet) or the table of an analysis (CSV), with its types."""
-    import pandas as pd
-
     if Path(path).suffix == ".parquet":
-        return pd.read_parquet(path)
+        return base_tables.read(path)
     return analysis_tables.read(path)

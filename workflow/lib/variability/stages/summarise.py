@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from variability.io.artefacts import LABELS, read_record, require_listed
 from variability.io.files import write_text
 from variability.reporting import data_notes, display_names
 from variability.reporting.summary import summarise as summary_of
 from variability.reporting.text_format import as_page
-from variability.results import analysis_tables
+from variability.results import analysis_tables, base_tables
 
 
 def summarise(
@@ -22,7 +20,7 @@ def summarise(
     task.json of each task that is trained here, in a folder of the task's name.
     """
     frames = {Path(path).stem: analysis_tables.read(require_listed(Path(path))) for path in tables}
-    frames |= {"runs": pd.read_parquet(require_listed(runs))}
+    frames |= {"runs": base_tables.read(require_listed(runs))}
     remarks = data_notes.notes({Path(task).parent.name: read_record(task, LABELS) for task in tasks})
     text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study, remarks)
     write_text(markdown, text)

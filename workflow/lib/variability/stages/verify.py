@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from variability import advice, provenance
 from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import artefacts, job_records
 from variability.io.files import digest, read_json
+from variability.results.predictions import read_table
 from variability.stages._recomputed import Jobs, differences
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
 from variability.stages._study_files import Recorded, downloaded, recorded, run_records
@@ -28,6 +28,12 @@ from variability.training.workplace import Workplace
 _log = logging.getLogger(__name__)
 
 NO_JOBS = Jobs()
+#: Records of runs with all that training them again requires; those of earlier versions may lack some of it.
+_REPEATABLE = artefacts.RUN_RECORD._replace(
+    shape=artefacts.RUN_RECORD.shape
+    | {"recipe": dict, "versions": dict, "hardware": dict, "reductions": list, "micro_batch": int, "gpus_per_run": int}
+    | {SETTINGS: {"model": dict, "task": dict, "method": dict, "threads": int, "trained_from": dict}}
+)
 #: Columns of predictions that are compared, those that a task has.
 _COMPARED = ("example_id", "y_true", "y_pred", "probabilities")
 
@@ -46,9 +52,13 @@ def verify(study: Path, runs: int, seed: int, jobs: Jobs = NO_JOBS) -> None:
         raise _problem(study, problems)
     problems = list(differences(study, jobs))
     _log.info("computed again from predictions: tables and pages, %d differ", len(problems))
-    for record in _sample(run_records(study), runs, seed):
+    for record in _sample(run_records(study), runs, seed, problems):
         label = " / ".join(record[key] for key in ("model", "task", "method")) + f" / seed {record['seed']}"
-        unequal, notes = _train_again(study, record)
+        try:
+            unequal, notes = _train_again(study, record)
+        except UserError as error:
+            problems.append(f"{label}: {error}")
+            continue
         for note in notes:
             _log.info("%s: %s", label, note)
         _log.info("%s: trained again, %s", label, "; ".join(unequal) or "equal bit for bit")
@@ -115,10 +125,11 @@ def _compare(file: Recorded) -> str | None:
     return None
 
 
-def _sample(paths: Sequence[Path], count: int, seed: int) -> list[dict[str, Any]]:
-    """Return the records of a sample of runs, a run of each cell before a second of any.
+def _sample(paths: Sequence[Path], count: int, seed: int, problems: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the records of a sample of runs, a run of each cell before a second of any.
 
-    Their order is that of a hash: any sample would do, as long as it is always the same.
+    A record that does not say how its run was trained is added to ``problems``. The order of the runs is that of a
+    hash: any sample would do, as long as it is always the same.
     """
     order = sorted(paths, key=lambda path: digest([seed, *path.parts[-5:]]))
     rounds: dict[Path, int] = {}
@@ -128,7 +139,11 @@ def _sample(paths: Sequence[Path], count: int, seed: int) -> list[dict[str, Any]
         rounds[cell] = rounds.get(cell, 0) + 1
         keyed.append((rounds[cell], path))
     chosen = [path for _, path in sorted(keyed, key=lambda pair: pair[0])][:count]
-    return [artefacts.read_record(path, artefacts.RUN_RECORD) for path in chosen]
+    for path in chosen:
+        try:
+            yield artefacts.read_record(path, _REPEATABLE)
+        except UserError as error:
+            problems.append(str(error))
 
 
 def _train_again(study: Path, record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -157,9 +172,7 @@ def _train_again(study: Path, record: Mapping[str, Any]) -> tuple[list[str], lis
 
 
 def _tensor_differences(stored: Path, again: Path) -> list[str]:
-    from safetensors.numpy import load_file
-
-    old, new = load_file(stored), load_file(again)
+    old, new = _tensors(stored), _tensors(again)
     unequal = [name for name in old if name not in new or old[name].tobytes() != new[name].tobytes()]
     if set(old) != set(new):
         return ["other tensors were trained"]
@@ -170,8 +183,20 @@ def _tensor_differences(stored: Path, again: Path) -> list[str]:
     )
 
 
+def _tensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {advice.rerun('finetune')}") from error
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('finetune')}") from error
+
+
 def _prediction_differences(stored: Path, again: Path) -> list[str]:
-    old, new = (_after(pq.read_table(path)) for path in (stored, again))
+    old, new = (_after(read_table(path)) for path in (stored, again))
     if len(old) != len(new):
         return [
             f"{plural(len(old), 'prediction is', 'predictions are')} stored, {len(new)} "

@@ -1,0 +1,25 @@
+"""Base tables: the parquet files of ``aggregate`` that analyses, figures and pages read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from variability import advice
+from variability.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a base table. Raises UserError, with the command that makes it again, if it is missing or damaged."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {advice.rerun('aggregate')}") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('aggregate')}") from error
