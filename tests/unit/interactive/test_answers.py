@@ -1,11 +1,14 @@
 """Analyses, figures and claims in scripts and notebooks equal those of the study."""
 
+import warnings
+
 import finished_study
 import pandas as pd
 import pytest
 import synthetic_study as synthetic
 
 import variability
+from variability import registry
 from variability.errors import UserError
 from variability.results import analysis_tables
 
@@ -108,6 +111,32 @@ def test_a_figure_of_a_folder_reads_all_its_tables(study):
 def test_what_cannot_be_answered_is_explained(study, runs, call, message):
     with pytest.raises((UserError, AttributeError), match=message):
         call(runs, study)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "needed"),
+    [
+        ("decisions", "two models or methods with values of the primary metric on the same task"),
+        ("pairwise", "two models or methods"),
+        ("gain", r"values from before fine-tuning \(phase `before`\), linear probes"),
+        ("overall", "more than one task and two models or methods on the same task"),
+        ("nondeterminism", "repeated runs"),
+    ],
+)
+def test_an_empty_table_says_what_is_missing(analysis, needed):
+    alone = pd.DataFrame({"model": ["a"] * 3, "seed": [0, 1, 2], "accuracy": [0.8, 0.81, 0.82]})
+    with pytest.warns(UserWarning, match=f"^{analysis} has no row: it needs {needed}.*, which these runs do not have$"):
+        assert variability.analyse(alone, analysis).empty
+
+
+def test_every_analysis_without_rows_gives_a_reason():
+    alone = pd.DataFrame({"model": ["a"], "seed": [0], "accuracy": [0.8]})
+    for name in synthetic.ANALYSES:
+        if set(registry.find("analyses", name).NEEDS) == {"runs"}:
+            with warnings.catch_warnings(record=True) as messages:
+                warnings.simplefilter("always")
+                empty = variability.analyse(alone, name).empty
+            assert [str(one.message).startswith(f"{name} has no row: it needs") for one in messages] == [True] * empty
 
 
 def test_a_folder_without_records_is_unfinished(study, tmp_path):

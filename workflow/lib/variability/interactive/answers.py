@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from variability import registry
-from variability.advice import one_per_line
-from variability.config import entry_checks, plugin_choice
+from variability.advice import listed, one_per_line
+from variability.config import entry_checks, plugin_choice, prerequisites
 from variability.errors import UserError
 from variability.interactive.sources import Source
 from variability.reporting import display_names, figure_style
@@ -29,9 +30,23 @@ def analyse(source: Any, analysis: str, **options: Any) -> pd.DataFrame:
 
     source: the folder of a finished study, a runs table, of which rows may be left out, or whatever else ``read_runs``
     takes. options: those of the analysis in the config; all others are the study's if the source is its folder. Raises
-    UserError for an unknown analysis or option, and for an analysis that needs more than runs.
+    UserError for an unknown analysis or option, and for an analysis that needs more than runs. Warns if the table has
+    no row, and says what runs would need for one.
     """
-    return _analysed(Source.of(source), analysis, options)
+    table = _analysed(Source.of(source), analysis, options)
+    if table.empty:
+        warnings.warn(without_rows(analysis), stacklevel=2)
+    return table
+
+
+def without_rows(analysis: str) -> str:
+    """Return why the table of an analysis has no row."""
+    plugin = registry.find("analyses", analysis)
+    described = [prerequisites.DESCRIPTIONS[name] for name in plugin.REQUIRES if name in prerequisites.DESCRIPTIONS]
+    needed = plugin.ROWS or listed(described, last=" and ")
+    return f"{analysis} has no row: " + (
+        f"it needs {needed}, which these runs do not have" if needed else "see its docs"
+    )
 
 
 def draw(source: Any, plot: str, **options: Any) -> Figure:

@@ -63,6 +63,8 @@ class Analysis(ABC):
     USES: ClassVar[tuple[str, ...]] = ()
     #: What the study must have for the table to say anything: keys of ``config.prerequisites.DESCRIPTIONS``.
     REQUIRES: ClassVar[tuple[str, ...]] = ()
+    #: What runs must have for the table to have a row, where that is not what REQUIRES names.
+    ROWS: ClassVar[str] = ""
     #: True if it also reads repeated runs (``repeats`` in the config), which all other analyses leave out.
     REPEATS: ClassVar[bool] = False
     #: True if it runs when the config does not list analyses.

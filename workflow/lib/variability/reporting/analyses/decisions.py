@@ -74,6 +74,7 @@ class Decisions(Analysis):
     candidate beats the second. Without any spread, and with fewer than two runs, nothing is tested.
     """
 
+    ROWS = "two models or methods with values of the primary metric on the same task"
     SUMMARISED = True
     CAPTION = (
         "Every two candidates of a task, the better mean first, and whether it beats the other: p-values and intervals "

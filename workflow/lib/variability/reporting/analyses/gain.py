@@ -40,6 +40,10 @@ class Gain(Analysis):
     into one such test: they share their examples, so that counting an example once per run would be pseudo-replication.
     """
 
+    ROWS = (
+        "values from before fine-tuning (phase `before`), linear probes of the same models, or the same models trained "
+        "from scratch"
+    )
     SUMMARISED = True
     USES = ("predictions",)
 

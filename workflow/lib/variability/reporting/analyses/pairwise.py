@@ -63,6 +63,7 @@ class Pairwise(Analysis):
     none; check_p_exact and probability remain valid.
     """
 
+    ROWS = "two models or methods with values of the primary metric on the same task"
     CAPTION = (
         "Every two candidates of a task: difference of their means with t interval (paired where runs are true pairs, "
         "otherwise Welch), and the probability that a run of one is better than a run of the other. Exact test, Holm's "
