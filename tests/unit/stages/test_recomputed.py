@@ -1,4 +1,4 @@
-"""What ``verify`` computes again from files that were damaged or removed together with their records."""
+"""Files that were damaged or removed together with their records, when ``verify`` computes tables from them again."""
 
 from pathlib import Path
 

@@ -30,9 +30,8 @@ class Permuted(NamedTuple):
 
     separate: (pairs,), True where runs of a side are far from its others; of pairs of runs, only one run of the two. p:
     (pairs,) two-sided, twice the smaller tail, for unpaired runs at least ``p_supporting``; NaN for pairs that are not
-    tested in this way. floor: (pairs,) the
-    smallest p that this number of runs can give. samples: {pair: (arrangements,) statistics, ascending}. exact: {pair:
-    True if these are all arrangements}.
+    tested in this way. floor: (pairs,) the smallest p that this number of runs can give. samples: {pair:
+    (arrangements,) statistics, ascending}. exact: {pair: True if these are all arrangements}.
     """
 
     separate: np.ndarray
