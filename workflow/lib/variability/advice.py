@@ -20,6 +20,16 @@ def rerun(rule: str, remove: object = None) -> str:
     return f"{first}run again with {command}, which makes only what is missing or damaged"
 
 
+def unreadable(path: object, error: Exception, rule: str, remove: object = None) -> str:
+    """Return that a file is missing, or why it cannot be read, and how to make it again.
+
+    error: raised by reading it. rule, remove: see ``rerun``; only a file that is there is removed.
+    """
+    if isinstance(error, FileNotFoundError):
+        return f"{path} is missing; {rerun(rule)}"
+    return f"{path} cannot be read ({error}); {rerun(rule, remove)}"
+
+
 def suggest(name: object, known: Sequence[str]) -> str:
     """Return ``did you mean 'x'?`` with the most similar known name, or a list of all names if none is similar."""
     if (candidate := similar(name, known)) is not None:

@@ -81,10 +81,8 @@ def read_record(path: Path, kind: Kind) -> dict[str, Any]:
         record = _parse(path.read_bytes())
         for problem in _problems(record, kind.shape, "it"):
             raise ValueError(problem)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun(kind.rule)}") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun(kind.rule)}") from error
+        raise UserError(advice.unreadable(path, error, kind.rule)) from error
     return record
 
 
@@ -171,10 +169,8 @@ def require(path: Path, checksum: str, rule: str) -> Path:
     """
     try:
         actual = checksum_of(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun(rule)}") from error
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun(rule)}") from error
+        raise UserError(advice.unreadable(path, error, rule)) from error
     if actual != checksum:
         raise UserError(
             f"{path} is not the file that {rule} wrote: its checksum differs, so it was damaged or replaced; "

@@ -49,10 +49,8 @@ def read(path: Path) -> pd.DataFrame:
 
     try:
         text = Path(path).read_bytes().decode("utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun(Path(path).parent.name)}") from error
-    except ValueError as error:
-        raise UserError(f"{path} cannot be read ({error}); {_repair(path)}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(advice.unreadable(path, error, Path(path).parent.name, path)) from error
     rows = _rows(text, path)
     names = [restored(name) for name, _ in next(rows, [])]
     columns: list[list[Any]] = [[] for _ in names]

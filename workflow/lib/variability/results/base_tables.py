@@ -19,7 +19,5 @@ def read(path: Path) -> pd.DataFrame:
 
     try:
         return pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun('aggregate')}") from error
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('aggregate')}") from error
+        raise UserError(advice.unreadable(path, error, "aggregate")) from error

@@ -108,10 +108,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun('aggregate')}") from error
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('aggregate')}") from error
+        raise UserError(advice.unreadable(path, error, "aggregate")) from error
 
 
 def _read_runs(path: Path, group: int, phase: str, split: str, probabilities: bool) -> Iterator[RunPredictions]:

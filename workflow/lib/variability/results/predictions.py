@@ -262,10 +262,8 @@ def _with_advice(path: Path, reader: Callable[[Path], Any]) -> Any:
 
     try:
         return reader(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun('predict')}") from error
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('predict', path)}") from error
+        raise UserError(advice.unreadable(path, error, "predict", path)) from error
 
 
 def _chained(

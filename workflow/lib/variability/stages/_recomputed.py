@@ -128,10 +128,8 @@ def _difference(stored: Path, again: Path, rule: str) -> str | None:
         return None
     try:
         old = _frame(stored)
-    except FileNotFoundError:
-        return f"{stored} is missing; {advice.rerun(rule)}"
     except (OSError, ValueError, pa.ArrowException) as error:
-        return f"{stored} cannot be read ({error}); {advice.rerun(rule)}"
+        return advice.unreadable(stored, error, rule)
     new = _frame(again)
     if list(old) != list(new):
         return f"{stored} has other columns than were computed again: {', '.join(sorted(set(old) ^ set(new)))}"

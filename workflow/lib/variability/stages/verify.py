@@ -189,10 +189,8 @@ def _tensors(path: Path) -> dict[str, Any]:
 
     try:
         return load_file(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; {advice.rerun('finetune')}") from error
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read ({error}); {advice.rerun('finetune')}") from error
+        raise UserError(advice.unreadable(path, error, "finetune")) from error
 
 
 def _prediction_differences(stored: Path, again: Path) -> list[str]:

@@ -45,16 +45,15 @@ class Decisions(Analysis):
     pair. Where a side is ``separate``, with runs that are far from its others (``run_flags.with_separate``), the
     distribution of the same t over all assignments of runs to the two sides replaces that of t (Janssen 1997; Chung &
     Romano 2013), if so few runs can show anything with it; unpaired runs also have to differ in rank (Brunner & Munzel
-    2000) or in the share of such runs (Fisher's exact test), so p is the larger one.
-    The choice is made by the runs within each candidate, not by
-    how they compare. p_all_pairs
-    is adjusted over all pairs of the task by step-down (Romano & Wolf 2005), with the largest statistic sampled by a
-    parametric bootstrap that allows for unequal spreads and numbers of runs. p_best is for the leader, adjusted for the
-    comparisons with the best (Hsu 1984, 1996), two-sided. A beats B (p_adjusted of at most 1 - level) if p_all_pairs is
-    at most 1 - level; if A is the leader and all its p_best are; and if A beats a candidate that beats B. p_adjusted is
-    the smallest of these that applies. So a best candidate beats each other one, and there is a best one if and only if
-    a single candidate is not beaten by any; ties_for_first lists those that nobody beats. Candidates that
-    cannot be compared with any other for lack of runs do not tie: not_compared lists them.
+    2000) or in the share of such runs (Fisher's exact test), so p is the larger one. The choice is made by the runs
+    within each candidate, not by how they compare. p_all_pairs is adjusted over all pairs of the task by step-down
+    (Romano & Wolf 2005), with the largest statistic sampled by a parametric bootstrap that allows for unequal spreads
+    and numbers of runs; rearranged pairs count as independent in it (Sidak 1967). p_best is for the leader, adjusted
+    for the comparisons with the best (Hsu 1984, 1996), two-sided. A beats B (p_adjusted of at most 1 - level) if
+    p_all_pairs is at most 1 - level; if A is the leader and all its p_best are; and if A beats a candidate that beats
+    B. p_adjusted is the smallest of these that applies. So a best candidate beats each other one, and there is a best
+    one if and only if a single candidate is not beaten by any; ties_for_first lists those that nobody beats. Candidates
+    that cannot be compared with any other for lack of runs do not tie: not_compared lists them.
 
     Both are equivalent within ``margin`` (in the unit of the metric; margin_from: where it comes from) if p_equivalent
     is at most 1 - level: p_tost, the p-value of two one-sided t tests (Schuirmann 1987), adjusted over the pairs of the
