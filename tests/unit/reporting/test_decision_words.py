@@ -167,6 +167,22 @@ def test_a_candidate_with_a_single_run_does_not_tie():
     assert f"That it beats m0 (full) is undecided (effect +0.150; {reason}; n = 1 against 3)." in text
 
 
+def test_claims_about_ranks_count_the_runs_of_the_ranked_candidates():
+    nan = float("nan")
+    tables = study([[0.70, 0.71, 0.69, 0.7], [0.42, 0.4, nan, 0.41], [0.5, nan, nan, nan]])
+    stated = claims({"shared_ranks": {"candidates": 2}, "stable_ranking": {}}, tables).set_index("sentence")
+    for sentence in ("m0 (full) ranks 1", "m1 (full) ranks 2"):
+        row = stated.loc[f"On digits, {sentence} of 2 candidates."]
+        assert row["n"] == "3 to 4 runs per candidate"
+        assert row["note"] == "not ranked for lack of a second run: m2 (full)"
+        assert row["note"] in as_markdown(stated.reset_index(), "demo")
+    # The evidence for the best is the rival that cannot be compared.
+    assert stated.loc["On digits, m0 (full) is the best of 3 candidates.", "n"] == "4 against 1"
+    assert stated.loc["On digits, the ranking of all 3 candidates is stable.", "n"] == "1 to 4 runs per candidate"
+    complete = claims({"shared_ranks": {}}, study([[0.7, 0.71, 0.72], [0.4, 0.41, 0.42], [0.4, 0.43, 0.42]]))
+    assert complete["n"].tolist() == ["3 runs per candidate"] and complete["note"].isna().all()
+
+
 def test_a_single_candidate_with_several_runs_does_not_tie():
     nan = float("nan")
     text = in_summary(study([[0.7, 0.8, 0.75], [0.6, nan, nan], [0.5, nan, nan]]))

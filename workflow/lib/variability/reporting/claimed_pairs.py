@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from variability.advice import listed
+from variability.advice import listed, plural
 from variability.reporting import display_names, equivalent_pairs, text_format
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED
 from variability.reporting.equivalent_pairs import BEATS
@@ -113,7 +113,7 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
         **{key: row[key] for key in (*FACTS, "p", "p_adjusted", "margin", "p_equivalent")},
         "meaning": meaning_of(row),
-        "n": _numbers(row),
+        "n": numbers(row),
         "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else on_test(row),
     }
     return facts | ({"n_more": more_seeds(row, row["margin"])} if decision == UNDECIDED else {})
@@ -165,13 +165,21 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
         "interval": "none",
         "p_adjusted": row["p_not_worse"],
         "meaning": worse if verdict == REFUSED else None,
-        "n": _numbers(row),
+        "n": numbers(row),
         "note": row["note"] if row["p"] != row["p"] else None,
     }
 
 
-def _numbers(row):
+def numbers(row: pd.Series) -> str:
+    """Format the numbers of runs of the two candidates of a pair."""
     return f"{row['n']:g}" if row["n"] == row["n_b"] else f"{row['n']:g} against {row['n_b']:g}"
+
+
+def per_candidate(counts: Iterable[float]) -> str:
+    """Format the numbers of runs of several candidates: ``10 runs per candidate``, or from the fewest to the most."""
+    counts = [int(count) for count in counts]
+    fewest, most = min(counts), max(counts)
+    return f"{'' if fewest == most else f'{fewest} to '}{plural(most, 'run')} per candidate"
 
 
 def more_seeds(row: pd.Series | Mapping[str, Any], smallest: float) -> float:

@@ -50,21 +50,23 @@ def of_pairs(
     where: start of the sentences. counted: what their n counts; None for the runs of a candidate.
     """
     from variability.advice import listed, plural
-    from variability.reporting import rank_words
+    from variability.reporting import claimed_pairs, decision_words, rank_words
 
     candidates = [one for one in rank_words.ranked(pairs) if one.low == one.low]
     if len(candidates) < 2:
         return []
     first = pairs.iloc[0]
-    counts = pairs[["n", "n_b"]]
     facts = {key: first[key] for key in ("estimator", "level", "scope")} | {
         "task": task,
         "interval": "simultaneous limits of ranks",
         "family": first["family"],
-        "n": counted or f"{counts.min(axis=None):g}",
+        "n": counted or claimed_pairs.per_candidate(_runs(pairs)),
     }
-    if not rank_words.decided(pairs):
-        facts["note"] = NO_SPREAD
+    notes = [] if rank_words.decided(pairs) else [NO_SPREAD]
+    # Over all tasks, the candidates that are not ranked are not in the table.
+    if counted is None and (single := decision_words.not_compared(pairs)):
+        notes.append(f"not ranked for lack of a second run: {listed(single, NAMED, last=' and ')}")
+    facts["note"] = "; ".join(notes) or None
     findings, total = [], len(candidates)
     shared = rank_words.sharing_first(candidates)
     if len(shared) > 1:
@@ -84,3 +86,9 @@ def of_pairs(
             | {"effect": one.high - one.low + 1, "unit": COUNTED[1]}
         )
     return findings
+
+
+def _runs(pairs):
+    """Return the numbers of runs of the candidates that have a rank."""
+    sides = [pairs.loc[pairs[f"rank_low{side}"].notna(), f"n{side}"] for side in ("", "_b")]
+    return [count for side in sides for count in side]

@@ -34,6 +34,8 @@ class StableRanking(Claim):
     TAU = 0.8
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+        from variability.reporting import claimed_pairs
+
         ranks, decisions = tables["ranks"].dropna(subset=["rank", "study_rank"]), tables["decisions"]
         findings = []
         for task, of_task in ranks.groupby("task", sort=False):
@@ -43,7 +45,7 @@ class StableRanking(Claim):
             # Every row of a task has the numbers that belong to the task.
             row = of_task.iloc[0]
             facts = {key: row[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
-            facts["n"] = f"{of_task['n'].min():g}"
+            facts["n"] = claimed_pairs.per_candidate(of_task["n"])
             # The bootstrap treats a candidate's only run as its true mean.
             undecided = (
                 {"verdict": UNDECIDED} if (of_task["n"] < 2).mask(_constant(of_task, pairs), False).any() else {}
@@ -104,7 +106,7 @@ def _leader(task, pairs, margin):
         **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
         "against": claimed_pairs.name(rival, "_b"),
         "family": f"task {task}: the leader has to beat every other candidate",
-        "n": f"{of_leader[['n', 'n_b']].min(axis=None):g}",
+        "n": claimed_pairs.numbers(rival),
         "note": rival["note"] if rival["p_adjusted"] != rival["p_adjusted"] else None,
     }
 
