@@ -316,6 +316,22 @@ def test_runs_at_chance_and_outlying_runs_are_those_of_the_analysis():
     assert "outlying" not in run_counts.in_words(runs, strict)
 
 
+def test_a_run_that_is_far_better_than_its_cell_is_named():
+    runs = synthetic.runs(models=("cnn", "vit"), methods=("full",), seeds=range(4))
+    at = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
+    runs.loc[at & (runs["model"] == "vit"), "value"] = [0.388, 0.391, 0.999, 0.402]
+    failures = registry.find("analyses", "failures")({}).table({"runs": runs})
+    sentence = (
+        "8 runs: 8 completed, 0 diverged. 1 run is far better than the others of its cell (vit/digits/full: 1), which "
+        "may be a mistake in the data; the means include it."
+    )
+    assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence
+    assert failures["n_flagged"].tolist() == [0, 0]
+    runs.loc[at & (runs["model"] == "cnn"), "value"] = [0.999, 0.391, 0.388, 0.402]
+    several = "2 runs are far better than the others of their cells (cnn/digits/full: 1; vit/digits/full: 1), which"
+    assert several in run_counts.in_words(runs)
+
+
 def test_failed_and_diverged_runs_are_counted_separately():
     runs = synthetic.runs(models=("cnn",), methods=("full",), failed=[("cnn", "digits", "full", 0)])
     runs = runs.assign(source="table", status=runs["status"].mask(runs["seed"] == 1, "failed"))

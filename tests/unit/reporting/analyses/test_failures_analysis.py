@@ -110,6 +110,23 @@ def test_the_declared_range_decides_the_points():
     assert max(limits) == pytest.approx(min(limits)) == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_run_as_far_on_the_better_side_is_counted_but_did_not_fail(higher):
+    scale = {"range": [0, 1]}
+    worse = [0.39, 0.40, 0.38, 0.999 - 0.8 * higher]
+    better = [0.39, 0.40, 0.38, 0.199 + 0.8 * higher]
+    rows = [only(table(study(values, metric="m", higher=higher, scale=scale))) for values in (worse, better)]
+    assert [(row["n_outlier"], row["n_above"], row["n_flagged"]) for row in rows] == [(1, 0, 1), (0, 1, 0)]
+    # Not outlying, so not left out.
+    assert rows[1]["n_without"] == 4
+    # 11.2 scaled MADs of 0.01 on the better side of the median, 0.395 or 0.385.
+    side = 1 if higher else -1
+    limit = 0.39 + side * (0.005 + 11.2 * 1.4826 * 0.01)
+    for step, counted in ((-1e-3, 0), (1e-3, 1)):
+        values = [0.40, 0.39, 0.38, limit + side * step]
+        assert only(table(study(values, metric="m", higher=higher, scale=scale)))["n_above"] == counted
+
+
 @pytest.mark.parametrize("values", [[1e-4, 1e-4, 1e-4, 3e-4], [0.0, 0.0, 0.0, 2e-6]])
 def test_trivial_spread_near_0_is_not_outlying(values):
     assert only(table(study(values, metric="loss", higher=False, scale={})))["n_outlier"] == 0

@@ -68,17 +68,29 @@ def _flagged(first: pd.DataFrame, failures: pd.DataFrame | None) -> list[str]:
     """Return a sentence about the completed runs that are at chance or outlying, none if there are none."""
     if failures is None:
         flags = run_flags.flagged(primary_rows.select(first), first)
-        failures = flags.groupby(CELL, sort=False)[["chance", "outlier"]].sum().reset_index()
-        failures = failures.rename(columns={"chance": "n_chance", "outlier": "n_outlier"})
+        failures = flags.groupby(CELL, sort=False)[["chance", "outlier", "above"]].sum().add_prefix("n_").reset_index()
     parts = []
     for column, words in (("n_chance", "at chance, no better than a constant prediction"), ("n_outlier", "outlying")):
-        numbers = failures[column].astype(float).fillna(0)
-        cells = failures[numbers > 0]
-        if len(cells):
-            counts = cells[[*CELL, column]].itertuples(index=False)
-            names = listed([f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in counts], NAMED, SEPARATOR)
-            parts.append(f"{numbers.sum():.0f} {agree(numbers.sum(), 'is', 'are')} {words} ({names})")
-    return [f"Of the completed runs, {' and '.join(parts)}; the means include them."] if parts else []
+        total, names = _counted(failures, column)
+        if total:
+            parts.append(f"{total} {agree(total, 'is', 'are')} {words} ({names})")
+    sentences = [f"Of the completed runs, {' and '.join(parts)}; the means include them."] if parts else []
+    total, names = _counted(failures, "n_above")
+    if total:
+        sentences.append(
+            f"{plural(total, 'run')} {agree(total, 'is', 'are')} far better than the others of "
+            f"{agree(total, 'its cell', 'their cells')} ({names}), which may be a mistake in the data; the means "
+            f"include {agree(total, 'it', 'them')}."
+        )
+    return sentences
+
+
+def _counted(failures: pd.DataFrame, column: str) -> tuple[int, str]:
+    """Return the number of runs in a column of the table ``failures``, and the names of cells that have any."""
+    numbers = failures[column].astype(float).fillna(0)
+    counts = failures.loc[numbers > 0, [*CELL, column]].itertuples(index=False)
+    names = [f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in counts]
+    return int(numbers.sum()), listed(names, NAMED, SEPARATOR) if names else ""
 
 
 def trained_here(runs: pd.DataFrame) -> bool:

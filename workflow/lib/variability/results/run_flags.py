@@ -9,7 +9,8 @@ A run is *at chance* if it is no better than a constant prediction:
 A run is *outlying* if its value is worse than the median of its cell's runs that are not at chance, by more scaled MADs
 than ``stats.outlier_thresholds`` allows for their number (in 1 % of cells of normal values any run is), by more than
 POINTS of the metric's length (of the median where no range is declared) and by more than STEPS steps of the metric's
-resolution. Without the latter two, runs that nearly agree would make outliers of harmless ones.
+resolution. Without the latter two, runs that nearly agree would make outliers of harmless ones. A run that is better
+than the median by as much is *far above*: it did not fail, but a mistake in the data would look like that.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ def flagged(
     the accuracy of these runs. mads: distance of an outlier from the median in scaled MADs; None for the distance that
     depends on the number of runs. chance_limit: largest accuracy that guessing explains, NaN if unknown. collapsed_at:
     the value of the cell's collapsed runs, NaN without any. chance_known: whether a run at chance could be recognised.
-    outlier_limit: value beyond which a run is outlying, NaN if unknown. mad, mads: of the cell's runs that are not at
-    chance, their MAD, and the distance of an outlier in scaled MADs. judged: whether a flag is possible at all.
+    outlier_limit: value beyond which a run is outlying, NaN if unknown. above: whether a completed run is better than
+    the median by more than an outlying one is worse; such a run has none of the FLAGS. mad, mads: of the cell's runs
+    that are not at chance, their MAD, and the distance of an outlier in scaled MADs. judged: whether a flag is possible
+    at all.
     """
     rows = primary.merge(_guessing(runs, primary), on=RUN, how="left", validate="many_to_one").set_index(primary.index)
     sign = rows["higher_is_better"].map({True: 1.0, False: -1.0}).astype(float)
@@ -59,11 +62,12 @@ def flagged(
         | (reference.notna() & score.notna())
         | rows["r2"].notna()
     )
-    rows[["outlier_limit", "mad", "mads"]] = _outlier_limits(rows, sign, mads, points)
+    rows[["outlier_limit", "mad", "mads", "_mirrored"]] = _outlier_limits(rows, sign, mads, points)
     rows["outlier"] = completed & ~rows["chance"] & (score < sign * rows["outlier_limit"])
+    rows["above"] = completed & ~rows["chance"] & (score > sign * rows["_mirrored"])
     # A run whose metric is undefined may be at chance nevertheless, if it has an accuracy.
     rows["judged"] = rows["value"].notna() | rows["incomplete"] | (rows["chance_known"] & rows["accuracy"].notna())
-    return rows.drop(columns=["_score", "_resolution"])
+    return rows.drop(columns=["_score", "_resolution", "_mirrored"])
 
 
 def with_separate(primary: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -76,11 +80,8 @@ def with_separate(primary: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     rows = flagged(primary, runs)
-    sign = rows["higher_is_better"].map({True: 1.0, False: -1.0}).astype(float)
     groups = [rows[key] for key in CELL_VALUE]
-    median = rows["value"].mask(rows["chance"]).groupby(groups, sort=False).transform("median")
-    above = sign * (rows["value"] - median) > sign * (median - rows["outlier_limit"])
-    far = (rows["chance"] | rows["outlier"] | above) & rows["value"].notna()
+    far = rows[["chance", "outlier", "above"]].any(axis=1) & rows["value"].notna()
     near = (~far & rows["value"].notna()).groupby(groups, sort=False).transform("any")
     return primary.assign(separate=pd.Series(far & near, index=primary.index))
 
@@ -162,7 +163,10 @@ def _collapse_levels(rows: pd.DataFrame, points: float) -> pd.Series:
 
 
 def _outlier_limits(rows: pd.DataFrame, sign: pd.Series, mads: float | None, points: float) -> pd.DataFrame:
-    """Return each row's outlier_limit, and the MAD and the threshold of its cell, of runs that are not at chance."""
+    """Return each row's outlier_limit, MAD and threshold of its cell, of runs that are not at chance.
+
+    _mirrored: the value that is better than the median by as much as outlier_limit is worse.
+    """
     import pandas as pd
 
     working = rows["value"].mask(rows["chance"])
@@ -177,4 +181,5 @@ def _outlier_limits(rows: pd.DataFrame, sign: pd.Series, mads: float | None, poi
     margin = thresholds * outlier_thresholds.MAD_TO_SD * mad
     # With a median and a MAD of 0 and no declared range there is no scale.
     margin = margin.where(margin > floor.fillna(0), floor)
-    return pd.DataFrame({"outlier_limit": median - sign * margin, "mad": mad, "mads": thresholds})
+    limits = {"outlier_limit": median - sign * margin, "mad": mad, "mads": thresholds}
+    return pd.DataFrame(limits | {"_mirrored": median + sign * margin})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS = [
     *(*CELL_VALUE, "primary", "rate", "low", "high", "n_runs", "n_flagged", "n_failed", "n_diverged"),
-    *("n_chance", "n_outlier", "n", "n_undefined", "mean", "sd", "n_without", "mean_without", "sd_without"),
+    *("n_chance", "n_outlier", "n_above", "n", "n_undefined", "mean", "sd", "n_without", "mean_without", "sd_without"),
     *("chance_limit", "collapsed_at", "outlier_limit", "mads", "false_alarms", "points", "note"),
 ]
 
@@ -27,6 +27,9 @@ class Failures(Analysis):
     cell that are not. Both are defined in ``results.run_flags``. A flagged run has one of these reasons. The rate is a
     share of n_runs, the runs that can be judged, with Wilson's (1927) interval for independent runs: a run whose metric
     is undefined can be judged if its accuracy shows whether it stayed at chance.
+
+    n_above: runs that are better than that median by as much as an outlier is worse. They are not flagged, because they
+    did not fail; a mistake in the data, or test examples among the training data, would look like that.
 
     false_alarms: largest share of cells with normal values in which any run is called an outlier; unknown if the
     distance ``mads`` is an option of the study.
@@ -74,6 +77,7 @@ class Failures(Analysis):
         cells["rate"] = cells["n_flagged"] / cells["n_runs"].where(cells["n_runs"] > 0)
         cells["n_chance"] = cells["n_chance"].where(cells["chance_known"])
         cells["n_outlier"] = cells["n_outlier"].mask(cells["outlier_limit"].isna() & ~(cells["n_chance"] == cells["n"]))
+        cells["n_above"] = cells["n_above"].mask(cells["n_outlier"].isna())
         cells["note"] = _note(cells)
         cells["estimator"] = "share of runs that did not work for any reason; mean and SD with and without the flagged"
         cells = cells.assign(points=points, false_alarms=FALSE_ALARMS if mads is None else float("nan"))
@@ -90,6 +94,7 @@ def _counts(runs):
         n_diverged=("_diverged", "sum"),
         n_chance=("chance", "sum"),
         n_outlier=("outlier", "sum"),
+        n_above=("above", "sum"),
         chance_limit=("chance_limit", "median"),
         collapsed_at=("collapsed_at", "median"),
         outlier_limit=("outlier_limit", "median"),
@@ -98,7 +103,7 @@ def _counts(runs):
         higher_is_better=("higher_is_better", "first"),
     )
     table["chance_known"] = cells["chance_known"].any()
-    return table.astype({"n_chance": float, "n_outlier": float}).reset_index()
+    return table.astype({"n_chance": float, "n_outlier": float, "n_above": float}).reset_index()
 
 
 def _without(runs):

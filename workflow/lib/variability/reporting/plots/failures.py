@@ -21,6 +21,8 @@ MARKS = {
     "chance": figure_style.Look(figure_style.FAILED, "*", ""),
     "outlier": figure_style.Look(figure_style.FAILED, "d", ""),
 }
+#: Runs that are marked, but have not failed and are not in the rate.
+ABOVE = figure_style.Look(figure_style.INK, "d", "")
 LEGEND = {"incomplete": "not completed (no value: at the edge)", "chance": "at chance", "outlier": "outlying"}
 #: Columns of the table with the numbers of marked runs, and their names.
 COUNTS = {"n_failed": "not completed", "n_chance": "at chance", "n_outlier": "outlying"}
@@ -37,7 +39,8 @@ class Failures(Plot):
     CAPTION = (
         "Every run's primary metric on the test split after fine-tuning. Crosses: runs that did not complete. Stars: "
         "at chance, no better than a constant prediction. Diamonds: outlying, far below the median (the grey tick is "
-        "the limit). Right: the rate of all these runs with its Wilson interval, and their number."
+        "the limit). Right: the rate of all these runs with its Wilson interval, and their number. Dark diamonds: as "
+        "far on the better side, not in the rate, but perhaps a mistake."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -55,6 +58,7 @@ class Failures(Plot):
         metric = _labels.metric_of(runs) if len(runs) else "primary metric"
         legend = [figure_style.handle(name, look, linestyle="") for name, look in looks.items()]
         legend += [figure_style.handle(LEGEND[reason], look) for reason, look in MARKS.items() if runs[reason].any()]
+        legend += [figure_style.handle("far better than its cell", ABOVE)] if runs["above"].any() else []
         figure = figure_style.figure(
             width=width,
             height=height,
@@ -106,11 +110,11 @@ def _dots(axes, cell, middle, height, look):
     worst = right if cell["higher_is_better"].eq(False).any() else left
     cell = cell.assign(_y=_panels.scattered(cell["seed"], middle, height))
     cell["value"] = cell["value"].mask(cell["incomplete"], worst)
-    unflagged = cell[~cell[run_flags.FLAGS].any(axis=1)]
+    unflagged = cell[~cell[[*run_flags.FLAGS, "above"]].any(axis=1)]
     dots = {"linestyle": "", "markeredgecolor": "white", "markeredgewidth": 0.3}
     axes.plot(unflagged["value"], unflagged["_y"], look.marker, color=look.color, markersize=4, alpha=0.85, **dots)
     remaining = cell
-    for reason, mark in MARKS.items():
+    for reason, mark in (MARKS | {"above": ABOVE}).items():
         of_reason, remaining = remaining[remaining[reason]], remaining[~remaining[reason]]
         if len(of_reason):
             position = of_reason["value"], of_reason["_y"]
