@@ -2,9 +2,11 @@
 
 import csv
 import io
+import itertools
 import re
 
 import pytest
+from conftest import contents
 
 from variability import registry
 from variability.reporting.page import document
@@ -192,6 +194,60 @@ def test_no_label_of_the_bars_is_cut(visits, width):
     parts = visit.page.locator(".share-row").first.locator(".part").all()
     titles = [part.get_attribute("title").replace(": ", " ") for part in parts]
     assert titles and set(titles) <= {" ".join(entry.split()) for entry in entries}
+
+
+#: Names that are longer than their space, and differ near their middle and at their end.
+LONG = [f"an-organisation/a-network-of-{size}-layers-pretrained-on-pictures-{end}" for size in (12, 24) for end in "ab"]
+#: Left, right, top, bottom of all texts of each chart, from its left end, and its width.
+TEXTS = """[...document.querySelectorAll('.chart .plot svg')].map((svg) => {
+    const start = svg.getBoundingClientRect().left;
+    const shown = (text) => text.textContent && text.getAttribute('opacity') !== '0';
+    const texts = [...svg.querySelectorAll('text')].filter(shown);
+    const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    const sides = (box) => [box.left - start, box.right - start, box.top, box.bottom];
+    return [svg.clientWidth, boxes.map(([text, box]) => [text, ...sides(box)])];
+})"""
+
+
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory):
+    path = tmp_path_factory.mktemp("long") / "index.html"
+    path.write_text(document.render(contents(models=LONG, tasks=("digits",))), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_texts_of_charts_do_not_overlap_and_long_names_stay_different(visits, long_names, width):
+    visit = visits(width=width, path=long_names)
+    visit.draw_all()
+    charts = visit.page.evaluate(TEXTS)
+    assert len(charts) > 5
+    for whole, texts in charts:
+        assert [text for text, left, right, *_ in texts if left < -1 or right > whole + 1] == []
+        # The box of a text is higher than its letters.
+        overlaps = [
+            (one[0], other[0])
+            for one, other in itertools.combinations(texts, 2)
+            if min(one[2], other[2]) > max(one[1], other[1]) and min(one[4], other[4]) - max(one[3], other[3]) > 2
+        ]
+        assert overlaps == []
+    labels = visit.page.locator("[data-charts=seeds] .role-axis-label text", has_text="…")
+    assert len(set(labels.all_text_contents())) == len(LONG) * 2, "two methods"
+    labels.first.hover()
+    visit.page.locator(".tip").wait_for(state="visible")
+    assert any(name in visit.page.locator(".tip").inner_text() for name in LONG)
+
+
+def test_no_dot_is_on_the_end_of_its_axis(visited):
+    """Measured from the ends of the horizontal axis to the middle of each dot, in pixels."""
+    free = visited.page.evaluate("""[...document.querySelectorAll('[data-charts=seeds] .plot')].map((plot) => {
+        const boxes = [...plot.querySelectorAll('.mark-symbol.role-mark path')];
+        const dots = boxes.map((dot) => dot.getBoundingClientRect()).map((box) => box.left + box.width / 2);
+        const axis = plot.querySelector('.role-axis-domain line').getBoundingClientRect();
+        return Math.min(Math.min(...dots) - axis.left, axis.right - Math.max(...dots));
+    })""")
+    assert free
+    assert min(free) > 5
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

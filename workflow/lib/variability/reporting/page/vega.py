@@ -11,6 +11,8 @@ Spec = dict[str, Any]
 
 #: Height of a candidate's row in pixels.
 STEP = 22
+#: Free pixels between the outermost marks and the ends of an axis of numbers.
+MARGIN = 10
 #: Marks of other candidates than the one that the reader points at are dimmed.
 DIMMED = {"condition": {"test": "hot === null || datum.candidate === hot", "value": 1}, "value": 0.15}
 CANDIDATES: Spec = {
@@ -18,8 +20,19 @@ CANDIDATES: Spec = {
     "type": "nominal",
     "sort": None,
     "title": None,
-    "axis": {"labelLimit": 260, "ticks": False, "domain": False, "grid": True},
+    "axis": {"ticks": False, "domain": False, "grid": True},
 }
+#: Most candidates that a legend names; others are named when the reader points at them.
+MOST_IN_LEGEND = 12
+#: The page has six colours; the shapes of points separate candidates of equal colour.
+_SHAPES = [shape for shape in ("circle", "square", "triangle-up") for _ in range(6)]
+
+
+def by_candidate() -> dict[str, Spec]:
+    """Return the encodings of points by colour and shape, one per candidate, with their legend."""
+    legend = {"title": None, "orient": "bottom", "columns": 2, "symbolLimit": MOST_IN_LEGEND}
+    names = {"field": "candidate", "type": "nominal", "sort": None, "legend": legend}
+    return {"color": names, "shape": {**names, "scale": {"range": _SHAPES}}}
 
 
 def layers(*marks: Spec, height: int | Mapping[str, int] | None = None, **properties: Any) -> Spec:
@@ -36,7 +49,11 @@ def layers(*marks: Spec, height: int | Mapping[str, int] | None = None, **proper
 
 def value(field: str, title: str | None = None, *, zero: bool = False, scale: Spec | None = None) -> Spec:
     """Return the encoding of a number along an axis. title: by default the chart's unit, which the page inserts."""
-    encoding: Spec = {"field": field, "type": "quantitative", "scale": {"zero": zero, "nice": True, **(scale or {})}}
+    encoding: Spec = {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"zero": zero, "nice": False, "padding": MARGIN, **(scale or {})},
+    }
     return {**encoding, "title": "{unit}" if title is None else title}
 
 

@@ -56,18 +56,13 @@ class Calibration(Question):
         )  # fmt: skip
         x = {"field": "confidence", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"format": ".0%"}}
         y = {"field": "estimate", "type": "quantitative", "scale": {"domain": [0, 1]}, "axis": {"format": ".0%"}}
-        color = {
-            "field": "candidate",
-            "type": "nominal",
-            "sort": None,
-            "legend": {"title": None, "orient": "bottom", "columns": 2, "labelLimit": 260, "symbolLimit": 12},
-        }
+        looks = vega.by_candidate()
         diagonal = {
             "data": {"values": [{"at": 0}, {"at": 1}]},
             "mark": {"type": "line", "strokeDash": [4, 3], "opacity": 0.6, "color": "{ink}"},
             "encoding": {"x": {"field": "at", "type": "quantitative"}, "y": {"field": "at", "type": "quantitative"}},
         }
-        encoding = {"x": {**x, "title": "stated confidence"}, "color": color, "opacity": vega.DIMMED}
+        encoding = {"x": {**x, "title": "stated confidence"}, "color": looks["color"], "opacity": vega.DIMMED}
         line = {
             "data": {"name": "rows"},
             "mark": {"type": "line"},
@@ -81,7 +76,7 @@ class Calibration(Question):
         dots = {
             "data": {"name": "rows"},
             "mark": {"type": "point", "filled": True, "size": 45},
-            "encoding": {**encoding, "y": y, "tooltip": tips},
+            "encoding": {**encoding, **looks, "y": y, "tooltip": tips},
         }
         return [
             Chart(rows[columns], vega.layers(diagonal, spans, line, dots, height=300), "Accuracy by stated confidence")

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: Largest number of candidates that a legend names; others are named when the reader points at them.
-LEGEND = 12
 FRONT = "no other is both faster and better"
 
 
@@ -61,22 +59,17 @@ class Cost(Question):
             "field": "estimate",
             "type": "quantitative",
             "title": "seconds per run",
-            "scale": {"type": "log", "padding": 20},
+            "scale": {"type": "log", "nice": False, "padding": 20},
         }
-        y = {**vega.value("value_mean"), "scale": {"zero": False, "padding": 14}}
-        color = {
-            "field": "candidate",
-            "type": "nominal",
-            "sort": None,
-            "legend": {"title": None, "orient": "bottom", "columns": 2, "labelLimit": 260, "symbolLimit": LEGEND},
-        }
+        y = vega.value("value_mean", scale={"padding": 14})
+        looks = vega.by_candidate()
         dots = {
             "data": {"name": "rows"},
             "mark": {"type": "point", "filled": True, "size": 90, "strokeWidth": 2},
             "encoding": {
                 "x": x,
                 "y": y,
-                "color": color,
+                **looks,
                 "stroke": {"condition": {"test": f"datum.front === '{FRONT}'", "value": "{ink}"}, "value": None},
                 "opacity": vega.DIMMED,
                 "tooltip": tips,
@@ -93,7 +86,7 @@ class Cost(Question):
                 "x": {"field": "estimate", "type": "quantitative"},
                 "y": {"field": "from", "type": "quantitative"},
                 "y2": {"field": "to"},
-                "color": color,
+                "color": looks["color"],
                 "opacity": vega.DIMMED,
             },
         }

@@ -51,7 +51,7 @@ class Failures(Question):
                 "color": {
                     "field": "kind",
                     "scale": {"domain": [*KINDS.values()], "range": ["{failed}", "{second}", "{faint}"]},
-                    "legend": {"title": None, "orient": "top", "labelLimit": 400},
+                    "legend": {"title": None, "orient": "top"},
                 },
                 "opacity": vega.DIMMED,
                 "tooltip": vega.tooltip(candidate="candidate", kind="kind", count="runs", n_runs="of"),

@@ -54,7 +54,7 @@ class MoreSeeds(Question):
         tips = vega.tooltip(
             candidate="candidate", goal_in_words="to", n_needed="runs needed", n="runs now", reference="compared with"
         )
-        legend = {"title": "to", "orient": "top", "columns": 1, "labelLimit": 500}
+        legend = {"title": "to", "orient": "top", "columns": 1}
         colors = ["{accent}", "{second}", "{third}", "{fourth}"]
         color = {"field": "goal_in_words", "scale": {"range": colors}, "legend": legend}
         shape = {"field": "goal_in_words", "legend": legend}

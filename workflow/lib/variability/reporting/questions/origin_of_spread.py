@@ -72,7 +72,7 @@ class OriginOfSpread(Question):
                 "color": {
                     "field": "part",
                     "scale": {"domain": [SEED, TEST], "range": ["{accent}", "{faint}"]},
-                    "legend": {"title": None, "orient": "top", "labelLimit": 400},
+                    "legend": {"title": None, "orient": "top"},
                 },
                 "opacity": vega.DIMMED,
                 "tooltip": tips,

@@ -77,7 +77,7 @@ class Winners(Question):
                 "domain": [name for name in LOOKS if name in set(means["place"])],
                 "range": [LOOKS[name] for name in LOOKS if name in set(means["place"])],
             },
-            "legend": {"title": None, "orient": "top", "labelLimit": 400},
+            "legend": {"title": None, "orient": "top"},
         }
         tips = vega.tooltip(
             candidate="candidate", estimate="mean", low="from", high="to", n="runs", n_failed="without a result",

@@ -5,24 +5,16 @@ const style = () => getComputedStyle(document.documentElement);
 const color = (name) => style().getPropertyValue(`--${name}`).trim();
 const PALETTE = ["accent", "second", "third", "fourth", "failed", "soft"];
 const config = () => ({
-  background: "transparent", font: "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif",
+  background: "transparent", font: FONT,
   view: { stroke: null }, point: { filled: true },
   axis: { labelColor: color("ink"), titleColor: color("ink"), gridColor: color("line"), domainColor: color("faint"),
-    tickColor: color("faint"), tickCount: 6, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelLimit: 260 },
-  legend: { labelColor: color("ink"), titleColor: color("soft"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500,
+    tickColor: color("faint"), tickCount: 6, labelFontSize: FONT_SIZE, titleFontSize: FONT_SIZE, titleFontWeight: 500, labelSeparation: 6 },
+  legend: { labelColor: color("ink"), titleColor: color("soft"), labelFontSize: FONT_SIZE, titleFontSize: FONT_SIZE, titleFontWeight: 500,
     symbolType: "circle", layout: { top: { anchor: "start", bounds: "full" }, bottom: { anchor: "start", bounds: "full" } } },
   text: { color: color("ink"), fontSize: 11 }, range: { category: PALETTE.map(color) },
 });
-// On a narrow screen names get less room, and legends a line per entry.
-const narrow = () => innerWidth < 640;
-const fitted = (key, value) => {
-  if (!narrow() || value === null) return value;
-  if (key === "legend") return { ...value, columns: 1, labelLimit: 205 };
-  return key === "axis" && value.labelLimit ? { ...value, labelLimit: 130 } : value;
-};
-const filled = (spec, unit) =>
-  JSON.parse(JSON.stringify(spec), (key, value) => fitted(key, typeof value === "string" ?
-    value.replace(/\{([a-z-]+)\}/g, (all, name) => (name === "unit" ? unit : color(name) || all)) : value));
+const filled = (spec, unit) => JSON.parse(JSON.stringify(spec), (key, value) => (typeof value === "string" ?
+  value.replace(/\{([a-z-]+)\}/g, (all, name) => (name === "unit" ? unit : color(name) || all)) : value));
 
 // Vega writes all values as texts; a name such as 007 or 1.10 is not a number.
 const typed = (text) => (String(Number(text)) === String(text) ? number(Number(text)) : String(text));
@@ -127,11 +119,12 @@ const draw = async ({ chart, task, plot }) => {
   const domain = [...new Set(rows.map((row) => row.candidate))];
   const datasets = { rows, means: ofRuns ? meanRows(task).filter((row) => domain.includes(row.candidate)) : [] };
   const marks = rows.length, shown = new Set([...rows, ...datasets.means].map((row) => row.candidate));
+  fit(spec, plot.clientWidth, domain);
   // In pixels, because Vega-Lite warns of a step where the width is that of the page.
-  if (spec.height.step) spec.height = chart.spec.height.step * shown.size;
+  if (spec.height.step) spec.height = spec.height.step * shown.size;
   try {
     const { view } = await window.vegaEmbed(plot, { ...spec, datasets, config: config() },
-      { actions: false, renderer: marks > 1500 ? "canvas" : "svg", tooltip: showTip });
+      { actions: false, renderer: marks > 1500 ? "canvas" : "svg", tooltip: showTip, patch: withFullNames });
     const signals = new Set((spec.params || []).map(({ name }) => name));
     plot.view = view;
     const entry = { view, signals };

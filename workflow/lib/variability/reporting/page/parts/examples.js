@@ -2,6 +2,16 @@
 const gallery = document.getElementById("examples");
 const voteOf = ([answer, count, right]) =>
   element("span", { className: right === null ? "" : right ? "right" : "wrong", textContent: `${answer} ×${count}` });
+// The answers with most votes, the right one among them, and how many votes all others have together.
+const MOST_ANSWERS = 8;
+const tallied = (tally) => {
+  const sorted = [...tally].sort((a, b) => b[1][0] - a[1][0]);
+  const shown = sorted.filter(([, [, right]], index) => index < MOST_ANSWERS || right);
+  const rest = sorted.filter((entry) => !shown.includes(entry));
+  const votes = rest.reduce((sum, [, [count]]) => sum + count, 0);
+  return [...shown.map(([answer, [count, right]]) => voteOf([answer, count, right])),
+    rest.length > 0 ? element("span", { textContent: `${rest.length} other ${rest.length > 1 ? "answers" : "answer"} ×${votes}` }) : null];
+};
 const exampleBox = (shown, cells) => {
   const tally = new Map(), votes = element("table", { className: "votes" });
   cells.forEach(([model, method], cell) => {
@@ -13,14 +23,13 @@ const exampleBox = (shown, cells) => {
     votes.append(element("tr", {}, element("th", { scope: "row", textContent: candidateOf(model, method) }),
       element("td", {}, ...shown.votes[cell].map(voteOf))));
   });
-  // Ranges of numbers of several candidates have no sum.
-  const summed = shown.range ? [] : [...tally].sort((a, b) => b[1][0] - a[1][0]);
   const content = shown.image ? element("img", { src: shown.image, alt: `test example ${shown.id}`, loading: "lazy" })
     : element("blockquote", { textContent: shown.text || shown.source });
   return element("div", { className: "example" }, content,
     shown.label === null ? null : element("div", {}, "label: ", element("b", { textContent: shown.label })),
     shown.range ? element("div", {}, "answers: ", shown.range) : null,
-    element("div", { className: "tally" }, ...summed.map(([answer, [count, right]]) => voteOf([answer, count, right]))),
+    // Ranges of numbers of several candidates have no sum.
+    element("div", { className: "tally" }, ...(shown.range ? [] : tallied(tally))),
     element("details", {}, element("summary", { textContent: "by candidate" }), votes,
       element("small", { textContent: shown.image || shown.text ? shown.source : "" })));
 };
