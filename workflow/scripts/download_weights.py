@@ -14,4 +14,5 @@ with log_job(snakemake.log[0]), recorded(snakemake):
     target, assets = Path(snakemake.output.weights), Path(rule_input.assets) if rule_input.get("assets") else None
     # Outside this job's outputs, which are deleted before it runs again: files that were fetched are reused then.
     with Fetcher(mirrors, cache=manifest.parents[1] / "cache", **(snakemake.config.get("downloads") or {})) as fetcher:
-        download_weights(snakemake.params.spec, target, manifest, fetcher, mirrors, assets)
+        hashes = Path("results", "contents")
+        download_weights(snakemake.params.spec, target, manifest, fetcher, mirrors, assets, hashes)

@@ -1,5 +1,7 @@
 """Files and folders are read once, and again only after a change of their contents or state."""
 
+import hashlib
+import json
 import os
 
 import pytest
@@ -61,6 +63,32 @@ def test_unchanged_files_are_not_read_again_and_a_touch_changes_no_hash(folder, 
     assert len(read) == 4
     (tmp_path / "file").write_text("in the way")
     assert content_hash([folder], tmp_path / "file") == first, "without a writable cache the files are read every time"
+
+
+def test_a_job_uses_the_checksum_of_a_start_only_lately_and_only_of_the_same_file(folder, tmp_path):
+    file, cache = folder / "2.txt", tmp_path / "cache"
+    assert module.recent_checksum(file, cache) is None
+    content_hash([folder], cache)
+    assert module.recent_checksum(file, cache) is None, "a folder's hash is not that of a file"
+    content_hash([file], cache)
+    expected = hashlib.sha256(b"b").hexdigest()
+    assert module.recent_checksum(file, cache) == expected
+    (entry,) = (path for path in cache.iterdir() if json.loads(path.read_text())["first"] == str(file))
+    os.utime(entry, (0, 0))
+    assert module.recent_checksum(file, cache) is None, "it was read long ago"
+    os.utime(entry)
+    assert module.recent_checksum(file, cache) == expected
+    stat = file.stat()
+    edit(file, 0)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert module.recent_checksum(file, cache) is None, "its content changed, and its time was set back"
+    os.truncate(entry, 20)
+    assert module.recent_checksum(file, cache) is None, "the record was cut short"
+
+
+def test_a_folder_without_files_has_a_hash(tmp_path):
+    (tmp_path / "data").mkdir()
+    assert content_hash([tmp_path / "data"], tmp_path / "cache") == content_hash([tmp_path / "data"])
 
 
 def test_files_behind_links_are_part_of_the_content(folder, tmp_path):

@@ -14,7 +14,7 @@ from torchvision import models
 
 from variability import registry
 from variability.errors import UserError
-from variability.io import files, temporary_names
+from variability.io import content_hash, files, temporary_names
 from variability.models import networks
 from variability.models.weight_files import read_tensors
 from variability.models.weights_source import weights_kind
@@ -41,11 +41,11 @@ def module(architecture: str = SMALL, **options):
         return models.get_model(architecture, weights=None, **options)
 
 
-def bring(folder: Path, weights: str | Path, architecture: str = SMALL, fetcher=None, mirrors=(), **entry):
+def bring(folder: Path, weights: str | Path, architecture: str = SMALL, fetcher=None, mirrors=(), hashes=None, **entry):
     """Run the stage; return its safetensors file and its manifest."""
     model = {"provider": "torchvision", "architecture": architecture, "options": {}, "weights": str(weights)} | entry
     target, manifest = folder / "out" / "weights.safetensors", folder / "out" / "weights.json"
-    download_weights(model, target, manifest, fetcher, mirrors)
+    download_weights(model, target, manifest, fetcher, mirrors, hashes=hashes)
     return target, files.read_json(manifest)
 
 
@@ -72,6 +72,24 @@ def test_a_local_file_becomes_safetensors_with_a_manifest(tmp_path, shipped):
     assert manifest["source_sha256"] == files.sha256(shipped)
     assert (manifest["source"], manifest["architecture"]) == (str(shipped), SMALL)
     assert sorted(tensor.name for tensor in target.parent.iterdir()) == ["weights.json", "weights.safetensors"]
+
+
+def test_the_checksum_of_a_source_that_was_just_read_is_not_computed_again(tmp_path, shipped, monkeypatch):
+    source, hashes = shutil.copy(shipped, tmp_path / "mine.pth"), tmp_path / "contents"
+    content_hash.content_hash([source], hashes)
+    expected, read = files.sha256(source), []
+    monkeypatch.setattr(files, "sha256", lambda path, real=files.sha256: read.append(Path(path)) or real(path))
+
+    def source_checksum(**entry):
+        read.clear()
+        return bring(tmp_path, source, hashes=hashes, **entry)[1]["source_sha256"]
+
+    assert (source_checksum(), read) == (expected, [tmp_path / "out" / "weights.safetensors"])
+    assert (source_checksum(sha256=expected.upper()), source in read) == (expected, False)
+    assert (source_checksum(sha256=expected[:8]), source in read) == (expected, False)
+    torch.save(torch.load(source, weights_only=True) | {"classifier.1.bias": torch.ones(1000)}, source)
+    changed = files.sha256(source)
+    assert (source_checksum(), source in read) == (changed, True)
 
 
 def test_a_release_is_fetched_with_the_checksum_in_its_name(tmp_path, shipped):

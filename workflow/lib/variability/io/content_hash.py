@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,8 @@ _log = logging.getLogger(__name__)
 _ANNOUNCED_BYTES = 4e9
 #: Instead of the checksum of a file that cannot be read.
 _UNREADABLE = "unreadable"
+#: Seconds for which a job uses the checksum that the start of Snakemake computed.
+_RECENT = 3600
 
 
 def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
@@ -26,8 +29,7 @@ def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
     """
     files = [(name, file) for path in paths for name, file in _files(path)]
     states = [[name, *file_state(file)] for name, file in files]
-    state, key = digest(states), digest([str(path.absolute()) for path in paths])
-    entry = cache and cache / f"{key[:16]}.json"
+    state, entry = digest(states), cache and _entry(cache, paths)
     if entry and (stored := read_cached(entry)).get("state") == state:
         return stored["sha256"]
     if (size := sum(state[1] for state in states if len(state) > 1)) > _ANNOUNCED_BYTES:
@@ -39,10 +41,27 @@ def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
     # The state of a file does not change when an error of its disk is over.
     if entry and _UNREADABLE not in known:
         try:
-            write_record(entry, {"first": str(paths[0]), "state": state, "sha256": result})
+            record = {"first": str(paths[0]), "state": state, "sha256": result}
+            write_record(entry, record | ({"file": known[0]} if len(known) == 1 else {}))
         except OSError as error:
             _log.debug("%s is not stored: %s", entry, error)
     return result
+
+
+def recent_checksum(path: Path, cache: Path) -> str | None:
+    """Return the SHA-256 of a file that ``content_hash`` read within the last hour and that did not change since.
+
+    cache: as of ``content_hash``. None if it was not read, or not lately.
+    """
+    entry = _entry(cache, [path])
+    recent = entry.is_file() and time.time() - entry.stat().st_mtime < _RECENT
+    record = read_cached(entry) if recent else {}
+    return record.get("file") if record.get("state") == digest([[path.name, *file_state(path)]]) else None
+
+
+def _entry(cache: Path, paths: Sequence[Path]) -> Path:
+    """Return the file of a cache with the hash of these files and folders."""
+    return cache / f"{digest([str(path.absolute()) for path in paths])[:16]}.json"
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:

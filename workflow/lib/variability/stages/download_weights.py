@@ -7,7 +7,7 @@ from typing import Any
 
 from variability import registry
 from variability.errors import UserError
-from variability.io import artefacts, files, temporary_names
+from variability.io import artefacts, content_hash, files, temporary_names
 from variability.io.mirrors import get_file
 from variability.models.weight_files import write_tensors
 from variability.models.weights_source import weights_kind
@@ -20,13 +20,15 @@ def download_weights(
     fetcher: Any,
     mirrors: Sequence[Path] = (),
     assets: Path | None = None,
+    hashes: Path | None = None,
 ) -> None:
     """Write the tensors of the whole pretrained network, its old head included, and a manifest of their origin.
 
     model: provider, architecture, options, weights (a named release or a file) and, for a file, optionally sha256.
     target: a .safetensors file. manifest: a .json file: ``{sha256, source, architecture, ...}``. mirrors: folders
-    searched for files before the network. assets: manifest of ``download_assets``, for a provider with ASSETS. Raises
-    UserError if the weights cannot be fetched, are not the expected bytes, or are of another architecture.
+    searched for files before the network. assets: manifest of ``download_assets``, for a provider with ASSETS. hashes:
+    folder of checksums that the start of Snakemake computed. Raises UserError if the weights cannot be fetched, are not
+    the expected bytes, or are of another architecture.
     """
     provider = registry.find("providers", model["provider"])(model, assets)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ def download_weights(
             source, facts = _local(model, mirrors), {"source": model["weights"]}
         else:
             source, facts = provider.fetch_weights(fetcher, Path(folder))
-        facts["source_sha256"] = files.sha256(source)
+        facts["source_sha256"] = _checksum(model, source, hashes)
         tensors = provider.convert(source)
     with files.replacing(target) as aside:
         write_tensors(aside, tensors)
@@ -50,3 +52,12 @@ def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:
         return get_file(model["weights"], mirrors, checksum)
     except UserError as error:
         raise UserError(f"weights of {model['architecture']}: {error}") from error
+
+
+def _checksum(model: dict[str, Any], source: Path, hashes: Path | None) -> str:
+    """Return the SHA-256 of the source, without reading a large file again that was read just before."""
+    configured = model.get("sha256", "")
+    if weights_kind(model["weights"]) == "file" and len(configured) == 64:
+        return configured.lower()
+    recent = content_hash.recent_checksum(source, hashes) if hashes else None
+    return recent or files.sha256(source)

@@ -122,6 +122,13 @@ class Framework(ABC):
         {split: row indices}. Inference is in fp32.
         """
 
+    def with_features(self, manifest: Path | None) -> Framework | None:
+        """Return these networks with other stored activations, which a job that trained them predicts with.
+
+        manifest: of the activations, None without. None: they have to be built again.
+        """
+        return None
+
     def frozen(self, precision: str, augmentation: Mapping[str, Any]) -> FrozenPart | None:
         """Return the frozen part, with the examples of the task as its inputs, if the framework STORES_FEATURES.
 

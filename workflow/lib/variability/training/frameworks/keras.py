@@ -150,6 +150,10 @@ class Keras(Framework):
             for split, of_split in rows.items():
                 yield phase, split, data.summary(self._outputs(of_split), of_split)
 
+    def with_features(self, manifest: Path | None) -> "Keras":
+        # It stores none.
+        return self
+
     def input_spec(self) -> dict[str, Any]:
         return self._provider.input_spec(self.task.facts)
 

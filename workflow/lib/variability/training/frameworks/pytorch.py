@@ -1,5 +1,6 @@
 """PyTorch."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -86,6 +87,11 @@ class Pytorch(Framework):
             for split, of_split in rows.items():
                 summaries = inference.outputs(feeds[phase].module, feeds[phase].inputs, of_split, data.summary)
                 yield phase, split, summaries.numpy()
+
+    def with_features(self, manifest: Path | None) -> "Pytorch":
+        framework = copy.copy(self)
+        framework._stored = self._read_features(manifest) if manifest else None
+        return framework
 
     def frozen(self, precision: str, augmentation: Mapping[str, Any]) -> FrozenPart | None:
         from variability.training import stored_features
