@@ -15,6 +15,8 @@ from variability import registry
 from variability.io import spreadsheet_text
 from variability.results import analysis_tables
 
+pytestmark = pytest.mark.slow
+
 NAMES = registry.names("analyses")
 STATED = ("n", "estimator", "interval", "level", "scope")
 FAILED = {("vit", "digits", "full", 1), ("vit", "digits", "full", 3)}

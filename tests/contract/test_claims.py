@@ -24,6 +24,8 @@ from variability.reporting.claims import (
 from variability.stages.claim import as_markdown, claims
 from variability.stats import sample_size
 
+pytestmark = pytest.mark.slow
+
 NAMES = registry.names("claims")
 ANALYSES = sorted({name for claim in NAMES for name in registry.find("claims", claim).ANALYSES})
 STUDIES_OF_NOISE = 100

@@ -12,6 +12,8 @@ from variability import registry
 from variability.models import networks, trial
 from variability.models.providers import _timm_facts, _torchvision_facts
 
+pytestmark = pytest.mark.slow
+
 #: A member of each family of torchvision, which are its modules, and options.
 TORCHVISION = {
     "alexnet": {}, "convnext_tiny": {}, "densenet121": {}, "efficientnet_b0": {}, "efficientnet_v2_s": {},

@@ -9,6 +9,8 @@ from variability import extras, registry
 from variability.errors import UserError
 from variability.models import cutting, methods, networks
 
+pytestmark = pytest.mark.slow
+
 # Small members of families that differ in the position of the head and in construction. Options make them cheap.
 ARCHITECTURES = {
     "densenet121": {},

@@ -18,6 +18,8 @@ from variability.reporting import figure_style, paper_figures, run_counts
 from variability.results import analysis_tables
 from variability.stages.plot import plot, read_table
 
+pytestmark = pytest.mark.slow
+
 NAMES = registry.names("plots")
 FAILED = {("cnn", "digits", "full", 0), ("cnn", "digits", "full", 1)}
 STUDIES = {

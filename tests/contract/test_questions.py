@@ -12,6 +12,8 @@ from variability import registry
 from variability.reporting.questions import answered
 from variability.results.runs_table import first_runs
 
+pytestmark = pytest.mark.slow
+
 NAMES = registry.names("questions")
 DOCS = Path(__file__).parents[2] / "docs"
 FAILED = {("cnn", "digits", "full", 0), ("cnn", "digits", "full", 1)}

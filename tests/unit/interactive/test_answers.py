@@ -12,6 +12,8 @@ from variability import registry
 from variability.errors import UserError
 from variability.results import analysis_tables
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(finished):

@@ -14,6 +14,8 @@ from variability.results import imported_predictions
 from variability.stages import _recomputed
 from variability.stages._recomputed import Jobs, differences
 
+pytestmark = pytest.mark.slow
+
 STUDY = Path("results/my-study")
 
 
