@@ -72,6 +72,16 @@ def page_file(study, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def long_names(tmp_path_factory):
+    """Return models with names that differ near their middle and at their end, and the page of their study."""
+    ends = [f"{size}-layers-pretrained-on-pictures-{end}" for size in (12, 24) for end in "ab"]
+    models = [f"an-organisation/a-network-of-{end}" for end in ends]
+    path = tmp_path_factory.mktemp("long") / "index.html"
+    path.write_text(document.render(contents(models=models, tasks=("digits",))), encoding="utf-8")
+    return models, path
+
+
 def chromium():
     """Return the path of an installed Chromium, None without one."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")

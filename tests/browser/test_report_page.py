@@ -6,7 +6,6 @@ import itertools
 import re
 
 import pytest
-from conftest import contents
 
 from variability import registry
 from variability.reporting.page import document
@@ -196,8 +195,6 @@ def test_no_label_of_the_bars_is_cut(visits, width):
     assert titles and set(titles) <= {" ".join(entry.split()) for entry in entries}
 
 
-#: Names that are longer than their space, and differ near their middle and at their end.
-LONG = [f"an-organisation/a-network-of-{size}-layers-pretrained-on-pictures-{end}" for size in (12, 24) for end in "ab"]
 #: Left, right, top, bottom of all texts of each chart, from its left end, and its width.
 TEXTS = """[...document.querySelectorAll('.chart .plot svg')].map((svg) => {
     const start = svg.getBoundingClientRect().left;
@@ -209,16 +206,10 @@ TEXTS = """[...document.querySelectorAll('.chart .plot svg')].map((svg) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def long_names(tmp_path_factory):
-    path = tmp_path_factory.mktemp("long") / "index.html"
-    path.write_text(document.render(contents(models=LONG, tasks=("digits",))), encoding="utf-8")
-    return path
-
-
 @pytest.mark.parametrize("width", [390, 1440])
 def test_texts_of_charts_do_not_overlap_and_long_names_stay_different(visits, long_names, width):
-    visit = visits(width=width, path=long_names)
+    models, path = long_names
+    visit = visits(width=width, path=path)
     visit.draw_all()
     charts = visit.page.evaluate(TEXTS)
     assert len(charts) > 5
@@ -232,10 +223,10 @@ def test_texts_of_charts_do_not_overlap_and_long_names_stay_different(visits, lo
         ]
         assert overlaps == []
     labels = visit.page.locator("[data-charts=seeds] .role-axis-label text", has_text="…")
-    assert len(set(labels.all_text_contents())) == len(LONG) * 2, "two methods"
+    assert len(set(labels.all_text_contents())) == len(models) * 2, "two methods"
     labels.first.hover()
     visit.page.locator(".tip").wait_for(state="visible")
-    assert any(name in visit.page.locator(".tip").inner_text() for name in LONG)
+    assert any(name in visit.page.locator(".tip").inner_text() for name in models)
 
 
 def test_no_dot_is_on_the_end_of_its_axis(visited):
