@@ -5,12 +5,8 @@ import pandas as pd
 import pytest
 import synthetic_study as synthetic
 from demsar_2006 import DEMSAR, UNTIED
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from variability import registry
-from variability.reporting.analyses.across_tasks import complete
 
 
 def table(runs, **options):
@@ -101,7 +97,7 @@ def test_a_candidate_with_missing_cells_is_left_out_and_keeps_its_row():
     extended = np.column_stack([scores, DEMSAR[:, 1] - 0.1])
     result = table(study(extended)).set_index("model")
     assert np.isnan(result.loc["m0", "average_rank"])
-    assert "left out" in result.loc["m0", "note"]
+    assert "not ranked: no value on some task" in result.loc["m0", "note"]
     assert (result["n_candidates"] == 4).all() and (result["n_tasks"] == 14).all()
     assert result.drop(index="m0")["note"].str.contains("m0 (full)", regex=False).all()
 
@@ -123,9 +119,8 @@ def test_a_failed_cell_is_missing_and_a_failed_run_is_not():
     row = table(failed).set_index("model").loc["m1"]
     assert (row["n"], row["n_failed"], row["n_candidates"]) == (27, 1, 4)
     result = table(runs.assign(value=runs["value"].mask(lost)))
-    # Without the task 13 x 4 cells are left, without the candidate 14 x 3.
-    assert (result["n_candidates"] == 4).all() and (result["n_tasks"] == 13).all()
-    assert not result["tasks"].str.contains("task03").any()
+    assert (result["n_candidates"] == 3).all() and (result["n_tasks"] == 14).all()
+    assert result["note"].str.endswith("not ranked, because results are missing: m1 (full) on task03").all()
 
 
 @pytest.mark.parametrize("shape", [(14, 2), (1, 4)])
@@ -134,22 +129,6 @@ def test_too_few_candidates_or_tasks_have_a_note(shape):
     assert len(result) == shape[1]
     assert result[["average_rank", "chi2", "f", "p", "cd"]].isna().all(axis=None)
     assert result["note"].str.contains("not estimable").all()
-
-
-def test_missing_cells_are_removed_where_they_are_densest():
-    present = np.ones((4, 5), dtype=bool)
-    present[0, 1:] = False
-    present[2, 4] = False
-    tasks, candidates = complete(present)
-    assert (list(tasks), list(candidates)) == ([1, 2, 3], [0, 1, 2, 3])
-
-
-@given(arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 6))))
-def test_the_remaining_table_is_complete_and_a_complete_table_is_unchanged(present):
-    tasks, candidates = complete(present)
-    assert present[np.ix_(tasks, candidates)].all()
-    if present.all():
-        assert (len(tasks), len(candidates)) == present.shape
 
 
 def test_equal_candidates_are_reported_as_not_different():

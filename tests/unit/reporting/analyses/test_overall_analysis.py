@@ -141,14 +141,60 @@ def test_one_task_has_no_table():
     assert overall_words.paragraph({"overall": pd.DataFrame()}) == ""
 
 
-def test_candidates_with_holes_are_left_out_and_named():
-    runs = study(random_means(4, 8), metric_range=(0, 1))
-    some = runs[(runs["model"] != "m0") | (runs["task"] < "t03")]
-    overall = table(some)
-    assert (overall["n_tasks"] == 8).all() and overall["candidates"].unique().tolist() == [3]
-    assert (overall["left_out"] == "left out, because results are missing: m0 (full)").all()
+def without(runs, *holes):
+    """Return the runs except those of (model, task)."""
+    return runs[[pair not in holes for pair in zip(runs["model"], runs["task"], strict=True)]]
+
+
+def test_candidates_with_holes_have_no_rank_and_are_compared_with_the_first_on_common_tasks():
+    means = random_means(4, 8)
+    means[3] = means[0] + np.linspace(0.01, 0.03, 8)
+    runs = without(study(means, sd=0, metric_range=(0, 1)), ("m3", "t00"), ("m3", "t07"))
+    overall = table(runs)
+    ranked, row = overall[overall["decision"] != "not ranked"], overall.iloc[-1]
+    assert (ranked["n_tasks"] == 8).all() and len(ranked) == 3 and (overall["candidates"] == 3).all()
+    assert set(ranked["model"]) | set(ranked["model_b"]) == {"m0", "m1", "m2"}
+    note = "not ranked, because results are missing: m3 (full) on 2 of 8 tasks"
+    assert (overall["left_out"] == note).all()
+    # The other rows are those of a study without the candidate.
+    alone = table(runs[runs["model"] != "m3"]).drop(columns="left_out")
+    pd.testing.assert_frame_equal(ranked.drop(columns="left_out"), alone, check_dtype=False)
+    assert row[["model", "model_b", "decision"]].tolist() == ["m0", "m3", "not ranked"]
+    differences = (means[0] - means[3])[1:7]
+    interval = stats.ttest_1samp(differences, 0).confidence_interval()
+    assert row[["difference", "low", "high"]].tolist() == pytest.approx([differences.mean(), *interval])
+    assert row[["wins", "losses", "n_tasks", "n_b"]].tolist() == [0, 6, 6, 18]
+    assert row[["p", "p_adjusted", "p_equivalent", "rank_low_b"]].isna().all() and row["rank_low"] == 1
     text = overall_words.paragraph({"overall": overall})
-    assert text.startswith("Over 8 tasks, ") and "Left out, because results are missing: m0 (full)." in text
+    best = "the best of the 3 candidates with results on all of them"
+    assert text.startswith("Over all 8 tasks, m0 (full) is ahead.") and best in text and f"N{note[1:]}." in text
+    numbers = [f"{-value:+.4f}" for value in (differences.mean(), interval.high, interval.low)]
+    difference = f"mean difference {numbers[0]} [{numbers[1]}, {numbers[2]}] on 6 tasks"
+    assert text.endswith(f"On the tasks that both have, m0 (full) is behind m3 (full) ({difference}).")
+    stated = claims({"overall": {}, "not_worse_overall": {}}, {"overall": overall})
+    assert not stated["sentence"].str.contains("m3").any()
+    (claim,) = stated[stated["sentence"].str.contains(best)].to_dict("records")
+    assert note in claim["note"]
+
+
+def test_a_task_that_most_candidates_lack_is_left_out():
+    holes = [(model, "t02") for model in ("m0", "m1", "m2")]
+    overall = table(without(study(random_means(4, 8), metric_range=(0, 1)), *holes))
+    assert (overall["left_out"] == "left out, because results are missing: task t02").all()
+    assert overall["candidates"].unique().tolist() == [4] and "not ranked" not in set(overall["decision"])
+    text = overall_words.paragraph({"overall": overall})
+    assert text.startswith("Over 7 of 8 tasks, ") and "the best of 4 candidates" in text
+
+
+def test_candidates_without_a_common_task_are_named_or_not_compared():
+    means = random_means(3, 6)
+    runs = without(study(means, metric_range=(0, 1)), *(("m2", f"t{task:02d}") for task in range(6)))
+    failed = study(means, metric_range=(0, 1)).query("model == 'm2'").assign(value=np.nan, status="failed")
+    row = table(pd.concat([runs, failed])).iloc[-1]
+    assert (row["model_b"], row["n_tasks"], row["n_b"], row["note"]) == ("m2", 0, 0, "no result on 6 of 6 tasks")
+    assert np.isnan(row["difference"])
+    apart = [("m0", f"t{task:02d}") for task in range(3)] + [("m1", f"t{task:02d}") for task in range(3, 6)]
+    assert table(without(study(means[:2], metric_range=(0, 1)), *apart)).empty
 
 
 def test_two_candidates_are_compared_on_their_common_tasks():

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: nothing varies or a side has a single run; ``note`` gives the reason. If several apply, the first in this order is
 #: the decision: a difference that is shown may at the same time be shown to be within the margin, see ``note``.
 BEATS, EQUIVALENT, UNDECIDED, NOT_TESTED = "beats", "equivalent", "undecided", "not tested"
+#: In ``overall``: a candidate that lacks a task is compared with the one that is ahead on the tasks that both have,
+#: without a decision.
+NOT_RANKED = "not ranked"
 #: Values of ``margin_from``: the config's ``margins``, or a fraction of the metric's length or of the mean.
 DECLARED, OF_LENGTH, OF_MEAN = "margins of the config", "fraction of the metric's length", "fraction of the mean"
 WITHIN = "the difference is shown to be less than the margin, too"

@@ -11,6 +11,7 @@ from variability.reporting import display_names, rank_words, text_format
 from variability.reporting.analyses.decisions import BEATS
 from variability.reporting.analyses.overall import TOO_FEW
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, overall
+from variability.reporting.equivalent_pairs import NOT_RANKED
 from variability.results.columns import CANDIDATE
 
 #: Largest number of candidates that a sentence names.
@@ -26,7 +27,8 @@ def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
     if len(candidates) < 2:
         return ""
     leader, first = candidates[0], pairs.iloc[0]
-    of_leader = pairs[(pairs["model"] == leader.model) & (pairs["method"] == leader.method)]
+    every = pairs[(pairs["model"] == leader.model) & (pairs["method"] == leader.method)]
+    of_leader = rank_words.with_ranks(every)
     sentences = [f"{overall.over(pairs)}, {leader.name} is ahead. {_best(candidates, of_leader)}"]
     others = of_leader[(of_leader["model_b"] != leader.model) & of_leader["difference"].notna()]
     rival = (others if len(others) else of_leader).sort_values("difference", kind="stable").iloc[0]
@@ -34,16 +36,31 @@ def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
     sentences.append(
         f"Against {which}, {display_names.candidate(rival['model_b'], rival['method_b'])}, {_against(rival, tables)}."
     )
-    if isinstance(first["left_out"], str) and first["left_out"]:
-        sentences.append(f"{first['left_out'][0].upper()}{first['left_out'][1:]}.")
+    if note := overall.left_out(first):
+        sentences.append(f"{note[0].upper()}{note[1:]}.")
+    sentences += _ahead_without_rank(every, leader.name)
     if first["groups"] < first["tasks"]:
         sentences.append("Tasks of one group count once.")
     return " ".join(sentences)
 
 
+def _ahead_without_rank(of_leader: pd.DataFrame, leader: str) -> list[str]:
+    """Return a sentence on candidates without a rank that are ahead of the leader on the tasks that both have."""
+    ahead = of_leader[(of_leader["decision"] == NOT_RANKED) & (of_leader["difference"] < 0)]
+    if ahead.empty:
+        return []
+    names = [
+        f"{display_names.candidate(row['model_b'], row['method_b'])} (mean difference "
+        f"{text_format.with_interval(-row['difference'], -row['high'], -row['low'], '+')} on "
+        f"{overall.units(row, row['n_tasks'])})"
+        for _, row in ahead.iterrows()
+    ]
+    return [f"On the tasks that both have, {leader} is behind {listed(names, 3, last=' and ')}."]
+
+
 def _best(candidates: list[rank_words.Ranked], of_leader: pd.DataFrame) -> str:
     """Return whether the leader is the best, and how many candidates it beats."""
-    what = f"That it is the best of {plural(len(candidates), 'candidate')} is"
+    what = f"That it is the best of {overall.field(of_leader.iloc[0])} is"
     shared, (verdict, rival) = rank_words.sharing_first(candidates), overall.best(of_leader)
     if verdict == SUPPORTED:
         return f"{what} {SUPPORTED}: it beats {'the other' if len(candidates) == 2 else 'each of the others'}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from variability.reporting import display_names
-from variability.reporting.analyses.decisions import NOT_TESTED
+from variability.reporting.equivalent_pairs import NOT_RANKED, NOT_TESTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +34,21 @@ class Ranked(NamedTuple):
 
 
 def ranked(pairs: pd.DataFrame) -> list[Ranked]:
-    """Return the candidates from the best to the worst. pairs: rows of ``decisions`` of one task, or of ``overall``."""
+    """Return the candidates from the best to the worst, then those without a rank.
+
+    pairs: rows of ``decisions`` of one task, or of ``overall``.
+    """
     first = pairs.iloc[0]
     rivals = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
     leader = rivals.iloc[0]
     columns = ("model", "method", "rank_low", "rank_high", "letters")
     others = zip(*(rivals[f"{column}_b"] for column in columns), strict=True)
     return [Ranked(*(leader[column] for column in columns)), *(Ranked(*values) for values in others)]
+
+
+def with_ranks(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of ``overall`` whose candidates both have a rank, unless they cannot be compared."""
+    return pairs[pairs["decision"] != NOT_RANKED]
 
 
 def sharing_first(candidates: list[Ranked]) -> list[Ranked]:

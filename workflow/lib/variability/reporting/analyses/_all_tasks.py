@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from variability.reporting import paired_cells
-from variability.reporting.analyses import _metric_scale, across_tasks
+from variability.reporting.analyses import _complete_tasks, _metric_scale
 from variability.results import metric_scales, task_groups
 from variability.results.columns import CANDIDATE
 from variability.stats.rounding import ROUNDING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 OF_LENGTH = "fractions of the length of each task's metric"
 OF_MEAN = "differences relative to the mean of the two, as the metric declares no range"
 OF_BOTH = f"{OF_LENGTH}, or of the mean of the two where no range is declared"
+#: Smallest number of tasks or groups with an interval: that of two extends by 12.7 standard errors to both sides.
+FEWEST = 3
 
 
 class AllTasks(NamedTuple):
@@ -27,9 +30,8 @@ class AllTasks(NamedTuple):
     groups), see ``over_tasks.decide``. seed_variance: (candidates, candidates), variance of the mean difference that
     comes from effects of a seed that several tasks share; it may be below 0. seeds: number of seeds it is based on, 0
     if it cannot be estimated. unit: description of the unit. length: of the metric in this unit. lengths: {task: size
-    of this unit in that of the task's metric}, NaN where it has none. metrics: {task: metric}. left_out: note on
-    candidates and tasks that are left out, since every candidate must have a value on every task; by the order of
-    removal of ``across_tasks``.
+    of this unit in that of the task's metric}, NaN where it has none. metrics: {task: metric}. all_tasks: number of
+    tasks of the runs. others, left_out: candidates that lack one of the tasks, see ``_complete_tasks.CompleteTasks``.
     """
 
     names: pd.DataFrame
@@ -41,20 +43,34 @@ class AllTasks(NamedTuple):
     length: float
     lengths: dict[str, float]
     metrics: dict[str, str]
+    all_tasks: int
+    others: pd.DataFrame
     left_out: str
 
 
-def collect(runs: pd.DataFrame) -> AllTasks:
-    """Return the differences of all candidates that have a value. runs: rows of the primary metric.
+def collect(runs: pd.DataFrame, pair: list[tuple[str, str]] | None = None) -> AllTasks | None:
+    """Return the differences of the candidates that have a value on every task; None if these are not two tasks.
+
+    runs: rows of the primary metric. pair: two other candidates, (model, method), to compare on those of the tasks that
+    both have.
 
     Tasks on one declared scale keep its unit. Otherwise every difference is a fraction of the length of its task's
     metric, or of the mean of the two candidates' absolute means where no length is declared. So it does not depend on
     the other candidates.
     """
-    runs, left_out = _complete(runs[runs["value"].notna()])
+    import pandas as pd
+
+    part = _complete_tasks.of(runs)
+    if len(part.complete) < 2:
+        return None
+    runs = runs[runs["value"].notna() & runs["task"].isin(part.complete.index)]
     metrics = dict(zip(runs["task"], runs["metric"], strict=True))
     normalised = any(scale.metric == _metric_scale.NORMALISED for scale in _metric_scale.scales(runs))
     runs, lengths, unit, length = _in_one_unit(runs)
+    means = part.complete if pair is None else part.means.loc[part.complete.index, pair].dropna()
+    if means.empty:
+        return None
+    runs = runs[runs["task"].isin(means.index) & pd.MultiIndex.from_frame(runs[CANDIDATE]).isin(means.columns)]
     sign = np.where(runs["higher_is_better"].isin([False, 0]), -1.0, 1.0)
     runs = runs.assign(value=sign * runs["value"].to_numpy(dtype=float))
     tasks = task_groups.of_tasks(runs.sort_values("task", kind="stable"))
@@ -75,18 +91,39 @@ def collect(runs: pd.DataFrame) -> AllTasks:
     differences = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     variance, shared = _shared_by_tasks(values, lengths, tasks, member, paired_cells.shared_by_all(runs))
     in_unit = {task: np.nan if normalised else lengths[task] for task in tasks}
-    return AllTasks(names, tasks, differences, variance, shared, unit, length, in_unit, metrics, left_out)
+    return AllTasks(
+        *(names, tasks, differences, variance, shared, unit, length, in_unit, metrics),
+        *(len(part.means), part.others, part.left_out),
+    )
 
 
-def _complete(runs):
-    """Return the runs of candidates and tasks without holes, and a note on the others."""
+def half_widths(
+    every: AllTasks, a: np.ndarray, b: np.ndarray, n: np.ndarray, se: np.ndarray, tail: np.ndarray | float
+) -> np.ndarray:
+    """Return half the widths of the intervals of the mean differences, NaN with fewer than FEWEST tasks.
+
+    a, b: (pairs,) positions of the candidates; n, se: number of tasks and standard error over them; tail: one-sided
+    level. The squares of the half-widths of the two parts, over tasks and over shared seeds, are added (as for a sum of
+    independent estimates: Zou & Donner, Stat. Med. 27 (2008) 1693).
+    """
+    from scipy import special
+
+    half = np.square(special.stdtrit(np.maximum(n - 1, 1), tail) * np.where(n >= FEWEST, se, np.nan))
+    if every.seeds:
+        shared = np.maximum(every.seed_variance[a, b], 0)
+        half = half + shared * special.stdtrit(every.seeds - 1, tail) ** 2
+    return np.sqrt(half)
+
+
+def counts_of_runs(runs: pd.DataFrame, tasks: Collection[str], names: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers of completed and failed runs on the tasks: n and n_failed, in the order of the names."""
     import pandas as pd
 
-    means = runs.pivot_table(index="task", columns=CANDIDATE, values="value")
-    tasks, candidates = across_tasks.complete(means.notna().to_numpy(), candidates_left=2)
-    complete = means.iloc[tasks, candidates]
-    chosen = runs["task"].isin(complete.index) & pd.MultiIndex.from_frame(runs[CANDIDATE]).isin(complete.columns)
-    return runs[chosen], across_tasks.left_out(means, tasks, candidates)
+    from variability.reporting.analyses import _cells
+
+    marked = runs[runs["task"].isin([*tasks])].assign(failed=_cells.failed)
+    counts = marked.groupby(CANDIDATE).agg(n=("value", "count"), n_failed=("failed", "sum"))
+    return counts.reindex(pd.MultiIndex.from_frame(names[CANDIDATE]), fill_value=0)
 
 
 def _in_one_unit(runs):

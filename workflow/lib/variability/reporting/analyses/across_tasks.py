@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from variability.advice import listed
 from variability.reporting import display_names
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.results.columns import CANDIDATE
@@ -48,9 +47,8 @@ class AcrossTasks(Analysis):
     candidates whose average ranks differ by less are listed in not_different_from, which does not show that they are
     equal.
 
-    Every task must have every candidate. Until then, the candidate or task with the largest share of missing values is
-    left out; at a tie the candidate, as long as three remain, and then the first by name. The note names what was left
-    out.
+    Every task must have every candidate. Tasks and candidates are those of ``overall``, see
+    ``stats.complete_tables.select``. The note names the others.
     """
 
     REQUIRES = ("tasks", "three")
@@ -66,7 +64,7 @@ class AcrossTasks(Analysis):
         import pandas as pd
 
         from variability.reporting import primary_rows
-        from variability.reporting.analyses import _cells
+        from variability.reporting.analyses import _cells, _complete_tasks
 
         runs = primary_rows.select(tables["runs"])
         if runs.empty:
@@ -75,35 +73,31 @@ class AcrossTasks(Analysis):
         cells = marked.groupby(["task", *CANDIDATE]).agg(
             n=("value", "count"), n_failed=("failed", "sum"), higher=("higher_is_better", "first")
         )
-        # Pivoting drops a candidate or task without any value; it must have its row nevertheless.
-        means = runs.pivot_table(index="task", columns=CANDIDATE, values="value").reindex(
-            index=sorted(runs["task"].unique()), columns=cells.groupby(CANDIDATE).size().index
-        )
-        tasks, candidates = complete(means.notna().to_numpy())
-        ranked_means = means.iloc[tasks, candidates]
+        part = _complete_tasks.of(runs)
+        ranked_means = part.complete
+        tasks, candidates = ranked_means.index, ranked_means.columns
         counts = cells[["n", "n_failed"]]
         counts = counts[counts.index.get_level_values("task").isin(ranked_means.index)] if len(candidates) else counts
-        table = counts.groupby(CANDIDATE).sum().reindex(means.columns, fill_value=0)
+        table = counts.groupby(CANDIDATE).sum().reindex(part.means.columns, fill_value=0)
         table = table.assign(
             n_tasks=len(tasks),
             tasks="; ".join(ranked_means.index) or "none",
             n_candidates=len(candidates),
             level=self.option("level"),
         )
-        lost = left_out(means, tasks, candidates)
         if len(candidates) < FEWEST_CANDIDATES or len(tasks) < FEWEST_TASKS:
             note = _joined(
                 f"not estimable: needs {FEWEST_CANDIDATES} candidates and {FEWEST_TASKS} tasks, of which each has a "
                 f"value; there are {len(candidates)} and {len(tasks)}",
-                lost,
+                part.left_out,
             )
             table = table.assign(note=note)
         else:
             higher = cells["higher"].groupby("task").first().reindex(ranked_means.index)
             table = table.join(self._ranked(ranked_means, higher)).assign(
-                note=lambda rows: rows["note"].where(rows["average_rank"].notna(), "left out: no value on some task")
+                note=lambda rows: rows["note"].where(rows["average_rank"].notna(), "not ranked: no value on some task")
             )
-            table["note"] = [_joined(note, lost) for note in table["note"]]
+            table["note"] = [_joined(note, part.left_out) for note in table["note"]]
         table = table.assign(
             estimator="average over tasks of the rank of the mean over completed runs",
             interval="none; Nemenyi critical difference",
@@ -155,39 +149,10 @@ class AcrossTasks(Analysis):
         )
 
 
-def complete(present: np.ndarray, candidates_left: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of tasks and candidates that leave no missing value in present (tasks, candidates).
-
-    The order of removal is described in ``AcrossTasks``. candidates_left: number of candidates from which on only tasks
-    are removed.
-    """
-    tasks, candidates = (np.arange(size) for size in present.shape)
-    while (missing := ~present[np.ix_(tasks, candidates)]).any():
-        task_share, candidate_share = missing.mean(axis=1), missing.mean(axis=0)
-        enough = len(candidates) > FEWEST_CANDIDATES
-        larger = candidate_share.max() > task_share.max() or (candidate_share.max() == task_share.max() and enough)
-        if larger and len(candidates) > candidates_left:
-            candidates = np.delete(candidates, candidate_share.argmax())
-        else:
-            tasks = np.delete(tasks, task_share.argmax())
-    return tasks, candidates
-
-
 def _near(average, cd, names):
     differences = np.abs(average[:, None] - average)
     near = (differences < cd - 1e-9) & ~np.eye(len(average), dtype=bool)
     return ["; ".join(name for name, holds in zip(names, row, strict=True) if holds) or "none" for row in near]
-
-
-def left_out(means: pd.DataFrame, tasks: np.ndarray, candidates: np.ndarray) -> str:
-    """Return a note on what is not among the positions of ``complete``; empty if nothing.
-
-    means: (tasks, candidates), with their names.
-    """
-    # Tasks first: a list that is cut still says over which tasks nothing is decided.
-    names = [f"task {task}" for task in means.index.delete(tasks)]
-    names += [display_names.candidate(model, method) for model, method in means.columns.delete(candidates)]
-    return f"left out, because results are missing: {listed(names, 4)}" if names else ""
 
 
 def _joined(*notes):

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 #: Value of the column ``over``.
 ALL_TASKS = "all tasks"
 NO_TASK = "no task has both"
-#: Smallest number of tasks or groups with an interval: that of two extends by 12.7 standard errors to both sides.
-FEWEST = 3
 TOO_FEW = "too few tasks to show any difference: the smallest possible p-value of the signed-rank test is"
 COLUMNS = [
     *("over", "model", "method", "model_b", "method_b", "decision", "unit", "difference", "low", "high", "se"),
@@ -35,7 +33,7 @@ COLUMNS = [
     *("margin", "margin_from", "p_one_sided", "p_one_sided_b", "p_tost"),
     *("p_not_worse", "p_not_worse_b", "p_equivalent"),
     *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
-    *("leader", "leader_method", "is_best", "ties_for_first", "candidates", "tasks", "groups", "left_out"),
+    *("leader", "leader_method", "is_best", "ties_for_first", "candidates", "tasks", "groups", "all_tasks", "left_out"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
 ]
 
@@ -61,6 +59,10 @@ class Overall(Analysis):
     rank_low, rank_high: limits of each candidate's rank over tasks, 1 + the number of candidates that beat it and the
     number of candidates - those that it beats (Mogstad et al. 2024). letters: candidates with a common letter do not
     beat each other (Piepho 2004).
+
+    tasks: those that all of the ``candidates`` have, of the ``all_tasks`` of the study, as ``stats.complete_tables``
+    selects them. A candidate that lacks one has a row in the end: the one that is ahead against it, on the tasks that
+    both have, without tests and without a rank.
     """
 
     REQUIRES = ("tasks", "candidates")
@@ -81,14 +83,12 @@ class Overall(Analysis):
         import pandas as pd
 
         from variability.reporting import primary_rows
-        from variability.reporting.analyses import _all_tasks, _cells
+        from variability.reporting.analyses import _all_tasks, _cells, _not_ranked
         from variability.stats import over_tasks, shared_ranks
 
         runs = primary_rows.select(tables["runs"])
-        if runs.loc[runs["value"].notna(), "task"].nunique() < 2:
-            return pd.DataFrame(columns=COLUMNS)
-        every = _all_tasks.collect(runs)
-        if len(every.tasks) < 2:
+        every = None if runs.empty else _all_tasks.collect(runs)
+        if every is None:
             return pd.DataFrame(columns=COLUMNS)
         alpha = 1 - self.option("level")
         rng = self.generator(ALL_TASKS)
@@ -96,13 +96,14 @@ class Overall(Analysis):
         if not len(result.a):
             return pd.DataFrame(columns=COLUMNS)
         names = (every.names["model"] + " (" + every.names["method"] + ")").to_numpy()
-        half = _half_widths(every, result, np.full(len(result.a), 0.5 + self.option("level") / 2))
+        pairs = (result.a, result.b, result.n, result.se)
+        half = _all_tasks.half_widths(every, *pairs, 0.5 + self.option("level") / 2)
         tests = int(np.count_nonzero(~np.isnan(result.p)))
         leader, groups = result.order[0], every.differences.shape[2]
         table = pd.DataFrame({"over": ALL_TASKS}, index=range(len(result.a)))
         compared = np.isin(np.arange(len(names)), [result.a[result.n > 0], result.b[result.n > 0]])
         ranks = shared_ranks.of_decisions(result.a, result.b, result.beats, result.order, compared)
-        counts = _runs_of(runs, every.names)
+        counts = _all_tasks.counts_of_runs(runs, every.tasks, every.names)
         for side, index in (("", result.a), ("_b", result.b)):
             for key in ("model", "method"):
                 table[f"{key}{side}"] = every.names[key].to_numpy()[index]
@@ -119,21 +120,26 @@ class Overall(Analysis):
             **{"tests": tests, "family": f"{ALL_TASKS}: {tests} pairs of candidates", "unit": every.unit},
             **{"leader": every.names["model"].iloc[leader], "leader_method": every.names["method"].iloc[leader]},
             **{"is_best": result.best, "candidates": len(names), "tasks": len(every.tasks), "groups": groups},
-            left_out=every.left_out,
+            **{"all_tasks": every.all_tasks, "left_out": every.left_out},
             ties_for_first="; ".join(names[index] for index in result.order if result.first[index]),
             estimator="mean over tasks of the difference of means; signed-rank test",
             interval="t over tasks and seeds",
             **{"level": self.option("level"), "ddof": 1, "resamples": result.flips, "scope": _cells.scope(runs)},
             note=_notes(result, alpha),
         )
-        return self._with_equivalence(table, every, result)[COLUMNS]
+        table = self._with_equivalence(table, every, result)
+        return _not_ranked.added(table, every, runs)[COLUMNS]
 
     def _with_equivalence(self, table, every, result):
         """Return the pairs with their margin and the p-values and decisions of equivalence."""
+        from variability.reporting.analyses import _all_tasks
         from variability.stats import equivalence
 
         margin, margin_from = self._margin(every)
-        tests = equivalence.of_half_width(result.difference, lambda tail: _half_widths(every, result, tail), margin)
+        pairs = (result.a, result.b, result.n, result.se)
+        tests = equivalence.of_half_width(
+            result.difference, lambda tail: _all_tasks.half_widths(every, *pairs, tail), margin
+        )
         adjusted = equivalence.adjusted(tests)
         p = adjusted.p_equivalent()
         equivalent, beats = p <= 1 - self.option("level"), table["decision"] == BEATS
@@ -165,36 +171,10 @@ class Overall(Analysis):
         return self.option("margin") * every.length, OF_MEAN if every.unit == _all_tasks.OF_MEAN else OF_LENGTH
 
 
-def _half_widths(every, result, tail):
-    """Return half the widths of the intervals of the mean differences, NaN with fewer than FEWEST tasks.
-
-    tail: (pairs,) one-sided levels. The squares of the half-widths of the two parts, over tasks and over shared seeds,
-    are added (as for a sum of independent estimates: Zou & Donner, Stat. Med. 27 (2008) 1693).
-    """
-    from scipy import special
-
-    se = np.where(result.n >= FEWEST, result.se, np.nan)
-    half = np.square(special.stdtrit(np.maximum(result.n - 1, 1), tail) * se)
-    shared = np.maximum(every.seed_variance[result.a, result.b], 0)
-    if every.seeds:
-        half = half + shared * special.stdtrit(every.seeds - 1, tail) ** 2
-    return np.sqrt(half)
-
-
-def _runs_of(runs, names):
-    """Return the numbers of completed and failed runs of each candidate, in the order of the names."""
-    import pandas as pd
-
-    from variability.reporting.analyses import _cells
-    from variability.results.columns import CANDIDATE
-
-    marked = runs.assign(failed=_cells.failed(runs))
-    counts = marked.groupby(CANDIDATE).agg(n=("value", "count"), n_failed=("failed", "sum"))
-    return counts.reindex(pd.MultiIndex.from_frame(names[CANDIDATE]))
-
-
 def _notes(result, alpha):
     """Return why a pair is not tested, or cannot be decided however large its differences are."""
+    from variability.reporting.analyses._all_tasks import FEWEST
+
     few = np.where(result.n < FEWEST, f"; no interval from fewer than {FEWEST} tasks or groups", "")
     return [
         NO_TASK if n == 0 else f"{TOO_FEW} {floor:.2g}{more}" if floor > alpha and not beats else ""

@@ -33,9 +33,10 @@ class NotWorseOverall(Claim):
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         import pandas as pd
 
+        from variability.reporting import rank_words
         from variability.reporting.claims import overall
 
-        pairs = tables["overall"]
+        pairs = rank_words.with_ranks(tables["overall"])
         if pairs.empty:
             return []
         where = overall.over(pairs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from variability.advice import plural
-from variability.reporting import display_names
+from variability.reporting import display_names, rank_words
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ class Overall(Claim):
         if pairs.empty:
             return []
         leader, first, where = _of_leader(pairs), pairs.iloc[0], over(pairs)
-        sentence = f"{where}, {_name(first, '')} is the best of {first['candidates']:g} candidates."
+        sentence = f"{where}, {_name(first, '')} is the best of {field(first)}."
         verdict, rival = best(pairs)
         findings = [_finding(rival, sentence) | {"verdict": verdict, "against": _name(rival, "_b")}]
+        if left_out(first):
+            findings[0]["note"] = "; ".join(filter(None, [findings[0]["note"], left_out(first)]))
         others = leader[leader["model_b"] != first["leader"]]
         for _, rows in others.groupby("model_b", sort=False):
             row = rows.sort_values("difference", kind="stable").iloc[0]
@@ -64,6 +66,7 @@ def best(pairs: pd.DataFrame) -> tuple[Verdict, pd.Series]:
 
 
 def _of_leader(pairs):
+    pairs = rank_words.with_ranks(pairs)
     return pairs[(pairs["model"] == pairs["leader"]) & (pairs["method"] == pairs["leader_method"])]
 
 
@@ -71,10 +74,21 @@ def over(pairs: pd.DataFrame) -> str:
     """Return the start of a sentence about all tasks. pairs: the table ``overall``."""
     first = pairs.iloc[0]
     groups = f" in {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
+    if first["tasks"] < first["all_tasks"]:
+        return f"Over {first['tasks']} of {plural(first['all_tasks'], 'task')}{groups}"
+    return f"Over {'both tasks' if first['tasks'] == 2 else 'all ' + plural(first['tasks'], 'task')}{groups}"
+
+
+def field(first: pd.Series) -> str:
+    """Return the candidates that have ranks, with their number. first: row of ``overall``."""
+    ranked = plural(first["candidates"], "candidate")
+    return f"the {ranked} with results on all of them" if "not ranked" in left_out(first) else ranked
+
+
+def left_out(first: pd.Series) -> str:
+    """Return the note on tasks and candidates that are left out. first: row of ``overall``."""
     # An empty text is missing after a table was stored.
-    every = "" if isinstance(first["left_out"], str) and first["left_out"] else "all "
-    tasks = "both tasks" if every and first["tasks"] == 2 else f"{every}{plural(first['tasks'], 'task')}"
-    return f"Over {tasks}{groups}"
+    return first["left_out"] if isinstance(first["left_out"], str) else ""
 
 
 def _name(row, side):

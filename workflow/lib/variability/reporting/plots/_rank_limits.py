@@ -95,7 +95,7 @@ def draw(axes: Axes, candidates: Sequence[Ranked], labels: Sequence[str]) -> Non
     axes.xaxis.grid(True, color="#EEEEEE", lw=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("rank (1 = best)")
-    last = max([len(candidates), *(one.high for one in candidates if one.high == one.high)])
+    last = max([1, *(max(row + 1, one.high) for row, one in enumerate(candidates) if one.high == one.high)])
     axes.set_xticks([tick for tick in MaxNLocator(8, integer=True).tick_values(1, last) if 1 <= tick <= last])
     used = lanes(list(groups(candidates).values()))[:LANES]
     step = last * 0.035

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from variability.advice import plural
 from variability.reporting import figure_style, primary_rows, rank_words, text_format
+from variability.reporting.equivalent_pairs import NOT_RANKED
 from variability.reporting.plots import Plot, _labels, _panels, _rank_limits
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 40
+OPEN = " Open dots: candidates that lack a task, and so have no rank; the difference is over the tasks that both have."
 
 
 class Overall(Plot):
@@ -26,7 +28,8 @@ class Overall(Plot):
     CAPTION = (
         "Candidates over all tasks. Ranks: those that the decisions leave to each (bars, simultaneous limits; dot: "
         "position by the mean), with brackets around candidates of which none beats another. Differences: means over "
-        "tasks, from the candidate that is ahead (dot, + is better), with their intervals (line) from three tasks on."
+        "tasks, from the candidate that is ahead (dot, + is better), with their intervals (line) from three tasks on. "
+        "Candidates that lack a task have no rank; their difference is over the tasks that both have (open dot)."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -52,8 +55,17 @@ class Overall(Plot):
             return _panels.placeholder(figure, "Not drawn: needs two candidates on two tasks.")
         ranks, differences = _panels.parts(figure, labels, [3, 2], fontsize=6.5)
         _rank_limits.draw(ranks, shown, labels)
+        _unranked(ranks, pairs, shown)
         _differences(differences, pairs, shown)
         return figure
+
+
+def _unranked(axes, pairs, shown):
+    """Write which results the candidates without a rank lack, where the others have their ranks."""
+    reasons = {(row.model_b, row.method_b): row.note for row in pairs[pairs["decision"] == NOT_RANKED].itertuples()}
+    for row, one in enumerate(shown):
+        if text := reasons.get((one.model, one.method)):
+            axes.text(0.6, row, text, color=figure_style.SOFT, fontsize=6.5, va="center")
 
 
 def _differences(axes, pairs, shown):
@@ -68,7 +80,8 @@ def _differences(axes, pairs, shown):
         y = rows[row.model_b, row.method_b]
         if row.low == row.low:
             _panels.bar(axes, -row.high, -row.low, y, color=figure_style.COLORS[0], lw=1.5)
-        axes.plot(-row.difference, y, "o", color=figure_style.INK, markersize=3.5, zorder=3)
+        face = "white" if row.decision == NOT_RANKED else figure_style.INK
+        axes.plot(-row.difference, y, "o", color=figure_style.INK, markerfacecolor=face, markersize=3.5, zorder=3)
     axes.set_xlabel("mean difference from the first (+ is better)")
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
@@ -84,7 +97,7 @@ def _note(pairs):
     return (
         f"{_rank_limits.NOTE} Signed-rank test of the differences on {plural(first['tasks'], 'task')}{groups}, "
         f"adjusted for all pairs at {text_format.percent(first['level'])}. Differences: {first['unit']}; "
-        f"{_lines(pairs)}."
+        f"{_lines(pairs)}.{OPEN if (pairs['decision'] == NOT_RANKED).any() else ''}"
     )
 
 

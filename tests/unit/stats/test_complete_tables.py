@@ -1,0 +1,48 @@
+"""Tests of the complete part of tables with holes, by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from variability.stats.complete_tables import select
+
+
+def table(*tasks):
+    """Return presence of candidates (columns) on tasks (rows): ``x`` has a value."""
+    return np.array([[mark == "x" for mark in task] for task in tasks])
+
+
+@pytest.mark.parametrize(
+    ("rows", "tasks", "candidates"),
+    [
+        # Half of the candidates have every task. Without t1, 3 x 4 cells would remain instead of 4 x 2.
+        (("xxxx", "xx..", "xxxx", "xxxx"), [0, 1, 2, 3], [0, 1]),
+        # One of four is too few. Most candidates lack t1, which goes first, then three are complete.
+        (("xxxx", "x...", "xxx.", "xxxx"), [0, 2, 3], [0, 1, 2]),
+        # Holes of one candidate each on tasks that equally many lack: the first goes, until three of five are complete.
+        ((".xxxx", "x.xxx", "xx.xx", "xxxxx"), [1, 2, 3], [0, 3, 4]),
+        # Two candidates need each other, and share these tasks.
+        (("xx", "x.", ".x", "xx"), [0, 3], [0, 1]),
+        # Of three one may have holes.
+        (("xxx", "xx.", "xxx"), [0, 1, 2], [0, 1]),
+        # A task and a candidate without any value decide nothing.
+        (("xx.x", "....", "xx.."), [0, 2], [0, 1]),
+        # No two candidates have a task in common.
+        (("x.", ".x"), [], []),
+        (("x", "."), [0], [0]),
+    ],
+)
+def test_tasks_are_retained_while_half_of_the_candidates_have_them(rows, tasks, candidates):
+    assert [positions.tolist() for positions in select(table(*rows))] == [tasks, candidates]
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 6), st.integers(1, 6))))
+def test_the_remaining_table_is_complete_and_a_complete_table_is_unchanged(present):
+    tasks, candidates = select(present)
+    assert present[np.ix_(tasks, candidates)].all()
+    used = present.any(axis=0).sum()
+    assert not len(tasks) or len(candidates) >= max(min(used, 2), used / 2)
+    if present.all():
+        assert (len(tasks), len(candidates)) == present.shape
