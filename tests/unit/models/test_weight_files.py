@@ -15,7 +15,7 @@ from variability.errors import UserError
 from variability.io import limits
 from variability.models.providers._hub import shards
 from variability.models.strict_loading import load_strictly
-from variability.models.weight_files import read_tensors
+from variability.models.weight_files import equal_tensors, read_tensors
 
 
 def refused(path, message):
@@ -181,3 +181,18 @@ def test_a_damaged_index_is_one_sentence(tmp_path, text):
         shards(index)
     index.write_text('{"weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}}')
     assert shards(index) == ["1.safetensors", "2.safetensors"]
+
+
+def test_equal_tensors_have_the_same_name_type_shape_and_bits(tmp_path):
+    stored = {name: torch.tensor([0.0, 1.5, float("nan")]) for name in "abcdef"} | {"number": torch.tensor(3)}
+    safetensors.torch.save_file(stored, tmp_path / "w.safetensors")
+    others = {
+        "a": torch.stack([stored["a"], torch.ones(3)], dim=1)[:, 0],
+        "b": torch.tensor([-0.0, 1.5, float("nan")]),
+        "c": stored["c"].half(),
+        "d": stored["d"].reshape(1, 3),
+        "f": nn.Parameter(stored["f"]),
+        "number": torch.tensor(3),
+        "unknown": torch.ones(1),
+    }
+    assert equal_tensors(tmp_path / "w.safetensors", others) == ["a", "f", "number"]

@@ -105,7 +105,7 @@ def test_a_run_leaves_a_checkpoint_a_history_and_a_record(study, task_json):
     network = tiny_study.network(0)
     untrained = network.module[1].weight.clone()
     checkpoints.load_checkpoint(
-        folder / "0" / "checkpoint.safetensors", network, [""], networks.frozen_digest(network, [""])
+        folder / "0" / "checkpoint.safetensors", network, [""], [networks.frozen_digest(network, [""])]
     )
     assert not torch.equal(network.module[1].weight, untrained)
 

@@ -49,7 +49,7 @@ def test_a_checkpoint_is_restored_bit_for_bit(saved):
     path, trained = saved
     fresh = network()
     assert not equal(fresh.module.state_dict(), trained.module.state_dict())
-    metadata = checkpoints.load_checkpoint(path, fresh, PARTS, digest(fresh))
+    metadata = checkpoints.load_checkpoint(path, fresh, PARTS, [digest(fresh)])
     assert metadata == RUN_METADATA | {"frozen_sha256": digest(fresh)}
     assert equal(fresh.module.state_dict(), trained.module.state_dict())
 
@@ -63,7 +63,7 @@ def test_a_checkpoint_on_another_backbone_is_refused(saved):
     path, _ = saved
     other = network(seed=1)
     with pytest.raises(UserError, match=r"checkpoint\.safetensors was trained on top of another backbone"):
-        checkpoints.load_checkpoint(path, other, PARTS, digest(other))
+        checkpoints.load_checkpoint(path, other, PARTS, [digest(other)])
 
 
 @pytest.mark.parametrize(("outputs", "parts"), [(4, PARTS), (3, ["3"]), (3, ["1", *PARTS])])
@@ -72,7 +72,7 @@ def test_a_checkpoint_of_another_shape_is_refused_and_loads_nothing(saved, outpu
     other = network(outputs=outputs)
     before = {name: tensor.clone() for name, tensor in other.module.state_dict().items()}
     with pytest.raises(UserError, match=r"does not fit the network.*the first is '"):
-        checkpoints.load_checkpoint(path, other, parts, digest(other))
+        checkpoints.load_checkpoint(path, other, parts, [digest(other)])
     assert equal(other.module.state_dict(), before)
 
 
@@ -80,7 +80,7 @@ def test_a_truncated_checkpoint_is_refused(saved):
     path, _ = saved
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"cannot be read as a checkpoint.*snakemake --forcerun finetune"):
-        checkpoints.load_checkpoint(path, network(), PARTS, "")
+        checkpoints.load_checkpoint(path, network(), PARTS, [""])
 
 
 def test_channels_last_weights_are_restored_bit_for_bit(tmp_path):
@@ -90,7 +90,7 @@ def test_channels_last_weights_are_restored_bit_for_bit(tmp_path):
     first, second = convolutional(), convolutional()
     first.module.to(memory_format=torch.channels_last)
     checkpoints.save_checkpoint(tmp_path / "c.safetensors", first, [""], {"frozen_sha256": "0"})
-    checkpoints.load_checkpoint(tmp_path / "c.safetensors", second, [""], "0")
+    checkpoints.load_checkpoint(tmp_path / "c.safetensors", second, [""], ["0"])
     assert equal(first.module.state_dict(), second.module.state_dict())
 
 

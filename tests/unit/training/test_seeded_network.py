@@ -6,6 +6,8 @@ import torch
 
 from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
+from variability.io.artefacts import write_record
+from variability.io.files import sha256
 from variability.models import networks
 from variability.training.input_files import InputFiles
 from variability.training.seeded_network import SeededNetwork
@@ -66,6 +68,35 @@ def test_digest_and_cut_of_a_random_backbone_are_those_of_the_current_seed(task)
         states.append((shared.frozen_sha256, shared.cut.prefix(torch.ones(1, 3, 8, 8))))
     assert states[0][0] != states[1][0]
     assert not torch.equal(states[0][1], states[1][1])
+
+
+def test_the_digest_depends_on_the_file_of_weights_and_on_each_frozen_tensor(task, weights, tmp_path):
+    manifest = tmp_path / "weights.json"
+    write_record(manifest, {"sha256": sha256(weights)})
+    files = InputFiles(task.path, weights, manifest)
+
+    def opened(change=lambda tensors: None, seed=0):
+        network = SeededNetwork(tiny_study.STUDY["model"], PROBE, task, files, "cpu")
+        with torch.no_grad():
+            change(network.reset(seed).module.state_dict())
+        return network
+
+    first = opened()
+    assert opened(seed=1).frozen_sha256 == first.frozen_sha256, "the head is not part of it"
+    assert list(first.frozen_digests()) == [
+        first.frozen_sha256,
+        networks.frozen_digest(first.network, first.trainable),
+    ], "checkpoints of earlier versions have the digest of all tensors"
+    digests = [first.frozen_sha256]
+    for name in networks.frozen_tensors(first.network, first.trainable):
+        digests.append(opened(lambda tensors, name=name: last_value(tensors[name]).add_(1)).frozen_sha256)
+    write_record(manifest, {"sha256": "0" * 64})
+    digests.append(opened().frozen_sha256)
+    assert len(digests) == len(set(digests)) == 9
+
+
+def last_value(tensor):
+    return tensor[(-1,) * tensor.dim()]
 
 
 def test_without_a_method_the_head_alone_trains(task, weights):

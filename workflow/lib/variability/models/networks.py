@@ -207,11 +207,15 @@ def trained_tensors(network: Network, trainable: Iterable[str]) -> dict[str, tor
     return {name: tensor for name, tensor in network.module.state_dict().items() if _belongs(name, trainable)}
 
 
+def frozen_tensors(network: Network, trainable: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Return everything that is not trained by its name in the state dict; the tensors are not copied."""
+    trained = trained_tensors(network, trainable)
+    return {name: tensor for name, tensor in network.module.state_dict().items() if name not in trained}
+
+
 def frozen_digest(network: Network, trainable: Iterable[str]) -> str:
     """Return the SHA-256 of everything that is not trained, independent of device and memory layout."""
-    trained = trained_tensors(network, trainable)
-    state = network.module.state_dict()
-    return tensors_digest({name: tensor for name, tensor in state.items() if name not in trained})
+    return tensors_digest(frozen_tensors(network, trainable))
 
 
 def tensors_digest(tensors: dict[str, torch.Tensor]) -> str:

@@ -54,6 +54,25 @@ def write_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
         safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
+def equal_tensors(path: Path, tensors: Mapping[str, Any]) -> list[str]:
+    """Return the sorted names of torch tensors that a safetensors file holds, too, of the same type, shape and bits."""
+    import safetensors
+
+    with safetensors.safe_open(path, framework="pt") as file:
+        names = sorted(tensors.keys() & set(file.keys()))
+        return [name for name in names if _have_same_bits(file.get_tensor(name), tensors[name])]
+
+
+def _have_same_bits(first: Any, second: Any) -> bool:
+    import numpy as np
+    import torch
+
+    if (first.dtype, first.shape) != (second.dtype, second.shape):
+        return False
+    first, second = (tensor.detach().cpu().contiguous().reshape(-1) for tensor in (first, second))
+    return np.array_equal(first.view(torch.uint8).numpy(), second.view(torch.uint8).numpy())
+
+
 def _read_safetensors(path: Path) -> Any:
     import safetensors.torch
 

@@ -26,16 +26,16 @@ _HEADER = "variability"
 def save_checkpoint(path: Path, network: Network, trainable: Iterable[str], metadata: Mapping[str, str]) -> None:
     """Write the parts of a network that trained.
 
-    metadata: facts to store with them, among them ``frozen_sha256``, the ``frozen_digest`` of the other parts.
+    metadata: facts to store with them, among them ``frozen_sha256``, a digest of the other parts.
     """
     trainable = list(trainable)
     _write(path, trained_tensors(network, trainable), {**metadata, "trainable": json.dumps(trainable)})
 
 
-def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], frozen_sha256: str) -> dict[str, str]:
+def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], frozen: Iterable[str]) -> dict[str, str]:
     """Load a checkpoint into a network that was built as the run's was; return the metadata it was saved with.
 
-    frozen_sha256: the ``frozen_digest`` of the network.
+    frozen: digests of the network's other parts, of which the file has one.
     Raises UserError if the file cannot be read, if its tensors are not those of the named parts, or if it was trained
     on top of another backbone than the network's.
     """
@@ -54,7 +54,7 @@ def load_checkpoint(path: Path, network: Network, trainable: Iterable[str], froz
             f"unexpected or of another shape or type, the first is {differing[0]!r}. Its model, method or number of "
             f"classes has changed{rerun}"
         )
-    if metadata.get("frozen_sha256") != frozen_sha256:
+    if metadata.get("frozen_sha256") not in frozen:
         raise UserError(f"{path} was trained on top of another backbone than the network has now{rerun}")
     metadata.pop("trainable", None)
     network.module.load_state_dict(tensors, strict=False)

@@ -83,7 +83,7 @@ class Pytorch(Framework):
         feeds = self._feeds(np.sort(np.concatenate(list(rows.values()))))
         for phase in ("before", "after") if checkpoint else ("before",):
             if checkpoint and phase == "after":
-                checkpoints.load_checkpoint(checkpoint, network, trainable, self._seeded.frozen_sha256)
+                checkpoints.load_checkpoint(checkpoint, network, trainable, self._seeded.frozen_digests())
             for split, of_split in rows.items():
                 summaries = inference.outputs(feeds[phase].module, feeds[phase].inputs, of_split, data.summary)
                 yield phase, split, summaries.numpy()
