@@ -145,3 +145,41 @@ def test_beating_by_more_than_the_margin_and_equivalence_exclude_each_other(seed
     for _, row in claimed_pairs.both_ways(table).iterrows():
         assert (claimed_pairs.verdict_of(row) == EQUIVALENT) == (row["decision"] == "equivalent")
         assert claimed_pairs.verdict_not_worse(row) == SUPPORTED or not row["p_equivalent"] <= 0.05
+
+
+@pytest.fixture
+def undecided(monkeypatch):
+    """Return a pair of 6 runs each with an SD of 0.02, planned from the SD itself."""
+    monkeypatch.setattr("variability.stats.sample_size.sd_upper", lambda sd, n, level: sd)
+    return dict(both_ways(decided([0.9, 0.8995], sd=0.02))[0]) | {"sd": 0.02, "sd_b": 0.02, "tests": 1}
+
+
+def test_undecided_claims_of_non_inferiority_name_the_seeds_that_would_decide(undecided):
+    # One pair of 6 + 6 runs; from statsmodels: TTestIndPower().solve_power(0.5, alpha=0.05, power=0.8,
+    # alternative="larger").
+    row = undecided | {"margin": 0.012}
+    assert claimed_pairs.more_seeds_not_worse(row | {"difference": -0.002}) == 51 - 6
+    # As one of three pairs: alpha=0.05/3.
+    assert claimed_pairs.more_seeds_not_worse(row | {"difference": -0.002, "tests": 3}) == 72 - 6
+    # That it is worse by more is adjusted for both directions: alpha=0.05/2.
+    assert claimed_pairs.more_seeds_not_worse(row | {"difference": -0.022}) == 64 - 6
+    assert np.isnan(claimed_pairs.more_seeds_not_worse(row | {"difference": -0.012}))
+
+
+def test_undecided_comparisons_name_the_seeds_of_a_difference_or_of_equivalence(undecided):
+    row = undecided | {"margin": 0.01}
+    # A difference of 0.5 SD takes 64 runs (Cohen 1988, table 2.3.5), which no equivalence can decide earlier here.
+    assert claimed_pairs.more_seeds_to_decide(row | {"difference": 0.01}) == 64 - 6
+    # No difference: each of both one-sided tests at 5 % with 90 %; TTestIndPower().solve_power(0.5, alpha=0.05,
+    # power=0.9, alternative="larger").
+    assert claimed_pairs.more_seeds_to_decide(row | {"difference": 0.0}) == 70 - 6
+    assert claimed_pairs.more_seeds_to_decide(row | {"difference": 0.005}) > 150
+
+
+def test_the_seeds_that_would_decide_are_part_of_the_claim():
+    tables = decided([0.9, 0.8975], sd=0.02)
+    (finding,) = claims({"not_worse": {"candidate": "m1", "than": "m0"}}, tables).to_dict("records")
+    assert finding["verdict"] == UNDECIDED and finding["n_more"] > 10
+    assert f"about {finding['n_more']:g} more seeds per side would decide" in as_markdown(
+        claims({"not_worse": {"candidate": "m1", "than": "m0"}}, tables), "demo"
+    )

@@ -142,3 +142,36 @@ def test_without_spread_every_difference_is_detected_and_equality_only_by_error(
     assert sample_size.for_power([1, 0], [0, 1], [0, 1], 0.8, 0.95).tolist() == [2, sample_size.MOST]
     assert np.isnan(sample_size.for_power(np.nan, 1, 1, 0.8, 0.95))
     assert np.isnan(sample_size.power(1, np.nan, 1, 5, 0.95))
+
+
+@pytest.mark.parametrize(("cv", "runs", "power"), [(0.3, 20, 0.8158453)])
+def test_runs_for_equivalence_are_those_of_powertost(cv, runs, power):
+    # power.TOST(CV = 0.3, n = 40): a crossover of 40 subjects has the variance and degrees of freedom of 20 + 20 runs
+    # with this SD, on the scale of logarithms; a ratio of 0.95, limits of 0.8 and 1.25, one-sided tests at 5 %.
+    sd, difference, margin = np.sqrt(np.log1p(cv**2) / 2), np.log(0.95), np.log(1.25)
+    both = [sample_size.power(margin + sign * difference, sd, sd, runs, 0.9) for sign in (1, -1)]
+    assert sum(both) - 1 == pytest.approx(power, abs=2e-5)
+    assert sample_size.for_equivalence(difference, margin, sd, sd, power - 5e-5, 0.95) == runs
+    assert sample_size.for_equivalence(-difference, margin, sd, sd, power + 5e-5, 0.95) == runs + 1
+
+
+def test_runs_for_equivalence_are_at_most_one_more_than_by_integration():
+    def exact(difference, margin, sd, n):
+        """Return the power of both paired tests, over the distribution of the SD of the sample."""
+
+        def shown(quantile):
+            half = stats.t.ppf(0.95, n - 1) * sd * np.sqrt(stats.chi2.ppf(quantile, n - 1) / (n - 1) / n)
+            ends = (np.array([margin - half, half - margin]) - difference) / (sd / np.sqrt(n))
+            return max(0.0, stats.norm.cdf(ends[0]) - stats.norm.cdf(ends[1]))
+
+        return integrate.quad(shown, 0, 1)[0]
+
+    for difference in (0.0, 0.3, -0.6):
+        needed = int(sample_size.for_paired_equivalence(difference, 1.0, 1.5, 0.8, 0.95))
+        assert exact(difference, 1.0, 1.5, needed) >= 0.8 > exact(difference, 1.0, 1.5, needed - 2)
+
+
+def test_equivalence_needs_a_difference_within_the_margin():
+    needed = sample_size.for_equivalence([0.0, 0.5, 1.0, 2.0, np.nan], 1.0, 1.0, 1.0, 0.8, 0.95)
+    assert (needed[2:4] == sample_size.MOST).all() and np.isnan(needed[4]) and needed[0] < needed[1] < 200
+    assert sample_size.for_equivalence(0.0, 1.0, 0.0, 0.0, 0.8, 0.95) == 2

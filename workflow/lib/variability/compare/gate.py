@@ -156,7 +156,7 @@ def _more(each: Comparison, level: float, tests: int) -> float:
     to_margin = each.difference + each.margin
     if to_margin >= -each.difference:
         row["tests"] = 1
-    return claimed_pairs.more_seeds(row, to_margin)
+    return claimed_pairs.more_seeds(row, max(abs(each.difference), to_margin))
 
 
 def _measured(

@@ -92,6 +92,43 @@ def for_paired_power(difference: ArrayLike, sd: ArrayLike, goal: float, level: f
     return _smallest(lambda n: paired_power(difference, sd, n, level) >= goal, ~np.isnan(difference + sd))
 
 
+def for_equivalence(
+    difference: ArrayLike, margin: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: float
+) -> np.ndarray:
+    """Return the runs per model that give two one-sided Welch tests at 1 - level the power ``goal``.
+
+    Both have to show that the difference is within the margin. Their power is the sum of that of each, less 1, up to
+    the chance that both fail (Phillips 1990, J. Pharmacokinet. Biopharm. 18, 137). ``MOST`` unless the difference is
+    within the margin.
+    """
+    arrays = (np.asarray(value, dtype=float) for value in (difference, margin, sd, sd_other))
+    difference, margin, sd, sd_other = np.broadcast_arrays(*arrays)
+    return _for_both_sides(
+        difference, margin, lambda distance, n: power(distance, sd, sd_other, n, 2 * level - 1), goal
+    )
+
+
+def for_paired_equivalence(
+    difference: ArrayLike, margin: ArrayLike, sd: ArrayLike, goal: float, level: float
+) -> np.ndarray:
+    """Return the pairs of runs that give two one-sided paired t tests the power ``goal``, see ``for_equivalence``.
+
+    sd: the SD of the differences.
+    """
+    arrays = (np.asarray(value, dtype=float) for value in (difference, margin, sd))
+    difference, margin, sd = np.broadcast_arrays(*arrays)
+    return _for_both_sides(difference, margin, lambda distance, n: paired_power(distance, sd, n, 2 * level - 1), goal)
+
+
+def _for_both_sides(difference, margin, one_sided, goal):
+    near, far = margin - np.abs(difference), margin + np.abs(difference)
+
+    def enough(n):
+        return (near > 0) & (one_sided(near, n) + one_sided(far, n) - 1 >= goal)
+
+    return _smallest(enough, ~np.isnan(near + one_sided(near, 2.0)))
+
+
 def detectable_effect(n: ArrayLike, goal: float, level: float) -> np.ndarray:
     """Return the smallest difference, in SDs, that a two-sided t test of n runs against n detects with power ``goal``.
 
