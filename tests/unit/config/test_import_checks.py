@@ -48,6 +48,44 @@ def test_problems_of_an_imported_file_are_reported_before_the_first_job(text, en
 
 
 @pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"columns": {"model": "m", "seed": "acc"}}, "metrics.acc: the column holds the seed by `columns`; remove one"),
+        ({"columns": {"model": "m", "task": "m", "seed": "s"}}, "columns.task: the column 'm' holds the model already"),
+        (
+            {"seeds": {"s": 1}, "columns": {"model": "s"}, "metrics": {"accuracy": {}}},
+            "seeds.s: the column holds the mo",
+        ),
+        ({"metrics": ["acc"]}, "metrics: ['acc'] is not a mapping; write, for example, {acc: {}}"),
+        ({"metrics": "acc"}, "metrics: 'acc' is not a mapping; write, for example, {acc: {}}"),
+        ({"where": "s > 0"}, "where: 's > 0' is not a mapping; write, for example, {optimizer: adam, seed: [0, 1]}"),
+        (
+            {"metrics": {"acc": {"metric": "error"}}},
+            "metrics.acc: 'error' is not a known metric; add `higher_is_better",
+        ),
+        ({"paired": True}, "paired: unknown key; runs are pairs in the whole study or nowhere: write `pairing: seed`"),
+    ],
+)
+def test_a_mistake_in_the_description_of_a_file_is_one_problem(entry, message, tmp_path):
+    (problem,) = imported(tmp_path, entry=entry)
+    assert problem.startswith(f"imports.own.{message}")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"model": "model", "dataset": "task", "seed": "seed"}, "columns.dataset: unknown; did you mean 'task'?"),
+        ({"model": "model", "task": "task", "sed": "seed"}, "columns.sed: unknown; did you mean 'seed'?"),
+        ({"model": "model", "Lauf": "seed"}, "columns.Lauf: unknown; the role comes first: write `seed: Lauf`"),
+    ],
+)
+def test_a_role_under_another_name_is_one_problem(columns, message, tmp_path):
+    text = "model,task,seed,Lauf,acc\na,t,0,0,0.5\na,t,1,1,0.6\n"
+    (problem,) = imported(tmp_path, text, entry={"columns": columns})
+    assert problem.startswith(f"imports.own.{message}")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "runs.csv is empty; fill it, or use another file"),

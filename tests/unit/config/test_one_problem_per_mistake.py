@@ -51,7 +51,8 @@ def test_a_refused_pretraining_is_not_also_an_unknown_one():
         for model in config["models"].values():
             model["weights"] = "pretrain:letters"
 
-    assert problems(edit) == ["pretraining.letters: 7 is not a mapping"]
+    message = "7 is not a mapping; write {key: value} with keys of task, seed, recipe"
+    assert problems(edit) == [f"pretraining.letters: {message}"]
 
 
 def test_models_that_name_the_same_unknown_pretraining_are_one_problem():

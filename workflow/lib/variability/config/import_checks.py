@@ -31,6 +31,8 @@ Value = TypeVar("Value", bound=Hashable)
 #: Largest file in bytes that is read before the first job, because this check runs at every start. The job that
 #: imports a larger file reports its problems.
 MAX_BYTES = 10_000_000
+#: Roles whose columns hold nothing else.
+_ALONE = (*RUN, "split", "phase", "metric", "value", "status")
 _NUMBER = re.compile(r"-?[0-9]+([.,][0-9]+)?")
 
 
@@ -165,8 +167,9 @@ def _check_conditions(spec: Mapping[str, Any], names: list[str], roles: Mapping[
                 f"columns.{role}", f"the file has no column {column!r}; {tabular.suggest_column(column, names)}"
             )
     for role, column in roles.items():
-        if column in RUN and column != role and column in names:
+        if column in RUN and column != role and column in names and role in ROLES:
             yield Problem(f"columns.{role}", f"by its name, the column {column!r} holds the {column}, not the {role}")
+    yield from _check_uses(spec, roles)
     for role, value in spec.get("constants", {}).items():
         if isinstance(value, dict):
             yield from _check_constants_of_tasks(spec, role, roles)
@@ -185,6 +188,20 @@ def _check_conditions(spec: Mapping[str, Any], names: list[str], roles: Mapping[
             )
 
 
+def _check_uses(spec: Mapping[str, Any], roles: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield the columns that are to hold two things at once."""
+    uses: dict[str, str] = {}
+    for role, column in roles.items():
+        if role in _ALONE and (first := uses.setdefault(column, role)) != role:
+            yield Problem(f"columns.{role}", f"the column {column!r} holds the {first} already; name another one")
+    of_columns = imported_layout.stacked(spec)
+    key = of_columns[0] if of_columns else "metrics"
+    for column in (spec.get(key) or {}) if of_columns or "value" not in roles else ():
+        if column in uses:
+            message = f"the column holds the {uses[column]} by `columns`; remove one of the two"
+            yield Problem(f"{key}.{column}", message)
+
+
 def _check_constants_of_tasks(spec: Mapping[str, Any], role: str, roles: Mapping[str, str]) -> Iterator[Problem]:
     """Yield the problem of a constant with a value for each task, if it cannot have that."""
     if role not in OF_TASKS or imported_layout.examples(spec) is not None:
@@ -200,9 +217,12 @@ def _check_constants_of_tasks(spec: Mapping[str, Any], role: str, roles: Mapping
 
 def _check_layout(spec: Mapping[str, Any], names: list[str], roles: Mapping[str, str]) -> Iterator[Problem]:
     """Yield the problems of the roles and keys of an import of runs."""
-    for role in spec.get("columns", {}):
-        if role not in ROLES:
-            yield Problem(f"columns.{role}", f"unknown; {advice.suggest(role, ROLES)}")
+    unknown = {role: column for role, column in spec.get("columns", {}).items() if role not in ROLES}
+    meant = {role: column if column in ROLES else advice.similar(role, ROLES) for role, column in unknown.items()}
+    for role, column in unknown.items():
+        turned = f"the role comes first: write `{column}: {role}`" if column in ROLES and role in names else ""
+        likely = f"did you mean {meant[role]!r}?" if meant[role] else advice.suggest(role, ROLES)
+        yield Problem(f"columns.{role}", f"unknown; {turned or likely}")
     for key in ("classes", "probabilities"):
         if key in spec:
             yield Problem(key, "has no meaning for rows that are runs; set `examples: classification` if they are not")
@@ -220,7 +240,7 @@ def _check_layout(spec: Mapping[str, Any], names: list[str], roles: Mapping[str,
     known = (
         stated | set(DEFAULTS) | {key for key in CELL if by_column and all(key in by_column[name] for name in metrics)}
     )
-    known |= {of_columns[1]} if of_columns else set()
+    known |= {*meant.values()} | ({of_columns[1]} if of_columns else set())
     for role in ("model", "seed"):
         if role not in known:
             single = (

@@ -86,15 +86,24 @@ class Import(Section):
         OMITTED, description="names of the classes of examples, in the order of their probabilities"
     )
     probabilities: dict[str, str] = Field(
-        OMITTED, min_length=2, description="columns that hold the probability of one class each: {column: class}"
+        OMITTED,
+        min_length=2,
+        description="columns that hold the probability of one class each: {column: class}",
+        examples=[{"p_cat": "cat", "p_dog": "dog"}],
     )
     from_path: str = Field(
         OMITTED,
         description="regular expression whose named groups are columns from the names of the files, such as "
         "(?P<model>.+)_seed(?P<seed>[0-9]+)",
     )
-    where: Conditions = Field(OMITTED, description="only rows with this value, or one of these, in each column")
-    where_not: Conditions = Field(OMITTED, description="no rows with this value, or one of these, in a column")
+    where: Conditions = Field(
+        OMITTED,
+        description="only rows with this value, or one of these, in each column",
+        examples=[{"optimizer": "adam", "seed": [0, 1]}],
+    )
+    where_not: Conditions = Field(
+        OMITTED, description="no rows with this value, or one of these, in a column", examples=[{"note": "debug"}]
+    )
     keep: Literal["last", "best"] = Field(
         OMITTED, description="which of several rows of a run is used: learning curves and reruns; refused by default"
     )
@@ -115,6 +124,7 @@ class Import(Section):
         description="columns that hold the model, task, method, seed, split, metric, value, status, seconds, n_test, "
         "n_train or stderr; of examples also example_id, group, y_true, y_pred, probabilities, logits, score, correct "
         "or attempts",
+        examples=[{"model": "network", "task": "dataset", "seed": "run"}],
     )
     factors: Annotated[
         dict[str, str],
@@ -125,14 +135,19 @@ class Import(Section):
         OMITTED,
         description="further factors, such as {shots: num_fewshot}, and the columns that hold their levels, which are "
         "added to the names of methods (full shots=5)",
+        examples=[{"shots": "num_fewshot"}],
     )
     constants: dict[str, str | float | dict[str, str | float]] = Field(
         OMITTED,
         description="values that no column holds, the same for all rows; metric, n_test, n_train and majority may have "
         "one per task: {task: value}",
+        examples=[{"task": "rte", "method": "full"}],
     )
     statuses: dict[str, Literal["completed", "failed", "diverged"]] = Field(
-        OMITTED, min_length=1, description="meaning of words in the column of the status that are not known"
+        OMITTED,
+        min_length=1,
+        description="meaning of words in the column of the status that are not known",
+        examples=[{"aborted": "failed"}],
     )
     metrics: dict[
         str,
@@ -148,14 +163,30 @@ class Import(Section):
         description="columns that hold one metric each; in a table with one value per row, metrics by their names; the "
         "first is the primary one",
     )
-    seeds: dict[str, Seed] = Field(OMITTED, min_length=1, description="columns that hold the values of one seed each")
-    tasks: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one task each")
-    models: dict[str, str] = Field(OMITTED, min_length=1, description="columns that hold the values of one model each")
+    seeds: dict[str, Seed] = Field(
+        OMITTED,
+        min_length=1,
+        description="columns that hold the values of one seed each",
+        examples=[{"run_1": 1, "run_2": 2}],
+    )
+    tasks: dict[str, str] = Field(
+        OMITTED,
+        min_length=1,
+        description="columns that hold the values of one task each",
+        examples=[{"rte_acc": "rte", "cola_mcc": "cola"}],
+    )
+    models: dict[str, str] = Field(
+        OMITTED,
+        min_length=1,
+        description="columns that hold the values of one model each",
+        examples=[{"bert_acc": "bert", "roberta_acc": "roberta"}],
+    )
     groups: dict[str, str | Annotated[list[str], Field(min_length=1)]] = Field(
         OMITTED,
         min_length=1,
         description="{group: task, or a list of tasks}; * and ? match as in a shell. Tasks of one group, such as "
         "splits of one data set, count once where all tasks are compared",
+        examples=[{"nli": ["rte", "mnli"]}],
     )
     deterministic: list[str] = Field(
         OMITTED,

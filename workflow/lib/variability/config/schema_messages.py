@@ -3,7 +3,8 @@
 import copy
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from jsonschema.exceptions import ValidationError
 
 from variability import advice
 from variability.advice import plural
+from variability.config import key_advice, mapping_advice
 from variability.errors import Problem
 from variability.results.run_selection import as_list
 
@@ -36,8 +38,28 @@ Path = tuple[str | int, ...]
 
 def problems(value: Any, schema: Mapping[str, Any], prefix: str = "") -> Iterator[Problem]:
     """Yield all errors of a value, in the order of their keys. prefix: the key of the value."""
-    for error in sorted(_Validator(schema).iter_errors(value), key=lambda error: _sort_key(error.absolute_path)):
-        yield from _explain(error, prefix, schema.get("$defs", {}))
+    # Whatever the schema refuses in the entries of such a section has the same cause.
+    unnamed = dict(mapping_advice.unnamed_sections(value, schema))
+    yield from (Problem(section, message) for section, message in unnamed.items())
+    errors = sorted(_Validator(schema).iter_errors(value), key=lambda error: _sort_key(error.absolute_path))
+    leaves = [leaf for error in errors for leaf in _leaves(error)]
+    meant: dict[Path, set[str | None]] = {}
+    for error in leaves:
+        of_path = meant.setdefault(tuple(error.absolute_path), set())
+        of_path.update(key_advice.meant(name, error.instance, _schema(error)) for name in _unknown_keys(error))
+    for error in leaves:
+        path = tuple(error.absolute_path)
+        if not path or path[0] not in unnamed:
+            yield from _explain(error, prefix, schema, meant[path])
+
+
+def _leaves(error: ValidationError) -> Iterator[ValidationError]:
+    """Yield an error, or those of the one form that is meant where a value may have several."""
+    if error.validator == "anyOf" and (intended := _errors_of_intended_form(error)):
+        for inner in intended:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def refused_paths(config: Any, schema: Mapping[str, Any]) -> set[Path]:
@@ -81,32 +103,21 @@ def _sort_key(path: Iterable[str | int]) -> list[tuple[bool, Any]]:
     return [(isinstance(part, str), part) for part in path]
 
 
-def _explain(error: ValidationError, prefix: str, definitions: Mapping[str, Any]) -> Iterator[Problem]:
-    if error.validator == "anyOf" and (intended := _errors_of_intended_form(error)):
-        for inner in intended:
-            yield from _explain(inner, prefix, definitions)
-        return
+def _explain(
+    error: ValidationError, prefix: str, root: Mapping[str, Any], meant: Collection[str | None]
+) -> Iterator[Problem]:
+    """Yield the problems of an error. root: the whole schema. meant: keys meant by unknown keys of the same mapping."""
     key = ".".join(str(part) for part in (prefix, *error.absolute_path) if part != "")
-    known = list(_schema(error).get("properties", {}))
+    instance, schema = cast(Any, error.instance), _schema(error)
     for name in (unknown := _unknown_keys(error)):
-        hint = _right_level(name, _schema(error), definitions) or advice.suggest(name, known)
+        hint = key_advice.unknown(name, instance, schema, root, not key)
         yield Problem(f"{key}.{name}" if key else str(name), f"unknown key; {hint}")
-    if not unknown:
-        yield Problem(key, _sentence(error))
-
-
-def _right_level(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """Return where an unknown key belongs, if exactly one of the known keys is a mapping that may have it.
-
-    definitions: schemas that others refer to, by name.
-    """
-    resolved = {
-        key: definitions.get(each["$ref"].rpartition("/")[2], {}) if "$ref" in each else each
-        for key, each in schema.get("properties", {}).items()
-    }
-    inner = {key: each.get("properties", {}) for key, each in resolved.items()}
-    holders = [key for key, properties in inner.items() if name in properties]
-    return f"it belongs to {holders[0]!r}: write {holders[0]}: {{{name}: ...}}" if len(holders) == 1 else ""
+    if error.validator == "required":
+        lacking = [name for name in cast(Any, error.validator_value) if name not in {*instance, *meant}]
+        if lacking:
+            yield Problem(key, missing(lacking, schema.get("properties", {})))
+    elif not unknown:
+        yield Problem(key, _sentence(error, root.get("$defs", {})))
 
 
 def _errors_of_intended_form(error: ValidationError) -> list[ValidationError]:
@@ -126,18 +137,17 @@ def _excludes_form(error: ValidationError) -> bool:
     return error.validator in ("type", "enum", "const") and not error.path
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, definitions: Mapping[str, Any]) -> str:
     """Return what is wrong with a value, and what would be right."""
     shown, instance = advice.shortened(error.instance), error.instance
     schema, expected = _schema(error), cast(Any, error.validator_value)
     match error.validator:
-        case "required":
-            return missing([name for name in expected if name not in instance], schema.get("properties", {}))
         case "enum":
             return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
             hints = f"{_as_number(instance, expected)}{_as_text(instance, expected)}{_as_list(instance, schema)}"
-            return f"{shown} is not {_one_of(expected)}{hints}{_as_mapping(instance, schema)}"
+            hints += mapping_advice.remedy(instance, schema, definitions, partial(_valid, definitions))
+            return f"{shown} is not {_one_of(expected)}{hints}"
         case "anyOf":
             types = [name for form in expected for name in as_list(form.get("type", []))]
             return (
@@ -238,15 +248,9 @@ def _as_integers(value: Any) -> str:
     return "; write numbers in brackets, such as [0, 1, 2]"
 
 
-def _as_mapping(value: Any, schema: Mapping[str, Any]) -> str:
-    """Return an example of a mapping, if the schema has one and the value is a single one."""
-    examples = schema.get("examples", []) if "object" in as_list(schema["type"]) else []
-    return f"; write, for example, {_flow(examples[0])}" if examples and not isinstance(value, (Mapping, list)) else ""
-
-
-def _flow(mapping: Mapping[str, Any]) -> str:
-    """Return a mapping as YAML in one line."""
-    return "{" + ", ".join(f"{key}: {value}" for key, value in mapping.items()) + "}"
+def _valid(definitions: Mapping[str, Any], value: Any, schema: Mapping[str, Any]) -> bool:
+    """Return whether a value has the form of a part of a schema."""
+    return _Validator({"$defs": definitions} | dict(schema)).is_valid(value)
 
 
 def _expected_forms(schema: Mapping[str, Any], forms: Iterable[Mapping[str, Any]]) -> str:

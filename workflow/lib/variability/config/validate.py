@@ -12,6 +12,7 @@ from variability.config import (
     entry_checks,
     figure_settings,
     import_checks,
+    key_advice,
     margin_checks,
     option_checks,
     plain_values,
@@ -53,8 +54,21 @@ def check(
         name = str(error.filename or "")
         message = f"{advice.shortened(name)} cannot be used: {error.strerror or error}"
         problems = [_problem_of_value(config, name, message)]
-    lines = yaml_files.lines(files) | dict.fromkeys(command_line.keys(options or {}), "from --config")
-    raise ConfigError(_located(problems, lines))
+    later = yaml_files.lines(files[1:]) | dict.fromkeys(command_line.keys(options or {}), "from --config")
+    raise ConfigError(_located(_of_causes(config, problems, later), yaml_files.lines(files) | later))
+
+
+def _of_causes(config: Any, problems: list[Problem], later: Mapping[str, str]) -> list[Problem]:
+    """Return the problems without those of the first file that follow from unknown sections of the others.
+
+    A config whose section of models or imports has a misspelt name is merged into the embedded study, and contradicts
+    entries that its author never wrote. later: lines of all files but the first, by key.
+    """
+    unknown = set(config) - set(config_schema()["properties"]) if isinstance(config, Mapping) else set()
+    if unknown.isdisjoint(later):
+        return problems
+    sections = {key.partition(".")[0] for key in later}
+    return [problem for problem in problems if not problem.key or problem.key.partition(".")[0] in sections]
 
 
 def _problem_of_value(config: Any, text: str, message: str) -> Problem:
@@ -115,7 +129,12 @@ def _refused(config: Mapping[str, Any], sound: Mapping[str, Any]) -> dict[str, s
             refused[section] = {
                 name for name, entry in entries.items() if name not in remaining or remaining[name] != entry
             }
-    seeds = {} if config.get("seeds") == sound.get("seeds") else {"seeds": set()}
+    # Entries of a section whose name is misspelt.
+    for key in config.keys() - sound.keys():
+        section = key_advice.meant(key, config, config_schema())
+        if section in (*AXES, "pretraining", "imports") and isinstance(config[key], Mapping):
+            refused.setdefault(section, set()).update(config[key])
+    seeds = {} if config.get("seeds") == sound.get("seeds") and "seed" not in config else {"seeds": set()}
     return {section: names for section, names in refused.items() if names} | seeds
 
 
@@ -217,7 +236,11 @@ def _check_imports_and_grid(
     tasks = {name: {"metric": complete_task(task)["metric"]} for name, task in config.get("tasks", {}).items()}
     problems, contents = import_checks.check(entries, mirrors, tasks, config.get("grid", {}))
     for name, of_import in problems.items():
-        yield from entry_checks.below(f"imports.{name}", of_import)
+        # Without the keys that the schema refuses, the rows of a file would have other problems.
+        doubtful = name in suspects.get("imports", ())
+        yield from entry_checks.below(
+            f"imports.{name}", [each for each in of_import if not doubtful or "." in each.key]
+        )
     # If a file was not read, the runs that the grid may select are not known.
     every = contents.keys() == entries.keys() and "imports" not in suspects
     yield from figure_settings.check(config) if "figures" not in suspects else ()

@@ -62,7 +62,9 @@ def metric_facts(
     for column, entry in (spec.get("metrics") or {}).items():
         entry = entry or {}
         name = entry.get("metric", column)
-        defaults = facts.get(name) or facts.get(column, {"label": name, "higher_is_better": None, "perfect": None})
+        # The name of a column is not evidence for the direction of a metric of another name, such as an error rate.
+        of_column = facts[column] if column in (of_files or {}) else None
+        defaults = facts.get(name) or of_column or {"label": name, "higher_is_better": None, "perfect": None}
         if entry.get("perfect", defaults["perfect"]) != defaults["perfect"]:
             # Percentages, for example: what is known of the range holds in another unit.
             defaults = defaults | {"unit": None, "range": None, "reference": None}

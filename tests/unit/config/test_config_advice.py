@@ -1,0 +1,162 @@
+"""Tests of what messages propose: the key that was meant, the form of a mapping, one message per mistake."""
+
+import re
+
+import pytest
+import yaml
+from edited_config import MODEL, problems, put
+
+from variability.config import key_advice, schema_messages, validate
+from variability.config.schema import config_schema
+from variability.errors import ConfigError
+
+
+def only(edit):
+    (problem,) = problems(edit)
+    return problem
+
+
+def renamed(old, new, value=None):
+    def edit(config):
+        section = config.pop(old)
+        config[new] = section if value is None else value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"),
+    [
+        ("seeds", "seed", 0),
+        ("seeds", "random_seeds", [0]),
+        ("tasks", "task", None),
+        ("tasks", "datasets", None),
+        ("methods", "method", None),
+        ("models", "modles", None),
+    ],
+)
+def test_a_section_under_another_name_is_not_also_missing(old, new, value):
+    assert only(renamed(old, new, value)) == f"{new}: unknown key; did you mean {old!r}?"
+
+
+def test_a_required_key_under_another_name_is_not_also_missing():
+    def edit(config):
+        model = config["models"][MODEL]
+        model["name"] = model.pop("architecture")
+
+    assert only(edit) == f"models.{MODEL}.name: unknown key; did you mean 'architecture'?"
+    both = problems(lambda config: config["tasks"].update(digits={"image": {"size": 8}, "sise": 1, "colour": 2}))
+    assert any("missing 'dataset'" in problem for problem in both)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("device", "cuda", "device: unknown key; no key selects devices: `snakemake --resources gpu=1` says"),
+        ("recipe/device", "cuda", "recipe.device: unknown key; no key selects devices"),
+        (f"models/{MODEL}/gpus", 1, f"models.{MODEL}.gpus: unknown key; no key selects devices"),
+        ("paired", True, "paired: unknown key; runs are pairs in the whole study or nowhere: write `pairing: seed`"),
+        ("recipe/learning_rate", 0.1, "recipe.learning_rate: unknown key; did you mean 'lr'?"),
+        (
+            "tasks/photos",
+            {"dataset": "image_folder", "path": "photos", "image": {"size": 32}},
+            "tasks.photos.path: unknown key; it belongs to 'options': write options: {path: ...}",
+        ),
+        (
+            "tasks/digits/seeds",
+            [0],
+            "tasks.digits.seeds: unknown key; it belongs to the study: write 'seeds' at the top",
+        ),
+        ("compute/mirrors", [], "compute.mirrors: unknown key; it belongs to the study: write 'mirrors' at the top"),
+    ],
+)
+def test_an_unknown_key_is_shown_where_it_belongs(path, value, message):
+    assert only(put(path, value)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "form"),
+    [
+        ("models", "resnet18", {"resnet18": {"architecture": "resnet18"}}),
+        ("models", ["resnet18", "resnet34"], {n: {"architecture": n} for n in ("resnet18", "resnet34")}),
+        (
+            "models",
+            [{"architecture": "vgg11", "weights": "none"}],
+            {"vgg11": {"architecture": "vgg11", "weights": "none"}},
+        ),
+        ("models", [{"name": "a", "architecture": "vgg11"}], {"a": {"architecture": "vgg11"}}),
+        ("methods", ["linear_probe", "full"], {"linear_probe": {}, "full": {}}),
+        ("methods", "full", {"full": {}}),
+        ("tasks", "digits", {"digits": {"dataset": "digits"}}),
+        ("imports", "runs.csv", {"runs.csv": {"path": "runs.csv"}}),
+        ("imports", [{"path": "../a b/my.csv", "metrics": {}}], {"my": {"path": "../a b/my.csv", "metrics": {}}}),
+        ("tasks/digits/image", 32, {"size": 32}),
+        ("tasks/digits/split", 0.8, {"train": 0.8}),
+        ("recipe", 0.01, {"lr": 0.01}),
+        ("recipe", [{"lr": 0.01}, {"epochs": 3}], {"lr": 0.01, "epochs": 3}),
+        ("recipe/augmentation", "flip", {"flip": True}),
+        ("grid", [{"model": "a"}], {"include": [{"model": "a"}]}),
+        ("compute", 4, {"threads": 4}),
+    ],
+)
+def test_a_mapping_is_proposed_that_has_the_value(path, value, form):
+    text = re.search(r"is not a mapping; write, for example, (\{.*\})$", only(put(path, value)))[1]
+    assert yaml.safe_load(text) == form
+
+
+def mappings(schema, path=()):
+    """Yield the paths and schemas of all mappings of a schema."""
+    schema = key_advice.resolve(schema, config_schema()["$defs"])
+    if schema.get("type") == "object":
+        yield path, schema
+    for key, each in schema.get("properties", {}).items():
+        yield from mappings(each, (*path, key))
+    if isinstance(each := schema.get("additionalProperties"), dict):
+        yield from mappings(each, (*path, "a"))
+
+
+def test_no_message_about_a_mapping_is_without_a_form():
+    found = list(mappings(config_schema()))
+    assert len(found) > 60
+    for path, schema in found:
+        for value in ("some text", [1, 2], 3.5):
+            messages = [
+                problem.message
+                for problem in schema_messages.problems(value, schema | {"$defs": config_schema()["$defs"]})
+            ]
+            assert messages and all("write" in message for message in messages), (path, value, messages)
+
+
+@pytest.mark.parametrize(
+    ("section", "entry"),
+    [
+        ("imports", {"path": "runs.csv", "columns": {"model": "m"}, "metrics": {"acc": {}}}),
+        ("models", {"architecture": "resnet18", "weights": "none"}),
+        ("tasks", {"dataset": "digits", "image": {"size": 8}}),
+        ("methods", {"kind": "partial", "blocks": 2}),
+    ],
+)
+def test_an_entry_without_a_name_is_one_problem(section, entry):
+    message = only(put(section, entry))
+    keys = ", ".join(f"{key}: ..." for key in entry)
+    assert message == f"{section}: the entry has no name; write {section}: {{my_{section[:-1]}: {{{keys}}}}}"
+
+
+def test_entries_that_the_author_did_not_write_are_not_reported(tmp_path):
+    base, own = tmp_path / "config.yaml", tmp_path / "own.yaml"
+    base.write_text(
+        "study: base\nseeds: [0, 1, 2]\nmodels: {a: {architecture: resnet18}}\nmethods: {full: {}}\n"
+        "tasks: {digits: {dataset: digits, image: {size: 8}, split: {test: 99}}}\n"
+        "grid: {exclude: [{model: a, seed: 2}]}\n"
+    )
+    text = "seeds: [0, 1]\nmodel: {b: {architecture: resnet34}}\noverrides: [{model: b, recipe: {lr: 0.1}}]\n"
+
+    def reported(text):
+        own.write_text(text)
+        with pytest.raises(ConfigError) as refused:
+            validate.check(yaml.safe_load(base.read_text()) | yaml.safe_load(text), (), [base, own])
+        return [str(problem) for problem in refused.value.problems]
+
+    assert reported(text) == ["model: unknown key; did you mean 'models'? (own.yaml, line 2)"]
+    # Without a misspelt section, the contradiction is the author's.
+    assert reported("seeds: [0, 1]\n") == ["grid.exclude.0.seed: 2 is not among the seeds [0, 1] (config.yaml, line 6)"]
