@@ -53,8 +53,13 @@ def test_problems_of_an_imported_file_are_reported_before_the_first_job(text, en
         ({"columns": {"model": "m", "seed": "acc"}}, "metrics.acc: the column holds the seed by `columns`; remove one"),
         ({"columns": {"model": "m", "task": "m", "seed": "s"}}, "columns.task: the column 'm' holds the model already"),
         (
-            {"seeds": {"s": 1}, "columns": {"model": "s"}, "metrics": {"accuracy": {}}},
-            "seeds.s: the column holds the mo",
+            {
+                "columns": {"model": "m"},
+                "seeds": {"m": 1},
+                "constants": {"metric": "accuracy"},
+                "metrics": {"accuracy": {}},
+            },
+            "seeds.m: the column holds the model by",
         ),
         ({"metrics": ["acc"]}, "metrics: ['acc'] is not a mapping; write, for example, {acc: {}}"),
         ({"metrics": "acc"}, "metrics: 'acc' is not a mapping; write, for example, {acc: {}}"),
