@@ -81,6 +81,40 @@ def test_gains_without_intervals_are_not_counted():
     ]
 
 
+def gaps(*rows):
+    facts = {"phase": "after", "probe": 0.9, "n": 5, "interval": "t", "probe_estimator": "ridge regression"}
+    names = ("model", "task", "metric", "unused", "low", "high", "exceeds_margin", "decided")
+    return pd.DataFrame([CELL | facts | dict(zip(names, row, strict=True)) for row in rows])
+
+
+def test_recipes_that_are_worse_than_a_linear_model_are_counted_named_and_drawn():
+    table = gaps(
+        ("cnn", "a", "accuracy", 0.10, 0.08, 0.12, True, True),
+        ("vit", "a", "accuracy", 0.05, -0.02, 0.12, True, False),
+        ("vit", "b", "rmse", -0.3, -0.5, -0.1, False, False),
+        ("random", "b", "rmse", np.nan, np.nan, np.nan, False, False),
+    )
+    table.loc[3, "probe"] = np.nan
+    gain = pd.DataFrame([CELL | {"task": "a", "phase": "after", "comparison": "none", "higher_is_better": True}])
+    tables = {"gain": gain.assign(gain=0.1, low=0.0, high=0.2), "recipe_gap": table}
+    assert Gains().sentences(tables) == [
+        "In 1 of 3 cells the runs are worse than a linear model of the same frozen features by more than the margin "
+        "(cnn (full) on a): its recipe limits its results. For 1 it is undecided."
+    ]
+    (chart,) = Gains().charts(tables)
+    assert chart.rows["gain"].tolist() == pytest.approx([-0.10, -0.05, 0.3])
+    assert chart.rows[["low", "high"]].iloc[2].tolist() == pytest.approx([0.1, 0.5])
+    none = Gains().sentences(tables | {"recipe_gap": table.iloc[2:]})
+    assert none == [
+        "In 0 of 1 cell the runs are shown to be worse than a linear model of the same frozen features by more than "
+        "the margin."
+    ]
+    many = pd.concat([table.iloc[[0]].assign(model=name) for name in "abcde"])
+    (sentence,) = Gains().sentences(tables | {"recipe_gap": many})
+    assert "(a (full) on a, b (full) on a, c (full) on a, 2 more): their recipes limit their results." in sentence
+    assert Gains().sentences(tables | {"recipe_gap": table.iloc[3:]}) == []
+
+
 def test_one_calibration_error_is_no_range():
     table = pd.DataFrame([CELL | {"task": "a", "quantity": "ece", "estimate": 0.25}])
     (sentence,) = Calibration().sentences({"calibration": table})

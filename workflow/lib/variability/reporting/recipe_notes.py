@@ -1,13 +1,17 @@
-"""Words of the summary about recipes: how far the runs of a network are from its reference probe."""
+"""Words about recipes, of the summary and the report page: how far the runs are from the network's reference probe."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from variability.advice import plural
 from variability.reporting import display_names, text_format
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Most cells that the sentence about all tasks names.
+MOST_NAMES = 3
 
 
 def header(gaps: pd.DataFrame) -> str:
@@ -41,6 +45,26 @@ def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
         reasons = "; ".join(dict.fromkeys(note.partition(": ")[2] for note in missing["note"].dropna()))
         texts.append(f"There is no reference probe for {cells}: {reasons}.")
     return texts
+
+
+def over_all_tasks(gaps: pd.DataFrame) -> str:
+    """Return how many cells are shown to be worse than the margin allows, and their names; empty without any probe."""
+    gaps = gaps[gaps["probe"].notna() & gaps["unused"].notna()]
+    if gaps.empty:
+        return ""
+    exceeding, decided = gaps["exceeds_margin"].astype(bool), gaps["decided"].astype(bool)
+    worse, cells = gaps[exceeding & decided], plural(len(gaps), "cell")
+    undecided = int((exceeding & ~decided).sum())
+    open_cells = f" For {undecided} it is undecided." if undecided else ""
+    model = "a linear model of the same frozen features"
+    if worse.empty:
+        return f"In 0 of {cells} the runs are shown to be worse than {model} by more than the margin.{open_cells}"
+    names = [f"{_name(gap)} on {gap['task']}" for _, gap in worse.head(MOST_NAMES).iterrows()]
+    names += [f"{len(worse) - MOST_NAMES} more"] * (len(worse) > MOST_NAMES)
+    return (
+        f"In {len(worse)} of {cells} the runs are worse than {model} by more than the margin ({', '.join(names)}): "
+        f"{'its recipe limits its' if len(worse) == 1 else 'their recipes limit their'} results.{open_cells}"
+    )
 
 
 def _named(task: str, gap: pd.Series) -> str:

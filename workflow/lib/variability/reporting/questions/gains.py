@@ -19,19 +19,27 @@ COMPARISONS = {
 }
 
 
+#: Not a run, and in the table ``recipe_gap``.
+PROBE = "a regularised linear model of its frozen features"
+
+
 class Gains(Question):
-    """Paired and unpaired gains of candidates over their references."""
+    """Paired and unpaired gains of candidates over their references, the reference probe of each network among them."""
 
     TITLE = "What did fine-tuning and pretraining gain?"
     ORDER = 20
     ANALYSES: ClassVar[tuple[str, ...]] = ("gain",)
     READING = (
         "One dot per candidate: the mean gain over its reference, in the units of the metric; to the right is better. "
-        "The line is the interval of the mean gain. A line that crosses the dashed zero is compatible with no gain."
+        "The line is the interval of the mean gain. A line that crosses the dashed zero is compatible with no gain. "
+        "The linear model of frozen features costs seconds: where a candidate is left of zero, its recipe leaves "
+        "unused what the pretrained network offers, and a lower mean says little about the model."
     )
     DOCS = "statistics/gains.md#gain"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+        from variability.reporting import primary_rows, recipe_notes
+
         sentences = []
         for comparison, (change, reference) in COMPARISONS.items():
             rows = _better(tables["gain"], comparison)
@@ -44,29 +52,46 @@ class Gains(Question):
                 continue
             sentence = f"{change} is above {reference} in {above} of {plural(known, 'comparison')}"
             sentences.append(sentence + (f" and below it in {below}" if below else "") + " (interval without zero).")
-        return sentences
+        if "recipe_gap" in tables:
+            sentences.append(recipe_notes.over_all_tasks(primary_rows.select(tables["recipe_gap"])))
+        return [sentence for sentence in sentences if sentence]
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
-        from variability.reporting.page import vega
-
         charts = []
         for comparison, (change, reference) in COMPARISONS.items():
             rows = _better(tables["gain"], comparison)
-            if rows.empty:
-                continue
-            columns = ["task", "model", "method", "gain", "low", "high", "n", "reference", "interval"]
-            tips = vega.tooltip(
-                candidate="candidate", gain="mean gain", low="from", high="to", n="runs", reference="reference",
-                interval="interval",
-            )  # fmt: skip
-            color: dict[str, Any] = {"value": "{accent}"}
-            marks = [
-                vega.reference(0),
-                vega.intervals("low", "high", color=color),
-                vega.dots("gain", tips=tips, title="gain, {unit}", color=color),
-            ]
-            charts.append(Chart(rows[columns], vega.layers(*marks), f"{change}, compared with {reference}"))
+            if len(rows):
+                charts.append(_chart(rows, f"{change}, compared with {reference}", reference="reference"))
+        if "recipe_gap" in tables and len(rows := _over_probe(tables["recipe_gap"])):
+            title = f"Every candidate, compared with {PROBE}"
+            charts.append(_chart(rows, title, probe="linear model", probe_estimator="kind"))
         return charts
+
+
+def _chart(rows: pd.DataFrame, title: str, **facts: str) -> Chart:
+    """Return a chart of gains. facts: columns of the reference in the tooltip, and their names there."""
+    from variability.reporting.page import vega
+
+    columns = ["task", "model", "method", "gain", "low", "high", "n", "interval", *facts]
+    tips = vega.tooltip(
+        candidate="candidate", gain="mean gain", low="from", high="to", n="runs", **facts, interval="interval"
+    )
+    color: dict[str, Any] = {"value": "{accent}"}
+    marks = [
+        vega.reference(0),
+        vega.intervals("low", "high", color=color),
+        vega.dots("gain", tips=tips, title="gain, {unit}", color=color),
+    ]
+    return Chart(rows[columns], vega.layers(*marks), title)
+
+
+def _over_probe(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Return how much better the runs are than the reference probe, above 0 where they are better."""
+    from variability.reporting import primary_rows
+
+    rows = primary_rows.select(gaps)
+    rows = rows[rows["unused"].notna()]
+    return rows.assign(gain=-rows["unused"], low=-rows["high"], high=-rows["low"])
 
 
 def _better(gain: pd.DataFrame, comparison: str) -> pd.DataFrame:

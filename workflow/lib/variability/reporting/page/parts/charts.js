@@ -5,7 +5,8 @@ const style = () => getComputedStyle(document.documentElement);
 const color = (name) => style().getPropertyValue(`--${name}`).trim();
 const PALETTE = ["accent", "second", "third", "fourth", "failed", "soft"];
 const config = () => ({
-  background: "transparent", font: FONT,
+  // Room for half of the last label of an axis.
+  background: "transparent", font: FONT, padding: { left: 4, top: 4, bottom: 4, right: 16 },
   view: { stroke: null }, point: { filled: true },
   axis: { labelColor: color("ink"), titleColor: color("ink"), gridColor: color("line"), domainColor: color("faint"),
     tickColor: color("faint"), tickCount: 6, labelFontSize: FONT_SIZE, titleFontSize: FONT_SIZE, titleFontWeight: 500, labelSeparation: 6 },
