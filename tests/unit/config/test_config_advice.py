@@ -104,6 +104,30 @@ def test_a_mapping_is_proposed_that_has_the_value(path, value, form):
     assert yaml.safe_load(text) == form
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("grid/exclude", {"model": "a"}, "grid.exclude: {'model': 'a'} is not a list; write [{model: a}]"),
+        ("tasks/digits/split/train", "62.5%", "the partition that the data set ships); write 0.625"),
+        (
+            f"models/{MODEL}/weights",
+            None,
+            'nothing is not text; remove the key, write a value, or quote a name, as in "null"',
+        ),
+        *(
+            (
+                f"models/{MODEL}/weights",
+                name,
+                f"{name!r} is not a file of weights that can be read, which ends in .safet",
+            )
+            for name in ("best.ckpt", "runs/a/model_best.pth.tar", "pytorch_model.bin", "W.PTH")
+        ),
+    ],
+)
+def test_another_form_of_a_value_is_proposed(path, value, message):
+    assert message in only(put(path, value))
+
+
 def mappings(schema, path=()):
     """Yield the paths and schemas of all mappings of a schema."""
     schema = key_advice.resolve(schema, config_schema()["$defs"])

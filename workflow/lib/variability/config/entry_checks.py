@@ -14,7 +14,7 @@ from variability.data import duplicates, splits
 from variability.data.datasets import Examples
 from variability.errors import Problem, UserError
 from variability.io.mirrors import find_file, missing_file
-from variability.models.weights_source import pretraining_of, weights_kind
+from variability.models.weights_source import pretraining_of, refused_file, weights_kind
 from variability.results.columns import CELL
 from variability.results.metrics import scalar_names, scalars
 
@@ -43,7 +43,12 @@ def check_model(study: Study, name: str, mirrors: Sequence[Path], refused: Colle
     if missing := extras.missing(provider):
         yield Problem(f"{key}.provider", missing)
     else:
-        yield from below(key, provider(model).check())
+        not_a_file = refused_file(model["weights"])
+        if not_a_file:
+            yield Problem(f"{key}.weights", not_a_file)
+        # It is not a release with an unknown name, too.
+        problems = [each for each in provider(model).check() if not (not_a_file and each.key == "weights")]
+        yield from below(key, problems)
         yield from below(key, provider(model).check_source(mirrors))
 
 

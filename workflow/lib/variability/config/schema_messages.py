@@ -152,6 +152,7 @@ def _sentence(error: ValidationError, definitions: Mapping[str, Any]) -> str:
             types = [name for form in expected for name in as_list(form.get("type", []))]
             return (
                 f"{shown} is not allowed here; expected {_expected_forms(schema, expected)}{_as_text(instance, types)}"
+                f"{_as_fraction(instance, types)}"
             )
         case "pattern":
             return f"{shown} is not {schema.get('title', f'text of the form {expected}')}"
@@ -213,8 +214,17 @@ def _as_number(value: Any, types: str | list[str]) -> str:
     return f"; YAML reads it as text, write {written}"
 
 
+def _as_fraction(value: Any, types: Collection[str]) -> str:
+    """Return how to write a percentage, such as 80%, where a number is expected."""
+    if "number" not in types or not isinstance(value, str) or not (match := re.fullmatch(r"(\d+(\.\d+)?) ?%", value)):
+        return ""
+    return f"; write {float(match[1]) / 100:.6g}"
+
+
 def _as_text(value: Any, types: str | list[str]) -> str:
     """Return how to write a name that YAML reads as something else, such as 18, no or null."""
+    if value is None and "string" in as_list(types):
+        return '; remove the key, write a value, or quote a name, as in "null"'
     is_scalar = not isinstance(value, (str, Mapping, list))
     return '; if it is a name, quote it, as in "18"' if is_scalar and "string" in as_list(types) else ""
 
@@ -228,6 +238,10 @@ def _as_list(value: Any, schema: Mapping[str, Any]) -> str:
         return ""
     if schema.get("items", {}).get("type") == "integer":
         return _as_integers(value)
+    if isinstance(value, Mapping) and value:
+        return (
+            f"; write [{written}]" if len(written := mapping_advice.flow(value)) < 60 else "; write it as a list, - ..."
+        )
     is_entry = isinstance(value, (str, int, float)) and value != ""
     return f"; write [{value}]" if is_entry and len(str(value)) < 60 else ""
 
