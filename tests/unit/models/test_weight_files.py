@@ -15,7 +15,7 @@ from variability.errors import UserError
 from variability.io import limits
 from variability.models.providers._hub import shards
 from variability.models.strict_loading import load_strictly
-from variability.models.weight_files import equal_tensors, read_tensors
+from variability.models.weight_files import equal_tensors, holds_exactly, read_tensors
 
 
 def refused(path, message):
@@ -196,3 +196,14 @@ def test_equal_tensors_have_the_same_name_type_shape_and_bits(tmp_path):
         "unknown": torch.ones(1),
     }
     assert equal_tensors(tmp_path / "w.safetensors", others) == ["a", "f", "number"]
+
+
+def test_a_file_holds_exactly_its_own_tensors(tmp_path):
+    path, tensors = tmp_path / "w.safetensors", {"a": torch.ones(2), "b": torch.zeros(1)}
+    safetensors.torch.save_file(tensors, path)
+    assert holds_exactly(path, tensors)
+    for other in ({"a": tensors["a"]}, tensors | {"c": torch.ones(1)}, tensors | {"a": torch.tensor([1.0, 2.0])}):
+        assert not holds_exactly(path, other)
+    assert not holds_exactly(path, {name: tensor.numpy() for name, tensor in tensors.items()})
+    torch.save(tensors, tmp_path / "w.pth")
+    assert not holds_exactly(tmp_path / "w.pth", tensors)

@@ -92,6 +92,20 @@ def test_the_checksum_of_a_source_that_was_just_read_is_not_computed_again(tmp_p
     assert (source_checksum(), source in read) == (changed, True)
 
 
+def test_a_safetensors_file_of_the_whole_network_is_copied_and_any_other_is_written(tmp_path):
+    tensors, whole = module().state_dict(), tmp_path / "whole.safetensors"
+    safetensors.torch.save_file(tensors, whole, metadata={"format": "pt"})
+    target, manifest = bring(tmp_path / "a", whole)
+    assert target.read_bytes() == whole.read_bytes()
+    assert manifest["sha256"] == manifest["source_sha256"] == files.sha256(target)
+
+    wrapped = tmp_path / "wrapped.safetensors"
+    safetensors.torch.save_file({f"module.{name}": tensor for name, tensor in tensors.items()}, wrapped)
+    target, manifest = bring(tmp_path / "b", wrapped)
+    assert manifest["sha256"] == files.sha256(target) != manifest["source_sha256"]
+    assert same(safetensors.torch.load_file(target), tensors)
+
+
 def test_a_release_is_fetched_with_the_checksum_in_its_name(tmp_path, shipped):
     fetcher = Release(shipped)
     target, manifest = bring(tmp_path, "DEFAULT", fetcher=fetcher)

@@ -63,6 +63,18 @@ def equal_tensors(path: Path, tensors: Mapping[str, Any]) -> list[str]:
         return [name for name in names if _have_same_bits(file.get_tensor(name), tensors[name])]
 
 
+def holds_exactly(path: Path, tensors: Mapping[str, Any]) -> bool:
+    """Return whether a file is a safetensors file of these torch tensors and no others, bit for bit."""
+    import numpy as np
+    import safetensors
+
+    if Path(path).suffix != ".safetensors" or any(isinstance(value, np.ndarray) for value in tensors.values()):
+        return False
+    with safetensors.safe_open(path, framework="pt") as file:
+        names = set(file.keys())
+    return names == tensors.keys() and len(equal_tensors(path, tensors)) == len(tensors)
+
+
 def _have_same_bits(first: Any, second: Any) -> bool:
     import numpy as np
     import torch

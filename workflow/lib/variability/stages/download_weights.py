@@ -1,5 +1,6 @@
 """Stage ``download_weights``: fetch or copy pretrained weights, check them, and store them as safetensors."""
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from variability import registry
 from variability.errors import UserError
 from variability.io import artefacts, content_hash, files, temporary_names
 from variability.io.mirrors import get_file
-from variability.models.weight_files import write_tensors
+from variability.models.weight_files import holds_exactly, write_tensors
 from variability.models.weights_source import weights_kind
 
 
@@ -39,11 +40,9 @@ def download_weights(
         else:
             source, facts = provider.fetch_weights(fetcher, Path(folder))
         facts["source_sha256"] = _checksum(model, source, hashes)
-        tensors = provider.convert(source)
-    with files.replacing(target) as aside:
-        write_tensors(aside, tensors)
+        checksum = _store(source, facts["source_sha256"], provider.convert(source), target)
     entry = {key: model[key] for key in ("provider", "architecture", "options", "weights") if key in model}
-    artefacts.write_record(manifest, entry | facts | {"sha256": files.sha256(target)})
+    artefacts.write_record(manifest, entry | facts | {"sha256": checksum})
 
 
 def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:
@@ -52,6 +51,20 @@ def _local(model: dict[str, Any], mirrors: Sequence[Path]) -> Path:
         return get_file(model["weights"], mirrors, checksum)
     except UserError as error:
         raise UserError(f"weights of {model['architecture']}: {error}") from error
+
+
+def _store(source: Path, checksum: str, tensors: dict[str, Any], target: Path) -> str:
+    """Write the tensors that were read from a file with this checksum, and return the checksum of the new file.
+
+    A file that holds these tensors is copied as it is: comparing it with them takes a third of the time of a checksum.
+    """
+    copied = holds_exactly(source, tensors)
+    with files.replacing(target) as aside:
+        if copied:
+            shutil.copyfile(source, aside)
+        else:
+            write_tensors(aside, tensors)
+    return checksum if copied else files.sha256(target)
 
 
 def _checksum(model: dict[str, Any], source: Path, hashes: Path | None) -> str:
