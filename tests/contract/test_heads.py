@@ -170,3 +170,25 @@ def test_outputs_scale_with_the_weights_of_the_head(library, name, side, options
     # Both signs: those of either side of the equation.
     assert first.shape == (8, 3) and (first != 0).all()
     assert torch.equal(module(images), -2 * first)
+
+
+@pytest.mark.parametrize(("method", "options"), [("linear_probe", {}), ("partial", {"blocks": 2}), ("full", {})])
+def test_a_step_moves_the_logits_of_a_convolutional_head_to_either_side(method, options):
+    network = provider("torchvision", "squeezenet1_1").build(2, None, 0)
+    module = network.module.eval()
+    names = registry.find("methods", method)(options).trainable(network)
+    trained = [value for name, value in module.named_parameters() if name.startswith(tuple(names))]
+    images = torch.rand(8, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(8) % 2
+    for label in (0, 1):
+        # The gradient reaches every trained tensor from each of the two logits, whatever its sign is.
+        gradients = torch.autograd.grad(module(images)[:, label].sum(), trained)
+        assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    loss, before = torch.nn.functional.cross_entropy, module(images).detach()
+    gradients = torch.autograd.grad(loss(module(images), labels), trained)
+    with torch.no_grad():
+        for value, gradient in zip(trained, gradients, strict=True):
+            value -= 0.01 * gradient
+    after = module(images).detach()
+    assert loss(after, labels) < loss(before, labels)
+    assert (after != 0).all() and (after != before).all()
