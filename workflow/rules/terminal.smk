@@ -4,6 +4,7 @@ from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 
 from variability.terminal.closing import WIDTH, closing, closing_of_failure
+from variability.terminal.first_error import first_error
 from variability.terminal.durations import Durations, Work, job_seconds, run_seconds
 from variability.terminal.follower import RUNNING, SUBMITTED, Follower
 from variability.terminal.screen import columns_of
@@ -174,7 +175,9 @@ def print_failures():
     if follower is not None and follower.tracker is not None:
         status = follower.tracker.status(time.time())
         failed = [(job.name, str(job.log)) for job in follower.tracker.failed()]
-        follower.ending = lambda: closing_of_failure(status, failed)
+        errors = map(first_error, follower.tracker.logs_of_failed())
+        error = next(filter(None, errors), "")
+        follower.ending = lambda: closing_of_failure(status, failed, error, columns_of(2) or WIDTH)
 
 
 def print_summary():

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from variability.terminal.closing import LINES, closing, closing_of_failure
+from variability.terminal.closing import LINES, MOST_OF_ERROR, closing, closing_of_failure
 
 SHARES = "Of the differences between the 120 results on 2 tasks, 12 % are due to the model and 41 % to the task."
 COUNTS = "120 runs: 119 completed, 1 failed."
@@ -53,3 +53,13 @@ def test_failed_jobs_are_listed_with_their_logs():
     many = closing_of_failure(status, [(f"finetune {number}", "log") for number in range(30)]).splitlines()
     assert len(many) <= LINES and "and 20 more" in many
     assert closing_of_failure(status, []) == ""
+
+
+def test_the_first_error_is_repeated_below_the_logs():
+    status = SimpleNamespace(runs=0, runs_done=0, runs_failed=0)
+    failed = [("prepare photos", "results/s/prepare/photos/prepare.log")]
+    lines = closing_of_failure(status, failed, "photos/a.png cannot be read; replace it").splitlines()
+    assert lines[2:4] == [f"{failed[0][0]}: {failed[0][1]}", "First error: photos/a.png cannot be read; replace it"]
+    long = closing_of_failure(status, failed * 30, "word " * 500, columns=60).splitlines()
+    assert len(long) <= LINES and sum("word" in line for line in long) == MOST_OF_ERROR
+    assert max(map(len, long)) <= 79, "the last line has a length of its own"

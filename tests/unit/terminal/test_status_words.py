@@ -77,3 +77,13 @@ def test_the_time_is_unknown_or_a_limit_where_it_is():
 )
 def test_durations_are_as_exact_as_estimates_can_be(seconds, words):
     assert duration(seconds) == words
+
+
+def test_the_time_is_left_out_where_it_is_0_or_unknown_after_the_last_run():
+    last = replace(STATUS, runs_done=119, runs_running=0, left=TimeLeft(None, complete=False))
+    counts = "119/120 runs done, 0 running, 1 failed"
+    assert live_line(last, 100) == f"{counts} | step 15/41 | finetune, score"
+    assert live_line(replace(last, left=TimeLeft(9.0)), 100).startswith(f"{counts} | ETA 9 s |")
+    assert "ETA unknown" in live_line(replace(last, runs_done=118), 100)
+    ended = replace(STATUS, steps_done=41, stages=[])
+    assert "ETA" not in live_line(ended, 100)

@@ -109,7 +109,8 @@ def _fitted(task: PreparedTask, source: PooledFeatures, seed: int | None, plugin
             ]
     facts["seconds"] = time.perf_counter() - started
     of_seed = "" if seed is None else f", split of seed {seed}"
-    _log.info("%s, reference probe%s: strength %.1e, %.1f s", task.name, of_seed, strength, facts["seconds"])
+    in_digits = np.format_float_positional(strength, precision=2, fractional=False, trim="-")
+    _log.info("%s, reference probe%s: strength %s, %.1f s", task.name, of_seed, in_digits, facts["seconds"])
     yield from (row | facts for row in rows)
 
 

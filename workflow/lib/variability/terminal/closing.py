@@ -9,6 +9,8 @@ from variability.terminal.tracker import Status
 
 #: Lines that the answer and the path of the report take together at most, and columns of a line.
 LINES, WIDTH = 15, 100
+#: Most lines of the error that the end of a failed execution repeats.
+MOST_OF_ERROR = 5
 _MORE = "[more in the report]"
 #: Words by which a sentence is shortened that is too long by itself.
 _WORDS = 5
@@ -33,8 +35,11 @@ def closing(answer: str, report: str, columns: int = WIDTH) -> str:
     return "\n".join(["", *lines[:room], *where])
 
 
-def closing_of_failure(status: Status, failed: Sequence[tuple[str, str]]) -> str:
-    """Return which jobs have failed, in at most LINES lines. failed: name and log of each job."""
+def closing_of_failure(status: Status, failed: Sequence[tuple[str, str]], error: str = "", columns: int = WIDTH) -> str:
+    """Return which jobs have failed, in at most LINES lines of a terminal.
+
+    failed: name and log of each job. error: the first error of the first of them.
+    """
     if not failed:
         return ""
     runs = (
@@ -43,10 +48,19 @@ def closing_of_failure(status: Status, failed: Sequence[tuple[str, str]]) -> str
         else ""
     )
     lines = [f"{name}: {log}" for name, log in failed]
-    if len(lines) > (room := LINES - 4):
+    problem = _wrapped_error(error, columns) if error else []
+    if len(lines) > (room := LINES - 4 - len(problem)):
         lines = [*lines[: room - 1], f"and {len(lines) - room + 1} more"]
     head = f"{plural(len(failed), 'job')} failed{runs}. Logs:"
-    return "\n".join(["", head, *lines, "Run the same command again to continue; what is finished is used again."])
+    return "\n".join(
+        ["", head, *lines, *problem, "Run the same command again to continue; what is finished is used again."]
+    )
+
+
+def _wrapped_error(error: str, columns: int) -> list[str]:
+    width = max(min(columns, WIDTH), 20)
+    wrapping = {"break_on_hyphens": False, "subsequent_indent": "  ", "max_lines": MOST_OF_ERROR}
+    return textwrap.wrap(f"First error: {error}", width, **wrapping)
 
 
 def _lines(heading: str, sentences: list[list[str]], whole: list[list[str]], width: int) -> list[str]:

@@ -13,14 +13,16 @@ def live_line(status: Status, width: int, verb: str = "running") -> str:
 
     verb: for jobs that were started; those of a cluster may wait.
     """
-    parts = [_counts(status, verb), f"ETA {left_in_words(status.left)}", ", ".join(status.stages) or "waiting"]
-    if status.runs:
-        parts.insert(2, f"step {status.steps_done}/{status.steps}")
+    step = [f"step {status.steps_done}/{status.steps}"] if status.runs else []
+    parts = [_counts(status, verb), *_time_left(status), *step, ", ".join(status.stages) or "waiting"]
     # The last column stays free: some terminals begin a new line after it.
     room = max(width - 1, 1)
     while len(parts) > 1 and len(_SEPARATOR.join(parts)) > room:
         # Which step it is matters least.
-        parts.pop(2 if len(parts) == 4 else -1)
+        if step:
+            parts.remove(step.pop())
+        else:
+            parts.pop()
     return _SEPARATOR.join(parts)[:room]
 
 
@@ -29,8 +31,16 @@ def plain_line(status: Status, verb: str = "running") -> str:
     percent = math.floor(100 * status.steps_done / status.steps) if status.steps else 100
     steps = f"{status.steps_done} of {status.steps} steps ({percent}%) done"
     runs = [_counts(status, verb)] if status.runs else []
-    end = [] if status.steps_done == status.steps else [f"ETA {left_in_words(status.left)}"]
-    return _SEPARATOR.join([steps, *runs, *end])
+    return _SEPARATOR.join([steps, *runs, *_time_left(status)])
+
+
+def _time_left(status: Status) -> list[str]:
+    """Return the part of a line about the time left: none after the last step, or where only short steps of unknown
+    duration follow the last run."""
+    runs_ended = 0 < status.runs == status.runs_done + status.runs_failed
+    if status.steps_done == status.steps or (runs_ended and status.left.seconds is None):
+        return []
+    return [f"ETA {left_in_words(status.left)}"]
 
 
 def left_in_words(left: TimeLeft) -> str:

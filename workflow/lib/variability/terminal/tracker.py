@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,6 +129,10 @@ class Tracker:
     def failed(self) -> list[Job]:
         """Return the jobs that have failed and were not started again."""
         return [self.jobs[job_id] for job_id in self._failed]
+
+    def logs_of_failed(self) -> Iterator[str]:
+        """Return the texts of the logs of the failed jobs, in the order in which they failed."""
+        return (_text(job.log) for job in self.failed())
 
     def poll(self) -> None:
         """Count the runs that running jobs have finished."""
