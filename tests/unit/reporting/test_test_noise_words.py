@@ -14,7 +14,8 @@ def tables(counts=(4, 4, 4), sds=(0.02, 0.08, 0.0)):
     keys = {"model": ["a", "b", "c"], "task": "t", "method": "m"}
     scores = pd.DataFrame(keys | {"quantity": "score", "se": [0.02, 0.03, 0.01], "verdict": None})
     verdicts = ["beyond test noise", "within test noise", "not tested"]
-    differences = pd.DataFrame(keys | {"quantity": "difference", "se": 0.01, "verdict": verdicts})
+    runs = {"n": counts, "n_reference": [counts[-1], *counts[:-1]]}
+    differences = pd.DataFrame(keys | {"quantity": "difference", "se": 0.01, "verdict": verdicts} | runs)
     spread = pd.DataFrame(keys | PRIMARY | {"sd": sds, "n": counts})
     return {"test_noise": pd.concat([scores, differences], ignore_index=True), "spread": spread}
 
@@ -37,7 +38,14 @@ def test_the_larger_noise_is_named():
 
 def test_of_single_runs_only_differences_are_compared():
     assert test_noise_words.sentence(tables(counts=(1, 1, 1), sds=(np.nan,) * 3)) == (
-        "Of 2 differences between candidates with one run, 1 exceeds what another test set would change (table "
+        "Of 2 differences between candidates with one run (on t), 1 exceeds what another test set would change (table "
         "test_noise); other seeds may change them."
     )
     assert test_noise_words.sentence({}) == ""
+
+
+def test_single_runs_are_compared_next_to_cells_with_several():
+    # The second candidate and the one before it have one run.
+    text = test_noise_words.sentence(tables(counts=(1, 1, 4), sds=(np.nan, np.nan, 0.04)))
+    assert text.startswith("The finite test set leaves the mean more open than the seeds do for 0 of 1 cell")
+    assert "Of 1 difference between candidates with one run (on t), 0 exceed what another test set" in text
