@@ -11,6 +11,7 @@ from variability import registry
 from variability.reporting import overall_words, rank_words, summary
 from variability.reporting.page import document, web_libraries
 from variability.reporting.page.first_screen import HEADINGS
+from variability.reporting.plots.overall import _shown
 from variability.stages.claim import claims
 
 pytestmark = pytest.mark.slow
@@ -88,3 +89,13 @@ def test_table_claims_summary_page_and_figure_agree(monkeypatch):
             assert differences[row]["bar"] == [-pair["high"], -pair["low"]]
             assert differences[row]["open"] == (pair["decision"] == "not ranked") == (one.low != one.low)
     assert [text.get_text() for text in figure.axes[0].texts] == [f"no result on {task}" for _, task in holes]
+
+
+def test_candidates_without_a_rank_are_shown_where_there_is_no_room_for_all():
+    names = [rank_words.Ranked(f"m{index}", "full", index + 1, index + 1, "") for index in range(9)]
+    others = [one._replace(model=f"x{index}", low=np.nan, high=np.nan) for index, one in enumerate(names)]
+    assert _shown([*names, *others], 18) == [*names, *others]
+    assert _shown([*names, *others], 14) == [*names[:8], *others[:6]]
+    assert _shown([*names[:3], *others], 10) == [*names[:3], *others[:7]]
+    assert _shown([*names, *others], 5) == names[:5]
+    assert _shown([*names[:3], *others[:1]], 4) == [*names[:3], *others[:1]]

@@ -197,6 +197,24 @@ def test_candidates_without_a_common_task_are_named_or_not_compared():
     assert table(without(study(means[:2], metric_range=(0, 1)), *apart)).empty
 
 
+def test_candidates_ahead_on_all_of_too_few_tasks_are_named():
+    # Seven tasks: the smallest p is 2 / 2^7. Four candidates whose order differs between tasks adjust it above 5 %.
+    means = random_means(1, 7) - np.array([[0.0], [0.03], [0.06], [0.3]])
+    means[1, :2] += 0.04
+    means[2, 2:4] += 0.05
+    means[2, 4] += 0.07
+    means[3] -= np.linspace(0, 0.02, 7)
+    overall = table(study(means, sd=0, metric_range=(0, 1)), level=0.97)
+    row = overall[overall["model_b"] == "m3"].iloc[0]
+    assert (row["model"], row["wins"], row["decision"], row["p"]) == ("m0", 7, "undecided", 2 / 2**7)
+    assert row["note"].startswith("ahead on all of them, but too few tasks for so many candidates: the p-value, the ")
+    assert row["note"].endswith(f"is {row['p_all_pairs']:.2g} adjusted for 6 pairs") and row["p_all_pairs"] > 0.03
+    text = overall_words.paragraph({"overall": overall})
+    assert "It is ahead of m3 (full) on each of 7 tasks; so few cannot show that with so many candidates." in text
+    two = table(study(means[[0, 3]], sd=0, metric_range=(0, 1)), level=0.97)
+    assert two["decision"].tolist() == ["beats"] and two["note"].tolist() == [""]
+
+
 def test_two_candidates_are_compared_on_their_common_tasks():
     runs = study(random_means(2, 8), metric_range=(0, 1))
     overall = table(runs[(runs["model"] != "m0") | (runs["task"] < "t03")])

@@ -9,13 +9,14 @@ import pandas as pd
 from variability.advice import listed, plural
 from variability.reporting import display_names, rank_words, text_format
 from variability.reporting.analyses.decisions import BEATS
-from variability.reporting.analyses.overall import TOO_FEW
+from variability.reporting.analyses.overall import TOO_FEW, TOO_MANY
 from variability.reporting.claims import REFUSED, SUPPORTED, UNDECIDED, overall
 from variability.reporting.equivalent_pairs import NOT_RANKED
 from variability.results.columns import CANDIDATE
 
 #: Largest number of candidates that a sentence names.
 NAMED = 8
+FEW = "so few cannot show that with so many candidates"
 
 
 def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -73,7 +74,17 @@ def _best(candidates: list[rank_words.Ranked], of_leader: pd.DataFrame) -> str:
     names = listed([one.name for one in shared], NAMED, last=" and ")
     beaten = int((of_leader["decision"] == BEATS).sum())
     among = f", and {candidates[0].name} beats {beaten} of the {plural(len(candidates) - 1, 'other')}" if beaten else ""
-    return f"{what} {UNDECIDED}: the best is one of {names}{among}."
+    lost = notes.str.startswith(TOO_MANY).to_numpy()
+    blind = [display_names.candidate(row["model_b"], row["method_b"]) for _, row in of_leader[lost].iterrows()]
+    why = (
+        f" It is ahead of {listed(blind, NAMED, last=' and ')} on each of {_tasks(of_leader)}; {FEW}." if blind else ""
+    )
+    return f"{what} {UNDECIDED}: the best is one of {names}{among}.{why}"
+
+
+def _tasks(of_leader: pd.DataFrame) -> str:
+    first = of_leader.iloc[0]
+    return overall.units(first, first["groups"])
 
 
 def _against(row: pd.Series, tables: Mapping[str, pd.DataFrame]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from variability.advice import plural
 from variability.reporting.analyses import LEVEL, RESAMPLES, SEED, Analysis
 from variability.reporting.claims import MARGIN
 from variability.reporting.equivalent_pairs import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ALL_TASKS = "all tasks"
 NO_TASK = "no task has both"
 TOO_FEW = "too few tasks to show any difference: the smallest possible p-value of the signed-rank test is"
+TOO_MANY = "ahead on all of them, but too few tasks for so many candidates"
 COLUMNS = [
     *("over", "model", "method", "model_b", "method_b", "decision", "unit", "difference", "low", "high", "se"),
     *("wins", "ties", "losses", "n_tasks", "n", "n_b", "n_failed", "n_failed_b"),
@@ -176,7 +178,12 @@ def _notes(result, alpha):
     from variability.reporting.analyses._all_tasks import FEWEST
 
     few = np.where(result.n < FEWEST, f"; no interval from fewer than {FEWEST} tasks or groups", "")
-    return [
-        NO_TASK if n == 0 else f"{TOO_FEW} {floor:.2g}{more}" if floor > alpha and not beats else ""
-        for n, floor, beats, more in zip(result.n, result.p_floor, result.beats, few, strict=True)
-    ]
+    pairs = plural(int(np.count_nonzero(~np.isnan(result.p))), "pair")
+    notes = np.where(result.n == 0, NO_TASK, "").astype(object)
+    for index in np.flatnonzero(~result.beats & (result.n > 0)):
+        floor, adjusted = result.p_floor[index], result.p_all[index]
+        if floor > alpha:
+            notes[index] = f"{TOO_FEW} {floor:.2g}{few[index]}"
+        elif result.p[index] <= floor:
+            notes[index] = f"{TOO_MANY}: the p-value, the smallest of the test, is {adjusted:.2g} adjusted for {pairs}"
+    return notes

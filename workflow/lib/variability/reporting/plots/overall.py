@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 40
+#: Most candidates without a rank, if there is no room for all.
+UNRANKED = 6
 OPEN = " Open dots: candidates that lack a task, and so have no rank; the difference is over the tasks that both have."
 
 
@@ -38,7 +40,8 @@ class Overall(Plot):
         labels = [figure_style.wrap(one.name, 34) for one in candidates[:MOST]]
         parts = 2 if figure_style.stacked() else 1
         _, most = _panels.fitting(parts, len(labels), _rank_limits.row_height(labels), 0.75 * (parts - 1))
-        shown, labels = candidates[:most], labels[:most]
+        shown = _shown(candidates, most)
+        labels = [figure_style.wrap(one.name, 34) for one in shown]
         runs = primary_rows.select(tables["runs"])
         figure = figure_style.figure(
             width=9.0,
@@ -47,9 +50,9 @@ class Overall(Plot):
                 "title",
                 f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, all tasks together",
             ),
-            note=_note(pairs)
+            note=_note(pairs, shown)
             + _rank_limits.runs_in_words(runs)
-            + _panels.left_out(shown, candidates, "candidates", "that are ahead"),
+            + _panels.left_out(shown, candidates, "candidates", "that are ahead, then those without a rank"),
         )
         if not shown:
             return _panels.placeholder(figure, "Not drawn: needs two candidates on two tasks.")
@@ -58,6 +61,15 @@ class Overall(Plot):
         _unranked(ranks, pairs, shown)
         _differences(differences, pairs, shown)
         return figure
+
+
+def _shown(candidates, most):
+    """Return the candidates to show: those that are ahead, and up to UNRANKED of those without a rank."""
+    ranked = [one for one in candidates if one.low == one.low]
+    others = [one for one in candidates if one.low != one.low]
+    room = most - len(ranked)
+    others = others[: max(room, UNRANKED if most > 2 * UNRANKED else 0)]
+    return [*ranked[: most - len(others)], *others]
 
 
 def _unranked(axes, pairs, shown):
@@ -89,15 +101,16 @@ def _differences(axes, pairs, shown):
     axes.set_axisbelow(True)
 
 
-def _note(pairs):
+def _note(pairs, shown):
     if pairs.empty:
         return _rank_limits.NOTE
     first = pairs.iloc[0]
+    not_ranked = (pairs["decision"] == NOT_RANKED).any() and any(one.low != one.low for one in shown)
     groups = f", {plural(first['groups'], 'group')}" if first["groups"] < first["tasks"] else ""
     return (
         f"{_rank_limits.NOTE} Signed-rank test of the differences on {plural(first['tasks'], 'task')}{groups}, "
         f"adjusted for all pairs at {text_format.percent(first['level'])}. Differences: {first['unit']}; "
-        f"{_lines(pairs)}.{OPEN if (pairs['decision'] == NOT_RANKED).any() else ''}"
+        f"{_lines(pairs)}.{OPEN if not_ranked else ''}"
     )
 
 
