@@ -89,6 +89,11 @@ def test_a_figure_is_shown_by_notebooks_and_saved(runs, tmp_path):
     assert "my runs" in (tmp_path / "figure.svg").read_text()
 
 
+def test_a_figure_has_the_named_font(runs):
+    figure = variability.draw(runs, "intervals", font="DejaVu Serif")
+    assert figure.axes[0].get_xaxis().get_label().get_fontfamily()[0] == "DejaVu Serif"
+
+
 def test_a_figure_of_a_folder_reads_all_its_tables(study):
     assert variability.draw(study, "learning_curves").axes
 
@@ -102,6 +107,10 @@ def test_a_figure_of_a_folder_reads_all_its_tables(study):
         (lambda runs, _: variability.analyse(runs, "pairwise", levl=1), "levl: unknown key; did you mean 'level'"),
         (lambda runs, _: variability.analyse(runs, "pairwise", level=2), "level: 2 is too large"),
         (lambda runs, _: variability.draw(runs, "intervals", dpi=1), "dpi: 1 is too small"),
+        (
+            lambda runs, _: variability.draw(runs, "intervals", font="No Such"),
+            "the font 'No Such' is not installed here",
+        ),
         (lambda runs, _: variability.claims(runs, {"beats": {"margin": -1}}), "margin: -1 is too small"),
         (lambda runs, _: variability.analyse(runs, "churn"), "churn needs the predictions of the runs, which a table"),
         (lambda runs, _: variability.draw(runs, "learning_curves"), "learning_curves needs the history of the runs"),

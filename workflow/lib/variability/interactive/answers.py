@@ -12,10 +12,10 @@ import pandas as pd
 
 from variability import registry
 from variability.advice import listed, one_per_line
-from variability.config import entry_checks, plugin_choice, prerequisites
+from variability.config import entry_checks, figure_settings, plugin_choice, prerequisites
 from variability.errors import UserError
 from variability.interactive.sources import Source
-from variability.reporting import display_names, figure_style
+from variability.reporting import display_names, figure_style, missing_glyphs
 from variability.results.columns import CELL
 from variability.results.runs_table import first_runs
 from variability.stages import analyse as stage
@@ -49,10 +49,11 @@ def without_rows(analysis: str) -> str:
     )
 
 
-def draw(source: Any, plot: str, **options: Any) -> Figure:
+def draw(source: Any, plot: str, *, font: str | None = None, **options: Any) -> Figure:
     """Return a figure, which notebooks show, and which ``savefig`` writes.
 
-    source: see ``analyse``. options: those of the plot in the config.
+    source: see ``analyse``. font: installed font of its texts, instead of DejaVu Sans. options: those of the plot in
+    the config. Characters that the font does not have are drawn with an installed font that has them.
     """
     opened = Source.of(source)
     plugin = registry.find("plots", plot)
@@ -61,7 +62,10 @@ def draw(source: Any, plot: str, **options: Any) -> Figure:
     frames |= {name: _analysed(opened, name, {}) for name in plugin.ANALYSES}
     if not plugin.REPEATS:
         frames["runs"] = first_runs(frames["runs"])
-    with figure_style.applied():
+    problems = figure_settings.check({"figures": {"font": font}} if font else {})
+    if problem := next(problems, None):
+        raise UserError(problem.message)
+    with figure_style.applied(font=font, fallback=_fallback(frames)):
         figure = plugin(dict(options), opened.name).draw(display_names.for_figures(frames))
     figure_style.without_mathematics(figure)
     # Notebooks show figures of pyplot alone, whose state is global; any object can say what it looks like.
@@ -99,6 +103,14 @@ def _analysed(source: Source, name: str, options: Mapping[str, Any]) -> pd.DataF
         return table
     frames = source.frames(name, plugin.NEEDS, plugin.USES)
     return stage.answer(name, frames, {**source.options(name), **options})
+
+
+def _fallback(frames: Mapping[str, pd.DataFrame]) -> str | None:
+    """Return a font for the names of models, tasks and methods that the font of figures does not have."""
+    columns = [frame[axis] for frame in frames.values() for axis in CELL if axis in frame]
+    characters = {character for names in columns for name in names.unique() for character in str(name)}
+    lacking = missing_glyphs.of(characters)
+    return missing_glyphs.font_with(lacking) if lacking else None
 
 
 def _unreadable(source: Source, analyses: Collection[str]) -> bool:

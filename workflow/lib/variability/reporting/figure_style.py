@@ -47,8 +47,11 @@ LARGEST = 20.0
 #: Height in inches of a figure that fills a page.
 PAGE = 9.0
 
+#: Font of all texts by default, which comes with matplotlib.
+FONT = "DejaVu Sans"
+
 _RC = {
-    "font.family": ["DejaVu Sans"],
+    "font.family": [FONT],
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -92,16 +95,18 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 @contextmanager
-def applied(room: float | None = None, font: str | None = None) -> Iterator[None]:
+def applied(room: float | None = None, font: str | None = None, fallback: str | None = None) -> Iterator[None]:
     """Apply the settings for drawing and saving, and restore the user's own afterwards.
 
     room: width that figures have to have, in inches; by default each has what it needs. font: family of all texts.
+    fallback: family for the characters that the others do not have.
     """
     import matplotlib
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_RC | ({"font.family": [font, *_RC["font.family"]]} if font else {}))
+        families = [family for family in (font, FONT, fallback) if family]
+        matplotlib.rcParams.update(_RC | {"font.family": families})
         token = _ROOM.set(room)
         try:
             yield

@@ -41,14 +41,15 @@ class Fitted:
     font_size: float
 
 
-def fitted(draw: Callable[[], Figure], width: float, font_size: float, font: str | None = None) -> Fitted:
+def fitted(draw: Callable[[], Figure], width: float, font_size: float, **fonts: str | None) -> Fitted:
     """Return the figure with the largest texts, at most ``font_size``, that neither overlap nor are cut.
 
-    draw: draws it, in the settings of ``figure_style.applied``. width: in inches. font: family of its texts.
+    draw: draws it, in the settings of ``figure_style.applied``. width: in inches. fonts: see
+    ``figure_style.applied``.
     """
     room = width * BASE / font_size
     while True:
-        with figure_style.applied(room, font):
+        with figure_style.applied(room, **fonts):
             figure = draw()
             fits = room >= figure_style.NATURAL and _fits(figure)
             if not fits:

@@ -93,24 +93,35 @@ def plot(
     if "runs" in frames and not plugin.REPEATS:
         frames["runs"] = first_runs(frames["runs"])
     draw = partial(plugin.draw, display_names.for_figures(frames))
+    save = partial(_save, name, draw, files, plugin.option("dpi"), figures)
     with missing_glyphs.collected() as missing:
-        _draw(name, draw, files, plugin.option("dpi"), figures)
+        save()
+    if missing and (fallback := missing_glyphs.font_with(missing)):
+        with missing_glyphs.collected() as missing:
+            save(fallback)
     if missing:
         _log.warning(
-            "%s: no font of the figure has %s, which PNG and PDF files show as boxes; name an installed font that has "
-            "them in the config, as in `figures: {font: Noto Sans CJK SC}`",
+            "%s: no font of the figure has %s, which PNG and PDF files show as boxes; install a font that has them, "
+            "such as Noto Sans CJK",
             name,
             " ".join(sorted(missing)[:20]),
         )
 
 
-def _draw(name: str, draw: Callable[[], Figure], files: Sequence[Path], dpi: int, figures: Mapping[str, Any]) -> None:
-    font = figures.get("font")
+def _save(
+    name: str,
+    draw: Callable[[], Figure],
+    files: Sequence[Path],
+    dpi: int,
+    figures: Mapping[str, Any],
+    fallback: str | None = None,
+) -> None:
+    fonts = {"font": figures.get("font"), "fallback": fallback}
     if "width" not in figures:
-        with figure_style.applied(font=font):
+        with figure_style.applied(**fonts):
             figure_style.save(draw(), files, dpi)
         return
-    fitted = paper_figures.fitted(draw, figures["width"], figures["font_size"], font)
+    fitted = paper_figures.fitted(draw, figures["width"], figures["font_size"], **fonts)
     if fitted.font_size < 0.95 * figures["font_size"]:
         _log.info(
             "%s: its texts need %.1f points, not %g, to fit into the width",
@@ -118,7 +129,7 @@ def _draw(name: str, draw: Callable[[], Figure], files: Sequence[Path], dpi: int
             fitted.font_size,
             figures["font_size"],
         )
-    with figure_style.applied(font=font):
+    with figure_style.applied(**fonts):
         figure_style.save(fitted.figure, files, dpi, fitted.scale)
 
 
