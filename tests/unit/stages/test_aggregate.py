@@ -195,6 +195,21 @@ def test_a_missing_or_damaged_file_of_a_run_is_named_with_the_fix(study, file):
         runs_of(study)
 
 
+def test_a_record_without_a_part_that_the_table_needs_is_named_with_the_fix(study):
+    path = study[1][0].parent / "1" / "run.json"
+    whole = artefacts.read_record(path, artefacts.RUN_RECORD)
+    lacking = {key: {name: whole[name] for name in whole if name != key} for key in whole if key != "recipe"}
+    for part, key in [("hardware", "device"), ("streams", "split"), ("sha256", "history")]:
+        lacking[f"{part}.{key}"] = whole | {part: {name: whole[part][name] for name in whole[part] if name != key}}
+    assert len(lacking) == 26
+    for key, record in lacking.items():
+        artefacts.write_record(path, record)
+        with pytest.raises(UserError, match=rf"1/run\.json cannot be read \({key} is missing\).*--forcerun finetune"):
+            runs_of(study)
+    artefacts.write_record(path, whole)
+    runs_of(study)
+
+
 def test_the_manifest_has_the_checksums_of_the_base_tables_and_of_no_other_file(study):
     study[2].mkdir()
     (study[2] / ".runs.parquet.half.parquet").write_bytes(b"left by a killed job")

@@ -98,17 +98,10 @@ def test_a_network_of_torchvision_is_pretrained_fine_tuned_and_evaluated(tmp_pat
     spec = copy.deepcopy(tiny_study.STUDY) | {"model": model, "method": {"name": "probe", "kind": "linear_probe"}}
     spec |= {"seeds": [3], "recipe": recipe.resolve({"epochs": 2, "precision": "bf16", "augmentation": {"crop": 2}})}
     fitted, folder = tmp_path / "finetune", tmp_path / "predict"
-    finetune(
-        spec,
-        InputFiles(task_json, weights, weights.with_suffix(".json")),
-        "code",
-        fitted / "block-0.json",
-        tiny_study.workplace(model=model),
-    )
+    input_files = InputFiles(task_json, weights, weights.with_suffix(".json"))
     finetuned, manifest = fitted / "block-0.json", folder / "block-0.json"
-    predict(
-        spec, InputFiles(task_json, weights), finetuned, "code", folder, manifest, tiny_study.workplace(model=model)
-    )
+    finetune(spec, input_files, "code", finetuned, tiny_study.workplace(model=model))
+    predict(spec, input_files, finetuned, "code", folder, manifest, tiny_study.workplace(model=model))
     table = pd.read_parquet(folder / "3.parquet").query("split == 'validation'")
     history = pd.read_csv(fitted / "3" / "history.csv")
     correct = (table.y_true == table.y_pred).groupby(table.phase, observed=True).mean()

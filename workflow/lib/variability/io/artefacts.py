@@ -48,13 +48,14 @@ PRETRAINED = Kind("pretrain", {"sha256": str})
 LABELS = Kind("prepare", {"kind": str, "class_names": [str]})
 TASK = Kind(
     "prepare",
-    {"kind": str, "modality": str, "class_names": [str], "facts": dict, "target": dict, "split": dict}
+    {"kind": str, "modality": str, "class_names": [str], "facts": dict, "target": dict, "split": {"resample": bool}}
     | {"counts": {str: int}, "sha256": {"inputs": str, "examples": str}},
 )
 TOKENS = Kind("tokenize", {"sha256": str})
 FEATURES = Kind("features", {"stored": bool})
 UNSTORED_FEATURES = Kind("features", {"reason": str})
-STORED_FEATURES = Kind("features", {"activations": {"form": str, "layout": str, "views": int}, "sha256": str})
+_ACTIVATIONS = {"each": str, "form": str, "layout": str, "views": int}
+STORED_FEATURES = Kind("features", {"activations": _ACTIVATIONS, "sha256": str})
 #: Next to a file that is reused if its fingerprint is right.
 STAMP = Kind("", {"fingerprint": str, "sha256": str})
 FITTED = Kind("finetune", {"runs": [_RUN | {"sha256": _TEXTS}]})

@@ -26,6 +26,12 @@ _OUTCOME = ("status", "fail_reason", "epochs", "best_epoch", "seconds", "peak_me
 _SIZES = ("recipe_hash", "micro_batch", "gpus_per_run", "n_train", "n_validation")
 #: Columns from the record of a run: how training went, and on what.
 RECORD = (*_OUTCOME, "device", "versions", *_SIZES, *STREAM_SEEDS)
+#: What these columns need of a record, see ``artefacts.Kind``.
+RECORD_SHAPE = (
+    dict.fromkeys((*_OUTCOME, *_SIZES, "preprocess"), object)
+    | {"hardware": {"device": str, "device_name": str}, "versions": dict}
+    | {"streams": dict.fromkeys(STREAM_SEED, object)}
+)
 #: Columns of a value and its metric.
 VALUE_FACTS = (
     *(*VALUE, "value", "n_test", "stderr", "majority", "primary", "higher_is_better", "perfect", "label"),

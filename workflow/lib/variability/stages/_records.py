@@ -18,13 +18,15 @@ SETTINGS = "settings"
 DROPPED = "checkpoint_dropped"
 
 
-def read_run(manifest: Path, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a run that a manifest of ``finetune`` lists. run: its entry there.
+def read_run(manifest: Path, run: Mapping[str, Any], required: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the record of a run that a manifest of ``finetune`` lists.
 
-    Raises UserError if the record cannot be read, or is that of another run.
+    run: its entry there. required: shape of what it needs in addition to that of all records, see ``artefacts.Kind``.
+    Raises UserError if the record cannot be read, lacks a part, or is that of another run.
     """
     path = Path(manifest).parent / str(run["seed"]) / RECORD
-    record = artefacts.read_record(path, artefacts.RUN_RECORD)
+    kind = artefacts.RUN_RECORD
+    record = artefacts.read_record(path, kind._replace(shape=kind.shape | dict(required or {})))
     if any(record[key] != run[key] for key in ("seed", "fingerprint", "sha256")):
         raise UserError(f"{path} is that of another run than {manifest} lists; {advice.rerun('finetune')}")
     return record

@@ -35,7 +35,7 @@ from variability.results import (
 )
 from variability.results.columns import RUN
 from variability.results.metric_scales import with_declared
-from variability.results.runs_table import combine, runs_table, sort_rows
+from variability.results.runs_table import RECORD_SHAPE, combine, runs_table, sort_rows
 from variability.stages._records import read_run
 
 #: Rows of a row group of parquet, pyarrow's default.
@@ -120,7 +120,7 @@ def _runs(manifests: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
     for manifest in manifests:
         for run in read_record(manifest, FITTED)["runs"]:
             folders.append(Path(manifest).parent / str(run["seed"]))
-            records.append(read_run(manifest, run))
+            records.append(read_run(manifest, run, RECORD_SHAPE | {"sha256": {"history": str}}))
     return folders, records
 
 
