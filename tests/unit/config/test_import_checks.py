@@ -76,6 +76,30 @@ def test_a_mistake_in_the_description_of_a_file_is_one_problem(entry, message, t
     assert problem.startswith(f"imports.own.{message}")
 
 
+def test_a_column_of_means_of_tasks_is_left_out_by_its_entry(tmp_path):
+    text = "m,s,t1,avg\na,0,0.5,0.5\na,1,0.6,0.6\n"
+    entry = {"tasks": {"t1": "one", "avg": "average"}, "constants": {"metric": "accuracy"}, "metrics": {"accuracy": {}}}
+    (problem,) = imported(tmp_path, text, entry=entry)
+    assert "the task is 'average'; remove them, or leave the column out of the import" in problem
+    assert "where_not" not in problem
+
+
+def test_the_proposed_meaning_of_a_truth_value_can_be_written(tmp_path):
+    entry = {"columns": {"model": "m", "seed": "s", "status": "ok"}}
+    text = "m,s,acc,ok\na,0,0.5,true\na,1,0.6,true\nb,0,0.5,false\nb,1,0.5,true\n"
+    (problem,) = imported(tmp_path, text, entry=entry)
+    assert "as in `statuses: {'true': failed}`" in problem
+    assert not imported(tmp_path, text, entry=entry | {"statuses": {"true": "completed", "false": "failed"}})
+
+
+def test_values_whose_variance_would_be_0_are_refused(tmp_path):
+    text, entry = "m,s,p\na,0,2e-200\na,1,3e-200\nb,0,4e-200\n", {"metrics": {"p": {"higher_is_better": True}}}
+    (problem,) = imported(tmp_path, text, entry=entry)
+    assert "no value of p is above 4e-200, too small to compute variances; set a `scale`" in problem
+    entry["metrics"]["p"]["scale"] = 1e200
+    assert not imported(tmp_path, text, entry=entry)
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

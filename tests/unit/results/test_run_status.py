@@ -31,6 +31,14 @@ def test_an_infinite_value_of_any_metric_makes_the_run_diverged():
     assert runs["value"].isna().tolist() == [True, True, False, False]
 
 
+def test_a_value_whose_square_is_not_finite_makes_the_run_diverged():
+    rows = [(seed, "after", "ppl", False, value, "completed") for seed, value in enumerate([2e150, 9e149, -1e300])]
+    runs = run_status.with_non_finite(table(*rows))
+    assert by_seed(runs, "status") == {0: "diverged", 1: "completed", 2: "diverged"}
+    assert by_seed(runs, "fail_reason") == {0: "ppl is 2e+150", 1: None, 2: "ppl is -1e+300"}
+    assert np.isfinite(np.square(run_status.LARGEST) * 1e6)
+
+
 def test_an_infinite_value_from_before_fine_tuning_is_undefined():
     runs = run_status.with_non_finite(
         table((0, "before", "nll", False, -np.inf, "completed"), (0, "after", "nll", False, 0.5, "completed"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from variability.advice import agree, plural
 from variability.errors import UserError
-from variability.results import metric_scales
+from variability.results import metric_scales, run_status
 from variability.results.columns import CELL
 from variability.results.imported_files import Source
 
@@ -43,11 +43,14 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
             names = list(dict.fromkeys(table.loc[is_statistic, role]))
             rows = table.index[is_statistic]
             count = len(set(rows))
-            condition, it = f"{roles.get(role, role)}: [{', '.join(names)}]", agree(count, "it", "them")
+            it = agree(count, "it", "them")
+            # Names of columns, in a table with one column per task, are not values of a column.
+            condition = f"where_not: {{{roles[role]}: [{', '.join(names)}]}}" if role in roles else ""
+            leave_out = f"leave {it} out by `{condition}`" if condition else "leave the column out of the import"
             what = agree(count, "this row is not a run but a statistic", "these rows are not runs but statistics")
             raise UserError(
                 f"{source.at(rows)}: {what} of runs: the {role} is {', '.join(map(repr, names))}; remove {it}, or "
-                f"leave {it} out by `where_not: {{{condition}}}`"
+                f"{leave_out}"
             )
 
 
@@ -108,6 +111,17 @@ def refuse_unknown_metrics(table: pd.DataFrame, facts: Mapping[str, Mapping[str,
             f"{'is not a known metric' if len(names) == 1 else 'are not known metrics'}; list them in the import's "
             f"`metrics`, as in `{names[0]}: {{higher_is_better: true}}`, or leave these rows out by `where_not`"
         )
+
+
+def refuse_vanishing(table: pd.DataFrame, source: Source) -> None:
+    """Raise UserError for metrics whose values are so small that their squares, and so their variances, are 0."""
+    for metric, values in table.groupby("metric", sort=False)["value"]:
+        largest = values.abs().max()
+        if 0 < largest < 1 / run_status.LARGEST:
+            raise UserError(
+                f"{source.at(values.index[values.notna()])}: no value of {metric} is above {largest:g}, too small to "
+                "compute variances; set a `scale`, such as 1.0e+200, or import the logarithms"
+            )
 
 
 def refuse_better_than_perfect(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:

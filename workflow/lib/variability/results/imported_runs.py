@@ -118,6 +118,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     table["value"] = table["value"].where(table["status"] == run_status.COMPLETED)
     imported_problems.refuse_better_than_perfect(table, facts, source)
     imported_problems.refuse_outside_range(table, facts, source)
+    imported_problems.refuse_vanishing(table, source)
     table = table.reset_index(drop=True).astype(dict.fromkeys((*CELL, *VALUE, "status"), "str"))
     table = runs_table.with_metric_facts(table, facts)
     table = run_status.with_no_value(run_status.with_non_finite(table, table["states_nan"]))

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import numbers
@@ -175,9 +177,13 @@ def statuses(texts: pd.Series, words: Mapping[str, str], source: Source) -> pd.S
     if unknown.any():
         found = list(dict.fromkeys(texts[unknown]))
         listed = ", ".join(map(repr, found[:10]))
+        # YAML quotes words such as true.
+        example = yaml.safe_dump(
+            {found[0]: "failed"}, default_flow_style=True, allow_unicode=True, width=10_000
+        ).strip()
         raise UserError(
             f"{source.at(texts.index[unknown])}: the status {listed} is not known; add it to the import, as in "
-            f"`statuses: {{{found[0]}: failed}}` (or completed, or diverged). Known: {', '.join(sorted(STATUS_WORDS))}"
+            f"`statuses: {example}` (or completed, or diverged). Known: {', '.join(sorted(STATUS_WORDS))}"
         )
     return written.map(known)
 

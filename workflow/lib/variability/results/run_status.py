@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from variability.results.columns import RUN
 
 if TYPE_CHECKING:
@@ -20,6 +18,8 @@ COMPLETED, FAILED, DIVERGED = "completed", "failed", "diverged"
 STATUSES = (COMPLETED, FAILED, DIVERGED)
 #: Reason of runs without any value.
 NO_VALUE = "no value"
+#: Largest size of a value; squares of larger ones are not finite, nor are variances.
+LARGEST = 1e150
 
 
 def incomplete(runs: pd.DataFrame) -> pd.Series:
@@ -45,21 +45,21 @@ def undefined(runs: pd.DataFrame) -> pd.Series:
 def with_non_finite(runs: pd.DataFrame, written_nan: pd.Series | None = None) -> pd.DataFrame:
     """Return the runs table with completed runs that have a value that is not finite marked as diverged.
 
-    The rule is the same for trained and imported runs: an infinite value from after fine-tuning, of any metric and
-    split, makes the run diverged, as does NaN of a loss (a metric for which less is better). The run then has no value
-    from after fine-tuning, of any metric: they all come from the same weights. NaN of another metric is an undefined
-    value, as is an infinite value from before fine-tuning.
+    The rule is the same for trained and imported runs: an infinite value from after fine-tuning (or one above LARGEST
+    in size), of any metric and split, makes the run diverged, as does NaN of a loss (a metric for which less is
+    better). The run then has no value from after fine-tuning, of any metric: they all come from the same weights. NaN
+    of another metric is an undefined value, as is an infinite value from before fine-tuning.
 
     written_nan: rows whose value is NaN because the source states it, not because it is missing. Other missing values
     are undefined.
     """
     values, after = runs["value"], runs["phase"] == "after"
-    infinite = np.isinf(values)
+    infinite = values.abs() > LARGEST
     wrong = infinite
     if written_nan is not None:
         wrong = wrong | (written_nan & values.isna() & runs["higher_is_better"].eq(False).fillna(False).astype(bool))
     wrong = wrong & after & ~incomplete(runs)
-    texts = values.map({np.inf: "inf", -np.inf: "-inf"}).fillna("nan")
+    texts = values.map("{:g}".format).astype("str")
     reasons = (runs["metric"].astype(str) + " is " + texts)[wrong].groupby([runs[key] for key in RUN]).first()
     table = _marked(runs.assign(value=values.mask(infinite)), DIVERGED, reasons)
     return table.assign(value=table["value"].mask(after & incomplete(table)))
