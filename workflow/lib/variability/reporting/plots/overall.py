@@ -31,7 +31,7 @@ class Overall(Plot):
         "Candidates over all tasks. Ranks: those that the decisions leave to each (bars, simultaneous limits; dot: "
         "position by the mean), with brackets around candidates of which none beats another. Differences: means over "
         "tasks, from the candidate that is ahead (dot, + is better), with their intervals (line) from three tasks on. "
-        "Candidates that lack a task have no rank; their difference is over the tasks that both have (open dot)."
+        "Candidates that lack a task have no rank (open dot: over common tasks)."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
