@@ -30,7 +30,7 @@ INSTEAD = {
 _WITH_OPTIONS = {"dataset": "datasets", "provider": "providers"}
 
 
-def meant(name: str, instance: Mapping[str, Any], schema: Mapping[str, Any]) -> str | None:
+def meant(name: str, instance: Any, schema: Mapping[str, Any]) -> str | None:
     """Return the known key that an unknown one means, or None if that is not clear.
 
     instance: the mapping with the unknown key. schema: of the mapping.
