@@ -46,7 +46,9 @@ def problems(value: Any, schema: Mapping[str, Any], prefix: str = "") -> Iterato
     meant: dict[Path, set[str | None]] = {}
     for error in leaves:
         of_path = meant.setdefault(tuple(error.absolute_path), set())
-        of_path.update(key_advice.meant(name, error.instance, _schema(error)) for name in _unknown_keys(error))
+        of_path.update(
+            key_advice.meant(name, cast(Any, error.instance), _schema(error)) for name in _unknown_keys(error)
+        )
     for error in leaves:
         path = tuple(error.absolute_path)
         if not path or path[0] not in unnamed:
