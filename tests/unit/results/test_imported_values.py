@@ -197,6 +197,33 @@ def test_the_csv_of_mlflows_page_has_a_status_and_durations(tmp_path):
     assert table["seconds"].tolist()[:2] == pytest.approx([90, 0.35])
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("25/01/2024 10:00", "03/02/2024 09:00"),
+        ("28.1.24", "5.2.24"),
+        ("01/25/2024", "02/03/2024"),
+        ("05/02/2024 08:00", "05/02/2024 09:30"),
+        ("30/01/2024", "2024-02-01T10:00:00Z"),
+        ("30/01/2024", "2024/02/05"),
+    ],
+)
+def test_the_last_run_is_that_of_the_later_date(earlier, later, tmp_path):
+    spec = PLAIN | {"keep": "last", "keep_by": "when"}
+    for rows in ((earlier, 0.1), (later, 0.9)), ((later, 0.9), (earlier, 0.1)):
+        text = "m,s,when,acc\n" + "".join(f"a,0,{when},{value}\n" for when, value in rows)
+        assert runs(tmp_path, text, spec)["value"].tolist() == [0.9], rows
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("05/02/2024", "04/03/2024"), ("25/01/2024", "02/26/2024"), ("2024-04-01", "05/02/2024")]
+)
+def test_dates_in_an_order_that_is_not_clear_are_refused(first, second, tmp_path):
+    text = f"m,s,when,acc\na,0,{first},0.1\na,0,{second},0.2\n"
+    with pytest.raises(UserError, match=r"it is not clear which number is the month.*write dates as 2024-12-31"):
+        runs(tmp_path, text, PLAIN | {"keep": "last", "keep_by": "when"})
+
+
 def test_splits_have_common_names_and_others_are_refused(tmp_path):
     spec = PLAIN | {"columns": PLAIN["columns"] | {"split": "set"}}
     assert list(runs(tmp_path, "m,s,set,acc\na,0,val,0.5\na,0,Test,0.6\n", spec)["split"]) == ["validation", "test"]

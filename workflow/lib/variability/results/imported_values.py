@@ -37,6 +37,9 @@ STATUS_WORDS = {word: status for status, words in _WORDS.items() for word in wor
 }
 #: Integers from here on are not exact in double precision.
 _MAX_EXACT = 2**53
+#: Dates of numbers only that do not begin with the year.
+_DAY_AND_MONTH = r"^\s*(\d{1,2})([./-])(\d{1,2})\2\d{2,4}\b"
+_MONTHS = 12
 _NO_STATUS = ("", "none", "null", "n/a", "-")
 _SPREAD = r"±|\+/-|\+-|\\pm|^\s*[-+.0-9]+\s*\("
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -130,6 +133,11 @@ def order(texts: pd.Series, name: str, source: Source) -> pd.Series:
     if (unclear := times.isna() & texts.notna()).any():
         text = texts[unclear].iloc[0]
         raise UserError(f"{source.at(texts.index[unclear])}: {name} {text!r} is neither a number nor a time")
+    if (rows := _unclear_dates(texts)).any():
+        raise UserError(
+            f"{source.at(texts.index[rows])}: {name} {texts[rows].iloc[0]!r}: it is not clear which number is the "
+            "month, and the order of the rows depends on it; write dates as 2024-12-31"
+        )
     return (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
 
 
@@ -213,15 +221,44 @@ def _seconds(text: str, decimal: str) -> str:
     return text
 
 
-def _times(column: pd.Series) -> pd.Series:
-    """Return times as trackers write them: dates in any notation, or milliseconds since 1970."""
+def _times(column: pd.Series, day_first: bool | None = None) -> pd.Series:
+    """Return times as trackers write them: dates in any notation, or milliseconds since 1970.
+
+    day_first: order of dates such as 05/02/2024; None for that which all dates of the column allow, or month first.
+    """
     import pandas as pd
 
     numeric = pd.to_numeric(column, errors="coerce")
     # Both at once, because programs of different versions may have written one file.
     of_numbers = pd.to_datetime(numeric, unit="ms", utc=True, errors="coerce")
     texts = column.astype(object).where(numeric.isna(), None)
-    return of_numbers.fillna(pd.to_datetime(texts, utc=True, format="mixed", errors="coerce"))
+    orders = _day_first(texts) if day_first is None else {day_first}
+    # Others, such as 2024/02/05, have the year first.
+    turned = texts.astype("str").str.match(_DAY_AND_MONTH) & (orders == {True})
+    times = [
+        pd.to_datetime(part, utc=True, format="mixed", errors="coerce", dayfirst=day_first)
+        for part, day_first in ((texts.where(turned, None), True), (texts.where(~turned, None), False))
+    ]
+    return of_numbers.fillna(times[0]).fillna(times[1])
+
+
+def _day_first(texts: pd.Series) -> set[bool]:
+    """Return the orders, day first or not, that the dates of a column allow: those with . have the day first."""
+    import pandas as pd
+
+    parts = texts.astype("str").str.extract(_DAY_AND_MONTH)
+    first, second = (pd.to_numeric(parts[index]) for index in (0, 2))
+    excluded = {True: (second > _MONTHS).any(), False: ((first > _MONTHS) | (parts[1] == ".")).any()}
+    return {order for order, is_excluded in excluded.items() if not is_excluded}
+
+
+def _unclear_dates(texts: pd.Series) -> pd.Series:
+    """Return the dates of which it is not clear what is the month, if the order of all times depends on it."""
+    is_date, orders = texts.astype("str").str.match(_DAY_AND_MONTH), _day_first(texts)
+    if len(orders) == 1 or not is_date.any():
+        return is_date & False
+    month_first, day_first = (_times(texts, day_first).rank() for day_first in (False, True))
+    return is_date & (len(orders) == 0 or not month_first.equals(day_first))
 
 
 def _natural_order(text: str) -> list[tuple[int, int, str]]:
