@@ -260,6 +260,11 @@ def test_colours_can_be_changed(visits):
     visit.page.get_by_role("button", name="Dark or light colours").click()
     visit.draw_all()
     assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    strokes = (
+        "[...document.querySelectorAll('.mark-rule line, .role-axis-label text')].map(mark => mark.getAttribute('%s'))"
+    )
+    for colour in ("stroke", "fill"):
+        assert not {"black", "#000", "#000000"} & set(visit.page.evaluate(strokes % colour))
     assert visit.problems == []
 
 

@@ -96,6 +96,6 @@ def reference(at: float) -> Spec:
     """Return a dashed line across all candidates."""
     return {
         "data": {"values": [{"at": at}]},
-        "mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6},
+        "mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6, "color": "{ink}"},
         "encoding": {"x": {"field": "at", "type": "quantitative"}},
     }

@@ -60,7 +60,7 @@ class MoreSeeds(Question):
         shape = {"field": "goal_in_words", "legend": legend}
         now: dict[str, Any] = {
             "data": {"name": "rows"},
-            "mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.7},
+            "mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.7, "color": "{ink}"},
             "encoding": {"x": {"aggregate": "max", "field": "n", "type": "quantitative"}},
         }
         dots = vega.dots("n_needed", tips=tips, title="runs per candidate", color=color, shape=shape)
