@@ -2,11 +2,14 @@
 
 import importlib.util
 import math
+import shutil
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import tiny_study
+from damage import DAMAGES
 from tiny_study import assert_same, timeless
 
 from variability import registry, seeding
@@ -14,6 +17,8 @@ from variability.config import recipe
 from variability.data import kinds
 from variability.errors import Interrupted, UserError
 from variability.models.providers.keras import Keras as KerasProvider
+from variability.stages.finetune import finetune
+from variability.stages.predict import predict
 from variability.training import frameworks, optimizers
 from variability.training.fit_loop import FitSpec
 from variability.training.input_files import InputFiles
@@ -342,3 +347,20 @@ def test_the_device_is_the_selected_one(monkeypatch):
     monkeypatch.setenv("VARIABILITY_DEVICE", "cpu")
     with framework.lease() as device:
         assert device == "cpu"
+
+
+@pytest.mark.faults
+def test_damaged_checkpoints_are_refused_by_predict_with_the_command(tmp_path, task):
+    spec = tiny_study.STUDY | {"model": MODEL, "recipe": recipe.resolve(RECIPE), "seeds": [0, 1]}
+    fitted, files = tmp_path / "finetune", InputFiles(task)
+    with tiny_study.workplace(model=MODEL) as workplace:
+        finetune(spec, files, "code", fitted / "b.json", workplace)
+        checkpoint = fitted / "0/checkpoint.safetensors"
+        another = partial(shutil.copyfile, fitted / "1/checkpoint.safetensors")
+        for number, damage in enumerate((*DAMAGES, another)):
+            whole, folder = checkpoint.read_bytes(), tmp_path / str(number)
+            damage(checkpoint)
+            with pytest.raises(UserError, match=rf"{checkpoint} is (not the file|missing).*--forcerun finetune"):
+                predict(spec, files, fitted / "b.json", "code", folder, folder / "b.json", workplace)
+            assert not (folder / "0.parquet").exists() and (folder / "1.parquet").is_file()
+            checkpoint.write_bytes(whole)
