@@ -29,6 +29,11 @@ def table(*tasks):
         (("xxx", "xx.", "xxx"), [0, 1, 2], [0, 1]),
         # A task and a candidate without any value decide nothing.
         (("xx.x", "....", "xx.."), [0, 2], [0, 1]),
+        # Three groups of candidates with tasks of their own: no half has a task. Of equal groups the first.
+        (("xx....", "xx....", "..xx..", "..xx..", "....xx", "....xx"), [0, 1], [0, 1]),
+        # The group with the most tasks remains, and of groups with as many tasks the one with the most candidates.
+        (("xx....", "xx....", "..xx..", "..xx..", "..xx..", "....xx", "....xx"), [2, 3, 4], [2, 3]),
+        (("xx.....", "xx.....", "..xxx..", "..xxx..", ".....xx", ".....xx"), [2, 3], [2, 3, 4]),
         # No two candidates have a task in common.
         (("x.", ".x"), [], []),
         (("x", "."), [0], [0]),
@@ -42,7 +47,9 @@ def test_tasks_are_retained_while_half_of_the_candidates_have_them(rows, tasks, 
 def test_the_remaining_table_is_complete_and_a_complete_table_is_unchanged(present):
     tasks, candidates = select(present)
     assert present[np.ix_(tasks, candidates)].all()
-    used = present.any(axis=0).sum()
-    assert not len(tasks) or len(candidates) >= max(min(used, 2), used / 2)
+    used, common = present.any(axis=0).sum(), present.T.astype(int) @ present
+    np.fill_diagonal(common, 0)
+    assert not len(tasks) or len(candidates) >= min(used, 2)
+    assert len(tasks) >= min(common.max(initial=0), 2)
     if present.all():
         assert (len(tasks), len(candidates)) == present.shape

@@ -14,7 +14,9 @@ def select(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Tasks come first, because tests over tasks count them: all tasks are retained, and the candidates that have every
     one of them, if these are at least SHARE of the candidates and at least FEWEST. Otherwise the task that most
-    candidates lack is left out, at a tie the first, until they are. Tasks and candidates without any value never count.
+    candidates lack is left out, at a tie the first, until they are. If that leaves fewer than FEWEST tasks, as where
+    groups of candidates have tasks of their own, see ``_most_tasks``. Tasks and candidates without any value never
+    count.
     """
     tasks, candidates = (np.flatnonzero(present.any(axis=axis)) for axis in (1, 0))
     needed = min(len(candidates), max(FEWEST, int(np.ceil(SHARE * len(candidates)))))
@@ -22,6 +24,24 @@ def select(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         missing = ~present[np.ix_(tasks, candidates)]
         complete = ~missing.any(axis=0)
         if complete.sum() >= needed:
-            return tasks, candidates[complete]
+            break
         tasks = np.delete(tasks, missing.sum(axis=1).argmax())
-    return tasks, candidates[:0]
+    if len(tasks) >= FEWEST:
+        return tasks, candidates[complete]
+    others = _most_tasks(present)
+    return others if len(others[0]) > len(tasks) else (tasks, candidates[complete] if len(tasks) else candidates[:0])
+
+
+def _most_tasks(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most tasks that two candidates have in common, and every candidate that has these.
+
+    Of several such sets of tasks, the one that most candidates have; at a tie, the one with the first tasks.
+    """
+    first, second = np.triu_indices(present.shape[1], 1)
+    common = (present[:, first] & present[:, second]).T
+    if not common.any():
+        return np.arange(0), np.arange(0)
+    sets = np.unique(common[common.sum(axis=1) == common.sum(axis=1).max()], axis=0)[::-1]
+    having = sets.astype(int) @ present.astype(int) == sets.sum(axis=1, keepdims=True)
+    best = having.sum(axis=1).argmax()
+    return np.flatnonzero(sets[best]), np.flatnonzero(having[best])
