@@ -7,6 +7,7 @@ import re
 
 import pytest
 import synthetic_study as synthetic
+from support import ROOT
 
 from variability import registry
 from variability.reporting.page import document, web_libraries
@@ -46,6 +47,15 @@ def test_the_page_refers_to_no_other_host():
     html = rendered()
     assert not re.findall(r'(?:src|href)="(?!#|data:)[a-z]+:', html)
     assert "default-src 'none'" in html
+
+
+def test_sections_link_to_the_documentation_where_it_is_next_to_the_results():
+    tables = synthetic.tables(ANALYSES, models=("a", "b"), methods=("full",))
+    html = document.render(Contents("study", tables, docs="../../../docs/"))
+    linked = re.findall(r'class="docs">Method: <a href="\.\./\.\./\.\./docs/([^"#]+)#', html)
+    assert len(linked) == html.count('class="docs"') == 3
+    assert all((ROOT / "docs" / name).is_file() for name in linked)
+    assert 'class="docs">Method: docs/' in rendered()
 
 
 def test_the_first_screen_names_who_is_first():

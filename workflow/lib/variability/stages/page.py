@@ -24,6 +24,8 @@ LINKS = (
     ("All runs", "../aggregate/runs.csv"),
     ("Report with provenance", "report.html"),
 )
+#: Documentation next to ``results`` in a checkout, and its path from the page.
+DOCS = (Path("docs/statistics"), "../../../docs/")
 
 
 def page(
@@ -53,6 +55,7 @@ def page(
         recipes=spec["recipes"],
         examples=_examples(runs, predictions, tasks, imported),
         links=LINKS,
+        docs=DOCS[1] if DOCS[0].is_dir() else "",
     )
     write_text(html, document.render(contents))
 

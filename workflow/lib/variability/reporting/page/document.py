@@ -38,6 +38,7 @@ class Contents:
     tables: ``runs`` with repeated runs, ``history`` and ``per_class`` if they exist, ``claims``, and those of the
     analyses. captions: of the tables. recipes: ``entries``, and in ``cells`` the position of each cell's entry, as
     "model|task|method". examples: see ``example_data``. links: other files of the study, (text, relative path).
+    docs: relative path of the folder of the documentation; "" if there is none.
     """
 
     study: str
@@ -46,6 +47,7 @@ class Contents:
     recipes: Mapping[str, Any] = field(default_factory=dict)
     examples: Mapping[str, Any] = field(default_factory=dict)
     links: Sequence[tuple[str, str]] = ()
+    docs: str = ""
 
 
 def render(contents: Contents) -> str:
@@ -62,6 +64,7 @@ def render(contents: Contents) -> str:
         examples=bool(contents.examples),
         tables=["runs", *(table["name"] for table in payload["tables"])],
         links=contents.links,
+        docs=contents.docs,
         style=_part("page.css"),
         tables_style=style,
         script=_script(),
