@@ -138,6 +138,11 @@ def test_a_missing_column_is_reported_before_the_first_job(photos):
     assert "no column 'part'" in problems("image_table", **options, partition="part")[0]
 
 
+def test_a_missing_table_is_one_problem(photos, tmp_path):
+    (problem,) = problems("image_table", path=str(tmp_path / "lost.csv"), images=str(photos), image="image", label="a")
+    assert problem.startswith("path: no file")
+
+
 def test_one_word_after_thousands_of_numbers_makes_classes(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("image,label\n" + "a.png,1\n" * 3000)

@@ -87,7 +87,8 @@ class ImageTable(Dataset):
             yield from problems
             if not problems and self._is_planned():
                 yield from self._check_rows()
-        if self.local_source() is None and "target" not in self.options:
+        found = "path" not in self.options or table is not None
+        if found and self.local_source() is None and "target" not in self.options:
             yield Problem("target", "is unknown before the download of the table: say class or number")
         if "spelling" in self.options and self._are_numbers():
             yield Problem("spelling", "is for classes, but the labels are numbers; remove it, or set target: class")

@@ -30,7 +30,9 @@ class MoreSeeds(Question):
     ANALYSES: ClassVar[tuple[str, ...]] = ("seeds_needed",)
     READING = (
         "One dot per candidate and goal: the number of seeds that reaches the goal, on a logarithmic scale. The dashed "
-        "line is the number of runs that the study has; dots to its left are reached already."
+        "line is the number of runs that the study has; dots to its left are reached already. A number that separates "
+        "two candidates is that of one comparison alone. Claims share their level among all comparisons, so the number "
+        "of seeds that a claim names is usually larger."
     )
     DOCS = "statistics/sample-size.md#seeds_needed"
 
