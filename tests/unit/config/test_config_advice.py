@@ -108,6 +108,13 @@ def test_a_mapping_is_proposed_that_has_the_value(path, value, form):
     ("path", "value", "message"),
     [
         ("grid/exclude", {"model": "a"}, "grid.exclude: {'model': 'a'} is not a list; write [{model: a}]"),
+        ("tasks/digits/metric", ["f1_macro", "accuracy"], "is not text; write one value, such as f1_macro"),
+        ("recipe/epochs", [10, 20], "is not a whole number; write one value, such as 10"),
+        (
+            "methods/mine",
+            {},
+            "bitfit, full, linear_probe, lora, partial; a name of your own needs one of these as its kind",
+        ),
         ("tasks/digits/split/train", "62.5%", "the partition that the data set ships); write 0.625"),
         (
             f"models/{MODEL}/weights",

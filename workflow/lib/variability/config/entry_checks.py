@@ -124,7 +124,11 @@ def check_method(study: Study, name: str) -> Iterator[Problem]:
         return
     kind = study.method_entry(name)["kind"]
     if kind not in registry.names("methods"):
-        yield Problem(f"{key}.kind" if "kind" in entry else key, registry.unknown("methods", kind))
+        message = registry.unknown("methods", kind)
+        if "kind" in entry:
+            yield Problem(f"{key}.kind", message)
+        else:
+            yield Problem(key, f"{message}; a name of your own needs one of these as its kind, as in `kind: full`")
         return
     plugin = registry.find("methods", kind)
     if missing := extras.missing(plugin):

@@ -148,6 +148,7 @@ def _sentence(error: ValidationError, definitions: Mapping[str, Any]) -> str:
             return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
             hints = f"{_as_number(instance, expected)}{_as_text(instance, expected)}{_as_list(instance, schema)}"
+            hints += _as_one(instance, expected)
             hints += mapping_advice.remedy(instance, schema, definitions, partial(_valid, definitions))
             return f"{shown} is not {_one_of(expected)}{hints}"
         case "anyOf":
@@ -198,6 +199,13 @@ def _count_sentence(error: ValidationError) -> str:
 
 def _entries(count: int) -> str:
     return "one entry" if count == 1 else plural(count, "entry", "entries")
+
+
+def _as_one(value: Any, types: str | list[str]) -> str:
+    """Return what to write instead of a list where one text or number is expected."""
+    first = value[0] if isinstance(value, list) and value else None
+    expected: tuple[type, ...] = (str,) if types == "string" else (int, float) if types in ("number", "integer") else ()
+    return f"; write one value, such as {first}" if isinstance(first, expected) else ""
 
 
 def _as_number(value: Any, types: str | list[str]) -> str:
