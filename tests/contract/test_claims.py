@@ -155,12 +155,13 @@ def test_further_seeds_come_from_the_power_calculation(studies):
     assert row["n_more"] == needed - 5
 
 
-def test_a_difference_below_the_margin_is_planned_for_at_the_margin():
+def test_a_difference_within_the_margin_is_planned_for_as_equivalent():
     read = tables(sd=0.03, models=("cnn", "vit"), methods=("full",))
     (pair,), (row,) = (table.to_dict("records") for table in (read["decisions"], findings("beats", read, margin=0.05)))
     assert abs(pair["difference"]) < 0.05 and row["verdict"] == UNDECIDED
     upper = [sample_size.sd_upper(pair[sd], 5, 0.8) for sd in ("sd", "sd_b")]
-    assert row["n_more"] == sample_size.for_power(0.05, *upper, 0.8, 0.95) - 5
+    needed = sample_size.for_equivalence(pair["difference"], 0.05, *upper, 0.8, 0.95)
+    assert row["n_more"] == needed - 5 and needed < sample_size.for_power(abs(pair["difference"]), *upper, 0.8, 0.95)
 
 
 @pytest.fixture(scope="module", params=[1, 100])

@@ -35,7 +35,7 @@ def edit(study, seed=1, model="a", **changes):
 def study(finished, tmp_path_factory):
     written = finished_study.copy(finished, tmp_path_factory.mktemp("cards"))
     task = {"kind": "classification", "modality": "image", "class_names": ["zero", NASTY], "facts": {}, "target": {}}
-    task |= {"split": {}, "counts": {"test": 200}, "sha256": {"inputs": "", "examples": ""}}
+    task |= {"split": {"resample": False}, "counts": {"test": 200}, "sha256": {"inputs": "", "examples": ""}}
     write_record(written / "prepare/digits/task.json", task)
     return written
 
