@@ -4,10 +4,11 @@ import math
 import re
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from variability.errors import UserError
-from variability.results import imported_files
+from variability.results import imported_files, imported_values
 from variability.results.imported_runs import read_imports
 
 SPEC = {"columns": {"model": "m", "seed": "s", "status": "state"}, "metrics": {"acc": {"metric": "accuracy"}}}
@@ -216,12 +217,24 @@ def test_the_last_run_is_that_of_the_later_date(earlier, later, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("05/02/2024", "04/03/2024"), ("25/01/2024", "02/26/2024"), ("2024-04-01", "05/02/2024")]
+    ("first", "second"),
+    [
+        ("05/02/2024", "04/03/2024"),
+        ("25/01/2024", "02/26/2024"),
+        ("2024-04-01", "05/02/2024"),
+        ("24-02-15 10:00", "24-03-01 09:00"),
+        ("15/01/23", "03/02/23"),
+    ],
 )
 def test_dates_in_an_order_that_is_not_clear_are_refused(first, second, tmp_path):
     text = f"m,s,when,acc\na,0,{first},0.1\na,0,{second},0.2\n"
     with pytest.raises(UserError, match=r"it is not clear which number is the month.*write dates as 2024-12-31"):
         runs(tmp_path, text, PLAIN | {"keep": "last", "keep_by": "when"})
+
+
+def test_start_and_end_of_a_run_are_read_in_one_order():
+    start, end = pd.Series(["12/02/2024 23:30"]), pd.Series(["13/02/2024 01:00"])
+    assert imported_values.elapsed(start, end, None).tolist() == [5400]
 
 
 def test_splits_have_common_names_and_others_are_refused(tmp_path):

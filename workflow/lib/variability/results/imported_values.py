@@ -39,6 +39,8 @@ STATUS_WORDS = {word: status for status, words in _WORDS.items() for word in wor
 _MAX_EXACT = 2**53
 #: Dates of numbers only that do not begin with the year.
 _DAY_AND_MONTH = r"^\s*(\d{1,2})([./-])(\d{1,2})\2\d{2,4}\b"
+#: Those among them that may begin with the last two digits of the year.
+_YEAR_AND_MONTH = r"^\s*\d{2}([/-])(0[1-9]|1[0-2])\1(0[1-9]|[12]\d|3[01])\b"
 _MONTHS = 12
 _NO_STATUS = ("", "none", "null", "n/a", "-")
 _SPREAD = r"±|\+/-|\+-|\\pm|^\s*[-+.0-9]+\s*\("
@@ -112,7 +114,11 @@ def elapsed(start: pd.Series, end: pd.Series, source: Source) -> pd.Series:
 
     The duration of a run does not decide what its value is: without two times it is missing, which the log says.
     """
-    difference = (_times(end) - _times(start)).dt.total_seconds()
+    import pandas as pd
+
+    # Both columns have one order, which the dates of one of them may leave open.
+    day_first = _day_first(pd.concat([start, end])) == {True}
+    difference = (_times(end, day_first) - _times(start, day_first)).dt.total_seconds()
     unclear = difference.isna() & start.notna() & end.notna()
     if unclear.any():
         row = unclear.idxmax()
@@ -136,7 +142,7 @@ def order(texts: pd.Series, name: str, source: Source) -> pd.Series:
     if (rows := _unclear_dates(texts)).any():
         raise UserError(
             f"{source.at(texts.index[rows])}: {name} {texts[rows].iloc[0]!r}: it is not clear which number is the "
-            "month, and the order of the rows depends on it; write dates as 2024-12-31"
+            "month, or the year, and the order of the rows depends on it; write dates as 2024-12-31"
         )
     return (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
 
@@ -253,12 +259,16 @@ def _day_first(texts: pd.Series) -> set[bool]:
 
 
 def _unclear_dates(texts: pd.Series) -> pd.Series:
-    """Return the dates of which it is not clear what is the month, if the order of all times depends on it."""
-    is_date, orders = texts.astype("str").str.match(_DAY_AND_MONTH), _day_first(texts)
-    if len(orders) == 1 or not is_date.any():
-        return is_date & False
-    month_first, day_first = (_times(texts, day_first).rank() for day_first in (False, True))
-    return is_date & (len(orders) == 0 or not month_first.equals(day_first))
+    """Return the dates of which it is not clear what is the month or year, if the order of all times depends on it."""
+    dates = texts.astype("str").str.strip()
+    is_date, orders = dates.str.match(_DAY_AND_MONTH), _day_first(texts)
+    if not is_date.any():
+        return is_date
+    readings = [_times(texts, day_first) for day_first in orders]
+    if dates[is_date].str.match(_YEAR_AND_MONTH).all():
+        readings.append(_times(texts.mask(is_date, "20" + dates)))
+    ranks = [times.rank() for times in readings]
+    return is_date & (not ranks or any(not each.equals(ranks[0]) for each in ranks[1:]))
 
 
 def _natural_order(text: str) -> list[tuple[int, int, str]]:
