@@ -9,6 +9,7 @@ from variability.reporting.page.first_screen import first_screen
 from variability.reporting.questions.calibration import Calibration
 from variability.reporting.questions.flips import Flips
 from variability.reporting.questions.gains import Gains
+from variability.reporting.questions.more_seeds import MoreSeeds
 from variability.reporting.questions.origin_of_spread import OriginOfSpread
 from variability.reporting.questions.winners import Winners
 
@@ -81,6 +82,18 @@ def test_gains_without_intervals_are_not_counted():
     ]
 
 
+def test_gains_that_claims_decide_are_counted_by_their_verdicts():
+    row = CELL | {"task": "a", "phase": "after", "higher_is_better": True, "comparison": "linear_probe"}
+    gain = pd.DataFrame(
+        [row | {"gain": -0.03, "low": -0.06, "high": -0.002}, row | {"gain": 0.1, "low": 0.05, "high": 0.15}]
+    )
+    verdicts = {"kind": "gain_over_probe", "verdict": ["undecided", "supported"], "note": None}
+    assert Gains().sentences({"gain": gain, "claims": pd.DataFrame(verdicts)}) == [
+        "Fine-tuning more than the head, compared with a linear probe: that it is better is supported in 1, undecided "
+        "in 1 of 2 cells."
+    ]
+
+
 def gaps(*rows):
     facts = {"phase": "after", "probe": 0.9, "n": 5, "interval": "t", "probe_estimator": "ridge regression"}
     names = ("model", "task", "metric", "unused", "low", "high", "exceeds_margin", "decided")
@@ -113,6 +126,15 @@ def test_recipes_that_are_worse_than_a_linear_model_are_counted_named_and_drawn(
     (sentence,) = Gains().sentences(tables | {"recipe_gap": many})
     assert "(a (full) on a, b (full) on a, c (full) on a, 2 more): their recipes limit their results." in sentence
     assert Gains().sentences(tables | {"recipe_gap": table.iloc[3:]}) == []
+
+
+@pytest.mark.parametrize(("most", "needed"), [(9_999, "4 to 9999 runs"), (10_000, "4 to 10000 or more runs")])
+def test_a_number_of_runs_at_the_limit_of_the_search_is_no_upper_limit(most, needed):
+    row = CELL | {"task": "a", "phase": "after", "target": "gap", "goal": 0.0, "n": 5}
+    table = pd.DataFrame([row | {"n_needed": 4.0}, row | {"n_needed": float(most)}])
+    assert MoreSeeds().sentences({"seeds_needed": table}) == [
+        f"To separate it from the next worse candidate: {needed}; reached by 1 of 2 cells."
+    ]
 
 
 def test_one_calibration_error_is_no_range():

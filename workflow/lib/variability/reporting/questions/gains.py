@@ -11,11 +11,11 @@ from variability.reporting.questions import Chart, Question
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Comparisons of the table ``gain`` in the order of the page: what was changed, and against what.
+#: Comparisons of the table ``gain`` in the order of the page: what was changed, against what, and the claims about it.
 COMPARISONS = {
-    "before": ("Fine-tuning", "the same network with its untrained head"),
-    "linear_probe": ("Fine-tuning more than the head", "a linear probe"),
-    "from_scratch": ("Starting from pretrained weights", "training from random weights"),
+    "before": ("Fine-tuning", "the same network with its untrained head", None),
+    "linear_probe": ("Fine-tuning more than the head", "a linear probe", "gain_over_probe"),
+    "from_scratch": ("Starting from pretrained weights", "training from random weights", "pretraining_helps"),
 }
 
 
@@ -32,18 +32,23 @@ class Gains(Question):
     READING = (
         "One dot per candidate: the mean gain over its reference, in the units of the metric; to the right is better. "
         "The line is the interval of the mean gain. A line that crosses the dashed zero is compatible with no gain. "
+        "Lines are not adjusted for their number; where a sentence gives verdicts, these are. "
         "The linear model of frozen features costs seconds: where a candidate is left of zero, its recipe leaves "
         "unused what the pretrained network offers, and a lower mean says little about the model."
     )
     DOCS = "statistics/gains.md#gain"
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
-        from variability.reporting import primary_rows, recipe_notes
+        from variability.reporting import decision_words, primary_rows, recipe_notes
 
         sentences = []
-        for comparison, (change, reference) in COMPARISONS.items():
+        for comparison, (change, reference, claim) in COMPARISONS.items():
             rows = _better(tables["gain"], comparison)
             if rows.empty:
+                continue
+            # Intervals of single gains would answer the question of a claim by another rule.
+            if claim and (verdicts := decision_words.of_gains(claim, tables)):
+                sentences.append(f"{change}, compared with {reference}: {verdicts}.")
                 continue
             above, below = int((rows["low"] > 0).sum()), int((rows["high"] < 0).sum())
             known = int(rows["low"].notna().sum())
@@ -58,7 +63,7 @@ class Gains(Question):
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         charts = []
-        for comparison, (change, reference) in COMPARISONS.items():
+        for comparison, (change, reference, _) in COMPARISONS.items():
             rows = _better(tables["gain"], comparison)
             if len(rows):
                 charts.append(_chart(rows, f"{change}, compared with {reference}", reference="reference"))

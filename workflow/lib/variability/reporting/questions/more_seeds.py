@@ -38,12 +38,14 @@ class MoreSeeds(Question):
 
     def sentences(self, tables: Mapping[str, pd.DataFrame]) -> list[str]:
         from variability.reporting import text_format
+        from variability.stats import sample_size
 
         rows = _goals(tables["seeds_needed"])
         sentences = []
         for goal, of_goal in rows.groupby("goal_in_words", sort=False):
             reached = int((of_goal["n_needed"] <= of_goal["n"]).sum())
             needed = text_format.count(of_goal["n_needed"]).removeprefix("n = ")
+            needed += " or more" if of_goal["n_needed"].max() >= sample_size.MOST else ""
             of = plural(len(of_goal), "cell")
             sentences.append(f"To {goal}: {needed} runs; reached by {reached} of {of}.")
         return sentences
