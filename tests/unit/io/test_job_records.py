@@ -6,7 +6,7 @@ from itertools import pairwise, permutations
 from pathlib import Path
 
 import pytest
-from damage import DAMAGES
+from damage import DAMAGES, cut, empty
 from support import ROOT
 
 from variability.errors import UserError
@@ -181,6 +181,14 @@ def test_a_record_names_what_the_job_read_and_whether_its_spec_is_the_one_of_the
 
 def test_a_damaged_record_of_a_job_is_an_error_with_the_command(job):
     Path("jobs/made/score/digits.json").write_text("{")
+    with pytest.raises(UserError, match=r"digits\.json cannot be read .*--forcerun score"):
+        job_records.made(Path(FILES[2]))
+
+
+@pytest.mark.parametrize("damage", [cut, empty])
+def test_a_damaged_spec_of_a_job_that_has_run_is_an_error_with_the_command(job, damage):
+    """Only Snakemake's start writes it again, and model cards read it at other times."""
+    damage(Path(FILES[2]))
     with pytest.raises(UserError, match=r"digits\.json cannot be read .*--forcerun score"):
         job_records.made(Path(FILES[2]))
 

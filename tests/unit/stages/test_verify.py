@@ -82,6 +82,34 @@ def test_the_record_counts_the_runs_of_each_environment(study):
     ]
 
 
+@pytest.mark.parametrize("damage", [cut, empty, delete])
+@pytest.mark.parametrize(
+    ("manifest", "content", "rule"),
+    [
+        ("datasets/own/manifest.json", {"files": {}}, "download"),
+        ("weights/own.json", {"sha256": "0"}, "download_weights"),
+    ],
+)
+def test_a_damaged_download_is_named_and_not_recorded(study, damage, manifest, content, rule):
+    path, before = Path("results/downloads", manifest), (study / CRATE).read_bytes()
+    path.parent.mkdir(parents=True)
+    artefacts.write_record(path, content)
+    damage(path)
+    with pytest.raises(UserError, match=re.escape(f"{path} ")) as error:
+        record("tiny", CONFIG_OF_USER, [], [path], [Path("listing.txt")], STUDY, "2026-01-02T03:04:05+00:00")
+    assert f"`snakemake --forcerun {rule}`" in str(error.value)
+    assert (study / CRATE).read_bytes() == before
+
+
+def test_a_run_whose_record_lacks_its_hardware_is_named(study):
+    path = study / "finetune" / CELL / "1/run.json"
+    run = artefacts.read_record(path, artefacts.RUN_RECORD)
+    del run["hardware"]
+    artefacts.write_record(path, run)
+    with pytest.raises(UserError, match=r"1/run\.json cannot be read \(hardware is missing\).*--forcerun finetune"):
+        make_record()
+
+
 def test_a_study_that_is_as_it_was_computed(study, caplog):
     caplog.set_level("INFO")
     verify(study, runs=5, seed=0)

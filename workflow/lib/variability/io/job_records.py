@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from variability import advice
+from variability.errors import UserError
 from variability.io import bundles
 from variability.io.artefacts import Kind, checksum_of, is_intact, read_cached, read_record, write_record
 from variability.io.files import replacing
@@ -119,14 +120,18 @@ def update(jobs: Iterable[tuple[Path, str]]) -> None:
 def made(spec: Path) -> Made | None:
     """Return what is recorded of the job with this spec; None if there is no record, as of a job that has not run.
 
-    Raises UserError for a damaged record.
+    Raises UserError for a damaged record or spec.
     """
     path, text = _record_path(spec), _read(spec)
     if text is None or not path.exists():
         return None
     rule = path.as_posix().rsplit(f"{RECORDS.as_posix()}/", 1)[1].removesuffix(".json").partition("/")[0]
     record = read_record(path, Kind(rule, _SHAPE))
-    return Made(rule, json.loads(text)["spec"], record["inputs"], record["spec"] == _checksum(text))
+    try:
+        params = json.loads(text)["spec"]
+    except (ValueError, KeyError) as error:
+        raise UserError(advice.unreadable(spec, error, rule)) from error
+    return Made(rule, params, record["inputs"], record["spec"] == _checksum(text))
 
 
 def replaced_inputs(jobs: Iterable[Made], folder: Path) -> Iterator[str]:

@@ -52,9 +52,14 @@ def recorded(study: Path, problems: list[str]) -> Iterator[Recorded]:
             yield Recorded(path.with_suffix(""), stamp["sha256"], rule)
 
 
+def kind_of_download(manifest: Path) -> Kind:
+    """Return the kind of a download's manifest, from the folder that it is in."""
+    return next(kind for folder, kind in _DOWNLOADS.items() if folder in manifest.parts[-3:])
+
+
 def downloaded(manifest: Path, problems: list[str]) -> Iterator[Recorded]:
     """Yield the files of a download, as ``recorded`` does."""
-    kind = next(kind for folder, kind in _DOWNLOADS.items() if folder in manifest.parts[-3:])
+    kind = kind_of_download(manifest)
     record = _read(manifest, kind, problems)
     if record is not None and kind is artefacts.WEIGHTS:
         yield Recorded(manifest.with_suffix(".safetensors"), record["sha256"], kind.rule)

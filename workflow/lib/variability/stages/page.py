@@ -23,6 +23,7 @@ LINKS = (
     ("Tables as CSV", "../analyse/"),
     ("All runs", "../aggregate/runs.csv"),
     ("Report with provenance", "report.html"),
+    ("Record of all files, with checksums", "../ro-crate-metadata.json"),
 )
 #: Documentation next to ``results`` in a checkout, and its path from the page.
 DOCS = (Path("docs/statistics"), "../../../docs/")

@@ -9,7 +9,7 @@ from typing import Any
 from variability.advice import plural
 from variability.io import artefacts, bundles
 from variability.io.files import replacing, sha256, write_json
-from variability.stages._study_files import run_records
+from variability.stages._study_files import kind_of_download, run_records
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +22,10 @@ ENVIRONMENTS = "record/environments.json"
 CHECKSUM = "record/crate.json"
 #: Start of the identifiers of downloads.
 DOWNLOAD = "#download-"
+#: Records of runs with the software and hardware that they ran on.
+_WITH_ENVIRONMENT = artefacts.RUN_RECORD._replace(
+    shape=artefacts.RUN_RECORD.shape | {"versions": dict, "hardware": dict}
+)
 _WHAT = {
     CONFIG: "The config",
     CODE: "Checksums of the code of each stage",
@@ -101,7 +105,7 @@ def _add_source(crate: Any, manifest: Path) -> Any:
     """Describe a download by its manifest, which is outside the folder."""
     from rocrate.model.contextentity import ContextEntity
 
-    content = json.loads(manifest.read_text(encoding="utf-8"))
+    content = artefacts.read_record(manifest, kind_of_download(manifest))
     checksum = content.get("sha256") or sha256(manifest)
     name = manifest.parent.name if manifest.stem == "manifest" else manifest.stem
     path = bundles.in_checkout(manifest.as_posix())
@@ -134,7 +138,7 @@ def _environments(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """Return the distinct environments of runs, each with its number of runs."""
     counts: dict[str, int] = {}
     for path in paths:
-        run = artefacts.read_record(path, artefacts.RUN_RECORD)
+        run = artefacts.read_record(path, _WITH_ENVIRONMENT)
         key = json.dumps({name: run[name] for name in ("versions", "hardware")}, sort_keys=True)
         counts[key] = counts.get(key, 0) + 1
     return [{**json.loads(key), "runs": counts[key]} for key in sorted(counts)]
