@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 from variability import registry
 from variability.reporting.analyses import _confusion_bootstrap
 from variability.results.metrics import scalars
-from variability.results.predictions import Predictions, RunPredictions
+from variability.results.predictions import Predictions, RunPredictions, Scored
 from variability.stats import confusion_scores
 
 MODELS = ("cnn", "cnn-scratch", "vit")
@@ -201,6 +201,17 @@ def test_a_primary_metric_without_a_bootstrap_has_a_row_with_a_note():
     f1 = study[study["primary"]].assign(metric="f1_macro")
     row = one(table("intervals", f1), metric="f1_macro", target="one_run", phase="after", split="test")
     assert (row["interval"], row["note"]) == ("none", "no predictions to resample")
+
+
+@pytest.mark.parametrize(("groups", "interval"), [(None, "Wilson"), (np.arange(60) // 4, "none")])
+def test_scores_of_examples_are_not_classes_if_their_metric_is_called_accuracy(groups, interval):
+    """Such as the share of attempts at an example that succeeded."""
+    scores, facts = np.random.default_rng(0).integers(0, 9, (3, 60)) / 8, ("scores", Scored("accuracy", True))
+    runs = [RunPredictions(seed, np.arange(60), 0 * row, row, None, groups, *facts) for seed, row in enumerate(scores)]
+    row = of_cell(runs, metric="accuracy")
+    assert row["interval"] == interval
+    with pytest.raises(AssertionError):
+        of_cell(runs, metric="f1_macro")
 
 
 def test_a_cell_whose_runs_all_diverged_has_no_f1():

@@ -82,7 +82,7 @@ class Intervals(Analysis):
         from variability.reporting import primary_rows
         from variability.reporting.analyses import _cells
 
-        known_cells = [] if predictions is None else predictions.cells
+        known_cells = _predicted(predictions)
         on_test = (grouped["phase"] == "after") & (grouped["split"] == primary_rows.SPLIT)
         of_accuracy = cells[cells.index.isin(grouped.index[on_test])]
         table = _cells.stacked([_bootstrapped(cells, known_cells), of_accuracy])
@@ -115,6 +115,14 @@ class Intervals(Analysis):
         for metric, name in names.items():
             results[metric] = _confusion_bootstrap.of_median_run(name, runs, self.generator(*cell), *settings)
         return results
+
+
+def _predicted(predictions):
+    """Return the cells whose predictions are known, and not only the scores of their examples."""
+    if predictions is None:
+        return []
+    tasks = [task for task in predictions.tasks if predictions.scored(task) is None]
+    return [cell for task in tasks for cell in predictions.cells_of(task)]
 
 
 def _grouped(predictions):
