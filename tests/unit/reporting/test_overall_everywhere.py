@@ -57,11 +57,12 @@ def test_table_claims_summary_page_and_figure_agree(monkeypatch):
     # Two of the candidates have equal means, and the best one has no rank.
     assert [one.limits for one in ranked] == ["1", "2-3", "2-3", ""]
     assert [one.model for one in ranked if one.low != one.low] == [model for model, _ in holes]
-    # Summary and page have the same paragraph.
-    text = overall_words.paragraph(tables)
+    # Summary and page have the same sentences, of which the page first shows who is ahead.
+    ahead, *evidence = overall_words.sentences(tables)
     page = html.unescape(document.render(document.Contents("demo", tables)))
-    assert text in " ".join(summary.summarise(tables, "demo").split())
-    assert f'<p class="lead">{text}</p>' in page
+    assert f"{ahead} {' '.join(evidence)}" in " ".join(summary.summarise(tables, "demo").split())
+    assert f'<p class="lead">{ahead}</p>' in page
+    assert f"<details><summary>How sure is that?</summary><p>{' '.join(evidence)}</p></details>" in page
     # The page has the claims under the headings of their verdicts.
     first_screen = page.partition('id="filters"')[0]
     parts = re.split("|".join(f"(?=<h2>{heading}</h2>)" for heading in HEADINGS.values()), first_screen)[1:]

@@ -20,29 +20,37 @@ FEW = "so few cannot show that with so many candidates"
 
 
 def paragraph(tables: Mapping[str, pd.DataFrame]) -> str:
-    """Return the findings over all tasks; empty if there is a single one. tables: ``overall`` and ``decisions``."""
+    """Return the findings over all tasks in one text, see ``sentences``."""
+    return " ".join(sentences(tables))
+
+
+def sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return who is ahead over all tasks, then the evidence; none if there is a single task.
+
+    tables: ``overall`` and ``decisions``.
+    """
     pairs = tables.get("overall")
     if pairs is None or pairs.empty:
-        return ""
+        return []
     candidates = [one for one in rank_words.ranked(pairs) if one.low == one.low]
     if len(candidates) < 2:
-        return ""
+        return []
     leader, first = candidates[0], pairs.iloc[0]
     every = pairs[(pairs["model"] == leader.model) & (pairs["method"] == leader.method)]
     of_leader = rank_words.with_ranks(every)
-    sentences = [f"{overall.over(pairs)}, {leader.name} is ahead. {_best(candidates, of_leader)}"]
+    texts = [f"{overall.over(pairs)}, {leader.name} is ahead. {_best(candidates, of_leader)}"]
     others = of_leader[(of_leader["model_b"] != leader.model) & of_leader["difference"].notna()]
     rival = (others if len(others) else of_leader).sort_values("difference", kind="stable").iloc[0]
     which = "the best candidate of another model" if len(others) else "the next one"
-    sentences.append(
+    texts.append(
         f"Against {which}, {display_names.candidate(rival['model_b'], rival['method_b'])}, {_against(rival, tables)}."
     )
     if note := overall.left_out(first):
-        sentences.append(f"{note[0].upper()}{note[1:]}.")
-    sentences += _ahead_without_rank(every, leader.name)
+        texts.append(f"{note[0].upper()}{note[1:]}.")
+    texts += _ahead_without_rank(every, leader.name)
     if first["groups"] < first["tasks"]:
-        sentences.append("Tasks of one group count once.")
-    return " ".join(sentences)
+        texts.append("Tasks of one group count once.")
+    return texts
 
 
 def _ahead_without_rank(of_leader: pd.DataFrame, leader: str) -> list[str]:

@@ -68,7 +68,7 @@ class FirstScreen:
     shares: Mapping[str, Sequence[Part]]
     first: Sequence[FirstPlace]
     sentence: str = ""
-    overall: str = ""
+    overall: Sequence[str] = ()
     claims: Sequence[tuple[str, str, Sequence[tuple[str, str]]]] = field(default_factory=list)
 
 
@@ -80,7 +80,7 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
         about=_about(runs),
         runs=run_counts.in_words(tables["runs"], tables.get("failures")),
         sentence=share_words.in_words(tables["components"]) if "components" in tables else "",
-        overall=overall_words.paragraph(tables),
+        overall=overall_words.sentences(tables),
         shares=_shares(tables.get("components")),
         first=_first_places(runs, tables),
         claims=_by_verdict(tables.get("claims")),
