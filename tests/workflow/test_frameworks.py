@@ -34,6 +34,7 @@ def checkout(tmp_path_factory) -> Checkout:
     config["pretraining"]["letters"]["recipe"]["epochs"] = 1
     del config["overrides"], config["tasks"]["letter-case"]
     config["grid"] = {"exclude": [{"method": "full-again", "model": "mobilenet-torch"}]}
+    config["plots"] = ["components", "gain_slopes", "nondeterminism"]  # other studies draw every figure
     (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config))
     checkout.snakemake("--cores", "2", *STUDY)
     presented(config, checkout.folder / "results/small")

@@ -38,6 +38,7 @@ methods:
 grid: {exclude: [{model: bert-random, method: [linear_probe, bitfit, lora]}]}
 recipe: {epochs: 8, batch_size: 8, lr: 0.005, schedule: linear}
 compute: {seeds_per_job: 2}
+plots: [calibration, churn, cost, gain_slopes, seed_spread]  # other studies draw every figure
 """
 
 
