@@ -8,7 +8,7 @@ import synthetic_study as synthetic
 
 from variability import registry
 from variability.reporting import run_counts
-from variability.reporting.summary import summarise
+from variability.reporting.summary import summarise, with_answer
 
 pytestmark = pytest.mark.slow
 
@@ -308,7 +308,7 @@ def test_runs_at_chance_and_outlying_runs_are_those_of_the_analysis():
     runs.loc[at, "value"] = [0.9, 0.91, 0.1, 0.1, 0.6, 0.9, 0.92]
     sentence = (
         "7 runs: 7 completed, 0 diverged. Of the completed runs, 2 are at chance, no better than a constant "
-        "prediction (cnn/digits/full: 2) and 1 is outlying (cnn/digits/full: 1); the means include them."
+        "prediction (cnn/digits/full: 2 runs) and 1 is outlying (cnn/digits/full: 1 run); the means include them."
     )
     failures = registry.find("analyses", "failures")({}).table({"runs": runs})
     assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence
@@ -322,13 +322,15 @@ def test_a_run_that_is_far_better_than_its_cell_is_named():
     runs.loc[at & (runs["model"] == "vit"), "value"] = [0.388, 0.391, 0.999, 0.402]
     failures = registry.find("analyses", "failures")({}).table({"runs": runs})
     sentence = (
-        "8 runs: 8 completed, 0 diverged. 1 run is far better than the others of its cell (vit/digits/full: 1), which "
-        "may be a mistake in the data; the means include it."
+        "8 runs: 8 completed, 0 diverged. 1 run is far better than the others of its cell (vit/digits/full: 1 run), "
+        "which may be a mistake in the data; the means include it."
     )
     assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence
     assert failures["n_flagged"].tolist() == [0, 0]
     runs.loc[at & (runs["model"] == "cnn"), "value"] = [0.999, 0.391, 0.388, 0.402]
-    several = "2 runs are far better than the others of their cells (cnn/digits/full: 1; vit/digits/full: 1), which"
+    several = (
+        "2 runs are far better than the others of their cells (cnn/digits/full: 1 run; vit/digits/full: 1 run), which"
+    )
     assert several in run_counts.in_words(runs)
 
 
@@ -339,3 +341,12 @@ def test_failed_and_diverged_runs_are_counted_separately():
     text = run_counts.in_words(runs)
     assert text.startswith("5 runs: 3 completed, 1 diverged, 1 failed. Failed and diverged runs are counted but")
     assert run_counts.incomplete_word(runs) == "failed or diverged"
+
+
+@pytest.mark.parametrize(("tasks", "said"), [(("digits",), True), (("digits", "letters"), False)])
+def test_the_answer_of_one_task_names_its_best_candidate(tasks, said):
+    text, answer = with_answer(tables_of(synthetic.runs(tasks=tasks)), "demo")
+    heading, *_, counts = answer.split("\n\n")
+    assert heading == "# demo" and "completed" in counts
+    assert ("On digits, a (full) has the best mean" in one_line(answer)) == said
+    assert all(one_line(paragraph) in one_line(text) for paragraph in answer.split("\n\n"))

@@ -89,7 +89,7 @@ def _counted(failures: pd.DataFrame, column: str) -> tuple[int, str]:
     """Return the number of runs in a column of the table ``failures``, and the names of cells that have any."""
     numbers = failures[column].astype(float).fillna(0)
     counts = failures.loc[numbers > 0, [*CELL, column]].itertuples(index=False)
-    names = [f"{'/'.join(map(str, cell))}: {n:.0f}" for *cell, n in counts]
+    names = [f"{'/'.join(map(str, cell))}: {plural(int(n), 'run')}" for *cell, n in counts]
     return int(numbers.sum()), listed(names, NAMED, SEPARATOR) if names else ""
 
 

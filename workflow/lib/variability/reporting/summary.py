@@ -46,7 +46,15 @@ _WRAPPING: dict[str, bool] = {"break_on_hyphens": False, "break_long_words": Fal
 
 
 def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequence[str] = ()) -> str:
-    """Return the summary as Markdown that is also readable in a terminal.
+    """Return the summary as Markdown, see ``with_answer``."""
+    return with_answer(tables, study, data_notes)[0]
+
+
+def with_answer(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequence[str] = ()) -> tuple[str, str]:
+    """Return the summary as Markdown that is also readable in a terminal, and the answer that a terminal shows.
+
+    The answer is the beginning of the summary. In a study of one task, which has no paragraph over all tasks, it also
+    says which candidate is the best.
 
     tables: ``runs``, including repeated runs, and those of ``spread``, ``intervals``, ``gain``, ``failures``,
     ``recipe_gap``, ``decisions``, ``components``, ``overall``, ``test_noise`` and ``claims`` that exist; without
@@ -58,7 +66,7 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
     if "components" in tables:
         opening.insert(0, share_words.in_words(tables["components"]))
     opening.insert(len(opening) - 1, overall_words.paragraph(tables))
-    sections = [f"# {study}", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in opening if text)]
+    sections: list[str] = []
     tables = {**tables, "runs": first_runs(tables["runs"])}
     names = ("runs", "spread", "intervals", "gain", "recipe_gap", "decisions")
     names = [name for name in names if name in tables]
@@ -69,12 +77,15 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
         of_task = {name: table[table["task"] == task] for name, table in primary.items()}
         metric = of_task["runs"]["label"].iloc[0]
         sections += [f"## {task}: {metric}, test split", _table(of_task)]
-        findings.append(" ".join(_findings(task, of_task)))
+        findings.append(_findings(task, of_task))
     if findings:
         repeated = (primary["spread"]["n"] > 1).any()
         sections += [
             "## Findings",
-            *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in [*findings, NOISE if repeated else NO_REPEATS]),
+            *(
+                textwrap.fill(text, WIDTH, **_WRAPPING)
+                for text in [*map(" ".join, findings), NOISE if repeated else NO_REPEATS]
+            ),
         ]
     if noise := test_noise_words.sentence(tables):
         sections.append(textwrap.fill(noise, WIDTH, **_WRAPPING))
@@ -82,7 +93,13 @@ def summarise(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequen
         sections += _claims(tables["claims"])
     if data_notes:
         sections += ["## Data", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in data_notes)]
-    return "\n\n".join(sections) + "\n"
+    best = [findings[0][0]] if len(findings) == 1 else []
+    answer = _joined(study, [*opening[:-1], *best, opening[-1]])
+    return "\n\n".join([_joined(study, opening), *sections]) + "\n", answer
+
+
+def _joined(study: str, opening: Sequence[str]) -> str:
+    return "\n\n".join([f"# {study}", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in opening if text)])
 
 
 # Claims -----------------------------------------------------------------------------------------------------------

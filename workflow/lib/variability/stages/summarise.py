@@ -6,7 +6,7 @@ from pathlib import Path
 from variability.io.artefacts import LABELS, read_record, require_listed
 from variability.io.files import write_text
 from variability.reporting import data_notes, display_names
-from variability.reporting.summary import summarise as summary_of
+from variability.reporting.summary import with_answer
 from variability.reporting.text_format import as_page
 from variability.results import analysis_tables, base_tables
 
@@ -22,8 +22,8 @@ def summarise(
     frames = {Path(path).stem: analysis_tables.read(require_listed(Path(path))) for path in tables}
     frames |= {"runs": base_tables.read(require_listed(runs))}
     remarks = data_notes.notes({Path(task).parent.name: read_record(task, LABELS) for task in tasks})
-    text = summary_of({name: display_names.for_markdown(table) for name, table in frames.items()}, study, remarks)
+    escaped = {name: display_names.for_markdown(table) for name, table in frames.items()}
+    text, beginning = with_answer(escaped, study, remarks)
     write_text(markdown, text)
-    # Tables and findings begin with the first heading of a section.
-    write_text(answer, display_names.plain(text.partition("\n## ")[0]))
+    write_text(answer, display_names.plain(beginning))
     write_text(page, as_page(display_names.plain(text), study))
