@@ -65,7 +65,7 @@ def test_lower_is_better():
     tables = decided([0.30, 0.36], lower_is_better=True, margins={"nll": 0.01})
     result = claims({"not_worse": {}}, tables).to_dict("records")
     assert [(row["verdict"], row["sentence"]) for row in result] == [
-        (REFUSED, "On digits, m1 (full) is worse than m0 (full) by less than 0.01.")
+        (REFUSED, "On digits, m1 (full) is at most 0.01 worse than m0 (full).")
     ]
     assert "worse by more than 0.01, adjusted p < 0.001" in in_words(result[0])
     # Without a declared range the margin is a fraction of the smaller mean.
@@ -104,7 +104,7 @@ def test_the_margin_of_a_claim_applies_where_the_config_has_none():
 )
 def test_a_claim_compares_the_candidates_that_it_names(options, pairs):
     tables = decided([0.9, 0.8995, 0.85])
-    sentences = {f"On digits, {a} (full) is worse than {b} (full) by less than 0.01." for a, b in pairs}
+    sentences = {f"On digits, {a} (full) is at most 0.01 worse than {b} (full)." for a, b in pairs}
     assert set(claims({"not_worse": options}, tables)["sentence"]) == sentences
 
 
@@ -126,9 +126,7 @@ def test_the_cheapest_candidate_that_is_not_worse_is_named():
     tables["cost"] = registry.find("analyses", "cost")({}).table({"runs": runs})
     (row,) = claims({"cheaper_not_worse": {}}, tables).to_dict("records")
     assert row["verdict"] == SUPPORTED
-    assert (
-        row["sentence"] == "On digits, m2 (full), with 30 % of the seconds, is worse than m0 (full) by less than 0.01."
-    )
+    assert row["sentence"] == "On digits, m2 (full), with 30 % of the seconds, is at most 0.01 worse than m0 (full)."
     assert row["p_adjusted"] == tables["decisions"].query("model == 'm0' and model_b == 'm2'")["p_not_worse_b"].item()
     # Nothing is shown: the cheaper one with the best mean.
     (row,) = claims({"cheaper_not_worse": {"margin": 0.0001}}, tables).to_dict("records")

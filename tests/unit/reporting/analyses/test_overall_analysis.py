@@ -267,8 +267,8 @@ def test_claims_over_all_tasks_are_equivalent_or_not_worse():
     assert best["verdict"] == "not supported" and best["meaning"].startswith("equivalent within ±0.01")
     result = claims({"not_worse_overall": {}}, {"overall": overall})
     assert dict(zip(result["sentence"], result["verdict"], strict=True)) == {
-        f"Over all 8 tasks, {second} (full) is worse than {leader} (full) by less than 0.01.": "supported",
-        f"Over all 8 tasks, m2 (full) is worse than {leader} (full) by less than 0.01.": "not supported",
+        f"Over all 8 tasks, {second} (full) is at most 0.01 worse than {leader} (full).": "supported",
+        f"Over all 8 tasks, m2 (full) is at most 0.01 worse than {leader} (full).": "not supported",
     }
     assert "worse by more than 0.01" in result["meaning"].iloc[-1]
     (turned,) = claims({"not_worse_overall": {"candidate": "m0", "than": "m2"}}, {"overall": overall}).to_dict(

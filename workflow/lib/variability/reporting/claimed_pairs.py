@@ -158,7 +158,7 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
     worse = f"worse by more than {margin}, adjusted p {text_format.p_value(_p_worse(row))}"
     return {
         **{"task": row["task"], "verdict": verdict},
-        "sentence": f"On {row['task']}, {candidate} is worse than {name(row, '_b')} by less than {margin}.",
+        "sentence": f"On {row['task']}, {candidate} is at most {margin} worse than {name(row, '_b')}.",
         # The interval of the pair is adjusted for differences from 0, and would not agree with this test.
         "effect": row["difference"],
         **{key: row[key] for key in (*FACTS, "margin", "p_equivalent")},

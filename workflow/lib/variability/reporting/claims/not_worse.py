@@ -1,4 +1,4 @@
-"""Claim of non-inferiority: one candidate is worse than another by less than the margin."""
+"""Claim of non-inferiority: one candidate is at most the margin worse than another."""
 
 from __future__ import annotations
 

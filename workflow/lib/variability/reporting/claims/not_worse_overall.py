@@ -1,4 +1,4 @@
-"""Claim of non-inferiority over all tasks: one candidate is worse than another by less than the margin."""
+"""Claim of non-inferiority over all tasks: one candidate is at most the margin worse than another."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _finding(row, where):
     names = [claimed_pairs.name(row, side) for side in ("", "_b")]
     worse = f"worse by more than {margin}, adjusted p {text_format.p_value(p_worse)}"
     return {
-        "sentence": f"{where}, {names[0]} is worse than {names[1]} by less than {margin}.",
+        "sentence": f"{where}, {names[0]} is at most {margin} worse than {names[1]}.",
         "verdict": verdict,
         # The interval is not adjusted, and would not agree with this test.
         **{"effect": row["difference"], "interval": "none", "p_adjusted": row["p_not_worse"]},
