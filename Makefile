@@ -9,6 +9,10 @@ UV := $(BIN)/uv
 # PYTHONDONTWRITEBYTECODE (set in many containers) would make each process compile them again.
 INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes
 
+ifneq ($(filter %.yaml %.yml,$(MAKECMDGOALS)),)
+$(error To run this study, write: make study STUDY=$(firstword $(filter %.yaml %.yml,$(MAKECMDGOALS))))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help study docs test test-fast all-tests quick-tests test-faults test-slurm test-storage lint types style schema lock clean
 

@@ -1,5 +1,7 @@
 """The optional parts of the environment that a study needs."""
 
+import subprocess
+
 import pytest
 import yaml
 from support import ROOT
@@ -77,3 +79,8 @@ def test_a_study_that_snakemake_would_not_finish_merging_is_refused_before(lines
 
 def test_the_embedded_study_needs_only_the_core_environment():
     assert not list(required_extras.extras_of(yaml.safe_load((ROOT / "config.yaml").read_text())))
+
+
+def test_make_says_how_to_name_a_study():
+    done = subprocess.run(["make", "-n", "study", "mine/own.yaml"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode and "write: make study STUDY=mine/own.yaml" in done.stderr
