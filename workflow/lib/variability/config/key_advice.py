@@ -8,9 +8,18 @@ from variability.results.run_selection import as_list
 
 #: Keys of other programs, and the keys of a config with their meaning.
 OTHER_NAMES = {
-    **{"learning_rate": "lr", "wd": "weight_decay", "bs": "batch_size", "backbone": "architecture"},
-    **{"network": "architecture", "pretrained": "weights", "checkpoint_path": "weights", "file": "path"},
-    **{"img_size": "size", "resolution": "size", "random_seeds": "seeds", "datasets": "tasks"},
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "backbone": "architecture",
+    "network": "architecture",
+    "pretrained": "weights",
+    "checkpoint_path": "weights",
+    "file": "path",
+    "img_size": "size",
+    "resolution": "size",
+    "random_seeds": "seeds",
+    "datasets": "tasks",
 }
 _GPU = (
     "no key selects devices: `snakemake --resources gpu=1` says how many GPUs there are; the environment variable "

@@ -1,4 +1,4 @@
-"""The right form of a mapping, for messages about values that are none, and for entries without a name."""
+"""The right form of a mapping, for messages about values that are not one, and for entries without a name."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ Valid = Callable[[Any, Mapping[str, Any]], bool]
 
 
 def remedy(value: Any, schema: Mapping[str, Any], definitions: Mapping[str, Any], valid: Valid) -> str:
-    """Return how to write a value as the mapping that a schema expects; empty if it may be no mapping.
+    """Return how to write a value as the mapping that a schema expects; empty if the schema expects something else.
 
     The form is made from the value where that is possible, otherwise it is the schema's example.
     """

@@ -4,12 +4,12 @@ const pen = document.createElement("canvas").getContext("2d");
 const textWidth = (text) => { pen.font = `${FONT_SIZE}px ${FONT}`; return pen.measureText(text).width; };
 const shortened = (text, most, share) => {
   const letters = [...text];
-  let kept = letters.length;
+  let shown = letters.length;
   const made = () => {
-    const start = Math.round(kept * share);
-    return kept < letters.length ? `${letters.slice(0, start).join("")}…${letters.slice(letters.length - kept + start).join("")}` : text;
+    const start = Math.round(shown * share);
+    return shown < letters.length ? `${letters.slice(0, start).join("")}…${letters.slice(letters.length - shown + start).join("")}` : text;
   };
-  while (kept > 1 && textWidth(made()) > most) kept -= 1;
+  while (shown > 1 && textWidth(made()) > most) shown -= 1;
   return made();
 };
 // Long names lose a part in their middle: the first of some parts that leaves all names different.
