@@ -38,7 +38,8 @@ def sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     leader, first = candidates[0], pairs.iloc[0]
     every = pairs[(pairs["model"] == leader.model) & (pairs["method"] == leader.method)]
     of_leader = rank_words.with_ranks(every)
-    texts = [f"{overall.over(pairs)}, {leader.name} is ahead. {_best(candidates, of_leader)}"]
+    lead = f"{overall.over(pairs)}, {leader.name} is ahead. {_best(candidates, of_leader)}"
+    texts = [" ".join([lead, *_ahead_without_rank(every, leader.name)])]
     others = of_leader[(of_leader["model_b"] != leader.model) & of_leader["difference"].notna()]
     rival = (others if len(others) else of_leader).sort_values("difference", kind="stable").iloc[0]
     which = "the best candidate of another model" if len(others) else "the next one"
@@ -47,7 +48,6 @@ def sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     )
     if note := overall.left_out(first):
         texts.append(f"{note[0].upper()}{note[1:]}.")
-    texts += _ahead_without_rank(every, leader.name)
     if first["groups"] < first["tasks"]:
         texts.append("Tasks of one group count once.")
     return texts
