@@ -71,6 +71,6 @@ def _checksum(model: dict[str, Any], source: Path, hashes: Path | None) -> str:
     """Return the SHA-256 of the source, without reading a large file again that was read just before."""
     configured = model.get("sha256", "")
     if weights_kind(model["weights"]) == "file" and len(configured) == 64:
-        return configured.lower()
+        return configured.lower()  # ``_local`` has compared the file with it
     recent = content_hash.recent_checksum(source, hashes) if hashes else None
     return recent or files.sha256(source)

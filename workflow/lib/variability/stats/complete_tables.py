@@ -6,6 +6,7 @@ import numpy as np
 
 #: A task is left out only where fewer than this share of the candidates would otherwise be complete.
 SHARE = 0.5
+#: Fewest candidates that can be compared, and fewest tasks that are more than one.
 FEWEST = 2
 
 
