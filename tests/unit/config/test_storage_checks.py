@@ -77,3 +77,15 @@ def test_a_full_disk_is_reported_with_what_the_plan_needs(monkeypatch):
     monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4096))
     with pytest.raises(StorageError, match=r"need 10 MB and the disk of results has 4\.1 kB left; make room"):
         check_folders(Path("results"), "tiny")
+
+
+def test_a_folder_that_is_that_of_another_study_is_refused():
+    Path("results/Tiny").mkdir(parents=True)
+    check_folders(Path("results"), "tiny")
+    # What a file system does that ignores case.
+    Path("results/tiny").symlink_to("Tiny")
+    with pytest.raises(StorageError, match=r"results/tiny is the folder of the study 'Tiny', .* rename one of the two"):
+        check_folders(Path("results"), "tiny")
+    Path("results/tiny").unlink()
+    Path("results/tiny").mkdir()
+    check_folders(Path("results"), "tiny")

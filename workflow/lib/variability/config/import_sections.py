@@ -181,6 +181,11 @@ class Import(Section):
         description="columns that hold the values of one model each",
         examples=[{"bert_acc": "bert", "roberta_acc": "roberta"}],
     )
+    spelling: Literal["merge", "exact"] = Field(
+        OMITTED,
+        description="names of models, tasks and methods that differ only in case or blanks (BERT, bert): merge them, "
+        "for the most frequent spelling, or use those of other cases exactly as written; by default they are refused",
+    )
     groups: dict[str, str | Annotated[list[str], Field(min_length=1)]] = Field(
         OMITTED,
         min_length=1,

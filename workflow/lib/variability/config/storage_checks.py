@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from variability.io.storage import require_space, require_writable
+from variability.io.storage import StorageError, require_space, require_writable
 
 #: Room for the listings of the plan and Snakemake's records of a small study.
 _BYTES = 10_000_000
@@ -15,15 +15,30 @@ _RECORDS = (".snakemake", *(f".snakemake/{name}" for name in ("incomplete", "loc
 
 
 def check_folders(results: Path, study: str) -> None:
-    """Raise StorageError for the first folder that cannot be written to, or if its disk is full.
+    """Raise StorageError for the first folder that cannot be written to, belongs to another study, or has a full disk.
 
     results: folder of all studies, relative to the working directory, in which Snakemake stores its own files, too.
     study: name of the study.
     """
     for folder in _folders(results, study):
         require_writable(folder)
+    if (other := _same_folder(results, study)) is not None:
+        raise StorageError(
+            f"study: {results / study} is the folder of the study {other!r}, because this file system ignores case; "
+            "rename one of the two studies"
+        )
     for folder in (results, Path(_RECORDS[0])):
         require_space(folder, _BYTES, "the plan and the records of jobs")
+
+
+def _same_folder(results: Path, study: str) -> str | None:
+    """Return the name of the study's folder if another one, which differs only in case, leads to it, too."""
+    folder = results / study
+    for other in os.listdir(results) if folder.is_dir() and os.access(results, os.R_OK) else ():
+        differs_in_case = other != study and other.casefold() == study.casefold()
+        if differs_in_case and (results / other).exists() and os.path.samefile(folder, results / other):
+            return other
+    return None
 
 
 def _folders(results: Path, study: str) -> Iterator[Path]:

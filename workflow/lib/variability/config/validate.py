@@ -14,6 +14,7 @@ from variability.config import (
     import_checks,
     key_advice,
     margin_checks,
+    name_checks,
     option_checks,
     plain_values,
     plugin_folders,
@@ -157,7 +158,7 @@ def _cross_check(study: Study, mirrors: Sequence[Path], refused: Mapping[str, se
 def _check_entries(study: Study, mirrors: Sequence[Path], refused: Mapping[str, set[str]]) -> Iterator[Problem]:
     config = study.config
     yield from _check_seeds(config.get("seeds", []))
-    yield from _check_names(config)
+    yield from name_checks.check_folders(config)
     models, tasks, methods, pretraining = (
         {name: entry for name, entry in config.get(section, {}).items() if name not in refused.get(section, ())}
         for section in (*AXES, "pretraining")
@@ -198,20 +199,6 @@ def _check_seeds(seeds: list[int]) -> Iterator[Problem]:
             yield Problem("seeds", message)
 
 
-def _check_names(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Names that differ only in case, and would share a folder of results on many file systems."""
-    first: dict[tuple[str, str], str] = {}
-    for axis in (*AXES, "pretraining"):
-        # Tasks of pretrainings are prepared in the folder of the other tasks.
-        folder = "tasks" if axis == "pretraining" else axis
-        for name in config.get(axis, {}):
-            if (other := first.setdefault((folder, name.casefold()), name)) != name:
-                message = (
-                    f"differs from {other!r} only in case, which file systems of macOS and Windows ignore; rename it"
-                )
-                yield Problem(f"{axis}.{name}", message)
-
-
 def _check_metrics(config: Mapping[str, Any], complete: bool) -> Iterator[Problem]:
     """Yield unknown metrics, and those that no task has. complete: whether all tasks are known."""
     kinds = {complete_task(task)["kind"] for task in config.get("tasks", {}).values()}
@@ -248,6 +235,7 @@ def _check_imports_and_grid(
     yield from scale_checks.check_groups(config, contents if every else None)
     yield from margin_checks.check(config, contents if every else None)
     if every:
+        yield from name_checks.check_imports(config, contents) if entries else ()
         yield from margin_checks.check_claims(config, study.seeds, contents)
         yield from _check_grid(study, contents, suspects)
 

@@ -13,6 +13,7 @@ from variability.errors import UserError
 from variability.results import (
     imported_labels,
     imported_layout,
+    imported_names,
     imported_predictions,
     imported_problems,
     imported_values,
@@ -42,7 +43,7 @@ def rows(source: Source, spec: Mapping[str, Any], facts: Mapping[str, Mapping[st
     frame = imported_layout.chosen(source, spec, name)
     roles = imported_layout.role_columns(spec, list(frame.columns))
     table = _scored(frame, spec, roles, source) if kind == SCORES else _by_role(frame, spec, roles)
-    table = _with_keys(table, roles, source, name)
+    table = imported_names.unified(_with_keys(table, roles, source, name), spec, source)
     if kind == SCORES:
         imported_problems.refuse_unknown_metrics(table, facts, source)
         table = table.assign(
@@ -120,7 +121,6 @@ def _with_keys(table: pd.DataFrame, roles: Mapping[str, str], source: Source, na
     for key in (*KEYS, "example_id", *(role for role in ("metric", "group") if role in table)):
         imported_problems.refuse_missing(table, key, roles, source)
     imported_problems.refuse_words_among_numbers(table, source)
-    imported_problems.refuse_similar_names(table, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
     table["seed"] = imported_values.seeds(table["seed"], name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -81,23 +80,6 @@ def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], sour
             break
     problem = f"{source.at(table.index[missing])}: no {key}"
     raise UserError(f"{problem}; fill it in, or name another column, or a constant, for it{or_else}")
-
-
-def refuse_similar_names(table: pd.DataFrame, source: Source) -> None:
-    """Raise UserError for names that differ only in blanks or in the form of accents, and look the same."""
-    for key in CELL:
-        names = sorted(set(table[key]))
-        shown = {_shown(name): name for name in names}
-        if len(shown) < len(names):
-            first = next(name for name in names if shown[_shown(name)] != name)
-            other = shown[_shown(first)]
-            rows = table.index[table[key].isin([name for name in (first, other) if name != _shown(name)])]
-            raise UserError(f"{source.at(rows)}: the {key} {first!r} is also written {other!r}; write it one way")
-
-
-def _shown(name: str) -> str:
-    """Return what readers see of a name."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def refuse_unknown_metrics(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:

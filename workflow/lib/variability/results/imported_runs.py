@@ -16,6 +16,7 @@ from variability.results import (
     imported_examples,
     imported_files,
     imported_layout,
+    imported_names,
     imported_problems,
     imported_repeats,
     imported_selection,
@@ -92,7 +93,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     for key in (*RUN, "split", "phase", "metric"):
         imported_problems.refuse_missing(table, key, roles, source)
     imported_problems.refuse_words_among_numbers(table, source)
-    imported_problems.refuse_similar_names(table, source)
+    table = imported_names.unified(table, spec, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
     decimal = imported_values.decimal_mark(source, _number_columns(table, roles, spec), spec)
