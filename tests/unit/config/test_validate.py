@@ -72,9 +72,15 @@ def test_a_good_config_has_no_problems():
         ),
         *(
             ("compute/save_every", duration, f"compute.save_every: {duration!r} is not allowed here; expected the time")
-            for duration in ("soon", "10 minutes", "0 min", "-5 s", 0, 1.5, True)
+            for duration in ("soon", "10 minutes", "0 min", "-5 s", 0, 1.5)
         ),
-        ("seeds", [1.0], "seeds.0: 1.0 is not a whole number"),
+        ("compute/save_every", True, "compute.save_every: true is not allowed here; expected the time"),
+        ("seeds", [1.0], "seeds.0: 1.0 is not a whole number; write 1"),
+        ("seeds", [0, "1"], "seeds.1: '1' is not a whole number; YAML reads it as text, write 1"),
+        ("seeds", [0, "01"], "seeds.1: '01' is not a whole number; YAML reads it as text, write 1"),
+        ("seeds", [0, True], "seeds.1: true is not a whole number; YAML reads yes, no, on and off as true or false"),
+        ("seeds", [0, "2-4"], "seeds.1: '2-4' is not a whole number; write 2, 3, 4"),
+        ("seeds", ["1 2"], "seeds.0: '1 2' is not a whole number; write 1, 2"),
         ("seeds", [0, 0.5], "seeds.1: 0.5 is not a whole number"),
         ("seeds", [3, 1, 3], "seeds: seed 3 is listed twice; a repeated seed does not add a run"),
         ("tasks/digits/split/train", "most", "tasks.digits.split.train: 'most' is not allowed"),
@@ -108,6 +114,7 @@ def test_a_good_config_has_no_problems():
         ("seeds", 3, "seeds: 3 is not a list; write [3] for one entry, or [0, 1, 2] for 3 of them"),
         ("seeds", "2-4", "seeds: '2-4' is not a list; write [2, 3, 4]"),
         ("seeds", "0, 7 9", "seeds: '0, 7 9' is not a list; write [0, 7, 9]"),
+        ("seeds", "5", "seeds: '5' is not a list; write [5]"),
         ("seeds", "0-4000000000", "seeds: '0-4000000000' is not a list"),
         ("seeds", "range(5)", "write numbers in brackets, such as [0, 1, 2]"),
         ("margins", 0.02, "margins: 0.02 is not a mapping; write, for example, {accuracy: 0.01}"),
@@ -139,7 +146,7 @@ def test_a_good_config_has_no_problems():
         ("plots", {"seed_spread": {"colour": 1}}, "plots.seed_spread.colour: unknown key"),
         ("plots", ["seed_sprad"], "plots.seed_sprad: unknown plot 'seed_sprad'; did you mean 'seed_spread'?"),
         ("plots", [{"seed_spread": {"dpi": 5}}], "plots.seed_spread.dpi: 5 is too small; the least is 50"),
-        ("plots", {"seed_spread": True}, "plots.seed_spread: True is not allowed here; expected options, nothing"),
+        ("plots", {"seed_spread": True}, "plots.seed_spread: true is not allowed here; expected options, nothing"),
         (
             "plots",
             [{"gain_slopes": {}, "cost": {}}],

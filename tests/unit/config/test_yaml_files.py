@@ -29,11 +29,23 @@ def test_a_name_that_is_not_read_as_text_is_to_be_quoted(name, read_as, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("written", "read"), [("010", 8), ("0x1F", 31), ("1_0", 10), ("1:30", 90), ("0b11", 3), ("1:30.5", 90.5)]
+    ("written", "read"), [("01", 1), ("0x1F", 31), ("1_0", 10), ("1:30", 90), ("0b11", 3), ("1:30.5", 90.5)]
 )
 def test_a_number_that_is_read_as_another_is_named(written, read, tmp_path):
     expected = f'{written} is read as {read}; write {read}, or "{written}" for text'
     assert problems(tmp_path, f"seeds: [0, {written}]\n") == [f"seeds.1: study.yaml, line 1: {expected}"]
+
+
+@pytest.mark.parametrize(("written", "octal", "decimal"), [("010", 8, 10), ("-0017", -15, -17), ("0_7_7", 63, 77)])
+def test_the_two_readings_of_a_number_with_leading_zeros_are_named(written, octal, decimal, tmp_path):
+    expected = f'{written} is read as {octal}, in base 8; write {decimal} or {octal}, or "{written}" for text'
+    assert problems(tmp_path, f"seeds: [0, {written}]\n") == [f"seeds.1: study.yaml, line 1: {expected}"]
+
+
+def test_numbers_in_braces_are_a_list(tmp_path):
+    message = "study.yaml, line 2: {0, 1, a} is a mapping without values; write a list: [0, 1, a]"
+    assert problems(tmp_path, "study: s\nseeds: {0, 1, a}\n") == [f"seeds: {message}"]
+    assert problems(tmp_path, "methods: {full, lora}\n") == []
 
 
 @pytest.mark.parametrize("text", ["seeds: [0, 10, -3, 1e3, 1.5, 4294967295]\nmodels: {a1: null, v1.1.0: {}}\n", ""])

@@ -1,8 +1,6 @@
 """Errors of a JSON schema as sentences for the author of the config."""
 
 import copy
-import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import groupby
@@ -13,7 +11,7 @@ from jsonschema.exceptions import ValidationError
 
 from variability import advice
 from variability.advice import plural
-from variability.config import key_advice, mapping_advice
+from variability.config import key_advice, mapping_advice, value_advice
 from variability.errors import Problem
 from variability.results.run_selection import as_list
 
@@ -28,9 +26,6 @@ _TYPES = {
     **{"object": "a mapping", "array": "a list", "string": "text", "null": "null"},
     **{"boolean": "true or false", "integer": "a whole number", "number": "a number"},
 }
-
-#: Most whole numbers that a message lists.
-_LONGEST = 20
 
 #: Keys and list indices that lead from the config to a value.
 Path = tuple[str | int, ...]
@@ -141,22 +136,19 @@ def _excludes_form(error: ValidationError) -> bool:
 
 def _sentence(error: ValidationError, definitions: Mapping[str, Any]) -> str:
     """Return what is wrong with a value, and what would be right."""
-    shown, instance = advice.shortened(error.instance), error.instance
+    shown, instance = _shown(error.instance), error.instance
     schema, expected = _schema(error), cast(Any, error.validator_value)
     match error.validator:
         case "enum":
             return f"{shown} is not allowed; {advice.suggest(instance, list(map(str, expected)))}"
         case "type":
-            hints = f"{_as_number(instance, expected)}{_as_text(instance, expected)}{_as_list(instance, schema)}"
-            hints += _as_one(instance, expected)
+            hints = value_advice.for_type(instance, schema, list(error.absolute_path))
             hints += mapping_advice.remedy(instance, schema, definitions, partial(_valid, definitions))
             return f"{shown} is not {_one_of(expected)}{hints}"
         case "anyOf":
             types = [name for form in expected for name in as_list(form.get("type", []))]
-            return (
-                f"{shown} is not allowed here; expected {_expected_forms(schema, expected)}{_as_text(instance, types)}"
-                f"{_as_fraction(instance, types)}"
-            )
+            hints = f"{value_advice.as_text(instance, types)}{value_advice.as_fraction(instance, types)}"
+            return f"{shown} is not allowed here; expected {_expected_forms(schema, expected)}{hints}"
         case "pattern":
             return f"{shown} is not {schema.get('title', f'text of the form {expected}')}"
         case "not" if isinstance(instance, str):
@@ -201,75 +193,9 @@ def _entries(count: int) -> str:
     return "one entry" if count == 1 else plural(count, "entry", "entries")
 
 
-def _as_one(value: Any, types: str | list[str]) -> str:
-    """Return what to write instead of a list where one text or number is expected."""
-    first = value[0] if isinstance(value, list) and value else None
-    expected: tuple[type, ...] = (str,) if types == "string" else (int, float) if types in ("number", "integer") else ()
-    return f"; write one value, such as {first}" if isinstance(first, expected) else ""
-
-
-def _as_number(value: Any, types: str | list[str]) -> str:
-    """Return how to write a number that YAML 1.1 reads as text, such as 1e-3."""
-    try:
-        number = float(value) if isinstance(value, str) else math.nan
-    except ValueError:
-        return ""
-    if not math.isfinite(number):
-        return ""
-    whole = "integer" in as_list(types) and number.is_integer()
-    written = str(int(number)) if whole else repr(number)
-    if "e" in written and "." not in written:
-        # Without a decimal point, YAML would read it as text again.
-        written = written.replace("e", ".0e")
-    return f"; YAML reads it as text, write {written}"
-
-
-def _as_fraction(value: Any, types: Collection[str]) -> str:
-    """Return how to write a percentage, such as 80%, where a number is expected."""
-    if "number" not in types or not isinstance(value, str) or not (match := re.fullmatch(r"(\d+(\.\d+)?) ?%", value)):
-        return ""
-    return f"; write {float(match[1]) / 100:.6g}"
-
-
-def _as_text(value: Any, types: str | list[str]) -> str:
-    """Return how to write a name that YAML reads as something else, such as 18, no or null."""
-    if value is None and "string" in as_list(types):
-        return '; remove the key, write a value, or quote a name, as in "null"'
-    is_scalar = not isinstance(value, (str, Mapping, list))
-    return '; if it is a name, quote it, as in "18"' if is_scalar and "string" in as_list(types) else ""
-
-
-def _as_list(value: Any, schema: Mapping[str, Any]) -> str:
-    """Return how to write a single entry, or no value at all, where a list or a mapping is expected."""
-    types = as_list(schema["type"])
-    if value is None and not {"string", "array", "object"}.isdisjoint(types):
-        return "" if "string" in types else "; remove the key, or write what belongs below it"
-    if "array" not in types or isinstance(value, bool):
-        return ""
-    if schema.get("items", {}).get("type") == "integer":
-        return _as_integers(value)
-    if isinstance(value, Mapping) and value:
-        return (
-            f"; write [{written}]" if len(written := mapping_advice.flow(value)) < 60 else "; write it as a list, - ..."
-        )
-    is_entry = isinstance(value, (str, int, float)) and value != ""
-    return f"; write [{value}]" if is_entry and len(str(value)) < 60 else ""
-
-
-def _as_integers(value: Any) -> str:
-    """Return how to write whole numbers as a list: a count or one entry, a range (0-4), or numbers with separators."""
-    if isinstance(value, int):
-        if abs(value) > 2**63:
-            return ""
-        several = f", or {list(range(value))} for {value} of them" if 1 < value <= _LONGEST else ""
-        return f"; write [{value}] for one entry{several}" if several else f"; write [{value}]"
-    text = value.strip() if isinstance(value, str) else ""
-    if ends := re.fullmatch(r"(\d{1,9})\s*(?:-|:|\.\.\.?|to)\s*(\d{1,9})", text):
-        numbers = list(range(int(ends[1]), min(int(ends[2]), int(ends[1]) + _LONGEST) + 1))
-        return f"; write {numbers}" if 1 < len(numbers) <= _LONGEST else ""
-    if re.fullmatch(r"\d{1,10}(?:[\s,;]+\d{1,10})*", text):
-        return f"; write [{', '.join(re.split(r'[^0-9]+', text))}]"
-    return "; write numbers in brackets, such as [0, 1, 2]"
+def _shown(value: Any) -> str:
+    """Return a value for a message; truth values as in YAML."""
+    return str(value).lower() if isinstance(value, bool) else advice.shortened(value)
 
 
 def _valid(definitions: Mapping[str, Any], value: Any, schema: Mapping[str, Any]) -> bool:

@@ -143,6 +143,9 @@ def _problems(root: yaml.Node, file: str) -> Iterator[Problem]:
         line = f"{file}, line {node.start_mark.line + 1}"
         if node.tag not in _PLAIN:
             yield Problem(".".join(key), f"{line}: {_special(node)}")
+        elif isinstance(node, yaml.MappingNode) and (names := _list_in_braces(node)):
+            message = f"{{{', '.join(names)}}} is a mapping without values; write a list: [{', '.join(names)}]"
+            yield Problem(".".join(key), f"{line}: {message}")
         elif isinstance(node, yaml.MappingNode):
             yield from _repeated_keys(node, key, file)
             for name, _ in node.value:
@@ -176,6 +179,13 @@ def _repeated_keys(node: yaml.MappingNode, key: Key, file: str) -> Iterator[Prob
             yield Problem(".".join((*key, name)), f"{message}; merge them, or rename all but one")
 
 
+def _list_in_braces(node: yaml.MappingNode) -> list[str]:
+    """Return the keys of a mapping in braces, without any values, if one is a number; otherwise nothing."""
+    bare = node.flow_style and all(value.tag == f"{_TAG}null" and not value.value for _, value in node.value)
+    numbers = [name for name, _ in node.value if name.tag in (f"{_TAG}int", f"{_TAG}float")]
+    return [_written(name) for name, _ in node.value] if bare and numbers else []
+
+
 def _written(name: yaml.Node) -> str:
     return name.value if isinstance(name, yaml.ScalarNode) else "?"
 
@@ -199,5 +209,8 @@ def _misread(node: yaml.ScalarNode) -> str | None:
             value = yaml.safe_load(node.value)
         except ValueError:
             return f'{advice.shortened(node.value)} is not a number; write one, or "{node.value}" for text'
+        octal = is_integer and re.fullmatch("[+-]?0[0-7_]+", node.value) and str(value).lstrip("-")
+        if octal and (decimal := re.sub("^([+-]?)0+|_", r"\1", node.value)).lstrip("+-") != octal:
+            return f'{node.value} is read as {value}, in base 8; write {decimal} or {value}, or "{node.value}" for text'
         return f'{node.value} is read as {value}; write {value}, or "{node.value}" for text'
     return None
