@@ -1,10 +1,12 @@
 """Tests of what messages propose: the key that was meant, the form of a mapping, one message per mistake."""
 
+import copy
 import re
+from pathlib import Path
 
 import pytest
 import yaml
-from edited_config import MODEL, problems, put
+from edited_config import GOOD, MODEL, problems, put
 
 from variability.config import key_advice, schema_messages, validate
 from variability.config.schema import config_schema
@@ -191,3 +193,87 @@ def test_entries_that_the_author_did_not_write_are_not_reported(tmp_path):
     assert reported(text) == ["model: unknown key; did you mean 'models'? (own.yaml, line 2)"]
     # Without a misspelt section, the contradiction is the author's.
     assert reported("seeds: [0, 1]\n") == ["grid.exclude.0.seed: 2 is not among the seeds [0, 1] (config.yaml, line 6)"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "tasks/digits/metric",
+            ["f1_macro", "nll"],
+            "write one value, such as f1_macro; it is the primary one, and all",
+        ),
+        ("recipe/lr", [0.1, 0.01], "write one value, such as 0.1; to compare several, give each a method of its own"),
+        (f"models/{MODEL}/architecture", ["vgg11", "vgg13"], "such as vgg11; each needs a model of its own"),
+        ("recipe/epochs", None, "recipe.epochs: nothing is not a whole number; write a number, or remove it"),
+    ],
+)
+def test_several_values_or_none_of_a_key_that_has_one(path, value, message):
+    assert message in only(put(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "methods/fine-tune",
+            {},
+            "did you mean 'full'? A name of your own needs its kind: write fine-tune: {kind: full}",
+        ),
+        (
+            "methods/mine",
+            {"kind": "Feature Extraction"},
+            "mine.kind: unknown method 'Feature Extraction'; did you mean",
+        ),
+        ("methods/peft", None, "methods.peft: unknown method 'peft'; did you mean 'lora'?"),
+        (
+            "methods/own",
+            {},
+            "known: bitfit, full, linear_probe, lora, partial; a name of your own needs one of these",
+        ),
+        (
+            f"models/{MODEL}/provider",
+            "huggingface",
+            "provider: unknown provider 'huggingface'; did you mean 'transformers'?",
+        ),
+        ("tasks/digits/dataset", "csv", "tasks.digits.dataset: unknown dataset 'csv'; did you mean 'text_table'?"),
+    ],
+)
+def test_another_name_of_a_plugin_is_recognised(path, value, message):
+    assert message in only(put(path, value))
+
+
+@pytest.mark.parametrize(
+    ("edit", "path", "file"),
+    [
+        (
+            put("tasks/digits", {"dataset": "npz", "options": {"path": "sub/x.npz"}, "image": {"size": 8}}),
+            "sub/x.npz",
+            None,
+        ),
+        (put(f"models/{MODEL}/weights", "w.pth"), "w.pth", None),
+        (put(f"models/{MODEL}", {"architecture": "nets.py:build"}), "nets.py:build", "nets.py"),
+        (put("plugins", ["plug"]), "plug", "plug/x.py"),
+        (put("imports", {"own": {"path": ["gone-*.csv"], "metrics": {"accuracy": None}}}), "gone-*.csv", "gone-1.csv"),
+    ],
+)
+def test_a_file_next_to_the_config_is_shown_with_the_path_to_write(edit, path, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "mine"
+    config = copy.deepcopy(GOOD)
+    edit(config)
+    folder.mkdir()
+    (tmp_path / "mine/study.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def message():
+        with pytest.raises(ConfigError) as raised:
+            validate.check(config, [], [Path("mine/study.yaml")])
+        return str(raised.value)
+
+    assert "paths start in" not in message()
+    (folder / (file or path)).parent.mkdir(exist_ok=True)
+    (folder / (file or path)).touch()
+    advice = (
+        f"{path!r} is next to mine/study.yaml: write 'mine/{path}', because paths start in the folder of the command"
+    )
+    assert advice in message() and "did you mean" not in message()

@@ -30,6 +30,7 @@ def referring(edit):
         (put("seeds", ["a", 1]), "seeds.0: 'a' is not a whole number"),
         (renamed("models", MODEL, MODEL + "x"), f"overrides.0.model, grid.exclude.0.model: {MODEL!r} matches nothing"),
         (renamed("methods", METHOD, METHOD + "x"), f"methods.{METHOD}x: unknown method"),
+        (put("tasks/digits/split/test", 5000), "tasks.digits.split.test: requests 5000 examples"),
         (put(f"models/{MODEL}", 5), f"models.{MODEL}: 5 is not a mapping"),
         (put(f"methods/{METHOD}", 5), f"methods.{METHOD}: 5 is not allowed here"),
         (put(f"models/{MODEL}/provder", "timm"), f"models.{MODEL}.provder: unknown key"),

@@ -141,11 +141,12 @@ def test_without_resampling_only_rows_in_use_are_stored():
     ("partition", "requested", "parts"),
     [
         (UNPARTITIONED, {"train": 400, "validation": 50, "test": 100}, ["split.train", "400", "350"]),
-        (UNPARTITIONED, {"test": 501}, ["split.test", "501", "500"]),
+        (UNPARTITIONED, {"test": 501}, ["split.test", "501", "450"]),
         (SHIPPED, {"test": 101}, ["split.test", "101", "100"]),
         (UNPARTITIONED, {"test": "shipped"}, ["split.test", "ships no such split", "unpartitioned", "a number"]),
         (SHIPPED, {"validation": "shipped"}, ["split.validation", "ships no such split", "train", "a number"]),
-        (UNPARTITIONED, {"train": "all", "test": "all"}, ["split.train", "nothing is left"]),
+        (UNPARTITIONED, {"train": "all", "test": "all"}, ["split.train", "another split does, too"]),
+        (UNPARTITIONED, {"train": 300, "validation": 250, "test": 250}, ["split: test 250", "are 800", "are 500 to"]),
         (UNPARTITIONED, {"train": 0}, ["split.train", "nothing to train on"]),
         (UNPARTITIONED, {"train": 0.001}, ["split.train", "less than one"]),
         (UNPARTITIONED, {"train": 9, "test": "all", "resample": True}, ["split.test", "change from run to run"]),
@@ -171,6 +172,14 @@ def test_a_class_that_only_the_test_has_is_named():
         ({"test": "shipped", "validation": None}, {"": 500}, "test"),
         ({"test": "shipped", "validation": None}, {"train": 12, "validation": 6}, "test"),
         ({"test": 500, "validation": 0}, {"": 500}, "train"),
+        # What a split takes that requests too much is not known, so that the others may have enough.
+        ({"test": 600, "validation": 50}, {"": 500}, "test"),
+        ({"test": 600, "validation": 50, "train": 400}, {"": 500}, "test"),
+        ({"test": 500, "validation": None}, {"": 500}, "test"),
+        ({"test": 200, "validation": 200, "train": 200}, {"": 400}, ""),
+        ({"test": 300, "validation": 200, "train": 50}, {"": 500}, "test"),
+        ({"test": 101, "validation": 50}, {"train": 400, "test": 100}, "test"),
+        ({"train": 0, "validation": 50}, {"": 500}, "train"),
     ],
 )
 def test_one_mistake_is_one_problem(requested, sizes, key):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from variability import advice, extras, registry
-from variability.config import plugin_choice, schema_messages
+from variability.config import plugin_advice, plugin_choice, schema_messages
 from variability.config.outputs import Outputs
 from variability.config.recipe import Recipe
 from variability.config.study import Study, complete_task
@@ -34,7 +34,7 @@ def check_model(study: Study, name: str, mirrors: Sequence[Path], refused: Colle
     if "sha256" in model and kind != "file":
         yield Problem(f"{key}.sha256", f"applies to weights from a file, but weights is {model['weights']!r}")
     if model["provider"] not in registry.names("providers"):
-        yield Problem(f"{key}.provider", registry.unknown("providers", model["provider"]))
+        yield Problem(f"{key}.provider", plugin_advice.unknown("providers", model["provider"]))
         return
     provider = registry.find("providers", model["provider"])
     yield from check_options(f"{key}.options", model["options"], provider.OPTIONS, open_ended=not provider.OPTIONS)
@@ -57,7 +57,7 @@ def check_task(key: str, entry: Mapping[str, Any], mirrors: Sequence[Path]) -> I
     task = complete_task(entry)
     yield from _check_primary_metric(key, task)
     if task["dataset"] not in registry.names("datasets"):
-        yield Problem(f"{key}.dataset", registry.unknown("datasets", task["dataset"]))
+        yield Problem(f"{key}.dataset", plugin_advice.unknown("datasets", task["dataset"]))
         return
     plugin = registry.find("datasets", task["dataset"])
     problems = list(check_options(f"{key}.options", task["options"], plugin.OPTIONS, plugin.REQUIRED))
@@ -124,9 +124,11 @@ def check_method(study: Study, name: str) -> Iterator[Problem]:
         return
     kind = study.method_entry(name)["kind"]
     if kind not in registry.names("methods"):
-        message = registry.unknown("methods", kind)
+        message, meant = plugin_advice.unknown("methods", kind), plugin_advice.meant("methods", kind)
         if "kind" in entry:
             yield Problem(f"{key}.kind", message)
+        elif meant:
+            yield Problem(key, f"{message} A name of your own needs its kind: write {name}: {{kind: {meant}}}")
         else:
             yield Problem(key, f"{message}; a name of your own needs one of these as its kind, as in `kind: full`")
         return

@@ -120,7 +120,7 @@ class Split(Section):
     """Examples that train, validate and test."""
 
     train: Count = "all"
-    # As shipped, or a tenth of the training examples (``splits.LEFT_OPEN``) if no validation examples are shipped.
+    # As shipped, or a share of the training examples (``split_counts.DEFAULT_VALIDATION``) if none are shipped.
     validation: Count = DEPENDS
     test: Count = "shipped"
     seed: Seed = Field(0, description="seed of the split")

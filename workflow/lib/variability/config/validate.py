@@ -15,6 +15,7 @@ from variability.config import (
     key_advice,
     margin_checks,
     name_checks,
+    nearby_files,
     option_checks,
     plain_values,
     plugin_folders,
@@ -56,7 +57,8 @@ def check(
         message = f"{advice.shortened(name)} cannot be used: {error.strerror or error}"
         problems = [_problem_of_value(config, name, message)]
     later = yaml_files.lines(files[1:]) | dict.fromkeys(command_line.keys(options or {}), "from --config")
-    raise ConfigError(_located(_of_causes(config, problems, later), yaml_files.lines(files) | later))
+    problems = nearby_files.with_advice(config, _of_causes(config, problems, later), files)
+    raise ConfigError(_located(problems, yaml_files.lines(files) | later))
 
 
 def _of_causes(config: Any, problems: list[Problem], later: Mapping[str, str]) -> list[Problem]:

@@ -21,14 +21,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from variability import seeding
-from variability.advice import agree, plural
+from variability.advice import plural
+from variability.data.split_counts import ORDER, plan, pool_of
 from variability.errors import Problem, UserError
 
-#: Order of sampling: the test first, so that the other splits do not influence it.
-_ORDER = ("test", "validation", "train")
-_HELD_OUT = ("validation", "test")
-#: Share of the training examples for validation if the config requests none and the data set ships none.
-DEFAULT_VALIDATION = 0.1
 #: Marks rows that are neither training nor test yet: ``resample`` distributes them for each run.
 POOL = "pool"
 #: Partition of rows that no split is sampled from.
@@ -37,7 +33,7 @@ LEFT_OUT = "left out"
 
 def check(split: Mapping, sizes: Mapping[str, int]) -> list[Problem]:
     """Return the problems of a split with a data set whose partitions have these sizes ("" for unpartitioned rows)."""
-    return _plan(split, sizes)[1]
+    return plan(split, sizes)[1]
 
 
 def sample(
@@ -58,7 +54,7 @@ def sample(
     """
     names, ids = np.full(len(labels), "", dtype="<U10"), np.arange(len(labels))
     contents = ids if contents is None else contents
-    return _fill(names, labels, partition, split, class_names, contents, split["seed"], _ORDER, groups)
+    return _fill(names, labels, partition, split, class_names, contents, split["seed"], ORDER, groups)
 
 
 def stored(names: np.ndarray, partition: np.ndarray, split: Mapping, contents: np.ndarray | None = None) -> np.ndarray:
@@ -131,12 +127,12 @@ def _fill(
 ) -> np.ndarray:
     """Sample the splits in ``order`` from the rows without a name, and return ``names`` with them filled in."""
     sizes = {str(name): int(count) for name, count in zip(*np.unique(partition, return_counts=True), strict=True)}
-    counts, problems = _plan(split, sizes)
+    counts, problems = plan(split, sizes)
     if problems:
-        raise UserError(f"split.{problems[0]}")
+        raise UserError(f"split{'.' if problems[0].key else ': '}{problems[0]}")
     shared = {name: _shares_its_pool(name, counts, sizes) for name in order}
-    for name in sorted(order, key=lambda name: (split[name] == "all" and shared[name], _ORDER.index(name))):
-        pool = np.isin(partition, _pool(name, partition))
+    for name in sorted(order, key=lambda name: (split[name] == "all" and shared[name], ORDER.index(name))):
+        pool = np.isin(partition, pool_of(name, partition))
         free = _free(name, names, partition, split, contents)
         if groups is not None and shared[name]:
             count = int(free.sum()) if split[name] == "all" else counts[name]
@@ -165,12 +161,12 @@ def _free(name: str, names: np.ndarray, partition: np.ndarray, split: Mapping, c
 
     names: (n,) splits of the rows that are sampled already, otherwise "".
     """
-    pool, policy = np.isin(partition, _pool(name, partition)), split.get("duplicates")
+    pool, policy = np.isin(partition, pool_of(name, partition)), split.get("duplicates")
     free = pool & (names == "")
     if policy != "allow":
         free &= ~np.isin(contents, contents[pool & (names != "")])
     if policy == "drop" and name != "test":
-        free &= ~np.isin(contents, contents[np.isin(names, _ORDER[: _ORDER.index(name)])])
+        free &= ~np.isin(contents, contents[np.isin(names, ORDER[: ORDER.index(name)])])
     return free
 
 
@@ -192,8 +188,8 @@ def _lowest(labels: np.ndarray, free: np.ndarray, quota: np.ndarray, keys: np.nd
 
 def _shares_its_pool(name: str, counts: Mapping[str, int], partitions: Mapping[str, int]) -> bool:
     """Return whether another requested split is sampled from the same rows."""
-    pool = _pool(name, partitions)
-    return any(counts[other] and _pool(other, partitions) == pool for other in counts if other != name)
+    pool = pool_of(name, partitions)
+    return any(counts[other] and pool_of(other, partitions) == pool for other in counts if other != name)
 
 
 def _whole_groups(
@@ -223,56 +219,6 @@ def _whole_groups(
     order = np.argsort(position, kind="stable")
     taken = order[: int(np.abs(np.cumsum(sizes[order]) - count).argmin()) + 1]
     return rows[np.isin(index, taken)]
-
-
-def _pool(name: str, partitions: Mapping[str, int] | np.ndarray) -> tuple[str, ...]:
-    """Return the partitions from which a split is sampled. partitions: those that have rows."""
-    return (name,) if name in _HELD_OUT and name in partitions else ("", "train")
-
-
-def _plan(split: Mapping, sizes: Mapping[str, int]) -> tuple[dict[str, int], list[Problem]]:
-    """Return the number of examples of each split, and the problems with them."""
-    sizes = {name: size for name, size in sizes.items() if size}
-    pools = {name: _pool(name, sizes) for name in _ORDER}
-    size = {name: sum(sizes.get(partition, 0) for partition in pool) for name, pool in pools.items()}
-    counts: dict[str, int] = {}
-    problems: list[Problem] = []
-    for name in sorted(_ORDER, key=lambda name: (split[name] == "all", _ORDER.index(name))):
-        requested = split[name]
-        if requested is None:
-            requested = "shipped" if name in sizes else DEFAULT_VALIDATION
-        left = max(0, size[name] - sum(counts[other] for other in counts if pools[other] == pools[name]))
-        if requested == "all":
-            counts[name] = left
-            if left < 1:
-                problems.append(Problem(name, "requests all that is left, and nothing is left; give a number"))
-        elif requested == "shipped":
-            # One that is not shipped leaves what it would be sampled from: the others are not to blame.
-            counts[name] = size[name] if name in sizes else 0
-            if name not in sizes:
-                shipped = ", ".join(partition or "unpartitioned examples" for partition in sizes)
-                problems.append(Problem(name, f"the data set ships no such split, only {shipped}; give a number"))
-        else:
-            counts[name] = int(requested * size[name] + 1e-9) if isinstance(requested, float) else requested
-            if isinstance(requested, float) and not counts[name]:
-                problems.append(
-                    Problem(name, f"{requested:g} of {plural(size[name], 'example')} is less than one; request more")
-                )
-        if counts[name] > left:
-            problems.append(
-                Problem(
-                    name,
-                    f"requests {plural(counts[name], 'example')} and {left} {agree(left, 'is', 'are')} left to sample "
-                    "from; request fewer",
-                )
-            )
-    if counts["train"] < 1 and all(problem.key != "train" for problem in problems):
-        problems.append(Problem("train", "leaves nothing to train on; request at least one example per class"))
-    if split["resample"] and split["test"] == "all" and pools["test"] == pools["train"]:
-        problems.append(
-            Problem("test", "is all that training leaves, which would change from run to run; give a number")
-        )
-    return counts, problems
 
 
 def _require_all_classes(names: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
