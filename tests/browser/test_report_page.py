@@ -1,10 +1,12 @@
 """Tests of the report page in a browser: what it draws, filters, shows and exports is what the tables have."""
 
 import csv
+import dataclasses
 import io
 import itertools
 import re
 
+import pandas as pd
 import pytest
 
 from variability import registry
@@ -69,6 +71,18 @@ def test_filters_leave_the_right_runs(visits, study):
     }
     assert drawn.keys() == expected.keys()
     assert all(abs(drawn[key] - expected[key]) < 1e-5 for key in expected)
+    assert visit.problems == []
+
+
+def test_methods_that_only_repeat_runs_are_in_no_filter(visits, study, tmp_path):
+    runs = study.tables["runs"]
+    again = runs[runs["method"] == "full"].assign(method="full-again", repeats="full").astype(runs.dtypes)
+    path = tmp_path / "index.html"
+    repeated = dataclasses.replace(study, tables={**study.tables, "runs": pd.concat([runs, again])})
+    path.write_text(document.render(repeated), encoding="utf-8")
+    visit = visits(path=path)
+    assert "2 tasks and 2 methods" in visit.page.locator(".about").inner_text()
+    assert visit.page.locator("#filters summary", has_text="Methods").inner_text() == "Methods: 2 of 2"
     assert visit.problems == []
 
 

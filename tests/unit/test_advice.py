@@ -11,6 +11,11 @@ def test_lists_of_names():
     assert advice.listed("abc", 2, "; ", " and ") == "a; b and 1 more"
 
 
+def test_names_with_commas_are_quoted_in_lists_of_them():
+    assert advice.separable(["cat", 1]) == ["cat", "1"]
+    assert advice.separable(["Dreieck, groß", "Kreis"]) == ['"Dreieck, groß"', '"Kreis"']
+
+
 def test_an_abbreviation_is_similar_to_the_only_name_that_it_can_mean():
     assert advice.similar("val", ["train", "validation", "test"]) == "validation"
     assert advice.similar("se", ["seeds_per_job", "seed_of_the_split"]) is None

@@ -91,6 +91,7 @@ def test_what_is_computed_again_is_what_is_stored(edited, caplog):
     caplog.set_level("INFO")
     verify(RESULTS, runs=0, seed=0, jobs=jobs())
     assert "computed again from predictions: tables and pages, 0 differ" in caplog.text
+    assert "nothing differs: results/" in caplog.text.splitlines()[-1]
 
 
 @pytest.mark.faults

@@ -34,6 +34,8 @@ def stop_jobs_on_signals():
         what = "end at once, without saving" if again else "save their state and end"
         # Not print, which fails while the interrupted code is printing.
         os.write(2, f"{name}: running jobs {what}; run the same command again to continue\n".encode())
+        if follower is not None:
+            follower.interrupt()
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGINT if again else signal.SIGTERM)

@@ -3,7 +3,7 @@ from snakemake.io import IOFile
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 
-from variability.terminal.closing import WIDTH, closing, closing_of_failure
+from variability.terminal.closing import WIDTH, closing, closing_of_failure, closing_of_interruption
 from variability.terminal.first_error import first_error
 from variability.terminal.durations import Durations, Work, job_seconds, run_seconds
 from variability.terminal.follower import RUNNING, SUBMITTED, Follower
@@ -171,13 +171,21 @@ def seconds_of_job(output):
 
 
 def print_failures():
-    """Let the terminal show at the end which jobs have failed."""
+    """Let the terminal show at the end which jobs have failed, or that the execution was interrupted."""
     if follower is not None and follower.tracker is not None:
         status = follower.tracker.status(time.time())
-        failed = [(job.name, str(job.log)) for job in follower.tracker.failed()]
-        errors = map(first_error, follower.tracker.logs_of_failed())
+        jobs, errors = follower.tracker.failed(), list(map(first_error, follower.tracker.logs_of_failed()))
+        # A job that was asked to end before it could log anything has not failed.
+        failed = [
+            (job.name, str(job.log))
+            for job, error in zip(jobs, errors, strict=True)
+            if error or not follower.interrupted
+        ]
         error = next(filter(None, errors), "")
-        follower.ending = lambda: closing_of_failure(status, failed, error, columns_of(2) or WIDTH)
+        if follower.interrupted and not failed:
+            follower.ending = lambda: closing_of_interruption(status)
+        else:
+            follower.ending = lambda: closing_of_failure(status, failed, error, columns_of(2) or WIDTH)
 
 
 def print_summary():

@@ -6,6 +6,7 @@ import synthetic_study as synthetic
 from scipy import stats
 
 from variability.compare import __main__, command_line, gate, matching, sides
+from variability.results import study_folders
 
 pytestmark = pytest.mark.slow
 
@@ -240,7 +241,7 @@ def test_fewer_failures_are_no_loss(run):
 
 def study(folder, runs):
     (folder / "aggregate").mkdir(parents=True)
-    runs.to_parquet(folder / sides.TABLE)
+    runs.to_parquet(folder / study_folders.TABLE)
     return str(folder)
 
 
@@ -318,7 +319,7 @@ def test_what_is_neither_a_study_nor_a_table_is_refused(tmp_path, capsys, name, 
 
 def test_a_damaged_parquet_file_is_an_error_and_no_verdict(tmp_path, capsys):
     (tmp_path / "aggregate").mkdir()
-    (tmp_path / sides.TABLE).write_bytes(b"PAR1 cut short")
+    (tmp_path / study_folders.TABLE).write_bytes(b"PAR1 cut short")
     assert command_line.main([str(tmp_path)] * 2) == 3
     assert "cannot be read" in capsys.readouterr().err
 

@@ -114,6 +114,7 @@ def test_what_cannot_be_exported_is_explained(study, tmp_path, capsys):
     for arguments, message in (
         (["tensorbord", str(study)], "unknown exporter 'tensorbord'; did you mean 'tensorboard'?"),
         (["tensorboard", str(tmp_path)], "is not the folder of a finished study"),
+        (["tensorboard", str(tmp_path / "gone")], "gone; run the study first (`make study STUDY="),
     ):
         assert command_line.main([*arguments, "--to", str(tmp_path / "out")]) == 1
         assert message in capsys.readouterr().err

@@ -116,6 +116,11 @@ def test_a_figure_of_a_folder_reads_all_its_tables(study):
         (lambda runs, _: variability.draw(runs, "learning_curves"), "learning_curves needs the history of the runs"),
         (lambda runs, _: variability.analyse(runs.drop(columns="label"), "spread"), "no column 'label' of a runs tab"),
         (lambda _, study: variability.analyse(study / "analyse", "spread"), "not the folder of a finished study"),
+        (
+            lambda _, study: variability.analyse(study.parent / "other", "spread"),
+            "no file or folder .*/other; finished studies in .*/results: my-study$",
+        ),
+        (lambda _, study: variability.analyse(study / "other", "spread"), "results/<study>, or name a table of runs"),
         (lambda runs, _: variability.nothing, "has no attribute 'nothing'"),
     ],
 )

@@ -159,6 +159,12 @@ def test_the_use_fits_the_examples_of_the_task(study, task, example):
     assert example in card.render(dataclasses.replace(facts, task={**facts.task, **task}))
 
 
+def test_names_of_classes_with_commas_can_be_counted(study):
+    facts = run_facts.read(edit(study))
+    names = {"class_names": ["red, round", "blue"]}
+    assert '- 2 classes: "red, round", "blue"\n' in card.render(dataclasses.replace(facts, task=facts.task | names))
+
+
 def test_the_best_run_and_a_failed_run_are_named(study, values):
     best = edit(study, seed=int(values.argmax()))
     assert "This run is the best of 3. If it was chosen for that" in card.render(run_facts.read(best))
@@ -198,6 +204,7 @@ def test_the_command_writes_cards_and_does_not_overwrite_edited_ones(study, caps
 def test_what_has_no_card_is_explained(study, tmp_path, capsys):
     for folder, message in (
         (study, "is not the folder of a finished run: it has no run.json"),
+        (study / "nothing", "nothing; that of a run is results/<study>/finetune/<model>/<task>/<method>/<seed>"),
         (study / "finetune/b/digits/full/2", "diverged: loss is NaN; there is no model to describe"),
     ):
         assert command.main([str(folder)]) == 1

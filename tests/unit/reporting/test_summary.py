@@ -135,7 +135,7 @@ def tables_of(runs):
 def test_diverged_runs_are_counted_in_their_cells():
     text, _ = summarised(failed={("vit", "digits", "full", 1), ("vit", "digits", "full", 3)})
     assert "30 runs: 28 completed, 2 diverged." in text
-    assert "vit/digits/full: 2" in " ".join(text.split())
+    assert "vit/digits/full: seeds 1 and 3" in " ".join(text.split())
     row = next(line for line in text.splitlines() if line.startswith("| vit") and "| full" in line)
     assert [field.strip() for field in row.split("|")][3:5] == ["3", "2"]
 
@@ -165,7 +165,7 @@ def test_imported_runs_fail_for_reported_reasons():
     text = of_imported(crash)
     assert "diverged" not in text.lower()
     assert "30 runs: 24 completed, 6 failed (4 reported as crashed, 2 reported as killed)." in one_line(text)
-    assert "Failed runs are counted but are in no mean (vit/digits/full: 3;" in one_line(text)
+    assert "Failed runs are counted but are in no mean (vit/digits/full: seeds 0, 1 and 2;" in one_line(text)
     assert re.search(r"^\| model +\| method +\| n +\| failed +\| mean", text, re.M)
     assert "30 completed, 0 failed." in one_line(of_imported())
 
@@ -177,7 +177,7 @@ def test_undefined_scores_are_counted_and_their_cells_named():
 
     text = of_imported(undefine)
     sentence = "2 completed runs have no value of the primary metric, which is undefined on these test examples, and"
-    assert f"{sentence} are in no mean (vit/digits/full: 2)." in one_line(text)
+    assert f"{sentence} are in no mean (vit/digits/full: seeds 0 and 1)." in one_line(text)
     row = next(line for line in text.splitlines() if line.startswith("| vit") and "| full" in line)
     assert [field.strip() for field in row.split("|")][3:6] == ["3", "0", "2"]
     assert "undefined" not in of_imported()
@@ -212,7 +212,8 @@ def test_repeated_runs_are_counted_and_are_in_no_other_number():
     repeated = tables["runs"][tables["runs"]["method"] == "full"].assign(method="full-again", repeats="full")
     text = summarise(tables | {"runs": pd.concat([tables["runs"], repeated.astype(tables["runs"].dtypes)])}, "demo")
     assert "30 runs: 30 completed, 0 diverged. 15 further runs were made" in one_line(text)
-    assert "cnn/digits/full-again: 5; cnn-scratch/digits/full-again: 5; vit/digits/full-again: 5" in one_line(text)
+    cells = (f"{model}/digits/full-again: 5 runs" for model in ("cnn", "cnn-scratch", "vit"))
+    assert f"({'; '.join(cells)})" in one_line(text)
 
 
 def test_a_model_whose_runs_all_diverged_remains_in_the_table():
@@ -307,13 +308,22 @@ def test_runs_at_chance_and_outlying_runs_are_those_of_the_analysis():
     at = (runs["phase"] == "after") & (runs["split"] == "test") & (runs["metric"] == "accuracy")
     runs.loc[at, "value"] = [0.9, 0.91, 0.1, 0.1, 0.6, 0.9, 0.92]
     sentence = (
-        "7 runs: 7 completed, 0 diverged. Of the completed runs, 2 are at chance, no better than a constant "
-        "prediction (cnn/digits/full: 2 runs) and 1 is outlying (cnn/digits/full: 1 run); the means include them."
+        "7 runs: 7 completed, 0 diverged. Of the completed runs, 2 are at chance, no better than a constant prediction "
+        "(cnn/digits/full: seeds 2 and 3) and 1 is outlying (cnn/digits/full: seed 4); the means include them."
     )
     failures = registry.find("analyses", "failures")({}).table({"runs": runs})
     assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence
-    strict = registry.find("analyses", "failures")({"points": 0.5}).table({"runs": runs})
-    assert "outlying" not in run_counts.in_words(runs, strict)
+    for options in ({"points": 0.5}, {"mads": 100}):
+        strict = registry.find("analyses", "failures")(options).table({"runs": runs})
+        assert "cnn/digits/full: seeds 2 and 3)" in run_counts.in_words(runs, strict)
+        assert "outlying" not in run_counts.in_words(runs, strict)
+
+
+def test_runs_that_are_counted_apart_are_named_by_their_seeds_and_many_are_counted():
+    failed = {("cnn", "digits", "full", seed) for seed in (3, 11)}
+    failed |= {("cnn", "digits", "linear_probe", seed) for seed in range(4)}
+    text = run_counts.in_words(synthetic.runs(models=("cnn",), seeds=range(12), failed=failed))
+    assert "in no mean (cnn/digits/full: seeds 3 and 11; cnn/digits/linear_probe: 4 runs)." in text
 
 
 def test_a_run_that_is_far_better_than_its_cell_is_named():
@@ -322,14 +332,14 @@ def test_a_run_that_is_far_better_than_its_cell_is_named():
     runs.loc[at & (runs["model"] == "vit"), "value"] = [0.388, 0.391, 0.999, 0.402]
     failures = registry.find("analyses", "failures")({}).table({"runs": runs})
     sentence = (
-        "8 runs: 8 completed, 0 diverged. 1 run is far better than the others of its cell (vit/digits/full: 1 run), "
+        "8 runs: 8 completed, 0 diverged. 1 run is far better than the others of its cell (vit/digits/full: seed 2), "
         "which may be a mistake in the data; the means include it."
     )
     assert run_counts.in_words(runs, failures) == run_counts.in_words(runs) == sentence
     assert failures["n_flagged"].tolist() == [0, 0]
     runs.loc[at & (runs["model"] == "cnn"), "value"] = [0.999, 0.391, 0.388, 0.402]
     several = (
-        "2 runs are far better than the others of their cells (cnn/digits/full: 1 run; vit/digits/full: 1 run), which"
+        "2 runs are far better than the others of their cells (cnn/digits/full: seed 0; vit/digits/full: seed 2), which"
     )
     assert several in run_counts.in_words(runs)
 

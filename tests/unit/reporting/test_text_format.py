@@ -28,6 +28,13 @@ def test_numbers_without_a_spread(value, sign, text):
     assert text_format.number(value, sign) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(0.8205, "0.821"), (0.0125, "0.013"), (-0.8205, "-0.821")])
+def test_rounding_errors_of_a_mean_change_no_digit(value, text):
+    neighbours = (value, np.nextafter(value, -1), np.nextafter(value, 1))
+    assert {text_format.number(each) for each in neighbours} == {text}
+    assert {text_format.with_spread(each, 0.013, 5) for each in neighbours} == {f"{text} ± 0.013"}
+
+
 @pytest.mark.parametrize(
     ("mean", "sd", "text"),
     [

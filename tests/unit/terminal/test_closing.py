@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from variability.terminal.closing import LINES, MOST_OF_ERROR, closing, closing_of_failure
+from variability.terminal.closing import LINES, MOST_OF_ERROR, closing, closing_of_failure, closing_of_interruption
 
 SHARES = "Of the differences between the 120 results on 2 tasks, 12 % are due to the model and 41 % to the task."
 COUNTS = "120 runs: 119 completed, 1 failed."
@@ -53,6 +53,15 @@ def test_failed_jobs_are_listed_with_their_logs():
     many = closing_of_failure(status, [(f"finetune {number}", "log") for number in range(30)]).splitlines()
     assert len(many) <= LINES and "and 20 more" in many
     assert closing_of_failure(status, []) == ""
+
+
+@pytest.mark.parametrize(("runs", "counted"), [(6, " (5 of 6 runs finished)"), (0, "")])
+def test_an_interruption_ends_with_what_is_kept(runs, counted):
+    assert closing_of_interruption(SimpleNamespace(runs=runs, runs_done=5)).splitlines() == [
+        "",
+        f"Interrupted; finished work and saved states are kept{counted}.",
+        "Run the same command again to continue.",
+    ]
 
 
 def test_the_first_error_is_repeated_below_the_logs():

@@ -133,6 +133,31 @@ def test_no_color_is_respected(follower, monkeypatch, value, colors):
     assert vars(Snakemake(follower).stream).get("nocolor", False) is not colors
 
 
+def test_after_an_interruption_errors_of_ended_jobs_are_left_out_and_others_shown(follower, clock):
+    snakemake = Snakemake(follower)
+    snakemake.follow(Job(1, "plot"))
+    snakemake.log("before", "error", level=logging.ERROR, exception="WorkflowError")
+    assert not follower.interrupted
+    follower.interrupt()
+    assert follower.interrupted
+    snakemake.log("Error in rule plot", "job_error", jobid=1, level=logging.ERROR)
+    snakemake.log("exit status 130", "error", level=logging.ERROR, exception="RuleException")
+    snakemake.log("Exiting because a job execution failed.", level=logging.ERROR)
+    snakemake.log("no space left", "error", level=logging.ERROR, exception="OSError")
+    snakemake.log("Shutting down")
+    assert snakemake.printed == ["before", "no space left", "Shutting down"]
+
+
+def test_a_job_that_alone_was_asked_to_end_makes_an_interruption(follower, clock, tmp_path):
+    log = tmp_path / "plot.log"
+    log.write_text("12:00:00 interrupted by SIGTERM; run the same command again to continue\n")
+    snakemake = Snakemake(follower)
+    snakemake.follow(Job(1, "plot", log=log))
+    snakemake.log("rule", "job_info", jobid=1)
+    snakemake.log("Error", "job_error", jobid=1, level=logging.ERROR)
+    assert follower.interrupted and not follower.tracker.failed()
+
+
 def test_failed_and_restarted_jobs_are_noted(follower, clock):
     snakemake = Snakemake(follower)
     snakemake.follow(Job(1, "plot", ("a",)), Job(2, "plot", ("b",)))

@@ -71,6 +71,12 @@ def listed(names: Iterable[object], most: int = 10, separator: str = ", ", last:
     return separator.join(texts[:-1]) + (last or separator) + texts[-1] if len(texts) > 1 else "".join(texts)
 
 
+def separable(names: Iterable[object]) -> list[str]:
+    """Return names as texts, all of them in quotes if one has a comma, so that a list of them can be read."""
+    texts = [str(name) for name in names]
+    return [f'"{text}"' for text in texts] if any("," in text for text in texts) else texts
+
+
 def one_per_line(reasons: Collection[str], most: int = 20) -> str:
     """Return the first reasons as a list, one per line, and the number of those that are left out."""
     shown = "\n".join(f"  - {reason}" for reason in list(reasons)[:most])

@@ -65,6 +65,14 @@ def test_the_first_screen_names_who_is_first():
     assert "a (full)" in first
 
 
+@pytest.mark.parametrize(("tasks", "expander"), [(6, None), (7, "2 more tasks")])
+def test_no_single_task_is_hidden_behind_an_expander(tasks, expander):
+    tables = synthetic.tables(["components"], tasks=[f"t{n}" for n in range(tasks)], methods=("full",), seeds=range(2))
+    first = document.render(Contents("demo", tables)).partition('id="filters"')[0]
+    assert first.count('class="share-row"') == tasks + 1, "and over all tasks"
+    assert re.findall(r"<summary>(\d.*?)</summary>", first) == ([expander] if expander else [])
+
+
 def test_the_first_screen_has_the_claims_by_verdict(monkeypatch):
     tables = synthetic.tables(ANALYSES, models=("a", "b"), methods=("full",))
     tables["decisions"] = registry.find("analyses", "decisions")({"margins": {"accuracy": 0.1}}).table(tables)

@@ -20,14 +20,13 @@ from variability.results import (
     named_columns,
     pairing,
     runs_table,
+    study_folders,
 )
 from variability.results.columns import RUN_VALUE, STREAM_SEEDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Of a study's folder.
-TABLE = Path("aggregate", "runs.parquet")
 #: Columns of the runs table that no comparison reads.
 _UNUSED = {*runs_table.RECORD, *runs_table.SETUP, "n_test", "stderr", "majority"} - {*STREAM_SEEDS, "repeats", "status"}
 
@@ -55,14 +54,11 @@ def _no_metric(path: Path | str, metric: str, names: list[str]) -> str:
 
 def _runs(path: Path, metric: str | None, directions: Mapping[str, bool]) -> pd.DataFrame:
     if path.is_dir():
-        if not (path / TABLE).is_file():
-            raise UserError(
-                f"{path} is not the folder of a finished study, because {TABLE} is missing in it; let the study "
-                "finish, or name a table of runs"
-            )
-        return _runs_table(path / TABLE)
+        if not (path / study_folders.TABLE).is_file():
+            raise UserError(study_folders.unfinished(path))
+        return _runs_table(path / study_folders.TABLE)
     if not path.is_file():
-        raise UserError(f"there is no file or folder {path}; correct the name")
+        raise UserError(study_folders.absent(path))
     if not tabular.is_table(path):
         raise UserError(
             f"{path} is not a table ({', '.join(tabular.PLAIN_SUFFIXES)}); name a table, or a study's folder"

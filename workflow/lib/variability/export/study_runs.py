@@ -16,7 +16,7 @@ from variability.export.exporters import ExportedRun
 from variability.interactive import own_runs
 from variability.io import artefacts
 from variability.io.artefacts import require_listed
-from variability.results import base_tables
+from variability.results import base_tables, study_folders
 from variability.results.columns import RUN, STREAM_SEED
 from variability.results.runs_table import SETUP, TRAINED_HERE
 from variability.stages._records import RECORD
@@ -47,7 +47,7 @@ def _run(folder: Path, keys: dict[str, Any], rows: pd.DataFrame, curve: pd.DataF
     config |= _flat("recipe", record.get("recipe", {}))
     names = rows["phase"] + "/" + rows["split"] + "/" + rows["metric"]
     metrics = {str(name): float(value) for name, value in zip(names, rows["value"], strict=True) if not pd.isna(value)}
-    table = folder / own_runs.TABLE
+    table = folder / study_folders.TABLE
     return ExportedRun(
         keys=keys,
         config={name: value for name, value in config.items() if value is not None},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,12 +28,11 @@ from variability.results import (
     pairing,
     readers,
     runs_table,
+    study_folders,
 )
 from variability.results.columns import RUN_VALUE
 from variability.stages.aggregate import all_runs
 
-#: Of a study's folder.
-TABLE = Path("aggregate", "runs.parquet")
 #: Columns that tables of earlier versions lack.
 _LATER = {*metric_scales.COLUMNS, *imported_facts.COLUMNS, "pairing", "gpus_per_run"}
 #: Columns by which a runs table is recognised.
@@ -77,12 +77,11 @@ def complete(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _of_path(path: Path, options: Mapping[str, Any]) -> pd.DataFrame:
     if path.is_dir() and not options:
-        if not (path / TABLE).is_file():
-            raise UserError(
-                f"{path} is not the folder of a finished study, because it has no {TABLE}; let the study finish, or "
-                "name a table of runs"
-            )
-        path = path / TABLE
+        if not (path / study_folders.TABLE).is_file():
+            raise UserError(study_folders.unfinished(path))
+        path = path / study_folders.TABLE
+    if not (options or path.exists() or path.suffix or glob.has_magic(str(path))):
+        raise UserError(study_folders.absent(path))
     if not options and path.with_suffix(".parquet").is_file():
         parquet = path.with_suffix(".parquet")
         try:

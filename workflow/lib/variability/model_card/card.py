@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from variability.advice import plural
+from variability.advice import listed, plural, separable
 from variability.model_card.run_facts import RunFacts
 from variability.reporting import text_format
 from variability.reporting.claims import evidence
@@ -35,6 +35,8 @@ _TRAINED = {
 }
 #: Examples of predictions, by modality.
 _EXAMPLES = {"image": '"a.png"', "text": '"a text"', "interactions": '["an item", "the next item"]'}
+#: Largest number of classes whose names are listed.
+CLASSES = 20
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -163,7 +165,7 @@ def _data(facts: RunFacts) -> str:
         lines.append(f"- Split: {_code(data['split'])}")
     if task["class_names"]:
         names = task["class_names"]
-        shown = ", ".join(markdown(name) for name in names[:20]) + (", ..." if len(names) > 20 else "")
+        shown = listed(map(markdown, separable(names)), CLASSES)
         lines.append(f"- {plural(len(names), 'class', 'classes')}: {shown}")
     lines += [f"- {markdown(remark)}" for remark in task.get("remarks", [])]
     return "## Data\n\n" + "\n".join(lines)

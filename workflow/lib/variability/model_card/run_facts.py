@@ -16,6 +16,7 @@ from variability.io import artefacts, job_records
 from variability.reporting import display_names
 from variability.reporting.claims import EQUIVALENT, SUPPORTED
 from variability.results.columns import CELL
+from variability.stages import _run_folders
 from variability.stages._records import RECORD
 
 #: Statistic of ``best_of_n`` without bias.
@@ -57,8 +58,7 @@ def read(folder: Path) -> RunFacts:
     Raises UserError if its study is not finished, or if the run did not complete.
     """
     folder = folder.resolve()
-    if not (folder / RECORD).is_file():
-        raise UserError(f"{folder} is not the folder of a finished run: it has no {RECORD}")
+    _run_folders.require(folder)
     record = artefacts.read_record(folder / RECORD, artefacts.RUN_RECORD)
     if record["status"] != "completed":
         reason = f"{record['status']}: {record['fail_reason']}"

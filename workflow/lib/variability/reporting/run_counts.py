@@ -13,6 +13,8 @@ from variability.results.runs_table import TRAINED_HERE, first_runs
 
 #: Largest number of cells that a sentence names, and what separates them.
 NAMED, SEPARATOR = 8, "; "
+#: Largest number of seeds of a cell that a sentence names; more are counted.
+SEEDS = 3
 
 
 def in_words(runs: pd.DataFrame, failures: pd.DataFrame | None = None) -> str:
@@ -66,31 +68,29 @@ def in_words(runs: pd.DataFrame, failures: pd.DataFrame | None = None) -> str:
 
 def _flagged(first: pd.DataFrame, failures: pd.DataFrame | None) -> list[str]:
     """Return a sentence about the completed runs that are at chance or outlying, none if there are none."""
-    if failures is None:
-        flags = run_flags.flagged(primary_rows.select(first), first)
-        failures = flags.groupby(CELL, sort=False)[["chance", "outlier", "above"]].sum().add_prefix("n_").reset_index()
+    if failures is not None and not failures[["n_chance", "n_outlier", "n_above"]].fillna(0).any(axis=None):
+        return []
+    flags = run_flags.flagged(primary_rows.select(first), first, **_options(failures))
     parts = []
-    for column, words in (("n_chance", "at chance, no better than a constant prediction"), ("n_outlier", "outlying")):
-        total, names = _counted(failures, column)
-        if total:
-            parts.append(f"{total} {agree(total, 'is', 'are')} {words} ({names})")
+    for flag, words in (("chance", "at chance, no better than a constant prediction"), ("outlier", "outlying")):
+        if count := int(flags[flag].sum()):
+            parts.append(f"{count} {agree(count, 'is', 'are')} {words} ({_by_cell(flags[flags[flag]])})")
     sentences = [f"Of the completed runs, {' and '.join(parts)}; the means include them."] if parts else []
-    total, names = _counted(failures, "n_above")
-    if total:
+    if count := int(flags["above"].sum()):
         sentences.append(
-            f"{plural(total, 'run')} {agree(total, 'is', 'are')} far better than the others of "
-            f"{agree(total, 'its cell', 'their cells')} ({names}), which may be a mistake in the data; the means "
-            f"include {agree(total, 'it', 'them')}."
+            f"{plural(count, 'run')} {agree(count, 'is', 'are')} far better than the others of "
+            f"{agree(count, 'its cell', 'their cells')} ({_by_cell(flags[flags['above']])}), which may be a mistake in "
+            f"the data; the means include {agree(count, 'it', 'them')}."
         )
     return sentences
 
 
-def _counted(failures: pd.DataFrame, column: str) -> tuple[int, str]:
-    """Return the number of runs in a column of the table ``failures``, and the names of cells that have any."""
-    numbers = failures[column].astype(float).fillna(0)
-    counts = failures.loc[numbers > 0, [*CELL, column]].itertuples(index=False)
-    names = [f"{'/'.join(map(str, cell))}: {plural(int(n), 'run')}" for *cell, n in counts]
-    return int(numbers.sum()), listed(names, NAMED, SEPARATOR) if names else ""
+def _options(failures: pd.DataFrame | None) -> dict[str, float]:
+    """Return the options with which the table ``failures`` was computed."""
+    if failures is None:
+        return {}
+    stated = failures["false_alarms"].isna().all()
+    return {"points": failures["points"].iloc[0]} | ({"mads": failures["mads"].max()} if stated else {})
 
 
 def trained_here(runs: pd.DataFrame) -> bool:
@@ -114,8 +114,16 @@ def _reasons(failed: pd.DataFrame) -> str:
 
 
 def _by_cell(runs: pd.DataFrame) -> str:
-    counts = runs.groupby(CELL, sort=False).size()
-    return listed([f"{'/'.join(cell)}: {count}" for cell, count in counts.items()], NAMED, SEPARATOR)
+    """Return the cells and seeds of runs."""
+    of_cells = runs.groupby(CELL, sort=False)["seed"]
+    names = [f"{'/'.join(map(str, cell))}: {_seeds(sorted(seeds))}" for cell, seeds in of_cells]
+    return listed(names, NAMED, SEPARATOR)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) > SEEDS:
+        return plural(len(seeds), "run")
+    return f"{agree(len(seeds), 'seed', 'seeds')} {listed(seeds, SEEDS, last=' and ')}"
 
 
 def _missing_cells(runs: pd.DataFrame) -> set[tuple[str, ...]]:

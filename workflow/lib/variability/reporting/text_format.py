@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from variability.stats.rounding import is_rounding
 
+#: Significant digits beyond which two computations of the same number may differ.
+_DIGITS = 14
 #: Numbers below _SMALL with more decimals, and numbers from _LARGE on, are shown with an exponent.
 _MOST_DECIMALS = 7
 _SMALL = 1e-3
@@ -49,10 +51,12 @@ def number(value: float, sign: str = "", digits: int | None = None) -> str:
 
     sign: "+" always shows the sign. digits: decimals, see ``decimals``; without them three decimals, four significant
     digits from 100 on, and two below 0.01. A number other than 0 is never shown as 0: one that would be has one
-    significant digit, and numbers that an exponent makes shorter have one.
+    significant digit, and numbers that an exponent makes shorter have one. Rounding errors change no digit: a mean of
+    0.8205 is 0.821 if it was computed as 0.82049999999999995, too.
     """
     if not math.isfinite(value):
         return f"{value:{sign}}"
+    value = float(f"{value:.{_DIGITS}g}")
     if value == 0:
         return f"{0.0:{sign}.{min(max(3 if digits is None else digits, 0), _MOST_DECIMALS)}f}"
     if digits is None:

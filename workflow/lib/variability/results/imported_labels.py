@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from variability.advice import separable
 from variability.errors import UserError
 from variability.results import imported_values
 from variability.results.imported_files import Source
@@ -78,7 +79,7 @@ def _indices(table: pd.DataFrame, names: Sequence[str], source: Source) -> dict[
         if names and (unknown := ~column.isin(list(names))).any():
             raise UserError(
                 f"{source.at(table.index[unknown])}: {role} {column[unknown].iloc[0]!r} is not one of the classes "
-                f"{', '.join(names)}; correct it, or the names of the classes"
+                f"{', '.join(separable(names))}; correct it, or the names of the classes"
             )
     columns = {role: pd.Series(0, table.index, dtype="int64") for role in roles}
     number = pd.Series(len(names), table.index)

@@ -18,7 +18,7 @@ from variability.data.datasets import Examples, UnreadableExamples
 from variability.data.prepared_task import FILES
 from variability.errors import UserError
 from variability.io import artefacts, files, image_files
-from variability.stages import _recommendations
+from variability.stages import _recommendations, _run_folders
 from variability.stages._records import CHECKPOINT, DROPPED, RECORD, SETTINGS
 from variability.stages.tokenize import tokenize
 from variability.training.input_files import InputFiles
@@ -34,8 +34,7 @@ def load_run(folder: str | Path) -> TrainedRun:
     Raises UserError if it has not finished, diverged, or has no checkpoint any more.
     """
     folder = Path(folder).resolve()
-    if not (folder / RECORD).is_file():
-        raise UserError(f"{folder} is not the folder of a finished run: it has no {RECORD}")
+    _run_folders.require(folder)
     record = artefacts.read_record(folder / RECORD, artefacts.RUN_RECORD)
     if record["status"] != "completed":
         raise UserError(

@@ -67,6 +67,7 @@ def verify(study: Path, runs: int, seed: int, jobs: Jobs = NO_JOBS) -> None:
             problems.append(f"{label}: {'; '.join([*unequal, *explained])}")
     if problems:
         raise _problem(study, problems)
+    _log.info("nothing differs: %s is what was computed", study)
 
 
 def _problem(study: Path, problems: Sequence[str]) -> UserError:

@@ -57,6 +57,12 @@ def closing_of_failure(status: Status, failed: Sequence[tuple[str, str]], error:
     )
 
 
+def closing_of_interruption(status: Status) -> str:
+    """Return the end of an interrupted execution, in two lines."""
+    runs = f" ({status.runs_done} of {plural(status.runs, 'run')} finished)" if status.runs else ""
+    return f"\nInterrupted; finished work and saved states are kept{runs}.\nRun the same command again to continue."
+
+
 def _wrapped_error(error: str, columns: int) -> list[str]:
     width = max(min(columns, WIDTH), 20)
     wrapping = {"break_on_hyphens": False, "subsequent_indent": "  ", "max_lines": MOST_OF_ERROR}

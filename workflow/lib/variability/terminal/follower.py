@@ -20,6 +20,8 @@ RUNNING, SUBMITTED = "running", "submitted"
 #: Events of Snakemake's records, values of their attribute ``event``.
 _STATISTICS, _PROGRESS, _SELECTED = "run_info", "progress", "job_started"
 _STARTED, _FINISHED, _FAILED = "job_info", "job_finished", "job_error"
+#: Errors by which Snakemake reports that jobs have ended, whatever the reason.
+_OF_ENDED_JOBS = frozenset({"RuleException", "CalledProcessError", "WorkflowError", "KeyboardInterrupt"})
 #: Message before each start of jobs, which has no event of its own.
 _SELECTING = "Select jobs to execute..."
 #: Seconds between two looks at the files of runs, and the largest part of the time that they may take.
@@ -44,6 +46,7 @@ class Follower(logging.Handler):
         self._stream: logging.StreamHandler | None = None
         #: Jobs of the execution, if they are followed.
         self.tracker: Tracker | None = None
+        self._interrupted = False
         self._screen: Screen | None = None
         # Not the handler's own lock, which is held while it is closed.
         self._state = threading.Lock()
@@ -79,6 +82,15 @@ class Follower(logging.Handler):
             self._last_plain = time.monotonic()
             threading.Thread(target=self._break_silence, daemon=True).start()
 
+    def interrupt(self) -> None:
+        """Note that all jobs are asked to end. What Snakemake then prints about errors in them is left out."""
+        self._interrupted = True
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the execution, or a job of it, was asked to end."""
+        return self._interrupted or (self.tracker is not None and self.tracker.interrupted)
+
     # Events ---------------------------------------------------------------------------------------------------------
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -106,6 +118,8 @@ class Follower(logging.Handler):
         if self.dry_run:
             # Snakemake prints its statistics before and after the jobs; now they are followed by a larger table.
             return not (event == _STATISTICS and self.planned)
+        if self._interrupted and self.tracker is not None and record.levelno >= logging.ERROR:
+            return record.__dict__.get("exception") not in (None, *_OF_ENDED_JOBS)
         if self._screen is not None:
             return event not in (_PROGRESS, _SELECTED, _FINISHED) and record.msg != _SELECTING
         if self.tracker is not None and event == _PROGRESS:

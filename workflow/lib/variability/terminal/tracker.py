@@ -86,6 +86,8 @@ class Tracker:
         self._waiting = set(self.jobs)
         self._running: dict[int, _Running] = {}
         self._failed: dict[int, int] = {}
+        #: Whether a job ended because it was asked to.
+        self.interrupted = False
         self._runs = stored + sum(len(job.records) for job in self.jobs.values())
         self._done = stored
         self._slots, self._order = slots, {stage: position for position, stage in enumerate(order)}
@@ -118,6 +120,7 @@ class Tracker:
         job, log = self.jobs[job_id], _text(self.jobs[job_id].log)
         self._find_finished(job, running)
         if _INTERRUPTED.search(log):
+            self.interrupted = True
             self._waiting.add(job_id)
             return
         named = job.records.keys() & {int(seed) for seed in _FAILED_SEED.findall(log)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from variability.advice import separable
 from variability.data import class_names
 from variability.data.datasets._rows import Mistakes, Rows
 from variability.errors import UserError
@@ -175,6 +176,6 @@ def _require_same_classes(source: str, shipped: list[str], chosen: list[str]) ->
     """Raise UserError unless the names in the config rename the classes of the data set in its order."""
     if len(chosen) != len(shipped) or (set(chosen) == set(shipped) and chosen != shipped):
         raise UserError(
-            f"{source}: its classes are {', '.join(shipped)}, in this order; class_names can only rename each of them, "
-            f"but lists {', '.join(chosen)}"
+            f"{source}: its classes are {', '.join(separable(shipped))}, in this order; class_names can only rename "
+            f"each of them, but lists {', '.join(separable(chosen))}"
         )

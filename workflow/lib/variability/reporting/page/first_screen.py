@@ -140,9 +140,9 @@ def _first_places(runs: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> lis
         leader = display_names.candidate(of_task["leader"].iloc[0], of_task["leader_method"].iloc[0])
         text = f"{leader} has the best mean. {decision_words.of_the_best(about_task)}"
         sure = bool(of_task["is_best"].iloc[0])
-        places.append(
-            FirstPlace(str(task), str(labels.get(task, "")), names[:FIRST], max(0, len(names) - FIRST), sure, text)
-        )
+        # One that is left out would take as much room as its name.
+        shown = names if len(names) <= FIRST + 1 else names[:FIRST]
+        places.append(FirstPlace(str(task), str(labels.get(task, "")), shown, len(names) - len(shown), sure, text))
     return places
 
 

@@ -46,6 +46,11 @@ const runs = data.runs.seed.map((seed, run) => withCandidate({
   repeats: facts.repeats ? facts.repeats[run] : null,
   offset: offsetOf(run),
 }));
+// Methods that only repeat runs of others are in no chart.
+const compared = Object.fromEntries(Object.entries(names).map(([key, all]) => {
+  const used = new Set(runs.filter((run) => !run.repeats).map((run) => run[key]));
+  return [key, all.filter((name) => used.has(name))];
+}));
 const means = rowsOf(data.means).map(withCandidate);
 // The name of a metric may contain the separator.
 const keys = Object.keys(data.runs.values).map((key) => {

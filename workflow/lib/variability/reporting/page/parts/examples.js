@@ -6,11 +6,12 @@ const voteOf = ([answer, count, right]) =>
 const MOST_ANSWERS = 8;
 const tallied = (tally) => {
   const sorted = [...tally].sort((a, b) => b[1][0] - a[1][0]);
-  const shown = sorted.filter(([, [, right]], index) => index < MOST_ANSWERS || right);
-  const rest = sorted.filter((entry) => !shown.includes(entry));
+  const others = sorted.filter(([, [, right]], index) => index >= MOST_ANSWERS && !right);
+  // One that is left out would take as much room as itself.
+  const rest = others.length > 1 ? others : [], shown = sorted.filter((entry) => !rest.includes(entry));
   const votes = rest.reduce((sum, [, [count]]) => sum + count, 0);
   return [...shown.map(([answer, [count, right]]) => voteOf([answer, count, right])),
-    rest.length > 0 ? element("span", { textContent: `${rest.length} other ${rest.length > 1 ? "answers" : "answer"} ×${votes}` }) : null];
+    rest.length > 0 ? element("span", { textContent: `${rest.length} other answers ×${votes}` }) : null];
 };
 const exampleBox = (shown, cells) => {
   const tally = new Map(), votes = element("table", { className: "votes" });

@@ -3,7 +3,7 @@ const MOST_TASKS = 3;
 const phases = [...new Set(keys.map(([phase]) => phase))], splits = [...new Set(keys.map(([, split]) => split))];
 const state = {
   task: names.task.length > MOST_TASKS ? data.relevantTasks[0] : "",
-  model: new Set(names.model), method: new Set(names.method),
+  model: new Set(compared.model), method: new Set(compared.method),
   metric: "", split: splits.includes("test") ? "test" : splits[0], phase: phases.includes("after") ? "after" : phases[0],
   hot: null, hotRun: null,
 };
@@ -51,7 +51,7 @@ const most = names.task.length > MOST_TASKS ? `${MOST_TASKS} with the clearest d
 const metrics = [...new Set(keys.map(([, , metric]) => metric))];
 for (const control of [
   names.task.length > 1 ? choice("Task", "task", names.task, most) : null,
-  choices("Models", "model", names.model), choices("Methods", "method", names.method),
+  choices("Models", "model", compared.model), choices("Methods", "method", compared.method),
   choice("Metric", "metric", metrics, "primary"), choice("Split", "split", splits), choice("Phase", "phase", phases),
 ]) if (control) form.append(control);
 form.addEventListener("submit", (event) => event.preventDefault());
