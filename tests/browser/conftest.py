@@ -82,6 +82,16 @@ def long_names(tmp_path_factory):
     return models, path
 
 
+@pytest.fixture(scope="session")
+def sixty_candidates(tmp_path_factory):
+    """Return the page of a study whose charts are higher than a printed page."""
+    base = synthetic.base_tables(models=[f"network-{number}" for number in range(30)], seeds=(0, 1))
+    path = tmp_path_factory.mktemp("sixty") / "index.html"
+    tables = synthetic.analysed(base, ["gain", "noise_split"])
+    path.write_text(document.render(Contents("sixty", tables)), encoding="utf-8")
+    return path
+
+
 def chromium():
     """Return the path of an installed Chromium, None without one."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -22,7 +22,7 @@ from variability.results.runs_table import first_runs
 #: Templates, style sheet and script.
 PARTS = Path(__file__).parent / "parts"
 #: Parts of the page's script, in their order: one function, whose names all parts share.
-SCRIPTS = ("data", "filters", "labels", "charts", "run_panel", "examples", "tables", "page")
+SCRIPTS = ("data", "filters", "labels", "charts", "run_panel", "examples", "tables", "printing", "page")
 #: Most marks of a chart; beyond them, runs are counted in cells.
 MOST_MARKS = 20_000
 #: Most rows of a table that the page holds; the file has all.

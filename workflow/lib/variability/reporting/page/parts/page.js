@@ -1,4 +1,4 @@
-/* The rest of the page: colours, menu, printing, links to sections. */
+/* The rest of the page: colours, menu, links to sections. */
 const root = document.documentElement;
 const stored = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
 const setTheme = (theme) => {
@@ -17,13 +17,6 @@ menu.addEventListener("click", (event) => { event.stopPropagation(); toggle(!sec
 document.addEventListener("click", () => toggle(false));
 refresh();
 showTable();
-// What is folded on the screen is not lost on paper.
-let folded = [];
-addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("main details:not([open])")];
-  for (const each of folded) each.open = true;
-});
-addEventListener("afterprint", () => { for (const each of folded) each.open = false; });
 // Charts above a linked section change its position, so they are drawn first.
 const reach = async () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
