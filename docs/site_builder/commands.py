@@ -31,7 +31,7 @@ Each stage is a rule. Rules with wildcards are requested by a file that they wri
 MODULES = """
 ## Modules
 
-With `PYTHONPATH=workflow/lib .venv/bin/python -m MODULE`.
+With `.venv/bin/python -m MODULE`.
 
 | module | purpose |
 |---|---|

@@ -71,6 +71,16 @@ def test_then_come_those_of_the_same_model_and_method(tmp_path, earlier):
     assert run_seconds(("resnet", "digits", "full"), [earlier.sizes]) == 1050
 
 
+def test_then_come_those_of_the_same_method_and_then_any(tmp_path, earlier):
+    write_cell(tmp_path / "other", ("vit", "cifar", "full"), seconds=50.0)
+    write_cell(tmp_path / "other", ("vit", "cifar", "probe"), seconds=2.0)
+    cells = [("resnet", "digits", "probe"), ("resnet", "digits", "lora")]
+    of_cells(tmp_path, "mine", cells, earlier)
+    assert [run_seconds(cell, [earlier.durations]) for cell in cells] == [2.0, 2.0]
+    of_cells(tmp_path, "mine", cells[1:], only_any := Earlier(Durations(), Durations(), []))
+    assert run_seconds(cells[1], [only_any.durations]) == 50.0 and only_any.studies == ["other"]
+
+
 def test_without_results_there_is_nothing(tmp_path, earlier):
     of_cells(tmp_path / "results", "mine", [CELL], earlier)
     of_stages(tmp_path / "results", "mine", [("plot", Path("jobs/made/plot.json"))], lambda path: 1.0, earlier)

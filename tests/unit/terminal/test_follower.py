@@ -144,6 +144,7 @@ def test_after_an_interruption_errors_of_ended_jobs_are_left_out_and_others_show
     snakemake.log("exit status 130", "error", level=logging.ERROR, exception="RuleException")
     snakemake.log("Exiting because a job execution failed.", level=logging.ERROR)
     snakemake.log("no space left", "error", level=logging.ERROR, exception="OSError")
+    snakemake.log("Will exit after finishing currently running jobs (scheduler).")
     snakemake.log("Shutting down")
     assert snakemake.printed == ["before", "no space left", "Shutting down"]
 

@@ -56,11 +56,14 @@ class Earlier:
 def of_cells(results: Path, study: str, cells: Iterable[Cell], earlier: Earlier) -> None:
     """Add earlier runs of cells, otherwise of the same model and method in the study, otherwise in another.
 
+    Where no study has any, runs of the same method are added, and where there are none either, any runs.
+
     results: folder of all studies.
     """
+    cells = list(cells)[:_CELLS]
     looked_for: set[tuple[str, str]] = set()
     others = [path.name for path in _folders(results) if path.name != study and (path / "finetune").is_dir()]
-    for cell in list(cells)[:_CELLS]:
+    for cell in cells:
         model, _, method = cell
         if earlier.add_cell(cell, study, sample(results / study, cell)) or (model, method) in looked_for:
             continue
@@ -72,6 +75,27 @@ def of_cells(results: Path, study: str, cells: Iterable[Cell], earlier: Earlier)
                 for other in tasks
             ):
                 break
+    for method in dict.fromkeys(method for *_, method in cells):
+        if not _knows(earlier, ("method", method)):
+            _add_any(results, (study, *others), method, earlier)
+    if cells and not _knows(earlier, ("runs",)):
+        _add_any(results, (study, *others), None, earlier)
+
+
+def _knows(earlier: Earlier, key: tuple[str, ...]) -> bool:
+    return earlier.durations.mean(key) is not None
+
+
+def _add_any(results: Path, studies: Iterable[str], method: str | None, earlier: Earlier) -> None:
+    """Add runs of the first cell that has any. method: of the cell; any if None."""
+    for study in studies:
+        for model in _folders(results / study / "finetune"):
+            for task in _folders(model):
+                methods = [path.name for path in _folders(task)] if method is None else [method]
+                for name in methods:
+                    cell = (model.name, task.name, name)
+                    if earlier.add_cell(cell, study, sample(results / study, cell)):
+                        return
 
 
 def sample(folder: Path, cell: Cell) -> Sample | None:

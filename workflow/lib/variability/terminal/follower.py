@@ -22,6 +22,8 @@ _STATISTICS, _PROGRESS, _SELECTED = "run_info", "progress", "job_started"
 _STARTED, _FINISHED, _FAILED = "job_info", "job_finished", "job_error"
 #: Errors by which Snakemake reports that jobs have ended, whatever the reason.
 _OF_ENDED_JOBS = frozenset({"RuleException", "CalledProcessError", "WorkflowError", "KeyboardInterrupt"})
+#: Message at each look at running jobs, once Snakemake waits for them to end.
+_ENDING = "Will exit after finishing currently running jobs (scheduler)."
 #: Message before each start of jobs, which has no event of its own.
 _SELECTING = "Select jobs to execute..."
 #: Seconds between two looks at the files of runs, and the largest part of the time that they may take.
@@ -118,8 +120,11 @@ class Follower(logging.Handler):
         if self.dry_run:
             # Snakemake prints its statistics before and after the jobs; now they are followed by a larger table.
             return not (event == _STATISTICS and self.planned)
-        if self._interrupted and self.tracker is not None and record.levelno >= logging.ERROR:
-            return record.__dict__.get("exception") not in (None, *_OF_ENDED_JOBS)
+        if self._interrupted and self.tracker is not None:
+            if record.levelno >= logging.ERROR:
+                return record.__dict__.get("exception") not in (None, *_OF_ENDED_JOBS)
+            if record.msg == _ENDING:
+                return False
         if self._screen is not None:
             return event not in (_PROGRESS, _SELECTED, _FINISHED) and record.msg != _SELECTING
         if self.tracker is not None and event == _PROGRESS:
