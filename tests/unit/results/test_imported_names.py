@@ -39,6 +39,24 @@ def test_names_that_look_the_same_are_never_two(tmp_path):
             models(tmp_path, text, **keys)
 
 
+@pytest.mark.parametrize("other", ["gpt\u20114", "gpt\u2010\u200b4", "gp\u00adt-4", "gpt-\uff14"])
+def test_invisible_characters_and_other_dashes_make_no_other_name(other, tmp_path):
+    with pytest.raises(UserError, match=r"line 3: the model '.*' is also written '.*'; write it one way"):
+        models(tmp_path, f"m,t,k,s,accuracy\ngpt-4,x,full,0,0.5\n{other},x,full,1,0.5\n")
+
+
+def test_seeds_that_are_labels_have_one_spelling(tmp_path):
+    rows = "m,t,k,s,accuracy\na,x,full,run1,0.5\na,x,full,Run1,0.6\n"
+    with pytest.raises(UserError, match="line 2: the seed 'Run1' is also written 'run1'"):
+        models(tmp_path, rows)
+    assert models(tmp_path, rows, spelling="exact")["seed"].nunique() == 2
+
+
+def test_a_name_of_blanks_is_missing(tmp_path):
+    with pytest.raises(UserError, match="line 3: no model; fill it in"):
+        models(tmp_path, "m,t,k,s,accuracy\na,x,full,0,0.5\n  ,x,full,1,0.5\n")
+
+
 def test_runs_that_a_merged_name_has_twice_are_refused(tmp_path):
     with pytest.raises(UserError, match="1 of 3 runs is listed more than once"):
         models(tmp_path, ROWS.replace("bert,x,full,2", "bert,x,full,1"), spelling="merge")

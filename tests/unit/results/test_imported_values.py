@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
@@ -89,6 +90,7 @@ def test_a_mean_with_a_spread_is_not_a_run(cell, tmp_path):
             r"line 3: this row is not a run but a statistic of runs.* `where_not: {s: \[Avg\.\]}`",
         ),
         ("a,0,0.5\nmin,0,0.5\nmax,0,0.5\n", r"lines 3, 4: .* the model is 'min', 'max'"),
+        ("a,r1,0.5\na,r2,0.6\na,Mittelwert,0.55\n", r"line 4: .* the seed is 'Mittelwert'"),
     ],
 )
 def test_rows_of_statistics_are_refused_by_name(rows, message, tmp_path):
@@ -118,6 +120,37 @@ def test_a_model_with_the_name_and_the_values_of_a_statistic_is_refused(rows, at
         runs(tmp_path, "m,s,acc\n" + rows, PLAIN)
 
 
+@pytest.mark.parametrize("name", ["Mittelwert", "total", "Ø", "moyenne", "Mean acc", "overall", "均值"])
+def test_a_mean_in_other_words_is_refused_in_any_role(name, tmp_path):
+    values = {("a", "x"): 0.5, ("b", "x"): 0.72, ("a", "y"): 0.1, ("b", "y"): 0.4}
+    rows = "".join(f"{model},{task},{value}\n" for (model, task), value in values.items())
+    spec = PLAIN | {"columns": {"model": "m", "task": "t"}, "constants": {"seed": 0}}
+    assert len(runs(tmp_path, "m,t,acc\n" + rows + f"{name},x,0.62\n{name},y,0.25\n", spec)) == 6
+    for means in (f"{name},x,0.61\n{name},y,0.25\n", f"a,{name},0.3\nb,{name},0.56\n"):
+        with pytest.raises(UserError, match=rf"lines 6, 7: .*{re.escape(repr(name))}.*where_not"):
+            runs(tmp_path, "m,t,acc\n" + rows + means, spec)
+
+
+def test_the_last_name_is_a_mean_if_that_cannot_be_chance(tmp_path):
+    values = np.random.default_rng(0).normal(0.8, 0.03, (4, 3)).round(4)
+
+    def text(last):
+        columns = [*zip("abc", values.T, strict=True), ("all of them", last)]
+        return "m,s,acc\n" + "".join(
+            f"{name},{seed},{each:.4f}\n" for name, of_name in columns for seed, each in enumerate(of_name)
+        )
+
+    means = values.mean(axis=1)
+    with pytest.raises(
+        UserError, match="14, 15, 16, 17: the model 'all of them' may be a statistic: its values are the"
+    ):
+        runs(tmp_path, text(means), PLAIN)
+    # One value more than the mean; means that are rounded so much that any value may be one; another place.
+    assert len(runs(tmp_path, text(means + np.eye(4)[0] * 0.001), PLAIN)) == 16
+    assert len(runs(tmp_path, "m,s,acc\na,0,0.5\nb,0,0.7\nc,0,0.6\na,1,0.4\nb,1,0.6\nc,1,0.5\n", PLAIN)) == 6
+    assert len(runs(tmp_path, text(means).replace("a,0", "all of them,9,0.5\na,0", 1), PLAIN)) == 17
+
+
 def test_a_statistic_of_percentages_is_noticed_and_another_value_is_a_models(tmp_path):
     spec = PLAIN | {"metrics": {"acc": {"metric": "accuracy", "scale": 0.01}}}
     text = "m,s,acc\na,0,81.3\nb,0,82.4\nc,0,79.9\nmean,0,"
@@ -128,6 +161,46 @@ def test_a_statistic_of_percentages_is_noticed_and_another_value_is_a_models(tmp
     assert "mean" in set(
         runs(tmp_path, "m,s,acc\na,0,.8\nb,0,.6\na,1,.8\nb,1,.6\nmean,0,.7\nmean,1,.6\n", PLAIN)["model"]
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [("OOM", "failed"), ("Timed_Out", "failed"), ("diverged", "diverged"), ("kaputt", "failed")]
+)
+def test_a_reason_in_place_of_a_value_is_the_status_of_its_row(word, status, tmp_path):
+    spec = PLAIN | {"metrics": {"acc": {"metric": "accuracy"}, "f1": {"metric": "f1_macro"}}}
+    text = f"m,s,acc,f1\na,0,{word},0.4\na,1,0.6,0.5\n"
+    table = runs(tmp_path, text, spec | {"statuses": {"Kaputt": "failed"}})
+    assert table.query("seed == 0")[["status", "fail_reason"]].drop_duplicates().to_numpy().tolist() == [
+        [status, f"reported as {word.lower()}"]
+    ]
+    assert table.query("seed == 0")["value"].isna().all() and (table.query("seed == 1")["status"] == "completed").all()
+
+
+@pytest.mark.parametrize("cell", ["-", "--", "\u2013", "\u2014", "n.a."])
+def test_dashes_are_missing_values(cell, tmp_path):
+    spec = PLAIN | {"metrics": {"acc": {"metric": "accuracy"}, "f1": {"metric": "f1_macro"}}}
+    table = runs(tmp_path, f"m,s,acc,f1\na,0,{cell},0.4\na,1,0.6,0.5\n", spec)
+    assert table["value"].isna().tolist() == [True, False, False, False] and set(table["status"]) == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        ("1'234.5", "write numbers without separators of thousands"),
+        ("1\u00a0234", "write numbers without separators of thousands"),
+        ("**0.91**", "write the number alone, in the digits 0 to 9"),
+        ("<0.01", "write the number alone"),
+        ("good", "leave it empty if the run has none"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_what_to_write(cell, hint, tmp_path):
+    with pytest.raises(UserError, match=f"line 2: the value .* is not a number; {hint}"):
+        runs(tmp_path, f"m,s,acc\na,0,{cell}\na,1,0.5\n", PLAIN)
+
+
+def test_two_texts_for_one_seed_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"seed 1, .* \(1 and 01 are the same number\)"):
+        runs(tmp_path, "m,s,acc\na,1,0.5\na,01,0.6\n", PLAIN)
 
 
 def test_numbers_with_separators_of_thousands_are_refused_with_advice_that_helps(tmp_path):

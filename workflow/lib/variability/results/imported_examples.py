@@ -43,7 +43,7 @@ def rows(source: Source, spec: Mapping[str, Any], facts: Mapping[str, Mapping[st
     frame = imported_layout.chosen(source, spec, name)
     roles = imported_layout.role_columns(spec, list(frame.columns))
     table = _scored(frame, spec, roles, source) if kind == SCORES else _by_role(frame, spec, roles)
-    table = imported_names.unified(_with_keys(table, roles, source, name), spec, source)
+    table = _with_keys(table, spec, roles, source, name)
     if kind == SCORES:
         imported_problems.refuse_unknown_metrics(table, facts, source)
         table = table.assign(
@@ -115,12 +115,15 @@ def _parsed(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Ser
     return values
 
 
-def _with_keys(table: pd.DataFrame, roles: Mapping[str, str], source: Source, name: str) -> pd.DataFrame:
+def _with_keys(
+    table: pd.DataFrame, spec: Mapping[str, Any], roles: Mapping[str, str], source: Source, name: str
+) -> pd.DataFrame:
     """Return the table with the checked columns that say which run and which example a row is about."""
     imported_problems.refuse_statistics(table, roles, source)
     for key in (*KEYS, "example_id", *(role for role in ("metric", "group") if role in table)):
         imported_problems.refuse_missing(table, key, roles, source)
     imported_problems.refuse_words_among_numbers(table, source)
+    table = imported_names.unified(table, spec, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
     table["seed"] = imported_values.seeds(table["seed"], name)

@@ -11,18 +11,12 @@ from variability.errors import UserError
 from variability.results import metric_scales, run_status
 from variability.results.columns import CELL
 from variability.results.imported_files import Source
+from variability.results.statistic_words import statistic
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Names of statistics, with which people and programs label rows below the runs.
-_STATISTICS = {
-    *("mean", "avg", "average", "median", "min", "max", "minimum", "maximum", "total", "sum", "ci", "95% ci"),
-    *("std", "stdev", "stddev", "sd", "sem", "se", "var", "variance", "standard deviation", "standard error"),
-    *("mean ± std", "mean±std", "mean +/- std", "25%", "50%", "75%"),
-}
-#: What may follow the name of a statistic: "mean of 5 seeds", "average (5)".
-_OF_SEEDS = r"\s*(?:\(.*\)|\b(?:of|over|across)\s.*)$"
+#: Names of statistics that are needed among models or methods: one may be that of a baseline.
 _FEWEST = 2
 
 
@@ -35,11 +29,9 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
     for role in ("seed", "task", *CELL):
         if role not in table:
             continue
-        words = table[role].fillna("").astype(str).str.strip().str.lower()
-        words = words.str.replace(_OF_SEEDS, "", regex=True).str.rstrip(".:")
-        is_statistic = words.isin(_STATISTICS)
-        if is_statistic.any() and (role in ("seed", "task") or words[is_statistic].nunique() >= _FEWEST):
-            names = list(dict.fromkeys(table.loc[is_statistic, role]))
+        names = [name for name in table[role].dropna().unique() if statistic(name)]
+        is_statistic = table[role].isin(names)
+        if names and (role in ("seed", "task") or len({statistic(name) for name in names}) >= _FEWEST):
             rows = table.index[is_statistic]
             count = len(set(rows))
             it = agree(count, "it", "them")
@@ -67,7 +59,7 @@ def refuse_words_among_numbers(table: pd.DataFrame, source: Source) -> None:
 
 def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], source: Source) -> None:
     """Raise UserError for rows without a value of ``key``. roles: {role: column}."""
-    missing = table[key].isna()
+    missing = table[key].isna() | (table[key].astype(str).str.strip() == "")
     if not missing.any():
         return
     # Summaries and notes below the runs have names that no run has.

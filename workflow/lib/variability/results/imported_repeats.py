@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from variability.advice import agree, plural
 from variability.errors import UserError
-from variability.results import readers, run_status
+from variability.results import imported_values, readers, run_status
 from variability.results.columns import RUN, RUN_VALUE
 from variability.results.imported_files import Source
 from variability.results.imported_layout import listed_metrics
-from variability.results.imported_values import order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +64,7 @@ def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) ->
     rows = frame.loc[repeated.index[(repeated[RUN_VALUE] == first[RUN_VALUE]).all(axis=1)].unique()]
     differing = [str(column) for column in frame if len(set(rows[column].astype(str))) > 1]
     run = ", ".join(f"{key} {first[key]}" for key in RUN_VALUE)
+    run += _same_number(rows[column] for column in differing)
     twice, all_runs = len(repeated[RUN].drop_duplicates()), len(table[RUN].drop_duplicates())
     raise UserError(
         f"{source.at(rows.index)}: {twice} of {plural(all_runs, 'run')} {agree(twice, 'is', 'are')} listed more than "
@@ -74,11 +74,19 @@ def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) ->
     )
 
 
+def _same_number(columns: Iterable[pd.Series]) -> str:
+    """Return that the texts of a column are one whole number, such as 1 and 01; nothing if those of none are."""
+    for column in columns:
+        if imported_values.are_one_number(column.dropna().astype(str)):
+            return f" ({' and '.join(column.dropna().astype(str).unique())} are the same number)"
+    return ""
+
+
 def _last(table: pd.DataFrame, frame: pd.DataFrame, spec: Mapping[str, Any], source: Source) -> pd.DataFrame:
     import pandas as pd
 
     column = spec.get("keep_by") or next((name for name in readers.of(spec).STARTS if name in frame), None)
-    when = order(frame[column], column, source) if column else pd.Series(0.0, frame.index)
+    when = imported_values.order(frame[column], column, source) if column else pd.Series(0.0, frame.index)
     if column is None:
         _refuse_unordered(table, frame, source)
     table = table.assign(row=table.index, when=when[table.index].to_numpy(), failed=~_completed(table))
@@ -99,7 +107,7 @@ def _refuse_unordered(table: pd.DataFrame, frame: pd.DataFrame, source: Source) 
         if str(name).lower().lstrip("_") not in _STEPS:
             continue
         try:
-            steps = order(frame[name], name, source)
+            steps = imported_values.order(frame[name], name, source)
         except UserError:
             continue  # Not a column of steps.
         rows = table.assign(step=steps[table.index].to_numpy(), row=table.index)

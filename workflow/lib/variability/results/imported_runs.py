@@ -21,6 +21,7 @@ from variability.results import (
     imported_repeats,
     imported_selection,
     imported_statistics,
+    imported_statuses,
     imported_values,
     metric_scales,
     pairing,
@@ -96,6 +97,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     table = imported_names.unified(table, spec, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
+    table = imported_statuses.with_reasons(table, spec.get("statuses", {}))
     decimal = imported_values.decimal_mark(source, _number_columns(table, roles, spec), spec)
     table = _with_numbers(table, frame, spec, source, decimal)
     entries = {entry: facts or {} for entry, facts in (spec.get("metrics") or {}).items()}
@@ -108,7 +110,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     imported_problems.refuse_unknown_metrics(table, facts, source)
     table["seed"] = imported_values.seeds(table["seed"], name)
     words = table["status"] if "status" in table else pd.Series(None, table.index, dtype=object)
-    table["status"] = imported_values.statuses(words, spec.get("statuses", {}), source)
+    table["status"] = imported_statuses.statuses(words, spec.get("statuses", {}), source)
     reported = words.fillna("").astype(str).str.strip().str.lower()
     table["fail_reason"] = reported.radd("reported as ").where(table["status"] != run_status.COMPLETED)
     table = imported_repeats.merged(table, source)

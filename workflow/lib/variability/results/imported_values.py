@@ -7,12 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.io import numbers
-from variability.results import run_status
 from variability.results.imported_files import Source
 
 if TYPE_CHECKING:
@@ -21,20 +18,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Words of trackers and of people's scripts, in lower case, with blanks for - and _. An empty status is decided by the
-#: values.
-_WORDS = {
-    run_status.COMPLETED: "completed complete finished finish done success successful succeeded ok passed",
-    run_status.FAILED: (
-        "failed fail failure crashed crash killed kill error errored exception oom timeout preempted preempting "
-        "cancelled canceled aborted stopped interrupted running scheduled pending queued unfinished incomplete pruned"
-    ),
-    run_status.DIVERGED: "diverged diverging nan inf infinity exploded",
-}
-STATUS_WORDS = {word: status for status, words in _WORDS.items() for word in words.split()} | {
-    **dict.fromkeys(("out of memory", "timed out", "time out", "node fail"), run_status.FAILED),
-    **dict.fromkeys(("loss is nan", "non finite", "not finite"), run_status.DIVERGED),
-}
+#: What people write for a missing value, in addition to ``numbers.MISSING``.
+_ABSENT = ("-", "--", "---", "\u2013", "\u2014", "n.a.", "n. a.", "n/a.")
 #: Integers from here on are not exact in double precision.
 _MAX_EXACT = 2**53
 #: Dates of numbers only that do not begin with the year.
@@ -42,7 +27,6 @@ _DAY_AND_MONTH = r"^\s*(\d{1,2})([./-])(\d{1,2})\2\d{2,4}\b"
 #: Those among them that may begin with the last two digits of the year.
 _YEAR_AND_MONTH = r"^\s*\d{2}([/-])(0[1-9]|1[0-2])\1(0[1-9]|[12]\d|3[01])\b"
 _MONTHS = 12
-_NO_STATUS = ("", "none", "null", "n/a", "-")
 _SPREAD = r"±|\+/-|\+-|\\pm|^\s*[-+.0-9]+\s*\("
 _UNITS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:ms|sec|s|min|m|h|d)\s*)+")
@@ -67,6 +51,7 @@ def parse(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Serie
     """
     import pandas as pd
 
+    texts = texts.mask(texts.fillna("").astype(str).str.strip().str.lower().isin(_ABSENT))
     present = texts.fillna("").astype(str)
     spread = present.str.contains(_SPREAD, regex=True)
     if spread.any():
@@ -92,10 +77,15 @@ def parse(texts: pd.Series, role: str, source: Source, decimal: str) -> pd.Serie
 
 
 def _hint(text: str) -> str:
-    """Return how to correct a text that was meant as a number, if it shows that."""
-    if "." in text and "," in text:
+    """Return how to correct a text that is not a number, if it shows what was meant."""
+    stripped = text.strip()
+    if ("." in text and "," in text) or re.fullmatch(r"[-+]?[0-9]{1,3}([\s'\u2019][0-9]{3})+([.,][0-9]*)?", stripped):
         return "; write numbers without separators of thousands"
-    return '; if commas begin its decimals, set `decimal: ","`' if "," in text else ""
+    if "," in text:
+        return '; if commas begin its decimals, set `decimal: ","`'
+    if re.search("[0-9]", text):
+        return "; write the number alone, in the digits 0 to 9"
+    return "; leave it empty if the run has none"
 
 
 def states_nan(texts: pd.Series) -> pd.Series:
@@ -163,6 +153,12 @@ def seed_labels(texts: pd.Series) -> list[str]:
     return sorted({text for text in texts.unique() if text not in integers}, key=_natural_order)
 
 
+def are_one_number(texts: pd.Series) -> bool:
+    """Return whether texts, not all equal, are one whole number: 1 and 01."""
+    integers = _integers(texts)
+    return 1 < len(integers) == texts.nunique() and len(set(integers.values())) == 1
+
+
 def _integers(texts: pd.Series) -> dict[str, int]:
     """Return the whole numbers among texts: 3, 3.0 and 3e0."""
     import pandas as pd
@@ -177,33 +173,6 @@ def _integers(texts: pd.Series) -> dict[str, int]:
         elif not is_wrong and abs(value) < _MAX_EXACT and value == int(value):
             integers[text] = int(value)
     return integers
-
-
-def statuses(texts: pd.Series, words: Mapping[str, str], source: Source) -> pd.Series:
-    """Return the status of runs, completed if it is empty. words: {word: status} of the config.
-
-    Raises UserError for words that are not known, with their rows.
-    """
-    known = STATUS_WORDS | {_word(word): status for word, status in words.items()}
-    known |= {word: run_status.COMPLETED for word in _NO_STATUS if word not in known}
-    written = texts.fillna("").map(_word)
-    unknown = ~written.isin(list(known))
-    if unknown.any():
-        found = list(dict.fromkeys(texts[unknown]))
-        listed = ", ".join(map(repr, found[:10]))
-        # YAML quotes words such as true.
-        example = yaml.safe_dump(
-            {found[0]: "failed"}, default_flow_style=True, allow_unicode=True, width=10_000
-        ).strip()
-        raise UserError(
-            f"{source.at(texts.index[unknown])}: the status {listed} is not known; add it to the import, as in "
-            f"`statuses: {example}` (or completed, or diverged). Known: {', '.join(sorted(STATUS_WORDS))}"
-        )
-    return written.map(known)
-
-
-def _word(text: object) -> str:
-    return re.sub(r"[\s_-]+", " ", str(text)).strip().lower() or ""
 
 
 def _array(texts: pd.Series) -> pa.ChunkedArray:
