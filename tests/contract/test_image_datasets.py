@@ -5,6 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 from data_sets import plugin, problems
+from PIL import Image
 
 from variability.errors import UserError
 from variability.io.fetcher import Fetcher
@@ -266,3 +267,17 @@ def test_the_target_does_not_change_the_images():
 def test_glyphs_without_rotation_cannot_have_it_as_a_target():
     assert "allow some degrees" in problems("glyphs", target="rotation", jitter={"rotation": 0})[0]
     assert problems("glyphs", target="rotation", letters="aA") == []
+
+
+def test_images_without_the_suffix_of_an_image_are_named(tmp_path):
+    for name in ("cat/1.png", "dog/1.png", "cat/other", "dog/1.png.bak"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with open(tmp_path / name, "wb") as file:
+            Image.fromarray(np.zeros((4, 4), np.uint8)).save(file, "PNG")
+    (tmp_path / "cat/notes.txt").write_text("no image")
+    examples = plugin("image_folder", path=str(tmp_path)).load(None)
+    (remark,) = examples.remarks
+    assert len(examples) == 2
+    assert remark.startswith(
+        "2 images are not read, because their names have no suffix of an image: cat/other, dog/1.png"
+    )

@@ -25,6 +25,14 @@ def prepared(tmp_path, texts, max_length=8):
     return modality, SimpleNamespace(inputs=inputs, facts=facts, example_ids=ids, name="texts")
 
 
+def test_texts_that_differ_in_blanks_or_the_form_of_accents_have_equal_content(tmp_path):
+    pairs = [("a b", "c"), ("a  b ", "\nc\t"), ("a b", "C"), ("a", "b c"), ("\u00e9", ""), ("e\u0301 ", "")]
+    for texts, equal in ((pairs, [0, 0, 2, 3, 4, 4]), ([" ".join(pair) for pair in pairs], [0, 0, 2, 0, 4, 4])):
+        modality, task = prepared(tmp_path, texts)
+        for contents in (modality.digests(task.inputs, len(texts)), [modality.content(text) for text in texts]):
+            assert [contents.index(content) for content in contents] == equal
+
+
 def encoder(seen, empty=False, most=100):
     def encode(examples, max_length):
         seen.append((examples, max_length))

@@ -136,8 +136,8 @@ def test_blanks_after_separators_belong_to_no_value(tmp_path):
         "b": ["1", "2"],
         "c": ["p, q", "3"],
     }
-    # If only some names begin with a blank, it is part of them.
-    assert cells(write(tmp_path / "b.csv", "a, b,c\nx, y,z\n")) == {"a": ["x"], " b": [" y"], "c": ["z"]}
+    # If only some names begin with a blank, blanks are part of values.
+    assert cells(write(tmp_path / "b.csv", "a, b,c\nx, y,z\n")) == {"a": ["x"], "b": [" y"], "c": ["z"]}
     assert cells(write(tmp_path / "c.csv", "a b,c d\n 1, 2\n")) == {"a b": [" 1"], "c d": [" 2"]}
 
 
@@ -197,6 +197,11 @@ def test_only_numbers_are_numbers(tmp_path):
     assert tabular.numeric(path, "c") and not tabular.numeric(path, "a")
 
 
+def test_blanks_around_the_names_of_columns_are_no_part_of_them(tmp_path):
+    assert cells(write(tmp_path / "a.csv", b"a ,\tb\n1,2\n")) == {"a": ["1"], "b": ["2"]}
+    assert list(cells(write(tmp_path / "b.csv", b"a,a \n1,2\n"))) == ["a", "a "]
+
+
 def test_the_encoding(tmp_path):
     path = write(tmp_path / "a.csv", "name\nübung\n".encode("cp1252"))
     with pytest.raises(UserError, match=r"not in UTF-8 \(line 2, byte 0xfc\); .*set `encoding`"):
@@ -218,6 +223,11 @@ def test_the_encoding(tmp_path):
         (b"%PDF-1.7", "PDF"),
         (b"\x89PNG\r\n", "picture"),
         (b"a,b\n\0\0", "neither text"),
+        (
+            b"a,b\n" + b"some,text\n" * 9 + b"a\0b,c\n",
+            "line 11 has a character of code 0, which no text has; remove it",
+        ),
+        ("a,b\n1,2\n".encode("utf-32"), "UTF-32 text; save it as UTF-8"),
         (gzip.compress(b"runs.csv".ljust(257, b"\0") + b"ustar\0", mtime=0), "tar archive"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (gzip.compress(b"a,b\n1,2\n", mtime=0)[:-4], "damaged or cut off"),

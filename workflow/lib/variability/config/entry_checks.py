@@ -10,7 +10,7 @@ from variability.config import plugin_advice, plugin_choice, schema_messages
 from variability.config.outputs import Outputs
 from variability.config.recipe import Recipe
 from variability.config.study import Study, complete_task
-from variability.data import duplicates, splits
+from variability.data import duplicates, modalities, splits
 from variability.data.datasets import Examples
 from variability.errors import Problem, UserError
 from variability.io.mirrors import find_file, missing_file
@@ -77,7 +77,7 @@ def check_task(key: str, entry: Mapping[str, Any], mirrors: Sequence[Path]) -> I
         yield Problem(f"{key}.kind", message)
     yield from _check_split(f"{key}.split", task["split"], dataset.size())
     if not problems and (examples := dataset.planned()):
-        yield from _check_duplicates(f"{key}.split.duplicates", task["split"]["duplicates"], examples)
+        yield from _check_duplicates(f"{key}.split.duplicates", task, examples)
 
 
 def _check_primary_metric(key: str, task: Mapping[str, Any]) -> Iterator[Problem]:
@@ -107,11 +107,12 @@ def _check_split(key: str, split: Mapping[str, Any], sizes: Mapping[str, int] | 
         yield Problem(f"{key}.train", "0 examples: nothing could be trained; ask for at least one per class")
 
 
-def _check_duplicates(key: str, policy: str, examples: Examples) -> Iterator[Problem]:
-    contents = [examples.read(row) for row in range(len(examples))]
+def _check_duplicates(key: str, task: Mapping[str, Any], examples: Examples) -> Iterator[Problem]:
+    modality = modalities.find(task["modality"])
+    contents = [modality.content(examples.read(row)) for row in range(len(examples))]
     source = examples.source or str
     try:
-        duplicates.check_partitions(policy, examples.partition, contents, source)
+        duplicates.check_partitions(task["split"]["duplicates"], examples.partition, contents, source)
     except UserError as error:
         yield Problem(key, str(error))
 

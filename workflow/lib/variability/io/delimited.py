@@ -96,10 +96,16 @@ def _checked(parsed: Iterator[Row], of_file: Dialect, options: Mapping[str, Any]
 
 def _names(row: Sequence[str], header: str | Sequence[str] | None) -> list[str]:
     if header is None:
-        return list(row)
+        return without_blanks(row)
     if isinstance(header, str):
         return [str(number) for number in range(1, len(row) + 1)]
     return list(header)
+
+
+def without_blanks(names: Sequence[str]) -> list[str]:
+    """Return names of columns without blanks around them, which nobody sees, unless two would become equal."""
+    stripped = [name.strip() for name in names]
+    return stripped if len(set(stripped)) == len(set(names)) else list(names)
 
 
 def _parsed(file: IO[str], of_file: Dialect) -> Iterator[Row]:

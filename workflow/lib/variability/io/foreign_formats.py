@@ -6,6 +6,8 @@ import re
 #: First bytes, format, and a key of REMEDIES.
 _MAGIC = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file of the old format (.xls), or one with a password", "xlsx"),
+    (codecs.BOM_UTF32_LE, "UTF-32 text", "utf8"),
+    (codecs.BOM_UTF32_BE, "UTF-32 text", "utf8"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "gzip"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "extract"),
     (b"Rar!", "a RAR archive", "extract"),

@@ -26,8 +26,16 @@ JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 #: Bytes that are expanded at a time.
 _BUFFER = 1 << 18
+#: Share of bytes 0 above which a file is not a text with a few damaged characters.
+_MOST_ZEROS = 0.05
 #: Where a tar archive has its first mark.
 _TAR_MARK = slice(257, 262)
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether the first bytes of a file are UTF-8 without control characters; the last character may be cut."""
+    text = codecs.getincrementaldecoder("utf-8")(errors="replace").decode(start)
+    return all(each.isprintable() or each in "\t\r\n" for each in text.removeprefix("\ufeff"))
 
 
 def table_format(path: Path) -> str:
@@ -48,6 +56,9 @@ def table_format(path: Path) -> str:
     if start[_TAR_MARK].startswith(b"ustar"):
         raise ValueError(f"it is a tar archive; {REMEDIES['extract']}")
     if b"\0" in start and not start.startswith(_UTF16):
+        if start.count(b"\0") <= _MOST_ZEROS * len(start) and _is_text(start.replace(b"\0", b"")):
+            line = start[: start.index(b"\0")].count(b"\n") + 1
+            raise ValueError(f"line {line} has a character of code 0, which no text has; remove it")
         raise ValueError("it is neither text nor in another format that is known here; save the table as CSV")
     begin = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if inner_suffix(path) in JSON_SUFFIXES or _is_record(begin):

@@ -180,7 +180,7 @@ def _sheet_names(path: Path, options: Mapping[str, Any]) -> tuple[list[str], lis
             raise ValueError(
                 f"row {number} has only {filled[0]!r}, like a title; remove what is above the columns' names"
             )
-        return [name or "" for name in names], rows[1:]
+        return delimited.without_blanks([name or "" for name in names]), rows[1:]
     if isinstance(stated, str):
         return [str(number) for number in range(1, max(len(row) for _, row in rows) + 1)], rows
     if len(stated) != (width := max(len(row) for _, row in rows)):

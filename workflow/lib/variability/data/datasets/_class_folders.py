@@ -183,7 +183,8 @@ class _Arrangement:
                 f"{self._root} holds {'no class folder' if not class_names else 'one class folder'} with images; two "
                 f"or more folders are needed, each named after its class{self._archives()}"
             )
-        for group in colliding(class_names):
+        groups = colliding(class_names)
+        for group in groups:
             self._problems.append(
                 f"the classes {' and '.join(map(repr, group))} of {self._root} differ only in case, white space or "
                 "accents; give the folders one name, or clearly different ones"
@@ -192,10 +193,11 @@ class _Arrangement:
         for _, split, name in images:
             of_split.setdefault(split, set()).add(name)
         for split in ("validation", "test"):
-            if unseen := sorted(of_split.get(split, set()) - of_split.get("train", set())):
+            unseen = of_split.get(split, set()).difference(of_split.get("train", set()), *groups)
+            if unseen:
                 self._problems.append(
                     f"{self._root}: {len(unseen)} of the classes of {split} {agree(len(unseen), 'has', 'have')} no "
-                    f"folder for training: {advice.listed(map(repr, unseen))}; rename or remove them"
+                    f"folder for training: {advice.listed(map(repr, sorted(unseen)))}; rename or remove them"
                 )
 
     def _archives(self) -> str:

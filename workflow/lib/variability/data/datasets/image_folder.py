@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from variability.advice import listed, plural
+from variability.advice import agree, listed, plural
 from variability.data.datasets import Dataset, Examples
 from variability.data.datasets import _class_folders as class_folders
 from variability.data.datasets._files import PARTITION_WORDS, UNREADABLE_OPTION, bring, downloaded
@@ -21,13 +21,15 @@ from variability.io.mirrors import did_you_mean, find_file, missing_file
 _log = logging.getLogger(__name__)
 
 _FOLDER = "images"
+#: Files without the suffix of an image that are opened to see what they are.
+_MOST_OTHERS = 1000
 
 
 class ImageFolder(Dataset):
     """One folder per class, named after it; or folders train, validation (val) and test that contain class folders.
 
     A folder that only contains one other folder is skipped. Links are followed. Hidden files, and files without the
-    suffix of an image, are ignored. Classes and files are sorted by name.
+    suffix of an image, are not read. Classes and files are sorted by name.
     """
 
     THREADS: ClassVar[int] = 4
@@ -108,6 +110,7 @@ class ImageFolder(Dataset):
             skips_unreadable=self._skips_unreadable(),
             source=lambda index: arranged.files[index][0],
             unreadable=_unlabelled_files(below, arranged) if self._skips_unreadable() else [],
+            remarks=_without_suffix(below.root, arranged.others),
         )
 
     def _is_folder(self) -> bool:
@@ -193,6 +196,27 @@ def _links_stored_as_text(root: Path, names: Sequence[str]) -> list[Path]:
             if target.isprintable() and "/" in target and (path.parent / target).is_dir():
                 links.append(path)
     return links
+
+
+def _without_suffix(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a remark on the files that are images, and are not read because their names do not show it."""
+    unnamed = [name for name in names[:_MOST_OTHERS] if _is_image(root / name)]
+    if not unnamed:
+        return ()
+    images = plural(len(unnamed), "image is", "images are")
+    names = agree(len(unnamed), "its name has", "their names have")
+    remark = f"{images} not read, because {names} no suffix of an image: {listed(unnamed)}, in {root}."
+    _log.warning("%s", remark)
+    return (remark,)
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        image_files.open_file(path).close()
+    # Pillow raises nearly every exception for what is not an image.
+    except Exception:
+        return False
+    return True
 
 
 def _unlabelled_files(below: Walk, arranged: class_folders.ClassFolders) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -91,6 +91,10 @@ class Modality(ABC):
         count: number of examples.
         """
         return [blake2b(example.data, digest_size=16).digest() for example in np.ascontiguousarray(stored)]
+
+    def content(self, example: Any) -> Hashable:
+        """Return what is equal for examples with equal digests, of one in the form that the data set returns."""
+        return example
 
     def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         """Return the examples of a task in a provider's encoding, as one array, and facts about it, as plain values.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Hashable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,7 +59,15 @@ class Text(Modality):
         return {"max_length": self.options["max_length"], "pairs": SEPARATOR[0] in stored}
 
     def digests(self, stored: np.ndarray, count: int) -> Sequence[bytes] | None:
-        return [blake2b(example, digest_size=16).digest() for example in stored.tobytes().split(END)[:-1]]
+        examples = stored.tobytes().split(END)[:-1]
+        contents = (
+            SEPARATOR.join(_unified(part.decode()).encode() for part in example.split(SEPARATOR))
+            for example in examples
+        )
+        return [blake2b(content, digest_size=16).digest() for content in contents]
+
+    def content(self, example: Any) -> Hashable:
+        return _unified(example) if isinstance(example, str) else tuple(map(_unified, example))
 
     def encode(self, task: StoredExamples, provider: Any) -> tuple[np.ndarray, dict[str, Any]]:
         pairs = [
@@ -93,6 +102,11 @@ class Text(Modality):
 
         # Of unequal length, so that padding must not be mistaken for a token.
         return torch.tensor([[0, 1, 1, 0, 1, 1, 1, 0], [1, 0, 1, *[PADDING] * 5]])
+
+
+def _unified(text: str) -> str:
+    """Return what texts have in common that differ only in blanks, line breaks or the form of accents."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _utf8(text: str, row: int, task: str) -> bytes:
