@@ -205,10 +205,15 @@ def test_entries_that_the_author_did_not_write_are_not_reported(tmp_path):
         ),
         ("recipe/lr", [0.1, 0.01], "write one value, such as 0.1; to compare several, give each a method of its own"),
         (f"models/{MODEL}/architecture", ["vgg11", "vgg13"], "such as vgg11; each needs a model of its own"),
+        ("recipe/lr", "0,01", "recipe.lr: '0,01' is not a number; write 0.01"),
+        ("recipe/lr", "\u22120.1", "is not a number; write -0.1"),
+        ("recipe", "lr=0.1", "recipe: 'lr=0.1' is not a mapping; write, for example, {lr: 0.1}"),
+        ("recipe", "epochs:3", "is not a mapping; write, for example, {epochs: 3}"),
+        ("recipe.lr", 0.1, "recipe.lr: unknown key; levels are mappings: write recipe: {lr: ...}"),
         ("recipe/epochs", None, "recipe.epochs: nothing is not a whole number; write a number, or remove it"),
     ],
 )
-def test_several_values_or_none_of_a_key_that_has_one(path, value, message):
+def test_the_right_form_of_a_value_is_shown(path, value, message):
     assert message in only(put(path, value))
 
 

@@ -100,7 +100,7 @@ def test_aliases_of_aliases_are_counted_before_they_are_written_out():
 
 
 @pytest.mark.parametrize(
-    ("config", "kind"), [([1], "a Python list"), (None, "a Python NoneType"), ("x", "a Python str")]
+    ("config", "kind"), [([1], "a list"), (None, "empty"), ("x", "text"), (1j, "a Python complex")]
 )
 def test_a_config_is_a_mapping(config, kind):
     with pytest.raises(ConfigError, match=f"the config is {kind}, not a mapping"):

@@ -46,6 +46,8 @@ def test_numbers_in_braces_are_a_list(tmp_path):
     message = "study.yaml, line 2: {0, 1, a} is a mapping without values; write a list: [0, 1, a]"
     assert problems(tmp_path, "study: s\nseeds: {0, 1, a}\n") == [f"seeds: {message}"]
     assert problems(tmp_path, "methods: {full, lora}\n") == []
+    message = "study.yaml, line 1: 01 is a key, because a comma separates keys; write decimals with a point"
+    assert problems(tmp_path, "recipe: {lr: 0,01}\n") == [f"recipe.01: {message}"]
 
 
 @pytest.mark.parametrize("text", ["seeds: [0, 10, -3, 1e3, 1.5, 4294967295]\nmodels: {a1: null, v1.1.0: {}}\n", ""])

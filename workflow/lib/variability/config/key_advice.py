@@ -68,6 +68,9 @@ def unknown(
     known = list(schema.get("properties", {}))
     if name in INSTEAD:
         return INSTEAD[name]
+    section, _, rest = name.partition(".")
+    if section in known and rest:
+        return f"levels are mappings: write {section}: {{{rest}: ...}}"
     if inner := _holders(name, instance, schema, root.get("$defs", {})):
         return f"it belongs to {inner!r}: write {inner}: {{{name}: ...}}"
     if (other := meant(name, instance, schema)) is not None:

@@ -13,6 +13,8 @@ from variability.results.run_selection import as_list
 #: Longest mapping in characters that a message shows.
 LONGEST = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,40}")
+#: A key and its value without a blank, or with another sign between them.
+_PAIR = re.compile(r"([a-z_]+)\s*[:=]\s*(\S.{0,60})")
 
 #: Tells whether a value has the form of a schema.
 Valid = Callable[[Any, Mapping[str, Any]], bool]
@@ -68,6 +70,8 @@ def _with_key(value: Any, schema: Mapping[str, Any], valid: Valid) -> Iterator[d
     properties, required = schema.get("properties", {}), schema.get("required", [])
     if isinstance(value, str) and valid(True, properties.get(value, {"type": "null"})):
         yield {value: True}
+    if isinstance(value, str) and (pair := _PAIR.fullmatch(value.strip())) and pair[1] in properties:
+        yield {pair[1]: _scalar(pair[2])}
     if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
         merged = {key: each for part in value for key, each in part.items()}
         if merged.keys() <= properties.keys():
@@ -75,6 +79,15 @@ def _with_key(value: Any, schema: Mapping[str, Any], valid: Valid) -> Iterator[d
     key = next((key for key in required[:1] or properties if valid(value, properties[key])), None)
     if key is not None and len(required) < 2:
         yield {key: value}
+
+
+def _scalar(text: str) -> Any:
+    """Return what YAML reads a text as, or the text if that is no plain value."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, (str, int, float)) else text
 
 
 def flow(mapping: Mapping[str, Any]) -> str:

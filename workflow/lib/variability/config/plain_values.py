@@ -49,7 +49,8 @@ def plain(config: Any) -> tuple[dict[str, Any], list[Problem]]:
     """Return a copy of a config in which nothing is shared, and the problems of values that are not plain."""
     conversion = _Conversion()
     if not isinstance(config, Mapping):
-        return {}, [Problem("", f"the config is {_kind(config)[0]}, not a mapping; write `key: value` lines")]
+        kind = {type(None): "empty", list: "a list", str: "text"}.get(type(config)) or _kind(config)[0]
+        return {}, [Problem("", f"the config is {kind}, not a mapping; write `key: value` lines")]
     try:
         return conversion.value(config, ()), conversion.problems
     except _TooMany:

@@ -55,8 +55,9 @@ def _as_number(value: Any, types: str | list[str]) -> str:
         return "; YAML reads yes, no, on and off as true or false"
     if value is None and expected and "string" not in as_list(types):
         return "; write a number, or remove it"
+    text = _with_point(value) if isinstance(value, str) else value
     try:
-        number = float(value) if isinstance(value, (str, float)) and expected else math.nan
+        number = float(text) if isinstance(text, (str, float)) and expected else math.nan
     except ValueError:
         return ""
     whole = math.isfinite(number) and number.is_integer() and "integer" in expected
@@ -68,7 +69,12 @@ def _as_number(value: Any, types: str | list[str]) -> str:
     if "e" in written and "." not in written:
         # Without a decimal point, YAML would read it as text again.
         written = written.replace("e", ".0e")
-    return f"; YAML reads it as text, write {written}"
+    return f"; YAML reads it as text, write {written}" if text == value else f"; write {written}"
+
+
+def _with_point(text: str) -> str:
+    """Return a number with a decimal comma, or a minus sign of typography, as programs write it."""
+    return re.sub(r"^([-+]?[0-9]+),([0-9]+)$", r"\1.\2", text.strip().replace("\u2212", "-")) if text.strip() else text
 
 
 def as_fraction(value: Any, types: Collection[str]) -> str:

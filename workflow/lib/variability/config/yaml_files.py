@@ -148,8 +148,13 @@ def _problems(root: yaml.Node, file: str) -> Iterator[Problem]:
             yield Problem(".".join(key), f"{line}: {message}")
         elif isinstance(node, yaml.MappingNode):
             yield from _repeated_keys(node, key, file)
-            for name, _ in node.value:
-                yield from _problems_of_key(name, (*key, _written(name)), file)
+            for name, value in node.value:
+                inner = (*key, _written(name))
+                if node.flow_style and name.tag == f"{_TAG}int" and value.tag == f"{_TAG}null" and not value.value:
+                    message = f"{name.value} is a key, because a comma separates keys; write decimals with a point"
+                    yield Problem(".".join(inner), f"{line}: {message}")
+                else:
+                    yield from _problems_of_key(name, inner, file)
         elif isinstance(node, yaml.ScalarNode) and (message := _misread(node)):
             yield Problem(".".join(key), f"{line}: {message}")
 
