@@ -208,6 +208,29 @@ def test_the_source_of_a_table_is_checked(options, message):
     assert any(message in problem for problem in problems)
 
 
+@pytest.mark.parametrize(("other", "line"), [("7.0", 6), (" 7", 6), ("7 ", 6)])
+def test_one_id_in_two_spellings_is_refused(other, line, tmp_path):
+    ids = ["7"] * 4 + [other] * 4
+    for columns in ("user,item,time", "item,user,time"):
+        rows = "".join(f"{name},x{number % 4},{number}\n" for number, name in enumerate(ids))
+        with pytest.raises(UserError, match=rf"line.* {line}, .*: the {columns[:4]} '{other}' is also written '7'"):
+            own(tmp_path / "log.csv", f"{columns}\n{rows}").load(None)
+    assert (
+        own(tmp_path / "log.csv", f"user,item,time\n{rows.replace(f'{other},', '8,')}").load(None).facts["users"] == 2
+    )
+
+
+def test_ratings_that_are_all_equal_are_refused_before_the_first_job(tmp_path):
+    rows = "".join(f"{user},{item},3,{item}\n" for user in range(4) for item in range(4))
+    (problem,) = own(tmp_path / "log.csv", "user,item,rating,time\n" + rows, target="rating").check()
+    assert problem.message.endswith("all values of 'rating' are 3, so nothing can be predicted")
+
+
+def test_another_separator_is_one_problem(tmp_path):
+    (problem,) = own(tmp_path / "ratings.dat", "1::1193::5::978300760\n1::661::3::978302109\n").check()
+    assert problem.key == "path" and "or set `separator`, such as `separator: '::'`" in problem.message
+
+
 # Files of other programs -------------------------------------------------------------------------------------------
 
 

@@ -154,7 +154,8 @@ def suggest_column(name: str, names: Sequence[str]) -> str:
     """Return advice for a column that a table lacks. names: of its columns."""
     if len(names) != 1:
         return suggest(name, names) if names else "the file is empty"
-    separator = ", such as `separator: ' '`" if " " in names[0].strip() else ""
+    likely = next((each for each in ("::", " ") if each in names[0].strip()), None)
+    separator = f", such as `separator: {likely!r}`" if likely else ""
     return (
         f"the first line, {shortened(names[0])}, is a single name: remove what is above the names of the columns, or "
         f"set `separator`{separator}"

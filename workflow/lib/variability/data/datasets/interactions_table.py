@@ -137,6 +137,10 @@ class InteractionsTable(Dataset):
                 f"[user, item, rating, time] ({plural(len(names), 'name')})",
             )
             return
+        if missing and len(names) == 1:
+            hint = tabular.suggest_column(columns[missing[0]], names)
+            yield Problem("path", f"{path} has no column {columns[missing[0]]!r}; {hint}")
+            return
         for name in missing:
             hint = suggest(columns[name], list(names))
             yield Problem(
@@ -172,6 +176,8 @@ class InteractionsTable(Dataset):
         for role, values in column.items():
             with mistakes.collected():
                 _require_values(rows, columns[role], values)
+                if role in ("user", "item"):
+                    _require_one_spelling(rows, columns[role], values)
         marks = {
             tabular.decimal(table, [columns[role]], self.options)
             for table in tables
@@ -189,6 +195,10 @@ class InteractionsTable(Dataset):
             with mistakes.collected():
                 ratings = _numbers(*_present(rows, columns["rating"], column["rating"]), mark)
         mistakes.report()
+        if self.option("target") == "rating" and ratings is not None and (ratings == ratings[0]).all():
+            raise UserError(
+                f"{paths[0]}: all values of {columns['rating']!r} are {ratings[0]:g}, so nothing can be predicted"
+            )
         if "time" not in column:
             _log.info(
                 "%s has no column %r: its rows are assumed to be in order of time", paths[0], self._columns["time"]
@@ -234,6 +244,21 @@ def _require_values(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
     missing = _missing(column)
     if missing.any():
         raise UserError(f"{rows.at(missing)}: no value in {name!r}; fill it in, or remove the row")
+
+
+def _require_one_spelling(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
+    """Raise UserError for ids that differ only in blanks, or in the decimals of a whole number (1.0), from others."""
+    import pyarrow.compute as pc
+
+    usual = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"^([0-9]+)\.0+$", r"\1")
+    unusual = pc.not_equal(usual, column)
+    others = column.filter(pc.invert(unusual)).unique()
+    double = pc.fill_null(pc.and_(unusual, pc.is_in(usual, others)), False).to_numpy()
+    if double.any():
+        row = int(np.flatnonzero(double)[0])
+        raise UserError(
+            f"{rows.at(double)}: the {name} {str(column[row])!r} is also written {str(usual[row])!r}; write it one way"
+        )
 
 
 def _times(rows: Rows, name: str, column: pa.ChunkedArray, mark: str) -> np.ndarray:
