@@ -6,7 +6,7 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import claimed_pairs, decision_words
+from variability.reporting import claimed_pairs, decision_words, seeds_to_decide
 from variability.stages.claim import claims
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ def test_the_choice_of_the_test_does_not_depend_on_the_other_candidate():
 def test_further_seeds_are_not_predicted_from_runs_that_collapse():
     row = only(tables_of({"a": [*GOOD[:4], 0.2], "b": COLLAPSED}))
     assert row["decision"] == "undecided" and row["permuted"]
-    assert np.isnan(claimed_pairs.more_seeds(row, 0.01))
+    assert np.isnan(seeds_to_decide.for_difference(row, 0.01))
 
 
 def test_a_deterministic_baseline_is_a_constant():
@@ -120,7 +120,7 @@ def test_more_seeds_of_the_other_side_decide_about_a_constant():
     row = only(tables_of({"a": GOOD, "b": [0.9495]}, deterministic={"b": True, "a": False}))
     assert row["decision"] != "beats"
     # Both one-sample tests have the same SD, so a smaller difference takes more runs.
-    assert claimed_pairs.more_seeds(row, 0.0005) > claimed_pairs.more_seeds(row, 0.002) >= 1
+    assert seeds_to_decide.for_difference(row, 0.0005) > seeds_to_decide.for_difference(row, 0.002) >= 1
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import pytest
 import synthetic_study as synthetic
 
 from variability import registry
-from variability.reporting import claimed_pairs, decision_words
+from variability.reporting import claimed_pairs, decision_words, seeds_to_decide
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED, in_words
 from variability.stages.claim import as_markdown, claims
+from variability.stats import sample_size
 
 pytestmark = pytest.mark.slow
 
@@ -156,22 +157,22 @@ def test_undecided_claims_of_non_inferiority_name_the_seeds_that_would_decide(un
     # One pair of 6 + 6 runs; from statsmodels: TTestIndPower().solve_power(0.5, alpha=0.05, power=0.8,
     # alternative="larger").
     row = undecided | {"margin": 0.012}
-    assert claimed_pairs.more_seeds_not_worse(row | {"difference": -0.002}) == 51 - 6
+    assert seeds_to_decide.not_worse(row | {"difference": -0.002}) == 51 - 6
     # As one of three pairs: alpha=0.05/3.
-    assert claimed_pairs.more_seeds_not_worse(row | {"difference": -0.002, "tests": 3}) == 72 - 6
+    assert seeds_to_decide.not_worse(row | {"difference": -0.002, "tests": 3}) == 72 - 6
     # That it is worse by more is adjusted for both directions: alpha=0.05/2.
-    assert claimed_pairs.more_seeds_not_worse(row | {"difference": -0.022}) == 64 - 6
-    assert np.isnan(claimed_pairs.more_seeds_not_worse(row | {"difference": -0.012}))
+    assert seeds_to_decide.not_worse(row | {"difference": -0.022}) == 64 - 6
+    assert seeds_to_decide.not_worse(row | {"difference": -0.012}) == sample_size.MOST
 
 
 def test_undecided_comparisons_name_the_seeds_of_a_difference_or_of_equivalence(undecided):
     row = undecided | {"margin": 0.01}
     # A difference of 0.5 SD takes 64 runs (Cohen 1988, table 2.3.5), which no equivalence can decide earlier here.
-    assert claimed_pairs.more_seeds_to_decide(row | {"difference": 0.01}) == 64 - 6
+    assert seeds_to_decide.to_decide(row | {"difference": 0.01}) == 64 - 6
     # No difference: each of both one-sided tests at 5 % with 90 %; TTestIndPower().solve_power(0.5, alpha=0.05,
     # power=0.9, alternative="larger").
-    assert claimed_pairs.more_seeds_to_decide(row | {"difference": 0.0}) == 70 - 6
-    assert claimed_pairs.more_seeds_to_decide(row | {"difference": 0.005}) > 150
+    assert seeds_to_decide.to_decide(row | {"difference": 0.0}) == 70 - 6
+    assert seeds_to_decide.to_decide(row | {"difference": 0.005}) > 150
 
 
 def test_the_seeds_that_would_decide_are_part_of_the_claim():

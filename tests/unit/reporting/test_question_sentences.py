@@ -13,6 +13,7 @@ from variability.reporting.questions.more_seeds import MoreSeeds
 from variability.reporting.questions.origin_of_spread import OriginOfSpread
 from variability.reporting.questions.winners import Winners
 
+OF_MEAN = "1 % of |mean|: no range declared"
 CELL = {"model": "cnn", "method": "full", "split": "test", "primary": True}
 
 
@@ -128,13 +129,39 @@ def test_recipes_that_are_worse_than_a_linear_model_are_counted_named_and_drawn(
     assert Gains().sentences(tables | {"recipe_gap": table.iloc[3:]}) == []
 
 
-@pytest.mark.parametrize(("most", "needed"), [(9_999, "4 to 9999 runs"), (10_000, "4 to 10000 or more runs")])
+@pytest.mark.parametrize(("most", "needed"), [(9_999, "4 to 9999 runs"), (10_000, "4 to 10,000 or more runs")])
 def test_a_number_of_runs_at_the_limit_of_the_search_is_no_upper_limit(most, needed):
-    row = CELL | {"task": "a", "phase": "after", "target": "gap", "goal": 0.0, "n": 5}
-    table = pd.DataFrame([row | {"n_needed": 4.0}, row | {"n_needed": float(most)}])
+    row = CELL | {"task": "a", "phase": "after", "target": "better", "goal": 0.75, "goal_from": "gamma", "n": 5}
+    table = pd.DataFrame([row | {"n_needed": 4.0}, row | {"n_needed": float(most)}]).assign(power=0.8)
     assert MoreSeeds().sentences({"seeds_needed": table}) == [
-        f"To separate it from the next worse candidate: {needed}; reached by 1 of 2 cells."
+        f"To show that it is better in 75 % of all pairs of runs: {needed}; reached by 1 of 2 cells."
     ]
+    (chart,) = MoreSeeds().charts({"seeds_needed": table})
+    assert chart.rows["needed"].tolist() == ["4", needed.removeprefix("4 to ").removesuffix(" runs")]
+
+
+@pytest.mark.parametrize(
+    ("goals", "size", "label"),
+    [
+        ([(0.01, "as given"), (0.01, "as given")], "0.010", "0.010"),
+        ([(0.01, "margin of the study"), (0.5, "margin of the study")], "the margin of its task", "its margin"),
+        (
+            [(0.3, "2 % of |mean|: no range declared"), (0.4, "2 % of |mean|: no range declared")],
+            "2 % of the mean",
+            "2 %",
+        ),
+        ([(0.01, "as given"), (1.0, "1 % of 100")], "1 % of the range of its metric", "1 % of the range"),
+        ([(0.01, "as given"), (0.3, OF_MEAN)], "the goal of its task", "its goal"),
+        ([(0.02, "margin of the study"), (1.0, "1 % of 100")], "the goal of its task", "its goal"),
+    ],
+)
+def test_goals_are_named_after_what_they_are(goals, size, label):
+    row = CELL | {"task": "a", "phase": "after", "target": "half_width", "n": 5, "n_needed": 4.0, "power": 0.8}
+    table = pd.DataFrame([row | {"goal": goal, "goal_from": origin} for goal, origin in goals])
+    (sentence,) = MoreSeeds().sentences({"seeds_needed": table})
+    assert sentence == f"To know the mean within ± {size}: 4 runs; reached by 2 of 2 cells."
+    (chart,) = MoreSeeds().charts({"seeds_needed": table})
+    assert set(chart.rows["label"]) == {f"mean within ± {label}"} and len(f"mean within ± {label}") <= 30
 
 
 def test_one_calibration_error_is_no_range():

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic_study as synthetic
-from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
 from variability import registry
 from variability.stats import sample_size
 
-TARGETS = {"half_width", "difference", "gap", "better"}
+TARGETS = {"half_width", "difference", "better"}
 
 
 def table(runs, **options):
@@ -70,27 +69,9 @@ def test_the_goals_are_the_margins_of_the_study_unless_options_set_them():
         assert one(table(made, margins=margins), target="difference")["goal"] == pytest.approx(0.01)
 
 
-def test_the_gap_is_the_one_to_the_next_worse_cell_with_the_sds_of_both():
-    made = runs({"a": [0.89, 0.9, 0.91], "best": [0.92, 0.93, 0.97], "c": [0.5, 0.6, 0.7]})
-    result = table(made)
-    row = one(result, target="gap", model="best")
-    assert row["reference"] == "a, full"
-    assert row["goal"] == pytest.approx(0.94 - 0.9)
-    sds = np.std([0.92, 0.93, 0.97], ddof=1), 0.01
-    assert row["n_needed_at_sd"] == sample_size.for_power(0.04, *sds, 0.8, 0.95)
-    upper = np.sqrt(2 / stats.chi2.ppf(0.2, 2))
-    assert row["n_needed"] == sample_size.for_power(0.04, *(upper * sd for sd in sds), 0.8, 0.95)
-    last = one(result, target="gap", model="c")
-    assert np.isnan(last["n_needed"]) and "worse" in last["note"]
-
-
-def test_for_a_loss_the_next_worse_is_larger_and_goals_are_fractions_of_the_mean():
+def test_without_a_range_goals_are_fractions_of_the_mean():
     made = runs({"a": [0.2, 0.3], "b": [0.5, 0.6]}, {"range": [0, None]}, higher_is_better=False, perfect=0.0)
-    result = table(made)
-    row = one(result, target="gap", model="a")
-    assert row["goal"] == pytest.approx(0.3)
-    assert row["reference"] == "b, full"
-    relative = one(result, target="half_width", model="b")
+    relative = one(table(made), target="half_width", model="b")
     assert relative["goal"] == pytest.approx(0.0055)
     assert relative["goal_from"] == "1 % of |mean|: no range declared"
 
@@ -128,16 +109,14 @@ def test_an_unknown_number_has_a_row_with_the_reason():
     single = one(result, target="half_width", model="b")
     assert np.isnan(single["n_needed"]) and "two completed runs" in single["note"]
     assert (single["n"], single["n_failed"]) == (1, 1)
-    to_single = one(result, target="gap", model="a")
-    assert np.isnan(to_single["n_needed"]) and "next cell" in to_single["note"]
-    lost = one(result, target="gap", model="c")
-    assert np.isnan(lost["goal"]) and "two completed runs" in lost["note"]
+    lost = one(result, target="half_width", model="c")
+    assert np.isnan(lost["n_needed"]) and "two completed runs" in lost["note"]
 
 
-def test_equal_means_and_equal_values_have_a_note():
-    result = table(runs({"a": [0.8, 0.9, 0.7], "b": [0.9, 0.7, 0.8], "c": [0.5, 0.5, 0.5]}))
-    tie = one(result, target="gap", model="a")
-    assert tie["n_needed"] == sample_size.MOST and "equal" in tie["note"]
+def test_equal_values_and_the_limit_of_the_search_have_a_note():
+    result = table(runs({"a": [0.1, 0.9, 0.2], "c": [0.5, 0.5, 0.5]}), half_width=0.0001)
+    endless = one(result, target="half_width", model="a")
+    assert endless["n_needed"] == sample_size.MOST and endless["note"] == "10,000 means this many or more"
     still = one(result, target="half_width", model="c")
     assert still["n_needed"] == 2 and "SD is 0" in still["note"]
 
@@ -157,15 +136,5 @@ def test_a_plan_from_the_upper_limit_is_sufficient_in_most_pilots():
 def test_no_row_is_lost_if_a_task_has_many_cells():
     result = table(synthetic.runs(models=tuple("abcdef"), tasks=("x", "y")))
     keys = ["model", "task", "method", "target"]
-    assert not result.duplicated(keys).any() and len(result) == 6 * 2 * 2 * 4
+    assert not result.duplicated(keys).any() and len(result) == 6 * 2 * 2 * 3
     assert pd.api.types.is_float_dtype(result["n_needed"])
-
-
-def test_the_gap_of_pairs_depends_on_the_sd_of_their_differences():
-    folds = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
-    noise = np.array([0.01, -0.01, 0.02, -0.02, 0.0])
-    values = {"a": folds + 0.02 + noise, "b": folds}
-    free, paired = (one(table(runs(values, pairing=pairing)), target="gap", model="a") for pairing in ("auto", "seed"))
-    assert paired["estimator"] == "runs for: two-sided paired t test, noncentral t"
-    assert paired["n_needed_at_sd"] == sample_size.for_paired_power(0.02, noise.std(ddof=1), 0.8, 0.95)
-    assert free["estimator"].startswith("runs for: two-sided Welch test") and free["n_needed_at_sd"] > 100

@@ -17,7 +17,7 @@ import numpy as np
 
 from variability.compare.matching import Cell
 from variability.errors import UserError
-from variability.reporting import claimed_pairs, paired_cells
+from variability.reporting import paired_cells, seeds_to_decide
 from variability.results import metric_scales
 from variability.results import pairing as declared_pairing
 from variability.results.columns import CELL
@@ -156,7 +156,7 @@ def _more(each: Comparison, level: float, tests: int) -> float:
     to_margin = each.difference + each.margin
     if to_margin >= -each.difference:
         row["tests"] = 1
-    return claimed_pairs.more_seeds(row, max(abs(each.difference), to_margin))
+    return float(seeds_to_decide.for_difference(row, max(abs(each.difference), to_margin)))
 
 
 def _measured(

@@ -9,7 +9,7 @@ from variability.advice import listed, plural
 from variability.compare import gate
 from variability.compare.gate import CANNOT_TELL, NOT_WORSE, WORSE, Comparison
 from variability.compare.matching import Cell
-from variability.reporting import paired_cells, text_format
+from variability.reporting import paired_cells, seeds_to_decide, text_format
 
 
 def of(each: Comparison, level: float) -> str:
@@ -69,7 +69,7 @@ def _reason(each: Comparison, level: float) -> str:
         text = f"a loss that is within the noise of so many comparisons ({_p(each.p_adjusted)})"
     else:
         text = f"neither a loss of more than the margin {margin} nor its absence is shown"
-    return text + (f"; about {plural(each.more, 'more run')} of each would decide" if each.more == each.more else "")
+    return text + (f"; {seeds_to_decide.in_words(each.more, 'run of each')}" if each.more == each.more else "")
 
 
 def _p(adjusted: float) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from variability.advice import listed, plural
-from variability.reporting import display_names, equivalent_pairs, text_format
+from variability.reporting import display_names, equivalent_pairs, seeds_to_decide, text_format
 from variability.reporting.claims import EQUIVALENT, REFUSED, SUPPORTED, UNDECIDED
 from variability.reporting.equivalent_pairs import BEATS
 from variability.results.columns import CELL
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 SIDE = ["model", "method", "mean", "sd", "n", "p_not_worse", "deterministic", "separate"]
 #: Columns of a pair that a finding has, too.
 FACTS = ("family", "estimator", "interval", "level", "scope")
-#: Power to plan further seeds for, and level of the upper confidence limit of the SD (Browne 1995).
-POWER = SD_LEVEL = 0.8
 
 
 def both_ways(pairs: pd.DataFrame, margin: float | None = None) -> pd.DataFrame:
@@ -116,7 +112,7 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
         "n": numbers(row),
         "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else on_test(row),
     }
-    return facts | ({"n_more": more_seeds_to_decide(row)} if decision == UNDECIDED else {})
+    return facts | ({"n_more": row["n_more"]} if decision == UNDECIDED else {})
 
 
 def on_test(row: pd.Series) -> str | None:
@@ -167,7 +163,7 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
         "meaning": worse if verdict == REFUSED else None,
         "n": numbers(row),
         "note": row["note"] if row["p"] != row["p"] else None,
-    } | ({"n_more": more_seeds_not_worse(row)} if verdict == UNDECIDED else {})
+    } | ({"n_more": float(seeds_to_decide.not_worse(row))} if verdict == UNDECIDED else {})
 
 
 def numbers(row: pd.Series) -> str:
@@ -180,76 +176,3 @@ def per_candidate(counts: Iterable[float]) -> str:
     counts = [int(count) for count in counts]
     fewest, most = min(counts), max(counts)
     return f"{'' if fewest == most else f'{fewest} to '}{plural(most, 'run')} per candidate"
-
-
-def more_seeds(row: pd.Series | Mapping[str, Any], goal: float) -> float:
-    """Return the number of further seeds per side that would show a difference of ``goal`` between the two of a pair.
-
-    The level is that of the smallest p-value of the family (Bonferroni), and the test is that of the pair: for pairs of
-    runs the SD of their differences counts, however much both sides vary together. NaN where nothing was tested, and
-    beyond the upper limit of the search.
-    """
-    from variability.stats import sample_size
-
-    levels = POWER, _level(row)
-    return _further(
-        row,
-        lambda *sds: sample_size.for_power(goal, *sds, *levels),
-        lambda sd: sample_size.for_paired_power(goal, sd, *levels),
-    )
-
-
-def more_seeds_to_decide(row: pd.Series) -> float:
-    """Return the number of further seeds per side that would end a comparison, if the difference is the observed one.
-
-    They show the difference, or that both are equivalent within the margin, whichever takes fewer. See ``more_seeds``.
-    """
-    from variability.stats import sample_size
-
-    difference, margin = row["difference"], row["margin"]
-    levels = POWER, _level(row)
-    equivalent = _further(
-        row,
-        lambda *sds: sample_size.for_equivalence(difference, margin, *sds, *levels),
-        lambda sd: sample_size.for_paired_equivalence(difference, margin, sd, *levels),
-    )
-    return float(np.fmin(more_seeds(row, abs(difference)), equivalent))
-
-
-def more_seeds_not_worse(row: pd.Series) -> float:
-    """Return the number of further seeds per side that would show whether the first is worse by less than the margin.
-
-    If the difference is the observed one. It has to be distinguished from the margin by a one-sided test at the level
-    of ``verdict_not_worse``. See ``more_seeds``.
-    """
-    distance = row["margin"] + row["difference"]
-    # One side of a two-sided test: half the tests. That it is worse by more is adjusted for both directions.
-    return more_seeds({**dict(row), "tests": row["tests"] * (0.5 if distance > 0 else 1)}, abs(distance))
-
-
-def _level(row):
-    # Without tests nothing is computed from it.
-    return 1 - (1 - row["level"]) / max(row["tests"], 0.5)
-
-
-def _further(row, unpaired, paired):
-    """Return the runs that each side needs in addition to those that it has.
-
-    unpaired, paired: numbers of runs needed, from the SDs of both sides, and from that of the differences or of the
-    side that is no constant.
-    """
-    from variability.reporting import paired_cells
-    from variability.stats import sample_size
-
-    # How many more runs would collapse is not known, and more runs on splits that overlap help only up to a limit.
-    if row["p"] != row["p"] or row.get("permuted", False) or row.get("test_share", 0) > 0:
-        return float("nan")
-    sds = [sample_size.sd_upper(row[f"sd{side}"], row[f"n{side}"], SD_LEVEL) for side in ("", "_b")]
-    fewest, most = sorted([row["n"], row["n_b"]])
-    if row.get("deterministic", False) or row.get("deterministic_b", False):
-        needed, present = paired(np.nanmax(sds)), most
-    elif row["pairing"] == paired_cells.UNPAIRED:
-        needed, present = unpaired(*sds), fewest
-    else:
-        needed, present = paired(sample_size.sd_upper(row["sd_difference"], row["n"], SD_LEVEL)), fewest
-    return max(float(needed) - present, 1.0) if needed < sample_size.MOST else float("nan")

@@ -62,6 +62,7 @@ def with_margin(decisions: pd.DataFrame, fraction: float | None) -> pd.DataFrame
 
 
 def _with_tests(pairs: pd.DataFrame) -> pd.DataFrame:
+    from variability.reporting import seeds_to_decide
     from variability.stats import equivalence
 
     tests = equivalence.one_sided(pairs["difference"], pairs["se"], pairs["df"], pairs["margin"])
@@ -72,11 +73,16 @@ def _with_tests(pairs: pd.DataFrame) -> pd.DataFrame:
     # The table may be one that was decided with another margin.
     undecided = pairs["decision"].isin([UNDECIDED, EQUIVALENT])
     notes = pairs["note"].fillna("").str.removesuffix(WITHIN).str.removesuffix("; ")
+    decision = pairs["decision"].mask(undecided, np.where(equivalent, EQUIVALENT, UNDECIDED))
+    is_open = decision == UNDECIDED
+    more = decision.map({BEATS: 0.0, EQUIVALENT: 0.0}).astype(float)
+    more[is_open] = seeds_to_decide.to_decide(pairs[is_open])
     return pairs.assign(
         p_tost=tests.p_equivalent(),
         p_not_worse=adjusted.not_worse,
         p_not_worse_b=adjusted.not_worse_b,
         p_equivalent=p,
-        decision=pairs["decision"].mask(undecided, np.where(equivalent, EQUIVALENT, UNDECIDED)),
+        decision=decision,
+        n_more=more,
         note=np.where(within, notes + np.where(notes != "", "; ", "") + WITHIN, notes),
     )

@@ -123,7 +123,19 @@ def percent(level: float) -> str:
 def count(values: Iterable[float]) -> str:
     """Format the range of some numbers of runs: ``n = 5`` or ``n = 3 to 5``."""
     low, high = int(min(values, default=0)), int(max(values, default=0))
-    return f"n = {low}" if low == high else f"n = {low} to {high}"
+    return f"n = {_grouped(low)}" if low == high else f"n = {_grouped(low)} to {_grouped(high)}"
+
+
+def runs_needed(n: float) -> str:
+    """Format a number of runs that is at most the limit of the search: ``12``, or ``10,000 or more``."""
+    from variability.stats import sample_size
+
+    return _grouped(int(n)) + (" or more" if n >= sample_size.MOST else "")
+
+
+def _grouped(n: int) -> str:
+    """Format a number of runs as ``number`` does."""
+    return f"{n:,}" if n >= 10_000 else f"{n}"
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence]) -> str:

@@ -135,7 +135,7 @@ class Cost(Analysis):
                 "seconds of some runs unknown": (seconds["n"] > 0) & (seconds["n_unknown"] > 0),
                 "a mean of 0 has no fraction": (part["n"] > 0) & half_width.isna(),
                 "the runs agree (SD 0): 2 is the least, not a finding": (part["n"] > 1) & (part["value_sd"] == 0),
-                f"{sample_size.MOST} runs or more": part["runs_needed"] >= sample_size.MOST,
+                f"{sample_size.MOST:,} runs or more": part["runs_needed"] >= sample_size.MOST,
             },
         )
         return part

@@ -26,7 +26,7 @@ COLUMNS = [
     *("unit_length", "pairing", "difference", "low", "high", "mean", "mean_b", "sd", "sd_b", "sd_difference"),
     *("n", "n_b", "n_failed", "n_failed_b", "se", "t", "df", "test", "permuted", "p", "p_all_pairs", "p_best"),
     *("p_adjusted", "p_study", "tests", "family", "deterministic", "deterministic_b", "separate", "separate_b"),
-    *("test_share", "margin", "margin_from", "p_tost", "p_not_worse", "p_not_worse_b", "p_equivalent"),
+    *("test_share", "margin", "margin_from", "p_tost", "p_not_worse", "p_not_worse_b", "p_equivalent", "n_more"),
     *("rank_low", "rank_high", "letters", "rank_low_b", "rank_high_b", "letters_b"),
     *("leader", "leader_method", "is_best", "ties_for_first", "not_compared", "candidates"),
     *("estimator", "interval", "level", "ddof", "resamples", "scope", "note"),
@@ -59,6 +59,10 @@ class Decisions(Analysis):
     is at most 1 - level: p_tost, the p-value of two one-sided t tests (Schuirmann 1987), adjusted over the pairs of the
     task by Holm's method. p_not_worse: of "the first is worse by the margin or more", adjusted in the same family;
     p_not_worse_b: of the same for the other. A candidate that beats another is not also decided to be equivalent.
+
+    n_more: further seeds per side that would decide an undecided pair with a power of 80 % at the level of its family,
+    if the difference is the observed one: they show it, or that both are equivalent, whichever takes fewer
+    (``seeds_to_decide``). 0 where the pair is decided, 10,000 means this many or more.
 
     rank_low, rank_high: limits of each candidate's rank, from 1 + the number of candidates that beat it to the number
     of candidates - those that it beats: simultaneous confidence sets (Mogstad, Romano, Shaikh & Wilhelm 2024).

@@ -9,41 +9,42 @@ import numpy as np
 from variability.reporting.analyses import LEVEL, Analysis
 from variability.results import equivalence_margins, metric_scales
 from variability.results.columns import CELL_VALUE, RUN
-from variability.stats import rounding
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GOAL = {"type": "number", "exclusiveMinimum": 0, "default": 0.01}
 UNIT = "as a fraction of the metric's declared range (0.01 of accuracy is a point); of |mean| if none is declared"
+#: Values of ``goal_from``, the last as a part: the config's ``margins``, the option itself, and a share of the mean.
+DECLARED, AS_GIVEN, OF_MEAN = "margin of the study", "as given", "|mean|"
 #: The SD that a number of runs is based on.
 SDS = {"n_needed": "sd_upper", "n_needed_at_sd": "sd"}
 COLUMNS = [
-    *(*CELL_VALUE, "primary", "target", "goal", "goal_from", "reference", "n_needed", "n_needed_at_sd", "n_more"),
+    *(*CELL_VALUE, "primary", "target", "goal", "goal_from", "n_needed", "n_needed_at_sd", "n_more"),
     *("n", "n_failed", "n_undefined", "mean", "sd", "sd_upper", "sd_level", "power"),
     *("estimator", "interval", "level", "ddof", "note"),
 ]
 
 
 class SeedsNeeded(Analysis):
-    """Runs needed per cell, in total (n_needed) and in addition to the existing ones (n_more), for four targets.
+    """Runs needed per cell, in total (n_needed) and in addition to the existing ones (n_more), for three targets.
 
-    half_width: the half-width of the t interval of the mean is at most the goal. difference: a Welch test with equally
-    many runs of both models detects a difference equal to the goal, with the same SD for the other model. gap: the same
-    for the observed gap to the cell with the next-worse mean on the task, each with its own SD. better: a one-sided
-    test detects P(A > B) above 1/2 if it is gamma, with alpha = beta = 1 - level (Noether 1987; 29 by default, as in
-    Bouthillier et al. 2021); this target does not depend on the SD.
+    half_width: the half-width of the t interval of the mean is at most the goal. difference: one planned comparison, a
+    Welch test with equally many runs of both models, detects a difference equal to the goal, with the same SD for the
+    other model. better: a one-sided test detects P(A > B) above 1/2 if it is gamma, with alpha = beta = 1 - level
+    (Noether 1987; 29 by default, as in Bouthillier et al. 2021); this target does not depend on the SD. How many more
+    decide between two candidates of the study is a number of pairs: n_more of ``decisions``.
 
     n_needed is based on the one-sided upper chi-square limit of the SD (Browne 1995), because the SD of a few runs is
     as often too small as too large; n_needed_at_sd is based on the SD itself. Both assume normal values and count
-    completed runs. A gap that was selected because it was observed tends to be too large, and its n_needed too small.
-    n_needed is at most 10,000.
+    completed runs. n_needed is at most 10,000.
     """
 
     CAPTION = (
-        "Completed runs that every cell needs for an interval of a given width, to detect a given difference or the "
-        "gap to the next cell, and to detect a given chance that a run of one is better than a run of the other; from "
-        "the upper confidence limit of the SD, not the SD itself."
+        "Completed runs that every cell needs for an interval of a given width, to detect a given difference in one "
+        "planned comparison, and to detect a given chance that a run of one is better than a run of the other; from "
+        "the upper confidence limit of the SD, not the SD itself. Runs that decide between two candidates of the "
+        "study are in the table decisions."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
@@ -69,17 +70,9 @@ class SeedsNeeded(Analysis):
         runs = primary_rows.select(tables["runs"]).sort_values(RUN)
         cells = _cells.moments(runs)
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
-        facts = runs.assign(unit_length=metric_scales.length(runs), better=runs["higher_is_better"].astype(bool))
-        cells = cells.merge(
-            facts.drop_duplicates(CELL_VALUE)[[*CELL_VALUE, "unit_length", "better"]],
-            on=CELL_VALUE,
-            validate="one_to_one",
-        )
-        cells = _with_pairs(_with_next(cells), runs)
-        cells["pair_sd_upper"] = sample_size.sd_upper(cells["pair_sd"], cells["pairs"], self.option("sd_level"))
-        table = _cells.stacked(
-            [self._half_width(cells), self._difference(cells), self._gap(cells), self._better(cells)]
-        )
+        facts = runs.assign(unit_length=metric_scales.length(runs)).drop_duplicates(CELL_VALUE)
+        cells = cells.merge(facts[[*CELL_VALUE, "unit_length"]], on=CELL_VALUE, validate="one_to_one")
+        table = _cells.stacked([self._half_width(cells), self._difference(cells), self._better(cells)])
         table["n_more"] = (table["n_needed"] - table["n"]).clip(lower=0)
         table["note"] = _reasons(table)
         table["level"], table["sd_level"] = self.option("level"), self.option("sd_level")
@@ -101,20 +94,6 @@ class SeedsNeeded(Analysis):
             part[column] = sample_size.for_power(part["goal"], part[sd], part[sd], *levels)
         return self._labelled(part, "difference", "two-sided t test, noncentral t, equal SDs", levels[0])
 
-    def _gap(self, cells):
-        import pandas as pd
-
-        from variability.stats import sample_size
-
-        part = cells.assign(goal=cells["gap"], goal_from="observed gap", reference=cells["next"])
-        levels = self.option("power"), self.option("level")
-        for column, sd in SDS.items():
-            unpaired = sample_size.for_power(part["goal"], part[sd], part[f"next_{sd}"], *levels)
-            paired = sample_size.for_paired_power(part["goal"], part[f"pair_{sd}"], *levels)
-            part[column] = np.where(part["paired"], paired, unpaired)
-        tests = np.where(part["paired"], "paired t test, noncentral t", "Welch test, noncentral t")
-        return self._labelled(part, "gap", "two-sided " + pd.Series(tests, index=part.index), levels[0])
-
     def _better(self, cells):
         from variability.stats import sample_size
 
@@ -134,9 +113,8 @@ class SeedsNeeded(Analysis):
 
         goal, lengths = self.option(option), cells["unit_length"]
         source = f"{100 * goal:g} % of " + lengths.map("{:g}".format)
-        source = source.mask(lengths == 1, "as given").where(
-            lengths > 0, f"{100 * goal:g} % of |mean|: no range declared"
-        )
+        source = source.mask(lengths == 1, AS_GIVEN)
+        source = source.where(lengths > 0, f"{100 * goal:g} % of {OF_MEAN}: no range declared")
         goals = metric_scales.distance(goal, lengths, cells["mean"])
         if option not in self.options:
             stated = self.options.get("margins", {})
@@ -144,7 +122,7 @@ class SeedsNeeded(Analysis):
             declared = pd.Series([equivalence_margins.declared(stated, *pair) for pair in names], cells.index, float)
             # Within a margin of 0 nothing is equal: no number of runs would reach it.
             usable = declared > 0
-            goals, source = goals.mask(usable, declared), source.mask(usable, "margin of the study")
+            goals, source = goals.mask(usable, declared), source.mask(usable, DECLARED)
         return cells.assign(goal=goals, goal_from=source)
 
     def _labelled(self, part, target, estimator, power=np.nan):
@@ -154,52 +132,16 @@ class SeedsNeeded(Analysis):
         return part.assign(interval=f"chi-square, one-sided {text_format.percent(self.option('sd_level'))}, of the SD")
 
 
-def _with_next(cells):
-    """Add the next-worse cell of the task: its name, the gap to its mean, its SD and the SD's upper limit."""
-    score = cells["mean"].where(cells["better"], -cells["mean"])
-    ranked = cells.assign(_score=score, reference=None, next=cells["model"] + ", " + cells["method"])
-    ranked = ranked.sort_values(["task", "_score", "model", "method"], ascending=[True, False, True, True])
-    following = ranked[ranked["_score"].notna()].groupby("task")[["next", "_score", "sd", "sd_upper"]].shift(-1)
-    gap = ranked["_score"] - following["_score"].reindex(ranked.index)
-    gap = gap.mask(rounding.is_rounding(gap, ranked["mean"]), 0.0)
-    renamed = following.rename(columns={name: f"next_{name}" for name in ("sd", "sd_upper")})
-    return ranked.drop(columns=["_score", "next"]).join(renamed.drop(columns="_score")).assign(gap=gap).sort_index()
-
-
-def _with_pairs(cells, runs):
-    """Add whether a cell and the next-worse one are pairs of runs, how many, and the SD of their differences."""
-    from variability.reporting import paired_cells
-
-    facts = {}
-    for task, of_task in runs.groupby("task", sort=False):
-        matrices = paired_cells.cells_of(of_task)
-        kinds, names = paired_cells.kinds(matrices), matrices.names["model"] + ", " + matrices.names["method"]
-        position = {name: index for index, name in enumerate(names)}
-        for row in cells[(cells["task"] == task) & cells["next"].notna()].itertuples():
-            one, other = position[f"{row.model}, {row.method}"], position[row.next]
-            if kinds[one, other] != paired_cells.UNPAIRED:
-                differences = matrices.matrix[one] - matrices.matrix[other]
-                differences = differences[~np.isnan(differences)]
-                sd = differences.std(ddof=1) if len(differences) > 1 else np.nan
-                sd = 0.0 if rounding.is_rounding(sd, row.mean) else sd
-                facts[row.Index] = (True, len(differences), sd)
-    columns = zip(*(facts.get(index, (False, 0, np.nan)) for index in cells.index), strict=True)
-    return cells.assign(**dict(zip(("paired", "pairs", "pair_sd"), map(np.array, columns), strict=True)))
-
-
 def _reasons(table):
     from variability.reporting.analyses import _notes
     from variability.stats import sample_size
 
-    of_sd, is_gap = table["target"] != "better", table["target"] == "gap"
+    of_sd = table["target"] != "better"
     known = of_sd & (table["n"] > 1)
     reasons = {
         "an SD needs two completed runs": of_sd & (table["n"] < 2),
-        "no cell of this task has a worse mean": is_gap & (table["n"] > 0) & table["goal"].isna(),
-        "the next cell's SD needs two completed runs": is_gap & table["goal"].notna() & table["next_sd"].isna(),
-        "a share of a mean of 0 is no goal": known & ~is_gap & table["goal"].isna(),
-        "the means are equal: no number of runs distinguishes them": is_gap & (table["goal"] == 0),
+        "a share of a mean of 0 is no goal": known & table["goal"].isna(),
         "the SD is 0: plausible for deterministic runs only": known & (table["sd"] == 0),
-        f"{sample_size.MOST} means this many or more": table["n_needed"] == sample_size.MOST,
+        f"{sample_size.MOST:,} means this many or more": table["n_needed"] == sample_size.MOST,
     }
     return _notes.notes(table, reasons)

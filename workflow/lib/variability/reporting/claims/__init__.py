@@ -27,7 +27,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from variability.advice import plural
 from variability.reporting import text_format
 
 if TYPE_CHECKING:
@@ -146,7 +145,9 @@ def evidence(row: pd.Series) -> str:
         facts.append(row["meaning"])
     facts.append(f"n = {row['n']}" if isinstance(row["n"], str) else f"n = {int(row['n'])}")
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
-        facts.append(f"about {plural(int(row['n_more']), 'more seed')} per side would decide")
+        from variability.reporting import seeds_to_decide
+
+        facts.append(seeds_to_decide.in_words(row["n_more"]))
     return "; ".join(facts)
 
 

@@ -29,9 +29,10 @@ class SeedsNeeded(Plot):
     REQUIRES = ("seeds",)
     ANALYSES = ("seeds_needed",)
     CAPTION = (
-        "Power to detect a given difference between two models against the number of completed runs per model: from "
-        "the median SD of a task's cells, and from the median of its upper confidence limits, which is the one to "
-        "plan with. Marks: where the power that is aimed at (horizontal line) is reached. Grey: n of the study."
+        "Power to detect a given difference between two models in one planned comparison, against the number of "
+        "completed runs per model: from the median SD of a task's cells, and from the median of its upper confidence "
+        "limits, which is the one to plan with. Marks: where the power that is aimed at (horizontal line) is reached. "
+        "Grey: n of the study."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -54,7 +55,7 @@ class SeedsNeeded(Plot):
                 f"{self.study}: runs needed to detect a difference, {_labels.metric_of(runs)} on the "
                 f"{primary_rows.SPLIT} split",
             ),
-            note="Power of the two-sided t test with n completed runs of either model (noncentral t), both with the "
+            note="Power of one two-sided t test with n completed runs of either model (noncentral t), both with the "
             f"task's median SD, or the median of its one-sided {level} upper limits (chi-square). Vertical lines: the "
             f"study's n (grey) and the n that detects such a chance (dotted). {_labels.incomplete(runs)}."
             + _panels.left_out(tasks, every, "tasks", "that need the most runs"),
@@ -123,14 +124,12 @@ def _panel(axes, task, table):
 
 
 def _text(cells, needed, goal, known):
-    from variability.stats import sample_size
-
     goals = cells["goal"].dropna()
     study_n = f"the study has {text_format.count(cells['n'])}"
     if not known:
         return f"no SD: {study_n}"
     least, largest = (float(f"{value:.2g}") for value in (goals.min(), goals.max()))
     difference = f"{least:g}" if least == largest else f"{least:g} to {largest:g}"
-    counts = [f"{n:.0f}{' or more' if n == sample_size.MOST else ''}" for n in needed.values()]
+    counts = [text_format.runs_needed(n) for n in needed.values()]
     text = f"{text_format.percent(goal)} for a difference of {difference}: n = {counts[0]}"
     return f"{text}, upper limit {counts[1]};\n{study_n}"

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from variability.advice import plural
+from variability.reporting import display_names
 from variability.reporting.questions import Chart, Question
+from variability.results.columns import CELL
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Goals of the table ``seeds_needed`` in words.
+
+class Goal(NamedTuple):
+    """A goal in words. sentence: continues "To"; label: in the legend of the chart, at most 30 characters."""
+
+    sentence: str
+    label: str
+
+
+#: Goals of the table ``seeds_needed`` by target, and that of the table ``decisions``.
 GOALS = {
-    "half_width": "know the mean within ± {goal}",
-    "difference": "see a difference of {goal} from another candidate",
-    "gap": "separate it from the next worse candidate",
-    "better": "show that it is better in {goal} of all pairs of runs",
+    "half_width": Goal("know the mean within ± {goal}", "mean within ± {goal}"),
+    "difference": Goal("see a difference of {goal} in one planned comparison", "a difference of {goal}"),
+    "better": Goal("show that it is better in {goal} of all pairs of runs", "better in {goal} of pairs"),
+    "decision": Goal("decide between it and the next worse candidate", "the next worse candidate"),
 }
-#: Name of a goal that is another number in each cell, see the table.
-MARGIN = "the margin of its task"
 
 
 class MoreSeeds(Question):
@@ -29,10 +37,11 @@ class MoreSeeds(Question):
     ORDER = 50
     ANALYSES: ClassVar[tuple[str, ...]] = ("seeds_needed",)
     READING = (
-        "One dot per candidate and goal: the number of seeds that reaches the goal, on a logarithmic scale. The dashed "
-        "line is the number of runs that the study has; dots to its left are reached already. A number that separates "
-        "two candidates is that of one comparison alone. Claims share their level among all comparisons, so the number "
-        "of seeds that a claim names is usually larger."
+        "One dot per candidate and goal: the number of runs that reaches the goal, on a logarithmic scale. The dashed "
+        "line is the number of runs that the study has; dots on it or to its left are reached already. The number for "
+        "the next worse candidate is the one that claims name: it probably ends the comparison of the two, with a "
+        "difference or as equivalent, among all comparisons of the task. That for a difference of a given size is for "
+        "one comparison planned alone."
     )
     DOCS = "statistics/sample-size.md#seeds_needed"
 
@@ -40,28 +49,28 @@ class MoreSeeds(Question):
         from variability.reporting import text_format
         from variability.stats import sample_size
 
-        rows = _goals(tables["seeds_needed"])
         sentences = []
-        for goal, of_goal in rows.groupby("goal_in_words", sort=False):
+        for sentence, of_goal in _goals(tables).groupby("sentence", sort=False):
             reached = int((of_goal["n_needed"] <= of_goal["n"]).sum())
             needed = text_format.count(of_goal["n_needed"]).removeprefix("n = ")
             needed += " or more" if of_goal["n_needed"].max() >= sample_size.MOST else ""
-            of = plural(len(of_goal), "cell")
-            sentences.append(f"To {goal}: {needed} runs; reached by {reached} of {of}.")
+            of = plural(len(of_goal), "pair" if of_goal["target"].iloc[0] == "decision" else "cell")
+            sentences.append(f"To {sentence}: {needed} runs; reached by {reached} of {of}.")
         return sentences
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
         from variability.reporting.page import vega
 
-        rows = _goals(tables["seeds_needed"])
-        columns = ["task", "model", "method", "goal_in_words", "n_needed", "n", "reference", "power"]
+        rows = _goals(tables)
+        columns = ["task", "model", "method", "label", "n_needed", "needed", "n", "goal", "reference", "power"]
         tips = vega.tooltip(
-            candidate="candidate", goal_in_words="to", n_needed="runs needed", n="runs now", reference="compared with"
+            candidate="candidate", label="for", needed="runs needed", n="runs now", goal="goal", reference="against"
         )
-        legend = {"title": "to", "orient": "top", "columns": 1}
-        colors = ["{accent}", "{second}", "{third}", "{fourth}"]
-        color = {"field": "goal_in_words", "scale": {"range": colors}, "legend": legend}
-        shape = {"field": "goal_in_words", "legend": legend}
+        legend = {"title": "runs for", "orient": "top", "columns": 1}
+        labels = list(rows["label"].unique())
+        colors = ["{accent}", "{second}", "{third}", "{fourth}"][: len(labels)]
+        color = {"field": "label", "scale": {"domain": labels, "range": colors}, "legend": legend}
+        shape = {"field": "label", "scale": {"domain": labels}, "legend": legend}
         now: dict[str, Any] = {
             "data": {"name": "rows"},
             "mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.7, "color": "{ink}"},
@@ -72,14 +81,62 @@ class MoreSeeds(Question):
         return [Chart(rows[columns], vega.layers(now, dots), "Seeds needed by every candidate for every goal")]
 
 
-def _goals(table: pd.DataFrame) -> pd.DataFrame:
+def _goals(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the rows with numbers of runs, with their goals in words: one for all tasks, whatever their units."""
+    import pandas as pd
+
     from variability.reporting import primary_rows, text_format
 
-    rows = primary_rows.select(table).dropna(subset="n_needed").copy()
-    rows = rows[rows["target"].isin(list(GOALS))]
+    rows = primary_rows.select(tables["seeds_needed"])
+    parts = [rows[rows["target"].isin(list(GOALS))].assign(reference=None)]
+    if len(tables.get("decisions", ())):
+        parts.append(_of_decisions(primary_rows.select(tables["decisions"])))
+    rows = pd.concat(parts, ignore_index=True).dropna(subset="n_needed")
     words = {}
-    for target, goals in rows.groupby("target")["goal"]:
-        alike = goals.nunique() == 1
-        words[target] = GOALS[target].format(goal=text_format.number(goals.iloc[0]) if alike else MARGIN)
-    return rows.assign(goal_in_words=rows["target"].map(words))
+    for target, goals in rows.groupby("target", sort=False):
+        words[target] = [text.format(goal=size) for text, size in zip(GOALS[target], _size(goals), strict=True)]
+    sentences, labels = ([words[target][at] for target in rows["target"]] for at in (0, 1))
+    return rows.assign(sentence=sentences, label=labels, needed=rows["n_needed"].map(text_format.runs_needed))
+
+
+def _of_decisions(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that decide between every candidate and the one with the next worse mean on its task."""
+    import numpy as np
+
+    from variability.stats import sample_size
+
+    nearest = pairs.sort_values("difference", kind="stable").drop_duplicates(CELL)
+    constant = nearest["deterministic"].astype(bool) | nearest["deterministic_b"].astype(bool)
+    sides = nearest[["n", "n_b"]]
+    n = sides.max(axis=1).where(constant, sides.min(axis=1))
+    names = zip(nearest["model_b"], nearest["method_b"], strict=True)
+    return nearest[CELL].assign(
+        target="decision",
+        goal=nearest["difference"],
+        n=n,
+        n_needed=np.minimum(n + nearest["n_more"], sample_size.MOST),
+        reference=[display_names.candidate(*name) for name in names],
+        power=np.nan,
+    )
+
+
+def _size(goals: pd.DataFrame) -> tuple[str, str]:
+    """Return the size of the goals of one target in words, and in few words. goals: its rows."""
+    from variability.reporting import text_format
+    from variability.reporting.analyses.seeds_needed import AS_GIVEN, DECLARED, OF_MEAN
+
+    target, sizes, origins = goals["target"].iloc[0], goals["goal"], goals["goal_from"]
+    if target == "decision":
+        return "", ""
+    if sizes.nunique() == 1:
+        size = (text_format.percent if target == "better" else text_format.number)(sizes.iloc[0])
+        return size, size
+    if (origins == DECLARED).all():
+        return "the margin of its task", "its margin"
+    of_mean = origins.str.contains(OF_MEAN, regex=False)
+    share = origins[origins != AS_GIVEN].iloc[0].partition(" of ")[0]
+    if of_mean.all():
+        return f"{share} of the mean", share
+    if not (of_mean | (origins == DECLARED)).any():
+        return f"{share} of the range of its metric", f"{share} of the range"
+    return "the goal of its task", "its goal"
