@@ -79,6 +79,30 @@ def test_charts_are_valid_and_their_rows_have_what_they_read(sections):
             assert chart.title
 
 
+#: Names of marks in "How to read this".
+MARKS = {
+    "point": "dot",
+    "tick": "tick",
+    "bar": "bar",
+    "rect": "colour",
+    "text": "number",
+    "rule": "line",
+    "line": "line",
+}
+NAMED_IF_DRAWN_ONLY = {"dot", "tick", "bar", "line", "dashed"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_how_to_read_a_chart_names_the_marks_that_it_has_and_no_others(typical, name):
+    specs = [spec for chart in typical[name].charts for spec in (chart.spec, chart.counts) if spec]
+    marks = [layer["mark"] for spec in specs for layer in spec["layer"]]
+    drawn = {MARKS[mark["type"]] for mark in marks} | {"dashed" for mark in marks if "strokeDash" in mark}
+    words = set(re.findall("[a-z]+", typical[name].question.READING.lower()))
+    named = {word.removesuffix("s") for word in words}
+    assert drawn <= named, sorted(drawn - named)
+    assert named & NAMED_IF_DRAWN_ONLY <= drawn, sorted(named & NAMED_IF_DRAWN_ONLY - drawn)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_method_is_documented(name):
     page, _, heading = registry.find("questions", name).DOCS.partition("#")

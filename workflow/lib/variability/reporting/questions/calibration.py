@@ -19,8 +19,8 @@ class Calibration(Question):
     ANALYSES: ClassVar[tuple[str, ...]] = ("calibration",)
     READING = (
         "Predictions are sorted by the confidence that the network states. On the dashed diagonal a network that is "
-        "80 % sure is right in 80 % of the cases; below it, it is too sure. Each point is the mean over runs, its "
-        "line the range from the lowest to the highest run."
+        "80 % sure is right in 80 % of the cases; below it, it is too sure. Each dot is the mean over runs, its "
+        "upright line the range from the lowest to the highest run; a line connects the dots of a candidate."
     )
     DOCS = "statistics/predictions-and-cost.md#calibration"
 

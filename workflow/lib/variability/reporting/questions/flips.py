@@ -18,9 +18,9 @@ class Flips(Question):
     ORDER = 70
     ANALYSES: ClassVar[tuple[str, ...]] = ("churn",)
     READING = (
-        "The dots show how often two runs of a candidate, which differ in their seed only, predict something else for "
-        "the same test example. Two runs can have the same score and still disagree. Below are the examples on which "
-        "the runs disagree most, with the votes of the seeds."
+        "One dot per candidate: how often two of its runs, which differ in their seed only, predict something else for "
+        "the same test example; the line is its interval. Two runs can have the same score and still disagree. Below "
+        "are the examples on which the runs disagree most, with the votes of the seeds."
     )
     DOCS = "statistics/predictions-and-cost.md#churn"
 

@@ -22,7 +22,8 @@ class OriginOfSpread(Question):
     ANALYSES: ClassVar[tuple[str, ...]] = ("noise_split",)
     READING = (
         "One bar per candidate: the variance between its runs, split into the part that other test examples would "
-        "change and the part that remains, which is due to the seed. A larger test set shrinks the first part only."
+        "change and the part that remains, which is due to the seed; the number to its right is the SD of the latter. "
+        "A larger test set shrinks the first part only."
     )
     DOCS = "statistics/noise.md#noise_split"
 
