@@ -170,12 +170,25 @@ def test_a_candidate_without_a_completed_run_on_a_task_does_not_affect_others():
     assert result.query("model == 'b'")["estimate"].notna().any()
 
 
-def test_only_shared_tasks_count_or_each_set_of_tasks_separately(runs):
+def test_the_tasks_are_those_of_overall_and_candidates_that_lack_one_have_no_estimate(runs):
     fewer = runs[(runs["model"] != "a") | (runs["task"] != "digits")]
-    assert set(table(fewer)["n_tasks"]) == {2}
-    disjoint = runs[(runs["model"] == "a") == (runs["task"] == "digits")]
-    result = table(disjoint)
-    assert result.groupby("suite")["model"].unique().map(list).tolist() == [["a"], ["b"]]
+    result, overall = table(fewer), registry.find("analyses", "overall")({}).table({"runs": fewer})
+    # Two of four candidates have all tasks.
+    assert set(result["n_tasks"]) == {3} and set(result["n_candidates"]) == {2}
+    assert set(result["left_out"]) == set(overall["left_out"])
+    lacking = result[(result["model"] == "a") & (result["quantity"] == "iqm")]
+    assert lacking["estimate"].isna().all() and set(lacking["note"]) == {"no completed run on digits"}
+    rest = result[(result["model"] == "b") & (result["quantity"] != "improvement")]
+    assert (
+        rest["estimate"].tolist()
+        == table(fewer[fewer["model"] == "b"]).query("quantity != 'improvement'")["estimate"].tolist()
+    )
+
+
+def test_without_a_common_task_every_candidate_is_on_its_own(runs):
+    single = runs[runs["method"] == "full"]
+    apart = table(single[(single["model"] == "a") == (single["task"] == "digits")])
+    assert apart.groupby("suite")["model"].unique().map(list).tolist() == [["a"], ["b"]]
 
 
 def test_the_option_limits_the_number_of_pairs(runs):

@@ -27,22 +27,8 @@ ESTIMATORS = {
 REFERENCE = [f"{key}_reference" for key in CANDIDATE]
 COLUMNS = [
     *(*CANDIDATE, "quantity", "threshold", *REFERENCE, "reference", "estimate", "low", "high", "n", "n_reference"),
-    *(
-        "n_failed",
-        "n_failed_reference",
-        "suite",
-        "n_tasks",
-        "tasks",
-        "other_tasks",
-        "metric",
-        "scale",
-        "n_candidates",
-        "estimator",
-        "interval",
-        "level",
-        "ddof",
-        "note",
-    ),
+    *("n_failed", "n_failed_reference", "suite", "n_tasks", "tasks", "other_tasks", "left_out", "metric", "scale"),
+    *("n_candidates", "estimator", "interval", "level", "ddof", "note"),
 ]
 #: With fewer runs than this, a percentile interval is notably too narrow (84 % at 5 of a nominal 95 %, 90 % at 10).
 FEW = 10
@@ -52,9 +38,11 @@ SHIFTED = "the percentile interval is widened to the estimate, which it would ex
 class Robust(Analysis):
     """Interquartile mean, mean, median, performance profile and probability of improvement (Agarwal et al. 2021).
 
-    Candidates are (model, method), compared over the tasks that all of them have. Tasks whose metrics are not on one
-    scale (another metric, another unit) are separate suites, and so is each set of tasks if no task is common to all
-    candidates: see ``suite``, ``tasks``, and ``other_tasks`` for those of other scales. Scores keep the metric's unit,
+    Candidates are (model, method), compared over the tasks of ``overall``, see ``stats.complete_tables.select``:
+    left_out names the others, and the candidates that lack one of these tasks, which have no estimate. Tasks whose
+    metrics are not on one scale (another metric, another unit) are separate suites, and so is each set of tasks if no
+    two candidates share a task: see ``suite``, ``tasks``, and ``other_tasks`` for those of other scales. Scores keep
+    the metric's unit,
     or are normalised as the config declares (``normalise``); ``scale`` names which. Values are never rescaled by the
     observed ones: another run would then change the order of the candidates.
 
@@ -71,9 +59,10 @@ class Robust(Analysis):
     """
 
     CAPTION = (
-        "Every candidate over all shared tasks together: interquartile mean, mean and median, the share of runs better "
-        "than a threshold, and the probability that a run of one is better than a run of another. Runs that did "
-        "not complete are left out and counted. A check: what is better on a task is decided in the table decisions."
+        "Every candidate over all tasks of the table overall together: interquartile mean, mean and median, the share "
+        "of runs better than a threshold, and the probability that a run of one is better than a run of another. Runs "
+        "that did not complete are left out and counted. A check: what is better on a task is decided in the table "
+        "decisions."
     )
     OPTIONS: ClassVar[dict[str, dict]] = {
         "level": LEVEL,
@@ -96,14 +85,15 @@ class Robust(Analysis):
 
     def table(self, tables: dict[str, Any]) -> pd.DataFrame:
         from variability.reporting import primary_rows
-        from variability.reporting.analyses import _cells, _metric_scale, _reference_scopes
+        from variability.reporting.analyses import _cells, _complete_tasks, _metric_scale, _reference_scopes
 
         runs = primary_rows.select(tables["runs"])
         runs = runs.sort_values([*CANDIDATE, "task", "seed"])
+        part = _complete_tasks.of(runs)
         suites = [
-            (suite, _of_scale(runs, scale), scale)
+            (suite, _of_scale(runs, scale) | {"left_out": part.left_out or None}, scale)
             for scale in _metric_scale.scales(runs)
-            for suite in _suites(_metric_scale.on_scale(runs, scale))
+            for suite in _suites(_metric_scale.on_scale(runs, scale), part.complete.index)
         ]
         parts = [
             self._suite(suite, scale.higher_is_better).assign(**facts, suite=at)
@@ -113,14 +103,15 @@ class Robust(Analysis):
         return _reference_scopes.with_scopes(table.reindex(columns=COLUMNS), runs, CANDIDATE)
 
     def _suite(self, runs, higher_is_better):
-        """Return the rows of candidates that all have the same tasks, on one scale."""
+        """Return the rows of candidates on the same tasks, which are on one scale."""
         import pandas as pd
 
         sign = 1 if higher_is_better else -1
         scored = runs.assign(score=sign * runs["value"])
         values = scored["score"].dropna()
         thresholds = np.unique(np.linspace(values.min(), values.max(), self.option("thresholds")))
-        candidates = [_candidate(key, part) for key, part in scored.groupby(CANDIDATE)]
+        tasks = np.sort(scored["task"].unique())
+        candidates = [_candidate(key, part, tasks) for key, part in scored.groupby(CANDIDATE)]
         for candidate in candidates:
             candidate["rng"] = self.generator(*candidate["streams"])
         candidates.sort(key=lambda candidate: -np.inf if candidate["iqm"] is None else candidate["iqm"], reverse=True)
@@ -133,8 +124,8 @@ class Robust(Analysis):
         rows += [self._pair_row(*pair, replicates) for pair, replicates in zip(pairs, of_pairs, strict=True)]
         table = pd.concat(rows, ignore_index=True)
         table["estimator"] = table["quantity"].map(ESTIMATORS)
-        tasks = list(dict.fromkeys(scored["task"]))
-        return table.assign(n_tasks=len(tasks), tasks=", ".join(tasks), n_candidates=len(candidates))
+        known = sum(candidate["pool"] is not None for candidate in candidates)
+        return table.assign(n_tasks=len(tasks), tasks=", ".join(tasks), n_candidates=known)
 
     def _resampled(self, candidates, pairs, thresholds):
         """Return estimates (first row) and replicates of all candidates and pairs; None without runs."""
@@ -225,25 +216,20 @@ def _of_scale(runs, scale):
     return {"other_tasks": others, "metric": scale.metric, "scale": scale.description}
 
 
-def _suites(runs):
-    """Return the runs of the tasks that all candidates have; if there is none, one part per set of tasks."""
-    tasks_of_candidate = runs.groupby(CANDIDATE)["task"].agg(frozenset)
-    if tasks_of_candidate.empty:
-        return [runs]
-    common = frozenset.intersection(*tasks_of_candidate)
-    if common:
-        return [runs[runs["task"].isin(common)]]
-    suites = tasks_of_candidate.map(lambda tasks: "\0".join(sorted(tasks)))
-    of_run = suites.reindex(runs.set_index(CANDIDATE).index).to_numpy()
-    return [part for _, part in runs.groupby(of_run)]
+def _suites(runs, tasks):
+    """Return the runs on these tasks; if there are none, as no two candidates share one, those of each candidate."""
+    if len(tasks):
+        runs = runs[runs["task"].isin(tasks)]
+        return [runs] if len(runs) else []
+    return [part for _, part in runs.groupby(CANDIDATE, sort=False)]
 
 
-def _candidate(key, runs):
-    """Return the facts about one candidate; pool and iqm are None if a task has no completed run."""
+def _candidate(key, runs, tasks):
+    """Return the facts about one candidate; pool and iqm are None if one of the sorted tasks has no completed run."""
     from variability.reporting.analyses import _cells
     from variability.stats import robust_aggregates
 
-    tasks, seeds = runs["task"].unique(), np.sort(runs["seed"].unique())
+    seeds = np.sort(runs["seed"].unique())
     valid = runs[runs["score"].notna()]
     sizes = valid["task"].value_counts().reindex(tasks, fill_value=0)
     pool = None

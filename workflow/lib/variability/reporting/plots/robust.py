@@ -26,9 +26,9 @@ class Robust(Plot):
     REQUIRES = ("candidates",)
     ANALYSES = ("robust",)
     CAPTION = (
-        "Interquartile mean, mean and median over all shared tasks (dots) with intervals (lines), and the probability "
-        "that a run of the top candidate beats one of this row (dashed: one half). Profile: share of runs better than "
-        "a threshold, with intervals as bands; the best candidates in colour, the others grey."
+        "Interquartile mean, mean and median over all tasks of the table overall (dots) with intervals (lines), and "
+        "the probability that a run of the top candidate beats one of this row (dashed: one half). Profile: share of "
+        "runs better than a threshold, with intervals as bands; the best candidates in colour, the others grey."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -113,8 +113,10 @@ def _note(table, ranked, shown):
 
 def _scaling(table):
     others = table["other_tasks"].iloc[0]
-    left_out = f" Not here, because they are on another scale: {others}." if isinstance(others, str) else ""
-    return f"Scores: {table['scale'].iloc[0]}.{left_out}"
+    text = f" Not here, because they are on another scale: {others}." if isinstance(others, str) else ""
+    if isinstance(left_out := table["left_out"].iloc[0], str):
+        text += f" {left_out[0].upper()}{left_out[1:]}."
+    return f"Scores: {table['scale'].iloc[0]}.{text}"
 
 
 def _scale(table, runs):
