@@ -132,6 +132,13 @@ def test_the_cheapest_candidate_that_is_not_worse_is_named():
     # Nothing is shown: the cheaper one with the best mean.
     (row,) = claims({"cheaper_not_worse": {"margin": 0.0001}}, tables).to_dict("records")
     assert row["verdict"] == UNDECIDED and "m1 (full), with 50 %" in row["sentence"]
+    # A few per cent of the seconds are noise.
+    (row,) = claims({"cheaper_not_worse": {"seconds": 0.3}}, tables).to_dict("records")
+    assert "m2 (full), with 30 %" in row["sentence"]
+    assert claims({"cheaper_not_worse": {"seconds": 0.005}}, tables).empty
+    close = runs.assign(seconds=runs["model"].map({"m0": 100.0, "m1": 98.0, "m2": 81.0, "m3": 120.0}))
+    tables["cost"] = registry.find("analyses", "cost")({}).table({"runs": close})
+    assert claims({"cheaper_not_worse": {}}, tables).empty
 
 
 @pytest.mark.parametrize("seed", range(5))

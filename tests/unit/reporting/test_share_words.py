@@ -20,7 +20,7 @@ def test_the_summary_begins_with_the_shares():
     tables = synthetic.analysed({"runs": runs}, ["spread", "components"])
     opening = " ".join(summarise(tables, "demo").split("\n\n")[1].split())
     assert opening == share_words.in_words(tables["components"])
-    assert opening.startswith("Of the differences between the 30 results on digits, ")
+    assert opening.startswith("Of the differences between the 30 results on digits (SD 0.0")
     for part in ("are due to the model, ", "to the method, ", "to their combination and ", f"to the seed{_END}"):
         assert part in opening
 
@@ -44,20 +44,28 @@ def test_over_tasks_the_combinations_are_one_part():
 def test_ranks_are_named_and_have_no_task():
     runs = synthetic.runs(tasks=("digits", "letters"))
     sentence = words(runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters")))
-    assert sentence.startswith("Of the differences in rank within a task between the 40 results on 2 tasks")
+    assert sentence.startswith("Of the differences in rank within a task between the 40 results on 2 tasks (SD 0.29), ")
     assert "the task," not in sentence and "combinations with the task" in sentence
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"models": ("a",), "methods": ("full",)}, "All of the differences between the 5 results on digits are due to"),
+        ({"models": ("a",), "methods": ("full",)}, "All of the differences between the 5 results on digits (SD 0.0"),
         ({"seeds": (0,)}, "combinations of these or the seed, which cannot be separated (one run each: no intervals)."),
         ({"models": ("a", "a-scratch")}, "are due to the pretraining"),
     ],
 )
 def test_special_grids(options, expected):
     assert expected in words(synthetic.runs(**options))
+
+
+@pytest.mark.parametrize(("gap", "sd"), [(0.2, "0.10"), (0.0002, "0.00010")])
+def test_the_size_of_all_differences_is_their_sd(gap, sd):
+    runs = synthetic.runs(methods=("full",))
+    # Half a gap to either side of the mean, and runs that hardly vary.
+    runs = runs.assign(value=0.9 + gap * (runs["model"] == "a") + gap * 1e-6 * runs["seed"])
+    assert words(runs).startswith(f"Of the differences between the 10 results on digits (SD {sd}), 100 %")
 
 
 def test_equal_results_and_a_single_one():

@@ -77,8 +77,10 @@ def _best(candidates: list[rank_words.Ranked], of_leader: pd.DataFrame) -> str:
     if verdict == REFUSED:
         other = display_names.candidate(rival["model_b"], rival["method_b"])
         return f"{what} {REFUSED}: it and {other} are equivalent within ±{rival['margin']:.3g}."
-    if (few := notes.str.startswith(TOO_FEW)).any():
-        return f"{what} {UNDECIDED}: {notes[few].iloc[0]}."
+    if notes.str.startswith(TOO_FEW).any():
+        return (
+            f"{what} {UNDECIDED}: {_tasks(of_leader)} are too few to show a difference over tasks, however clear it is."
+        )
     names = listed([one.name for one in shared], NAMED, last=" and ")
     beaten = int((of_leader["decision"] == BEATS).sum())
     among = f", and {candidates[0].name} beats {beaten} of the {plural(len(candidates) - 1, 'other')}" if beaten else ""

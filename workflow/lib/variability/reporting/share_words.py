@@ -34,7 +34,9 @@ def in_words(table: pd.DataFrame) -> str:
     shares = np.array([row["share"] for _, row in parts])
     if np.isnan(shares).any():
         return f"The {results} are all equal."
-    differences = f"the differences{_SCALES[first['scale']]} between the {results}"
+    # A large share of differences that are all small is small.
+    sd = math.sqrt(sum(row["variance"] for _, row in parts))
+    differences = f"the differences{_SCALES[first['scale']]} between the {results} (SD {_number(sd)})"
     if len(parts) == 1:
         return f"All of {differences} are due to {parts[0][0]}: nothing else varies."
     texts = [
@@ -85,6 +87,10 @@ def rounded(shares: Sequence[float] | np.ndarray) -> list[int]:
 def percent(share: float, whole: int) -> str:
     """Return a share in words. whole: its percentage from ``rounded``, which may be 0 although the share is not."""
     return "under 1 %" if whole == 0 and share > 0 else f"{whole} %"
+
+
+def _number(sd: float) -> str:
+    return text_format.number(sd, digits=text_format.decimals(sd))
 
 
 def _interval(row: pd.Series) -> str:

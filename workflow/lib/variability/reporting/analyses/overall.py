@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Value of the column ``over``.
 ALL_TASKS = "all tasks"
 NO_TASK = "no task has both"
-TOO_FEW = "too few tasks to show any difference: the smallest possible p-value of the signed-rank test is"
+TOO_FEW = "too few tasks to show any difference: even if one candidate is better on all of them, p is"
 TOO_MANY = "ahead on all of them, but too few tasks for so many candidates"
 COLUMNS = [
     *("over", "model", "method", "model_b", "method_b", "decision", "unit", "difference", "low", "high", "se"),

@@ -11,15 +11,25 @@ if TYPE_CHECKING:
 
 
 class CheaperNotWorse(Claim):
-    """Per task, one of the candidates whose runs take fewer seconds than those of the candidate with the best mean.
+    """Per task, one of the candidates that are cheaper than the one with the best mean.
 
-    That is the cheapest one that is shown to be worse by less than the margin (``not_worse``), otherwise the one with
-    the best mean. Choosing it is allowed for: the p-values of ``decisions`` are adjusted over all pairs. Not stated if
-    seconds are not known or were measured on different devices, or if the candidate with the best mean is the cheapest.
+    Cheaper: its runs take at most ``seconds`` of the other's time, because smaller differences may be other load of the
+    machine. That is the cheapest one that is shown to be worse by less than the margin (``not_worse``), otherwise the
+    one with the best mean. Choosing it is allowed for: the p-values of ``decisions`` are adjusted over all pairs. Not
+    stated if seconds are not known or were measured on different devices, or if no candidate is cheaper.
     """
 
     ANALYSES = ("decisions", "cost")
-    OPTIONS: ClassVar[dict[str, dict]] = {"margin": MARGIN}
+    OPTIONS: ClassVar[dict[str, dict]] = {
+        "margin": MARGIN,
+        "seconds": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 1,
+            "default": 0.8,
+            "description": "largest share of the seconds of the candidate with the best mean that counts as cheaper",
+        },
+    }
 
     def findings(self, tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         from variability.reporting import claimed_pairs
@@ -27,7 +37,7 @@ class CheaperNotWorse(Claim):
         pairs = claimed_pairs.both_ways(tables["decisions"], self.options.get("margin"))
         pairs = _with_seconds(pairs, tables["cost"])
         against_leader = (pairs["model_b"] == pairs["leader"]) & (pairs["method_b"] == pairs["leader_method"])
-        cheaper = pairs[against_leader & (pairs["seconds"] < pairs["seconds_b"])]
+        cheaper = pairs[against_leader & (pairs["seconds"] <= self.option("seconds") * pairs["seconds_b"])]
         findings = []
         for _, of_task in cheaper.groupby("task", sort=False):
             of_task = of_task.sort_values("difference", ascending=False, kind="stable")
