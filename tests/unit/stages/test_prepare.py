@@ -133,7 +133,7 @@ def test_a_few_known_examples_are_counted_and_may_be_dropped(tmp_path):
     rows = [(f"text {number}", "ab"[number % 2]) for number in range(40)]
     texts(tmp_path / "data", rows, "train.csv")
     # One of them with other blanks.
-    known = [rows[5], (" text  6\u00a0\n", "a")]
+    known = [rows[5], (" text  6\u00a0", "a")]
     texts(tmp_path / "data", [*known, *((f"new {number}", "ab"[number % 2]) for number in range(18))], "test.csv")
     # The four validation examples are sampled from the training examples, and one of them is in the test, too.
     for policy, train in (("group", 36), ("drop", 34)):
