@@ -125,6 +125,7 @@ class Behind(nn.Module):
         (lambda x: x.softmax(1), "not linear"),
         (lambda x: nn.functional.layer_norm(x, (2,)), "not linear"),
         (lambda x: x.abs(), "not linear"),
+        (lambda x: x.clamp(-9, 9), "not linear"),
         (lambda x: x[:, None], r"shape \(2, 1, 2\)"),
         (lambda x: (x, x), "returns a tuple"),
         (lambda x: {"logits": x}, "returns a dict"),

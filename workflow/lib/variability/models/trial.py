@@ -28,6 +28,9 @@ Answer = dict[str, str] | None
 
 #: Sides of images that are tried if an image is too small for a network, in pixels.
 _SIDES = (32, 48, 64, 96, 128, 160, 192, 224, 256, 384, 448)
+#: Factor between outputs of a head: a power of two scales without rounding, a negative one shows a ReLU, a large one
+#: a bound such as that of ``clamp``.
+_FACTOR = -1024.0
 
 
 class Failure(Exception):
@@ -118,14 +121,13 @@ def _evaluate(network: Network, request: Mapping[str, Any], side: int, device: s
         images = torch.zeros(batch, 3, side, side, device=device)
         values: list[torch.Tensor] = []
         try:
-            first, second = (_outputs_behind_head(module, network.head, images, values, by) for by in (1.0, -2.0))
+            first, second = (_outputs_behind_head(module, network.head, images, values, by) for by in (1.0, _FACTOR))
         except Exception as error:
             raise Failure(f"cannot compute images of {plural(side, 'pixel')} ({_reason(error)})") from error
         _require_shape(first, (batch, request["outputs"]), plural(side, "pixel"))
         if not values:
             raise Failure(f"does not call its head {network.head!r}; the head is the layer that computes the outputs")
-        # A power of two scales without rounding, and a negative one shows a ReLU.
-        if first.device.type != "meta" and not torch.allclose(second, -2 * first, rtol=1e-4, atol=1e-5):
+        if first.device.type != "meta" and not torch.allclose(second, _FACTOR * first, rtol=1e-4, atol=1e-5):
             raise Failure(
                 f"changes the outputs of its head {network.head!r} by a function that is not linear, such as a ReLU or "
                 "a softmax; end it with the head: the loss is computed from the head's own outputs"
