@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -53,6 +54,18 @@ def test_every_completed_run_is_a_dot(visited, study):
     expected = values(study)
     assert drawn.keys() == expected.keys()
     assert all(abs(drawn[key] - expected[key]) < 1e-5 for key in expected)
+
+
+def test_candidates_are_in_the_order_of_their_means_in_all_charts(visited, study):
+    means = {}
+    for (task, candidate, _), value in values(study).items():
+        means.setdefault((task, candidate), []).append(value)
+    charts = visited.page.evaluate("""[...document.querySelectorAll('.plot')]
+        .filter((plot) => plot.view.scale('y').bandwidth)
+        .map((plot) => [plot.closest('.chart').textContent.split(':')[0], plot.view.scale('y').domain()])""")
+    assert len(charts) > 6
+    for task, candidates in charts:
+        assert candidates == sorted(candidates, key=lambda name: -np.mean(means[task, name]))
 
 
 def test_filters_leave_the_right_runs(visits, study):
@@ -191,6 +204,7 @@ def test_tables_can_be_pasted_into_a_text(visits, name, pattern):
 def test_nothing_is_wider_than_the_window(visits, width):
     visit = visits(width)
     visit.draw_all()
+    visit.page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -238,6 +252,7 @@ def test_texts_of_charts_do_not_overlap_and_long_names_stay_different(visits, lo
         assert overlaps == []
     labels = visit.page.locator("[data-charts=seeds] .role-axis-label text", has_text="…")
     assert len(set(labels.all_text_contents())) == len(models) * 2, "two methods"
+    assert visit.page.locator(".role-legend-label text", has_text="…").count() == 0
     labels.first.hover()
     visit.page.locator(".tip").wait_for(state="visible")
     assert any(name in visit.page.locator(".tip").inner_text() for name in models)

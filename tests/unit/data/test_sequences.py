@@ -1,5 +1,7 @@
 """Inputs of recommenders: windows of histories with targets, and nothing of what comes after a target."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,21 @@ def stored(tmp_path, max_length=4, exclude_seen=True, rows=ROWS, **options):
     return ItemSequences.of(array, facts), {
         name: np.flatnonzero(examples.partition == name) for name in ("train", "test")
     }
+
+
+def test_previews_name_the_last_items_and_those_without_names_have_numbers(tmp_path):
+    users, items, ratings, times = (np.array(column) for column in zip(*ROWS, strict=True))
+    log = _interactions.Log(users, items, times, ratings.astype(float))
+    examples = _interactions.examples(log, {"min_interactions": 1}, "log")
+    modality = modalities.find("interactions", {"max_length": 4, "exclude_seen": True})
+    facts = modality.write(tmp_path / "inputs.npy", examples, np.arange(len(examples)), "task", 1)
+    task = SimpleNamespace(inputs=np.load(tmp_path / "inputs.npy"), facts=facts, label_names=[])
+    rows = np.flatnonzero(examples.partition == "test").tolist()
+    texts = [preview["text"] for preview in modality.previews(task, rows)]
+    assert texts == ["items 0, 1, 2, 3, 4; then 5", "items 2, 6, 7, 0; then 1"]
+    task.label_names = ["Alien", "Big", "Congo", "Dune", "Emma", "Frost, The", "Go", "Heat"]
+    assert modality.previews(task, rows)[1] == {"text": "Congo, Go, Heat, Alien; then Big"}
+    assert modality.previews(task, rows)[0]["text"].endswith('"Dune", "Emma"; then "Frost, The"')
 
 
 @pytest.fixture

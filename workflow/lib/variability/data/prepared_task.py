@@ -26,7 +26,8 @@ class PreparedTask:
     path: its task.json. kind_name, modality_name: names of the plug-ins. class_names: in label order. facts: properties
     of the stored examples that reading them needs, as ``Modality.write`` returned them. label_facts: properties of the
     labels, as ``Kind.facts`` returned them. split: the config's ``split``. counts: examples per split (of the task's
-    own split, if runs resample). sha256: checksums of FILES.
+    own split, if runs resample). sha256: checksums of FILES. label_names: see ``datasets.Examples``; empty if labels
+    are their own names.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class PreparedTask:
     split: dict[str, Any]
     counts: dict[str, int]
     sha256: dict[str, str]
+    label_names: list[str]
 
     @classmethod
     def open(cls, task_json: Path) -> "PreparedTask":
@@ -59,6 +61,7 @@ class PreparedTask:
             split=stored["split"],
             counts=stored["counts"],
             sha256=stored["sha256"],
+            label_names=stored.get("label_names", []),
         )
 
     @property

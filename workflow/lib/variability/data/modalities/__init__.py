@@ -42,6 +42,11 @@ class StoredExamples(Protocol):
         ...
 
     @property
+    def label_names(self) -> Sequence[str]:
+        """Names of items by their numbers; empty without names."""
+        ...
+
+    @property
     def example_ids(self) -> np.ndarray:
         """int64 (n,): positions of the examples in the data set, for messages."""
         ...

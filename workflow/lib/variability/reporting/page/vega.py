@@ -20,7 +20,7 @@ CANDIDATES: Spec = {
     "type": "nominal",
     "sort": None,
     "title": None,
-    "axis": {"ticks": False, "domain": False, "grid": True},
+    "axis": {"ticks": False, "domain": False, "grid": True, "labelPadding": 6},
 }
 #: Most candidates that a legend names; others are named when the reader points at them.
 MOST_IN_LEGEND = 12

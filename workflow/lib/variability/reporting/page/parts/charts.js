@@ -120,7 +120,7 @@ const draw = async ({ chart, task, plot }) => {
   const domain = [...new Set(rows.map((row) => row.candidate))];
   const datasets = { rows, means: ofRuns ? meanRows(task).filter((row) => domain.includes(row.candidate)) : [] };
   const marks = rows.length, shown = new Set([...rows, ...datasets.means].map((row) => row.candidate));
-  fit(spec, plot.clientWidth, domain);
+  fit(spec, plot.clientWidth, domain, rows);
   // In pixels, because Vega-Lite warns of a step where the width is that of the page.
   if (spec.height.step) spec.height = spec.height.step * shown.size;
   try {

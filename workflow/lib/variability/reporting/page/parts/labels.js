@@ -35,36 +35,44 @@ const lines = (text, most) => {
 const NARROW = 480, ABOVE = 16;
 const ofCandidates = (channel) => Boolean(channel) && channel.field === "candidate";
 const NAMED = { labelExpr: "names[datum.value] || datum.label" };
-const fittedLegend = (channel, narrow, longest, room) => {
-  const { legend, scale = {} } = channel;
-  const total = (scale.domain || []).reduce((sum, entry) => sum + textWidth(entry) + 28, 0);
+const WRAPPED = { labelExpr: "wrapped[datum.label] || datum.label" }, SYMBOL = 28;
+const entriesOf = ({ field, type, scale = {} }, rows) =>
+  scale.domain || (type === "quantitative" ? [] : [...new Set(rows.map((row) => row[field]))]);
+const fittedLegend = (channel, entries, narrow, longest, room) => {
+  const { legend } = channel;
+  const total = entries.reduce((sum, entry) => sum + textWidth(entry) + SYMBOL, 0);
   const crowded = narrow || (ofCandidates(channel) ? legend.columns * (longest + 24) > room : total > room);
-  return { ...legend, ...(crowded ? { columns: 1 } : {}), ...(ofCandidates(channel) ? NAMED : {}), labelLimit: room - 20 };
+  return { ...legend, ...(crowded ? { columns: 1 } : {}), ...(ofCandidates(channel) ? NAMED : WRAPPED), labelLimit: room - 20 };
 };
-/* Fits a chart, in place, to a width in pixels. candidates: names in full. */
-const fit = (spec, width, candidates) => {
+/* Fits a chart, in place, to a width in pixels. candidates: names in full. rows: those of the chart. */
+const fit = (spec, width, candidates, rows) => {
   const narrow = width < NARROW, { step } = spec.height;
   const longest = Math.max(0, ...candidates.map(textWidth));
   const most = !step ? width - 60 : narrow ? width - 12 : Math.min(340, 0.45 * width);
   const room = width - 24 - (step && !narrow ? Math.min(most, longest) : 0);
   const encodings = (spec.layer || [spec]).map(({ encoding }) => encoding || {});
-  const spread = encodings.some(({ yOffset }) => yOffset);
+  const spread = encodings.some(({ yOffset }) => yOffset), wrapped = {};
   for (const { x, y, color, shape } of encodings) {
     if (x && typeof x.title === "string") x.title = lines(x.title, room);
     for (const channel of [color, shape]) {
       if (!channel || !channel.legend) continue;
-      channel.legend = fittedLegend(channel, narrow, longest, room);
+      const entries = entriesOf(channel, rows);
+      channel.legend = fittedLegend(channel, entries, narrow, longest, room);
+      for (const entry of entries) if (textWidth(entry) + SYMBOL > room) wrapped[entry] = lines(entry, room - SYMBOL);
       // Legends of colours and of shapes are one if they list the same.
       if (ofCandidates(channel)) channel.scale = { ...channel.scale, domain: candidates };
     }
     if (!step || !ofCandidates(y)) continue;
+    // A layer may lack candidates, such as those without an interval.
+    y.scale = { domain: candidates };
     y.axis = { ...y.axis, ...NAMED, labelLimit: most + 4 };
     if (!narrow) continue;
     Object.assign(y.axis, { labelAlign: "left", labelPadding: 0, labelOffset: -(step / 2 + (spread ? 8 : 4)) });
     // Runs of a candidate are spread over its band, which is below its name.
-    if (spread) y.scale = { paddingInner: 1 - (0.8 * step) / (step + ABOVE), paddingOuter: 0.3 };
+    if (spread) Object.assign(y.scale, { paddingInner: 1 - (0.8 * step) / (step + ABOVE), paddingOuter: 0.3 });
   }
-  spec.params = [...(spec.params || []), { name: "names", value: shortNames(candidates, most) }];
+  spec.params = [...(spec.params || []), { name: "names", value: shortNames(candidates, most) },
+    { name: "wrapped", value: wrapped }];
   if (step && narrow) spec.height.step = step + ABOVE;
 };
 // Who points at a shortened name sees it in full.
