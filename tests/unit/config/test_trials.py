@@ -8,6 +8,7 @@ import small_config
 from variability.config import trials, validate
 from variability.errors import ConfigError
 from variability.io import library_facts
+from variability.io.artefacts import write_record
 
 pytestmark = pytest.mark.slow
 
@@ -113,6 +114,17 @@ def test_problems_have_the_keys_of_the_config(monkeypatch, tmp_path):
     }
     # A network that cannot compute is one problem, whatever the methods.
     assert found("options.depth", "method", "batch") == {"models.a.options.depth: x", "models.b.options.depth: x"}
+
+
+@pytest.mark.parametrize(
+    "stored", [{}, {"answer": 5}, {"answer": {"key": "method"}}, {"answer": {"key": 1, "message": ""}}]
+)
+def test_a_stored_answer_of_another_type_is_asked_again(stored, asked, tmp_path):
+    list(trials.check(study()))
+    for entry in (tmp_path / "trials").iterdir():
+        write_record(entry, stored)
+    list(trials.check(study()))
+    assert asked[0] == asked[1]
 
 
 def test_a_process_that_fails_refuses_nothing(monkeypatch, tmp_path):

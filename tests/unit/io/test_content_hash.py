@@ -7,6 +7,7 @@ import os
 import pytest
 
 from variability.io import content_hash as module
+from variability.io.artefacts import read_cached, write_record
 from variability.io.content_hash import content_hash
 
 
@@ -84,6 +85,15 @@ def test_a_job_uses_the_checksum_of_a_start_only_lately_and_only_of_the_same_fil
     assert module.recent_checksum(file, cache) is None, "its content changed, and its time was set back"
     os.truncate(entry, 20)
     assert module.recent_checksum(file, cache) is None, "the record was cut short"
+
+
+def test_a_stored_hash_of_another_type_is_not_used(folder, tmp_path):
+    file, cache = folder / "2.txt", tmp_path / "cache"
+    expected = content_hash([file], cache)
+    (entry,) = cache.iterdir()
+    write_record(entry, read_cached(entry) | {"sha256": None, "file": 5})
+    assert module.recent_checksum(file, cache) is None
+    assert content_hash([file], cache) == expected
 
 
 def test_a_folder_without_files_has_a_hash(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from variability.io import image_headers
+from variability.io.artefacts import read_cached, write_record
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,15 @@ def test_files_are_opened_again_only_after_a_change(tmp_path, monkeypatch):
     (folder / "1.png").write_bytes(b"other")
     assert list(image_headers.check(folder, names).unreadable) == ["1.png"]
     assert len(opened) == 4
+
+
+@pytest.mark.parametrize("headers", [None, {}, {"unreadable": [], "range_problem": None}, {"unreadable": {"a": 1}}])
+def test_a_stored_result_of_another_type_is_not_used(headers, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_headers, "_cache_file", lambda root: tmp_path / "entry.json")
+    folder, names = pictures(tmp_path / "x", 1, dtype=np.uint8)
+    image_headers.check(folder, names)
+    write_record(tmp_path / "entry.json", read_cached(tmp_path / "entry.json") | {"headers": headers})
+    assert image_headers.check(folder, names) == image_headers.Headers()
 
 
 def test_images_of_sixteen_bits_that_use_few_of_them_need_a_range(tmp_path):

@@ -224,6 +224,18 @@ def test_without_its_record_a_job_is_judged_by_the_times_of_its_files(job, damag
     assert job.is_due()
 
 
+@pytest.mark.parametrize("key", ["spec", "inputs", "outputs"])
+@pytest.mark.parametrize("value", [None, 5, [], {}, [1], {"task.json": None}])
+def test_a_record_with_parts_of_another_type_is_damaged(job, key, value):
+    record = read_cached(RECORD)
+    write_record(RECORD, record | {key: value} if value is not None else {k: v for k, v in record.items() if k != key})
+    set_times("code.txt", "task.json", FILES[2], "scores.json")
+    assert not job.is_due()
+    if (key, value) not in [("outputs", []), ("inputs", {})]:
+        with pytest.raises(UserError, match=rf"{RECORD} cannot be read \({key}.*; .*--forcerun score"):
+            job_records.made(Path(FILES[2]))
+
+
 def test_the_record_of_another_job_makes_this_one_run(job):
     write_record(RECORD, read_cached(RECORD) | {"spec": "0" * 64})
     set_times("code.txt", "task.json", FILES[2], "scores.json")

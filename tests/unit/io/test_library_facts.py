@@ -78,6 +78,14 @@ def test_a_damaged_cache_is_replaced(folder):
     assert imports(folder) == 2
 
 
+def test_facts_that_were_changed_after_they_were_stored_are_not_used(folder):
+    facts(folder)
+    (stored,) = (folder / "cache").rglob("*.json")
+    for number, text in enumerate((stored.read_text().replace("42", "43"), "[]", "7"), 2):
+        stored.write_text(text)
+        assert facts(folder) == {"answer": 42} and imports(folder) == number
+
+
 def test_without_a_cache_the_library_is_imported_each_time(folder, caplog):
     (folder / "cache").write_text("a file, where the folder would be")
     assert [facts(folder) for _ in range(2)] == [{"answer": 42}] * 2

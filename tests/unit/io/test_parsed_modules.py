@@ -4,6 +4,7 @@ import pytest
 
 from variability import provenance
 from variability.io import parsed_modules
+from variability.io.artefacts import write_record
 from variability.io.parsed_modules import Facts, ParsedModules
 
 FACTS = Facts("ab12", ("variability.io.files", "variability"), False)
@@ -42,6 +43,16 @@ def test_a_damaged_file_is_not_read(parser, tmp_path):
     first.add(b"x = 1", FACTS)
     first.save()
     first.path.write_text(first.path.read_text().replace("ab12", "ab13"))
+    assert stored(parser, tmp_path).find(b"x = 1") is None
+
+
+@pytest.mark.parametrize("entry", [None, [], ["ab12"], ["ab12", None, True], [1, [], False]])
+def test_stored_facts_of_another_type_are_not_used(entry, parser, tmp_path):
+    first = stored(parser, tmp_path)
+    first.add(b"x = 1", FACTS)
+    first.save()
+    (key,) = json.loads(first.path.read_text())["modules"]
+    write_record(first.path, {"modules": {key: entry}})
     assert stored(parser, tmp_path).find(b"x = 1") is None
 
 

@@ -31,6 +31,21 @@ def earlier() -> Earlier:
     return Earlier(Durations(), Durations(), [])
 
 
+@pytest.mark.parametrize("content", [[], {"runs": 5}, {"runs": [{}]}, {"runs": [{"seed": None}]}])
+def test_manifests_of_another_type_measure_nothing(content, tmp_path):
+    write_cell(tmp_path)
+    tmp_path.joinpath("finetune", *CELL, "block-0.json").write_text(json.dumps(content))
+    assert sample(tmp_path, CELL) is None
+
+
+@pytest.mark.parametrize("record", [[], {"seed": 0}, {"seed": 0, "bytes": "1", "seconds": 1.0}])
+def test_records_of_another_type_measure_nothing(record, tmp_path):
+    write_cell(tmp_path)
+    for path in tmp_path.joinpath("finetune", *CELL).rglob("run.json"):
+        path.write_text(json.dumps(record))
+    assert sample(tmp_path, CELL) is None
+
+
 def test_a_run_takes_its_part_of_the_job_that_fitted_it(tmp_path):
     write_cell(tmp_path, seeds=(0, 1, 2, 3), job=30.0, old=(0,))
     measured = sample(tmp_path, CELL)

@@ -21,6 +21,7 @@ from variability.config.recipe import resolve
 from variability.config.study import Study
 from variability.errors import Problem
 from variability.io import files, library_facts
+from variability.io.artefacts import read_cached, write_record
 from variability.models import methods
 from variability.models.weights_source import weights_kind
 from variability.results.run_selection import matches
@@ -186,17 +187,16 @@ def _path(key: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        answer = files.read_json(path)
-    except (OSError, ValueError):
-        return None
-    return answer if isinstance(answer, dict) else None
+    stored = read_cached(path, {"answer": (dict, type(None))})
+    if stored.get("answer"):
+        stored = read_cached(path, {"answer": {"key": str, "message": str}})
+    return stored or None
 
 
 def _store(path: Path, answer: dict[str, Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(path, answer)
+        write_record(path, answer)
     except OSError as error:
         _log.warning("%s cannot be written (%s), so networks are tried at every start", path, error)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from variability import advice
@@ -95,9 +96,12 @@ def read_intact(path: Path, kind: Kind) -> dict[str, Any]:
         return {}
 
 
-def read_cached(path: Path) -> dict[str, Any]:
-    """Return the content of a record in a cache; empty if the file is missing or damaged."""
-    return read_intact(path, Kind("", {}))
+def read_cached(path: Path, shape: Any = MappingProxyType({})) -> dict[str, Any]:
+    """Return the content of a record in a cache; empty if the file is missing, damaged or of another shape.
+
+    shape: the entries that the caller relies on, see ``Kind``.
+    """
+    return read_intact(path, Kind("", dict(shape)))
 
 
 def read_features(path: Path) -> dict[str, Any]:

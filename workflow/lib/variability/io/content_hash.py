@@ -30,7 +30,7 @@ def content_hash(paths: Sequence[Path], cache: Path | None = None) -> str:
     files = [(name, file) for path in paths for name, file in _files(path)]
     states = [[name, *file_state(file)] for name, file in files]
     state, entry = digest(states), cache and _entry(cache, paths)
-    if entry and (stored := read_cached(entry)).get("state") == state:
+    if entry and (stored := read_cached(entry, {"state": str, "sha256": str})).get("state") == state:
         return stored["sha256"]
     if (size := sum(state[1] for state in states if len(state) > 1)) > _ANNOUNCED_BYTES:
         _log.warning("%s: reading %.0f GB once, to detect later changes", paths[0], size / 1e9)
@@ -55,7 +55,7 @@ def recent_checksum(path: Path, cache: Path) -> str | None:
     """
     entry = _entry(cache, [path])
     recent = entry.is_file() and time.time() - entry.stat().st_mtime < _RECENT
-    record = read_cached(entry) if recent else {}
+    record = read_cached(entry, {"state": str, "file": str}) if recent else {}
     return record.get("file") if record.get("state") == digest([[path.name, *file_state(path)]]) else None
 
 

@@ -27,6 +27,8 @@ MOST_FILES = 20_000
 _DECODED = 16
 #: Part of the range of values below which all images of a data set would be nearly black: 12 bits in files of 16.
 _DARK = 1 / 16
+#: Shape of the cached result of a check, see ``artefacts.Kind``.
+_SHAPE = {"state": str, "headers": {"unreadable": {str: str}, "range_problem": (str, type(None))}}
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def check(
     # Paths of text: pathlib takes longer than the file system.
     states = [[name, *file_state(f"{root}/{name}")] for name in names]
     state, entry = digest([_code(), list(value_range or ()), megapixels, states]), _cache_file(root)
-    if (stored := read_cached(entry)).get("state") == state:
-        return Headers(**stored["headers"])
+    if (stored := read_cached(entry, _SHAPE)).get("state") == state:
+        return Headers(stored["headers"]["unreadable"], stored["headers"]["range_problem"])
     paths = [root / name for name in names]
     with ThreadPoolExecutor() as pool:
         opened = list(pool.map(lambda path: _open(path, value_range, megapixels), paths))

@@ -101,7 +101,7 @@ def update(jobs: Iterable[tuple[Path, str]]) -> None:
             # Not durable: a spec that was lost is written again.
             with replacing(path, durable=False) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-        record = read_cached(_record_path(path))
+        record = read_cached(_record_path(path), _SHAPE)
         outputs = [_time(output) for output in record.get("outputs", [])]
         # Snakemake makes missing outputs, and treats jobs without a record by the times of their files.
         if not outputs or None in outputs:

@@ -22,6 +22,7 @@ import platformdirs
 
 from variability.errors import UserError
 from variability.io import files, locks
+from variability.io.artefacts import CHECKSUM, read_cached
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ def library_facts(library: str, collect: Callable[[], Any]) -> Any:
             if (facts := _read(path)) is None:
                 facts = _collected(library, collect)
                 # In the library's order, as the first answer has it.
-                files.write_text(path, json.dumps(facts))
+                record = {"facts": facts, CHECKSUM: files.digest({"facts": facts})}
+                files.write_text(path, json.dumps(record))
             return facts
     except OSError as error:
         _log.warning("%s cannot be written (%s), so %s is imported at every start", path, error, library)
@@ -80,10 +82,8 @@ def _cache_file(library: str, origin: Path, source: Path) -> Path:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return files.read_json(path)
-    except (OSError, ValueError):
-        return None
+    """Return the stored facts; None if there are none, or the file was changed."""
+    return read_cached(path).get("facts")
 
 
 def _collected(library: str, collect: Callable[[], Any]) -> Any:

@@ -36,7 +36,8 @@ class ParsedModules:
     def __init__(self, parser: Path, folder: Path | None = None):
         version = f"{sha256(parser)[:16]}-{sys.version_info.major}.{sys.version_info.minor}"
         self.path = (folder or cache_folder() / "parsed-modules") / f"{version}.json"
-        self._stored = read_cached(self.path).get("modules", {})
+        stored = read_cached(self.path, {"modules": {str: list}}).get("modules", {})
+        self._stored = {key: entry for key, entry in stored.items() if [*map(type, entry)] == [str, list, bool]}
         self._new: dict[str, list] = {}
 
     def find(self, source: bytes) -> Facts | None:

@@ -1,13 +1,12 @@
 """Durations and sizes of earlier runs and jobs, of a study and of others, from what they left."""
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
+from variability.io.artefacts import read_cached
 from variability.io.job_records import RECORDS
 from variability.terminal.durations import Cell, Durations
 
@@ -19,6 +18,9 @@ _ALIKE = frozenset({"predict"})
 _SHARED = "downloads"
 #: Seconds by which the clock of a file server may be behind.
 _SLACK = 2.0
+#: Shapes of what is read of a manifest of runs, and of the record of a run, see ``artefacts.Kind``.
+_LISTED = {"runs": [{"seed": int}]}
+_MEASURED = {"seed": int, "bytes": int, "seconds": (int, float)}
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def sample(folder: Path, cell: Cell) -> Sample | None:
     """Return what the first job of a cell measured; None if there was none. folder: that of a study."""
     of_cell = folder.joinpath("finetune", *cell)
     manifest = of_cell / "block-0.json"
-    records = [of_cell / str(run["seed"]) / "run.json" for run in _read(manifest).get("runs", [])]
+    records = [of_cell / str(run["seed"]) / "run.json" for run in read_cached(manifest, _LISTED).get("runs", [])]
     fitted, seconds = records, None
     benchmark = manifest.with_suffix(".tsv")
     if (measured := benchmark_seconds(benchmark)) is not None:
@@ -110,11 +112,11 @@ def sample(folder: Path, cell: Cell) -> Sample | None:
         start = benchmark.stat().st_mtime - measured - _SLACK
         fitted = [record for record in records if (_modified(record) or 0.0) >= start]
         seconds = measured / len(fitted) if fitted else None
-    record = next((content for path in (fitted or records) if (content := _read(path))), None)
+    record = next((content for path in (fitted or records) if (content := read_cached(path, _MEASURED))), None)
     if record is None:
         return None
-    size = record.get("bytes", 0) + _size([str(folder.joinpath("predict", *cell, f"{record['seed']}.parquet"))])
-    return Sample(record.get("seconds", 0.0) if seconds is None else seconds, size, max(len(fitted), 1))
+    size = record["bytes"] + _size([str(folder.joinpath("predict", *cell, f"{record['seed']}.parquet"))])
+    return Sample(record["seconds"] if seconds is None else seconds, size, max(len(fitted), 1))
 
 
 def benchmark_seconds(path: Path) -> float | None:
@@ -148,7 +150,7 @@ def of_stages(
         if stage in _ALIKE:
             candidates += [(name, _any_jobs(results / name, stage)) for name in others]
         for name, paths in candidates:
-            outputs = [outputs for path in paths if (outputs := _read(path).get("outputs"))]
+            outputs = [outputs for path in paths if (outputs := read_cached(path, {"outputs": [str]}).get("outputs"))]
             if _add_jobs(stage, outputs, measured, earlier):
                 if name != _SHARED:
                     earlier.add_study(name)
@@ -184,11 +186,3 @@ def _modified(path: Path) -> float | None:
 
 def _folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
