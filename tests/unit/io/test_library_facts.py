@@ -54,6 +54,17 @@ def test_a_library_that_is_not_installed_has_no_facts(folder):
     assert facts(folder, "no_such_library") is None
 
 
+def test_another_checkout_does_not_read_what_this_one_stored(folder, monkeypatch):
+    """The cache is the user's, and checkouts of several versions may store facts in several forms."""
+    facts(folder)
+    other = folder / "other/library_facts.py"
+    other.parent.mkdir()
+    other.write_text("OTHER = 1\n")
+    monkeypatch.setattr(module, "__file__", str(other))
+    facts(folder)
+    assert imports(folder) == 2
+
+
 def test_another_version_and_another_collector_are_asked_again(folder):
     facts(folder)
     os.utime(folder / "a_library.py", (0, 0))

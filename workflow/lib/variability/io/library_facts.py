@@ -45,7 +45,7 @@ def library_facts(library: str, collect: Callable[[], Any]) -> Any:
 
     library: name of the package, which is also that of its distribution. collect: a function at the top of its module
     that imports the library and returns plain values as JSON has them. The answer is stored per version and location
-    of the library and per content of the module of ``collect``. Raises UserError if ``collect`` fails.
+    of the library and per content of this module and that of ``collect``. Raises UserError if ``collect`` fails.
     """
     spec = importlib.util.find_spec(library)
     if spec is None or spec.origin is None:
@@ -77,7 +77,9 @@ def _cache_file(library: str, origin: Path, source: Path) -> Path:
     except importlib.metadata.PackageNotFoundError:
         # A source tree on PYTHONPATH.
         version = str(origin.stat().st_mtime_ns)
-    key = files.digest([library, version, str(origin.resolve()), files.sha256(source)])
+    # Files of other versions of this module may have another form.
+    code = [files.sha256(module) for module in (source, Path(__file__))]
+    key = files.digest([library, version, str(origin.resolve()), *code])
     return cache_folder() / f"{library}-{version}-{key[:16]}.json"
 
 
