@@ -99,6 +99,11 @@ def test_methods_that_only_repeat_runs_are_in_no_filter(visits, study, tmp_path)
     assert visit.problems == []
 
 
+def test_counts_have_whole_numbers(visited):
+    labels = visited.page.locator("#failures .role-axis-label text").all_text_contents()
+    assert {label for label in labels if label.replace(".", "").isdigit()} == {"0", "1"}
+
+
 def dot_of(visit, number):
     """Return the position of a run's dot on the screen."""
     return visit.page.evaluate(

@@ -138,4 +138,5 @@ def test_numbers_of_few_values_are_counted_and_others_have_a_range():
     stored = example_data.of_tasks(Predictions({("m", "pets", "full"): read}), tasks, {})["pets"]
     first, second = stored["shown"]
     assert first["votes"] == [[["1", 4, None], ["0", 2, None]]] and "range" not in first
+    assert stored["numbers"] == "scores"
     assert second["range"] == "0.100 to 0.350" and second["votes"] == [[["0.100 to 0.350", 6, None]]]

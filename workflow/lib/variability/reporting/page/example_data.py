@@ -127,6 +127,7 @@ def _of_task(cubes: Sequence[Cube], task: Task, numbers: Mapping[tuple, int] | N
         if not _counted(cubes, example):
             entry["range"] = _range(np.concatenate([cube.y_pred[:, example] for cube in cubes]))
     part = {"cells": [[cube.cell[0], cube.cell[2]] for cube in cubes], "shown": shown}
+    part["numbers"] = "answers" if first.scored is None else "scores"
     if first.kind != "classification":
         return part | {"predictions": {}}
     return part | {

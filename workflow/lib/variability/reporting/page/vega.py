@@ -22,6 +22,8 @@ CANDIDATES: Spec = {
     "title": None,
     "axis": {"ticks": False, "domain": False, "grid": True, "labelPadding": 6},
 }
+#: Axis of counts. Where few are shown, Vega has ticks between whole numbers in spite of ``tickMinStep``.
+COUNTS: Spec = {"tickMinStep": 1, "format": "d", "labelExpr": "datum.value % 1 ? '' : datum.label"}
 #: Most candidates that a legend names; others are named when the reader points at them.
 MOST_IN_LEGEND = 12
 #: The page has six colours; the shapes of points separate candidates of equal colour.

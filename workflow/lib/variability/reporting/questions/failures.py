@@ -47,7 +47,7 @@ class Failures(Question):
             "mark": {"type": "bar", "height": 14},
             "encoding": {
                 "y": vega.CANDIDATES,
-                "x": {"field": "count", "type": "quantitative", "title": "runs", "axis": {"tickMinStep": 1}},
+                "x": {"field": "count", "type": "quantitative", "title": "runs", "axis": vega.COUNTS},
                 "color": {
                     "field": "kind",
                     "scale": {"domain": [*KINDS.values()], "range": ["{failed}", "{second}", "{faint}"]},

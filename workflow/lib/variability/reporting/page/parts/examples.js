@@ -13,7 +13,7 @@ const tallied = (tally) => {
   return [...shown.map(([answer, [count, right]]) => voteOf([answer, count, right])),
     rest.length > 0 ? element("span", { textContent: `${rest.length} other answers ×${votes}` }) : null];
 };
-const exampleBox = (shown, cells) => {
+const exampleBox = (shown, cells, numbers) => {
   const tally = new Map(), votes = element("table", { className: "votes" });
   cells.forEach(([model, method], cell) => {
     if (!state.model.has(model) || !state.method.has(method)) return;
@@ -25,12 +25,13 @@ const exampleBox = (shown, cells) => {
       element("td", {}, ...shown.votes[cell].map(voteOf))));
   });
   const content = shown.image ? element("img", { src: shown.image, alt: `test example ${shown.id}`, loading: "lazy" })
-    : element("blockquote", { textContent: shown.text || shown.source });
+    : element("blockquote", { textContent: shown.text || (/^\d+$/.test(shown.source) ? `example ${shown.source}` : shown.source) });
+  const counted = shown.range ? [] : tallied(tally), plain = [...tally.values()].every(([, right]) => right === null);
   return element("div", { className: "example" }, content,
     shown.label === null ? null : element("div", {}, "label: ", element("b", { textContent: shown.label })),
-    shown.range ? element("div", {}, "answers: ", shown.range) : null,
+    shown.range ? element("div", {}, `${numbers}: `, shown.range) : null,
     // Ranges of numbers of several candidates have no sum.
-    element("div", { className: "tally" }, ...(shown.range ? [] : tallied(tally))),
+    element("div", { className: "tally" }, counted.length && plain ? `${numbers}: ` : null, ...counted),
     element("details", {}, element("summary", { textContent: "by candidate" }), votes,
       element("small", { textContent: shown.image || shown.text ? shown.source : "" })));
 };
@@ -41,6 +42,6 @@ const showExamples = () => {
     const of = data.examples[task];
     if (!of || !of.shown.length) continue;
     gallery.append(element("h3", { textContent: `${task}: test examples on which the runs disagree most` }),
-      element("div", { className: of.shown[0].image ? "examples" : "examples words" }, ...of.shown.map((shown) => exampleBox(shown, of.cells))));
+      element("div", { className: of.shown[0].image ? "examples" : "examples words" }, ...of.shown.map((shown) => exampleBox(shown, of.cells, of.numbers))));
   }
 };

@@ -49,7 +49,7 @@ const showRun = async (index) => {
     await window.vegaEmbed(curveBox, {
       data: { values: rows }, width: "container", height: 150, autosize: { type: "fit-x", contains: "padding" }, config: config(),
       mark: { type: "line", point: { size: 18 } },
-      encoding: { x: { field: "epoch", type: "quantitative" }, y: { field: "value", type: "quantitative", title: null },
+      encoding: { x: { field: "epoch", type: "quantitative", axis: { format: "d", labelExpr: "datum.value % 1 ? '' : datum.label" } }, y: { field: "value", type: "quantitative", title: null },
         color: { field: "name", legend }, strokeDash: { field: "name", legend } },
     }, { actions: false, renderer: "svg", tooltip: showTip });
   }
