@@ -134,7 +134,7 @@ def test_a_number_of_runs_at_the_limit_of_the_search_is_no_upper_limit(most, nee
     row = CELL | {"task": "a", "phase": "after", "target": "better", "goal": 0.75, "goal_from": "gamma", "n": 5}
     table = pd.DataFrame([row | {"n_needed": 4.0}, row | {"n_needed": float(most)}]).assign(power=0.8)
     assert MoreSeeds().sentences({"seeds_needed": table}) == [
-        f"To show that it is better in 75 % of all pairs of runs: {needed}; reached by 1 of 2 cells."
+        f"To show that one candidate is better in 75 % of all pairs of runs: {needed}; reached by 1 of 2 cells."
     ]
     (chart,) = MoreSeeds().charts({"seeds_needed": table})
     assert chart.rows["needed"].tolist() == ["4", needed.removeprefix("4 to ").removesuffix(" runs")]

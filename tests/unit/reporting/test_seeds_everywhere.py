@@ -64,7 +64,7 @@ def test_claims_summary_and_page_have_the_numbers_of_the_table(tables):
         assert row["needed"] == ("10,000 or more" if more == sample_size.MOST else f"{5 + more:g}")
     reached = int((rows["n_needed"] == 5).sum())
     assert any(
-        sentence.startswith("To decide between it and the next worse candidate: 5 to 10,000 or more runs")
+        sentence.startswith("To decide between a candidate and the next worse one: 5 to 10,000 or more runs")
         and sentence.endswith(f"reached by {reached} of 6 pairs.")
         for sentence in MoreSeeds().sentences(tables)
     )

@@ -25,8 +25,8 @@ class Goal(NamedTuple):
 GOALS = {
     "half_width": Goal("know the mean within ± {goal}", "mean within ± {goal}"),
     "difference": Goal("see a difference of {goal} in one planned comparison", "a difference of {goal}"),
-    "better": Goal("show that it is better in {goal} of all pairs of runs", "better in {goal} of pairs"),
-    "decision": Goal("decide between it and the next worse candidate", "the next worse candidate"),
+    "better": Goal("show that one candidate is better in {goal} of all pairs of runs", "better in {goal} of pairs"),
+    "decision": Goal("decide between a candidate and the next worse one", "the next worse candidate"),
 }
 
 
@@ -62,12 +62,26 @@ class MoreSeeds(Question):
         from variability.reporting.page import vega
 
         rows = _goals(tables)
-        columns = ["task", "model", "method", "label", "n_needed", "needed", "n", "goal", "reference", "power"]
+        columns = [
+            "task",
+            "model",
+            "method",
+            "label",
+            "n_needed",
+            "needed",
+            "n",
+            "goal",
+            "reference",
+            "power",
+            "offset",
+        ]
         tips = vega.tooltip(
             candidate="candidate", label="for", needed="runs needed", n="runs now", goal="goal", reference="against"
         )
         legend = {"title": "runs for", "orient": "top", "columns": 1}
         labels = list(rows["label"].unique())
+        # Goals that need equally many runs are side by side.
+        rows["offset"] = rows["label"].map({label: (2 * at + 1) / len(labels) - 1 for at, label in enumerate(labels)})
         colors = ["{accent}", "{second}", "{third}", "{fourth}"][: len(labels)]
         color = {"field": "label", "scale": {"domain": labels, "range": colors}, "legend": legend}
         shape = {"field": "label", "scale": {"domain": labels}, "legend": legend}
@@ -77,8 +91,11 @@ class MoreSeeds(Question):
             "encoding": {"x": {"aggregate": "max", "field": "n", "type": "quantitative"}},
         }
         dots = vega.dots("n_needed", tips=tips, title="runs per candidate", color=color, shape=shape)
+        dots["mark"]["size"] = 45
         dots["encoding"]["x"]["scale"] = {"type": "log", "nice": False, "padding": 12}
-        return [Chart(rows[columns], vega.layers(now, dots), "Seeds needed by every candidate for every goal")]
+        dots["encoding"]["yOffset"] = {"field": "offset", "type": "quantitative", "scale": {"domain": [-1, 1]}}
+        chart = vega.layers(now, dots, height={"step": 30})
+        return [Chart(rows[columns], chart, "Seeds needed by every candidate for every goal")]
 
 
 def _goals(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
