@@ -92,6 +92,21 @@ def test_p_values(p, text):
     assert text_format.p_value(p) == text
 
 
+@pytest.mark.parametrize(
+    ("sd", "low", "high", "text"),
+    [
+        (0.00148, 0.0, 0.04, "0.0015 [0.000, 0.040]"),
+        (0.0301, 0.0, 0.214, "0.030 [0.00, 0.21]"),
+        (0.5, 0.3, 1.4, "0.50 [0.30, 1.40]"),
+        (0.0, 0.0, 0.179, "0.000 [0.000, 0.179]"),
+        (0.0, 0.0, 0.0, "0.000 (no spread)"),
+        (0.02, float("nan"), float("nan"), "0.020"),
+    ],
+)
+def test_an_sd_has_two_significant_digits_however_wide_its_interval_is(sd, low, high, text):
+    assert text_format.sd_with_interval(sd, low, high) == text
+
+
 def test_an_interval_without_width_is_not_shown():
     assert text_format.with_interval(0.25, 0.25, 0.25, "+") == "+0.250 (no spread)"
     assert text_format.with_interval(0.25, 0.25, 0.25 + 1e-17) == "0.250 (no spread)"

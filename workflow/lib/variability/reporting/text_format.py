@@ -99,6 +99,22 @@ def with_interval(value: float, low: float, high: float, sign: str = "") -> str:
     return f"{number(value, sign, digits)} {interval(low, high, sign, digits)}"
 
 
+def digits_of_sd(sd: float, digits: int | None) -> int | None:
+    """Return the decimals of an SD: those of its interval, or more, for two significant digits of the SD itself.
+
+    The interval of an SD from a few runs is many times as wide as the SD, which its digits would round away.
+    """
+    return digits if digits is None else max(digits, decimals(sd) or digits)
+
+
+def sd_with_interval(sd: float, low: float, high: float) -> str:
+    """Format an SD with its interval: ``0.0015 [0.000, 0.040]``; otherwise as ``with_interval``."""
+    if math.isnan(low) or math.isnan(high) or is_rounding(high - low, sd):
+        return with_interval(sd, low, high)
+    digits = decimals(half_width(low, high), low, high)
+    return f"{number(sd, digits=digits_of_sd(sd, digits))} {interval(low, high, digits=digits)}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration with two significant digits: ``0.6 s``, ``12 minutes``, ``310 hours``."""
     size, unit = next((pair for pair in ((3600, "hours"), (60, "minutes")) if seconds >= 2 * pair[0]), (1, "s"))

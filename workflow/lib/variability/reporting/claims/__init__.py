@@ -125,9 +125,7 @@ def evidence(row: pd.Series) -> str:
     if _known(row["low"]):
         digits = text_format.decimals(text_format.half_width(row["low"], row["high"]), row["low"], row["high"])
     digits = 0 if unit in COUNTED else digits
-    # The interval of an SD may be many times as wide as the SD, whose digits it would round away.
-    of_sd = text_format.decimals(row["effect"]) if digits is not None and unit.startswith(SD_OF) else None
-    of_effect = digits if of_sd is None else max(digits, of_sd)
+    of_effect = text_format.digits_of_sd(row["effect"], digits) if unit.startswith(SD_OF) else digits
     effect = text_format.number(row["effect"], "" if unit else "+", of_effect)
     # "13 SD of mse" would be read as 13 SDs.
     facts = [f"{effect} {unit}" if unit and not unit.startswith(SD_OF) else f"{unit or 'effect'} {effect}"]

@@ -105,4 +105,4 @@ def draw(axes: Axes, candidates: Sequence[Ranked], labels: Sequence[str]) -> Non
             axes.plot([x, x], [rows[0] - 0.2, rows[-1] + 0.2], color=figure_style.SOFT, lw=0.8)
             for row in rows:
                 axes.plot([x, x], [row - 0.3, row + 0.3], color=figure_style.INK, lw=2.5, solid_capstyle="butt")
-    axes.set_xlim(0.5, last + 0.5 + (len(used) + 1) * step)
+    axes.set_xlim(min(0.5, 1 - 0.04 * last), last + 0.5 + (len(used) + 1) * step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CANDIDATE
 
@@ -101,7 +101,7 @@ def _optimism(curves):
 
 
 def _name(key):
-    return f"{key[0]}: {key[1]}"
+    return display_names.candidate(*key)
 
 
 def _curve(axes, curve, look):

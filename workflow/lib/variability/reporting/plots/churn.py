@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import predictions
 from variability.results.columns import CANDIDATE
@@ -128,7 +128,10 @@ def _least_stable(within, most):
 
 def _cell_labels(cells):
     """Return the names, with the numbers that represent them below the matrix."""
-    return [figure_style.wrap(f"{number}  {', '.join(cell)}", 36) for number, cell in enumerate(cells, start=1)]
+    return [
+        figure_style.wrap(f"{number}  {display_names.candidate(*cell)}", 36)
+        for number, cell in enumerate(cells, start=1)
+    ]
 
 
 def _height(labels):

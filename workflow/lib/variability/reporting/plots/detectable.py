@@ -74,7 +74,7 @@ def _test(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     level, power = text_format.percent(1 - first["level"]), text_format.percent(first["power"])
     test = first["estimator"]
-    return f"{test[0].upper()}{test[1:]}, at {level} with power {power}; upper limit: {first['interval']}. "
+    return f"One planned comparison: {test}, at {level} with power {power}; upper limit: {first['interval']}. "
 
 
 def _logarithmic(axes, of_task):

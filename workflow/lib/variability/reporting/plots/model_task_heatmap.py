@@ -52,18 +52,24 @@ class ModelTaskHeatmap(Plot):
         rows, columns = _shape(len(methods), len(tasks))
         cells = spread.set_index(CELL)
         metric = f"{_labels.metric_of(runs)} on the {primary_rows.SPLIT} split"
+        # Panels side by side have common rows, others those of their own method.
+        used = {
+            method: models if rows == 1 else _labels.names(part, "model") for method, part in runs.groupby("method")
+        }
+        sizes = [len(models)] if rows == 1 else [len(used[method]) for method in methods]
         figure = figure_style.figure(
             width=max(6.5, 3.2 + columns * (0.25 + CELL_INCHES * len(tasks))),
-            height=1.6 + rows * (0.75 + 0.5 * len(models)) + (0.5 if figure_style.stacked() else 0),
+            height=1.6 + sum(0.75 + 0.5 * size for size in sizes) + (0.5 if figure_style.stacked() else 0),
             title=self.option("title", f"{self.study}: {metric} after fine-tuning, mean ± SD over seeds"),
             note=f"Mean ± SD (ddof 1) over completed runs, one per seed: {text_format.count(spread['n'])}"
             f"{', shown in cells where it is not the largest' if spread['n'].nunique() > 1 else ''}. Blank: not in the "
             f"study.{_labels.one_run(runs)}",
         )
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True)
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=rows == 1, sharex=True, height_ratios=sizes)
         shades = spread["shade"].dropna()
         span = (shades.min(), shades.max()) if len(shades) else (0, 1)
         for axes, method in zip(grid.flat, methods, strict=True):
+            models = used[method]
             shade = [[_of(cells, "shade", model, task, method) for task in tasks] for model in models]
             image = axes.imshow(shade, cmap=figure_style.COLORMAP, vmin=span[0], vmax=span[1], aspect="auto")
             for y, model in enumerate(models):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting import display_names, figure_style, primary_rows, relevance, text_format
 from variability.reporting.claims import ONE_RUN
 from variability.reporting.plots import Plot, _labels, _panels
 
@@ -73,7 +73,7 @@ class Multibootstrap(Plot):
         for axes, task in zip(grid.flat, tasks, strict=True):
             _panel(axes, panels[task], labels[task])
             pairs = (table["task"] == task).sum()
-            cut = f" (first {len(panels[task])} of {plural(pairs, 'pair')})" if pairs > len(panels[task]) else ""
+            cut = f" (the clearest {len(panels[task])} of {plural(pairs, 'pair')})" if pairs > len(panels[task]) else ""
             axes.set_title(figure_style.wrap(task + cut, 80), loc="left")
         return figure
 
@@ -118,7 +118,9 @@ def _numbers_text(axes, middle, row):
 
 
 def _label(row):
-    candidate, reference = (f"{row[f'model{end}']}: {row[f'method{end}']}" for end in ("", "_reference"))
+    candidate, reference = (
+        display_names.candidate(row[f"model{end}"], row[f"method{end}"]) for end in ("", "_reference")
+    )
     return figure_style.wrap(candidate, 38) + "\n" + figure_style.wrap(f"over {reference}", 38)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.analyses.noise_split import NOT_A_MEAN
 from variability.reporting.plots import Plot, _labels, _panels
 
@@ -118,7 +118,7 @@ def _numbers_text(axes, middle, row):
     text = "no SD of fewer than two runs"
     if row["sd_seed"] == row["sd_seed"]:
         sds = (row[f"sd_seed{end}"] for end in ("", "_low", "_high"))
-        text = f"seed: SD {text_format.with_interval(*sds)}"
+        text = f"seed: SD {text_format.sd_with_interval(*sds)}"
     axes.text(1.03, middle - 0.03, text, va="bottom", **style)
     share = row["share_test_set"]
     shown = f"test set {100 * share:.0f} %, " if share == share else ""
@@ -128,7 +128,7 @@ def _numbers_text(axes, middle, row):
 
 
 def _label(row):
-    return figure_style.wrap(f"{row['model']}: {row['method']}", 36)
+    return figure_style.wrap(display_names.candidate(row["model"], row["method"]), 36)
 
 
 def _widest(cells, most):

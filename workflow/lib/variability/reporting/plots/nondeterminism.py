@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results import repeated_runs
 
@@ -91,7 +91,7 @@ def _row_height(rows):
 
 
 def _label(row):
-    names = [f"{row['model']}, {row['method']}", f"{row['repeat_model']}, {row['repeat_method']}"]
+    names = [display_names.candidate(row[f"{run}model"], row[f"{run}method"]) for run in ("", "repeat_")]
     return "\n".join(figure_style.wrap(name, 34) for name in names)
 
 
@@ -128,7 +128,7 @@ def _text(row):
         lines.append("bit-identical")
     elif row.n:
         lines.append(f"{row.n_bit_equal} bit-identical")
-        lines.append(f"SD {text_format.with_interval(row.sd, row.sd_low, row.sd_high)}")
+        lines.append(f"SD {text_format.sd_with_interval(row.sd, row.sd_low, row.sd_high)}")
     if row.differing > 0:
         lines.append(f"{100 * row.differing:.1f} % of classes differ")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, relevance
+from variability.reporting import display_names, figure_style, primary_rows, relevance
 from variability.reporting.claims import ONE_RUN
 from variability.reporting.plots import Plot, _labels, _panels
 from variability.results.columns import CANDIDATE, CELL
@@ -127,7 +127,7 @@ def _share(cell, rank):
 
 
 def _name(row, methods):
-    return figure_style.wrap(f"{row['model']}: {row['method']}" if methods else row["model"], 30)
+    return figure_style.wrap(display_names.candidate(row["model"], row["method"]) if methods else row["model"], 30)
 
 
 def _number(axes, x, y, share, image):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from variability.advice import plural
-from variability.reporting import figure_style, primary_rows, text_format
+from variability.reporting import display_names, figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Robust(Plot):
         on_scale = runs[runs["metric"] == table["metric"].iloc[0]]
         runs = on_scale if len(on_scale) else runs.assign(metric=table["metric"].iloc[0])
         ranked = table[table["quantity"] == "iqm"].sort_values("estimate", ascending=False, kind="stable")
+        # The note names the others. Without any, the rows say who is not there.
+        ranked = ranked.dropna(subset="estimate") if ranked["estimate"].notna().any() else ranked
         labels = [figure_style.wrap(_name(row), 34) for _, row in ranked.head(MOST).iterrows()]
         band = max(0.24, 0.14 * max(label.count("\n") + 1 for label in labels))
         quantities = [*PANELS, *IMPROVEMENT] if not figure_style.stacked() else ["iqm", *IMPROVEMENT]
@@ -90,7 +92,7 @@ def _without(quantities):
 
 
 def _name(row):
-    return f"{row['model']}, {row['method']}"
+    return display_names.candidate(row["model"], row["method"])
 
 
 def _note(table, ranked, shown):

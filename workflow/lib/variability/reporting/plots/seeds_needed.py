@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from variability.reporting import figure_style, primary_rows, relevance, text_format
+from variability.reporting import figure_style, primary_rows, text_format
 from variability.reporting.plots import Plot, _labels, _panels
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class SeedsNeeded(Plot):
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
         runs, table = primary_rows.select(tables["runs"]), primary_rows.select(tables["seeds_needed"])
         every = [task for task in _labels.names(runs, "task") if (table["task"] == task).any()]
-        needed = relevance.largest(table[table["target"] == "difference"], "n_needed")
+        needed = table[table["target"] == "difference"].groupby("task")["n_needed"].median().dropna().to_dict()
         most = min(len(every), _panels.TASKS)
         most, _ = _panels.fitting(most, 1, 2.75, 0, columns=figure_style.columns(COLUMNS))
         tasks = _panels.highest(every, needed, most)

@@ -39,7 +39,8 @@ class TaskQuality(Plot):
             title=self.option(
                 "title", f"{self.study}: {_labels.metric_of(runs)} on the {primary_rows.SPLIT} split, quality of tasks"
             ),
-            note=f"Intervals: {_interval(shown)}. n: completed runs of all candidates of a task, others in brackets; "
+            note=f"Lines: intervals, {_interval(shown)}. Ticks: ratio of candidates without any difference. Dashed: "
+            "decided by chance. n: completed runs of all candidates of a task, others in brackets; "
             f"{_labels.incomplete(runs)}." + _panels.left_out(shown, known, "tasks", "that separate candidates best"),
         )
         if shown.empty:
