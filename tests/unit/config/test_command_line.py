@@ -64,3 +64,14 @@ def test_the_check_converts_and_names_the_command_line():
     options = parse_config(["seeds=[4,5]"])
     study = yaml.safe_load((ROOT / "tests/workflow/tiny.yaml").read_text()) | options
     assert validate.check(study, options=options).config["seeds"] == [4, 5]
+
+
+def test_an_entry_of_a_list_of_an_option_is_not_in_the_file_whose_list_it_replaces(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump({"checkpoints": 5, **small_config.CONFIG}, sort_keys=False))
+    with pytest.raises(ConfigError) as raised:
+        validate.check(
+            small_config.CONFIG | {"seeds": ["01"], "checkpoints": 5}, files=[file], options={"seeds": ["01"]}
+        )
+    messages = [str(problem) for problem in raised.value.problems]
+    assert [message.rpartition(" (")[2] for message in messages] == ["study.yaml, line 1)", "from --config)"]

@@ -56,9 +56,14 @@ def check(
         name = str(error.filename or "")
         message = f"{advice.shortened(name)} cannot be used: {error.strerror or error}"
         problems = [_problem_of_value(config, name, message)]
-    later = yaml_files.lines(files[1:]) | dict.fromkeys(command_line.keys(options or {}), "from --config")
+    stated = command_line.keys(options or {})
+    later = yaml_files.lines(files[1:]) | dict.fromkeys(stated, "from --config")
     problems = nearby_files.with_advice(config, _of_causes(config, problems, later), files)
-    raise ConfigError(_located(problems, yaml_files.lines(files) | later))
+    # A list of an option replaces that of a file, with all its entries.
+    of_files = {
+        key: line for key, line in yaml_files.lines(files).items() if not key.startswith(tuple(f"{k}." for k in stated))
+    }
+    raise ConfigError(_located(problems, of_files | later))
 
 
 def _of_causes(config: Any, problems: list[Problem], later: Mapping[str, str]) -> list[Problem]:

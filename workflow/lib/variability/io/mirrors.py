@@ -30,7 +30,8 @@ def mirrors_from(configured: object, environ: Mapping[str, str]) -> list[Path]:
     named += [(VARIABLE, path) for path in environ.get(VARIABLE, "").split(os.pathsep) if path]
     for source, path in named:
         if not os.path.isdir(path):
-            raise UserError(f"{source}: {path[:500]!r} is not a directory; correct it or remove it")
+            folder = "" if os.path.isabs(path) else f" in {Path.cwd()}, in which paths start"
+            raise UserError(f"{source}: {path[:500]!r} is not a directory{folder}; correct it or remove it")
     return [Path(path) for _, path in named]
 
 
