@@ -20,6 +20,10 @@ OTHER_NAMES = {
     "resolution": "size",
     "random_seeds": "seeds",
     "datasets": "tasks",
+    "rank": "r",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "target_modules": "targets",
 }
 _GPU = (
     "no key selects devices: `snakemake --resources gpu=1` says how many GPUs there are; the environment variable "

@@ -38,6 +38,9 @@ def problems(value: Any, schema: Mapping[str, Any], prefix: str = "") -> Iterato
     yield from (Problem(section, message) for section, message in unnamed.items())
     errors = sorted(_Validator(schema).iter_errors(value), key=lambda error: _sort_key(error.absolute_path))
     leaves = [leaf for error in errors for leaf in _leaves(error)]
+    # A value of another type may also be too small, for example, which says nothing.
+    mistyped = {tuple(leaf.absolute_path) for leaf in leaves if leaf.validator == "type"}
+    leaves = [leaf for leaf in leaves if leaf.validator == "type" or tuple(leaf.absolute_path) not in mistyped]
     meant: dict[Path, set[str | None]] = {}
     for error in leaves:
         of_path = meant.setdefault(tuple(error.absolute_path), set())

@@ -110,6 +110,8 @@ def get_file(path: str, mirrors: Sequence[Path], checksum: str | None = None) ->
 
 def missing_file(path: str, mirrors: Sequence[Path]) -> str:
     """Return the message that a file is neither at its path nor in one of the mirrors, which it lists."""
+    if "://" in path:
+        return f"{path!r} is an address, and a path is needed; download the file, and write its path"
     searched = ", ".join(map(str, mirrors)) or "none is set"
     folder = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
     advice = did_you_mean(path) or f"see {VARIABLE}"

@@ -28,9 +28,10 @@ _SIZES = ("recipe_hash", "micro_batch", "gpus_per_run", "n_train", "n_validation
 RECORD = (*_OUTCOME, "device", "versions", *_SIZES, *STREAM_SEEDS)
 #: What these columns need of a record, see ``artefacts.Kind``.
 RECORD_SHAPE = (
-    dict.fromkeys((*_OUTCOME, *_SIZES, "preprocess"), object)
+    dict.fromkeys((*_OUTCOME, *_SIZES), (int, float, type(None)))
+    | {"status": str, "fail_reason": (str, type(None)), "recipe_hash": str, "preprocess": (dict, type(None))}
     | {"hardware": {"device": str, "device_name": str}, "versions": dict}
-    | {"streams": dict.fromkeys(STREAM_SEED, object)}
+    | {"streams": dict.fromkeys(STREAM_SEED, (int, type(None)))}
 )
 #: Columns of a value and its metric.
 VALUE_FACTS = (

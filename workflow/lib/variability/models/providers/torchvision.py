@@ -184,6 +184,8 @@ def _architecture_advice(tensors: dict[str, Any]) -> str:
 
 def _other_provider(architecture: str) -> str:
     """Return which provider a name in the form of a hub's id or of an installed package needs, or nothing."""
+    if architecture.startswith("timm/"):
+        return f"networks of timm need `provider: timm`, and {architecture.removeprefix('timm/')!r} as their name"
     if "/" not in architecture:
         return ""
     return "networks of the hub, of folders and of packages need `provider: transformers`, or clip"
