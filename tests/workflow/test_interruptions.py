@@ -18,6 +18,7 @@ pytestmark = pytest.mark.faults
 CHUNK = "results/tiny/predict/scratch/digits/full/block-0.json"
 RUN = Path("results/tiny/finetune/scratch/digits/full")
 STATE = RUN / "0/.state.safetensors"
+ENDING = "are kept (0 of 1 run finished).\nRun the same command again to continue.\n"
 SAVED = "state saved; run the same command again to continue"
 
 
@@ -115,6 +116,10 @@ def test_nothing_is_left_running_and_the_same_command_continues(send, cause, mes
     assert not job.is_running(), "an orphan"
     output, log = (checkout.folder / "output").read_text(), (checkout.folder / RUN / "block-0.log").read_text()
     assert message in output and "Traceback" not in output
+    if cause and cause != "the end of Snakemake":
+        assert output.endswith(ENDING)
+    if message:
+        assert "Error in rule" not in output and "RuleException" not in output
     if cause:
         assert f"interrupted by {cause}" in log
     assert (checkout.folder / STATE).is_file()
