@@ -8,7 +8,10 @@ def test_lists_of_names():
     assert advice.listed(["a"]) == advice.listed(["a"], last=" and ") == "a"
     assert advice.listed("abc") == "a, b, c"
     assert advice.listed("abc", last=" and ") == "a, b and c"
-    assert advice.listed("abc", 2, "; ", " and ") == "a; b and 1 more"
+    assert advice.listed("abcd", 2, "; ", " and ") == "a; b and 2 more"
+    assert advice.listed("abc", 2, "; ", " and ") == "a; b and c", "one name is not left out"
+    assert advice.one_per_line("abc", 2) == "  - a\n  - b\n  - c"
+    assert advice.one_per_line("abcd", 2) == "  - a\n  - b\n  and 2 more"
 
 
 def test_names_with_commas_are_quoted_in_lists_of_them():

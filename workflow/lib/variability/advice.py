@@ -61,12 +61,12 @@ def shortened(value: object) -> str:
 
 
 def listed(names: Iterable[object], most: int = 10, separator: str = ", ", last: str = "") -> str:
-    """Return the first names, separated by commas, and the number of those that are left out.
+    """Return the first names, separated by commas, and the number of those that are left out, which are at least two.
 
     last: separator before the last name if none is left out, such as `` and ``.
     """
     texts = [str(name) for name in names]
-    if (rest := len(texts) - most) > 0:
+    if (rest := len(texts) - most) > 1:
         return f"{separator.join(texts[:most])} and {rest} more"
     return separator.join(texts[:-1]) + (last or separator) + texts[-1] if len(texts) > 1 else "".join(texts)
 
@@ -78,7 +78,8 @@ def separable(names: Iterable[object]) -> list[str]:
 
 
 def one_per_line(reasons: Collection[str], most: int = 20) -> str:
-    """Return the first reasons as a list, one per line, and the number of those that are left out."""
+    """Return the first reasons as a list, one per line, and the number of those that are left out, at least two."""
+    most = len(reasons) if len(reasons) == most + 1 else most
     shown = "\n".join(f"  - {reason}" for reason in list(reasons)[:most])
     return shown + (f"\n  and {len(reasons) - most} more" if len(reasons) > most else "")
 
