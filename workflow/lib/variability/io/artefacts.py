@@ -52,6 +52,8 @@ TASK = Kind(
     {"kind": str, "modality": str, "class_names": [str], "facts": dict, "target": dict, "split": {"resample": bool}}
     | {"counts": {str: int}, "sha256": {"inputs": str, "examples": str}},
 )
+#: What summaries say of a prepared task.
+REMARKS = Kind("prepare", {"remarks": [str], "left_out": {str: int}})
 TOKENS = Kind("tokenize", {"sha256": str})
 FEATURES = Kind("features", {"stored": bool})
 UNSTORED_FEATURES = Kind("features", {"reason": str})

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from variability.io.artefacts import LABELS, read_record, require_listed
+from variability.io.artefacts import REMARKS, read_record, require_listed
 from variability.io.files import write_text
 from variability.reporting import data_notes, display_names
 from variability.reporting.summary import with_answer
@@ -21,7 +21,7 @@ def summarise(
     """
     frames = {Path(path).stem: analysis_tables.read(require_listed(Path(path))) for path in tables}
     frames |= {"runs": base_tables.read(require_listed(runs))}
-    remarks = data_notes.notes({Path(task).parent.name: read_record(task, LABELS) for task in tasks})
+    remarks = data_notes.notes({Path(task).parent.name: read_record(task, REMARKS) for task in tasks})
     escaped = {name: display_names.for_markdown(table) for name, table in frames.items()}
     text, beginning = with_answer(escaped, study, remarks)
     write_text(markdown, text)
