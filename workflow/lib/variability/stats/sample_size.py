@@ -16,6 +16,8 @@ from variability.stats import intervals
 MOST = 10_000
 #: Upper limit of the number of test examples.
 MOST_EXAMPLES = 10_000_000
+# Numbers of runs for t tests are mostly within as many of those for normal values with known SDs.
+_NEAR = 12
 # A difference of this many standard errors is detected with certainty.
 _CERTAIN = 1e4
 
@@ -32,7 +34,7 @@ def sd_upper(sd: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
     return np.asarray(sd, dtype=float) * np.sqrt((n - 1) / special.chdtri(n - 1, level))
 
 
-def power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
+def power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, n: ArrayLike, level: ArrayLike) -> np.ndarray:
     """Return the power of the two-sided Welch test at alpha = 1 - level for two means of n runs each.
 
     difference: the true difference of the means. From the noncentral t distribution, with Welch's degrees of freedom at
@@ -46,7 +48,7 @@ def power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, n: ArrayLik
     return _t_test_power(difference, both, n, (n - 1) / shares, level)
 
 
-def paired_power(difference: ArrayLike, sd: ArrayLike, n: ArrayLike, level: float) -> np.ndarray:
+def paired_power(difference: ArrayLike, sd: ArrayLike, n: ArrayLike, level: ArrayLike) -> np.ndarray:
     """Return the power of the two-sided paired t test of n pairs whose differences have this SD.
 
     Otherwise like ``power``.
@@ -56,44 +58,52 @@ def paired_power(difference: ArrayLike, sd: ArrayLike, n: ArrayLike, level: floa
 
 
 def _t_test_power(
-    difference: ArrayLike, sd: np.ndarray, n: np.ndarray, freedom: np.ndarray, level: float
+    difference: ArrayLike, sd: np.ndarray, n: np.ndarray, freedom: np.ndarray, level: ArrayLike
 ) -> np.ndarray:
     """Return the power of a two-sided t test of a difference with standard error sd / sqrt(n)."""
     distance = np.abs(difference)
     with np.errstate(over="ignore"):
         shift = np.where(sd > 0, distance / np.where(sd > 0, sd, 1) * np.sqrt(n), np.where(distance > 0, _CERTAIN, 0))
     shift = np.where(np.isnan(sd), np.nan, np.minimum(shift, _CERTAIN))
-    critical = special.stdtrit(freedom, 0.5 + level / 2)
+    critical = special.stdtrit(freedom, 0.5 + np.asarray(level) / 2)
     missed = _noncentral_t(critical, freedom, shift) - _noncentral_t(-critical, freedom, shift)
     return np.clip(1 - missed, 0, 1)
 
 
 def for_half_width(sd: ArrayLike, half_width: ArrayLike, level: float) -> np.ndarray:
     """Return the runs after which the t interval of the mean has at most this half-width."""
-    sd, half_width = np.broadcast_arrays(np.asarray(sd, dtype=float), np.asarray(half_width, dtype=float))
-    known = ~np.isnan(sd) & ~np.isnan(half_width)
-    return _smallest(lambda n: intervals.t_interval(0.0, sd, n, level)[1] <= half_width, known)
+
+    def enough(n, sd, half_width):
+        return intervals.t_interval(0.0, sd, n, level)[1] <= half_width
+
+    return _smallest(enough, sd, half_width)
 
 
-def for_power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: float) -> np.ndarray:
+def for_power(difference: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: ArrayLike) -> np.ndarray:
     """Return the runs per model that give the two-sided Welch test the power ``goal`` for a difference."""
-    arrays = (np.asarray(value, dtype=float) for value in (difference, sd, sd_other))
-    difference, sd, sd_other = np.broadcast_arrays(*arrays)
-    known = ~np.isnan(difference + sd + sd_other)
-    return _smallest(lambda n: power(difference, sd, sd_other, n, level) >= goal, known)
+
+    def enough(n, difference, sd, sd_other, level):
+        return power(difference, sd, sd_other, n, level) >= goal
+
+    about = _by_normal(np.abs(difference), np.hypot(sd, sd_other), (1 + np.asarray(level)) / 2, goal)
+    return _smallest(enough, difference, sd, sd_other, level, about=about)
 
 
-def for_paired_power(difference: ArrayLike, sd: ArrayLike, goal: float, level: float) -> np.ndarray:
+def for_paired_power(difference: ArrayLike, sd: ArrayLike, goal: float, level: ArrayLike) -> np.ndarray:
     """Return the pairs of runs that give the two-sided paired t test the power ``goal``.
 
     sd: the SD of the differences.
     """
-    difference, sd = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in (difference, sd)))
-    return _smallest(lambda n: paired_power(difference, sd, n, level) >= goal, ~np.isnan(difference + sd))
+
+    def enough(n, difference, sd, level):
+        return paired_power(difference, sd, n, level) >= goal
+
+    about = _by_normal(np.abs(difference), sd, (1 + np.asarray(level)) / 2, goal)
+    return _smallest(enough, difference, sd, level, about=about)
 
 
 def for_equivalence(
-    difference: ArrayLike, margin: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: float
+    difference: ArrayLike, margin: ArrayLike, sd: ArrayLike, sd_other: ArrayLike, goal: float, level: ArrayLike
 ) -> np.ndarray:
     """Return the runs per model that give two one-sided Welch tests at 1 - level the power ``goal``.
 
@@ -101,32 +111,35 @@ def for_equivalence(
     the chance that both fail (Phillips 1990, J. Pharmacokinet. Biopharm. 18, 137). ``MOST`` unless the difference is
     within the margin.
     """
-    arrays = (np.asarray(value, dtype=float) for value in (difference, margin, sd, sd_other))
-    difference, margin, sd, sd_other = np.broadcast_arrays(*arrays)
-    return _for_both_sides(
-        difference, margin, lambda distance, n: power(distance, sd, sd_other, n, 2 * level - 1), goal
-    )
+
+    def enough(n, difference, margin, sd, sd_other, level):
+        return _both_sides(difference, margin, lambda at: power(at, sd, sd_other, n, 2 * level - 1)) >= goal
+
+    about = _by_normal(np.asarray(margin) - np.abs(difference), np.hypot(sd, sd_other), level, goal)
+    return _smallest(enough, difference, margin, sd, sd_other, level, about=about)
 
 
 def for_paired_equivalence(
-    difference: ArrayLike, margin: ArrayLike, sd: ArrayLike, goal: float, level: float
+    difference: ArrayLike, margin: ArrayLike, sd: ArrayLike, goal: float, level: ArrayLike
 ) -> np.ndarray:
     """Return the pairs of runs that give two one-sided paired t tests the power ``goal``, see ``for_equivalence``.
 
     sd: the SD of the differences.
     """
-    arrays = (np.asarray(value, dtype=float) for value in (difference, margin, sd))
-    difference, margin, sd = np.broadcast_arrays(*arrays)
-    return _for_both_sides(difference, margin, lambda distance, n: paired_power(distance, sd, n, 2 * level - 1), goal)
+
+    def enough(n, difference, margin, sd, level):
+        return _both_sides(difference, margin, lambda at: paired_power(at, sd, n, 2 * level - 1)) >= goal
+
+    about = _by_normal(np.asarray(margin) - np.abs(difference), sd, level, goal)
+    return _smallest(enough, difference, margin, sd, level, about=about)
 
 
-def _for_both_sides(difference, margin, one_sided, goal):
+def _both_sides(
+    difference: np.ndarray, margin: np.ndarray, one_sided: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return the power of two one-sided tests, 0 unless the difference is within the margin."""
     near, far = margin - np.abs(difference), margin + np.abs(difference)
-
-    def enough(n):
-        return (near > 0) & (one_sided(near, n) + one_sided(far, n) - 1 >= goal)
-
-    return _smallest(enough, ~np.isnan(near + one_sided(near, 2.0)))
+    return np.where(near > 0, one_sided(np.maximum(near, 0)) + one_sided(far) - 1, 0.0)
 
 
 def detectable_effect(n: ArrayLike, goal: float, level: float) -> np.ndarray:
@@ -172,10 +185,11 @@ def examples_for_power(
     """
     seeds = np.asarray(seeds, dtype=float)
 
-    def enough(examples: np.ndarray | float) -> np.ndarray:
+    def enough(examples: np.ndarray | float, seeds: np.ndarray) -> np.ndarray:
         return crossed_power(difference, parts, seeds, examples, level) >= goal
 
-    return _smallest(enough, np.asarray(enough(float(MOST_EXAMPLES))), MOST_EXAMPLES)
+    reached = np.where(enough(float(MOST_EXAMPLES), seeds), seeds, np.nan)
+    return _smallest(enough, reached, most=MOST_EXAMPLES)
 
 
 def for_probability_of_better(gamma: float, alpha: float, beta: float) -> int:
@@ -200,14 +214,38 @@ def _noncentral_t(t: np.ndarray, freedom: np.ndarray, shift: np.ndarray) -> np.n
     return np.where(known & np.isnan(below), 0.0, below)
 
 
-def _smallest(enough: Callable[[np.ndarray], np.ndarray], known: np.ndarray, most: float = MOST) -> np.ndarray:
-    """Return the smallest n from 2 to ``most`` that is enough, element by element, by bisection.
+def _by_normal(distance: ArrayLike, sd: ArrayLike, quantile: ArrayLike, goal: float) -> np.ndarray:
+    """Return the n that gives a test with known SDs the power ``goal``, a few less than with t.
 
-    Every larger number must be enough, too.
+    Infinite unless the distance is above 0. distance: what the test has to detect. sd: of the difference of one run
+    each. quantile: level of the critical value.
     """
-    low, high = np.full(known.shape, 1.0), np.full(known.shape, float(most))
-    while (high - low > 1).any():
-        middle = np.floor((low + high) / 2)
-        reached = enough(middle)
-        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-    return np.where(known, high, np.nan)
+    scaled = np.asarray((special.ndtri(quantile) + special.ndtri(goal)) * np.asarray(sd, dtype=float))
+    scaled, distance = np.broadcast_arrays(scaled, np.asarray(distance, dtype=float))
+    return np.where(distance > 0, np.square(scaled / np.where(distance > 0, distance, 1)), np.inf)
+
+
+def _smallest(
+    enough: Callable[..., np.ndarray], *inputs: ArrayLike, about: ArrayLike | None = None, most: float = MOST
+) -> np.ndarray:
+    """Return the smallest n from 2 to ``most`` that is enough, element by element, by bisection; NaN where an input is.
+
+    enough: of n and the inputs; every larger number must be enough, too. about: a number that is a few runs below the
+    result, where the search begins.
+    """
+    arrays = np.broadcast_arrays(*(np.asarray(value, dtype=float) for value in inputs))
+    result = np.full(arrays[0].shape, np.nan)
+    flat = result.reshape(-1)
+    rows = np.flatnonzero(~np.any([np.isnan(array) for array in arrays], axis=0))
+    starts = [] if about is None else [np.broadcast_to(about, result.shape) + step for step in (-1, _NEAR)]
+    low, high = np.ones(flat.shape), np.full(flat.shape, float(most))
+    while len(rows):
+        middle = np.floor((low[rows] + high[rows]) / 2)
+        if starts:
+            middle = np.clip(np.floor(starts.pop(0).ravel()[rows]), low[rows] + 1, high[rows] - 1)
+        reached = enough(middle, *(array.ravel()[rows] for array in arrays))
+        low[rows], high[rows] = np.where(reached, low[rows], middle), np.where(reached, middle, high[rows])
+        done = high[rows] - low[rows] <= 1
+        flat[rows[done]] = high[rows[done]]
+        rows = rows[~done]
+    return result
