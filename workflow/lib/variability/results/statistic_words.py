@@ -25,7 +25,9 @@ _STATISTIC = {word: kind for kind, words in _WORDS.items() for word in words.spl
     phrase: kind for kind, phrases in _PHRASES.items() for phrase in phrases
 }
 #: Words that may also be the name of a task or a model, and are statistics if their values are.
-_AMBIGUOUS = dict.fromkeys(("overall", "all", "media", "média", "mittel", "combined", "aggregate", "macro"), "mean")
+_AMBIGUOUS: dict[str, str] = dict.fromkeys(
+    ("overall", "all", "media", "média", "mittel", "combined", "aggregate", "macro"), "mean"
+)
 #: What may follow the word: "mean of 5 seeds", "average (5)".
 _OF_RUNS = re.compile(r"\s*(?:\(.*\)|\b(?:of|over|across|über|von|sur|de)\s.*)$")
 
