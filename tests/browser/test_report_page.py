@@ -313,6 +313,11 @@ def test_sections_have_permanent_links(visits, page_file):
 def test_printed_pages_cut_no_figure(visits):
     visit = visits()
     visit.draw_all()
+    folded = "document.querySelectorAll('main details:not([open])').length"
+    visit.page.evaluate(f"addEventListener('beforeprint', () => {{ window.folded = {folded}; }})")
+    visit.page.pdf()
+    assert visit.page.evaluate("window.folded") == 0, "lists of six candidates are short"
+    assert visit.page.locator("main details[open]").count() == 0
     visit.page.emulate_media(media="print")
     visit.page.set_viewport_size({"width": 700, "height": 1000})
     cut = visit.page.evaluate("""() => [...document.querySelectorAll('.chart')].filter((chart) =>

@@ -1,6 +1,8 @@
 /* Printing: folded parts are opened, colours are light, charts fit the paper, and high charts are cut between rows. */
 // In pixels: width of A4 without its margins, and height of the highest piece of a chart, half of the height.
 const PAPER = 680, HIGHEST = 480;
+// Most candidates whose votes are listed for each example.
+const MOST_VOTES = 8;
 // Smallest size of a table, compared with the screen.
 const SMALLEST = 0.55;
 // Height by which names are above the rows of narrow charts.
@@ -68,8 +70,9 @@ const inLightColors = (plots) => {
   recolored(graphics, before, after);
   return [() => { setTheme("dark"); recolored(graphics, after, before); }];
 };
+// What is folded on the screen is not lost on paper, except for long lists of votes, whose sums are shown.
 const opened = () => {
-  const folded = [...document.querySelectorAll("main details:not([open])")];
+  const folded = [...document.querySelectorAll("main details:not([open])")].filter((each) => each.querySelectorAll("tr").length <= MOST_VOTES);
   for (const each of folded) each.open = true;
   return [() => { for (const each of folded) each.open = false; }];
 };
