@@ -79,6 +79,7 @@ const opened = () => {
 // Tables are made smaller, as long as they can be read.
 const tableOnPaper = () => {
   const table = tableBox.querySelector("table.dataTable");
+  if (!table) return [];
   table.style.width = "auto";
   const zoom = Math.min(1, PAPER / table.scrollWidth);
   table.style.width = "";
