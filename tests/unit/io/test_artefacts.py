@@ -82,6 +82,17 @@ def test_a_record_of_another_shape_is_refused_with_the_entry(tmp_path, content, 
     assert problem in str(error.value)
 
 
+@pytest.mark.parametrize(("key", "value"), [("each", "word"), ("form", "int8"), ("layout", []), ("views", "2")])
+def test_activations_in_an_unknown_form_are_refused(key, value, tmp_path):
+    layout = {"each": "token", "form": "fp16", "layout": "as indexed", "views": 0}
+    path, content = tmp_path / "features.json", {"stored": True, "sha256": "12", "activations": layout}
+    artefacts.write_record(path, content)
+    assert artefacts.read_features(path) == content
+    artefacts.write_record(path, content | {"activations": layout | {key: value}})
+    with pytest.raises(UserError, match=rf"activations\.{key} is .*--forcerun features"):
+        artefacts.read_features(path)
+
+
 def test_a_missing_record_is_named_with_the_command(tmp_path):
     with pytest.raises(UserError, match=r"task\.json is missing; run again with `snakemake --forcerun prepare`"):
         artefacts.read_record(tmp_path / "task.json", TASK)

@@ -14,11 +14,11 @@ from variability.config import recipe
 from variability.data.modalities._images import Images
 from variability.data.prepared_task import PreparedTask
 from variability.errors import UserError
-from variability.io import files, storage
+from variability.io import artefacts, files, storage
 from variability.stages import features as stage
 from variability.stages.finetune import finetune
 from variability.stages.predict import predict, predict_ahead
-from variability.training import stored_features
+from variability.training import precision, stored_features
 from variability.training.activations import Activations, Feed
 from variability.training.fit_loop import FitData, FitSpec
 from variability.training.input_files import InputFiles
@@ -311,3 +311,8 @@ def test_runs_that_share_a_network_and_activations_equal_those_of_separate_jobs(
         return [(folder / f"{seed}.parquet").read_bytes() for seed in (0, 1, 2)]
 
     assert tables("together", [2, 0, 1]) == tables("apart", [1], [0, 2])
+
+
+def test_records_of_activations_may_have_every_form_and_layout():
+    shape = artefacts.STORED_FEATURES.shape["activations"]
+    assert (shape["form"], shape["layout"]) == (frozenset(precision.DTYPES), frozenset(stored_features.LAYOUTS))

@@ -30,8 +30,8 @@ _CHECKSUMS: dict[tuple[str, int, int, int, int], str] = {}
 class Kind(NamedTuple):
     """A kind of record. rule: the one that makes it, and the files that it lists.
 
-    shape: the entries that readers rely on: a type, several types, ``[shape]`` for a list, ``{name: shape}`` for a
-    mapping with these names, ``{str: shape}`` for a mapping with any names.
+    shape: the entries that readers rely on: a type, several types, a set of texts, one of which is the value,
+    ``[shape]`` for a list, ``{name: shape}`` for a mapping with these names, ``{str: shape}`` for one with any names.
     """
 
     rule: str
@@ -57,7 +57,12 @@ REMARKS = Kind("prepare", {"remarks": [str], "left_out": {str: int}})
 TOKENS = Kind("tokenize", {"sha256": str})
 FEATURES = Kind("features", {"stored": bool})
 UNSTORED_FEATURES = Kind("features", {"reason": str})
-_ACTIVATIONS = {"each": str, "form": str, "layout": str, "views": int}
+_ACTIVATIONS = {
+    "each": frozenset(("example", "token")),
+    "form": frozenset(("fp32", "bf16", "fp16")),
+    "layout": frozenset(("channels last", "as indexed")),
+    "views": int,
+}
 STORED_FEATURES = Kind("features", {"activations": _ACTIVATIONS, "sha256": str})
 #: Next to a file that is reused if its fingerprint is right.
 STAMP = Kind("", {"fingerprint": str, "sha256": str})
@@ -281,6 +286,9 @@ def _problems(value: Any, shape: Any, name: str) -> Iterator[str]:
         else:
             for index, item in enumerate(value):
                 yield from _problems(item, shape[0], f"{name}[{index}]")
+    elif isinstance(shape, frozenset):
+        if not isinstance(value, str) or value not in shape:
+            yield f"{name} is {str(value)[:40]!r}, and not {' or '.join(map(repr, sorted(shape)))}"
     elif not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
         yield f"{name} is {str(value)[:40]!r}, which is not expected there"
 
