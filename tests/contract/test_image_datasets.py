@@ -281,3 +281,15 @@ def test_images_without_the_suffix_of_an_image_are_named(tmp_path):
     assert remark.startswith(
         "2 images are not read, because their names have no suffix of an image: cat/other, dog/1.png"
     )
+
+
+def test_folders_that_were_links_are_one_problem(tmp_path):
+    for name in ("cat/1.png", "dog/1.png"):
+        (tmp_path / "originals" / name).parent.mkdir(parents=True)
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "originals" / name)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        # As git writes a link where links are not possible.
+        (tmp_path / "data" / split).write_text("../originals")
+    (problem,) = problems("image_folder", path=str(tmp_path / "data"))
+    assert "data/test" in problem and "data/train: the text of these files is the path of a folder" in problem

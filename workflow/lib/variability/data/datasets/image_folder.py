@@ -152,7 +152,8 @@ class ImageFolder(Dataset):
                 f"{listed(links)}: the text of these files is the path of a folder, so they were links and are not any "
                 "more; copy the data again in a way that keeps links, or put the folders there",
             )
-        yield from (Problem(key, message) for message in arranged.problems)
+        # Without what they led to, classes are missing.
+        yield from (Problem(key, message) for message in arranged.problems if not links)
         if undecodable := [name for name in [*below.files, *below.folders] if not _is_text(name)]:
             shown = listed(repr(name) for name in undecodable)
             names = plural(len(undecodable), "name is", "names are")
