@@ -120,6 +120,10 @@ def test_a_figure_of_a_folder_reads_all_its_tables(study):
             lambda _, study: variability.analyse(study.parent / "other", "spread"),
             "no file or folder .*/other; finished studies in .*/results: my-study$",
         ),
+        (
+            lambda _, study: variability.claims(study.parent),
+            "; finished studies in it: my-study$",
+        ),
         (lambda _, study: variability.analyse(study / "other", "spread"), "results/<study>, or name a table of runs"),
         (lambda runs, _: variability.nothing, "has no attribute 'nothing'"),
     ],

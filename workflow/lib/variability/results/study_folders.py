@@ -10,8 +10,7 @@ TABLE = Path("aggregate", "runs.parquet")
 
 def absent(path: Path) -> str:
     """Return that a path of a study or table does not exist, and what to do."""
-    finished = sorted(folder.name for folder in path.absolute().parent.glob("*") if (folder / TABLE).is_file())
-    if finished:
+    if finished := _finished(path.absolute().parent):
         return f"there is no file or folder {path}; finished studies in {path.parent}: {listed(finished)}"
     return (
         f"there is no file or folder {path.absolute()}; run the study first (`make study STUDY=my-study.yaml`) and "
@@ -20,8 +19,12 @@ def absent(path: Path) -> str:
 
 
 def unfinished(folder: Path) -> str:
-    """Return that a folder is not that of a finished study."""
-    return (
-        f"{folder} is not the folder of a finished study, because it has no {TABLE}; let the study finish, or name a "
-        "table of runs"
-    )
+    """Return that a folder is not that of a finished study, and what to do."""
+    problem = f"{folder} is not the folder of a finished study, because it has no {TABLE}"
+    if finished := _finished(folder):
+        return f"{problem}; finished studies in it: {listed(finished)}"
+    return f"{problem}; let the study finish, or name a table of runs"
+
+
+def _finished(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*") if (path / TABLE).is_file())
