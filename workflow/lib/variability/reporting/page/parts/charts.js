@@ -118,7 +118,7 @@ const draw = async ({ chart, task, plot }) => {
   }
   const spec = filled(counting || chart.spec, labelOf(metric));
   const domain = [...new Set(rows.map((row) => row.candidate))];
-  // The first data set that a chart reads decides the order of its candidates.
+  // In one order in both data sets: Vega takes that of the chart from either of them.
   const inOrder = (of) => of.filter((row) => domain.includes(row.candidate)).sort((a, b) => domain.indexOf(a.candidate) - domain.indexOf(b.candidate));
   const datasets = { rows, means: ofRuns ? inOrder(meanRows(task)) : [] };
   const marks = rows.length, shown = new Set([...rows, ...datasets.means].map((row) => row.candidate));
