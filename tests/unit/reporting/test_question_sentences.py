@@ -143,7 +143,7 @@ def test_a_number_of_runs_at_the_limit_of_the_search_is_no_upper_limit(most, nee
 @pytest.mark.parametrize(
     ("goals", "size", "label"),
     [
-        ([(0.01, "as given"), (0.01, "as given")], "0.010", "0.010"),
+        ([(0.01, "as given"), (0.01, "as given")], "0.01", "0.01"),
         ([(0.01, "margin of the study"), (0.5, "margin of the study")], "the margin of its task", "its margin"),
         (
             [(0.3, "2 % of |mean|: no range declared"), (0.4, "2 % of |mean|: no range declared")],

@@ -96,7 +96,7 @@ def test_summary_and_claims_agree_with_the_table():
         assert ("is supported: it beats each of the others" in text) == best
         assert ("the best is one of" in text) == (not best and tasks == 7)
         assert ("undecided: 4 tasks are too few to show a difference over tasks" in text) == (tasks == 4)
-        few = overall["note"].str.contains("even if one candidate is better on all of them, p is 0.12", regex=False)
+        few = overall["note"].str.contains("even if one candidate is better on all of them, p is 0.125", regex=False)
         assert few.all() == (tasks == 4)
         beats = overall[(overall["model"] == leader) & (overall["decision"] == "beats")]
         assert {name for name, verdict in stated.items() if "beats" in name and verdict == "supported"} == {

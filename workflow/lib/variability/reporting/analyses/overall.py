@@ -175,6 +175,7 @@ class Overall(Analysis):
 
 def _notes(result, alpha):
     """Return why a pair is not tested, or cannot be decided however large its differences are."""
+    from variability.reporting import text_format
     from variability.reporting.analyses._all_tasks import FEWEST
 
     few = np.where(result.n < FEWEST, f"; no interval from fewer than {FEWEST} tasks or groups", "")
@@ -183,7 +184,8 @@ def _notes(result, alpha):
     for index in np.flatnonzero(~result.beats & (result.n > 0)):
         floor, adjusted = result.p_floor[index], result.p_all[index]
         if floor > alpha:
-            notes[index] = f"{TOO_FEW} {floor:.2g}{few[index]}"
+            notes[index] = f"{TOO_FEW} {text_format.p_value(floor)}{few[index]}"
         elif result.p[index] <= floor:
-            notes[index] = f"{TOO_MANY}: the p-value, the smallest of the test, is {adjusted:.2g} adjusted for {pairs}"
+            p = f"{text_format.p_value(adjusted)} adjusted for {pairs}"
+            notes[index] = f"{TOO_MANY}: the p-value, the smallest of the test, is {p}"
     return notes

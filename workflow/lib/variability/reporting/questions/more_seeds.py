@@ -146,7 +146,7 @@ def _size(goals: pd.DataFrame) -> tuple[str, str]:
     if target == "decision":
         return "", ""
     if sizes.nunique() == 1:
-        size = (text_format.percent if target == "better" else text_format.number)(sizes.iloc[0])
+        size = text_format.percent(sizes.iloc[0]) if target == "better" else f"{sizes.iloc[0]:.3g}"
         return size, size
     if (origins == DECLARED).all():
         return "the margin of its task", "its margin"
