@@ -98,6 +98,26 @@ def test_an_invalid_table_is_refused_with_the_row(photos, changes, message):
         plugin("image_table", **options).load(None)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("test/left/0", "set `suffix: .png`"),
+        ("photos/test/left/0.png", "the names begin with that of the folder: set images to "),
+        ("test/left/0.PNG", "it is called '0.png'"),
+        ("test/left/0.png ", "remove the blanks around the name"),
+    ],
+)
+def test_the_name_that_was_meant_is_shown(photos, name, hint):
+    (message,) = problems("image_table", **listed(photos, image=[name] + ["test/left/1.png"] * 11))
+    assert f"line 2 names {name!r}" in message and f"; {hint}" in message
+
+
+def test_groups_in_two_spellings_are_refused(photos):
+    options = listed(photos, patient=["a", "b", "a ", "b"] * 3)
+    with pytest.raises(UserError, match="lines 4, 8, 12: the patient 'a ' is also written 'a'; write it one way"):
+        plugin("image_table", **options, group="patient").load(None)
+
+
 def test_the_check_of_a_config_lists_all_broken_rows_of_a_local_table(photos):
     options = listed(photos, (1.0, 2.0))
     table = photos / "list.csv"

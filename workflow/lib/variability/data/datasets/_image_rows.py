@@ -11,7 +11,11 @@ from variability.data.datasets._rows import Rows
 from variability.data.splits import LEFT_OUT
 from variability.errors import UserError
 from variability.io import numbers
+from variability.io.image_files import FORMATS
 from variability.io.table_readers import Table
+
+#: Missing images whose probable names are looked for.
+_HINTS = 20
 
 
 def paths(table: Table, root: Path, names: Sequence[str]) -> list[Path]:
@@ -79,9 +83,28 @@ def broken(table: Table, roles: Mapping[str, str], files: Sequence[Path], decima
         for row in np.flatnonzero(~np.isfinite(numbers.parse(label, decimal)[0])):
             reason = f"{table.at(int(row))} has the label {label[int(row)]}, which is not a number"
             reasons.setdefault(int(row), reason)
-    names = table.text(roles["image"])
+    names, missing = table.text(roles["image"]), 0
     for row, file in enumerate(files):
         if row not in reasons and not file.is_file():
             kind = "a link without a target" if file.is_symlink() else "no file"
-            reasons[row] = f"{table.at(row)} names {names[row]!r}, and there is {kind} {file}"
+            missing += 1
+            hint = _meant(file) if missing <= _HINTS else ""
+            reasons[row] = f"{table.at(row)} names {names[row]!r}, and there is {kind} {file}{hint}"
     return dict(sorted(reasons.items()))
+
+
+def _meant(file: Path) -> str:
+    """Return which file or option was probably meant by the path of a missing file; nothing if that is not clear."""
+    if file.with_name(file.name.strip()).is_file():
+        return "; remove the blanks around the name"
+    if suffix := next((each for each in FORMATS if file.with_name(file.name + each).is_file()), None):
+        return f"; set `suffix: {suffix}`"
+    for folder in file.parents:
+        if folder.name and folder.name == folder.parent.name and (folder.parent / file.relative_to(folder)).is_file():
+            return f"; the names begin with that of the folder: set images to {folder.parent.parent}"
+    try:
+        others = os.listdir(file.parent)
+    except OSError:
+        return ""
+    same = next((name for name in others if name.casefold() == file.name.casefold()), None)
+    return f"; it is called {same!r}" if same else ""

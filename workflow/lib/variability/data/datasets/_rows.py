@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from variability.data.datasets._files import PARTITION_WORDS
 from variability.errors import UserError
 from variability.io.table_readers import Table, positions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Mistakes:
@@ -102,3 +105,18 @@ class Rows:
 
 def _or_empty(word: str | None) -> str:
     return word or ""
+
+
+def require_one_spelling(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
+    """Raise UserError for ids that differ only in blanks, or in the decimals of a whole number (1.0), from others."""
+    import pyarrow.compute as pc
+
+    usual = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"^([0-9]+)\.0+$", r"\1")
+    unusual = pc.not_equal(usual, column)
+    others = column.filter(pc.invert(unusual)).unique()
+    double = pc.fill_null(pc.and_(unusual, pc.is_in(usual, others)), False).to_numpy()
+    if double.any():
+        row = int(np.flatnonzero(double)[0])
+        raise UserError(
+            f"{rows.at(double)}: the {name} {str(column[row])!r} is also written {str(usual[row])!r}; write it one way"
+        )

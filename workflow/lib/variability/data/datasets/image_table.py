@@ -15,7 +15,7 @@ from variability.data import duplicates
 from variability.data.datasets import Dataset, Examples, _labels, _table_paths
 from variability.data.datasets import _image_rows as image_rows
 from variability.data.datasets._files import UNREADABLE_OPTION, bring, downloaded
-from variability.data.datasets._rows import Mistakes, Rows, TableFile
+from variability.data.datasets._rows import Mistakes, Rows, TableFile, require_one_spelling
 from variability.data.splits import LEFT_OUT
 from variability.errors import Problem, UserError
 from variability.io import archives, image_files, image_headers, tabular
@@ -217,6 +217,7 @@ class ImageTable(Dataset):
         names = [file.name for file in files]
         image_rows.require_whole_groups(rows, names, groups, in_partition, "images", self.option("partition"))
         if name:
+            require_one_spelling(rows, name, table.columns[name])
             values = [value or "" for value in table.text(name)]
             of_column = np.unique(values, return_inverse=True)[1]
             image_rows.require_whole_groups(

@@ -13,7 +13,7 @@ import numpy as np
 from variability.advice import RERUN_DOWNLOAD, plural, suggest
 from variability.data.datasets import Dataset, Examples, _interactions, _table_paths
 from variability.data.datasets._files import bring, downloaded, source_problems
-from variability.data.datasets._rows import Mistakes, Rows, TableFile
+from variability.data.datasets._rows import Mistakes, Rows, TableFile, require_one_spelling
 from variability.errors import Problem, UserError
 from variability.io import numbers, tabular
 from variability.io.mirrors import find_file
@@ -177,7 +177,7 @@ class InteractionsTable(Dataset):
             with mistakes.collected():
                 _require_values(rows, columns[role], values)
                 if role in ("user", "item"):
-                    _require_one_spelling(rows, columns[role], values)
+                    require_one_spelling(rows, columns[role], values)
         marks = {
             tabular.decimal(table, [columns[role]], self.options)
             for table in tables
@@ -244,21 +244,6 @@ def _require_values(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
     missing = _missing(column)
     if missing.any():
         raise UserError(f"{rows.at(missing)}: no value in {name!r}; fill it in, or remove the row")
-
-
-def _require_one_spelling(rows: Rows, name: str, column: pa.ChunkedArray) -> None:
-    """Raise UserError for ids that differ only in blanks, or in the decimals of a whole number (1.0), from others."""
-    import pyarrow.compute as pc
-
-    usual = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"^([0-9]+)\.0+$", r"\1")
-    unusual = pc.not_equal(usual, column)
-    others = column.filter(pc.invert(unusual)).unique()
-    double = pc.fill_null(pc.and_(unusual, pc.is_in(usual, others)), False).to_numpy()
-    if double.any():
-        row = int(np.flatnonzero(double)[0])
-        raise UserError(
-            f"{rows.at(double)}: the {name} {str(column[row])!r} is also written {str(usual[row])!r}; write it one way"
-        )
 
 
 def _times(rows: Rows, name: str, column: pa.ChunkedArray, mark: str) -> np.ndarray:
