@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_programs
+
 ROOT = Path(__file__).resolve().parent.parent
 
 #: A job in the output of a dry run: its rule, and the lines below it.
@@ -51,13 +53,31 @@ class Checkout:
         with open(self.folder / path, "a") as file:
             file.write(text)
 
-    def snakemake(self, *arguments: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess:
-        """Run Snakemake in the checkout. check: fail if Snakemake does. environ: further environment variables."""
-        command = [sys.executable, "-m", "snakemake", *arguments]
+    def snakemake(self, *arguments: str, **options) -> subprocess.CompletedProcess:
+        """Run Snakemake in the checkout. options: those of ``python``, and further environment variables."""
+        return self.python("-m", "snakemake", *arguments, **options)
+
+    def python(
+        self, *arguments: str, check: bool = True, forks: str = "all", **environ: str
+    ) -> subprocess.CompletedProcess:
+        """Run a program in the checkout, in Python.
+
+        check: fail if the program does. forks: "all" to run it, and the jobs that it starts as Snakemake, in forks of
+        processes that have imported their libraries (see forked_programs.py), "snakemake" to start Python for each job,
+        "none" to start it for the program, too, as users do. environ: further environment variables; those that Python
+        or a library reads when it starts go with "none".
+        """
         # Otherwise each job would compile the library again, and read the mirror.
         left_out = ("VARIABILITY_MIRROR", "PYTHONDONTWRITEBYTECODE")
         environment = {key: value for key, value in os.environ.items() if key not in left_out} | environ
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
+        command = [sys.executable, *arguments]
+        if forks == "none" or sys.platform != "linux":
+            settings = {"cwd": self.folder, "env": environment, "capture_output": True, "text": True, "timeout": 900}
+            done = subprocess.run(command, **settings)
+        else:
+            starts_jobs = forks == "all" and not {"--dry-run", "-n"} & {*arguments}
+            python = forked_programs.python_of_jobs() if starts_jobs else None
+            done = forked_programs.captured(arguments, self.folder, environment, python, timeout=900)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done

@@ -105,7 +105,7 @@ def test_a_run_of_snakemake_ends_with_the_answer_and_its_page(study, tmp_path):
     environ = {"PYTHONPATH": str(other.parents[1])}
     # A terminal whose encoding lacks some of the answer's characters shows their codes.
     environ |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
-    done = study.snakemake("--cores", "1", *TINY, **environ)
+    done = study.snakemake("--cores", "1", *TINY, forks="none", **environ)
     folder = study.folder / "results/tiny/report"
     answer = (folder / "answer.txt").read_text(encoding="utf-8")
     shown = answer.encode("ascii", "backslashreplace").decode()

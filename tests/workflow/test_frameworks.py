@@ -36,7 +36,7 @@ def checkout(tmp_path_factory) -> Checkout:
     config["grid"] = {"exclude": [{"method": "full-again", "model": "mobilenet-torch"}]}
     config["plots"] = ["components", "gain_slopes", "nondeterminism"]  # other studies draw every figure
     (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config))
-    checkout.snakemake("--cores", "2", *STUDY)
+    checkout.snakemake("--cores", "2", *STUDY, forks="snakemake")  # TensorFlow is not to be mixed with torch
     presented(config, checkout.folder / "results/small")
     return checkout
 

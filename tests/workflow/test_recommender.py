@@ -33,6 +33,8 @@ def finished(tmp_path_factory) -> Checkout:
         task["options"] |= {"users": 50, "items": 40}
     config["tasks"]["next-item"]["split"] = {"train": 30}
     config["tasks"]["rating"] |= {"split": {"train": 200}, "recipe": {"epochs": 1}}
+    # Other studies draw every figure.
+    config["plots"] = ["cost", "gain_slopes", "learning_curves", "multibootstrap", "noise_split"]
     (checkout.folder / "small.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     checkout.snakemake("--cores", "2", *STUDY)
     presented(config, checkout.folder / "results/recommender")

@@ -98,7 +98,7 @@ def test_a_cancelled_study_resumes_with_the_bits_of_a_local_run(checkout, starte
     assert run.wait(timeout=600) != 0
     assert re.search(rf"SLURM job {training} \(.*was cancelled.*\(CANCELLED; ", output(checkout))
 
-    resumed = checkout.snakemake(*PROFILE)
+    resumed = checkout.snakemake(*PROFILE, forks="none")
     assert predictions(checkout.folder) == predictions(finished.folder)
     assert len(predictions(checkout.folder)) == 6
     assert (checkout.folder / "results/tiny/report/report.html").is_file()
@@ -110,7 +110,7 @@ def test_a_cancelled_study_resumes_with_the_bits_of_a_local_run(checkout, starte
 
     # Predictions that are there already: no GPU.
     (checkout.folder / "results/tiny/predict/scratch/digits/full/block-0.json").unlink()
-    again = checkout.snakemake("runs", *PROFILE)
+    again = checkout.snakemake("runs", *PROFILE, forks="none")
     [predicting] = submitted(again.stderr)
     assert not requests_gpu(predicting)
     assert predictions(checkout.folder) == predictions(finished.folder)

@@ -188,9 +188,9 @@ def compare(stored, local):
 def test_a_study_in_s3_of_pods_without_a_common_file_system(tmp_path, s3, pods, finished):
     checkout = in_pods(tmp_path, pods)
     arguments = ("--configfile", "tiny.yaml", "--workflow-profile", "profiles/tested")
-    done = checkout.snakemake(*arguments, **s3)
+    done = checkout.snakemake(*arguments, forks="none", **s3)
     assert "Report: " in done.stdout + done.stderr
-    again = checkout.snakemake(*arguments, "--dry-run", **s3)
+    again = checkout.snakemake(*arguments, "--dry-run", forks="none", **s3)
     assert "Nothing to be done" in again.stdout + again.stderr
     import boto3
 
@@ -212,7 +212,7 @@ def test_a_study_in_a_mounted_folder(tmp_path, pods, finished):
     storage = {"default-storage-provider": "fs", "default-storage-prefix": str(tmp_path / "mounted")}
     checkout = in_pods(tmp_path, pods | storage)
     arguments = ("--configfile", "tiny.yaml", "--workflow-profile", "profiles/tested")
-    checkout.snakemake(*arguments)
-    again = checkout.snakemake(*arguments, "--dry-run")
+    checkout.snakemake(*arguments, forks="none")
+    again = checkout.snakemake(*arguments, "--dry-run", forks="none")
     assert "Nothing to be done" in again.stdout + again.stderr
     compare(tmp_path / "mounted/results/tiny/predict", finished.folder / "results/tiny/predict")

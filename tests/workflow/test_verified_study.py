@@ -165,7 +165,7 @@ def test_a_changed_number_and_a_changed_prediction_are_exit_status_1_and_a_sente
 @pytest.mark.faults
 @pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() == "DEFAULT", reason="the CPU has no vector instructions")
 def test_other_instructions_of_the_cpu_are_exit_status_1_and_named(edited):
-    done = edited.snakemake(*VERIFY, check=False, ATEN_CPU_CAPABILITY="default")
+    done = edited.snakemake(*VERIFY, check=False, forks="none", ATEN_CPU_CAPABILITY="default")
     assert done.returncode == 1
     instructions = torch.backends.cpu.get_cpu_capability()
     differing = rf"- .* / seed \d: .*trained tensors differ; .*; instructions was {instructions}, is DEFAULT"
