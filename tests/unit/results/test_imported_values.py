@@ -1,5 +1,6 @@
 """Statuses and numbers as other programs write them."""
 
+import json
 import math
 import re
 
@@ -196,6 +197,23 @@ def test_dashes_are_missing_values(cell, tmp_path):
 def test_what_is_no_number_is_refused_with_what_to_write(cell, hint, tmp_path):
     with pytest.raises(UserError, match=f"line 2: the value .* is not a number; {hint}"):
         runs(tmp_path, f"m,s,acc\na,0,{cell}\na,1,0.5\n", PLAIN)
+
+
+def test_a_mapping_in_place_of_a_value_is_refused(tmp_path):
+    records = [
+        {"m": "a", "s": 0, "acc": 0.5},
+        {"m": "a", "s": 1, "acc": {"value": 0.6}},
+        {"m": "a", "s": 2, "acc": None},
+    ]
+    (tmp_path / "runs.json").write_text(json.dumps(records))
+    spec = PLAIN | {"path": str(tmp_path / "runs.json")}
+    source = imported_files.read(imported_files.find(spec), spec)
+    with pytest.raises(
+        UserError, match=r"runs\.json, record 2: acc is a mapping \(acc\.value\), and a single value in"
+    ):
+        read_imports({"runs.json": source}, {"runs.json": spec}, {}, {})
+    # In a table, such a column is another one.
+    assert len(runs(tmp_path, "m,s,acc,acc.sd\na,0,0.5,0.1\na,1,,0.1\n", PLAIN)) == 2
 
 
 def test_two_texts_for_one_seed_are_named(tmp_path):

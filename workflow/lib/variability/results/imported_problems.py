@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from variability.advice import agree, plural
 from variability.errors import UserError
 from variability.results import metric_scales, run_status
@@ -72,6 +74,25 @@ def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], sour
             break
     problem = f"{source.at(table.index[missing])}: no {key}"
     raise UserError(f"{problem}; fill it in, or name another column, or a constant, for it{or_else}")
+
+
+def refuse_nested(table: pd.DataFrame, frame: pd.DataFrame, source: Source) -> None:
+    """Raise UserError for rows whose value is a mapping where others have a number, in records of JSON.
+
+    A mapping has columns of its own (``acc.value``), so that the value would be missing. frame: columns of the files.
+    """
+    for column, part in table.groupby("column", sort=False):
+        below = [name for name in frame if str(name).startswith(f"{column}.")]
+        if not below or not part["value"].notna().any():
+            continue
+        rows = part.index[part["value"].isna()]
+        of_json = np.array([".json" in str(name).lower() for name in source.files[rows]], bool)
+        nested = rows[frame.loc[rows, below].notna().any(axis=1).to_numpy() & of_json]
+        if len(nested):
+            raise UserError(
+                f"{source.at(nested)}: {column} is a mapping ({', '.join(below[:5])}), and a single value in other "
+                "records; write it alike in all"
+            )
 
 
 def refuse_unknown_metrics(table: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], source: Source) -> None:

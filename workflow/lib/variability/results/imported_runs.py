@@ -97,6 +97,7 @@ def rows_of_file(source: Source, spec: Mapping[str, Any], name: str) -> pd.DataF
     table = imported_names.unified(table, spec, source)
     for key, words in imported_layout.SYNONYMS.items():
         table[key] = imported_problems.standard_words(table, key, words, source)
+    imported_problems.refuse_nested(table, frame, source)
     table = imported_statuses.with_reasons(table, spec.get("statuses", {}))
     decimal = imported_values.decimal_mark(source, _number_columns(table, roles, spec), spec)
     table = _with_numbers(table, frame, spec, source, decimal)
