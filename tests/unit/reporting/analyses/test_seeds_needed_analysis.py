@@ -121,6 +121,17 @@ def test_equal_values_and_the_limit_of_the_search_have_a_note():
     assert still["n_needed"] == 2 and "SD is 0" in still["note"]
 
 
+def test_a_candidate_whose_value_no_seed_changes_needs_one_run():
+    made = runs({"popularity": [0.5], "constant": [0.4, 0.4], "net": [0.5, 0.6], "changing": [0.7, 0.8]})
+    result = table(made.assign(deterministic=made["model"] != "net"))
+    constants = result[result["model"].isin(["popularity", "constant"])]
+    assert len(constants) == 2 * len(TARGETS)
+    assert (constants["n_needed"] == 1).all() and (constants["n_more"] == 0).all()
+    assert constants["note"].str.startswith("deterministic").all()
+    # A declaration that the values contradict counts for nothing.
+    assert (result.query("model == 'changing' and target == 'better'")["n_needed"] == 29).all()
+
+
 def test_a_plan_from_the_upper_limit_is_sufficient_in_most_pilots():
     # Browne 1995: the share of pilots whose plan reaches the planned power is the level of the limit.
     rng, pilots = np.random.default_rng(0), 4000

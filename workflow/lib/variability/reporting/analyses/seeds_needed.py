@@ -37,7 +37,7 @@ class SeedsNeeded(Analysis):
 
     n_needed is based on the one-sided upper chi-square limit of the SD (Browne 1995), because the SD of a few runs is
     as often too small as too large; n_needed_at_sd is based on the SD itself. Both assume normal values and count
-    completed runs. n_needed is at most 10,000.
+    completed runs. n_needed is at most 10,000, and 1 where no seed changes the value.
     """
 
     CAPTION = (
@@ -72,7 +72,10 @@ class SeedsNeeded(Analysis):
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
         facts = runs.assign(unit_length=metric_scales.length(runs)).drop_duplicates(CELL_VALUE)
         cells = cells.merge(facts[[*CELL_VALUE, "unit_length"]], on=CELL_VALUE, validate="one_to_one")
+        cells["constant"] = _constant(cells, runs)
         table = _cells.stacked([self._half_width(cells), self._difference(cells), self._better(cells)])
+        for column in SDS:
+            table[column] = table[column].mask(table["constant"], 1.0)
         table["n_more"] = (table["n_needed"] - table["n"]).clip(lower=0)
         table["note"] = _reasons(table)
         table["level"], table["sd_level"] = self.option("level"), self.option("sd_level")
@@ -132,13 +135,26 @@ class SeedsNeeded(Analysis):
         return part.assign(interval=f"chi-square, one-sided {text_format.percent(self.option('sd_level'))}, of the SD")
 
 
+def _constant(cells, runs):
+    """Return per cell: the model declares that no seed changes its values, and they are equal."""
+    import pandas as pd
+
+    if "deterministic" not in runs:
+        return False
+    declared = runs.assign(_constant=runs["deterministic"].eq(True)).groupby(CELL_VALUE)["_constant"].all()
+    values = declared.reindex(pd.MultiIndex.from_frame(cells[CELL_VALUE])).to_numpy()
+    return values & (cells["n"] > 0) & ~(cells["sd"] > 0)
+
+
 def _reasons(table):
     from variability.reporting.analyses import _notes
     from variability.stats import sample_size
 
-    of_sd = table["target"] != "better"
+    constant = table["constant"]
+    of_sd = (table["target"] != "better") & ~constant
     known = of_sd & (table["n"] > 1)
     reasons = {
+        "deterministic: one run has the value of all seeds": constant,
         "an SD needs two completed runs": of_sd & (table["n"] < 2),
         "a share of a mean of 0 is no goal": known & table["goal"].isna(),
         "the SD is 0: plausible for deterministic runs only": known & (table["sd"] == 0),
