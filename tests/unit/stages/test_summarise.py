@@ -8,20 +8,20 @@ from variability.io.artefacts import write_record
 from variability.stages.summarise import summarise
 
 
-@pytest.mark.parametrize(
-    ("record", "problem"),
-    [
-        ({"left_out": {}}, "remarks is missing"),
-        ({"remarks": [1], "left_out": {}}, r"remarks\[0\] is '1'"),
-        ({"remarks": [], "left_out": None}, "left_out is not a mapping"),
-        ({"remarks": [], "left_out": {"without a text": "2"}}, "left_out.without a text is '2'"),
-    ],
-)
-def test_remarks_of_another_type_are_named_with_the_fix(record, problem, tmp_path):
+PROBLEMS = [
+    ({"left_out": {}}, "remarks is missing"),
+    ({"remarks": [1], "left_out": {}}, r"remarks\[0\] is '1'"),
+    ({"remarks": [], "left_out": None}, "left_out is not a mapping"),
+    ({"remarks": [], "left_out": {"without a text": "2"}}, "left_out.without a text is '2'"),
+]
+
+
+def test_remarks_of_another_type_are_named_with_the_fix(tmp_path):
     task = tmp_path / "digits" / "task.json"
     task.parent.mkdir()
-    write_record(task, record)
     synthetic.runs(("a",), ("digits",), ("full",), (0,), ()).to_parquet(tmp_path / "runs.parquet")
     paths = [tmp_path / name for name in ("summary.md", "answer.txt", "summary.html")]
-    with pytest.raises(UserError, match=rf"task\.json cannot be read \({problem}.*--forcerun prepare"):
-        summarise("demo", tmp_path / "runs.parquet", [], *paths, [task])
+    for record, problem in PROBLEMS:
+        write_record(task, record)
+        with pytest.raises(UserError, match=rf"task\.json cannot be read \({problem}.*--forcerun prepare"):
+            summarise("demo", tmp_path / "runs.parquet", [], *paths, [task])
