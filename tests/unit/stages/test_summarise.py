@@ -7,7 +7,6 @@ from variability.errors import UserError
 from variability.io.artefacts import write_record
 from variability.stages.summarise import summarise
 
-
 PROBLEMS = [
     ({"left_out": {}}, "remarks is missing"),
     ({"remarks": [1], "left_out": {}}, r"remarks\[0\] is '1'"),
