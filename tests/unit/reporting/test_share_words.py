@@ -44,7 +44,7 @@ def test_over_tasks_the_combinations_are_one_part():
 def test_ranks_are_named_and_have_no_task():
     runs = synthetic.runs(tasks=("digits", "letters"))
     sentence = words(runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters")))
-    assert sentence.startswith("Of the differences in rank within a task between the 40 results on 2 tasks (SD 0.29), ")
+    assert sentence.startswith("Of the differences in rank within a task between the 40 results on 2 tasks, ")
     assert "the task," not in sentence and "combinations with the task" in sentence
 
 

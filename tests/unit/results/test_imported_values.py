@@ -99,6 +99,19 @@ def test_rows_of_statistics_are_refused_by_name(rows, message, tmp_path):
         runs(tmp_path, "m,s,acc\n" + rows, PLAIN)
 
 
+def test_names_of_statistics_that_are_models_or_shares_of_the_data_can_be_imported(tmp_path):
+    rows = "m,t,s,acc\nmean,25%,0,0.5\nmax,25%,0,0.7\nmean,50%,0,0.6\nmax,50%,0,0.8\n"
+    spec = {"columns": {"model": "m", "task": "t", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
+    with pytest.raises(
+        UserError, match="the model is 'mean', 'max'; remove them, or .*; or write other names if they are"
+    ):
+        runs(tmp_path, rows, spec)
+    renamed = rows.replace("mean,", "mean-pooling,").replace("max,", "max-pooling,")
+    assert set(runs(tmp_path, renamed, spec)["task"]) == {"25%", "50%"}
+    with pytest.raises(UserError, match="the task is '25%', 'max'"):
+        runs(tmp_path, renamed.replace("50%", "max"), spec)
+
+
 def test_a_model_may_be_called_mean(tmp_path):
     assert set(runs(tmp_path, "m,s,acc\nmean,0,0.5\na,0,0.6\n", PLAIN)["model"]) == {"a", "mean"}
 

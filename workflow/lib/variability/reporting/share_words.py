@@ -34,9 +34,7 @@ def in_words(table: pd.DataFrame) -> str:
     shares = np.array([row["share"] for _, row in parts])
     if np.isnan(shares).any():
         return f"The {results} are all equal."
-    # A large share of differences that are all small is small.
-    sd = math.sqrt(sum(row["variance"] for _, row in parts))
-    differences = f"the differences{_SCALES[first['scale']]} between the {results} (SD {_number(sd)})"
+    differences = f"the differences{_SCALES[first['scale']]} between the {results}{_size(first, parts)}"
     if len(parts) == 1:
         return f"All of {differences} are due to {parts[0][0]}: nothing else varies."
     texts = [
@@ -89,8 +87,15 @@ def percent(share: float, whole: int) -> str:
     return "under 1 %" if whole == 0 and share > 0 else f"{whole} %"
 
 
-def _number(sd: float) -> str:
-    return text_format.number(sd, digits=text_format.decimals(sd))
+def _size(first: pd.Series, parts: Sequence[tuple[str, pd.Series]]) -> str:
+    """Return the SD of all results: a large share of differences that are all small is small.
+
+    That of ranks is the same however large the differences are.
+    """
+    if first["scale"] == components.RANK:
+        return ""
+    sd = math.sqrt(sum(row["variance"] for _, row in parts))
+    return f" (SD {text_format.number(sd, digits=text_format.decimals(sd))})"
 
 
 def _interval(row: pd.Series) -> str:

@@ -26,24 +26,28 @@ def refuse_statistics(table: pd.DataFrame, roles: Mapping[str, str], source: Sou
     """Raise UserError for rows that are statistics of runs. table: text, with columns of RUN. roles: {role: column}.
 
     Such a row has the name of a statistic for its seed or its task, or for its model or method if several names of
-    statistics are there: one could be that of a baseline that always predicts the mean.
+    statistics are there: one could be that of a baseline that always predicts the mean. Tasks may be shares of the data
+    that are named like quartiles.
     """
     for role in ("seed", "task", *CELL):
         if role not in table:
             continue
         names = [name for name in table[role].dropna().unique() if statistic(name)]
         is_statistic = table[role].isin(names)
-        if names and (role in ("seed", "task") or len({statistic(name) for name in names}) >= _FEWEST):
+        kinds = {statistic(name) for name in names}
+        one_is_enough = role == "seed" or (role == "task" and kinds != {"quartile"})
+        if names and (one_is_enough or len(kinds) >= _FEWEST):
             rows = table.index[is_statistic]
             count = len(set(rows))
             it = agree(count, "it", "them")
             # Names of columns, in a table with one column per task, are not values of a column.
             condition = f"where_not: {{{roles[role]}: [{', '.join(names)}]}}" if role in roles else ""
             leave_out = f"leave {it} out by `{condition}`" if condition else "leave the column out of the import"
+            rename = "" if role == "seed" else f"; or write other names if they are {role}s"
             what = agree(count, "this row is not a run but a statistic", "these rows are not runs but statistics")
             raise UserError(
                 f"{source.at(rows)}: {what} of runs: the {role} is {', '.join(map(repr, names))}; remove {it}, or "
-                f"{leave_out}"
+                f"{leave_out}{rename}"
             )
 
 

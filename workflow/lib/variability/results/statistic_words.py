@@ -19,7 +19,9 @@ _WORDS = {
 _PHRASES = {
     "mean": ("arithmetic mean", "geometric mean", "macro average", "mean ± std", "mean±std", "mean +/- std"),
     "std": ("standard deviation", "desviación estándar", "desvio padrão", "deviazione standard", "ст. откл"),
-    "error": ("standard error", "95% ci", "25%", "50%", "75%"),
+    "error": ("standard error", "95% ci"),
+    # Shares of the data have these names, too.
+    "quartile": ("25%", "50%", "75%"),
 }
 _STATISTIC = {word: kind for kind, words in _WORDS.items() for word in words.split()} | {
     phrase: kind for kind, phrases in _PHRASES.items() for phrase in phrases
@@ -33,7 +35,7 @@ _OF_RUNS = re.compile(r"\s*(?:\(.*\)|\b(?:of|over|across|über|von|sur|de)\s.*)$
 
 
 def statistic(name: object) -> str | None:
-    """Return the statistic that a name states: mean, median, min, max, sum, std, var or error; None for other names."""
+    """Return the statistic that a name states: a key of ``_WORDS`` or ``_PHRASES``; None for other names."""
     word = _OF_RUNS.sub("", str(name).strip().lower()).rstrip(".:")
     return _STATISTIC.get(word)
 
