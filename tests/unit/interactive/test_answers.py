@@ -1,5 +1,6 @@
 """Analyses, figures and claims in scripts and notebooks equal those of the study."""
 
+import shutil
 import warnings
 
 import finished_study
@@ -10,6 +11,7 @@ import synthetic_study as synthetic
 import variability
 from variability import registry
 from variability.errors import UserError
+from variability.io import artefacts
 from variability.results import analysis_tables
 
 pytestmark = pytest.mark.slow
@@ -79,6 +81,15 @@ def test_claims_of_runs_are_those_that_need_runs_alone(runs):
     assert sentences == ["On digits, a (full) beats b (full)."]
     wide = variability.claims(runs, [{"beats": {"margin": 0.5}}])
     assert wide["verdict"].tolist() == ["equivalent"] and wide["margin"].tolist() == [0.5]
+
+
+def test_tables_of_an_earlier_version_that_lack_columns_are_computed(study, tmp_path):
+    older = tmp_path / "results/my-study"
+    shutil.copytree(study, older)
+    path = older / "analyse/decisions.csv"
+    analysis_tables.write(analysis_tables.read(path).drop(columns="n_more"), path)
+    artefacts.write_checksums(path.parent / artefacts.LISTING, [file.name for file in path.parent.glob("*.csv")])
+    pd.testing.assert_frame_equal(variability.claims(older), variability.claims(study), check_dtype=False)
 
 
 def test_a_figure_is_shown_by_notebooks_and_saved(runs, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from variability import registry
 from variability.advice import listed
 from variability.errors import UserError
 from variability.interactive import own_runs
@@ -85,8 +87,12 @@ class _Study(Source):
         return {"runs": self.runs} | stage.read({key: require_listed(path) for key, path in paths.items()}, manifests)
 
     def made(self, analysis: str) -> pd.DataFrame | None:
-        path = self._folder / "analyse" / f"{analysis}.csv"
-        return analysis_tables.read(require_listed(path)) if analysis in self._job("analyse").spec["options"] else None
+        if analysis not in self._job("analyse").spec["options"]:
+            return None
+        table = analysis_tables.read(require_listed(self._folder / "analyse" / f"{analysis}.csv"))
+        # That of an earlier version may lack columns, which claims and model cards read.
+        module = sys.modules.get(registry.find("analyses", analysis).__module__)
+        return table if {*getattr(module, "COLUMNS", ())} <= {*table} else None
 
     def options(self, analysis: str) -> dict[str, Any]:
         return dict(self._job("analyse").spec["options"].get(analysis, {}))
