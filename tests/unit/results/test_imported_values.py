@@ -103,7 +103,7 @@ def test_names_of_statistics_that_are_models_or_shares_of_the_data_can_be_import
     rows = "m,t,s,acc\nmean,25%,0,0.5\nmax,25%,0,0.7\nmean,50%,0,0.6\nmax,50%,0,0.8\n"
     spec = {"columns": {"model": "m", "task": "t", "seed": "s"}, "metrics": {"acc": {"metric": "accuracy"}}}
     with pytest.raises(
-        UserError, match="the model is 'mean', 'max'; remove them, or .*; or write other names if they are"
+        UserError, match=r"the model is 'mean', 'max'; remove them, or .*; or write other names if they are"
     ):
         runs(tmp_path, rows, spec)
     renamed = rows.replace("mean,", "mean-pooling,").replace("max,", "max-pooling,")
