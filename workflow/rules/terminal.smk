@@ -104,7 +104,7 @@ def table_of_plan():
     rows = [Row(name, len(of_stage), *estimates(of_stage, earlier)) for name, of_stage in stages.items() if of_stage]
     cores = workflow.scheduler.global_resources.get("_cores")
     limits = f"{cores} cores" if isinstance(cores, int) and 1 < cores < sys.maxsize else "one core"
-    return plan_table(rows, finished_runs(jobs), limits, earlier.studies)
+    return plan_table(rows, finished_runs(jobs), limits, earlier.studies, earlier.of_others)
 
 
 def estimates(jobs, earlier):

@@ -75,7 +75,7 @@ def test_runs_of_the_study_come_before_those_of_others(tmp_path, earlier):
     write_cell(tmp_path / "mine", seconds=3.0)
     write_cell(tmp_path / "other", seconds=9.0)
     of_cells(tmp_path, "mine", [CELL], earlier)
-    assert run_seconds(CELL, [earlier.durations]) == 3.0 and earlier.studies == ["mine"]
+    assert run_seconds(CELL, [earlier.durations]) == 3.0 and earlier.studies == ["mine"] and not earlier.of_others
 
 
 def test_then_come_those_of_the_same_model_and_method(tmp_path, earlier):
@@ -84,6 +84,7 @@ def test_then_come_those_of_the_same_model_and_method(tmp_path, earlier):
     of_cells(tmp_path, "mine", [("resnet", "digits", "full"), ("resnet", "digits", "probe")], earlier)
     assert run_seconds(("resnet", "digits", "full"), [earlier.durations]) == 9.0 and earlier.studies == ["other"]
     assert run_seconds(("resnet", "digits", "full"), [earlier.sizes]) == 1050
+    assert earlier.of_others  # probe
 
 
 def test_then_come_those_of_the_same_method_and_then_any(tmp_path, earlier):
@@ -91,7 +92,7 @@ def test_then_come_those_of_the_same_method_and_then_any(tmp_path, earlier):
     write_cell(tmp_path / "other", ("vit", "cifar", "probe"), seconds=2.0)
     cells = [("resnet", "digits", "probe"), ("resnet", "digits", "lora")]
     of_cells(tmp_path, "mine", cells, earlier)
-    assert [run_seconds(cell, [earlier.durations]) for cell in cells] == [2.0, 2.0]
+    assert [run_seconds(cell, [earlier.durations]) for cell in cells] == [2.0, 2.0] and earlier.of_others
     of_cells(tmp_path, "mine", cells[1:], only_any := Earlier(Durations(), Durations(), []))
     assert run_seconds(cells[1], [only_any.durations]) == 50.0 and only_any.studies == ["other"]
 
@@ -99,7 +100,7 @@ def test_then_come_those_of_the_same_method_and_then_any(tmp_path, earlier):
 def test_without_results_there_is_nothing(tmp_path, earlier):
     of_cells(tmp_path / "results", "mine", [CELL], earlier)
     of_stages(tmp_path / "results", "mine", [("plot", Path("jobs/made/plot.json"))], lambda path: 1.0, earlier)
-    assert earlier.studies == [] and run_seconds(CELL, [earlier.durations]) is None
+    assert earlier.studies == [] and not earlier.of_others and run_seconds(CELL, [earlier.durations]) is None
 
 
 def write_record(results: Path, study: str, job: str, seconds: float) -> None:

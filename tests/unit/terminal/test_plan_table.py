@@ -35,5 +35,7 @@ def test_what_is_unknown_is_not_estimated():
     assert "download     1          ?            ?" in lines
     assert "total        2  over 20 s  over 2.0 MB" in lines
     assert lines[-1].endswith("earlier runs of mine; nothing is known of download.")
+    rough = plan_table(rows, 0, "2 cores", ["mine"], of_others=True)
+    assert "of mine; models or methods that have none, from those of others, which may be far off; nothing" in rough
     nothing = plan_table([rows[0]], 0, "2 cores", [])
     assert nothing.endswith("There is no earlier run to estimate time and disk from.")

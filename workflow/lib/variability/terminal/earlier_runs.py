@@ -34,11 +34,15 @@ class Sample:
 
 @dataclass
 class Earlier:
-    """durations, sizes: of runs and jobs, in seconds and bytes. studies: names of those that they are from."""
+    """durations, sizes: of runs and jobs, in seconds and bytes. studies: names of those that they are from.
+
+    of_others: whether a cell is estimated from runs of other models or methods.
+    """
 
     durations: Durations
     sizes: Durations
     studies: list[str]
+    of_others: bool = False
 
     def add_cell(self, cell: Cell, study: str, runs: Sample | None) -> bool:
         """Add runs of a cell, and return whether there were any."""
@@ -82,6 +86,8 @@ def of_cells(results: Path, study: str, cells: Iterable[Cell], earlier: Earlier)
             _add_any(results, (study, *others), method, earlier)
     if cells and not _knows(earlier, ("runs",)):
         _add_any(results, (study, *others), None, earlier)
+    own = (_knows(earlier, ("model and method", model, method)) for model, _, method in cells)
+    earlier.of_others = _knows(earlier, ("runs",)) and not all(own)
 
 
 def _knows(earlier: Earlier, key: tuple[str, ...]) -> bool:

@@ -24,11 +24,11 @@ class Row:
     reused: int | None = None
 
 
-def plan_table(rows: Sequence[Row], finished: int, limits: str, studies: Sequence[str]) -> str:
+def plan_table(rows: Sequence[Row], finished: int, limits: str, studies: Sequence[str], of_others: bool = False) -> str:
     """Return the table, and sentences on finished runs and on what the estimates are based on.
 
     finished: number of runs that need no job. limits: what the estimates of time are for, such as ``8 cores``. studies:
-    those with earlier runs or jobs.
+    those with earlier runs or jobs. of_others: see ``Earlier``.
     """
     cells = [_HEADER, *map(_cells, rows), _total(rows)]
     if not any(row.runs is not None for row in rows):
@@ -40,7 +40,7 @@ def plan_table(rows: Sequence[Row], finished: int, limits: str, studies: Sequenc
     if finished:
         noun = "more run" if any(row.runs for row in rows) else "run"
         table.append(f"{plural(finished, noun)} {agree(finished, 'is', 'are')} finished and used again.")
-    return "\n".join([*table, _basis(rows, limits, studies)])
+    return "\n".join([*table, _basis(rows, limits, studies, of_others)])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -69,12 +69,14 @@ def _total(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _basis(rows: Sequence[Row], limits: str, studies: Sequence[str]) -> str:
+def _basis(rows: Sequence[Row], limits: str, studies: Sequence[str], of_others: bool) -> str:
     if not studies:
         return "There is no earlier run to estimate time and disk from."
     unknown = [row.stage for row in rows if row.work.seconds is None]
     missing = f"; nothing is known of {listed(unknown, last=' and ')}" if unknown else ""
-    return f"Time on {limits} and disk are estimated from earlier runs of {listed(studies, last=' and ')}{missing}."
+    rough = "; models or methods that have none, from those of others, which may be far off" if of_others else ""
+    of_studies = listed(studies, last=" and ")
+    return f"Time on {limits} and disk are estimated from earlier runs of {of_studies}{rough}{missing}."
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
