@@ -168,3 +168,12 @@ def test_one_calibration_error_is_no_range():
     table = pd.DataFrame([CELL | {"task": "a", "quantity": "ece", "estimate": 0.25}])
     (sentence,) = Calibration().sentences({"calibration": table})
     assert sentence.startswith("Confidence and accuracy differ on average by 0.25")
+
+
+def test_cells_of_equal_runs_are_not_among_those_with_enough_seeds():
+    row = CELL | {"task": "a", "phase": "after", "target": "half_width", "goal": 0.01, "goal_from": "as given", "n": 2}
+    reason = "all runs are equal: their spread is not known"
+    table = pd.DataFrame([row | {"n_needed": 40.0, "note": None}, row | {"n_needed": np.nan, "note": reason}])
+    assert MoreSeeds().sentences({"seeds_needed": table.assign(power=np.nan)}) == [
+        f"To know the mean within ± 0.01: 40 runs; reached by 0 of 1 cell; unknown for 1 more ({reason})."
+    ]

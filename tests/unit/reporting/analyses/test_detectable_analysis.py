@@ -50,3 +50,12 @@ def test_more_power_and_a_higher_level_need_larger_differences():
     usual = table(runs)["detectable"]
     assert (table(runs, power=0.9)["detectable"] > usual).all()
     assert (table(runs, level=0.99)["detectable"] > usual).all()
+
+
+def test_equal_runs_show_nothing_unless_no_seed_changes_them():
+    runs = with_values([[0.5, 0.5], [0.6, 0.6]])
+    unknown = table(runs)
+    assert unknown[["detectable", "detectable_at_sd"]].isna().all(axis=None)
+    assert set(unknown["note"]) == {"all runs are equal: their spread is not known"}
+    declared = table(runs.assign(deterministic=True))
+    assert (declared["detectable"] == 0).all() and declared["note"].isna().all()

@@ -117,8 +117,12 @@ def test_equal_values_and_the_limit_of_the_search_have_a_note():
     result = table(runs({"a": [0.1, 0.9, 0.2], "c": [0.5, 0.5, 0.5]}), half_width=0.0001)
     endless = one(result, target="half_width", model="a")
     assert endless["n_needed"] == sample_size.MOST and endless["note"] == "10,000 means this many or more"
-    still = one(result, target="half_width", model="c")
-    assert still["n_needed"] == 2 and "SD is 0" in still["note"]
+    # Three equal runs do not show that two are enough: only a declaration says that no seed changes the value.
+    for target in ("half_width", "difference"):
+        still = one(result, target=target, model="c")
+        assert np.isnan(still[["n_needed", "n_needed_at_sd", "n_more"]].astype(float)).all()
+        assert still["note"] == "all runs are equal: their spread is not known"
+    assert one(result, target="better", model="c")["n_needed"] == 29
 
 
 def test_a_candidate_whose_value_no_seed_changes_needs_one_run():

@@ -36,6 +36,15 @@ def moments(runs: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def constant(cells: pd.DataFrame, runs: pd.DataFrame) -> pd.Series:
+    """Return per cell: the model declares that no seed changes its values, and they are equal. cells: ``moments``."""
+    if "deterministic" not in runs:
+        return pd.Series(False, cells.index)
+    declared = runs.assign(_constant=runs["deterministic"].eq(True)).groupby(CELL_VALUE)["_constant"].all()
+    values = declared.reindex(pd.MultiIndex.from_frame(cells[CELL_VALUE])).to_numpy()
+    return values & (cells["n"] > 0) & ~(cells["sd"] > 0)
+
+
 def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Concatenate the rows of all parts; an empty part does not change the types of the columns."""
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Reason why a number that is based on an SD of 0 is missing.
+NO_SPREAD = "all runs are equal: their spread is not known"
+
 
 def notes(table: pd.DataFrame, reasons: Mapping[str, pd.Series]) -> pd.Series:
     """Return the reasons that apply to each row, joined by semicolons; missing where none applies.

@@ -28,8 +28,9 @@ class Detectable(Analysis):
     Two-sided t test at ``level`` with the power of the option, from the noncentral t distribution with 2n - 2 degrees
     of freedom (Cohen 1988, sect. 2.4): effect is the difference in SDs. detectable_at_sd is effect times the SD of
     single runs, pooled over the candidates of the task (n runs in total); detectable is the same with the upper limit
-    of that SD (Browne 1995). A smaller difference is missed more often than 1 - power of the time. Without adjustment:
-    one comparison that was planned; a study that compares all its candidates needs larger differences.
+    of that SD (Browne 1995). Both are missing where all runs are equal although seeds may change them. A smaller
+    difference is missed more often than 1 - power of the time. Without adjustment: one comparison that was planned; a
+    study that compares all its candidates needs larger differences.
     """
 
     CAPTION = (
@@ -52,12 +53,14 @@ class Detectable(Analysis):
 
         runs = primary_rows.select(tables["runs"]).sort_values(RUN)
         level, sd_level, power = (self.option(name) for name in ("level", "sd_level", "power"))
-        tasks = _pooled(_cells.moments(runs), runs)
+        cells = _cells.moments(runs)
+        cells["constant"] = _cells.constant(cells, runs)
+        tasks = _pooled(cells, runs)
         tasks["sd_upper"] = sample_size.sd_upper(tasks["sd"], tasks["df"] + 1, sd_level)
         effects = pd.DataFrame({"runs_each": RUNS, "effect": sample_size.detectable_effect(RUNS, power, level)})
         table = tasks.merge(effects, how="cross")
         for column, sd in {"detectable": "sd_upper", "detectable_at_sd": "sd"}.items():
-            table[column] = table["effect"] * table[sd]
+            table[column] = (table["effect"] * table[sd]).mask(table["no_spread"])
         table = table.assign(
             **{"level": level, "sd_level": sd_level, "power": power, "ddof": 1},
             estimator="two-sided t test of n against n runs, noncentral t, pooled SD",
@@ -65,14 +68,17 @@ class Detectable(Analysis):
         )
         reasons = {
             "an SD needs two completed runs of a candidate": table["df"] == 0,
-            "the SD is 0: plausible for deterministic runs only": table["sd"] == 0,
+            _notes.NO_SPREAD: table["no_spread"],
         }
         table["note"] = _notes.notes(table, reasons)
         return _cells.with_scope(table[COLUMNS], runs, by=["task"])
 
 
 def _pooled(cells, runs):
-    """Return one row per task: the SD pooled over its cells, its degrees of freedom, and counts of runs."""
+    """Return one row per task: the SD pooled over its cells, its degrees of freedom, and counts of runs.
+
+    no_spread: the runs of every cell are equal although seeds may change them.
+    """
     facts = runs.assign(unit_length=metric_scales.length(runs)).groupby("task", sort=False)["unit_length"].first()
     cells = cells.assign(df=(cells["n"] - 1).clip(lower=0), squares=cells["sd"] ** 2 * (cells["n"] - 1))
     tasks = (
@@ -81,9 +87,11 @@ def _pooled(cells, runs):
             **{name: (name, "first") for name in ("split", "metric", "primary")},
             **{name: (name, "sum") for name in ("n", "n_failed", "n_undefined", "df", "squares")},
             candidates=("n", lambda n: int((n > 0).sum())),
+            constant=("constant", "all"),
         )
         .join(facts)
         .reset_index()
     )
     tasks["sd"] = np.sqrt(tasks["squares"] / tasks["df"].where(tasks["df"] > 0))
+    tasks["no_spread"] = (tasks["sd"] == 0) & ~tasks["constant"]
     return tasks

@@ -37,7 +37,8 @@ class SeedsNeeded(Analysis):
 
     n_needed is based on the one-sided upper chi-square limit of the SD (Browne 1995), because the SD of a few runs is
     as often too small as too large; n_needed_at_sd is based on the SD itself. Both assume normal values and count
-    completed runs. n_needed is at most 10,000, and 1 where no seed changes the value.
+    completed runs. n_needed is at most 10,000, and 1 where no seed changes the value. It is missing where all runs are
+    equal though seeds may change them: their SD is too small to see in so few runs, not known to be 0.
     """
 
     CAPTION = (
@@ -72,10 +73,10 @@ class SeedsNeeded(Analysis):
         cells["sd_upper"] = sample_size.sd_upper(cells["sd"], cells["n"], self.option("sd_level"))
         facts = runs.assign(unit_length=metric_scales.length(runs)).drop_duplicates(CELL_VALUE)
         cells = cells.merge(facts[[*CELL_VALUE, "unit_length"]], on=CELL_VALUE, validate="one_to_one")
-        cells["constant"] = _constant(cells, runs)
+        cells["constant"] = _cells.constant(cells, runs)
         table = _cells.stacked([self._half_width(cells), self._difference(cells), self._better(cells)])
         for column in SDS:
-            table[column] = table[column].mask(table["constant"], 1.0)
+            table[column] = table[column].mask(table["constant"], 1.0).mask(_without_spread(table))
         table["n_more"] = (table["n_needed"] - table["n"]).clip(lower=0)
         table["note"] = _reasons(table)
         table["level"], table["sd_level"] = self.option("level"), self.option("sd_level")
@@ -135,15 +136,9 @@ class SeedsNeeded(Analysis):
         return part.assign(interval=f"chi-square, one-sided {text_format.percent(self.option('sd_level'))}, of the SD")
 
 
-def _constant(cells, runs):
-    """Return per cell: the model declares that no seed changes its values, and they are equal."""
-    import pandas as pd
-
-    if "deterministic" not in runs:
-        return False
-    declared = runs.assign(_constant=runs["deterministic"].eq(True)).groupby(CELL_VALUE)["_constant"].all()
-    values = declared.reindex(pd.MultiIndex.from_frame(cells[CELL_VALUE])).to_numpy()
-    return values & (cells["n"] > 0) & ~(cells["sd"] > 0)
+def _without_spread(table):
+    """Return the rows whose number is based on the SD of runs that are all equal although seeds may change them."""
+    return (table["target"] != "better") & ~table["constant"] & (table["sd"] == 0)
 
 
 def _reasons(table):
@@ -157,7 +152,7 @@ def _reasons(table):
         "deterministic: one run has the value of all seeds": constant,
         "an SD needs two completed runs": of_sd & (table["n"] < 2),
         "a share of a mean of 0 is no goal": known & table["goal"].isna(),
-        "the SD is 0: plausible for deterministic runs only": known & (table["sd"] == 0),
+        _notes.NO_SPREAD: _without_spread(table),
         f"{sample_size.MOST:,} means this many or more": table["n_needed"] == sample_size.MOST,
     }
     return _notes.notes(table, reasons)

@@ -63,8 +63,9 @@ class SeedsNeeded(Plot):
         )
         if not tasks:
             return _panels.placeholder(figure, "There are no runs to plan with.")
-        if table["sd"].isna().all():
-            return _panels.placeholder(figure, "No candidate has two completed runs, and so an SD to plan with.")
+        if not (table["sd"] > 0).any():
+            text = "No candidate has two completed runs that differ, and so an SD to plan with."
+            return _panels.placeholder(figure, text)
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         for axes in grid.flat[len(tasks) :]:
             axes.set_visible(False)
@@ -97,7 +98,9 @@ def _panel(axes, task, table):
     cells, better = table[table["target"] == "difference"], table[table["target"] == "better"]
     level, goal, counts = cells["level"].iloc[0], cells["power"].iloc[0], cells["n"]
     # In units of the difference, which varies between cells if it is a fraction of the mean.
-    spread = {name: (cells[name] / cells["goal"]).median() for name in LOOKS}
+    # Equal runs show no SD, and where no seed changes the value there is nothing to plan.
+    varying = cells[cells["sd"] > 0]
+    spread = {name: (varying[name] / varying["goal"]).median() for name in LOOKS}
     known = not any(math.isnan(value) for value in spread.values())
     needed = {name: float(sample_size.for_power(1, value, value, goal, level)) for name, value in spread.items()}
     most = max([10, 2 * counts.max(), 1.3 * better["n_needed"].max(), *([1.6 * needed["sd_upper"]] if known else [])])

@@ -50,12 +50,14 @@ class MoreSeeds(Question):
         from variability.stats import sample_size
 
         sentences = []
+        without = _without_number(tables["seeds_needed"])
         for sentence, of_goal in _goals(tables).groupby("sentence", sort=False):
             reached = int((of_goal["n_needed"] <= of_goal["n"]).sum())
             needed = text_format.count(of_goal["n_needed"]).removeprefix("n = ")
             needed += " or more" if of_goal["n_needed"].max() >= sample_size.MOST else ""
             of = plural(len(of_goal), "pair" if of_goal["target"].iloc[0] == "decision" else "cell")
-            sentences.append(f"To {sentence}: {needed} runs; reached by {reached} of {of}.")
+            unknown = without.get(of_goal["target"].iloc[0], "")
+            sentences.append(f"To {sentence}: {needed} runs; reached by {reached} of {of}{unknown}.")
         return sentences
 
     def charts(self, tables: Mapping[str, pd.DataFrame]) -> list[Chart]:
@@ -114,6 +116,18 @@ def _goals(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         words[target] = [text.format(goal=size) for text, size in zip(GOALS[target], _size(goals), strict=True)]
     sentences, labels = ([words[target][at] for target in rows["target"]] for at in (0, 1))
     return rows.assign(sentence=sentences, label=labels, needed=rows["n_needed"].map(text_format.runs_needed))
+
+
+def _without_number(table: pd.DataFrame) -> dict[str, str]:
+    """Return how many cells have no number, and the reasons, in words by target."""
+    from variability.reporting import primary_rows
+
+    rows = primary_rows.select(table)
+    rows = rows[rows["n_needed"].isna()]
+    return {
+        str(target): f"; unknown for {len(cells)} more ({'; '.join(cells['note'].dropna().unique())})"
+        for target, cells in rows.groupby("target", sort=False)
+    }
 
 
 def _of_decisions(pairs: pd.DataFrame) -> pd.DataFrame:
