@@ -96,7 +96,8 @@ def test_gains_that_claims_decide_are_counted_by_their_verdicts():
 
 
 def gaps(*rows):
-    facts = {"phase": "after", "probe": 0.9, "n": 5, "interval": "t", "probe_estimator": "ridge regression"}
+    facts = {"phase": "after", "probe": 0.9, "n": 5, "interval": "t", "level": 0.95}
+    facts["probe_estimator"] = "ridge regression"
     names = ("model", "task", "metric", "unused", "low", "high", "exceeds_margin", "decided")
     return pd.DataFrame([CELL | facts | dict(zip(names, row, strict=True)) for row in rows])
 
@@ -177,3 +178,19 @@ def test_cells_of_equal_runs_are_not_among_those_with_enough_seeds():
     assert MoreSeeds().sentences({"seeds_needed": table.assign(power=np.nan)}) == [
         f"To know the mean within ± 0.01: 40 runs; reached by 0 of 1 cell; unknown for 1 more ({reason})."
     ]
+
+
+def test_gains_with_verdicts_are_drawn_with_the_intervals_of_the_decisions():
+    tables = synthetic.tables(
+        ["gain", "decisions"], models=("a", "b"), methods=("full", "linear_probe"), seeds=(0, 1, 2)
+    )
+    before, probe = Gains().charts(tables)
+    alone = tables["gain"].query("comparison == 'linear_probe' and split == 'test' and primary").set_index("model")
+    pairs = tables["decisions"].query("model == model_b").set_index("model")
+    turned = pairs["method"] != "full"
+    drawn = probe.rows.set_index("model").loc[["a", "b"]]
+    assert drawn["low"].tolist() == pytest.approx(pairs["low"].mask(turned, -pairs["high"])[["a", "b"]].tolist())
+    assert (drawn["high"] - drawn["low"] > (alone["high"] - alone["low"])[["a", "b"]]).all()
+    titles = [layer["encoding"]["x"].get("title") for chart in (before, probe) for layer in chart.spec["layer"]]
+    assert titles[2] == "gain, {unit}; line: 95\N{NO-BREAK SPACE}% interval, not adjusted"
+    assert titles[5] == "gain, {unit}; line: adjusted 95\N{NO-BREAK SPACE}% interval"
