@@ -31,8 +31,8 @@ class GainSlopes(Plot):
     CAPTION = (
         "Each run's primary metric on the test split before fine-tuning (untrained head; hollow, top) and after it "
         "(filled, bottom), joined by a line; a cross where it did not complete. Right: the mean of the differences "
-        "within runs (+ is better), its paired t interval, which is not adjusted for other comparisons, and the number of "
-        "runs."
+        "within runs (+ is better), its paired t interval (of this comparison alone, not adjusted), and the number "
+        "of runs."
     )
 
     def draw(self, tables: dict[str, pd.DataFrame]) -> Figure:
@@ -58,8 +58,8 @@ class GainSlopes(Plot):
             title=self.option("title", title),
             note="In each band: a run's value before (hollow, top) and after fine-tuning (filled, bottom); a cross for "
             "a run that did not complete, which has no value after. Right: mean of the differences within runs, its "
-            f"{text_format.percent(gains['level'].max())} t interval (for one comparison, not adjusted), and the number n of runs; "
-            "+ is better"
+            f"{text_format.percent(gains['level'].max())} t interval (not adjusted), and the number n of runs; + is "
+            "better"
             + _better(runs)
             + _panels.left_out(tasks, every["task"], "tasks", relevance.SEPARATED)
             + _panels.left_out(models, every["model"], "models", relevance.BEST)
