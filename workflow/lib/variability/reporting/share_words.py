@@ -1,14 +1,15 @@
 """One sentence on how much of the differences between a study's results is due to what."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from variability.advice import plural
+from variability.advice import agree, listed, plural
 from variability.reporting import text_format
-from variability.reporting.analyses import components
+from variability.reporting.analyses import _component_rows, components
 
 #: Words for components whose names are not words for what they are.
 _WORDS = {"pretrained": "pretraining", "pretraining seed": "seed of the pretraining"}
@@ -18,6 +19,10 @@ _SCALES: Mapping[str, str] = {
     components.RANK: " in rank within a task",
 }
 _FACTORS = ("factor", "pretraining")
+#: The share of a factor when it is counted last and first, in its note.
+_OVERLAP = re.compile(re.escape(_component_rows.OVERLAPS) + r"([0-9]+) % to ([0-9]+) %")
+#: Smallest difference between the two that a sentence mentions.
+_NOTABLE = 0.05
 
 
 def in_words(table: pd.DataFrame) -> str:
@@ -45,7 +50,7 @@ def in_words(table: pd.DataFrame) -> str:
     end = f" (in parentheses: {level} intervals)" if first["interval"] != "none" else " (one run each: no intervals)"
     confounded = [_word(row["component"]) for _, row in rows.iterrows() if _is_confounded(row)]
     more = f"; it is not possible to separate the {' and the '.join(confounded)} from these" if confounded else ""
-    return f"Of {differences}, {', '.join(texts[:-1])} and {texts[-1]}{end}{more}."
+    return f"Of {differences}, {', '.join(texts[:-1])} and {texts[-1]}{end}{more}{_overlaps(parts)}."
 
 
 def sources(rows: pd.DataFrame) -> list[tuple[str, pd.Series]]:
@@ -96,6 +101,20 @@ def _size(first: pd.Series, parts: Sequence[tuple[str, pd.Series]]) -> str:
         return ""
     sd = math.sqrt(sum(row["variance"] for _, row in parts))
     return f" (SD {text_format.number(sd, digits=text_format.decimals(sd))})"
+
+
+def _overlaps(parts: Sequence[tuple[str, pd.Series]]) -> str:
+    """Return that missing cells make shares depend on the order of counting, if they leave their intervals."""
+    texts = []
+    for words, row in parts:
+        overlap = _OVERLAP.search(str(row["note"]))
+        last, first = (int(each) / 100 for each in overlap.groups()) if overlap else (np.nan, np.nan)
+        if first - last >= _NOTABLE and (last < row["share_low"] or first > row["share_high"]):
+            texts.append(f"{100 * last:.0f} to {100 * first:.0f} % for {words}")
+    if not texts:
+        return ""
+    shares = agree(len(texts), "that share depends", "these shares depend")
+    return f"; because cells are missing, {shares} on which factor is counted first: {listed(texts, last=' and ')}"
 
 
 def _interval(row: pd.Series) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 NOT_ESTIMABLE = "not estimable: "
+#: How the note begins that a share depends on the order in which overlapping factors are counted.
+OVERLAPS = "overlaps with other factors: "
 CONFOUNDED = f"{NOT_ESTIMABLE}in these runs it does not vary independently of the other factors"
 #: Component of what runs with equal seeds share, if they are declared as pairs.
 PAIR = "pair (equal seeds)"

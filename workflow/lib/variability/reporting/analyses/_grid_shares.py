@@ -8,7 +8,7 @@ import numpy as np
 
 from variability.reporting import text_format
 from variability.reporting.analyses import _component_rows
-from variability.reporting.analyses._component_rows import CONFOUNDED, PAIR, SINGLE, missing, role
+from variability.reporting.analyses._component_rows import CONFOUNDED, OVERLAPS, PAIR, SINGLE, missing, role
 
 if TYPE_CHECKING:
     from variability.reporting.analyses._component_rows import Classified, Row
@@ -149,4 +149,4 @@ def _overlap(model: finite_population.Decomposition, result, means, at, noise) -
     if first - last < _OVERLAP:
         return []
     ends = " to ".join(text_format.percent(round(share, 2)) for share in (last, first))
-    return [f"overlaps with other factors: {ends}, whether it is counted last or first"]
+    return [f"{OVERLAPS}{ends}, whether it is counted last or first"]
