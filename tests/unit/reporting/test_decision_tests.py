@@ -146,3 +146,54 @@ def test_tests_allow_for_splits_of_each_run(columns, share):
 def test_unknown_sizes_of_splits_are_named():
     row = only(tables_of({"a": GOOD, "b": [0.90, 0.91, 0.92, 0.93, 0.94]}, folds=0.0, n_train=np.nan))
     assert row["test"] == "Welch t" and "n_train and n_test are not known" in row["note"]
+
+
+def test_the_difference_of_two_constants_is_decided_without_a_test():
+    values = {"knn": [0.349], "sas": [0.331, 0.286], "bert": [0.112, 0.110], "pop": [0.081]}
+    constant = {"knn": True, "sas": False, "bert": False, "pop": True}
+    tables = tables_of(values, deterministic=constant) | {"gain": GAIN}
+    pairs = tables["decisions"].set_index(["model", "model_b"])
+    pair = pairs.loc[("knn", "pop")]
+    assert (pair["decision"], pair["p_adjusted"], pair["test"]) == ("beats", 0, "comparison of two constants")
+    assert pair[["p", "low", "high", "p_study"]].isna().all() and pair["tests"] == 5
+    assert (
+        pair["note"].startswith("both are deterministic, and no seed changes either") and "test_noise" in pair["note"]
+    )
+    # knn beats pop and, by one-sample t, bert; only sas may be better than it.
+    assert pair["ties_for_first"] == "knn (full); sas (full)"
+    assert pairs.loc[("knn", "pop"), ["rank_low_b", "rank_high_b"]].tolist() == [2, 4]
+    assert not set(pair["letters"]) & set(pair["letters_b"])
+    tables["ranks"] = registry.find("analyses", "ranks")({"resamples": 200}).table(tables)
+    stated = claims({"beats": {}, "stable_ranking": {}, "shared_ranks": {}}, tables).set_index("sentence")
+    beats = stated.loc["On digits, knn (full) beats pop (full)."]
+    assert beats["verdict"] == "supported" and np.isnan(beats["p_adjusted"]) and "no seed changes" in beats["note"]
+    best = stated.loc["On digits, knn (full) is the best of 4 candidates."]
+    assert (best["verdict"], best["against"]) == ("undecided", "sas (full)")
+    assert "On digits, the best of 4 candidates is one of knn (full) and sas (full)" in " ".join(stated.index)
+
+
+def test_a_constant_is_the_best_of_constants_and_equal_ones_tie():
+    clear = tables_of({"a": [0.9], "b": [0.8], "c": [0.7, 0.7, 0.7]}, deterministic=True)["decisions"]
+    assert set(clear["decision"]) == {"beats"} and clear["is_best"].all()
+    assert clear[["rank_low_b", "rank_high_b"]].to_numpy().tolist() == [[2, 2], [3, 3], [3, 3]]
+    # Within the margin of 0.01 and yet beaten: a difference that is known comes before equivalence.
+    small = only(tables_of({"a": [0.9], "b": [0.895]}, deterministic=True))
+    assert (small["decision"], small["p_equivalent"]) == ("beats", 0) and "less than the margin" in small["note"]
+    equal = only(tables_of({"a": [0.9], "b": [0.9 * (1 - 1e-14)]}, deterministic=True))
+    assert (equal["decision"], equal["ties_for_first"]) == ("equivalent", "a (full); b (full)")
+    # A few equal runs are no constants.
+    assert only(tables_of({"a": [0.9, 0.9], "b": [0.8, 0.8]}))["decision"] == "not tested"
+
+
+def test_a_constant_is_worse_than_another_by_more_than_the_margin_or_not():
+    for value, verdict in ((0.8, "not supported"), (0.895, "supported")):
+        decisions = tables_of({"a": [0.9], "b": [value]}, deterministic=True)["decisions"]
+        stated = claims({"not_worse": {}}, {"decisions": decisions}).iloc[0]
+        assert (stated["verdict"], np.isnan(stated["p_adjusted"])) == (verdict, True)
+
+
+def test_what_a_constant_beats_is_beaten_by_a_better_constant():
+    seeded = [0.85, 0.851, 0.849, 0.852, 0.848]
+    decisions = tables_of({"a": [0.9], "b": seeded, "c": [0.8]}, deterministic={"a": True, "b": False, "c": True})
+    pairs = decisions["decisions"]
+    assert set(pairs["decision"]) == {"beats"} and pairs["is_best"].all() and set(pairs["tests"]) == {2}

@@ -79,3 +79,12 @@ def test_false_statements_are_rare_at_the_margin():
         shown = np.where(pairs.a == 0, p.not_worse, p.not_worse_b)
         wrong += (shown[at_margin] <= 0.05).any()
     assert 0.01 < wrong / 2000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_differences_that_are_known_are_within_the_margin_or_not():
+    known = equivalence.of_known([0.005, -0.005, 0.02, -0.02, 0.0], 0.01)
+    assert known.not_worse.tolist() == [0, 0, 0, 1, 0] and known.not_worse_b.tolist() == [0, 0, 1, 0, 0]
+    # The limit of the tests for a small standard error; nothing is within a margin of 0.
+    limit = equivalence.one_sided([0.005, 0.02], 1e-12, 4.0, 0.01)
+    assert np.allclose([limit.not_worse, limit.not_worse_b], [[0, 0], [0, 1]], atol=1e-6)
+    assert np.isnan(equivalence.of_known([0.0], 0.0).p_equivalent()).all()

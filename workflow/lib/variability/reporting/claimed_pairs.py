@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,11 @@ def name(row: pd.Series, side: str = "") -> str:
     return display_names.candidate(row[f"model{side}"], row[f"method{side}"])
 
 
+def known(row: pd.Series) -> bool:
+    """Return whether both candidates of a pair are constants, whose difference is known and not tested."""
+    return bool(row["deterministic"] and row["deterministic_b"])
+
+
 def verdict_of(row: pd.Series) -> Verdict:
     """Return the verdict on the claim that the first candidate of a pair is better by more than its noise.
 
@@ -57,16 +63,21 @@ def verdict_of(row: pd.Series) -> Verdict:
 def meaning_of(row: pd.Series) -> str | None:
     """Return what the verdict on a pair means where that is not clear from the word."""
     margin = f"{row['margin']:.3g}"
-    p = f"adjusted p {text_format.p_value(row['p_equivalent'])}"
+    p = _p(row, row["p_equivalent"])
     if row["decision"] == BEATS:
-        within = f"the difference is less than the margin of {margin}, {p}"
+        within = f"the difference is less than the margin of {margin}{p}"
         within = within if row["p_equivalent"] <= 1 - row["level"] else None
         return f"the opposite is supported{f'; {within}' if within else ''}" if row["turned"] else within
     if row["decision"] == equivalent_pairs.EQUIVALENT:
-        return f"equivalent within ±{margin}, {p}"
+        return f"equivalent within ±{margin}{p}"
     if verdict_of(row) == REFUSED:
-        return f"better by less than the margin of {margin}, adjusted p {text_format.p_value(row['p_not_worse_b'])}"
+        return f"better by less than the margin of {margin}{_p(row, row['p_not_worse_b'])}"
     return None
+
+
+def _p(row: pd.Series, p: float) -> str:
+    """Return an adjusted p-value as the end of a phrase; nothing for a pair that is not tested."""
+    return "" if known(row) else f", adjusted p {text_format.p_value(p)}"
 
 
 def best(pairs: pd.DataFrame, margin: float | None = None) -> tuple[Verdict, str | None]:
@@ -107,12 +118,21 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
     facts = {
         **{"task": row["task"], "sentence": sentence, "verdict": decision},
         **{"effect": row["difference"], "low": row["low"], "high": row["high"]},
-        **{key: row[key] for key in (*FACTS, "p", "p_adjusted", "margin", "p_equivalent")},
+        **{key: row[key] for key in (*FACTS, "p", "margin", "p_equivalent")},
         "meaning": meaning_of(row),
         "n": numbers(row),
-        "note": row["note"] if row["p_adjusted"] != row["p_adjusted"] else on_test(row),
+        **of_test(row),
     }
     return facts | ({"n_more": row["n_more"]} if decision == UNDECIDED else {})
+
+
+def of_test(row: pd.Series) -> dict[str, Any]:
+    """Return the p-value that decides a pair, and the note on its test or on why there is none."""
+    untested = known(row) or row["p_adjusted"] != row["p_adjusted"]
+    return {
+        "p_adjusted": math.nan if known(row) else row["p_adjusted"],
+        "note": row["note"] if untested else on_test(row),
+    }
 
 
 def on_test(row: pd.Series) -> str | None:
@@ -141,6 +161,8 @@ def _p_worse(row):
     """Return the adjusted p-value of "the first candidate is worse by the margin at most, or better"."""
     from variability.stats import equivalence
 
+    if known(row):
+        return float(1 - equivalence.of_known(row["difference"], row["margin"]).not_worse)
     test = equivalence.one_sided(row["difference"], row["se"], row["df"], row["margin"])
     return min(1.0, float(2 * row["tests"] * (1 - test.not_worse)))
 
@@ -151,7 +173,7 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
     row: of ``both_ways``; candidate: words for its first candidate.
     """
     verdict, margin = verdict_not_worse(row), f"{row['margin']:.3g}"
-    worse = f"worse by more than {margin}, adjusted p {text_format.p_value(_p_worse(row))}"
+    worse = f"worse by more than {margin}{_p(row, _p_worse(row))}"
     return {
         **{"task": row["task"], "verdict": verdict},
         "sentence": f"On {row['task']}, {candidate} is at most {margin} worse than {name(row, '_b')}.",
@@ -159,7 +181,7 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
         "effect": row["difference"],
         **{key: row[key] for key in (*FACTS, "margin", "p_equivalent")},
         "interval": "none",
-        "p_adjusted": row["p_not_worse"],
+        "p_adjusted": math.nan if known(row) else row["p_not_worse"],
         "meaning": worse if verdict == REFUSED else None,
         "n": numbers(row),
         "note": row["note"] if row["p"] != row["p"] else None,

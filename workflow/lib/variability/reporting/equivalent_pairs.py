@@ -12,6 +12,8 @@ from variability.results import equivalence_margins
 if TYPE_CHECKING:
     import pandas as pd
 
+    from variability.stats.equivalence import OneSided
+
 #: Values of the column ``decision``, about the sentence "the candidate beats candidate b". Pairs are not tested if
 #: nothing varies or a side has a single run; ``note`` gives the reason. If several apply, the first in this order is
 #: the decision: a difference that is shown may at the same time be shown to be within the margin, see ``note``.
@@ -61,12 +63,21 @@ def with_margin(decisions: pd.DataFrame, fraction: float | None) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True)
 
 
+def _where(chosen: np.ndarray, one: OneSided, other: OneSided) -> OneSided:
+    """Return the p-values of one for the pairs that are chosen, and of the other for the rest."""
+    return type(one)(*(np.where(chosen, *sides) for sides in zip(one, other, strict=True)))
+
+
 def _with_tests(pairs: pd.DataFrame) -> pd.DataFrame:
     from variability.reporting import seeds_to_decide
     from variability.stats import equivalence
 
     tests = equivalence.one_sided(pairs["difference"], pairs["se"], pairs["df"], pairs["margin"])
-    adjusted = equivalence.adjusted(tests)
+    # The difference of two constants is known, and no part of the family.
+    known = (pairs["deterministic"] & pairs["deterministic_b"]).to_numpy(dtype=bool)
+    exact = equivalence.of_known(pairs["difference"], pairs["margin"])
+    adjusted = _where(known, exact, equivalence.adjusted(tests))
+    tests = _where(known, exact, tests)
     p = adjusted.p_equivalent()
     equivalent, beats = p <= 1 - pairs["level"], pairs["decision"] == BEATS
     within = equivalent & beats

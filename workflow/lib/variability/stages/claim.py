@@ -21,7 +21,7 @@ SCOPE = (
 )
 HEADS = {
     SUPPORTED: "The runs support the claim. With a p-value: at the stated level, adjusted for the number of claims in "
-    "its family. Without interval and p-value: these runs are beyond a cut-off.",
+    "its family. Without interval and p-value: these runs are beyond a cut-off, or no seed can change the values.",
     EQUIVALENT: "No difference was shown, and neither candidate is better by the margin or more, at the stated level, "
     "adjusted for the comparisons of the task: a difference, if there is one, is too small to matter.",
     UNDECIDED: "The runs are compatible with the claim and with its opposite, or could not be tested, for the reason "

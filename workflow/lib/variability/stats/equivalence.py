@@ -43,6 +43,18 @@ def one_sided(difference: ArrayLike, se: ArrayLike, df: ArrayLike, margin: Array
     return OneSided(special.stdtr(df, -lower), special.stdtr(df, -upper))
 
 
+def of_known(difference: ArrayLike, margin: ArrayLike) -> OneSided:
+    """Return p-values for differences that are known, without any noise: 0 within the margin, otherwise 1.
+
+    The limits of ``one_sided`` for an se of 0. NaN unless the margin is above 0.
+    """
+    difference, margin = np.asarray(difference, dtype=float), np.asarray(margin, dtype=float)
+    known = (margin > 0) & ~np.isnan(difference)
+    return OneSided(
+        *(np.where(known, np.where(side > 0, 0.0, 1.0), np.nan) for side in (margin + difference, margin - difference))
+    )
+
+
 def of_half_width(
     difference: np.ndarray, half_width: Callable[[np.ndarray], np.ndarray], margin: float | np.ndarray
 ) -> OneSided:

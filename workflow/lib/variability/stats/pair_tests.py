@@ -42,7 +42,7 @@ class Pairs(NamedTuple):
     a, b: their indices; a has the better mean. difference: a minus b. se: its standard error. df, t, p: of the
     two-sided t test, NaN where a side has fewer than two runs (unless it is a constant) and where nothing varies. n,
     n_b: numbers of runs of a and b, or of pairs. constant: True where both sides have two runs or more, or are
-    constants, and nothing varies.
+    constants, and nothing varies. known: True where both sides are constants, so that the difference is known.
     """
 
     a: np.ndarray
@@ -55,6 +55,7 @@ class Pairs(NamedTuple):
     n: np.ndarray
     n_b: np.ndarray
     constant: np.ndarray
+    known: np.ndarray
 
 
 def compare(values: np.ndarray, paired: np.ndarray, facts: RunFacts | None = None) -> Pairs:
@@ -86,7 +87,8 @@ def compare(values: np.ndarray, paired: np.ndarray, facts: RunFacts | None = Non
     known = enough & (square > 0)
     se, df = np.where(known, np.sqrt(square), np.nan), np.where(known, df, np.nan)
     t = difference / se
-    return Pairs(a, b, difference, se, df, t, 2 * special.stdtr(df, -np.abs(t)), n_a, n_b, enough & ~known)
+    p = 2 * special.stdtr(df, -np.abs(t))
+    return Pairs(a, b, difference, se, df, t, p, n_a, n_b, enough & ~known, facts.constant[a] & facts.constant[b])
 
 
 def welch_df(variance: np.ndarray, variance_b: np.ndarray, n: np.ndarray, n_b: np.ndarray) -> np.ndarray:

@@ -71,6 +71,10 @@ def decide(
     and if A beats a candidate that beats B. So the best beats each, and there is a best candidate if and only if a
     single one is not beaten.
 
+    Two constants are not tested: no seed changes either, so their difference is known and has a p_all and p_best of 0
+    (the limit of t for an SD of 0) unless they are equal. Statements about it cannot be false, so it is no part of the
+    families.
+
     Pairs with runs that are separate from the others of their side are compared by ``permuted_t`` where so few runs can
     show anything: in the family of all pairs if its smallest possible p, times the number of pairs, is at most alpha;
     against the leader if twice that p is. p_best is then twice the p-value of the single comparison. That the leader in
@@ -109,6 +113,8 @@ def decide(
         p_best = np.minimum(1, families * p_best)
     else:
         p_best, critical_best = _with_the_best(pairs, null.leads, alpha)
+    differ = pairs.known & (pairs.difference != 0)
+    p_all, p_best = np.where(differ, 0.0, p_all), np.where(differ & (pairs.a == 0), 0.0, p_best)
     # Where values are missing, the pairs can point the other way than the means; then nothing is decided.
     ahead = (pairs.difference > 0) & (means[order][pairs.a] - means[order][pairs.b] > unit)
     p_adjusted, with_best = settle(pairs.a, pairs.b, p_all, p_best, ahead, alpha)
@@ -120,7 +126,7 @@ def decide(
     for pair in np.flatnonzero(decided_by):
         low[pair], high[pair] = permuted.interval(pairs, int(pair), 2 * special.ndtr(-score[pair]))
     low, high = np.where(beats, np.maximum(low, 0), np.minimum(low, 0)), np.maximum(high, 0)
-    constant = pairs.constant & ~beats
+    constant = pairs.constant & (~beats | pairs.known)
     low, high = (np.where(constant, pairs.difference, end) for end in (low, high))
     beaten = np.zeros(len(order), dtype=bool)
     beaten[order[pairs.b[beats]]] = True

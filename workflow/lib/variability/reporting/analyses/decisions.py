@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 FEW_PAIRS = "fewer than two pairs of runs completed, which allows no comparison"
 #: Parts of notes.
-BOTH_DETERMINISTIC = "both are deterministic, so seeds cannot reverse the difference, and nothing is tested"
+BOTH_DETERMINISTIC = (
+    "both are deterministic, and no seed changes either: no test is needed; the noise of the test examples is in "
+    "the tables noise_split and test_noise"
+)
+IMPLIED = "it beats a candidate that beats the other"
+CONSTANTS = "comparison of two constants"
 SEPARATE = "runs collapsed or are outlying in"
 UNKNOWN_SIZES = (
     "each run has a split of its own, but n_train and n_test are not known: the test is not corrected for the overlap"
@@ -72,6 +77,10 @@ class Decisions(Analysis):
     The error rate is controlled task by task: any false ``beats`` of a task has a probability of at most 1 - level, and
     so has any false statement within the margin (equivalent, not worse), which are a family of their own.
     p_study is for statements about several tasks: p, adjusted by Holm's method (1979) over all pairs of all tasks.
+
+    Two deterministic candidates are not tested: no seed changes either, so the one with the better value beats the
+    other, with a p_adjusted of 0 and without p and interval; equal values tie. Like all decisions it holds
+    for these test examples, whose noise is in ``test_noise``. It is no part of the families.
 
     low and high belong to the critical value at which the steps stop: the interval excludes 0 exactly where the first
     candidate beats the second. Without any spread, and with fewer than two runs, nothing is tested.
@@ -145,7 +154,7 @@ class Decisions(Analysis):
             table[f"mean{side}"], table[f"sd{side}"] = moments
             for key, of_candidates in ranks._asdict().items():
                 table[f"{key}{side}"] = of_candidates[index]
-        paired, tested = pairing != paired_cells.UNPAIRED, ~np.isnan(pairs.p) | result.beats
+        paired, tested = pairing != paired_cells.UNPAIRED, ~np.isnan(pairs.p) | result.beats | pairs.known
         decision = np.select([result.beats, tested], [BEATS, UNDECIDED], NOT_TESTED)
         tests = _tests(result, paired, facts)
         # A few equal runs do not show that there is no noise, so they have no interval of width 0.
@@ -189,7 +198,7 @@ def _tests(result, paired, facts):
     t = np.select([paired, constant], ["paired t", "one-sample t"], "Welch t").astype(object)
     t = np.where(own_split, t + ", corrected for overlapping splits", t)
     permuted = np.where(paired, "studentised sign flips", "studentised permutation")
-    return np.where(result.permuted, permuted, t)
+    return np.select([pairs.known, result.permuted], [CONSTANTS, permuted], t)
 
 
 def _moments(cells, pairs, pairing):
@@ -217,12 +226,11 @@ def _of_rows(values):
 def _notes(result, names, cells):
     from variability.reporting.claims import NO_SPREAD
 
-    pairs, constant = result.pairs, cells.facts.constant
-    implied = result.beats & ~(np.fmin(result.p_all, np.where(result.best, result.p_best, np.nan)) <= result.p_adjusted)
+    pairs = result.pairs
+    direct = np.fmin(result.p_all, np.where(result.best, result.p_best, np.nan)) <= result.p_adjusted
     few = [_too_few(names, cells.n, *pair) for pair in zip(pairs.a, pairs.b, strict=True)]
-    both = constant[pairs.a] & constant[pairs.b]
-    untested = np.select([both, pairs.constant, np.isnan(pairs.p)], [BOTH_DETERMINISTIC, NO_SPREAD, few], "")
-    notes = np.where(implied, "it beats a candidate that beats the other", np.where(result.beats, "", untested))
+    untested = np.select([result.beats, pairs.constant, np.isnan(pairs.p)], ["", NO_SPREAD, few], "")
+    notes = np.select([pairs.known, result.beats & ~direct], [BOTH_DETERMINISTIC, IMPLIED], untested)
     tested = [_of_tested(result, names, cells.facts, row) for row in range(len(pairs.a))]
     texts = ["; ".join(filter(None, [note, *more])) for note, more in zip(notes, tested, strict=True)]
     return np.array(texts, dtype=object)

@@ -98,17 +98,30 @@ def _leader(task, pairs, margin):
     first = pairs.iloc[0]
     leader = display_names.candidate(first["leader"], first["leader_method"])
     of_leader = pairs[(pairs["model"] == first["leader"]) & (pairs["method"] == first["leader_method"])]
-    rival = of_leader.sort_values("p_adjusted", ascending=False, na_position="first", kind="stable").iloc[0]
+    rival = _least_clear(of_leader)
     return {
         "sentence": f"On {task}, {leader} is the best of {first['candidates']:g} candidates.",
         **dict(zip(("verdict", "meaning"), claimed_pairs.best(pairs, margin), strict=True)),
         "effect": rival["difference"],
-        **{key: rival[key] for key in ("low", "high", "p", "p_adjusted", "interval", "estimator", "level", "scope")},
+        **{key: rival[key] for key in ("low", "high", "p", "interval", "estimator", "level", "scope")},
         "against": claimed_pairs.name(rival, "_b"),
         "family": f"task {task}: the leader has to beat every other candidate",
         "n": claimed_pairs.numbers(rival),
-        "note": rival["note"] if rival["p_adjusted"] != rival["p_adjusted"] else None,
+        **claimed_pairs.of_test(rival),
     }
+
+
+def _least_clear(of_leader):
+    """Return the leader's pair that stands most in the way: not decided and tested, then not tested, then decided.
+
+    Of those that are not tested the one with the smallest difference.
+    """
+    from variability.reporting.equivalent_pairs import BEATS
+
+    is_open, tested = of_leader["decision"] != BEATS, of_leader["p_adjusted"].notna()
+    order = of_leader.assign(_open=is_open, _tested=tested)
+    order = order.sort_values(["_open", "_tested", "p_adjusted", "difference"], ascending=[False, False, False, True])
+    return of_leader.loc[order.index[0]]
 
 
 def _one_seed(task, row, winner):
