@@ -43,6 +43,16 @@ def test_over_tasks_the_combinations_are_one_part():
     assert sentence.count("combinations of these") == 1 and " x " not in sentence
 
 
+def test_with_one_run_each_the_combinations_are_one_part_too():
+    runs = synthetic.runs(models=("a", "b", "c"), tasks=("digits", "letters"), seeds=(0,))
+    sentence = words(runs)
+    assert sentence.count(" to combinations of these and ") == 1 and sentence.count("combinations of these") == 2
+    table = registry.find("analyses", "components")({}).table({"runs": runs})
+    shares = table[table["headline"] & (table["role"] == "interaction")]["share"]
+    of_all = [row["share"] for name, row in share_words.sources(table[table["headline"]]) if "combinations" in name]
+    assert len(shares) == 3 and of_all[0] == pytest.approx(shares.sum())
+
+
 def test_ranks_are_named_and_have_no_task():
     runs = synthetic.runs(tasks=("digits", "letters"))
     sentence = words(runs.assign(primary=(runs["metric"] == "nll") == (runs["task"] == "letters")))

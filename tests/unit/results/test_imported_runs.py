@@ -162,6 +162,9 @@ def test_notes_below_the_runs_are_refused_with_the_condition_that_leaves_them_ou
         read(text, spec)
     with pytest.raises(UserError, match=r"line 3: no seed; fill it in, .* for it$"):
         read("m,s,accuracy\na,0,0.1\na,,0.2\nb,1,0.2\n", spec)
+    # Without any run, nothing would be left.
+    with pytest.raises(UserError, match=r"lines 2, 3: no seed; fill it in, .* for it$"):
+        read("m,s,accuracy\na,,0.1\nb,,0.2\n", spec)
 
 
 def test_a_value_that_is_not_a_number_is_refused_with_its_row():

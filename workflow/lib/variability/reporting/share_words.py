@@ -69,6 +69,9 @@ def sources(rows: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     ranked = len(known) > 0 and known["scale"].iloc[0] == components.RANK
     words = "their combination" if len(parts) == 2 and together.empty else "combinations of these"
     words = "combinations with the task" if ranked else words
+    if len(combinations) > 1:
+        # With one run each there is no row of all of them, and no interval.
+        combinations = combinations.head(1).assign(**combinations[["share", "variance"]].sum())
     parts += [(words, row) for _, row in combinations.iterrows()]
     for _, row in known[known["role"] == "pair"].iterrows():
         parts.append(("what runs with equal seeds share", row))

@@ -70,7 +70,7 @@ def refuse_missing(table: pd.DataFrame, key: str, roles: Mapping[str, str], sour
         return
     # Summaries and notes below the runs have names that no run has.
     or_else = ""
-    for role in (role for role in CELL if role in roles and role != key):
+    for role in (role for role in CELL if role in roles and role != key and not missing.all()):
         names = list(dict.fromkeys(table.loc[missing, role].dropna()))
         if names and not table.loc[~missing, role].isin(names).any() and not table.loc[missing, role].isna().any():
             condition = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
