@@ -208,6 +208,7 @@ def test_names_that_differ_are_paired_by_options(run):
         (("--model", "z"), "no run has the model 'z'"),
         (("--level", "95"), "argument --level: '95' is not a number from 0.5"),
         (("--margin", "nan"), "argument --margin: 'nan' is not a number of at least 0"),
+        (("--margin", "2"), "argument --margin: 2 is a fraction of the metric's range: with a loss of the whole range"),
         (("--metric", "acuracy"), "did you mean 'accuracy'?"),
         (("--color",), "unrecognized arguments: --color"),
     ],
@@ -271,7 +272,8 @@ def test_runs_of_equal_seeds_are_pairs_if_declared(run):
     folds = [0.5, 0.6, 0.7, 0.8, 0.9]
     loss = [value - 0.02 - 0.001 * (i % 2) for i, value in enumerate(folds)]
     assert run({A: folds}, {A: loss})[0] == 2
-    assert run({A: folds}, {A: loss}, "--paired")[0] == 1
+    status, lines = run({A: folds}, {A: loss}, "--paired")
+    assert status == 1 and "pairs: equal seeds, as --paired says)" in lines[0]
 
 
 def test_tasks_of_different_metrics_need_a_choice(tmp_path, capsys):

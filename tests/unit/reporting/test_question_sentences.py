@@ -96,7 +96,7 @@ def test_gains_that_claims_decide_are_counted_by_their_verdicts():
 
 
 def gaps(*rows):
-    facts = {"phase": "after", "probe": 0.9, "n": 5, "interval": "t", "level": 0.95}
+    facts = {"phase": "after", "probe": 0.9, "margin": 0.027, "n": 5, "interval": "t", "level": 0.95}
     facts["probe_estimator"] = "ridge regression"
     names = ("model", "task", "metric", "unused", "low", "high", "exceeds_margin", "decided")
     return pd.DataFrame([CELL | facts | dict(zip(names, row, strict=True)) for row in rows])
@@ -113,16 +113,16 @@ def test_recipes_that_are_worse_than_a_linear_model_are_counted_named_and_drawn(
     gain = pd.DataFrame([CELL | {"task": "a", "phase": "after", "comparison": "none", "higher_is_better": True}])
     tables = {"gain": gain.assign(gain=0.1, low=0.0, high=0.2), "recipe_gap": table}
     assert Gains().sentences(tables) == [
-        "In 1 of 3 cells the runs are worse than a linear model of the same frozen features by more than the margin "
-        "(cnn (full) on a): its recipe limits its results. For 1 it is undecided."
+        "In 1 of 3 cells the runs are worse than a linear model of the same frozen features, in the mean by more than "
+        "3 % of its value (cnn (full) on a): its recipe limits its results. For 1 it is undecided."
     ]
     (chart,) = Gains().charts(tables)
     assert chart.rows["gain"].tolist() == pytest.approx([-0.10, -0.05, 0.3])
     assert chart.rows[["low", "high"]].iloc[2].tolist() == pytest.approx([0.1, 0.5])
     none = Gains().sentences(tables | {"recipe_gap": table.iloc[2:]})
     assert none == [
-        "In 0 of 1 cell the runs are shown to be worse than a linear model of the same frozen features by more than "
-        "the margin."
+        "In 0 of 1 cell the runs are shown to be worse than a linear model of the same frozen features, in the mean "
+        "by more than 3 % of its value."
     ]
     many = pd.concat([table.iloc[[0]].assign(model=name) for name in "abcde"])
     (sentence,) = Gains().sentences(tables | {"recipe_gap": many})

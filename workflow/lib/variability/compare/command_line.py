@@ -75,6 +75,11 @@ def _margin(text: str) -> float:
     value = _number(text)
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    if value >= 1:
+        raise argparse.ArgumentTypeError(
+            f"{text} is a fraction of the metric's range: with a loss of the whole range, nothing could be worse; "
+            "0.02 is two points of accuracy"
+        )
     return value
 
 

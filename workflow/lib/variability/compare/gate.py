@@ -34,6 +34,8 @@ CANNOT_TELL: Verdict = "cannot tell"
 #: The order in which they are reported; the first that occurs is that of all comparisons.
 FIRST_WORST: tuple[Verdict, ...] = (WORSE, CANNOT_TELL, NOT_WORSE)
 _NAN = float("nan")
+#: Why the runs are pairs where the study does not say it.
+AS_ARGUED = "equal seeds, as --paired says"
 #: Random assignments of runs to the two sides where there are too many to enumerate them.
 RESAMPLES = 10_000
 
@@ -207,6 +209,8 @@ def _cells(old: pd.DataFrame, new: pd.DataFrame, paired: bool) -> tuple[np.ndarr
     order = np.argsort(cells.names["method"].to_numpy(), kind="stable")
     facts = cells.facts.of(order)
     kind = paired_cells.UNPAIRED if facts.constant.any() else str(paired_cells.kinds(cells)[0, 1])
+    if paired and kind == paired_cells.AS_DECLARED:
+        kind = AS_ARGUED
     return cells.matrix[order], kind, facts._replace(held_out=np.nan_to_num(facts.held_out))
 
 

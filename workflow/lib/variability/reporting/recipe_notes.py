@@ -48,7 +48,10 @@ def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
 
 
 def over_all_tasks(gaps: pd.DataFrame) -> str:
-    """Return how many cells are shown to be worse than the margin allows, and their names; empty without any probe."""
+    """Return how many cells are shown to be worse, by more than the margin in the mean; empty without any probe.
+
+    The interval of the gap is above 0, and its estimate above the margin, a share of the probe's value.
+    """
     gaps = gaps[gaps["probe"].notna() & gaps["unused"].notna()]
     if gaps.empty:
         return ""
@@ -57,12 +60,14 @@ def over_all_tasks(gaps: pd.DataFrame) -> str:
     undecided = int((exceeding & ~decided).sum())
     open_cells = f" For {undecided} it is undecided." if undecided else ""
     model = "a linear model of the same frozen features"
+    gap = gaps.iloc[0]
+    mean = f"in the mean by more than {text_format.percent(gap['margin'] / abs(gap['probe']))} of its value"
     if worse.empty:
-        return f"In 0 of {cells} the runs are shown to be worse than {model} by more than the margin.{open_cells}"
+        return f"In 0 of {cells} the runs are shown to be worse than {model}, {mean}.{open_cells}"
     names = [f"{_name(gap)} on {gap['task']}" for _, gap in worse.head(MOST_NAMES).iterrows()]
     names += [f"{len(worse) - MOST_NAMES} more"] * (len(worse) > MOST_NAMES)
     return (
-        f"In {len(worse)} of {cells} the runs are worse than {model} by more than the margin ({', '.join(names)}): "
+        f"In {len(worse)} of {cells} the runs are worse than {model}, {mean} ({', '.join(names)}): "
         f"{'its recipe limits its' if len(worse) == 1 else 'their recipes limit their'} results.{open_cells}"
     )
 
