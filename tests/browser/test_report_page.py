@@ -9,9 +9,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic_study as synthetic
 
 from variability import registry
 from variability.reporting.page import document
+from variability.reporting.page.document import Contents
 from variability.results.columns import RUN
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -34,6 +36,16 @@ def values(study, metric="accuracy", phase="after", split="test"):
 def test_nothing_fails_and_nothing_is_fetched(visited, page_file):
     assert visited.problems == []
     assert {url for url in visited.requests if not url.startswith(("data:", "blob:"))} == {page_file.as_uri()}
+
+
+def test_intervals_that_two_runs_do_not_have_are_in_no_chart(visits, tmp_path):
+    tables = synthetic.analysed(synthetic.base_tables(seeds=(0, 1)), ["intervals", "churn"])
+    assert tables["churn"]["low"].isna().all()
+    (tmp_path / "index.html").write_text(document.render(Contents("two seeds", tables)), encoding="utf-8")
+    visit = visits(path=tmp_path / "index.html")
+    visit.draw_all()
+    assert visit.problems == []
+    assert visit.page.locator("#flips svg").count() > 0
 
 
 def test_names_of_users_do_not_run(visited):

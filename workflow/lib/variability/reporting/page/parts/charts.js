@@ -121,6 +121,10 @@ const draw = async ({ chart, task, plot }) => {
   // In one order in both data sets: Vega takes that of the chart from either of them.
   const inOrder = (of) => of.filter((row) => domain.includes(row.candidate)).sort((a, b) => domain.indexOf(a.candidate) - domain.indexOf(b.candidate));
   const datasets = { rows, means: ofRuns ? inOrder(meanRows(task)) : [] };
+  // Intervals that no row has, as with few runs: Vega warns of an axis without an end.
+  const known = ({ data: source, encoding: { x } }) => !x || x.type !== "quantitative" || !datasets[(source || {}).name]
+    || datasets[source.name].some((row) => Number.isFinite(row[x.field]));
+  if (spec.layer) spec.layer = spec.layer.filter(known);
   const marks = rows.length, shown = new Set([...rows, ...datasets.means].map((row) => row.candidate));
   fit(spec, plot.clientWidth, domain, rows);
   // In pixels, because Vega-Lite warns of a step where the width is that of the page.
