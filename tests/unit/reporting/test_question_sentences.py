@@ -9,7 +9,7 @@ from variability.reporting.page.first_screen import first_screen
 from variability.reporting.questions.calibration import Calibration
 from variability.reporting.questions.flips import Flips
 from variability.reporting.questions.gains import Gains
-from variability.reporting.questions.more_seeds import MoreSeeds
+from variability.reporting.questions.more_seeds import NO_PLAN, MoreSeeds
 from variability.reporting.questions.origin_of_spread import OriginOfSpread
 from variability.reporting.questions.winners import Winners
 
@@ -178,6 +178,17 @@ def test_cells_of_equal_runs_are_not_among_those_with_enough_seeds():
     assert MoreSeeds().sentences({"seeds_needed": table.assign(power=np.nan)}) == [
         f"To know the mean within ± 0.01: 40 runs; reached by 0 of 1 cell; unknown for 1 more ({reason})."
     ]
+
+
+def test_pairs_without_a_number_of_seeds_are_not_left_out():
+    tables = synthetic.tables(["seeds_needed", "decisions"], models=("a", "b", "c"), methods=("full",))
+    decisions = tables["decisions"]
+    nearest = decisions.sort_values("difference").drop_duplicates(["task", "model", "method"])
+    tables["decisions"] = decisions.assign(n_more=decisions["n_more"].mask(decisions.index == nearest.index[0]))
+    before, after = (
+        MoreSeeds().sentences(tables | {"decisions": each})[-1] for each in (decisions, tables["decisions"])
+    )
+    assert "unknown" not in before and after.endswith("; unknown for 1 more (" + NO_PLAN + ").")
 
 
 def test_gains_with_verdicts_are_drawn_with_the_intervals_of_the_decisions():

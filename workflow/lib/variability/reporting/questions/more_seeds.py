@@ -28,6 +28,8 @@ GOALS = {
     "better": Goal("show that one candidate is better in {goal} of all pairs of runs", "better in {goal} of pairs"),
     "decision": Goal("decide between a candidate and the next worse one", "the next worse candidate"),
 }
+#: Why pairs of candidates have no number.
+NO_PLAN = "single, equal or collapsed runs, whose spread plans nothing"
 
 
 class MoreSeeds(Question):
@@ -50,7 +52,7 @@ class MoreSeeds(Question):
         from variability.stats import sample_size
 
         sentences = []
-        without = _without_number(tables["seeds_needed"])
+        without = _without_number(tables)
         for sentence, of_goal in _goals(tables).groupby("sentence", sort=False):
             reached = int((of_goal["n_needed"] <= of_goal["n"]).sum())
             needed = text_format.count(of_goal["n_needed"]).removeprefix("n = ")
@@ -118,11 +120,16 @@ def _goals(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return rows.assign(sentence=sentences, label=labels, needed=rows["n_needed"].map(text_format.runs_needed))
 
 
-def _without_number(table: pd.DataFrame) -> dict[str, str]:
-    """Return how many cells have no number, and the reasons, in words by target."""
+def _without_number(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Return how many cells or pairs have no number, and the reasons, in words by target."""
+    import pandas as pd
+
     from variability.reporting import primary_rows
 
-    rows = primary_rows.select(table)
+    parts = [primary_rows.select(tables["seeds_needed"])]
+    if len(tables.get("decisions", ())):
+        parts.append(_of_decisions(primary_rows.select(tables["decisions"])).assign(note=NO_PLAN))
+    rows = pd.concat([part.reindex(columns=["target", "n_needed", "note"]) for part in parts], ignore_index=True)
     rows = rows[rows["n_needed"].isna()]
     return {
         str(target): f"; unknown for {len(cells)} more ({'; '.join(cells['note'].dropna().unique())})"
