@@ -16,13 +16,15 @@ from variability.stages.claim import as_markdown, claims
 pytestmark = pytest.mark.slow
 
 
-def study(values, pairing="auto"):
-    """Return the tables of imported runs of one task. values: (models, seeds)."""
+def study(values, pairing="auto", constants=()):
+    """Return the tables of imported runs of one task. values: (models, seeds). constants: models with one run."""
     models = [f"m{index}" for index in range(len(values))]
     runs = synthetic.runs(models=models, methods=("full",), seeds=range(len(values[0])))
     runs = synthetic.as_imported(runs).sort_values(["model", "seed"])
     runs = runs.assign(value=np.ravel(values), pairing=pairing)
     runs["status"] = runs["status"].mask(runs["value"].isna(), "failed")
+    constant = runs["model"].isin(constants)
+    runs = runs[~constant | (runs["seed"] == 0)].assign(deterministic=constant)
     options = {"decisions": {"resamples": 500}, "ranks": {"resamples": 200}, "spread": {}, "gain": {}, "pairwise": {}}
     tables = {name: registry.find("analyses", name)(options[name]).table({"runs": runs}) for name in options}
     tables["claims"] = claims({"beats": {}, "stable_ranking": {}}, tables)
@@ -204,3 +206,26 @@ def test_a_ranking_with_single_runs_names_one_of_them_and_not_equal_runs(single)
     row = tables["claims"].set_index("sentence").loc["On digits, the ranking of all 5 candidates is stable."]
     assert row["verdict"] == UNDECIDED
     assert re.fullmatch(r"m[01] \(full\) has a single run, which allows no comparison", row["note"])
+
+
+def test_a_constant_has_an_interval_and_only_the_other_side_needs_seeds():
+    tables = study([[0.9] * 3, [0.91, 0.88, 0.90], [0.5] * 3], constants=("m0", "m2"))
+    text = in_summary(tables)
+    assert "m0 (full) has the best value: 0.9 (deterministic)" in text.replace("0.900", "0.9")
+    assert "There is no interval" not in text and "is outside the range" not in text and " within the range" not in text
+    assert "That it beats m1 (full) is undecided (effect +0.003; 95 % one-sample t, adjusted [-0.035, 0.041]" in text
+    (claim,) = tables["claims"][tables["claims"]["sentence"] == "On digits, m0 (full) beats m1 (full)."].to_dict(
+        "records"
+    )
+    assert claim["n_more_of"] == "m1 (full)"
+    assert f"about {claim['n_more']:g} more seeds of m1 (full) would decide" in text and "per side" not in text
+    best = tables["claims"][tables["claims"]["sentence"].str.endswith("is the best of 3 candidates.")].iloc[0]
+    assert (best["verdict"], best["against"]) == (UNDECIDED, "m1 (full)")
+
+
+def test_constants_alone_are_compared_and_single_runs_are_not():
+    text = in_summary(study([[0.9], [0.5]], constants=("m0", "m1")))
+    assert "That it is the best of 2 candidates is supported: it beats the other." in text
+    assert "That it beats m1 (full) is supported (effect +0.4" in text and "allows no comparison" not in text
+    single = in_summary(study([[0.9], [0.5]], constants=("m0",)))
+    assert "one run per candidate allows no comparison" in single.lower() and "supported" not in single

@@ -66,3 +66,11 @@ def test_a_single_run_has_no_interval():
     table = registry.find("analyses", "recipe_gap")({}).table(base)
     row = table[(table["split"] == "test") & (table["metric"] == "accuracy")].iloc[0]
     assert "[" not in recipe_notes.in_table(row)
+
+
+def test_equal_runs_are_named_after_the_metric():
+    findings = one_line(
+        summary(0.95, models=("cnn",), methods=("full", "linear_probe"), sd=0.0).partition("## Findings")[2]
+    )
+    assert "of accuracy unused in all runs: a logistic regression" in findings
+    assert "of accuracy worse in all runs than a logistic regression" in findings

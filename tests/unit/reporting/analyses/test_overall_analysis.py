@@ -170,8 +170,8 @@ def test_candidates_with_holes_have_no_rank_and_are_compared_with_the_first_on_c
     text = overall_words.paragraph({"overall": overall})
     best = "the best of the 3 candidates with results on all of them"
     assert text.startswith("Over all 8 tasks, m0 (full) is ahead.") and best in text and f"N{note[1:]}." in text
-    numbers = [f"{-value:+.4f}" for value in (differences.mean(), interval.high, interval.low)]
-    difference = f"mean difference {numbers[0]} [{numbers[1]}, {numbers[2]}] on 6 tasks"
+    numbers = [f"{-value:.4f}" for value in (differences.mean(), interval.high, interval.low)]
+    difference = f"by {numbers[0]} [{numbers[1]}, {numbers[2]}] on 6 tasks"
     # The report page shows the rest on request.
     first = overall_words.sentences({"overall": overall})[0]
     assert first.endswith(f"On the tasks that both have, m0 (full) is behind m3 (full) ({difference}).")

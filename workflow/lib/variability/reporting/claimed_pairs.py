@@ -123,7 +123,13 @@ def finding(row: pd.Series, sentence: str) -> dict[str, Any]:
         "n": numbers(row),
         **of_test(row),
     }
-    return facts | ({"n_more": row["n_more"]} if decision == UNDECIDED else {})
+    return facts | (_more(row, row["n_more"]) if decision == UNDECIDED else {})
+
+
+def _more(row, more):
+    """Return the further seeds that would decide, and the candidate that they are for if the other is a constant."""
+    sides = [name(row, side) for side in ("", "_b") if not row[f"deterministic{side}"]]
+    return {"n_more": float(more), "n_more_of": sides[0] if len(sides) == 1 else None}
 
 
 def of_test(row: pd.Series) -> dict[str, Any]:
@@ -185,7 +191,7 @@ def not_worse(row: pd.Series, candidate: str) -> dict[str, Any]:
         "meaning": worse if verdict == REFUSED else None,
         "n": numbers(row),
         "note": row["note"] if row["p"] != row["p"] else None,
-    } | ({"n_more": float(seeds_to_decide.not_worse(row))} if verdict == UNDECIDED else {})
+    } | (_more(row, seeds_to_decide.not_worse(row)) if verdict == UNDECIDED else {})
 
 
 def numbers(row: pd.Series) -> str:

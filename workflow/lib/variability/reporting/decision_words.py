@@ -56,10 +56,10 @@ def of_tests(decisions: pd.DataFrame) -> str:
             f"Runs of {listed(names, NAMED, last=' and ')} collapsed or are outlying. {what} decided by {test}, "
             "which needs no normal values."
         )
-    if constants := _sides(decisions, "deterministic"):
+    if named := constants(decisions):
         sentences.append(
-            f"{listed(constants, NAMED, last=' and ')} {agree(len(constants), 'is', 'are')} deterministic and "
-            f"{agree(len(constants), 'counts as a constant', 'count as constants')}."
+            f"{listed(named, NAMED, last=' and ')} {agree(len(named), 'is', 'are')} deterministic and "
+            f"{agree(len(named), 'counts as a constant', 'count as constants')}."
         )
     if (split := decisions["test"].astype(str).str.contains("overlapping splits")).any():
         shares = decisions.loc[split, "test_share"]
@@ -121,6 +121,11 @@ def not_compared(decisions: pd.DataFrame) -> list[str]:
     tested = decisions[_enough(decisions)]
     compared = {*_names(tested), *_names(tested, "_b")}
     return [name for name in _candidates(decisions) if name not in compared]
+
+
+def constants(decisions: pd.DataFrame | None) -> list[str]:
+    """Return the names of the deterministic candidates of a task, of which one run says all."""
+    return [] if decisions is None or decisions.empty else _sides(decisions, "deterministic")
 
 
 def _enough(decisions: pd.DataFrame) -> pd.Series:

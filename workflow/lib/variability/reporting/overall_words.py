@@ -59,8 +59,8 @@ def _ahead_without_rank(of_leader: pd.DataFrame, leader: str) -> list[str]:
     if ahead.empty:
         return []
     names = [
-        f"{display_names.candidate(row['model_b'], row['method_b'])} (mean difference "
-        f"{text_format.with_interval(-row['difference'], -row['high'], -row['low'], '+')} on "
+        f"{display_names.candidate(row['model_b'], row['method_b'])} (by "
+        f"{text_format.with_interval(-row['difference'], -row['high'], -row['low'])} on "
         f"{overall.units(row, row['n_tasks'])})"
         for _, row in ahead.iterrows()
     ]

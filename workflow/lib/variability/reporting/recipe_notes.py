@@ -23,7 +23,11 @@ def in_table(gap: pd.Series) -> str:
     """Return the value of the reference probe, and how much of it a cell leaves unused: ``0.902, +0.204``."""
     if gap["probe"] != gap["probe"]:
         return "none"
-    return f"{text_format.number(gap['probe'])}, {_unused(gap)}" if gap["n"] else text_format.number(gap["probe"])
+    return (
+        f"{text_format.number(gap['probe'])}, {_unused(gap)}{_everywhere(gap)}"
+        if gap["n"]
+        else text_format.number(gap["probe"])
+    )
 
 
 def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
@@ -77,12 +81,12 @@ def _named(task: str, gap: pd.Series) -> str:
     runs = f"n = {int(gap['n'])}"
     if gap["method_kind"] == "linear_probe":
         return (
-            f"The recipe of {_name(gap)} on {task} leaves {_unused(gap)} of {metric} unused: "
+            f"The recipe of {_name(gap)} on {task} leaves {_unused(gap, metric)} unused{_everywhere(gap)}: "
             f"{probe} on the same features reaches {text_format.number(gap['probe'])} ({runs}). Its "
             "results show the recipe as much as the model and the seed."
         )
     return (
-        f"{_name(gap)} on {task} is {_unused(gap)} of {metric} worse than {probe} on its frozen "
+        f"{_name(gap)} on {task} is {_unused(gap, metric)} worse{_everywhere(gap)} than {probe} on its frozen "
         f"features, which reaches {text_format.number(gap['probe'])} ({runs}): its recipe loses what the pretrained "
         "network offers."
     )
@@ -90,14 +94,23 @@ def _named(task: str, gap: pd.Series) -> str:
 
 def _listed(gaps: pd.DataFrame) -> str:
     return ", ".join(
-        f"{_name(gap)} (by {_unused(gap)} of {gap['metric']}, n = {int(gap['n'])})" for _, gap in gaps.iterrows()
+        f"{_name(gap)} (by {_unused(gap, gap['metric'])}{_everywhere(gap)}, n = {int(gap['n'])})"
+        for _, gap in gaps.iterrows()
     )
 
 
-def _unused(gap: pd.Series) -> str:
-    if gap["low"] == gap["high"] and gap["n"] > 1:
-        return f"{text_format.number(gap['unused'])} in all runs"
-    return text_format.with_interval(gap["unused"], gap["low"], gap["high"])
+def _unused(gap: pd.Series, metric: str = "") -> str:
+    """Return the size of a gap, with its interval unless all runs are equal. metric: name that follows."""
+    if _everywhere(gap):
+        size = text_format.number(gap["unused"])
+    else:
+        size = text_format.with_interval(gap["unused"], gap["low"], gap["high"])
+    return f"{size} of {metric}" if metric else size
+
+
+def _everywhere(gap: pd.Series) -> str:
+    """Return the words that replace an interval where all runs are equal."""
+    return " in all runs" if gap["low"] == gap["high"] and gap["n"] > 1 else ""
 
 
 def _name(gap: pd.Series) -> str:

@@ -213,8 +213,12 @@ def _findings(task: str, tables: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> str:
     best = ranked.iloc[0]
-    alone, what = ranked["n"].max() < 2, "mean" if best["n"] > 1 else "value"
-    kind = f"mean ± SD, n = {best['n']}" if best["n"] > 1 else "a single run"
+    constants = decision_words.constants(tables.get("decisions"))
+    # One run of a deterministic candidate says all.
+    single = [row["n"] < 2 and _name(row) not in constants for _, row in ranked.iterrows()]
+    alone, what = ranked["n"].max() < 2 and sum(single) > len(single) - 2, "mean" if best["n"] > 1 else "value"
+    one_run = "deterministic" if _name(best) in constants else "a single run"
+    kind = f"mean ± SD, n = {best['n']}" if best["n"] > 1 else one_run
     moments = _mean_and_sd(*best[_MOMENTS]) + ("" if best["sd"] == 0 else f" ({kind})")
     # Sums of the same values in another order may differ in their last bits.
     equal = ranked[np.isclose(ranked["mean"], best["mean"], rtol=1e-12, atol=0)]
@@ -234,7 +238,7 @@ def _leader(task: str, ranked: pd.DataFrame, models: pd.DataFrame, tables: Mappi
         sentences.append(decision_words.of_the_best(tables))
         if other is not None:
             sentences.append(decision_words.of_a_pair(task, _name(best), other, tables))
-    if other is not None and min(best["n"], other["n"]) < 2:
+    if other is not None and any(row["n"] < 2 and _name(row) not in constants for row in (best, other)):
         sentences.append(_against_one_run(best, other))
     return " ".join(sentence for sentence in sentences if sentence)
 

@@ -36,8 +36,9 @@ SUPPORTED, EQUIVALENT, UNDECIDED, REFUSED = "supported", "equivalent", "undecide
 VERDICTS = (SUPPORTED, EQUIVALENT, UNDECIDED, REFUSED)
 #: Columns of the table of claims. effect, low and high are in the unit named by ``unit``; against names the other side
 #: of the effect where the sentence does not; n_more is the number of further seeds per side that would decide the
-#: claim, where it can be computed; note is the reason why nothing was tested. meaning explains a verdict that has
-#: several meanings: not supported because the opposite is supported, or because the difference is less than the margin.
+#: claim, where it can be computed; n_more_of names the side that they are for if the other one is deterministic; note
+#: is the reason why nothing was tested. meaning explains a verdict that has several meanings: not supported because the
+#: opposite is supported, or because the difference is less than the margin.
 COLUMNS = [
     *("kind", "task", "sentence", "verdict", "effect", "low", "high", "unit", "against", "p", "p_adjusted", "family"),
     *(
@@ -46,6 +47,7 @@ COLUMNS = [
         "meaning",
         "n",
         "n_more",
+        "n_more_of",
         "estimator",
         "interval",
         "level",
@@ -148,7 +150,8 @@ def evidence(row: pd.Series) -> str:
     if row["verdict"] == UNDECIDED and _known(row["n_more"]):
         from variability.reporting import seeds_to_decide
 
-        facts.append(seeds_to_decide.in_words(row["n_more"]))
+        side = row.get("n_more_of")
+        facts.append(seeds_to_decide.in_words(row["n_more"], *([f"seed of {side}"] if _known(side) else [])))
     return "; ".join(facts)
 
 
