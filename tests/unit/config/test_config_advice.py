@@ -110,6 +110,12 @@ def test_a_mapping_is_proposed_that_has_the_value(path, value, form):
     ("path", "value", "message"),
     [
         ("grid/exclude", {"model": "a"}, "grid.exclude: {'model': 'a'} is not a list; write [{model: a}]"),
+        ("metrics", {"accuracy": None, "nll": None}, "is not a list; write its names: [accuracy, nll]"),
+        (
+            "metrics",
+            {"accuracy": {"range": [0, 1]}},
+            "is not a list; write its names: [accuracy]; what describes them belongs to `scales`",
+        ),
         ("tasks/digits/metric", ["f1_macro", "accuracy"], "is not text; write one value, such as f1_macro"),
         ("recipe/epochs", [10, 20], "is not a whole number; write one value, such as 10"),
         (

@@ -25,7 +25,7 @@ def for_type(value: Any, schema: Mapping[str, Any], path: Sequence[str | int]) -
     path: keys of the value.
     """
     types = schema["type"]
-    hints = f"{_as_number(value, types)}{as_text(value, types)}{_as_list(value, schema)}"
+    hints = f"{_as_number(value, types)}{as_text(value, types)}{_as_list(value, schema, path)}"
     return f"{hints}{_as_one(value, types, path)}{_as_items(value, types, path)}"
 
 
@@ -92,8 +92,8 @@ def as_text(value: Any, types: str | list[str]) -> str:
     return '; if it is a name, quote it, as in "18"' if is_scalar and "string" in as_list(types) else ""
 
 
-def _as_list(value: Any, schema: Mapping[str, Any]) -> str:
-    """Return how to write a single entry, or no value at all, where a list or a mapping is expected."""
+def _as_list(value: Any, schema: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    """Return how to write a single entry, or no value at all, where a list or a mapping is expected. path: its keys."""
     types = as_list(schema["type"])
     if value is None and not {"string", "array", "object"}.isdisjoint(types):
         return "" if "string" in types else "; remove the key, or write what belongs below it"
@@ -101,6 +101,11 @@ def _as_list(value: Any, schema: Mapping[str, Any]) -> str:
         return ""
     if schema.get("items", {}).get("type") == "integer":
         return _as_integers(value)
+    if isinstance(value, Mapping) and value and schema.get("items", {}).get("type") == "string":
+        names = f"; write its names: [{', '.join(map(str, value))}]" if len(value) <= _LONGEST else ""
+        return names + (
+            "; what describes them belongs to `scales`" if path == ["metrics"] and any(value.values()) else ""
+        )
     if isinstance(value, Mapping) and value:
         return (
             f"; write [{written}]" if len(written := mapping_advice.flow(value)) < 60 else "; write it as a list, - ..."
