@@ -205,3 +205,21 @@ def test_gains_with_verdicts_are_drawn_with_the_intervals_of_the_decisions():
     titles = [layer["encoding"]["x"].get("title") for chart in (before, probe) for layer in chart.spec["layer"]]
     assert titles[2] == "gain, {unit}; line: 95\N{NO-BREAK SPACE}% interval, not adjusted"
     assert titles[5] == "gain, {unit}; line: adjusted 95\N{NO-BREAK SPACE}% interval"
+
+
+def test_the_first_screen_names_the_recipes_that_limit_results():
+    decided = [("cnn", "a", "accuracy", gap, gap - 0.02, gap + 0.02, True, True) for gap in (0.05, 0.10)]
+    table = gaps(*decided, ("vit", "a", "accuracy", 0.05, -0.02, 0.12, True, False))
+    table["task"] = ["a", "b", "c"]
+    tables = synthetic.tables([], models=("cnn",))
+    start = "A linear model of the frozen features is better than"
+    assert first_screen("demo", tables | {"recipe_gap": table}).recipes == (
+        f"{start} cnn (full) on b and cnn (full) on a: their recipes limit their results."
+    )
+    single = first_screen("demo", tables | {"recipe_gap": table.iloc[[0, 2]]}).recipes
+    assert single == f"{start} cnn (full) on a: its recipe limits its results."
+    many = pd.concat([table.iloc[[0]].assign(model=name) for name in "vwxyz"])
+    assert (
+        f"{start} v (full) on a, w (full) on a and 3 more: " in first_screen("d", tables | {"recipe_gap": many}).recipes
+    )
+    assert first_screen("demo", tables | {"recipe_gap": table.iloc[2:]}).recipes == ""

@@ -30,6 +30,8 @@ def test_a_linear_probe_that_leaves_something_unused_is_named_with_interval_and_
     assert "cnn (full) on digits is 0.0" in findings and "worse than a logistic regression on its frozen" in findings
     row = next(line for line in text.splitlines() if line.startswith("| cnn") and "linear_probe" in line)
     assert "0.950, 0.0998 [" in row
+    opening = one_line(text.partition("\n## ")[0])
+    assert "A linear model of the frozen features is better than cnn (linear_probe)" in opening
 
 
 def test_a_gap_whose_interval_includes_0_is_undecided():

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from variability.advice import plural
+from variability.advice import listed, plural
 from variability.reporting import display_names, text_format
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Most cells that the sentence about all tasks names.
-MOST_NAMES = 3
+#: Most cells that the sentence about all tasks names, and the one at the beginning of page and summary.
+MOST_NAMES, MOST_IN_OPENING = 3, 2
 
 
 def header(gaps: pd.DataFrame) -> str:
@@ -49,6 +49,19 @@ def sentences(task: str, gaps: pd.DataFrame) -> list[str]:
         reasons = "; ".join(dict.fromkeys(note.partition(": ")[2] for note in missing["note"].dropna()))
         texts.append(f"There is no reference probe for {cells}: {reasons}.")
     return texts
+
+
+def in_opening(gaps: pd.DataFrame) -> str:
+    """Return which cells are shown to be worse than the margin allows; empty if there are none. gaps: primary rows."""
+    worse = gaps[gaps["exceeds_margin"].astype(bool) & gaps["decided"].astype(bool)]
+    if worse.empty:
+        return ""
+    worse = worse.sort_values("unused", ascending=False, kind="stable")
+    several = gaps["task"].nunique() > 1
+    names = [_name(gap) + (f" on {gap['task']}" if several else "") for _, gap in worse.iterrows()]
+    whose = "its recipe limits its" if len(worse) == 1 else "their recipes limit their"
+    model = "A linear model of the frozen features"
+    return f"{model} is better than {listed(names, MOST_IN_OPENING, last=' and ')}: {whose} results."
 
 
 def over_all_tasks(gaps: pd.DataFrame) -> str:

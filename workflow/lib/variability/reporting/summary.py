@@ -93,6 +93,9 @@ def with_answer(tables: Mapping[str, pd.DataFrame], study: str, data_notes: Sequ
         sections += _claims(tables["claims"])
     if data_notes:
         sections += ["## Data", *(textwrap.fill(text, WIDTH, **_WRAPPING) for text in data_notes)]
+    if "recipe_gap" in primary:
+        # With the runs, because a terminal has few lines.
+        opening[-1] = " ".join(filter(None, [recipe_notes.in_opening(primary["recipe_gap"]), opening[-1]]))
     best = [findings[0][0]] if len(findings) == 1 else []
     answer = _joined(study, [*opening[:-1], *best, opening[-1]])
     return "\n\n".join([_joined(study, opening), *sections]) + "\n", answer

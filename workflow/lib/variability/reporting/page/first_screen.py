@@ -13,6 +13,7 @@ from variability.reporting import (
     display_names,
     overall_words,
     primary_rows,
+    recipe_notes,
     run_counts,
     share_words,
 )
@@ -60,7 +61,10 @@ class FirstPlace:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """Content of the first screen. claims: verdict, heading, and (sentence, evidence) of each, by verdict."""
+    """Content of the first screen.
+
+    claims: verdict, heading, and (sentence, evidence) of each, by verdict. recipes: see ``recipe_notes.in_opening``.
+    """
 
     study: str
     about: str
@@ -69,6 +73,7 @@ class FirstScreen:
     first: Sequence[FirstPlace]
     sentence: str = ""
     overall: Sequence[str] = ()
+    recipes: str = ""
     claims: Sequence[tuple[str, str, Sequence[tuple[str, str]]]] = field(default_factory=list)
 
 
@@ -81,6 +86,7 @@ def first_screen(study: str, tables: Mapping[str, pd.DataFrame]) -> FirstScreen:
         runs=run_counts.in_words(tables["runs"], tables.get("failures")),
         sentence=share_words.in_words(tables["components"]) if "components" in tables else "",
         overall=overall_words.sentences(tables),
+        recipes=recipe_notes.in_opening(primary_rows.select(tables["recipe_gap"])) if "recipe_gap" in tables else "",
         shares=_shares(tables.get("components")),
         first=_first_places(runs, tables),
         claims=_by_verdict(tables.get("claims")),
