@@ -185,6 +185,16 @@ def test_the_tasks_are_those_of_overall_and_candidates_that_lack_one_have_no_est
     )
 
 
+def test_a_task_alone_on_its_scale_is_not_left_out(runs):
+    errors = runs.assign(metric="rmse", higher_is_better=False, unit=metric_scales.OF_TARGET)
+    # Only one candidate has the first task as well as the others.
+    single = errors["method"] == "full"
+    result = table(errors[(errors["task"] != "digits") | ((errors["model"] == "a") & single)].query("primary"))
+    assert set(result["tasks"]) == set(errors["task"])
+    alone = result["tasks"] == "digits"
+    assert result[alone]["left_out"].isna().all() and not result[~alone]["left_out"].isna().any()
+
+
 def test_without_a_common_task_every_candidate_is_on_its_own(runs):
     single = runs[runs["method"] == "full"]
     apart = table(single[(single["model"] == "a") == (single["task"] == "digits")])

@@ -41,10 +41,10 @@ class Robust(Analysis):
     Candidates are (model, method), compared over the tasks of ``overall``, see ``stats.complete_tables.select``:
     left_out names the others, and the candidates that lack one of these tasks, which have no estimate. Tasks whose
     metrics are not on one scale (another metric, another unit) are separate suites, and so is each set of tasks if no
-    two candidates share a task: see ``suite``, ``tasks``, and ``other_tasks`` for those of other scales. Scores keep
-    the metric's unit,
-    or are normalised as the config declares (``normalise``); ``scale`` names which. Values are never rescaled by the
-    observed ones: another run would then change the order of the candidates.
+    two candidates share a task: see ``suite``, ``tasks``, and ``other_tasks`` for those of other scales. A task alone
+    on its scale is never left out. Scores keep the metric's unit, or are normalised as the config declares
+    (``normalise``); ``scale`` names which. Values are never rescaled by the observed ones: another run would then
+    change the order of the candidates.
 
     Intervals are percentile bootstrap, for these tasks and new seeds. If a candidate has the same seeds on all tasks,
     whole seeds are resampled, because equal seeds share streams and their runs are correlated across tasks; otherwise
@@ -91,7 +91,7 @@ class Robust(Analysis):
         runs = runs.sort_values([*CANDIDATE, "task", "seed"])
         part = _complete_tasks.of(runs)
         suites = [
-            (suite, _of_scale(runs, scale) | {"left_out": part.left_out or None}, scale)
+            (suite, _of_scale(runs, scale) | {"left_out": _left_out(suite, part)}, scale)
             for scale in _metric_scale.scales(runs)
             for suite in _suites(_metric_scale.on_scale(runs, scale), part.complete.index)
         ]
@@ -216,8 +216,19 @@ def _of_scale(runs, scale):
     return {"other_tasks": others, "metric": scale.metric, "scale": scale.description}
 
 
+def _left_out(suite, part):
+    """Return what is missing from a suite; None if nothing is, as where its only task is not one of the part."""
+    alone = suite["task"].nunique() == 1 and suite["task"].iloc[0] not in part.complete.index
+    return None if alone else part.left_out or None
+
+
 def _suites(runs, tasks):
-    """Return the runs on these tasks; if there are none, as no two candidates share one, those of each candidate."""
+    """Return the runs on these tasks; if there are none, as no two candidates share one, those of each candidate.
+
+    A task that is alone on its scale is compared with no other one, so that nothing is gained by leaving it out.
+    """
+    if runs["task"].nunique() == 1:
+        return [runs]
     if len(tasks):
         runs = runs[runs["task"].isin(tasks)]
         return [runs] if len(runs) else []
