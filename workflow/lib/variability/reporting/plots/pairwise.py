@@ -110,8 +110,8 @@ def _note(pairs, decisions):
         return start + "."
     return (
         f"{start}; {MARK}: one beats the other, adjusted for all comparisons of the task at "
-        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: too few runs to compare. "
-        "Lower left: difference of means, row minus column, oriented so that + is better."
+        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: a probability needs two runs of "
+        "both. Lower left: difference of means, row minus column, oriented so that + is better."
     )
 
 
@@ -178,8 +178,9 @@ def _panel(axes, candidates, pairs):
 
 def _probability(axes, x, y, probability, mark, image):
     if probability != probability:
-        text = "" if mark is None else "n/a"
-        axes.text(x, y, text, ha="center", va="center", fontsize=6, color=figure_style.SOFT)
+        text = "" if mark is None else "n/a" + (f"\n{mark}" if mark else "")
+        color = figure_style.INK if mark else figure_style.SOFT
+        axes.text(x, y, text, ha="center", va="center", fontsize=6, color=color)
         return
     color = figure_style.text_color(image.cmap(image.norm(probability)))
     text = f"{probability:.2f}" + (f"\n{mark}" if mark else "")
