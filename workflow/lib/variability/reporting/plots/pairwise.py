@@ -110,8 +110,8 @@ def _note(pairs, decisions):
         return start + "."
     return (
         f"{start}; {MARK}: one beats the other, adjusted for all comparisons of the task at "
-        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: a probability needs two runs of "
-        "both. Lower left: difference of means, row minus column, oriented so that + is better."
+        f"{text_format.percent(1 - decisions['level'].iloc[0])}; no mark: undecided; n/a: a probability needs two "
+        "runs of both. Lower left: difference of means, row minus column, oriented so that + is better."
     )
 
 
