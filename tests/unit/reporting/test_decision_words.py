@@ -100,7 +100,9 @@ def test_shared_ranks_agree_in_table_claims_and_summary(seed):
         row = re.search(rf"^\| {one.model} .*\|$", text, re.MULTILINE)[0]
         assert [cell.strip() for cell in row.split("|")][-3:-1] == [one.limits, one.letters]
         ends = f"ranks {one.low:g} of" if one.low == one.high else f"ranks between {one.low:g} and {one.high:g} of"
-        assert one.low != one.low or any(f"{one.name} {ends}" in text for text in tables["claims"]["sentence"])
+        # One of all ranks is no finding.
+        narrower = one.high - one.low + 1 < sum(other.low == other.low for other in candidates)
+        assert any(f"{one.name} {ends}" in text for text in tables["claims"]["sentence"]) == narrower
 
 
 def test_a_long_list_of_ties_is_cut():
@@ -229,3 +231,17 @@ def test_constants_alone_are_compared_and_single_runs_are_not():
     assert "That it beats m1 (full) is supported (effect +0.4" in text and "allows no comparison" not in text
     single = in_summary(study([[0.9], [0.5]], constants=("m0",)))
     assert "one run per candidate allows no comparison" in single.lower() and "supported" not in single
+
+
+def test_undecided_claims_about_the_ranking_give_their_reason():
+    stated = study([[0.90, 0.89], [0.85, 0.85]])["claims"].set_index("sentence")["note"]
+    ranking = "all replicates have this order, but neither candidate beats the other"
+    assert stated["On digits, the ranking of all 2 candidates is stable."] == ranking
+    winner = "On digits, one of these seeds per candidate is enough to name the same winner."
+    assert stated[winner] == "no candidate is shown to be the best, so there is no winner to name"
+    # m0 and m1 overlap, and both are far above m2.
+    three = study([[0.90, 0.91, 0.89], [0.899, 0.91, 0.888], [0.1, 0.11, 0.105]])["claims"].set_index("sentence")[
+        "note"
+    ]
+    reason = "in 1 of 3 pairs neither beats the other, least clearly m0 (full) and m1 (full)"
+    assert three["On digits, the ranking of all 3 candidates is stable."] == reason

@@ -21,7 +21,8 @@ class SharedRanks(Claim):
     these are equally good is not shown, and not claimed: equivalence is. Not stated if a single one is not beaten,
     which is the claim of ``stable_ranking``.
 
-    The limits of the ranks of the first candidates: supported if they exclude any rank.
+    The limits of the ranks of the first candidates, where they exclude any rank: that a candidate has one of all ranks
+    is no finding.
     """
 
     ANALYSES = ("decisions",)
@@ -78,12 +79,12 @@ def of_pairs(
         findings.append(facts | {"sentence": sentence, "verdict": verdict, "effect": len(shared), "unit": COUNTED[0]})
     for one in candidates[:most]:
         between = f"ranks {one.low:g}" if one.low == one.high else f"ranks between {one.low:g} and {one.high:g}"
-        narrower = one.high - one.low + 1 < total
+        if one.high - one.low + 1 == total:
+            continue
         findings.append(
             facts
             | {"sentence": f"{where}, {one.name} {between} of {plural(total, 'candidate')}."}
-            | {"verdict": SUPPORTED if narrower else UNDECIDED}
-            | {"effect": one.high - one.low + 1, "unit": COUNTED[1]}
+            | {"verdict": SUPPORTED, "effect": one.high - one.low + 1, "unit": COUNTED[1]}
         )
     return findings
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from variability.advice import plural
 from variability.reporting import display_names
 from variability.reporting.claims import MARGIN, REFUSED, SUPPORTED, UNDECIDED, Claim
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: Reasons of claims that are undecided.
+NEITHER = "neither candidate beats the other"
+NO_WINNER = "no candidate is shown to be the best, so there is no winner to name"
 
 
 class StableRanking(Claim):
@@ -47,9 +53,8 @@ class StableRanking(Claim):
             facts = {key: row[key] for key in ("estimator", "interval", "level", "scope")} | {"task": task}
             facts["n"] = claimed_pairs.per_candidate(of_task["n"])
             # The bootstrap treats a candidate's only run as its true mean.
-            undecided = (
-                {"verdict": UNDECIDED} if (of_task["n"] < 2).mask(_constant(of_task, pairs), False).any() else {}
-            )
+            single = of_task[(of_task["n"] < 2).mask(_constant(of_task, pairs), False)]
+            undecided = {"verdict": UNDECIDED, "note": _single(single.iloc[0])} if len(single) else {}
             findings.append(facts | _leader(task, pairs, self.options.get("margin")))
             if row["kendall_tau"] == row["kendall_tau"]:
                 findings.append(facts | self._ranking(task, row, pairs) | undecided)
@@ -60,12 +65,13 @@ class StableRanking(Claim):
     def _ranking(self, task, row, pairs):
         low, high, p = row["kendall_tau_low"], row["kendall_tau_high"], _largest_p(pairs)
         known = p <= 1 - row["level"]
+        reason = _reason(pairs) if p != p else None if known or high < self.TAU else _no_order(pairs, low)
         return {
             "sentence": f"On {task}, the ranking of all {row['candidates']:g} candidates is stable.",
             "verdict": SUPPORTED if low >= 1 and known else REFUSED if high < self.TAU else UNDECIDED,
             **{"effect": row["kendall_tau"], "low": low, "high": high, "unit": "of Kendall's tau-b"},
             **{"p": p, "p_adjusted": p, "family": f"task {task}: all pairs of candidates have to differ"},
-            "note": _reason(pairs) if p != p else None,
+            "note": reason,
         }
 
 
@@ -89,6 +95,23 @@ def _reason(pairs):
     untested = pairs[pairs["p_adjusted"].isna()]
     fewest, most = untested[["n", "n_b"]].min(axis=1), untested[["n", "n_b"]].max(axis=1)
     return untested.loc[most[fewest == fewest.min()].idxmax(), "note"]
+
+
+def _no_order(pairs, low):
+    """Return why the order of all candidates is not known. low: lower end of the interval of Kendall's tau."""
+    from variability.reporting import claimed_pairs
+    from variability.reporting.equivalent_pairs import BEATS
+
+    is_open = pairs[pairs["decision"] != BEATS].sort_values("p_adjusted", ascending=False, kind="stable")
+    least = " and ".join(claimed_pairs.name(is_open.iloc[0], side) for side in ("", "_b"))
+    count = f"{len(is_open)} of {plural(len(pairs), 'pair')}"
+    reason = f"in {count} neither beats the other, least clearly {least}" if len(pairs) > 1 else NEITHER
+    return f"all replicates have this order, but {reason}" if low >= 1 else reason
+
+
+def _single(row):
+    """Return the reason of a candidate with a single run. row: of ``ranks``."""
+    return f"{display_names.candidate(row['model'], row['method'])} has a single run, which allows no comparison"
 
 
 def _leader(task, pairs, margin):
@@ -130,4 +153,5 @@ def _one_seed(task, row, winner):
         "sentence": f"On {task}, one of these seeds per candidate is enough to name the same winner.",
         "verdict": (SUPPORTED if winner else UNDECIDED) if same else REFUSED,
         **{"effect": row["wrong_winner"], "unit": "of such studies name another"},
+        "note": NO_WINNER if same and not winner else None,
     }
