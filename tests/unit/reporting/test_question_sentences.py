@@ -219,7 +219,5 @@ def test_the_first_screen_names_the_recipes_that_limit_results():
     single = first_screen("demo", tables | {"recipe_gap": table.iloc[[0, 2]]}).recipes
     assert single == f"{start} cnn (full) on a: its recipe limits its results."
     many = pd.concat([table.iloc[[0]].assign(model=name) for name in "vwxyz"])
-    assert (
-        f"{start} v (full) on a, w (full) on a and 3 more: " in first_screen("d", tables | {"recipe_gap": many}).recipes
-    )
+    assert f"{start} v (full), w (full) and 3 more: " in first_screen("d", tables | {"recipe_gap": many}).recipes
     assert first_screen("demo", tables | {"recipe_gap": table.iloc[2:]}).recipes == ""
