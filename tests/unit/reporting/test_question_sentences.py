@@ -7,6 +7,7 @@ import synthetic_study as synthetic
 
 from variability.reporting.page.first_screen import first_screen
 from variability.reporting.questions.calibration import Calibration
+from variability.reporting.questions.cost import Cost
 from variability.reporting.questions.flips import Flips
 from variability.reporting.questions.gains import Gains
 from variability.reporting.questions.more_seeds import NO_PLAN, MoreSeeds
@@ -221,3 +222,12 @@ def test_the_first_screen_names_the_recipes_that_limit_results():
     many = pd.concat([table.iloc[[0]].assign(model=name) for name in "vwxyz"])
     assert f"{start} v (full), w (full) and 3 more: " in first_screen("d", tables | {"recipe_gap": many}).recipes
     assert first_screen("demo", tables | {"recipe_gap": table.iloc[2:]}).recipes == ""
+
+
+def test_the_ring_of_candidates_that_no_other_dominates_is_in_the_legend():
+    row = CELL | {"task": "a", "quantity": "seconds", "phase": "after", "value_mean": 0.9, "value_sd": 0.1, "n": 5}
+    rows = [row | {"estimate": seconds, "on_front": front} for seconds, front in ((2.0, True), (3.0, False))]
+    (chart,) = Cost().charts({"cost": pd.DataFrame(rows).assign(sd=0.1)})
+    ring = chart.spec["layer"][1]["encoding"]["stroke"]
+    assert ring["legend"]["values"] == ring["scale"]["domain"][:1] == chart.rows["front"].tolist()[:1]
+    assert ring["scale"]["domain"][1:] == chart.rows["front"].tolist()[1:]

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FRONT = "no other is both faster and better"
+#: Words for the candidates with and without a ring; the first are in the legend.
+FRONT, BEHIND = "no other is both faster and better", "another is faster and better"
 
 
 class Cost(Question):
@@ -46,7 +47,7 @@ class Cost(Question):
         rows = _seconds(tables["cost"]).dropna(subset="value_mean").copy()
         if rows.empty:
             return []
-        rows["front"] = rows["on_front"].map({True: FRONT, False: "another is faster and better"})
+        rows["front"] = rows["on_front"].map({True: FRONT, False: BEHIND})
         columns = ["task", "model", "method", "estimate", "sd", "value_mean", "value_sd", "front", "n"]
         tips = vega.tooltip(
             candidate="candidate",
@@ -70,7 +71,14 @@ class Cost(Question):
                 "x": x,
                 "y": y,
                 **looks,
-                "stroke": {"condition": {"test": f"datum.front === '{FRONT}'", "value": "{ink}"}, "value": None},
+                "stroke": {
+                    "field": "front",
+                    "scale": {"domain": [FRONT, BEHIND], "range": ["{ink}", "transparent"]},
+                    "legend": {
+                        **{"title": None, "orient": "top", "values": [FRONT], "labelLimit": 300},
+                        "symbolFillColor": "transparent",
+                    },
+                },
                 "opacity": vega.DIMMED,
                 "tooltip": tips,
             },

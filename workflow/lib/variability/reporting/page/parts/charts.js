@@ -125,6 +125,10 @@ const draw = async ({ chart, task, plot }) => {
   const known = ({ data: source, encoding: { x } }) => !x || x.type !== "quantitative" || !datasets[(source || {}).name]
     || datasets[source.name].some((row) => Number.isFinite(row[x.field]));
   if (spec.layer) spec.layer = spec.layer.filter(known);
+  // Vega warns of lines that no row has, such as intervals of single runs.
+  const drawable = ({ data: { name } = {}, encoding: { x, x2 } = {} }) =>
+    !x2 || !datasets[name] || !datasets[name].length || datasets[name].some((row) => row[x.field] !== null);
+  if (spec.layer) spec.layer = spec.layer.filter(drawable);
   const marks = rows.length, shown = new Set([...rows, ...datasets.means].map((row) => row.candidate));
   fit(spec, plot.clientWidth, domain, rows);
   // In pixels, because Vega-Lite warns of a step where the width is that of the page.
