@@ -104,8 +104,8 @@ def _no_order(pairs, low):
 
     is_open = pairs[pairs["decision"] != BEATS].sort_values("p_adjusted", ascending=False, kind="stable")
     least = " and ".join(claimed_pairs.name(is_open.iloc[0], side) for side in ("", "_b"))
-    count = f"{len(is_open)} of {plural(len(pairs), 'pair')}"
-    reason = f"in {count} neither beats the other, least clearly {least}" if len(pairs) > 1 else NEITHER
+    where = f"{len(is_open)} of {plural(len(pairs), 'pair')}"
+    reason = f"in {where} neither beats the other, least clearly {least}" if len(pairs) > 1 else NEITHER
     return f"all replicates have this order, but {reason}" if low >= 1 else reason
 
 
