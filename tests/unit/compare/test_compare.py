@@ -234,7 +234,9 @@ def test_failures_beyond_chance_are_worse(run):
 
 
 def test_fewer_failures_are_no_loss(run):
-    assert run({A: [*RUNS, None]}, {A: RUNS + 0.1})[0] == 0
+    status, lines = run({A: [*RUNS, None]}, {A: RUNS + 0.1})
+    assert status == 0 and lines[0].endswith("0 of 5 new runs and 1 of 6 old runs have no value; means leave them out.")
+    assert "no value" not in run({A: RUNS}, {A: RUNS + 0.1})[1][0]
 
 
 # Inputs ------------------------------------------------------------------------------------------------------------
@@ -298,7 +300,11 @@ def test_tasks_of_different_metrics_need_a_choice(tmp_path, capsys):
         ("seed,accuracy\n0,1\n", (), "has no column 'model'; known: seed, accuracy. Rename the column, or import"),
         ("model,seed,accuracy\na,0,0.5\na,0,0.6\n", (), "seed 0"),
         ("model,seed,accuracy\na,0,93.5\n", (), "is in percent, set `scale: 0.01` under 'accuracy' in the import's "),
-        ("model,seed,accuracy\na,0,93.5\n", (), "no options of imports: change the table, or import it in a study"),
+        (
+            "model,seed,accuracy\na,0,93.5\n",
+            (),
+            "no options of imports: change the table, or import the table in a study",
+        ),
     ],
 )
 def test_tables_are_read_by_the_names_of_their_columns(tmp_path, capsys, text, options, message):
@@ -306,6 +312,26 @@ def test_tables_are_read_by_the_names_of_their_columns(tmp_path, capsys, text, o
     path.write_text(text)
     assert command_line.main([str(path), str(path), *options]) == (0 if message is None else 3)
     assert message is None or message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "advice"),
+    [
+        ("Dataset", "Rename the column 'Dataset' to 'task', or import the table in a study"),
+        ("strategy", "Rename the column 'strategy' to 'method', or import the table in a study"),
+        (
+            "colour",
+            "Call the column that distinguishes them seed, task, method or split, and leave out steps and reruns, or",
+        ),
+    ],
+)
+def test_a_column_that_separates_runs_is_to_be_renamed(tmp_path, capsys, column, advice):
+    rows = [f"a,{value},{seed},0.{seed + 1}\n" for value in "xy" for seed in range(2)]
+    (tmp_path / "runs.csv").write_text(f"model,{column},seed,accuracy\n{''.join(rows)}", encoding="utf-8")
+    assert command_line.main([str(tmp_path / "runs.csv")] * 2) == 3
+    error = capsys.readouterr().err
+    assert f"{column}, accuracy. {advice}" in error or f"{column}. {advice}" in error
+    assert "`keep" not in error and "options of imports" not in error
 
 
 @pytest.mark.parametrize(

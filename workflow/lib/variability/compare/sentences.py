@@ -17,6 +17,8 @@ def of(each: Comparison, level: float) -> str:
     parts = [f"{each.verdict}: on {each.old[1]}, {_candidate(each)}: {_reason(each, level)}"]
     if each.before.n and each.after.n:
         parts.append(_numbers(each, level))
+    if not gate.fails_more(each) and each.after.runs and (text := _without_value(each)):
+        parts.append(f"{text}; means leave them out")
     return "; ".join(parts) + "."
 
 
@@ -41,8 +43,7 @@ def _reason(each: Comparison, level: float) -> str:
     if not each.after.runs:
         return "NEW has no such runs; add them, or leave the comparison out with --task, --model and --method"
     if gate.fails_more(each):
-        counts = f"{each.after.without_value} of {plural(each.after.runs, 'new run')} and "
-        counts += f"{each.before.without_value} of {plural(each.before.runs, 'old run')} have no value"
+        counts = _without_value(each)
         if each.verdict == WORSE:
             return f"{counts}, which is more than chance ({_p(each.p_failures_adjusted)})"
         return f"{counts}, so the means may flatter the new runs"
@@ -70,6 +71,16 @@ def _reason(each: Comparison, level: float) -> str:
     else:
         text = f"neither a loss of more than the margin {margin} nor its absence is shown"
     return text + (f"; {seeds_to_decide.in_words(each.more, 'run of each')}" if each.more == each.more else "")
+
+
+def _without_value(each: Comparison) -> str:
+    """Return how many runs of both sides have no value; empty if all have one."""
+    if not each.after.without_value + each.before.without_value:
+        return ""
+    return (
+        f"{each.after.without_value} of {plural(each.after.runs, 'new run')} and {each.before.without_value} of "
+        f"{plural(each.before.runs, 'old run')} have no value"
+    )
 
 
 def _p(adjusted: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from variability.reporting import primary_rows
 from variability.results import (
     imported_facts,
     imported_files,
+    imported_repeats,
     imported_runs,
     metric_scales,
     named_columns,
@@ -27,6 +28,14 @@ from variability.results.columns import RUN_VALUE, STREAM_SEEDS
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What helps where names of columns do not.
+STUDY = "import the table in a study (docs/importing.md) and name the study's folder"
+#: Other names that columns of runs often have. They are used in messages alone.
+ALIASES = {
+    "task": {"dataset", "data_set", "data", "benchmark", "corpus", "domain"},
+    "method": {"strategy", "approach", "finetuning", "fine_tuning", "setting", "mode", "variant"},
+    "split": {"subset", "partition"},
+}
 #: Columns of the runs table that no comparison reads.
 _UNUSED = {*runs_table.RECORD, *runs_table.SETUP, "n_test", "stderr", "majority"} - {*STREAM_SEEDS, "repeats", "status"}
 
@@ -90,8 +99,7 @@ def _imported(path: Path, names: list[str], metric: str | None, directions: Mapp
     for role in ("model", "seed"):
         if role not in names:
             raise UserError(
-                f"{path} has no column {role!r}; {tabular.suggest_column(role, names)}. Rename the column, or import "
-                "the table in a study (docs/importing.md) and name the study's folder"
+                f"{path} has no column {role!r}; {tabular.suggest_column(role, names)}. Rename the column, or {STUDY}"
             )
     declared = {name: {"higher_is_better": higher} for name, higher in directions.items()}
     known = named_columns.metrics(list(facts := imported_runs.metric_facts({"metrics": declared})), facts)
@@ -124,11 +132,20 @@ def _imported(path: Path, names: list[str], metric: str | None, directions: Mapp
     try:
         tables, _ = imported_runs.read_imports({path.name: source}, {path.name: spec}, {}, {})
     except UserError as error:
-        raise UserError(
-            f"{error}. This command has no options of imports: change the table, or import it in a study "
-            "(docs/importing.md) and name the study's folder"
-        ) from error
+        raise UserError(f"{_with_names(str(error), list(source.frame.columns))}, or {STUDY}") from error
     return tables[0]
+
+
+def _with_names(message: str, names: Sequence[str]) -> str:
+    """Return a message with what to change in the table instead of options of imports. names: of its columns."""
+    if not message.endswith(imported_repeats.CHOICES):
+        return f"{message}. This command has no options of imports: change the table"
+    called = {role: [name for name in names if name.lower() in {role, *others}] for role, others in ALIASES.items()}
+    renamed = [f"{found[0]!r} to {role!r}" for role, found in called.items() if found and role not in names]
+    advice = "Call the column that distinguishes them seed, task, method or split, and leave out steps and reruns"
+    if renamed:
+        advice = f"Rename the column {listed(renamed, last=' and ')}"
+    return message.removesuffix(imported_repeats.CHOICES) + advice
 
 
 def _no_value(path: Path, metric: str | None, names: list[str]) -> str:

@@ -19,6 +19,12 @@ _HELPERS = ["row", "when", "failed", "informative"]
 #: Names of columns by which programs number the rows of a learning curve.
 _STEPS = ("epoch", "step", "global_step", "iteration", "iter", "training_iteration", "trainer/global_step")
 
+#: What to do about rows of the same run, the end of the message about them.
+CHOICES = (
+    "Assign the column that distinguishes them to seed, task, method or split, choose rows by `where`, or set `keep: "
+    "last` or `keep: best` if they are steps or reruns of one run"
+)
+
 
 def merged(table: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Return the table with one row for each value of a run that two columns of a row could hold, but only one does.
@@ -68,9 +74,7 @@ def refuse_repeated(table: pd.DataFrame, frame: pd.DataFrame, source: Source) ->
     twice, all_runs = len(repeated[RUN].drop_duplicates()), len(table[RUN].drop_duplicates())
     raise UserError(
         f"{source.at(rows.index)}: {twice} of {plural(all_runs, 'run')} {agree(twice, 'is', 'are')} listed more than "
-        f"once, for example {run}; these rows differ in {', '.join(differing) or 'nothing'}. Assign the column that "
-        "distinguishes them to seed, task, method or split, choose rows by `where`, or set `keep: last` or `keep: "
-        "best` if they are steps or reruns of one run"
+        f"once, for example {run}; these rows differ in {', '.join(differing) or 'nothing'}. {CHOICES}"
     )
 
 
