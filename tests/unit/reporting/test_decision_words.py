@@ -229,7 +229,11 @@ def test_constants_alone_are_compared_and_single_runs_are_not():
     text = in_summary(study([[0.9], [0.5]], constants=("m0", "m1")))
     assert "That it is the best of 2 candidates is supported: it beats the other." in text
     assert "That it beats m1 (full) is supported (effect +0.4" in text and "allows no comparison" not in text
-    single = in_summary(study([[0.9], [0.5]], constants=("m0",)))
+    tables = study([[0.9], [0.5]], constants=("m0",))
+    tables["intervals"] = registry.find("analyses", "intervals")({}).table(tables)
+    rows = re.findall(r"^\| m[01] .*$", summarise(tables, "demo"), re.MULTILINE)
+    assert ["| deterministic" in row for row in rows] == [True, False] and "needs 2 runs" in rows[1]
+    single = in_summary(tables)
     assert "one run per candidate allows no comparison" in single.lower() and "supported" not in single
 
 

@@ -150,7 +150,10 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> str:
         digits = [text_format.decimals(sd, low, high) for _, sd, _, low, high in rows]
         columns.append([_mean_and_sd(*moments[:3], many) for moments, many in zip(rows, digits, strict=True)])
         header.append(f"{_percent(means)} t interval")
-        columns.append([_ends(low, high, many) for (*_, low, high), many in zip(rows, digits, strict=True)])
+        cells = [_ends(low, high, many) for (*_, low, high), many in zip(rows, digits, strict=True)]
+        constants = decision_words.constants(tables.get("decisions"))
+        alone = [n < 2 and _name(row) in constants for n, (_, row) in zip(spread["n"], spread.iterrows(), strict=True)]
+        columns.append(["deterministic" if one else cell for one, cell in zip(alone, cells, strict=True)])
     else:
         columns.append(
             [_mean_and_sd(*moments) for moments in zip(spread["mean"], spread["sd"], spread["n"], strict=True)]
