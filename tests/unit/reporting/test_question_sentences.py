@@ -153,8 +153,9 @@ def test_a_number_of_runs_at_the_limit_of_the_search_is_no_upper_limit(most, nee
             "2 %",
         ),
         ([(0.01, "as given"), (1.0, "1 % of 100")], "1 % of the range of its metric", "1 % of the range"),
-        ([(0.01, "as given"), (0.3, OF_MEAN)], "the goal of its task", "its goal"),
-        ([(0.02, "margin of the study"), (1.0, "1 % of 100")], "the goal of its task", "its goal"),
+        ([(0.01, "as given"), (0.3, OF_MEAN)], "0.01 or 1 % of the mean (by task)", "its goal"),
+        ([(0.02, "margin of the study"), (0.01, "as given")], "0.01 or 0.02 (by task)", "its goal"),
+        ([(0.02, "margin of the study"), (1.0, "1 % of 100")], "0.02 or 1 % of the range (by task)", "its goal"),
     ],
 )
 def test_goals_are_named_after_what_they_are(goals, size, label):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from variability.advice import plural
+from variability.advice import listed, plural
 from variability.reporting import display_names
 from variability.reporting.questions import Chart, Question
 from variability.results.columns import CELL
@@ -30,6 +30,9 @@ GOALS = {
 }
 #: Why pairs of candidates have no number.
 NO_PLAN = "single, equal or collapsed runs, whose spread plans nothing"
+
+#: Most different sizes of a goal that a sentence lists.
+MOST_SIZES = 2
 
 
 class MoreSeeds(Question):
@@ -172,9 +175,13 @@ def _size(goals: pd.DataFrame) -> tuple[str, str]:
     if (origins == DECLARED).all():
         return "the margin of its task", "its margin"
     of_mean = origins.str.contains(OF_MEAN, regex=False)
-    share = origins[origins != AS_GIVEN].iloc[0].partition(" of ")[0]
+    share = next((origin.partition(" of ")[0] for origin in origins if origin not in (AS_GIVEN, DECLARED)), "")
     if of_mean.all():
         return f"{share} of the mean", share
     if not (of_mean | (origins == DECLARED)).any():
         return f"{share} of the range of its metric", f"{share} of the range"
-    return "the goal of its task", "its goal"
+    numbers = sizes[(origins == AS_GIVEN) | (origins == DECLARED)]
+    ranges = ~of_mean & (origins != AS_GIVEN) & (origins != DECLARED)
+    parts = [f"{size:.3g}" for size in sorted(numbers.unique())] if numbers.nunique() <= MOST_SIZES else ["the margin"]
+    parts += [f"{share} of the mean"] * bool(of_mean.any()) + [f"{share} of the range"] * bool(ranges.any())
+    return f"{listed(parts, last=' or ')} (by task)", "its goal"
