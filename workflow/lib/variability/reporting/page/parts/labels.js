@@ -45,10 +45,11 @@ const fittedLegend = (channel, entries, narrow, longest, room) => {
   return { ...legend, ...(crowded ? { columns: 1 } : {}), ...(ofCandidates(channel) ? NAMED : WRAPPED), labelLimit: room - 20 };
 };
 // Logarithmic axes label few of their ticks, within a factor of ten perhaps none; numbers look like those of sentences.
-const OF_DECADES = "datum.value < 1e4 ? replace(datum.label, ',', '') : datum.label";
+const LEADING = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))";
+const OF_DECADES = `indexof([1, 2, 5], ${LEADING}) < 0 ? '' : datum.value < 1e4 ? replace(datum.label, ',', '') : datum.label`;
 const OF_ALL = "format(datum.value, datum.value < 1e4 ? '.6~g' : ',.6~g')";
-const logLabels = (field, rows) => {
-  const values = rows.map((row) => row[field]).filter((value) => value > 0);
+const logLabels = (encodings, rows) => {
+  const values = encodings.flatMap(({ x }) => (x ? rows.map((row) => row[x.field]) : [])).filter((value) => value > 0);
   return Math.max(...values) < 10 * Math.min(...values) ? OF_ALL : OF_DECADES;
 };
 /* Fits a chart, in place, to a width in pixels. candidates: names in full. rows: those of the chart. */
@@ -61,7 +62,7 @@ const fit = (spec, width, candidates, rows) => {
   const spread = encodings.some(({ yOffset }) => yOffset), wrapped = {};
   for (const { x, y, color, shape } of encodings) {
     if (x && typeof x.title === "string") x.title = lines(x.title, room);
-    if (x && x.scale && x.scale.type === "log") x.axis = { ...x.axis, labelExpr: logLabels(x.field, rows) };
+    if (x && x.scale && x.scale.type === "log") x.axis = { ...x.axis, labelExpr: logLabels(encodings, rows) };
     for (const channel of [color, shape]) {
       if (!channel || !channel.legend) continue;
       const entries = entriesOf(channel, rows);
