@@ -29,7 +29,7 @@ REPLACED = {
 
 
 class Expected(NamedTuple):
-    """What a command does.
+    """Effects of a command.
 
     made: a file that it writes, which is removed before. printed: a pattern of its output. status: its exit status.
     """

@@ -90,7 +90,7 @@ class Follower(logging.Handler):
 
     @property
     def interrupted(self) -> bool:
-        """Whether the execution, or a job of it, was asked to end."""
+        """True once the execution, or a job of it, was asked to end."""
         return self._interrupted or (self.tracker is not None and self.tracker.interrupted)
 
     # Events ---------------------------------------------------------------------------------------------------------
