@@ -182,6 +182,14 @@ def test_cells_of_equal_runs_are_not_among_those_with_enough_seeds():
     ]
 
 
+def test_a_probe_of_zero_has_no_share_to_name():
+    table = gaps(("cnn", "a", "r2", 0.10, 0.08, 0.12, True, True)).assign(probe=0.0, margin=0.0)
+    gain = pd.DataFrame([CELL | {"task": "a", "phase": "after", "comparison": "none", "higher_is_better": True}])
+    tables = {"gain": gain.assign(gain=0.1, low=0.0, high=0.2), "recipe_gap": table}
+    (sentence,) = Gains().sentences(tables)
+    assert "the same frozen features, in the mean (cnn (full) on a)" in sentence and "%" not in sentence
+
+
 def test_pairs_without_a_number_of_seeds_are_not_left_out():
     tables = synthetic.tables(["seeds_needed", "decisions"], models=("a", "b", "c"), methods=("full",))
     decisions = tables["decisions"]

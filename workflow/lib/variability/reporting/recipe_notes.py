@@ -77,8 +77,9 @@ def over_all_tasks(gaps: pd.DataFrame) -> str:
     undecided = int((exceeding & ~decided).sum())
     open_cells = f" For {undecided} it is undecided." if undecided else ""
     model = "a linear model of the same frozen features"
-    gap = gaps.iloc[0]
-    mean = f"in the mean by more than {text_format.percent(gap['margin'] / abs(gap['probe']))} of its value"
+    # The same share of every probe; of a probe of 0 it is not known.
+    share = (gaps["margin"].astype(float) / gaps["probe"].astype(float).abs()).max()
+    mean = f"in the mean by more than {text_format.percent(share)} of its value" if share == share else "in the mean"
     if worse.empty:
         return f"In 0 of {cells} the runs are shown to be worse than {model}, {mean}.{open_cells}"
     names = [f"{_name(gap)} on {gap['task']}" for _, gap in worse.head(MOST_NAMES).iterrows()]

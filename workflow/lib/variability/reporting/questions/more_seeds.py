@@ -29,8 +29,7 @@ GOALS = {
     "decision": Goal("decide between a candidate and the next worse one", "the next worse candidate"),
 }
 #: Why pairs of candidates have no number.
-NO_PLAN = "single, equal or collapsed runs, whose spread plans nothing"
-
+NO_PLAN = "no plan from single, equal or collapsed runs, nor for splits that overlap"
 #: Most different sizes of a goal that a sentence lists.
 MOST_SIZES = 2
 
